@@ -1,0 +1,252 @@
+"""The steps that make files: encode a part, encode the sound, join. Each from a plain spec.
+
+Each step is idempotent: it writes a partial file in the work folder, checks it by reading every
+packet, and only then hands it to the cache or to the caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from merger import graph
+from merger.check import Checked, Expected, check_output
+from merger.damage import undecodable
+from merger.errors import Broken, Temporary
+from merger.ffmpeg import Outcome, Tool, run
+from merger.layout import Size
+from merger.media import MediaFile
+from merger.parts import PartSpec, SoundSpec
+from merger.profiles import Codec
+from merger.slate import Language, slate_png
+from merger.timeline import Stretch
+
+# A decoder stopped at the end of a shot has not always given out its last pictures.
+_IN_FLIGHT = 3
+
+Holes = dict[str, list[Stretch]]
+
+
+class DamageFound(Exception):
+    """A part could not be encoded as planned, because pictures of its inputs are broken."""
+
+    def __init__(self, holes: Holes) -> None:
+        super().__init__(f"undecodable pictures in {', '.join(holes)}")
+        self.holes = holes
+
+
+class EncoderFailed(Exception):
+    """An encoder (a hardware one, usually) did not do what it promised."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What every step needs to know of its surroundings."""
+
+    tool: Tool
+    folder: Path  # the work folder, in which ffmpeg runs
+    cancelled: Callable[[], bool]
+
+
+def encode_part(
+    step: Step,
+    spec: PartSpec,
+    name: str,
+    media: Mapping[str, MediaFile],
+    on_frames: Callable[[int], None],
+) -> tuple[dict[str, Path], list[str]]:
+    """Encode a part and return its checked files by kind of rendition, and warnings.
+
+    Raises DamageFound where inputs turn out to be broken, EncoderFailed where the fault seems to be
+    the encoder's, Temporary for a full disk.
+    """
+    slates = _draw_slates(step.folder, spec)
+    outputs = {kind: f"{name}.{kind}.partial.mp4" for kind in spec.outputs}
+    warnings: list[str] = []
+    # The second try reads every input from its beginning: slow, but no seek can go wrong.
+    for tried in (spec, _from_the_beginning(spec)):
+        arguments = graph.part_command(tried, outputs, slates)
+        outcome = run(
+            step.tool, arguments, step.folder,
+            on_progress=lambda values: on_frames(int(values.get("frame") or 0)),
+            cancelled=step.cancelled,
+        )  # fmt: skip
+        if outcome.disk_full:
+            raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+        short = _decoded_too_few(tried, arguments, outcome)
+        if not short and not outcome.complaints and outcome.code == 0:
+            break
+        holes = _holes(tried, media)
+        if holes:
+            raise DamageFound(holes)
+        if not short:
+            break
+    else:
+        raise DamageFound(_whole_shots(spec, short))
+    files = {kind: step.folder / output for kind, output in outputs.items()}
+    for kind, size in spec.outputs.items():
+        expected = Expected(spec.frames, spec.rate, size, spec.encoder.codec)
+        wrong = check_output(files[kind], expected).wrong
+        if wrong or outcome.code != 0:
+            raise EncoderFailed("; ".join([*wrong, outcome.last_words()]))
+    if outcome.complaints:
+        names = ", ".join(sorted({Path(s.input.file).name for s in spec.shots if s.input}))
+        warnings.append(f"decoding complained, but every picture was there ({names})")
+    return files, warnings
+
+
+def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[str, Size], str]:
+    language: Language = "ru" if spec.language == "ru" else "en"
+    names: dict[tuple[str, Size], str] = {}
+    lanes = [lane for run in spec.runs for lane in run] + list(spec.backup or ())
+    for lane in lanes:
+        for shot in lane.shots:
+            if shot.slate is None:
+                continue
+            file = f"{shot.slate}-{lane.box.width}x{lane.box.height}.png"
+            names[shot.slate, lane.box] = file
+            if not (folder / file).exists():
+                (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
+    return names
+
+
+def _from_the_beginning(spec: PartSpec) -> PartSpec:
+    def lane(lanes: Sequence[graph.LaneSpec]) -> tuple[graph.LaneSpec, ...]:
+        return tuple(
+            dataclasses.replace(
+                one,
+                shots=tuple(
+                    dataclasses.replace(s, input=dataclasses.replace(s.input, seek_us=None))
+                    if s.input
+                    else s
+                    for s in one.shots
+                ),
+            )
+            for one in lanes
+        )
+
+    return dataclasses.replace(
+        spec,
+        runs=tuple(lane(row) for row in spec.runs),
+        backup=lane(spec.backup) if spec.backup else None,
+    )
+
+
+def _decoded_too_few(spec: PartSpec, arguments: list[str], outcome: Outcome) -> set[str]:
+    """Return the files of which fewer pictures were decoded than the packets promise."""
+    short: set[str] = set()
+    for number, (file, seek) in enumerate(graph.inputs(arguments)):
+        wanted = max(
+            (
+                s.pictures
+                for s in spec.shots
+                if s.input and (s.input.file, s.input.seek_us) == (file, seek)
+            ),
+            default=0,
+        )
+        if wanted - outcome.decoded.get(number, 0) > _IN_FLIGHT:
+            short.add(file)
+    return short
+
+
+def _shot_us(spec: PartSpec, shot: graph.Shot) -> Stretch:
+    length = round(shot.frames / spec.rate * 1_000_000 / shot.rate)
+    return Stretch(shot.at_us, shot.at_us + length)
+
+
+def _holes(spec: PartSpec, media: Mapping[str, MediaFile]) -> Holes:
+    holes: Holes = {}
+    for shot in spec.shots:
+        assert shot.input is not None
+        span = _shot_us(spec, shot)
+        for hole in undecodable(media[shot.input.file], span.start_us, span.end_us):
+            holes.setdefault(shot.input.file, []).append(hole)
+    return holes
+
+
+def _whole_shots(spec: PartSpec, files: set[str]) -> Holes:
+    holes: Holes = {}
+    for shot in spec.shots:
+        if shot.input and shot.input.file in files:
+            holes.setdefault(shot.input.file, []).append(_shot_us(spec, shot))
+    return holes
+
+
+def encode_sound(
+    step: Step, spec: SoundSpec, name: str, on_seconds: Callable[[float], None]
+) -> tuple[Path, list[str]]:
+    """Encode the sound of a record in one go, and return the checked file, and warnings."""
+    output = f"{name}.partial.m4a"
+    arguments = graph.sound_command(spec, output)
+    outcome = run(
+        step.tool, arguments, step.folder,
+        on_progress=lambda values: on_seconds(_seconds(values)),
+        cancelled=step.cancelled,
+    )  # fmt: skip
+    if outcome.disk_full:
+        raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+    checked = check_output(step.folder / output, Expected(samples=spec.samples))
+    if checked.wrong:
+        raise Broken(
+            "sound",
+            f"the sound could not be encoded: {'; '.join(checked.wrong)}; {outcome.last_words()}",
+        )
+    complaints = ["some sound could not be decoded and is silent"] if outcome.complaints else []
+    return step.folder / output, complaints
+
+
+def _seconds(values: Mapping[str, str]) -> float:
+    text = values.get("out_time_us", "0")
+    return int(text) / 1e6 if text.lstrip("-").isdigit() else 0.0
+
+
+def join(
+    step: Step, kind: str, parts: Sequence[str], sound: str, output: Path, expected: Expected
+) -> Checked:
+    """Join parts and sound by stream copy into a file, and accept it by reading every packet.
+
+    parts, sound: names in the work folder. Raises Broken where the result is not as expected.
+    """
+    listing = step.folder / f"{kind}.ffconcat"
+    listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
+    for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
+        arguments = graph.join_command(listing.name, sound, str(output), index)
+        outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
+        if outcome.disk_full:
+            raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+        checked = check_output(output, expected)
+        if not checked.wrong:
+            return checked
+    raise Broken(
+        "output",
+        f"the joined video was not accepted: {'; '.join(checked.wrong)}; {outcome.last_words()}",
+    )
+
+
+def _moov_bytes(expected: Expected) -> int:
+    """Return how much room the index of a file needs, from above.
+
+    A video packet takes 4 bytes of sizes, 8 of composition offsets and, as sound and video
+    alternate, up to 16 of its own chunk; a sound packet 4 and as much of a chunk. 64 KiB hold the
+    rest.
+    """
+    sound_packets = expected.samples // 1024 + 2
+    return (
+        65_536
+        + 28 * expected.frames
+        + 20 * min(sound_packets, 2 * expected.frames)
+        + 4 * sound_packets
+    )
+
+
+def joinable(headers: Sequence[bytes]) -> bool:
+    """Return whether parts can be joined by copying: their codec parameters are one and the same."""
+    return len(set(headers)) <= 1
+
+
+def expected_of(frames: int, rate: Fraction, size: Size, codec: Codec, samples: int) -> Expected:
+    """Return what a finished rendition must hold."""
+    return Expected(frames, rate, size, codec, samples, moov_in_front=True)

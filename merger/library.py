@@ -1,0 +1,230 @@
+"""A library: a folder with segments that somebody recorded, read into segments on the wall clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import av
+
+from merger.errors import Refused
+from merger.localtime import wall_time
+from merger.media import MediaFile
+from merger.names import library_name
+from merger.reader import Unreadable, demuxer_for, opened, read_media
+from merger.timeline import ClockMap, Segment, Span, Stretch, microseconds, utc, without
+
+# A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
+LARGEST_DRIFT = Fraction(5, 100)
+# Longer segments than this are not looked for before the start of a record.
+LONGEST_SEGMENT = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the library that belongs to a record, and how it lies on the wall clock."""
+
+    source: str
+    media: MediaFile
+    clock: ClockMap
+    identity: str
+
+    @property
+    def file(self) -> str:
+        return str(self.media.path)
+
+
+@dataclass
+class Library:
+    """What a folder holds for a record."""
+
+    entries: list[Entry] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # for the owner of the video
+    notes: list[str] = field(default_factory=list)  # for who runs the command
+
+    @property
+    def media(self) -> dict[str, MediaFile]:
+        return {entry.file: entry.media for entry in self.entries}
+
+    @property
+    def identities(self) -> dict[str, str]:
+        return {entry.file: entry.identity for entry in self.entries}
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a recorder wrote down beside a segment."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    sha256: str | None = None
+
+
+def read_library(
+    folder: Path,
+    room: str,
+    sources: Sequence[str],
+    span: Span,
+    zone: ZoneInfo,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Library:
+    """Return the media of some sources of a room that may reach into a span.
+
+    Raises Refused for a folder that cannot be read. A file that cannot be read is a warning.
+    """
+    found = Library()
+    names = _names(folder)
+    candidates: list[tuple[Path, str, datetime, Sidecar]] = []
+    for name in names:
+        said = library_name(name, room, set(sources))
+        if isinstance(said, str):
+            if "another room" not in said and not name.endswith(".json"):
+                found.notes.append(f"ignored {name}: {said}")
+            continue
+        path = folder / name
+        start, odd = wall_time(said.start, zone)
+        sidecar, complaint = read_sidecar(path)
+        if complaint:
+            found.warnings.append(f"{name}: {complaint}; its start is taken from its name")
+        if sidecar.start is not None:
+            start, odd = sidecar.start, None
+        if start >= span.end or start + LONGEST_SEGMENT <= span.start:
+            continue
+        if odd:
+            found.warnings.append(f"{name}: its time {odd}")
+        candidates.append((path, said.source, start, sidecar))
+    for n, (path, source, start, sidecar) in enumerate(candidates):
+        on_progress(n, len(candidates))
+        try:
+            followed = any(
+                other_source == source and start < other <= span.start
+                for _, other_source, other, _ in candidates
+            )
+            if _ends_before(path, start, span.start, followed=followed):
+                continue
+            media = read_media(path)
+        except (Unreadable, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            found.warnings.append(f"{path.name} is left out: {reason}")
+            continue
+        entry = _entry(path, source, start, sidecar, media, found)
+        if entry.clock.wall(media.zero_us + media.length_us) > span.start:
+            found.warnings.extend(f"{path.name}: {text}" for text in media.complaints)
+            found.entries.append(entry)
+    return found
+
+
+def segments(
+    entries: Sequence[Entry], screen: str | None, holes: Mapping[str, Sequence[Stretch]]
+) -> list[Segment]:
+    """Return library entries as segments, without the stretches known to be undecodable."""
+    return [
+        Segment(
+            source=entry.source,
+            file=entry.file,
+            clock=entry.clock,
+            pictures=without(
+                entry.media.pictures(may_stand_still=entry.source == screen),
+                holes.get(entry.file, ()),
+            ),
+            sound=entry.media.sound,
+        )
+        for entry in entries
+    ]
+
+
+def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
+    """Return what the sidecar of a media file says, and what is wrong with it.
+
+    The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}.
+    """
+    sidecar = path.with_suffix(".json")
+    try:
+        if sidecar.stat().st_size > 1_000_000:
+            return Sidecar(), f"{sidecar.name} is too large to be a sidecar"
+        said = json.loads(sidecar.read_bytes())
+    except FileNotFoundError:
+        return Sidecar(), None
+    except (OSError, ValueError, RecursionError):
+        return Sidecar(), f"{sidecar.name} cannot be read as JSON"
+    try:
+        if not isinstance(said, dict):
+            raise TypeError("not an object")
+        start, end = _instant(said, "start"), _instant(said, "end")
+        if start and end and end <= start:
+            raise ValueError("its end is not after its start")
+        digest = said.get("sha256")
+        is_digest = isinstance(digest, str) and len(digest) == 64
+        return Sidecar(start, end if start else None, digest if is_digest else None), None
+    except (TypeError, ValueError, OverflowError) as error:
+        return Sidecar(), f"{sidecar.name} is not understood ({error})"
+
+
+def _instant(said: Mapping[str, Any], key: str) -> datetime | None:
+    text = said.get(key)
+    return None if text is None else utc(datetime.fromisoformat(text))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(
+            entry.name
+            for entry in folder.iterdir()
+            if not entry.name.startswith(".") and entry.is_file()
+        )
+    except NotADirectoryError as error:
+        raise Refused("library", f"--library: {folder} is not a folder") from error
+    except FileNotFoundError as error:
+        raise Refused("library", f"--library: there is no folder {folder}") from error
+    except OSError as error:
+        raise Refused("library", f"--library: {folder} cannot be read: {error.strerror}") from error
+
+
+def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bool) -> bool:
+    """Return whether a file surely ends before an instant, judging by its header alone.
+
+    followed: whether the same source has a later file that begins before the instant.
+    """
+    if start >= instant:
+        return False
+    with path.open("rb") as file:
+        demuxer = demuxer_for(file.read(188 * 8))
+    if demuxer is None:
+        return False  # read_media says what is wrong
+    try:
+        with opened(path, demuxer) as container:
+            # The duration of a Matroska file that was cut off is a guess from the bit rate.
+            if container.duration is None or (demuxer == "matroska" and not followed):
+                return False
+            # Headers lie a little, and drift stretches: half as long again is safe.
+            return start + timedelta(microseconds=container.duration * 3 // 2) < instant
+    except av.FFmpegError:
+        return False
+
+
+def _entry(
+    path: Path, source: str, start: datetime, sidecar: Sidecar, media: MediaFile, found: Library
+) -> Entry:
+    rate = Fraction(1)
+    if sidecar.start and sidecar.end and media.length_us > 0:
+        wall_us = microseconds(sidecar.end - sidecar.start)
+        frame_us = media.video.frame_us if media.video else 1000
+        measured = Fraction(wall_us, media.length_us)
+        if abs(wall_us - media.length_us) <= frame_us:
+            pass  # within a frame nothing can be measured
+        elif abs(measured - 1) > LARGEST_DRIFT or media.complaints:
+            found.warnings.append(
+                f"{path.name} lasts {media.length_us / 1e6:.1f} s, its sidecar says {wall_us / 1e6:.1f} s:"
+                " too far apart for a drifting clock; its start is believed, its end is not"
+            )
+        else:
+            rate = measured
+    stamp = f"{media.size_bytes}-{media.mtime_ns}-{path.name}"
+    identity = f"{media.size_bytes}-{sidecar.sha256}" if sidecar.sha256 else stamp
+    return Entry(source, media, ClockMap(start, media.zero_us, rate), identity)

@@ -1,0 +1,164 @@
+"""Files that must not be lost or half-written: the cache of parts, work folders, publishing.
+
+A file appears under its final name only when it is complete: written elsewhere, synced, renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from merger.errors import Broken, Temporary
+
+_LOCK = "lock"
+_MARK = ".merge-work-"
+
+
+def publish(partial: Path, final: Path) -> None:
+    """Give a complete file its final name, so that it survives a power cut. Same file system."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, final)
+    _sync_folder(final.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path, what: str) -> None:
+    """Make a folder that we are going to write to. Raises Broken saying what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{what} {folder} cannot be made ({error.strerror}); choose another"
+        raise Broken("storage", message) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Broken("storage", f"{what} {folder} cannot be written to; choose another")
+
+
+@contextmanager
+def work_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for one run and remove it in the end; those of killed runs are removed, too.
+
+    A lock that the kernel drops with the process tells a living run's folder from a dead one's.
+    """
+    sweep(parent)
+    folder = parent / f"{_MARK}{uuid.uuid4().hex}"
+    handle = -1
+    try:
+        folder.mkdir()
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    except OSError as error:
+        raise translated(error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the work folders of runs that no longer live."""
+    for folder in parent.glob(f"{_MARK}*"):
+        if not _is_alive(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # Made this very moment, or left without a lock by a kill in between: old ones are dead.
+        return not _older_than_a_minute(folder)
+    except OSError:
+        return True  # somebody else's: not ours to judge
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _older_than_a_minute(folder: Path) -> bool:
+    try:
+        probe = folder.parent / f".{uuid.uuid4().hex}"  # the file system's own clock
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+        return now - folder.stat().st_mtime > 60
+    except OSError:
+        return False
+
+
+def translated(error: OSError) -> Temporary | Broken:
+    """Return what a failed write means for the person who runs this."""
+    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return Temporary(
+            "disk_full",
+            f"the disk is full ({error.filename or error}); free some space and run the same again",
+        )
+    return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Finished files by content hash, bounded in bytes. A run links what it uses."""
+
+    folder: Path
+    limit_bytes: int
+
+    def path(self, name: str) -> Path:
+        return self.folder / name[:2] / name
+
+    def use(self, name: str, work: Path) -> Path | None:
+        """Return a file of the cache and protect it while the work folder lives, or None."""
+        path = self.path(name)
+        link = work / name
+        try:
+            if not link.is_symlink():
+                link.symlink_to(path)
+            os.utime(path)
+        except FileNotFoundError:
+            link.unlink(missing_ok=True)
+            return None
+        return path
+
+    def add(self, partial: Path, name: str, work: Path) -> Path:
+        """Take a complete file in under its name."""
+        path = self.path(name)
+        path.parent.mkdir(exist_ok=True)
+        publish(partial, path)
+        self.use(name, work)
+        return path
+
+    def shrink(self) -> None:
+        """Remove what was not used for longest and no living run uses, until the rest fits."""
+        used = {link.name for link in self.folder.glob(f"{_MARK}*/*") if link.is_symlink()}
+        files = []
+        for path in self.folder.glob("??/*"):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            files.append((stat.st_mtime_ns, stat.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self.limit_bytes:
+                break
+            if path.name not in used:
+                path.unlink(missing_ok=True)
+                total -= size

@@ -1,0 +1,215 @@
+"""The wall clock: spans, the output frame grid, segments, and tracks of clips and gaps.
+
+Pure. Instants are aware UTC datetimes, lengths are timedeltas in whole microseconds, file time is a
+whole number of microseconds, rates are Fractions. See docs/design/time.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A stretch of wall-clock time, half-open [start, end), aware UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.utcoffset() is None or self.end.utcoffset() is None:
+            raise ValueError("a span needs aware instants")
+        if self.end < self.start:
+            raise ValueError(f"a span cannot end before it starts: {self.start} {self.end}")
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    def __bool__(self) -> bool:
+        return self.end > self.start
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def cut_to(self, other: Span) -> Span:
+        """Return what both spans share; empty, at the nearer edge, where they share nothing."""
+        start = min(max(self.start, other.start), other.end)
+        return Span(start, max(start, min(self.end, other.end)))
+
+
+def microseconds(length: timedelta) -> int:
+    """Return a length as a whole number of microseconds."""
+    return length // MICROSECOND
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """The instants of the output frames: frame n shows the instant start + n / rate."""
+
+    start: datetime
+    rate: Fraction
+
+    def instant(self, frame: int) -> datetime:
+        """Return the instant that a frame shows, rounded to the microsecond."""
+        return self.start + timedelta(microseconds=round(frame * 1_000_000 / self.rate))
+
+    def first_at(self, instant: datetime) -> int:
+        """Return the first frame that shows an instant at or after the given one."""
+        return math.ceil(microseconds(instant - self.start) * self.rate / 1_000_000)
+
+    def nearest(self, instant: datetime) -> int:
+        """Return the frame that shows the instant nearest to the given one."""
+        return round(microseconds(instant - self.start) * self.rate / 1_000_000)
+
+
+def frame_count(span: Span, rate: Fraction) -> int:
+    """Return how many frames a span lasts, to the nearest; at least one."""
+    return max(1, FrameGrid(span.start, rate).nearest(span.end))
+
+
+@dataclass(frozen=True)
+class ClockMap:
+    """Where a file's own clock stands on the wall clock: linear, with the measured drift.
+
+    wall = wall_zero + (file_us - file_zero_us) * rate, with `rate` wall seconds per file second.
+    """
+
+    wall_zero: datetime
+    file_zero_us: int
+    rate: Fraction = Fraction(1)
+
+    def wall(self, file_us: int) -> datetime:
+        return self.wall_zero + timedelta(
+            microseconds=round((file_us - self.file_zero_us) * self.rate)
+        )
+
+    def file_us(self, wall: datetime) -> int:
+        return self.file_zero_us + round(microseconds(wall - self.wall_zero) / self.rate)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a file with media in it and no pause, in file time, half-open, microseconds."""
+
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One media file of one source, placed on the wall clock.
+
+    `file` names the file to whoever reads it (a key, here an absolute path); `pictures` and
+    `sound` are where the file really has media, in file time, in order and without overlap.
+    """
+
+    source: str
+    file: str
+    clock: ClockMap
+    pictures: tuple[Stretch, ...]
+    sound: tuple[Stretch, ...]
+
+    def spans(self, stretches: Iterable[Stretch]) -> list[Span]:
+        """Return stretches of this file on the wall clock."""
+        return [Span(self.clock.wall(s.start_us), self.clock.wall(s.end_us)) for s in stretches]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A piece of a segment on the timeline."""
+
+    span: Span
+    segment: Segment
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of a track without media: an item, not an absence."""
+
+    span: Span
+
+
+@dataclass(frozen=True)
+class Track:
+    """One source over the whole record: clips and gaps, edge to edge."""
+
+    source: str
+    items: tuple[Clip | Gap, ...]
+
+    @property
+    def clips(self) -> list[Clip]:
+        return [item for item in self.items if isinstance(item, Clip)]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [item for item in self.items if isinstance(item, Gap)]
+
+
+def track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
+    """Lay clips edge to edge over a span, with gaps where there is nothing.
+
+    Where clips overlap, the one that is on goes on until its end: both show the same instant, and
+    every cut is a chance to see one.
+    """
+    items: list[Clip | Gap] = []
+    at = span.start
+    for clip in sorted(clips, key=lambda c: (c.span.start, c.span.end, c.segment.file)):
+        here = clip.span.cut_to(Span(at, span.end))
+        if not here:
+            continue
+        if here.start > at:
+            items.append(Gap(Span(at, here.start)))
+        items.append(Clip(here, clip.segment))
+        at = here.end
+    if at < span.end or not items:
+        items.append(Gap(Span(at, span.end)))
+    return Track(source, tuple(items))
+
+
+def picture_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:
+    """Return the pictures of one source over a span."""
+    return track(
+        source,
+        span,
+        (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)),
+    )
+
+
+def sound_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:
+    """Return the sound of one source over a span."""
+    return track(
+        source,
+        span,
+        (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.sound)),
+    )
+
+
+def without(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """Return stretches with holes cut out of them, in order."""
+    left = list(stretches)
+    for hole in holes:
+        cut: list[Stretch] = []
+        for s in left:
+            if hole.end_us <= s.start_us or hole.start_us >= s.end_us:
+                cut.append(s)
+                continue
+            if s.start_us < hole.start_us:
+                cut.append(Stretch(s.start_us, hole.start_us))
+            if hole.end_us < s.end_us:
+                cut.append(Stretch(hole.end_us, s.end_us))
+        left = cut
+    return tuple(left)
+
+
+def utc(instant: datetime) -> datetime:
+    """Return the same instant in UTC. Raises ValueError for a naive one."""
+    if instant.utcoffset() is None:
+        raise ValueError(f"not an aware instant: {instant}")
+    return instant.astimezone(UTC)
