@@ -65,6 +65,7 @@ class _Builder:
         self.spec = spec
         self.slates = slates
         self.input_options: dict[str, Any] = {}
+        self.shots = 0
 
     def renditions(self) -> dict[str, Stream]:
         composed: list[Stream] = []
@@ -100,10 +101,11 @@ class _Builder:
 
     def shot(self, shot: Shot, box: Size) -> Stream:
         """Return exactly `shot.frames` frames of the size of the box, on the output grid."""
+        self.shots += 1
         if shot.input is None or shot.picture is None:
             assert shot.slate is not None
             source = ffmpeg.input(self.slates[shot.slate, box], f="png_pipe").video
-            return self.held(self.slate(source), shot)
+            return self.held(self.slate(_microseconds(source, self.shots)), shot)
         options = _input_options(shot.input) | {"reinit_filter": 0} | self.input_options
         stream = ffmpeg.input(shot.input.file, **options)[str(shot.input.stream)]
         offset = f"PTS-{shot.at_us}" if shot.at_us >= 0 else f"PTS+{-shot.at_us}"
@@ -112,7 +114,7 @@ class _Builder:
             if shot.rate == 1
             else f"({offset})*{shot.rate.numerator}/{shot.rate.denominator}"
         )
-        stream = stream.filter("settb", "AVTB").filter("setpts", expression)
+        stream = _microseconds(stream, self.shots).filter("setpts", expression)
         # Whatever comes more often is thinned out before it is scaled, whatever comes more seldom
         # is repeated afterwards.
         dense = shot.picture.frame_us * self.spec.rate < 1_000_000
@@ -204,6 +206,12 @@ class _OnGpu(_Builder):
         )
 
 
+def _microseconds(stream: Stream, number: int) -> Stream:
+    # ffmpeg-python takes two filters for one where input and arguments are equal (it does not even
+    # look at their names); adding zero times its number keeps each shot a chain of its own.
+    return stream.filter("settb", f"AVTB+0*{number}")
+
+
 def _centred(inner: Size, outer: Size) -> tuple[int, int]:
     """Return the even offsets that centre one size in another (4:2:0 needs even ones)."""
     return (outer.width - inner.width) // 4 * 2, (outer.height - inner.height) // 4 * 2
@@ -225,8 +233,8 @@ def sound_command(spec: SoundSpec, output: str) -> list[str]:
     """Return the arguments (without the program) that encode the sound of a record."""
     joined: Stream | None = None
     run: list[Stream] = []
-    for piece in spec.pieces:
-        stream = _sound_piece(piece)
+    for n, piece in enumerate(spec.pieces, 1):
+        stream = _sound_piece(piece, n)
         if piece.lead:
             joined, run = _crossfaded(joined, run), []
         run.append(stream)
@@ -247,11 +255,12 @@ def _crossfaded(before: Stream | None, run: list[Stream]) -> Stream:
     return ffmpeg.filter([before, stream], "acrossfade", ns=samples, c1="tri", c2="tri")
 
 
-def _sound_piece(piece: SoundPiece) -> Stream:
+def _sound_piece(piece: SoundPiece, number: int) -> Stream:
     samples = piece.samples + piece.lead
     if piece.input is None:
         source = ffmpeg.input(f"anullsrc=r={SAMPLE_RATE}:cl=stereo", f="lavfi").audio
-        return source.filter("atrim", end_sample=samples).filter("aformat", "fltp")
+        counted = source.filter("asetpts", f"N+0*{number}")
+        return counted.filter("atrim", end_sample=samples).filter("aformat", "fltp")
     stream = ffmpeg.input(piece.input.file, **_input_options(piece.input))[str(piece.input.stream)]
     declared = round(piece.sample_rate / piece.rate)
     if declared != piece.sample_rate:
@@ -264,7 +273,7 @@ def _sound_piece(piece: SoundPiece) -> Stream:
     )
     rate = "" if piece.rate == 1 else f"*{piece.rate.numerator}/{piece.rate.denominator}"
     return (
-        stream.filter("asetpts", f"({seconds}-({at})){rate}/TB")
+        stream.filter("asetpts", f"({seconds}-({at})){rate}/TB+0*{number}")
         .filter(
             "aresample", SAMPLE_RATE, first_pts=0, min_hard_comp=0.03,
             **{"async": SAMPLE_RATE // 100},  # up to 1 %, which nobody hears

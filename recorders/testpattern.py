@@ -27,7 +27,7 @@ BEEP_S = 0.1  # long enough for an exact pitch, short enough that its start is o
 # a day, 3 bits tell sources apart, 2 bits are a checksum so that a half-blended picture is not
 # taken for an instant.
 _COLUMNS, _ROWS = 16, 2
-_CODE_HEIGHT = Fraction(1, 5)  # of the picture's height
+_CODE_HEIGHT = Fraction(1, 8)  # of the picture's height
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -165,7 +165,8 @@ def _draw_text(picture: Picture, instant: datetime) -> None:
     text = instant.strftime("%H:%M:%S.%f")[:-4]
     scale = height / 300
     origin = (round(height * 0.06), round(height * 0.95))
-    cv2.putText(
-        picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255),
-        max(1, height // 180), cv2.LINE_8,
-    )  # fmt: skip
+    for ink, thickness in ((0, max(3, height // 60)), (255, max(1, height // 180))):
+        cv2.putText(
+            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (ink, ink, ink),
+            thickness, cv2.LINE_8,
+        )  # fmt: skip

@@ -1,0 +1,152 @@
+"""Fixtures: the ffmpeg programs, a library to film into, and one call that merges it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from merger import ffmpeg, pipeline, profiles
+from merger.config import load
+from merger.pipeline import MergeRequest, MergeResult
+from merger.plan import Sources
+from merger.profiles import Profile
+from merger.progress import Silent
+from merger.timeline import Span, utc
+from recorders.testpattern import Picture, plain, write_segment
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+START = datetime(2026, 11, 20, 10, 0, tzinfo=MOSCOW)
+SMALL = (320, 180)
+NUMBERS = {"speaker": 1, "screen": 2, "board": 3, "audio": 4}
+PITCHES = {"speaker": 440.0, "screen": 660.0, "board": 880.0, "audio": 1320.0}
+
+CARRIED = ffmpeg.find(None)
+
+
+def system_ffmpeg() -> ffmpeg.Tool | None:
+    path = shutil.which("ffmpeg")
+    return ffmpeg.find(path) if path else None
+
+
+def seconds(value: float) -> timedelta:
+    return timedelta(milliseconds=round(value * 1000))
+
+
+@pytest.fixture(scope="session", params=["carried", "system"])
+def tool(request: pytest.FixtureRequest) -> ffmpeg.Tool:
+    """Both ffmpeg programs, where both are there."""
+    if request.param == "carried":
+        return CARRIED
+    found = system_ffmpeg()
+    if found is None:
+        pytest.skip("no ffmpeg is installed beside the one that a package carries")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def tiny_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that encodes fast, for tests that read the result rather than admire it."""
+    table = {
+        **profiles.PROFILES,
+        "tiny": Profile("tiny", 180, "h264"),
+        "tiny_av1": Profile("tiny_av1", 180, "av1"),
+    }
+    monkeypatch.setattr(profiles, "PROFILES", table)
+
+
+@dataclass
+class Room:
+    """A library being filmed into, and merged."""
+
+    folder: Path
+    tool: ffmpeg.Tool = CARRIED
+    zone: ZoneInfo = MOSCOW
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def library(self) -> Path:
+        return self.folder / "library"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def film(
+        self,
+        source: str,
+        at_s: float = 0.0,
+        length_s: float = 10.0,
+        *,
+        start: datetime = START,
+        name: str | None = None,
+        container: str = "mp4",
+        ground: Picture | None = None,
+        sound: bool = True,
+        size: tuple[int, int] = SMALL,
+        **options: Any,
+    ) -> Path:
+        """Film a source from some seconds after the start, into a file named as a recorder would."""
+        begun = start + seconds(at_s)
+        local = begun.astimezone(self.zone)
+        path = self.library / (name or f"{local:%Y-%m-%d_%H-%M-%S}_504_{source}.{container}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        options.setdefault("codec", ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25"))
+        write_segment(
+            CARRIED.path, path, begun, seconds(length_s),
+            ground=plain(*size) if ground is None else ground,
+            source=NUMBERS[source], pitch_hz=PITCHES[source] if sound else None, **options,
+        )  # fmt: skip
+        return path
+
+    def request(
+        self, until_s: float = 10.0, *, from_s: float = 0.0, start: datetime = START, **changes: Any
+    ) -> MergeRequest:
+        roles: Sequence[str] = changes.pop("roles", ("speaker", "screen"))
+        values: dict[str, Any] = {
+            "library": self.library,
+            "output": self.output,
+            "room": "504",
+            "span": Span(utc(start + seconds(from_s)), utc(start + seconds(until_s))),
+            "zone": self.zone,
+            "sources": Sources(**{role: role for role in roles}),
+            "profile": "tiny",
+            "chunk": timedelta(seconds=10),
+        }
+        return MergeRequest(**{**values, **changes})
+
+    def merge(self, until_s: float = 10.0, **changes: Any) -> MergeResult:
+        settings = load(
+            {"MERGER_CACHE": str(self.cache), "MERGER_ENCODER": "software", **self.environ}
+        )
+        return pipeline.merge(self.request(until_s, **changes), settings, self.tool, Silent())
+
+    def cached(self) -> set[str]:
+        """Return the names of all finished files in the cache."""
+        return {path.name for path in self.cache.glob("??/*")}
+
+
+@pytest.fixture
+def room(tmp_path: Path, tool: ffmpeg.Tool) -> Room:
+    """A room whose lectures are merged by either ffmpeg."""
+    return Room(tmp_path, tool)
+
+
+@pytest.fixture
+def one_room(tmp_path: Path) -> Iterator[Room]:
+    """A room whose lectures are merged by the carried ffmpeg: where the program is not in question."""
+    yield Room(tmp_path)
+
+
+FILM_RATE = Fraction(25)

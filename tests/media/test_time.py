@@ -1,0 +1,144 @@
+"""Both sides show the same wall-clock instant, and the merge lasts exactly as asked for."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from merger.pipeline import MergeResult
+from tests.conftest import START, Room, seconds
+from tests.truth import Seen, error_ms, frames_seen, instant_of
+
+OUTPUT_FRAME_MS = 40
+
+
+def path_of(result: MergeResult, kind: str = "merge"):
+    return next(r.path for r in result.renditions if r.kind == kind)
+
+
+def check_instants(
+    seen: list[Seen], start: datetime, source_frame_ms: float = 40, *, both: bool = True
+) -> None:
+    worst = max(OUTPUT_FRAME_MS, source_frame_ms)
+    for frame in seen:
+        for clock in (frame.left, frame.right) if both else (frame.left or frame.right,):
+            assert clock is not None, f"no clock in frame {frame.frame}"
+            assert abs(error_ms(clock, instant_of(start, frame.frame))) <= worst, frame
+
+
+def test_one_segment_each(room: Room) -> None:
+    room.film("speaker")
+    room.film("screen")
+    result = room.merge(9.4, from_s=0.52)
+    seen = frames_seen(path_of(result))
+    assert len(seen) == 222  # 8.88 s at 25 frames a second
+    check_instants(seen, START + seconds(0.52))
+    assert {frame.left.source for frame in seen} == {1}
+    assert {frame.right.source for frame in seen} == {2}
+    backup = frames_seen(path_of(result, "backup"), left_width=320)
+    assert [frame.left for frame in backup] == [frame.right for frame in seen]
+
+
+def test_ragged_segments_gaps_and_overlaps(room: Room) -> None:
+    room.film("speaker", 4.2, 12.8)  # starts late ...
+    room.film("speaker", 15.0, 12.0)  # ... overlaps, and ends early
+    room.film("screen", 0.0, 10.0)
+    room.film("screen", 14.0, 16.0)
+    for clip in room.library.glob("*"):
+        assert clip.stat().st_size
+    # names are to the second; the exact starts come from sidecars
+    late = room.library / "2026-11-20_10-00-04_504_speaker.json"
+    late.write_text(json.dumps({"start": (START + seconds(4.2)).isoformat()}))
+    result = room.merge(30.0, chunk=timedelta(seconds=30))
+    seen = frames_seen(path_of(result))
+    assert len(seen) == 750
+    for frame in seen:
+        instant = instant_of(START, frame.frame)
+        at = frame.frame / 25
+        if 4.2 <= at < 27:
+            assert frame.left is not None and abs(error_ms(frame.left, instant)) <= 40, frame
+        else:
+            assert frame.left is None, f"a picture where no media is: {frame}"
+        if at < 10 or at >= 14:
+            assert frame.right is not None and abs(error_ms(frame.right, instant)) <= 40, frame
+        else:
+            assert frame.right is None, f"a picture where no media is: {frame}"
+    gaps = {(source, span.start - START, span.end - START) for source, span in result.plan.gaps()}
+    assert gaps == {
+        ("speaker", timedelta(0), seconds(4.2)),
+        ("speaker", seconds(27), seconds(30)),
+        ("screen", seconds(10), seconds(14)),
+    }
+
+
+def test_a_missing_file_shifts_nothing(room: Room) -> None:
+    for at in (0, 10, 20, 30):
+        if at != 10:
+            room.film("speaker", at)
+        room.film("screen", at)
+    seen = frames_seen(path_of(room.merge(40.0)))
+    assert len(seen) == 1000
+    check_instants([s for s in seen if not 250 <= s.frame < 500], START)
+    hole = [s for s in seen if 250 <= s.frame < 500]
+    assert all(s.left is None and s.right is not None for s in hole)
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("Europe/Moscow", datetime(2026, 11, 20, 20, 59, 55)),  # local midnight
+        ("Europe/Berlin", datetime(2026, 3, 29, 0, 59, 55)),  # 02:00 becomes 03:00
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 59, 55)),  # 03:00 becomes 02:00
+    ],
+)
+def test_midnight_and_both_clock_changes(one_room: Room, zone: str, start: datetime) -> None:
+    begun = start.replace(tzinfo=ZoneInfo("UTC"))
+    one_room.zone = ZoneInfo(zone)
+    for source in ("speaker", "screen"):
+        for at in (0.0, 5.0):
+            path = one_room.film(source, at, 5.0, start=begun)
+            # the second file of autumn's night is called like one an hour before
+            sidecar = path.with_suffix(".json")
+            sidecar.write_text(json.dumps({"start": (begun + seconds(at)).isoformat()}))
+    seen = frames_seen(path_of(one_room.merge(10.0, start=begun)))
+    assert len(seen) == 250
+    check_instants(seen, begun)
+
+
+def test_a_drifting_clock_is_mapped_out(room: Room) -> None:
+    # The speaker's device is 1 % fast: in 20 s it writes 20.2 s of media.
+    fast = room.film("speaker", 0, 20, media_rate=Fraction(101, 100))
+    ends = {"start": START.isoformat(), "end": (START + seconds(20)).isoformat()}
+    fast.with_suffix(".json").write_text(json.dumps(ends))
+    room.film("screen", 0, 20)
+    seen = frames_seen(path_of(room.merge(20.0)))
+    assert len(seen) == 500
+    check_instants(seen, START)
+
+
+def test_a_sidecar_that_no_drift_explains_is_not_believed(one_room: Room) -> None:
+    cut = one_room.film("speaker", 0, 8)
+    ends = {"start": START.isoformat(), "end": (START + seconds(10)).isoformat()}
+    cut.with_suffix(".json").write_text(json.dumps(ends))
+    one_room.film("screen", 0, 10)
+    result = one_room.merge(10.0)
+    seen = frames_seen(path_of(result))
+    check_instants(seen[:200], START)
+    assert all(s.left is None for s in seen[200:])
+    assert any("too far apart" in text for text in result.warnings)
+
+
+def test_a_long_record_of_many_parts(one_room: Room) -> None:
+    """Parts are joined on the frame: the instants hold across every joint."""
+    start = START + timedelta(minutes=1, seconds=50)
+    for source in ("speaker", "screen"):
+        one_room.film(source, 0, 260, start=start, sound=source == "speaker")
+    result = one_room.merge(260.0, start=start, chunk=timedelta(minutes=1))
+    assert [p.end - p.first for p in result.plan.parts] == [250, 3000, 3000, 250]
+    seen = frames_seen(path_of(result))
+    assert len(seen) == 6500
+    check_instants(seen, start)

@@ -1,0 +1,103 @@
+"""Reading the truth back from a result: which instants it shows, left and right, and its tones."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import av
+import numpy as np
+
+from recorders.testpattern import Clock, day_ms, read_clock
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One frame of a result: the clocks on its two sides (None: no clock, a slate or a card)."""
+
+    frame: int
+    left: Clock | None
+    right: Clock | None
+
+
+def _cropped(luma: np.ndarray) -> np.ndarray | None:
+    """Return a cell without its black bars, or None where nothing is left."""
+    rows, columns = np.flatnonzero(luma.max(axis=1) > 24), np.flatnonzero(luma.max(axis=0) > 24)
+    if len(rows) < 16 or len(columns) < 16:
+        return None
+    return luma[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def clock_in(luma: np.ndarray) -> Clock | None:
+    # The first code block is dark or light by the time; the whole cell is tried before the crop.
+    whole = read_clock(luma)
+    if whole is not None:
+        return whole
+    cropped = _cropped(luma)
+    return None if cropped is None else read_clock(cropped)
+
+
+def frames_seen(
+    path: Path, left_width: int | None = None, wanted: Iterable[int] | None = None
+) -> list[Seen]:
+    """Decode a result and read both sides of the wanted frames (default: all)."""
+    chosen = None if wanted is None else set(wanted)
+    seen: list[Seen] = []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for n, frame in enumerate(container.decode(stream)):
+            if chosen is not None and n not in chosen:
+                continue
+            plane = frame.planes[0]
+            luma = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+            luma = luma[:, : plane.width]
+            width = plane.width // 2 if left_width is None else left_width
+            right = clock_in(luma[:, width:]) if width < plane.width else None
+            seen.append(Seen(n, clock_in(luma[:, :width]), right))
+    return seen
+
+
+def error_ms(clock: Clock, instant: datetime) -> int:
+    """Return by how many milliseconds a clock is ahead of the instant it should show."""
+    day = 24 * 60 * 60 * 1000
+    return (clock.day_ms - day_ms(instant) + day // 2) % day - day // 2
+
+
+def instant_of(start: datetime, frame: int, rate: int = 25) -> datetime:
+    return start.astimezone(UTC) + timedelta(seconds=frame / rate)
+
+
+def sound_of(path: Path) -> np.ndarray:
+    """Return the sound of a result as mono float32 at 48 kHz, beginning at time zero."""
+    from merger.ffmpeg import find
+
+    command = [find(None).path, "-v", "error", "-i", str(path), "-vn", "-af", "aresample=async=1:first_pts=0",
+               "-ac", "1", "-ar", "48000", "-f", "f32le", "-"]  # fmt: skip
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.float32)
+
+
+def pitch(sound: np.ndarray, at_s: float, length_s: float = 0.08) -> float:
+    """Return the strongest pitch in Hz at a time; 0 where it is silent."""
+    piece = sound[int(at_s * 48000) : int((at_s + length_s) * 48000)]
+    if len(piece) < 100 or np.abs(piece).max() < 0.02:
+        return 0.0
+    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), 1 << 16))
+    return float(np.argmax(spectrum) * 48000 / (1 << 16))
+
+
+def beep_onsets(sound: np.ndarray) -> np.ndarray:
+    """Return the times in seconds at which beeps begin."""
+    block = 48  # 1 ms
+    level = np.abs(sound[: len(sound) // block * block]).reshape(-1, block).max(axis=1)
+    loud = level > 0.1
+    onset = np.flatnonzero(loud[1:] & ~loud[:-1]) + 1
+    kept: list[int] = []
+    for at in onset.tolist():
+        if not kept or at - kept[-1] > 500:
+            kept.append(at)
+    return np.array(kept) / 1000
