@@ -116,6 +116,7 @@ def write_segment(
     codec: Sequence[str] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50"),
     options: Sequence[str] = (),
     media_rate: Fraction = Fraction(1),
+    upside_down: bool = False,
 ) -> None:
     """Write one file whose pictures show the instant of their capture.
 
@@ -152,6 +153,7 @@ def write_segment(
             if clock:
                 draw_clock(picture, instant, source)
                 _draw_text(picture, instant)
+            picture = np.ascontiguousarray(picture[::-1, ::-1]) if upside_down else picture
             child.stdin.write(picture.tobytes())
         child.stdin.close()
         code = child.wait()

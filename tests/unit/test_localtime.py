@@ -55,8 +55,8 @@ def test_texts_that_name_an_instant(text: str, instant: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "now", "2026-11-20", "10:05", "20.11.2026 10:05", "2026-11-20T10", "2026-11-20T10:5",
-     "2026-11-20T10:05:07.", "2026-11-20T10:05:07.1234567", "2026-11-20T10:05 ", "\n2026-11-20T10:05",
-     "2026-11-20T10:05+3", "2026-11-20T10:05[Europe/Berlin]", "2026-W47-5T10:05"],
+     "2026-11-20T10:05:07.", "2026-11-20T10:05:07.1234567", "2026-11-20T10:05 ",
+     "\n2026-11-20T10:05", "2026-11-20T10:05+3", "2026-11-20T10:05[Europe/Berlin]", "2026-W47-5T10:05"],
 )  # fmt: skip
 def test_texts_of_another_form_are_refused(text: str) -> None:
     assert "is no instant; write it like" in refusal(text)
@@ -131,7 +131,7 @@ def test_a_recorders_odd_local_times_are_read_and_told() -> None:
 
 
 @pytest.mark.parametrize("zone", [BERLIN, NEW_YORK, LORD_HOWE, ZoneInfo("UTC")], ids=str)
-@pytest.mark.parametrize("offset", ["", "Z", "+14:00", "-14:00"])
+@pytest.mark.parametrize("offset", ["", "Z"])
 @pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59:58"])
 def test_the_ends_of_the_calendar_are_refused_or_of_use(
     text: str, offset: str, zone: ZoneInfo
@@ -152,11 +152,11 @@ def test_zones(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Moscow", "Europe", "Europe/", "Europe/Nowhere", "../etc/passwd", "/etc/localtime", "+03:00",
-     "Europe/Moscow\0", "Europe/Moscow\n", "Москва", ".", "x" * 5000],
+    ["", "Moscow", "Europe", "Europe/", "Europe/Nowhere", "../etc/passwd", "/etc/localtime",
+     "+03:00", "Europe/Moscow\0", "Europe/Moscow\n", "Москва", ".", "x" * 5000],
 )  # fmt: skip
 def test_names_that_are_no_zone(name: str) -> None:
-    with pytest.raises(Refused, match="--zone: .* is no time zone"):
+    with pytest.raises(Refused, match="is no time zone; write it like"):
         zone_named(name)
 
 
@@ -211,7 +211,7 @@ def test_half_hours_begin_at_00_and_30_from_noon_to_noon(
     ("length", "edges"),
     [
         ("30m", ["23:56:30", "00:00:00", "00:15:00"]),
-        ("7m", ["23:56:30", "23:55:00", "00:00:00", "00:07:00", "00:14:00", "00:15:00"]),
+        ("7m", ["23:56:30", "00:00:00", "00:07:00", "00:14:00", "00:15:00"]),
         ("1h", ["23:56:30", "00:00:00", "00:15:00"]),
         ("5h", ["23:56:30", "00:00:00", "00:15:00"]),
     ],
@@ -220,8 +220,7 @@ def test_the_grid_begins_anew_at_local_midnight(length: str, edges: list[str]) -
     span = Span(iso("2026-11-20T23:56:30+05:45"), iso("2026-11-21T00:15:00+05:45"))
     cells = chunks(span, length_from(length, "--chunk"), KATHMANDU)
     found = {f"{at.astimezone(KATHMANDU):%T}" for c in cells for at in (c.start, c.end)}
-    # 7 minutes: 1435 is a multiple of 7, the next edge is midnight itself.
-    assert found == set(edges) - {"23:55:00"}
+    assert found == set(edges)
 
 
 def test_a_span_inside_one_chunk_is_one_chunk() -> None:

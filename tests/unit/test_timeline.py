@@ -79,9 +79,12 @@ def test_a_track_of_segments(
 
 def test_a_pause_in_a_file_is_a_gap_of_its_track() -> None:
     paused = Segment(
-        "cam", "a", ClockMap(START, 500), (Stretch(500, 10_000_500), Stretch(30_000_500, 60_000_500)),
+        "cam",
+        "a",
+        ClockMap(START, 500),
+        (Stretch(500, 10_000_500), Stretch(30_000_500, 60_000_500)),
         (Stretch(500, 60_000_500),),
-    )  # fmt: skip
+    )
     assert laid_out(paused) == [(0, 10, "a"), (10, 30, None), (30, 60, "a")]
     assert len(sound_track("cam", span(0, 60), [paused]).items) == 1
 
