@@ -26,6 +26,7 @@ from merger.profiles import Encoder
 _TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
 _POLL_S = 0.25
+_MOST_COMPLAINTS = 1000
 
 
 @dataclass(frozen=True)
@@ -209,12 +210,16 @@ def _listen(
 
 
 _DECODED = re.compile(r"Input stream #(\d+):\d+ \(video\): .* (\d+) frames decoded")
+# Said of any open group of pictures that is begun with after a seek; nothing is wrong then.
+_HARMLESS = ("mmco: unref short failure",)
 
 
 def _hear(line: str, outcome: Outcome) -> None:
     outcome.tail.append(line)
     if match := _DECODED.search(line):
         outcome.decoded[int(match[1])] = int(match[2])
-    elif "[error]" in line or "[fatal]" in line or "corrupt decoded frame" in line:
-        if len(outcome.complaints) < 1000:
-            outcome.complaints.append(re.sub(r" @ 0x[0-9a-f]+", "", line))
+        return
+    complains = "[error]" in line or "[fatal]" in line or "corrupt decoded frame" in line
+    harmless = any(text in line for text in _HARMLESS)
+    if complains and not harmless and len(outcome.complaints) < _MOST_COMPLAINTS:
+        outcome.complaints.append(re.sub(r" @ 0x[0-9a-f]+", "", line))

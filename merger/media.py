@@ -21,7 +21,10 @@ PAUSE_US = 2_000_000
 # ... but a screen encoder may send nothing while nothing changes; then its sound goes on.
 STILL_PAUSE_US = 10_000_000
 SOUND_PAUSE_US = 500_000  # shorter holes are filled with silence where they are
-PADDING_US = 100_000  # sound encoders begin and end some ms beside the pictures
+PADDING_US = 100_000  # sound encoders end some ms beside the pictures
+# Muxers write sound up to this much ahead of the pictures it belongs to; what leads by less does
+# not move the beginning of a file, which is that of its pictures.
+INTERLEAVING_US = 1_000_000
 _SECOND_US = 1_000_000
 
 Microseconds = npt.NDArray[np.int64]

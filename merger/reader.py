@@ -20,8 +20,8 @@ import av.video.frame
 import numpy as np
 
 from merger.media import (
+    INTERLEAVING_US,
     MAX_PIXELS,
-    PADDING_US,
     PAUSE_US,
     SOUND_PAUSE_US,
     Audio,
@@ -133,7 +133,8 @@ def _indexed(
             break
         last_dts[packet.stream_index] = dts
         if audio is not None and packet.stream_index == audio.index:
-            heard.append((pts, packet.duration or 0))
+            if not packet.is_discard:
+                heard.append((pts, packet.duration or 0))
             continue
         if packet.is_keyframe:
             keys.append((pts, dts))
@@ -265,12 +266,12 @@ def _seek_times(
 def _zero(
     picture_us: Microseconds, shown: list[tuple[int, int]], base: Any, sound: tuple[Stretch, ...]
 ) -> int:
-    """Return when the file's media begins; a sound encoder's priming of some ms does not count."""
+    """Return when the file's media begins: with its pictures, unless sound leads by far."""
     # Pictures that cannot be decoded were captured all the same: the file begins with them.
     pictures = int(_us([min(pts for pts, _ in shown)], base)[0]) if len(picture_us) else None
     if pictures is None or not sound:
         return sound[0].start_us if pictures is None else pictures
-    earlier = sound[0].start_us < pictures - PADDING_US
+    earlier = sound[0].start_us < pictures - INTERLEAVING_US
     return sound[0].start_us if earlier else pictures
 
 

@@ -167,8 +167,12 @@ def _draw_text(picture: Picture, instant: datetime) -> None:
     text = instant.strftime("%H:%M:%S.%f")[:-4]
     scale = height / 300
     origin = (round(height * 0.06), round(height * 0.95))
-    for ink, thickness in ((0, max(3, height // 60)), (255, max(1, height // 180))):
-        cv2.putText(
-            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (ink, ink, ink),
-            thickness, cv2.LINE_8,
-        )  # fmt: skip
+    step = max(1, height // 240)
+    thickness = max(1, height // 180)
+    around = [(x, y) for x in (-step, 0, step) for y in (-step, 0, step) if x or y]
+    for ink, offsets in ((0, around), (255, [(0, 0)])):
+        for x, y in offsets:
+            cv2.putText(
+                picture, text, (origin[0] + x, origin[1] + y), cv2.FONT_HERSHEY_SIMPLEX, scale,
+                (ink, ink, ink), thickness, cv2.LINE_8,
+            )  # fmt: skip

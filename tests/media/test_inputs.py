@@ -47,7 +47,7 @@ KINDS = [
     Kind("720p_422", {"size": (1280, 720), "codec": x264("-pix_fmt", "yuv422p")}),
     Kind("hevc", {"codec": ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25")}),
     Kind("vp9_webm_opus", {"container": "webm", "codec": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25"), "options": ("-c:a", "libopus")}),
-    Kind("av1_mkv", {"container": "mkv", "codec": ("-c:v", "libsvtav1", "-preset", "12", "-g", "25")}),
+    Kind("av1_mkv", {"container": "mkv", "codec": ("-c:v", "libsvtav1", "-preset", "10", "-crf", "20", "-g", "25")}),
     Kind("mpeg4", {"codec": ("-c:v", "mpeg4", "-q:v", "3", "-bf", "2", "-g", "25")}),
     Kind("b_frames_ts", {"container": "ts", "codec": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50")}),
     Kind("b_frames_mkv_no_cues", {"container": "mkv", "codec": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50"), "options": ("-live", "1")}),

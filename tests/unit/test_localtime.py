@@ -56,7 +56,8 @@ def test_texts_that_name_an_instant(text: str, instant: str) -> None:
     "text",
     ["", "now", "2026-11-20", "10:05", "20.11.2026 10:05", "2026-11-20T10", "2026-11-20T10:5",
      "2026-11-20T10:05:07.", "2026-11-20T10:05:07.1234567", "2026-11-20T10:05 ",
-     "\n2026-11-20T10:05", "2026-11-20T10:05+3", "2026-11-20T10:05[Europe/Berlin]", "2026-W47-5T10:05"],
+     "\n2026-11-20T10:05", "2026-11-20T10:05+3", "2026-11-20T10:05[Europe/Berlin]",
+     "2026-W47-5T10:05"],
 )  # fmt: skip
 def test_texts_of_another_form_are_refused(text: str) -> None:
     assert "is no instant; write it like" in refusal(text)

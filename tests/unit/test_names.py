@@ -1,6 +1,6 @@
 """Names that others gave to their files, and the names of our results."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -67,8 +67,8 @@ def test_another_room_or_source(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("2026-11-20_10:00-07_5_cam.mp4", "it is of another room or source"),
-        ("2026-11-20_10-00:07_5_cam.mp4", "it is of another room or source"),
+        ("2026-11-20_10:00-07_5_cam.mp4", "does not begin with a date and a time"),
+        ("2026-11-20_10-00:07_5_cam.mp4", "does not begin with a date and a time"),
         ("2026-11-20_10_5_cam.mp4", "does not begin with a date and a time"),
         ("2026-11-20 10-00_5_cam.mp4", "does not begin with a date and a time"),
         ("20261120_1000_5_cam.mp4", "does not begin with a date and a time"),
@@ -90,10 +90,8 @@ def test_another_room_or_source(name: str) -> None:
 )
 def test_names_that_do_not_fit_say_why(name: str, reason: str) -> None:
     said = library_name(name, "5", {"cam"})
-    if "10:00-07" in name or "10-00:07" in name:  # one separator throughout, else it is no time
-        assert isinstance(said, str)
-    else:
-        assert reason in str(said)
+    assert isinstance(said, str)
+    assert reason in said
 
 
 @pytest.mark.parametrize("zone", ["Europe/Moscow", "America/New_York", "UTC"])
@@ -114,9 +112,10 @@ def test_the_name_of_a_result() -> None:
 
 TAIL = "_2026-11-20_10-05-11-20"
 HOSTILE = [
-    "", ".", "..", "...", "../../etc/passwd", "/etc/passwd", "a/b\\c:d", "a\0b", "a\x1bb\nc\td", "\x85",
-    "\x80\x9b", "\u202egpj.exe", "a\u2066b\u2069", "a\u061cb", "\ud800", "caf\udce9", 'a*?"<>|b', " x ",
-    "x. . ", "я" * 300, "x" * 300, "🎓" * 300, "a\u0301" * 200, "a\u2028b", "NUL", "con",
+    "", ".", "..", "...", "../../etc/passwd", "/etc/passwd", "a/b\\c:d", "a\0b", "a\x1bb\nc\td",
+    "\x85", "\x80\x9b", "\u202egpj.exe", "a\u2066b\u2069", "a\u061cb", "\ud800", "caf\udce9",
+    'a*?"<>|b', " x ", "x. . ", "я" * 300, "x" * 300, "🎓" * 300, "a\u0301" * 200,
+    "a\u2028b", "NUL", "con",
 ]  # fmt: skip
 
 
@@ -155,5 +154,4 @@ def test_a_long_title_does_not_swallow_the_room() -> None:
 
 def test_letters_of_any_script_are_kept() -> None:
     for title in ("Линейная алгебра — лекция №5", "線形代数", "Álgebra (1)", "αβγ & co."):
-        assert result_stem(title, "5", LECTURE.cut_to(LECTURE), MOSCOW).startswith(f"{title}_5_")
-    assert datetime(2026, 11, 20, tzinfo=UTC) < LECTURE.start
+        assert result_stem(title, "5", LECTURE, MOSCOW).startswith(f"{title}_5_")

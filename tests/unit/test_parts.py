@@ -1,0 +1,243 @@
+"""Cutting a record into parts, and the specs that name what is encoded by what is in it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merger.layout import Size
+from merger.media import Audio, MediaFile, Video
+from merger.parts import PartSpec, SoundSpec, cells, part_spec, sound_spec, spec_hash, spec_json
+from merger.plan import PART_US, Chunk, EditPlan, Part, Slate, Sources, plan_edit, plan_parts
+from merger.profiles import ENCODERS
+from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
+
+START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
+MINUTE = 60_000_000
+X264 = ENCODERS["libx264"]
+proven = settings(max_examples=100, deadline=None, derandomize=True)
+starts = st.integers(0, 10**9).map(lambda ms: START + timedelta(milliseconds=ms))
+NTSC = Fraction(30000, 1001)
+
+
+@proven
+@given(starts, st.sampled_from([Fraction(25), NTSC]), st.integers(1, 30_000))
+def test_parts_end_at_multiples_of_two_minutes(
+    start: datetime, rate: Fraction, frames: int
+) -> None:
+    grid = FrameGrid(start, rate)
+    parts = plan_parts(grid, frames)
+    assert (parts[0].first, parts[-1].end) == (0, frames)
+    assert all(a.end == b.first for a, b in pairwise(parts))
+    assert len(parts) == 1 or min(part.end - part.first for part in parts) >= round(rate)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    for part in parts[:-1]:  # the first frame at or after the multiple
+        late = (grid.instant(part.end) - epoch) % timedelta(microseconds=PART_US)
+        assert late < timedelta(microseconds=round(1_000_000 / rate))
+    # No multiple is left out but those within a second of an end.
+    assert len(parts) - 1 >= (frames / rate - 2) // 120
+
+
+@proven
+@given(starts, st.integers(1, 5000), st.integers(6000, 30_000))
+def test_another_start_keeps_the_inner_parts(start: datetime, later: int, frames: int) -> None:
+    def ends(first: int) -> list[int]:
+        grid = FrameGrid(start + timedelta(milliseconds=40 * first), Fraction(25))
+        return [first + part.end for part in plan_parts(grid, frames - first)]
+
+    assert ends(later) == ends(0)[-len(ends(later)) :]
+
+
+def test_a_record_under_a_second_is_one_part() -> None:
+    grid = FrameGrid(START + timedelta(seconds=59.7), Fraction(25))
+    assert plan_parts(grid, 20) == [Part(0, 20)]
+
+
+VIDEO = Video(
+    0, "h264", 1920, 1080, Fraction(1), 0, "yuv420p", False, None, False, 40_000, False, True
+)
+
+
+def media_file(name: str, **of_video: Any) -> MediaFile:
+    """Return ten minutes at 25 fps with a key frame every two seconds, and sound."""
+    return MediaFile(
+        path=Path(name),
+        demuxer="mov",
+        size_bytes=1000,
+        mtime_ns=1,
+        video=dataclasses.replace(VIDEO, **of_video),
+        audio=Audio(1, "aac", 44_100, 2),
+        picture_us=np.arange(0, 10 * MINUTE, 40_000, np.int64),
+        picture_ends_us=10 * MINUTE,
+        key_us=np.arange(0, 10 * MINUTE, 2_000_000, np.int64),
+        key_seek_us=np.arange(0, 10 * MINUTE, 2_000_000, np.int64) - 80_000,
+        sound=(Stretch(0, 10 * MINUTE),),
+        zero_us=0,
+    )
+
+
+class Record:
+    """A lecture whose speaker and screen begin five minutes before its plain start."""
+
+    def __init__(self, folder: str = "/library", rate: Fraction = Fraction(1), **of_video: Any):
+        names = {name: f"{folder}/{name}.mp4" for name in ("speaker", "screen")}
+        self.media = {path: media_file(path, **of_video) for path in names.values()}
+        self.identities = {path: f"1000-{name}" for name, path in names.items()}
+        clock = ClockMap(START - timedelta(minutes=5), 0, rate)
+        whole = (Stretch(0, 10 * MINUTE),)
+        self.segments = [Segment(name, path, clock, whole, whole) for name, path in names.items()]
+
+    def plan(self, first: int = 0, frames: int = 6000, *, presence: bool = True) -> EditPlan:
+        start = START + timedelta(milliseconds=40 * first)
+        span = Span(start, start + timedelta(milliseconds=40 * frames))
+        seen = Chunk(span, presence, "presentation", Fraction(1), 5)
+        sources = Sources("speaker", "screen")
+        return plan_edit(span, Fraction(25), "side_by_side", sources, self.segments, [seen])
+
+    def spec(self, plan: EditPlan | None = None, n: int = 1, **changes: Any) -> PartSpec:
+        plan = plan or self.plan()
+        options: dict[str, Any] = {
+            "layout": "side_by_side", "lines": 720, "encoder": X264, "language": "en",
+            "backup": True,
+        } | changes  # fmt: skip
+        return part_spec(plan, plan.parts[n], self.media, self.identities, **options)
+
+    def sound(self, plan: EditPlan | None = None) -> SoundSpec:
+        return sound_spec(plan or self.plan(), self.media, self.identities, "128k")
+
+
+def name_of(spec: PartSpec | SoundSpec) -> str:
+    return spec_hash(spec, "7.0")
+
+
+BASE = Record().spec()
+
+
+def test_a_spec_says_which_pictures_are_shown() -> None:
+    shot = BASE.runs[0][0].shots[0]
+    assert BASE.frames == shot.frames == 3000
+    assert BASE.size == Size(2560, 720)
+    assert shot.at_us == 6 * MINUTE  # the second part begins at 07:06
+    assert shot.pictures == 3000
+    assert shot.input is not None
+    assert shot.input.seek_us == 6 * MINUTE - 80_000
+    assert BASE.outputs == {"merge": Size(2560, 720), "backup": Size(1280, 720)}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        Record("/elsewhere").spec(),
+        Record().spec(Record().plan(first=7)),
+        Record().spec(Record().plan(first=7, frames=5900)),
+        Record().spec(Record().plan(frames=7000)),
+    ],
+    ids=["moved files", "later start", "later start and earlier end", "later end"],
+)
+def test_the_same_part_has_the_same_name(same: PartSpec) -> None:
+    assert name_of(same) == name_of(BASE)
+
+
+def shot_changed(**of_input: Any) -> PartSpec:
+    lane = BASE.runs[0][0]
+    shot = lane.shots[0]
+    assert shot.input is not None
+    changed = dataclasses.replace(shot, input=dataclasses.replace(shot.input, **of_input))
+    lane = dataclasses.replace(lane, shots=(changed,))
+    return dataclasses.replace(BASE, runs=((lane, BASE.runs[0][1]),))
+
+
+@pytest.mark.parametrize("of_input", [{"seek_us": None}, {"seek_us": 5}, {"file": "/b.mp4"}])
+def test_where_and_how_a_file_is_read_does_not_count(of_input: Mapping[str, Any]) -> None:
+    assert name_of(shot_changed(**of_input)) == name_of(BASE)
+
+
+DIFFERENT = {
+    "content": shot_changed(identity="1000-other"),
+    "stream": shot_changed(stream=3),
+    "size": Record().spec(lines=540),
+    "encoder": Record().spec(encoder=ENCODERS["h264_nvenc"]),
+    "options": Record().spec(encoder=dataclasses.replace(X264, options=(("crf", 24),))),
+    "language": Record().spec(language="ru"),
+    "backup": Record().spec(backup=False),
+    "drift": Record(rate=Fraction(1001, 1000)).spec(),
+    "range": Record(full_range=True).spec(),
+    "matrix": Record(matrix="bt601").spec(),
+    "aspect": Record(width=1440).spec(),
+    "other pictures": Record().spec(n=2),
+    "presence": Record().spec(Record().plan(presence=False)),
+    "half a frame later": Record().spec(dataclasses.replace(
+        Record().plan(), span=Span(START + timedelta(milliseconds=20), START + timedelta(240))
+    )),
+}  # fmt: skip
+
+
+def test_whatever_changes_the_pictures_changes_the_name() -> None:
+    names = {what: name_of(spec) for what, spec in DIFFERENT.items()} | {"base": name_of(BASE)}
+    assert len(set(names.values())) == len(names)
+    assert spec_hash(BASE, "7.1") != name_of(BASE)
+
+
+def test_the_slate_counts() -> None:
+    def with_slate(key: Any) -> PartSpec:
+        shown = Record().plan()
+        scenes = tuple(dataclasses.replace(s, right=Slate(key)) for s in shown.scenes)
+        # A picture somewhere else keeps the record side by side.
+        scenes += (dataclasses.replace(shown.scenes[0], first=6000, end=6001),)
+        return Record().spec(dataclasses.replace(shown, scenes=scenes))
+
+    assert name_of(with_slate("no_screen")) != name_of(with_slate("no_board"))
+
+
+@pytest.mark.parametrize("spec", [BASE, *DIFFERENT.values(), Record().sound()], ids=name_of)
+def test_a_spec_is_plain_json(spec: PartSpec | SoundSpec) -> None:
+    document = spec_json(spec)
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_record_without_any_right_hand_picture_has_room_for_its_slate() -> None:
+    record = Record()
+    del record.segments[1]  # the screen turned out to be broken after presence was decided
+    spec = record.spec()
+    boxes = [lane.box for run in spec.runs for lane in run]
+    assert all(box.width > 0 for box in boxes)
+    assert sum(box.width for box in boxes) == spec.size.width
+
+
+def test_cells_are_as_wide_as_what_is_shown() -> None:
+    record = Record(width=1440)
+    assert cells(record.plan(), record.media, 720)["left"] == Size(960, 720)
+    assert cells(record.plan(presence=False), record.media, 720)["right"] == Size(1280, 720)
+
+
+@proven
+@given(
+    st.lists(st.tuples(st.integers(0, 2 * MINUTE), st.integers(1, MINUTE)), max_size=6),
+    st.integers(1, 4000),
+)
+def test_the_pieces_of_the_sound_last_as_long_as_the_record(
+    stretches: list[tuple[int, int]], frames: int
+) -> None:
+    record = Record()
+    record.segments = [
+        dataclasses.replace(
+            record.segments[n % 2], sound=(Stretch(5 * MINUTE + a, 5 * MINUTE + a + length),)
+        )
+        for n, (a, length) in enumerate(stretches)
+    ]
+    plan = record.plan(frames=frames)
+    spec = record.sound(plan)
+    assert spec.samples == frames * 1920  # 48,000 a second, 25 frames a second
+    assert sum(piece.samples for piece in spec.pieces) == spec.samples
+    assert spec.pieces[0].lead == 0
+    assert {piece.lead for piece in spec.pieces[1:]} <= {0, 1920}
+    assert all(p.samples >= after.lead for p, after in pairwise(spec.pieces))
