@@ -1,0 +1,131 @@
+"""Sound: whose it is at every instant, that it is in time with the pictures, and continuous."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from tests.conftest import PITCHES, START, Room, seconds
+from tests.media.test_time import path_of
+from tests.truth import beep_onsets, frames_seen, pitch, sound_of
+
+MOST_OFFSET_S = 0.040
+
+
+def check_beeps(path, until_s: int, missing: set[int] = frozenset()) -> np.ndarray:
+    """Beeps begin at each whole second of wall clock; the record begins on one."""
+    sound = sound_of(path)
+    onsets = beep_onsets(np.concatenate([np.zeros(480, np.float32), sound])) - 0.01
+    for second in range(until_s):
+        if second in missing:
+            continue
+        nearest = onsets[np.argmin(np.abs(onsets - second))]
+        assert abs(nearest - second) < MOST_OFFSET_S, f"the beep of second {second} is at {nearest}"
+    return sound
+
+
+def test_preference_and_silence(room: Room) -> None:
+    """Audio where it is, then the speaker's, then the screen's, then the board's, then none."""
+    room.film("audio", 0, 5)
+    room.film("speaker", 0, 10)
+    room.film("screen", 0, 15)
+    room.film("board", 0, 20)
+    result = room.merge(25.0, roles=("speaker", "screen", "board", "audio"))
+    sound = check_beeps(path_of(result), 20)
+    assert len(sound) == pytest.approx(25 * 48000, abs=2048)
+    for second in range(25):
+        order = ("audio", "speaker", "screen", "board")
+        expected = PITCHES[order[second // 5]] if second < 20 else 0.0
+        assert pitch(sound, second + 0.01) == pytest.approx(expected, abs=8), second
+    assert any("5.0 s" in text and "silent" in text for text in result.warnings)
+
+
+def test_the_backup_has_the_same_sound(one_room: Room) -> None:
+    one_room.film("speaker", 0, 5)
+    one_room.film("screen", 0, 5)
+    result = one_room.merge(5.0)
+    both = [sound_of(path_of(result, kind)) for kind in ("merge", "backup")]
+    assert np.array_equal(*both)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_in_time_over_joints_and_files(room: Room, container: str) -> None:
+    start = START + timedelta(minutes=1, seconds=50)
+    for at in (0, 20, 40):
+        room.film("speaker", at, 20, start=start, container=container)
+    room.film("screen", 0, 60, start=start, sound=False)
+    result = room.merge(60.0, start=start, chunk=timedelta(minutes=1))
+    check_beeps(path_of(result), 60)
+
+
+@pytest.mark.parametrize(
+    "media_rate", [Fraction(10002, 10000), Fraction(102, 100), Fraction(98, 100)]
+)
+def test_in_time_with_a_drifting_clock(room: Room, media_rate: Fraction) -> None:
+    fast = room.film("speaker", 0, 40, media_rate=media_rate)
+    ends = {"start": START.isoformat(), "end": (START + seconds(40)).isoformat()}
+    fast.with_suffix(".json").write_text(json.dumps(ends))
+    room.film("screen", 0, 40, sound=False)
+    check_beeps(path_of(room.merge(40.0)), 40)
+
+
+def test_a_hole_in_the_sound_shifts_nothing(room: Room) -> None:
+    room.film("speaker", 0, 6)
+    room.film("speaker", 9, 6)
+    room.film("screen", 0, 15, sound=False)
+    result = room.merge(15.0)
+    sound = check_beeps(path_of(result), 15, missing={6, 7, 8})
+    assert pitch(sound, 7.01) == 0
+
+
+def test_sound_that_begins_late_inside_its_file(room: Room) -> None:
+    late = room.film("speaker", 0, 8, options=("-af", "atrim=start=2.5"))
+    assert late.exists()
+    room.film("screen", 0, 8, sound=False)
+    check_beeps(path_of(room.merge(8.0)), 8, missing={0, 1, 2})
+
+
+def test_a_microphone_only_file(room: Room) -> None:
+    """A source of the role audio may hold no pictures at all."""
+    filmed = room.film("audio", 0, 8)
+    only = filmed.with_name(".only.mp4")
+    with av.open(str(filmed)) as source, av.open(str(only), "w") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    only.rename(filmed)
+    room.film("speaker", 0, 8)
+    room.film("screen", 0, 8)
+    sound = check_beeps(path_of(room.merge(8.0, roles=("speaker", "screen", "audio"))), 8)
+    assert pitch(sound, 3.01) == pytest.approx(PITCHES["audio"], abs=8)
+
+
+def test_one_continuous_stream_exactly_as_long_as_the_picture(room: Room) -> None:
+    room.film("speaker", 0, 10)
+    room.film("screen", 0, 10)
+    with av.open(str(path_of(room.merge(10.0)))) as container:
+        audio, video = container.streams.audio[0], container.streams.video[0]
+        assert (audio.codec_context.name, audio.rate, audio.layout.name) == ("aac", 48000, "stereo")
+        assert abs(audio.duration * audio.time_base - video.duration * video.time_base) < 0.05
+        assert audio.start_time == video.start_time == 0
+
+
+def test_picture_and_sound_agree(room: Room) -> None:
+    """The clock in the picture and the beep in the sound tell the same time, at both ends."""
+    start = START + timedelta(seconds=0.5)
+    room.film("speaker", 0, 30, start=START)
+    room.film("screen", 0, 30, start=START)
+    path = path_of(room.merge(29.0, start=start))
+    onsets = beep_onsets(sound_of(path))
+    seen = {s.frame: s.left.day_ms / 1000 for s in frames_seen(path)}
+    for onset in (onsets[0], onsets[-1]):
+        frame = round(onset * 25)
+        shown = seen[frame] + (onset - frame / 25)
+        assert abs(shown - round(shown)) < MOST_OFFSET_S

@@ -1,0 +1,159 @@
+"""What docs/design/architecture.md says about the code, held by reading its syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A module may import those before it, and none after it. A new module finds its place here.
+ORDER = [
+    "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
+    "graph", "report", "progress",
+    "ffmpeg", "storage", "slate", "config", "reader", "damage", "check", "library",
+    "analysis.cards", "analysis.picture", "analysis.sampling", "encode", "pipeline",
+]  # fmt: skip
+PURE = ORDER[: ORDER.index("progress") + 1]
+# Everything else that is imported reaches outside, or might: pure modules compute.
+HARMLESS = {
+    "__future__", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools", "json",
+    "math", "re", "typing", "zoneinfo", "dateutil", "numpy",
+}  # fmt: skip
+STARTS_PROCESSES = {"subprocess", "multiprocessing", "pty"}
+FILE_FUNCTIONS = {"imread", "imreadmulti", "imwrite", "imwritemulti", "VideoCapture", "VideoWriter"}
+
+
+def modules(folder: str) -> dict[str, ast.Module]:
+    """Return the syntax tree of each module below a folder, by its dotted name in there."""
+    return {
+        ".".join(path.relative_to(ROOT / folder).with_suffix("").parts): ast.parse(path.read_text())
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.name != "__init__.py"
+    }
+
+
+MERGER, RECORDERS = modules("merger"), modules("recorders")
+APP = ast.parse((ROOT / "app.py").read_text())
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk what runs: not what only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_for_types_only(node):
+            yield node
+            yield from nodes(node)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Return the dotted names of the modules that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            found.add(node.module)
+            inside = ROOT / node.module.replace(".", "/")
+            if inside.is_dir():  # from merger import graph
+                found |= {f"{node.module}.{name.name}" for name in node.names} - {node.module}
+                found.discard(node.module)
+    return found
+
+
+def packages(tree: ast.AST) -> set[str]:
+    return {name.split(".")[0] for name in imported(tree)}
+
+
+def own(tree: ast.AST) -> set[str]:
+    return {n.removeprefix("merger.") for n in imported(tree) if n.startswith("merger.")}
+
+
+def attributes(tree: ast.AST, *names: str) -> list[str]:
+    """Return where attributes of these names are used, as text."""
+    return [ast.unparse(n) for n in nodes(tree) if isinstance(n, ast.Attribute) and n.attr in names]
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_arrows_point_down(name: str) -> None:
+    assert name in ORDER, f"merger/{name} has no place in ORDER yet"
+    above = set(ORDER[ORDER.index(name) :])
+    assert own(MERGER[name]) & above == set()  # so there is no cycle either
+
+
+def test_every_module_of_the_order_is_there() -> None:
+    assert set(ORDER) == set(MERGER)
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_reach_nothing_outside(name: str) -> None:
+    tree = MERGER[name]
+    allowed = HARMLESS | {"merger"} | ({"ffmpeg"} if name == "graph" else set())
+    # A path may be a value in here; what touches the disk is the method called on one.
+    assert packages(tree) - allowed <= {"pathlib"}
+    assert own(tree) <= set(PURE)
+    calls = [n.func for n in nodes(tree) if isinstance(n, ast.Call)]
+    names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
+    touching = {"open", "print", "input", "Path", "read_text", "read_bytes", "stat", "exists"}
+    touching |= {"write_text", "write_bytes", "unlink", "mkdir", "iterdir", "glob", "resolve"}
+    assert names & touching == set()
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_merger_knows_neither_recorders_nor_google(name: str) -> None:
+    assert packages(MERGER[name]) & {"recorders", "google_apis", "app", "tests"} == set()
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_processes_start_in_one_module(name: str) -> None:
+    starting = packages(MERGER[name]) & STARTS_PROCESSES
+    starting |= set(attributes(MERGER[name], "system", "popen", "fork", "execv", "posix_spawn"))
+    assert starting == ({"subprocess"} if name == "ffmpeg" else set())
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_the_environment_is_read_in_one_place(name: str) -> None:
+    used = attributes(MERGER[name], "environ", "getenv", "putenv", "environb")
+    if name == "ffmpeg":  # handed on to its child
+        assert used == ["os.environ"]
+    elif name != "config":
+        assert used == []
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_nobody_asks_what_time_it_is(name: str) -> None:
+    calls = [n.func for n in nodes(MERGER[name]) if isinstance(n, ast.Call)]
+    asked = [f for f in calls if isinstance(f, ast.Attribute) and f.attr in ("utcnow", "today")]
+    asked += [f for f in calls if isinstance(f, ast.Attribute) and f.attr == "now"]
+    asked += [f for f in calls if ast.unparse(f) in ("time.time", "time.time_ns", "time.localtime")]
+    assert [ast.unparse(f) for f in asked] == []
+
+
+@pytest.mark.parametrize("name", MERGER)
+def test_graphs_are_built_in_one_module(name: str) -> None:
+    assert ("ffmpeg" in packages(MERGER[name])) == (name == "graph")
+
+
+EVERYTHING = {**MERGER, **{f"recorders.{k}": v for k, v in RECORDERS.items()}, "app": APP}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_opencv_never_opens_a_file(name: str) -> None:
+    assert attributes(EVERYTHING[name], *FILE_FUNCTIONS) == []
+
+
+def test_these_rules_see_what_they_forbid() -> None:
+    tree = ast.parse(
+        "import os.path, cv2\nfrom merger import graph\nfrom merger.plan import Part\n"
+        "def f():\n    from subprocess import run\n    cv2.imread(os.environ['A'])\n"
+        "if TYPE_CHECKING:\n    from merger.pipeline import merge\n"
+    )
+    assert imported(tree) == {"os.path", "cv2", "merger.graph", "merger.plan", "subprocess"}
+    assert own(tree) == {"graph", "plan"}
+    assert attributes(tree, "environ", *FILE_FUNCTIONS) == ["cv2.imread", "os.environ"]

@@ -1,0 +1,134 @@
+"""Settings from the environment, and the documents that are made from their fields."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from merger import config
+from merger.errors import Refused
+
+ROOT = Path(__file__).parents[2]
+GIB = 1024**3
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(Refused) as caught:
+        config.load(environ)
+    assert caught.value.code == "config"
+    return caught.value.message
+
+
+def test_the_defaults_need_nothing() -> None:
+    settings = config.load({})
+    assert settings == config.Settings(
+        ffmpeg="",
+        cache=Path.home() / ".cache/lecture-merger",
+        cache_bytes=20 * GIB,
+        encoder="auto",
+        language="en",
+    )
+    # Empty is as good as absent: that is what a compose file makes of a variable without a value.
+    variables = [field.metadata["variable"] for field in dataclasses.fields(config.Settings)]
+    assert config.load(dict.fromkeys(variables, "")) == settings
+    assert config.load(dict.fromkeys(variables, "  ")) == settings
+
+
+def test_every_setting_is_read() -> None:
+    assert config.load(
+        {
+            "MERGER_FFMPEG": " /usr/bin/ffmpeg ",
+            "MERGER_CACHE": "/srv/cache",
+            "MERGER_CACHE_BYTES": "64M",
+            "MERGER_ENCODER": "software",
+            "MERGER_LANGUAGE": "ru",
+            "PATH": "/bin",
+        }
+    ) == config.Settings("/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru")
+
+
+def test_the_cache_folder_is_absolute_wherever_the_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert config.load({"MERGER_CACHE": "parts"}).cache == tmp_path / "parts"
+    assert config.load({"MERGER_CACHE": "~/parts"}).cache == Path.home() / "parts"
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("20G", 20 * GIB),
+        ("20g", 20 * GIB),
+        ("20GB", 20 * GIB),
+        ("20GiB", 20 * GIB),
+        (" 20 G ", 20 * GIB),
+        ("1T", 1024 * GIB),
+        ("65536K", 64 * 1024**2),
+        ("67108864", 64 * 1024**2),
+        ("67108864B", 64 * 1024**2),
+    ],
+)
+def test_sizes(text: str, size_bytes: int) -> None:
+    assert config.load({"MERGER_CACHE_BYTES": text}).cache_bytes == size_bytes
+
+
+@pytest.mark.parametrize("text", ["63M", "0", "1", "64K", "67108863"])
+def test_a_cache_that_is_too_small_is_refused(text: str) -> None:
+    assert f"MERGER_CACHE_BYTES={text!r}: at least 64M" in refusal({"MERGER_CACHE_BYTES": text})
+
+
+@pytest.mark.parametrize("text", ["much", "20X", "-20G", "1.5G", "20 G G", "G", "0x40000000"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    assert f"MERGER_CACHE_BYTES={text!r}: write a number" in refusal({"MERGER_CACHE_BYTES": text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "names"),
+    [
+        ("MERGER_ENCODER", "qsv", "auto, software, nvenc, vaapi"),
+        ("MERGER_ENCODER", "NVENC", "auto, software, nvenc, vaapi"),
+        ("MERGER_LANGUAGE", "de", "en, ru"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_those_there_are(
+    variable: str, text: str, names: str
+) -> None:
+    assert f"{variable}={text!r}: one of {names}" in refusal({variable: text})
+
+
+def test_a_home_folder_that_nobody_has_is_refused() -> None:
+    assert "MERGER_CACHE=" in refusal({"MERGER_CACHE": "~no-such-user-here/parts"})
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    message = refusal(
+        {"MERGER_CACHE_BYTES": "few", "MERGER_ENCODER": "gpu", "MERGER_LANGUAGE": "tlh"}
+    )
+    for variable in ("MERGER_CACHE_BYTES", "MERGER_ENCODER", "MERGER_LANGUAGE"):
+        assert f"{variable}=" in message
+
+
+def test_the_operating_manual_holds_the_table_of_settings() -> None:
+    manual = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+    begin, end = "<!-- settings: python -m merger.config -->\n", "<!-- end of settings -->"
+    assert manual.split(begin)[1].split(end)[0].strip() == config.table().strip()
+
+
+def test_the_example_is_the_one_of_the_fields() -> None:
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == config.example()
+
+
+def test_the_example_says_the_defaults() -> None:
+    lines = [line[1:] for line in config.example().splitlines() if line.startswith("#MERGER_")]
+    said = dict(line.split("=", 1) for line in lines)
+    assert len(said) == len(dataclasses.fields(config.Settings))
+    assert config.load(said) == config.load({})
+
+
+def test_each_setting_is_explained_once() -> None:
+    for field in dataclasses.fields(config.Settings):
+        variable, about = field.metadata["variable"], field.metadata["about"]
+        assert config.table().count(f"| `{variable}` |") == 1
+        assert about.endswith(".")
+        assert f"# {about}" in config.example()

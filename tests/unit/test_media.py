@@ -1,0 +1,203 @@
+"""Where a file really has media: pauses, screens that stand still, key frames."""
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merger.media import MediaFile, Video
+from merger.timeline import Stretch
+
+Seconds = tuple[float, float]
+VIDEO = Video(
+    0, "h264", 1280, 720, Fraction(1), 0, "yuv420p", False, None, False, 40_000, False, False
+)
+
+
+def us(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def media_file(
+    times: Sequence[float],
+    end: float,
+    sound: Sequence[Seconds] = (),
+    keys: Sequence[float] = (),
+    zero: float = 0,
+    frame: float = 0.04,
+    variable: bool = False,
+) -> MediaFile:
+    """Return a file with pictures at some seconds, the last one shown until the end."""
+    return MediaFile(
+        path=Path("a.mp4"),
+        demuxer="mov",
+        size_bytes=1,
+        mtime_ns=1,
+        video=dataclasses.replace(VIDEO, frame_us=us(frame), variable_rate=variable),
+        audio=None,
+        picture_us=np.array([us(t) for t in times], np.int64),
+        picture_ends_us=us(end),
+        key_us=np.array([us(k) for k in keys], np.int64),
+        key_seek_us=np.array([us(k) for k in keys], np.int64),
+        sound=tuple(Stretch(us(a), us(b)) for a, b in sound),
+        zero_us=us(zero),
+    )
+
+
+def pictures(file: MediaFile, *, still: bool = False) -> list[Seconds]:
+    found = file.pictures(may_stand_still=still)
+    return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
+
+
+def every(step: float, start: float, end: float) -> list[float]:
+    return [float(t) for t in np.arange(start, end - step / 2, step)]
+
+
+@pytest.mark.parametrize(
+    ("times", "end", "frame", "expected"),
+    [
+        (every(0.04, 0, 20), 20, 0.04, [(0, 20)]),
+        (every(0.04, 3.5, 20), 20, 0.04, [(3.5, 20)]),
+        # two seconds without a picture are none; more are a pause, and a gap
+        ([*every(0.04, 0, 5), *every(0.04, 6.96, 20)], 20, 0.04, [(0, 20)]),
+        ([*every(0.04, 0, 5), *every(0.04, 6.97, 20)], 20, 0.04, [(0, 5), (6.97, 20)]),
+        ([*every(0.04, 0, 5), *every(0.04, 9, 12), 19.0], 19.04, 0.04,
+         [(0, 5), (9, 12), (19, 19.04)]),
+        # a picture every second, or every ten, is how such a source is
+        (every(1, 0, 20), 20, 1, [(0, 20)]),
+        ([*every(1, 0, 5), *every(1, 8, 20)], 20, 1, [(0, 5), (8, 20)]),
+        (every(10, 0, 100), 100, 10, [(0, 100)]),
+        ([0, 10, 20, 40, 50], 60, 10, [(0, 30), (40, 60)]),
+        ([4.0], 4.04, 0.04, [(4, 4.04)]),
+        ([], 0, 0.04, []),
+    ],
+)  # fmt: skip
+def test_pauses(times: list[float], end: float, frame: float, expected: list[Seconds]) -> None:
+    file = media_file(times, end, sound=[(0, 100)], frame=frame)
+    assert pictures(file) == expected
+    # Only a source of variable rate may stand still.
+    assert pictures(file, still=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "end", "sound", "expected"),
+    [
+        # nothing changed for nine seconds, and the sound went on: the slide was shown
+        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [(0, 20)], [(0, 20)]),
+        ([*every(0.1, 0, 5), *every(0.1, 14.8, 20)], 20, [(0, 20)], [(0, 20)]),
+        # over ten seconds nobody knows
+        ([*every(0.1, 0, 5), *every(0.1, 15, 20)], 20, [(0, 20)], [(0, 5), (15, 20)]),
+        # the sound stopped as well
+        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [(0, 8), (9, 20)], [(0, 5), (14, 20)]),
+        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [], [(0, 5), (14, 20)]),
+        # the last picture stands until the sound ends, if that is not too long
+        (every(0.1, 0, 5), 5, [(0, 12)], [(0, 12)]),
+        (every(0.1, 0, 5), 5, [(0, 30)], [(0, 5)]),
+        (every(0.1, 0, 5), 5, [(0, 6), (8, 12)], [(0, 5)]),
+        (every(0.1, 0, 5), 5, [(0, 3)], [(0, 5)]),
+    ],
+)
+def test_a_screen_that_stands_still(
+    times: list[float], end: float, sound: list[Seconds], expected: list[Seconds]
+) -> None:
+    file = media_file(times, end, sound, frame=0.1, variable=True)
+    assert pictures(file, still=True) == expected
+    # A camera never stands still: each of these pauses is one.
+    assert all(b - a < 6.1 for a, b in pictures(file))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(40_000, 13_000_000), min_size=1, max_size=30),
+    st.lists(st.integers(1, 20_000_000), max_size=6),
+    st.booleans(),
+)
+def test_stretches_of_pictures(steps: list[int], sounds: list[int], still: bool) -> None:
+    times = np.cumsum([0, *steps])
+    edges = np.cumsum(sounds).tolist()
+    file = dataclasses.replace(
+        media_file([], 0, variable=True),
+        picture_us=times,
+        picture_ends_us=int(times[-1]) + 40_000,
+        sound=tuple(Stretch(a, b) for a, b in zip(edges[::2], edges[1::2], strict=False)),
+    )
+    found = file.pictures(may_stand_still=still)
+    assert all(s.start_us < s.end_us for s in found)
+    assert all(a.end_us < b.start_us for a, b in pairwise(found))
+    for shown in times.tolist():  # every picture is seen, and none for longer than ten seconds
+        assert any(s.start_us <= shown < s.end_us for s in found)
+    for s in found:
+        inside = [t for t in times.tolist() if s.start_us <= t < s.end_us]
+        longest = 10_000_000 if still else 2_000_000
+        assert all(b - a <= longest for a, b in pairwise([*inside, s.end_us]))
+
+
+def test_a_file_without_pictures_has_none() -> None:
+    deaf = dataclasses.replace(media_file([], 0, [(0, 5)]), video=None)
+    assert deaf.pictures(may_stand_still=True) == ()
+    assert deaf.length_us == us(5)
+
+
+@pytest.mark.parametrize(
+    ("times", "end", "sound", "zero", "length"),
+    [
+        (every(0.04, 0, 10), 10, [], 0, 10),
+        (every(0.04, 5, 15), 15, [(5, 15)], 5, 10),
+        (every(0.04, 0, 10), 10, [(0, 10.06)], 0, 10),  # the sound encoder's padding
+        (every(0.04, 0, 10), 10, [(0, 12)], 0, 12),
+        (every(0.04, 0, 10), 10, [(0, 3)], 0, 10),
+        (every(0.04, 0, 10), 10, [(-2, 10)], -2, 12),
+    ],
+)
+def test_the_length(
+    times: list[float], end: float, sound: list[Seconds], zero: float, length: float
+) -> None:
+    assert media_file(times, end, sound, zero=zero).length_us == us(length)
+
+
+@pytest.mark.parametrize(
+    ("at", "key"),
+    [(-1, None), (1.999, None), (2, 0), (3.999, 0), (4, 1), (9, 1), (10, 2), (99, 2)],
+)
+def test_the_key_frame_to_begin_with(at: float, key: int | None) -> None:
+    file = media_file(every(0.04, 2, 20), 20, keys=[2, 4, 10])
+    assert file.key_before(us(at)) == key
+
+
+def test_a_file_without_key_frames_is_read_from_its_beginning() -> None:
+    assert media_file(every(0.04, 0, 5), 5).key_before(us(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"), [(0, 5, 5), (1, 3, 2), (0.5, 1.5, 1), (1.2, 1.8, 0), (7, 9, 0)]
+)
+def test_how_many_pictures_a_stretch_shows(start: float, end: float, count: int) -> None:
+    assert media_file([0, 1, 2, 3, 4], 5).pictures_in(us(start), us(end)) == count
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "pixel", "rotation", "aspect"),
+    [
+        (1280, 720, Fraction(1), 0, Fraction(16, 9)),
+        (1280, 720, Fraction(1), 180, Fraction(16, 9)),
+        (1280, 720, Fraction(1), 90, Fraction(9, 16)),
+        (1280, 720, Fraction(1), 270, Fraction(9, 16)),
+        (720, 576, Fraction(16, 15), 0, Fraction(4, 3)),
+        (720, 576, Fraction(16, 15), 90, Fraction(3, 4)),
+        (1920, 1080, Fraction(2, 3), 0, Fraction(32, 27)),
+    ],
+)
+def test_the_aspect_as_shown(
+    width: int, height: int, pixel: Fraction, rotation: int, aspect: Fraction
+) -> None:
+    video = dataclasses.replace(
+        VIDEO, width=width, height=height, pixel_aspect=pixel, rotation=rotation
+    )
+    assert video.aspect == aspect
+    assert video.rate == 25
