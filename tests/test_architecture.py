@@ -18,8 +18,8 @@ ORDER = [
 PURE = ORDER[: ORDER.index("progress") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
-    "__future__", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools", "json",
-    "math", "re", "typing", "zoneinfo", "dateutil", "numpy",
+    "__future__", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
+    "json", "math", "re", "typing", "zoneinfo", "dateutil", "numpy",
 }  # fmt: skip
 STARTS_PROCESSES = {"subprocess", "multiprocessing", "pty"}
 FILE_FUNCTIONS = {"imread", "imreadmulti", "imwrite", "imwritemulti", "VideoCapture", "VideoWriter"}
@@ -100,7 +100,7 @@ def test_pure_modules_reach_nothing_outside(name: str) -> None:
     assert own(tree) <= set(PURE)
     calls = [n.func for n in nodes(tree) if isinstance(n, ast.Call)]
     names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
-    touching = {"open", "print", "input", "Path", "read_text", "read_bytes", "stat", "exists"}
+    touching = {"open", "print", "Path", "read_text", "read_bytes", "stat", "exists"}
     touching |= {"write_text", "write_bytes", "unlink", "mkdir", "iterdir", "glob", "resolve"}
     assert names & touching == set()
 
@@ -138,6 +138,10 @@ def test_nobody_asks_what_time_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", MERGER)
 def test_graphs_are_built_in_one_module(name: str) -> None:
     assert ("ffmpeg" in packages(MERGER[name])) == (name == "graph")
+
+
+def test_the_composition_root_starts_no_process() -> None:
+    assert packages(APP) & STARTS_PROCESSES == set()
 
 
 EVERYTHING = {**MERGER, **{f"recorders.{k}": v for k, v in RECORDERS.items()}, "app": APP}

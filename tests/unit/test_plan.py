@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from merger.plan import (
     Chunk,
     EditPlan,
-    Scene,
     Slate,
     Sources,
     plan_edit,
@@ -39,15 +38,10 @@ def segment(source: str, pictures: list[Seconds], sound: list[Seconds] | None = 
 
 
 def chunks(presences: list[bool]) -> list[Chunk]:
+    spans = [Span(at(n * CHUNK_S), at((n + 1) * CHUNK_S)) for n in range(len(presences))]
     return [
-        Chunk(
-            Span(at(n * CHUNK_S), at((n + 1) * CHUNK_S)),
-            presence,
-            "presentation" if presence else "missing",
-            Fraction(presence),
-            5,
-        )
-        for n, presence in enumerate(presences)
+        Chunk(span, presence, "presentation", Fraction(presence), 5)
+        for span, presence in zip(spans, presences, strict=True)
     ]
 
 
@@ -182,8 +176,8 @@ def test_a_source_with_two_roles_is_one_source() -> None:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> EditPlan:
-    """Draw a plan of ragged, drifting segments of some of four sources."""
+def records(draw: st.DrawFn) -> tuple[EditPlan, str]:
+    """Draw a plan of ragged, drifting segments of some of four sources, and its layout."""
     segments = []
     for n in range(draw(st.integers(0, 8))):
         edges = sorted(draw(st.sets(st.integers(0, 15_000_000), min_size=2, max_size=6)))
@@ -196,13 +190,10 @@ def records(draw: st.DrawFn) -> EditPlan:
         source = draw(st.sampled_from(ALL.names))
         segments.append(Segment(source, f"{n}", clock, stretches, stretches))
     sources = Sources("speaker", *(draw(st.sampled_from([n, None])) for n in ALL.names[1:]))
-    return plan(
-        segments,
-        draw(st.lists(st.booleans(), min_size=4, max_size=4)),
-        sources,
-        draw(st.sampled_from(["side_by_side", "screen_large", "speaker_only"])),
-        draw(st.sampled_from([Fraction(25), Fraction(30000, 1001)])),
-    )
+    presences = draw(st.lists(st.booleans(), min_size=4, max_size=4))
+    layout = draw(st.sampled_from(["side_by_side", "screen_large", "speaker_only"]))
+    rate = draw(st.sampled_from([Fraction(25), Fraction(30000, 1001)]))
+    return plan(segments, presences, sources, layout, rate), layout
 
 
 def is_on(found: EditPlan, source: str, frame: int) -> bool:
@@ -213,24 +204,22 @@ def is_on(found: EditPlan, source: str, frame: int) -> bool:
     )
 
 
-def expected_right(found: EditPlan, scene: Scene, chunk: Chunk) -> str | None:
-    """Return what the rules say about the right-hand side of the first frame of a scene."""
-    shown = {t.source for t in found.tracks}
-    cell = range(
-        found.grid.first_at(chunk.span.start),
-        min(found.frames, found.grid.first_at(chunk.span.end)),
-    )
-    screen, board = (is_on(found, name, scene.first) for name in ("screen", "board"))
-    if chunk.presence and "screen" in shown:
+def expected_right(found: EditPlan, frame: int) -> str | None:
+    """Return what the rules say about the right-hand side of a frame."""
+    begins = [found.grid.first_at(c.span.start) for c in found.chunks] + [found.frames]
+    n = max(n for n in range(len(found.chunks)) if begins[n] <= frame)
+    screen, board = (is_on(found, name, frame) for name in ("screen", "board"))
+    if found.chunks[n].presence and "screen" in {t.source for t in found.tracks}:
         return "screen" if screen else "board" if board else "no_screen"
-    if any(is_on(found, "board", frame) for frame in cell):
+    if any(is_on(found, "board", other) for other in range(begins[n], begins[n + 1])):
         return "board" if board else "no_board"
     return None
 
 
 @proven
 @given(records())
-def test_every_plan(found: EditPlan) -> None:
+def test_every_plan(drawn: tuple[EditPlan, str]) -> None:
+    found, layout = drawn
     # Scenes and parts tile the frames, the sound tiles the span.
     for items in (found.scenes, found.parts):
         assert (items[0].first, items[-1].end) == (0, found.frames)
@@ -240,18 +229,14 @@ def test_every_plan(found: EditPlan) -> None:
     assert (spans[0].start, spans[-1].end) == (found.span.start, found.span.end)
     assert all(a.end == b.start for a, b in pairwise(spans))
     assert len(spans) == 1 or min(s.length for s in spans) >= timedelta(milliseconds=250)
-    alone = found.scenes[0].layout == "speaker_only" and len({s.layout for s in found.scenes}) == 1
     for scene in found.scenes:
         assert named(scene.left) in ("speaker", "no_speaker")
         for view in (scene.left, scene.right):
             if isinstance(view, Segment):  # nobody is seen when there are no pictures of them
                 assert all(_pictured(view, found.grid, n) for n in range(scene.first, scene.end))
-        chunk = next(
-            c for c in reversed(found.chunks) if found.grid.first_at(c.span.start) <= scene.first
-        )
-        if not alone:
-            assert named(scene.right) == expected_right(found, scene, chunk)
-        assert (scene.layout == "speaker_only") == (scene.right is None)
+        right = None if layout == "speaker_only" else expected_right(found, scene.first)
+        assert named(scene.right) == right
+        assert scene.layout == ("speaker_only" if scene.right is None else layout)
 
 
 def _pictured(segment: Segment, grid: FrameGrid, frame: int) -> bool:

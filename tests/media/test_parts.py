@@ -1,0 +1,189 @@
+"""Parts: nothing is encoded twice, and a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import av
+import pytest
+
+from merger import pipeline
+from merger.config import load
+from merger.errors import Cancelled
+from merger.progress import Silent
+from tests.conftest import CARRIED, START, Room
+from tests.media.test_time import check_instants, path_of
+from tests.truth import frames_seen
+
+# 20 s before a multiple of two minutes, so that short records have several parts.
+BEGIN = START + timedelta(minutes=1, seconds=40)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def filmed(one_room: Room) -> Room:
+    one_room.film("speaker", -5, 170, start=BEGIN)
+    one_room.film("screen", -5, 170, start=BEGIN, sound=False)
+    return one_room
+
+
+def merged(room: Room, until_s: float = 160, **changes):
+    return room.merge(until_s, start=BEGIN, chunk=timedelta(minutes=10), **changes)
+
+
+def packets(path: Path) -> list[tuple[int, bytes]]:
+    with av.open(str(path)) as container:
+        return [(p.pts, bytes(p)) for p in container.demux(video=0) if p.size]
+
+
+def test_the_same_again_encodes_nothing(filmed: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = merged(filmed)
+    assert len(first.plan.parts) == 3
+    held = filmed.cached()
+    assert len(held) == 3 * 2 + 1  # two renditions, and the sound
+    for step in ("encode_part", "encode_sound"):
+        monkeypatch.setattr(pipeline, step, lambda *a, **k: pytest.fail("encoded again"))
+    again = merged(filmed)
+    assert filmed.cached() == held
+    assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]
+    check_instants(frames_seen(path_of(again), wanted=range(0, 4000, 97)), BEGIN)
+
+
+def test_another_start_or_end_makes_only_the_edges_anew(filmed: Room) -> None:
+    merged(filmed)
+    before = filmed.cached()
+    merged(filmed, from_s=3)
+    added = filmed.cached() - before
+    assert len(added) == 2 + 1  # the first part in both renditions, and the sound
+    before = filmed.cached()
+    merged(filmed, until_s=155)
+    assert len(filmed.cached() - before) == 2 + 1
+
+
+def test_the_cache_may_be_moved_and_the_library_too(filmed: Room) -> None:
+    """A part is known by what is in its inputs, not by where they lie."""
+    for path in sorted(filmed.library.iterdir()):
+        start = "2026-11-20T10:01:35+03:00"
+        digest = "0" * 63 + str(len(path.name))
+        path.with_suffix(".json").write_text(f'{{"start": "{start}", "sha256": "{digest}"}}')
+    merged(filmed)
+    held = filmed.cached()
+    filmed.library.rename(filmed.folder / "elsewhere")
+    merged(filmed, library=filmed.folder / "elsewhere")
+    assert filmed.cached() == held
+
+
+def test_a_changed_file_is_noticed(filmed: Room) -> None:
+    merged(filmed)
+    held = filmed.cached()
+    os.utime(next(filmed.library.glob("*speaker*")), (1, 1))
+    merged(filmed)
+    assert filmed.cached().isdisjoint(held) or len(filmed.cached() - held) == 7
+
+
+def test_cancelled_and_resumed(filmed: Room) -> None:
+    settings = load({"MERGER_CACHE": str(filmed.cache), "MERGER_ENCODER": "software"})
+    request = filmed.request(160, start=BEGIN, chunk=timedelta(minutes=10))
+
+    def after_one_part() -> bool:
+        return len([n for n in filmed.cached() if n.endswith(".merge.mp4")]) >= 1
+
+    with pytest.raises(Cancelled):
+        pipeline.merge(request, settings, CARRIED, Silent(), after_one_part)
+    assert not list(filmed.output.glob("*"))
+    kept = {p: p.stat().st_ino for p in filmed.cache.glob("??/*.mp4")}
+    assert 1 <= len(kept) < 6
+    result = merged(filmed)
+    assert {p: p.stat().st_ino for p in kept} == kept
+    check_instants(frames_seen(path_of(result), wanted=range(0, 4000, 97)), BEGIN)
+
+
+KILLER = """#!/bin/sh
+# Runs ffmpeg, and the third time that a part is to be encoded kills the whole service.
+case "$*" in *partial.mp4*)
+    echo x >> "$COUNT"
+    if [ "$(wc -l < "$COUNT")" = 3 ]; then kill -9 $PPID; fi;;
+esac
+exec "$REAL" "$@"
+"""
+
+
+def test_killed_with_no_warning_and_resumed(filmed: Room) -> None:
+    """kill -9 at the last part: the next run gives the same frames and leaves nothing behind."""
+    killer = filmed.folder / "ffmpeg"
+    killer.write_text(KILLER)
+    killer.chmod(0o755)
+    count = filmed.folder / "count"
+    command = [
+        sys.executable, "app.py", "merge", "--library", str(filmed.library), "--room", "504",
+        "--start", "2026-11-20T10:01:40", "--end", "2026-11-20T10:04:20", "--zone", "Europe/Moscow",
+        "--speaker", "speaker", "--screen", "screen", "--profile", "540p", "--chunk", "10m",
+    ]  # fmt: skip
+    environ = {
+        **os.environ,
+        "MERGER_CACHE": str(filmed.cache),
+        "MERGER_ENCODER": "software",
+        "COUNT": str(count),
+        "REAL": CARRIED.path,
+    }
+
+    def run(output: str, **more: str) -> subprocess.CompletedProcess[str]:
+        arguments = [*command, "--output", str(filmed.folder / output)]
+        return subprocess.run(
+            arguments, cwd=ROOT, env={**environ, **more}, text=True, capture_output=True
+        )
+
+    killed = run("output", MERGER_FFMPEG=str(killer))
+    assert killed.returncode == -signal.SIGKILL
+    assert not list(filmed.output.glob("*.mp4"))
+    kept = filmed.cached()
+    assert len([n for n in kept if n.endswith(".merge.mp4")]) == 2
+    resumed = run("output", MERGER_FFMPEG=str(killer))
+    assert resumed.returncode == 0, resumed.stderr
+    assert count.read_text().count("x") == 4  # three before, and only the lost one again
+    whole = run("other", MERGER_CACHE=str(filmed.folder / "fresh"))
+    assert whole.returncode == 0
+    one, other = (Path(r.stdout.splitlines()[0]) for r in (resumed, whole))
+    assert packets(one) == packets(other)
+    for folder in (filmed.output, filmed.cache):
+        assert not list(folder.glob(".merge-work-*"))
+
+
+def test_the_cache_is_bounded(filmed: Room) -> None:
+    from merger.storage import Cache, work_folder
+
+    merged(filmed)
+    cache = Cache(filmed.cache, limit_bytes=1)
+    used = sorted(filmed.cached())[0]
+    with work_folder(filmed.cache) as work:
+        assert cache.use(used, work)
+        cache.shrink()
+        assert filmed.cached() == {used}  # what a living run uses stays
+    cache.shrink()
+    assert filmed.cached() == set()
+
+
+@pytest.mark.parametrize("profile", ["tiny", "tiny_av1"])
+def test_joints_are_exact_with_every_codec(room: Room, profile: str) -> None:
+    room.film("speaker", 0, 30, start=BEGIN)
+    room.film("screen", 0, 30, start=BEGIN, sound=False)
+    result = room.merge(30, start=BEGIN, chunk=timedelta(minutes=10), profile=profile)
+    assert len(result.plan.parts) == 2
+    seen = frames_seen(path_of(result), wanted=range(480, 520))
+    assert [s.left.day_ms - seen[0].left.day_ms for s in seen] == [40 * n for n in range(40)]
+
+
+def test_the_same_request_replaces_its_result(one_room: Room) -> None:
+    one_room.film("speaker", 0, 5)
+    one_room.film("screen", 0, 5)
+    first = path_of(one_room.merge(5))
+    inode = first.stat().st_ino
+    second = path_of(one_room.merge(5, layout="screen_large"))
+    assert second == first and second.stat().st_ino != inode
+    one_room.merge(5, roles=("speaker",))
+    assert not list(one_room.output.glob("*_backup.mp4"))  # of another video than this one
