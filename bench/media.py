@@ -24,6 +24,7 @@ ROOM = "504"
 SOURCES = ("speaker", "screen", "board")
 HALF_HOUR = datetime(2026, 11, 20, 10, 0, tzinfo=ZONE)
 
+_NAMED = "%Y-%m-%d_%H-%M-%S"
 _VERSION = 1  # raise it when the pictures or the encoding change
 _RATE = 25
 _MINUTE_S = 60
@@ -69,10 +70,15 @@ def make_lecture(tool: str, folder: Path, minutes: float) -> Lecture:
     minute = _make_minute(tool, folder / f"minute-{_VERSION}")
     for source in SOURCES:
         for start in (HALF_HOUR - timedelta(seconds=length_s), HALF_HOUR):
-            path = library / f"{start:%Y-%m-%d_%H-%M-%S}_{ROOM}_{source}.mp4"
+            path = library / f"{start:{_NAMED}}_{ROOM}_{source}.mp4"
             _write_segment(tool, minute[source], path, length_s, sound=source != "screen")
     (library / "complete").touch()
     return lecture
+
+
+def recorded_at(segment: Path) -> datetime:
+    """Return when a segment begins, by its name."""
+    return datetime.strptime(segment.name.partition(f"_{ROOM}_")[0], _NAMED).replace(tzinfo=ZONE)
 
 
 def describe(lecture: Lecture) -> dict[str, dict[str, float]]:

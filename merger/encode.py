@@ -85,6 +85,8 @@ def encode_part(
         if not short:
             break
     else:
+        if short == {shot.input.file for shot in spec.shots if shot.input}:
+            raise EncoderFailed(f"it decoded nothing that can be decoded; {outcome.last_words()}")
         raise DamageFound(_whole_shots(spec, short))
     files = {kind: step.folder / output for kind, output in outputs.items()}
     for kind, size in spec.outputs.items():

@@ -24,10 +24,10 @@ def app(room: Room, *arguments: str, **environ: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, check=False)
 
 
-def wanted(room: Room, **changes: str | None) -> list[str]:
+def wanted(filmed: Room, /, **changes: str | None) -> list[str]:
     values: dict[str, str | None] = {
-        "library": str(room.library), "room": "504", "start": "2026-11-20T10:00", "end": "2026-11-20T10:00:08",
-        "zone": "Europe/Moscow", "speaker": "speaker", "screen": "screen", "profile": "540p", "chunk": "10s", "output": str(room.output),
+        "library": str(filmed.library), "room": "504", "start": "2026-11-20T10:00", "end": "2026-11-20T10:00:08",
+        "zone": "Europe/Moscow", "speaker": "speaker", "screen": "screen", "profile": "540p", "chunk": "10s", "output": str(filmed.output),
     }  # fmt: skip
     values.update({name.replace("_", "-"): value for name, value in changes.items()})
     return [
@@ -137,7 +137,7 @@ def test_requests_that_make_no_sense(
     done = app(one_room, *wanted(one_room, **changes), "--json")
     assert done.returncode == 2, done.stderr
     assert names in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert len([line for line in done.stderr.splitlines() if not line.endswith(" ...")]) == 1
     said = json.loads(done.stdout)
     assert (
         said["status"] == "failed" and names in said["error"]["message"] and said["error"]["code"]

@@ -148,7 +148,8 @@ esac
 LIES = {
     "writes nothing": "true",
     "writes rubbish": 'for last; do :; done; echo rubbish > "$last"',
-    "stops early": '"{real}" "$@" -frames:v 20; true',
+    "stops early": '"{real}" "$@"; for last; do :; done; '
+    '"{real}" -v error -y -i "$last" -t 3 -c copy "$last.short.mp4"; mv "$last.short.mp4" "$last"',
     "writes half": '"{real}" "$@"; for last; do :; done; head -c 3000 "$last" > "$last.h"; mv "$last.h" "$last"',
 }
 

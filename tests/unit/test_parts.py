@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from merger.layout import Size
 from merger.media import Audio, MediaFile, Video
 from merger.parts import PartSpec, SoundSpec, cells, part_spec, sound_spec, spec_hash, spec_json
-from merger.plan import PART_US, Chunk, EditPlan, Part, Slate, Sources, plan_edit, plan_parts
+from merger.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
 from merger.profiles import ENCODERS
 from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
 
@@ -26,11 +26,10 @@ MINUTE = 60_000_000
 X264 = ENCODERS["libx264"]
 proven = settings(max_examples=100, deadline=None, derandomize=True)
 starts = st.integers(0, 10**9).map(lambda ms: START + timedelta(milliseconds=ms))
-NTSC = Fraction(30000, 1001)
 
 
 @proven
-@given(starts, st.sampled_from([Fraction(25), NTSC]), st.integers(1, 30_000))
+@given(starts, st.sampled_from([Fraction(25), Fraction(30000, 1001)]), st.integers(1, 30_000))
 def test_parts_end_at_multiples_of_two_minutes(
     start: datetime, rate: Fraction, frames: int
 ) -> None:
@@ -38,7 +37,7 @@ def test_parts_end_at_multiples_of_two_minutes(
     parts = plan_parts(grid, frames)
     assert (parts[0].first, parts[-1].end) == (0, frames)
     assert all(a.end == b.first for a, b in pairwise(parts))
-    assert len(parts) == 1 or min(part.end - part.first for part in parts) >= round(rate)
+    assert len(parts) == 1 or min(p.end - p.first for p in parts) >= round(rate)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     for part in parts[:-1]:  # the first frame at or after the multiple
         late = (grid.instant(part.end) - epoch) % timedelta(microseconds=PART_US)
@@ -57,9 +56,19 @@ def test_another_start_keeps_the_inner_parts(start: datetime, later: int, frames
     assert ends(later) == ends(0)[-len(ends(later)) :]
 
 
-def test_a_record_under_a_second_is_one_part() -> None:
-    grid = FrameGrid(START + timedelta(seconds=59.7), Fraction(25))
-    assert plan_parts(grid, 20) == [Part(0, 20)]
+@pytest.mark.parametrize(
+    ("start_s", "frames", "ends"),
+    [
+        (59.7, 20, [20]),  # 07:05:59.7 and 0.8 s: the record itself is shorter than a second
+        (59.7, 3030, [3030]),  # 0.28 s at the beginning, 0.92 s at the end
+        (59, 3050, [25, 3025, 3050]),  # just a second on either side
+        (58.96, 3050, [26, 3050]),
+        (0, 3000, [1500, 3000]),
+    ],
+)
+def test_no_part_is_shorter_than_a_second(start_s: float, frames: int, ends: list[int]) -> None:
+    parts = plan_parts(FrameGrid(START + timedelta(seconds=start_s), Fraction(25)), frames)
+    assert [part.end for part in parts] == ends
 
 
 VIDEO = Video(
@@ -69,20 +78,13 @@ VIDEO = Video(
 
 def media_file(name: str, **of_video: Any) -> MediaFile:
     """Return ten minutes at 25 fps with a key frame every two seconds, and sound."""
+    keys = np.arange(0, 10 * MINUTE, 2_000_000, np.int64)
     return MediaFile(
-        path=Path(name),
-        demuxer="mov",
-        size_bytes=1000,
-        mtime_ns=1,
-        video=dataclasses.replace(VIDEO, **of_video),
-        audio=Audio(1, "aac", 44_100, 2),
-        picture_us=np.arange(0, 10 * MINUTE, 40_000, np.int64),
-        picture_ends_us=10 * MINUTE,
-        key_us=np.arange(0, 10 * MINUTE, 2_000_000, np.int64),
-        key_seek_us=np.arange(0, 10 * MINUTE, 2_000_000, np.int64) - 80_000,
-        sound=(Stretch(0, 10 * MINUTE),),
-        zero_us=0,
-    )
+        Path(name), "mov", size_bytes=1000, mtime_ns=1,
+        video=dataclasses.replace(VIDEO, **of_video), audio=Audio(1, "aac", 44_100, 2),
+        picture_us=np.arange(0, 10 * MINUTE, 40_000, np.int64), picture_ends_us=10 * MINUTE,
+        key_us=keys, key_seek_us=keys - 80_000, sound=(Stretch(0, 10 * MINUTE),), zero_us=0,
+    )  # fmt: skip
 
 
 class Record:
@@ -96,7 +98,7 @@ class Record:
         whole = (Stretch(0, 10 * MINUTE),)
         self.segments = [Segment(name, path, clock, whole, whole) for name, path in names.items()]
 
-    def plan(self, first: int = 0, frames: int = 6000, *, presence: bool = True) -> EditPlan:
+    def plan(self, first: int = 0, frames: float = 6000, *, presence: bool = True) -> EditPlan:
         start = START + timedelta(milliseconds=40 * first)
         span = Span(start, start + timedelta(milliseconds=40 * frames))
         seen = Chunk(span, presence, "presentation", Fraction(1), 5)
@@ -124,10 +126,9 @@ BASE = Record().spec()
 
 def test_a_spec_says_which_pictures_are_shown() -> None:
     shot = BASE.runs[0][0].shots[0]
-    assert BASE.frames == shot.frames == 3000
+    assert BASE.frames == shot.frames == shot.pictures == 3000
     assert BASE.size == Size(2560, 720)
     assert shot.at_us == 6 * MINUTE  # the second part begins at 07:06
-    assert shot.pictures == 3000
     assert shot.input is not None
     assert shot.input.seek_us == 6 * MINUTE - 80_000
     assert BASE.outputs == {"merge": Size(2560, 720), "backup": Size(1280, 720)}
@@ -241,3 +242,8 @@ def test_the_pieces_of_the_sound_last_as_long_as_the_record(
     assert spec.pieces[0].lead == 0
     assert {piece.lead for piece in spec.pieces[1:]} <= {0, 1920}
     assert all(p.samples >= after.lead for p, after in pairwise(spec.pieces))
+
+
+def test_the_sound_of_a_record_of_half_a_frame_more_fills_its_last_frame() -> None:
+    spec = Record().sound(Record().plan(frames=25.75))
+    assert [piece.samples for piece in spec.pieces] == [spec.samples] == [26 * 1920]

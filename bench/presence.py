@@ -1,0 +1,67 @@
+"""Presence analysis beside a bare loop that decodes the same key frames and does not look at them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import av
+
+from bench.contenders import Planned
+from merger.analysis.cards import shipped_cards
+from merger.analysis.sampling import Target, chunks_seen, targets
+from merger.media import MediaFile
+
+WARM_UP = 1
+
+
+def presence_rounds(lecture: Planned, repetitions: int) -> list[dict[str, float]]:
+    """Return the seconds that both took, in turn, and how many pictures they decoded."""
+    plan, media = lecture.plan, lecture.library.media
+    track = next(track for track in plan.tracks if track.source == "screen")
+    cells = [chunk.span for chunk in plan.chunks]
+    cards = shipped_cards()
+    wanted = [target for cell in cells for target in targets(cell, track, media)[0]]
+    rounds = []
+    for _ in range(WARM_UP + repetitions):
+        ours = _timed(lambda: chunks_seen(cells, track, media, cards, lambda done, total: None))
+        bare = _timed(lambda: _decode_bare(wanted, media))
+        rounds.append({"pictures": len(wanted), **_named("ours", ours), **_named("bare", bare)})
+    return rounds[WARM_UP:]
+
+
+def _named(who: str, took: tuple[float, float]) -> dict[str, float]:
+    return {f"{who}_wall_s": round(took[0], 5), f"{who}_cpu_s": round(took[1], 5)}
+
+
+def _timed(work: Callable[[], object]) -> tuple[float, float]:
+    begun, used = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - begun, time.process_time() - used
+
+
+def _decode_bare(wanted: Sequence[Target], media: Mapping[str, MediaFile]) -> None:
+    by_file: dict[str, list[Target]] = {}
+    for target in wanted:
+        by_file.setdefault(target.file, []).append(target)
+    for file, some in by_file.items():
+        times_us = [int(media[file].key_us[target.key]) for target in some]
+        seen = _decode_keys(media[file].path, times_us)
+        if seen != len(some):
+            raise RuntimeError(f"{file}: {seen} pictures instead of {len(some)}")
+
+
+def _decode_keys(path: Path, times_us: Sequence[int]) -> int:
+    """Seek to each key frame and decode it; return how many pictures came out."""
+    seen = 0
+    with av.open(str(path)) as container:
+        stream = cast(Any, container.streams.video[0])
+        context = stream.codec_context
+        context.skip_frame = "NONKEY"
+        for at_us in times_us:
+            container.seek(round(at_us / stream.time_base / 1_000_000), stream=stream)
+            packet = next(container.demux(stream))
+            seen += len([*packet.decode(), *context.decode(None)])
+    return seen
