@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
+from merger import config
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
 from merger.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.localtime import instant_from, length_from, zone_named
@@ -84,9 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # the one place: a person gets a sentence, the operator the trace
-        if os.environ.get("MERGER_DEBUG"):
+        if config.wants_trace(os.environ):
             raise
-        message = f"a mistake in this program: {type(error).__name__}: {error} (MERGER_DEBUG=1 shows where)"
+        message = (
+            f"a mistake in this program: {type(error).__name__}: {error}"
+            " (MERGER_DEBUG=1 shows where)"
+        )
         code, document = _explained(Broken("internal", message), context)
     if "--json" in arguments:
         print(json.dumps(document, ensure_ascii=False))
@@ -134,7 +138,7 @@ def _merge(options: argparse.Namespace, context: dict[str, Any]) -> dict[str, An
             raise Refused(argument, f"--{argument}: {value!r} cannot be part of a file name")
     chunk = length_from(options.chunk, "--chunk")
 
-    from merger import config, ffmpeg
+    from merger import ffmpeg
     from merger.analysis.cards import read_card
     from merger.layout import layout_named
     from merger.pipeline import MergeRequest, merge

@@ -30,7 +30,18 @@ _RATE = 25
 _MINUTE_S = 60
 _MARGIN_S = 30  # recorded before and after the lecture
 # Encoders of rooms send a key frame every other second, and no B-frames.
-_STREAM = ("-pix_fmt", "yuv420p", "-g", "50", "-sc_threshold", "0", "-bf", "0", "-profile:v", "high")
+_STREAM = (
+    "-pix_fmt",
+    "yuv420p",
+    "-g",
+    "50",
+    "-sc_threshold",
+    "0",
+    "-bf",
+    "0",
+    "-profile:v",
+    "high",
+)
 
 
 @dataclass(frozen=True)

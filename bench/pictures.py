@@ -114,7 +114,9 @@ def _slide(number: int) -> Picture:
         _text(picture, point, (210, y), (50, 50, 50), 54)
     for n in range(8):  # a small diagram that differs from slide to slide
         high = 30 + 17 * ((3 + number) * n % 7)
-        cv2.rectangle(picture, (1180 + 70 * n, 960 - high), (1226 + 70 * n, 960), (190, 130, 60), -1)
+        cv2.rectangle(
+            picture, (1180 + 70 * n, 960 - high), (1226 + 70 * n, 960), (190, 130, 60), -1
+        )
     _text(picture, str(number + 1), (WIDTH - 90, HEIGHT - 40), (150, 150, 150), 40)
     return picture
 

@@ -61,7 +61,8 @@ def _decode_keys(path: Path, times_us: Sequence[int]) -> int:
         context = stream.codec_context
         context.skip_frame = "NONKEY"
         for at_us in times_us:
-            container.seek(round(at_us / stream.time_base / 1_000_000), stream=stream)
+            ticks = round(at_us / stream.time_base / 1_000_000)
+            container.seek(ticks, stream=stream)
             packet = next(container.demux(stream))
-            seen += len([*packet.decode(), *context.decode(None)])
+            seen += sum(frame.pts == ticks for frame in (*packet.decode(), *context.decode(None)))
     return seen

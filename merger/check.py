@@ -5,6 +5,7 @@ ffmpeg ends with 0 and a wrong video after a truncated input, a killed source or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -39,7 +40,6 @@ class Checked:
     wrong: list[str]
     frames: int = 0
     sound_packets: int = 0
-    stream_header: bytes = b""  # codec parameters: equal in parts that can be joined by copy
 
 
 def check_output(path: Path, expected: Expected) -> Checked:
@@ -49,6 +49,15 @@ def check_output(path: Path, expected: Expected) -> Checked:
             return _checked(path, container, expected)
     except (av.FFmpegError, OSError) as error:
         return Checked([f"it cannot be read: {error}"])
+
+
+def same_codec_header(paths: Sequence[Path]) -> bool:
+    """Return whether files can be joined by copying: their codec parameters are the same."""
+    headers = set()
+    for path in paths:
+        with opened(path, "mov") as container:
+            headers.add(container.streams.video[0].codec_context.extradata)
+    return len(headers) <= 1
 
 
 def _checked(path: Path, container: av.container.InputContainer, expected: Expected) -> Checked:
@@ -73,11 +82,9 @@ def _checked(path: Path, container: av.container.InputContainer, expected: Expec
         times.append(packet.pts)
     if corrupt:
         wrong.append(f"{corrupt} corrupt packets")
-    header = b""
     if expected.frames:
         stream = container.streams.video[0]
         context = stream.codec_context
-        header = bytes(context.extradata or b"")
         size = expected.size
         if size and (context.width, context.height) != (size.width, size.height):
             wrong.append(f"{context.width}x{context.height} instead of {size.width}x{size.height}")
@@ -92,7 +99,7 @@ def _checked(path: Path, container: av.container.InputContainer, expected: Expec
         wrong += _sound_wrong(heard, container.streams.audio[0], expected.samples)
     if expected.moov_in_front and not moov_in_front(path):
         wrong.append("its index is not in front")
-    return Checked(wrong, len(times), len(heard), header)
+    return Checked(wrong, len(times), len(heard))
 
 
 def _is_codec(name: str, codec: Codec) -> bool:

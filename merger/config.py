@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from merger.errors import Refused
 from merger.slate import Language
@@ -23,14 +23,18 @@ def _text(text: str) -> str:
 
 
 def _folder(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("there is no such home folder; write an absolute path") from error
 
 
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if not match:
         raise ValueError("write a number of bytes, like 20G")
-    value = int(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")
+    power = " KMGT".index(match[2].upper() or " ")
+    value = int(match[1]) * int(1024**power)
     if value < 64 * 1024**2:
         raise ValueError("at least 64M, or no part survives until it is needed")
     return value
@@ -66,7 +70,7 @@ class Settings:
         "",
         _text,
         "path or name",
-        "The ffmpeg program, 5.1 or newer; empty for the one that the package imageio-ffmpeg carries.",
+        "The ffmpeg program, 5.1 or newer; empty for the one that imageio-ffmpeg carries.",
     )
     cache: Path = _setting(
         "MERGER_CACHE",
@@ -95,6 +99,11 @@ class Settings:
     )  # fmt: skip
 
 
+def wants_trace(environ: Mapping[str, str]) -> bool:
+    """Return whether a mistake in the program is to show where it happened."""
+    return bool(environ.get("MERGER_DEBUG"))
+
+
 def load(environ: Mapping[str, str]) -> Settings:
     """Return the settings. Raises Refused, which names every mistake at once."""
     values: dict[str, Any] = {}
@@ -108,7 +117,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             mistakes.append(f"{about['variable']}={text!r}: {error}")
     if mistakes:
         raise Refused("config", "; ".join(mistakes))
-    return cast(Settings, Settings(**values))
+    return Settings(**values)
 
 
 def table() -> str:
@@ -124,7 +133,8 @@ def table() -> str:
 def example() -> str:
     """Return the text of `.env.example`."""
     return "\n".join(
-        f"# {f.metadata['about']} ({f.metadata['unit']})\n#{f.metadata['variable']}={f.metadata['default']}\n"
+        f"# {f.metadata['about']} ({f.metadata['unit']})\n"
+        f"#{f.metadata['variable']}={f.metadata['default']}\n"
         for f in fields(Settings)
     )
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from merger import graph
-from merger.check import Checked, Expected, check_output
+from merger.check import Checked, Expected, check_output, same_codec_header
 from merger.damage import undecodable
 from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
-from merger.parts import PartSpec, SoundSpec
-from merger.profiles import Codec
+from merger.parts import LaneSpec, PartSpec, Shot, SoundSpec
+from merger.plan import SlateKey
 from merger.slate import Language, slate_png
+from merger.storage import DISK_FULL
 from merger.timeline import Stretch
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
@@ -75,7 +75,7 @@ def encode_part(
             cancelled=step.cancelled,
         )  # fmt: skip
         if outcome.disk_full:
-            raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+            raise Temporary("disk_full", DISK_FULL)
         short = _decoded_too_few(tried, arguments, outcome)
         if not short and not outcome.complaints and outcome.code == 0:
             break
@@ -100,9 +100,9 @@ def encode_part(
     return files, warnings
 
 
-def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[str, Size], str]:
+def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], str]:
     language: Language = "ru" if spec.language == "ru" else "en"
-    names: dict[tuple[str, Size], str] = {}
+    names: dict[tuple[SlateKey, Size], str] = {}
     lanes = [lane for run in spec.runs for lane in run] + list(spec.backup or ())
     for lane in lanes:
         for shot in lane.shots:
@@ -116,7 +116,7 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[str, Size], str]:
 
 
 def _from_the_beginning(spec: PartSpec) -> PartSpec:
-    def lane(lanes: Sequence[graph.LaneSpec]) -> tuple[graph.LaneSpec, ...]:
+    def lane(lanes: Sequence[LaneSpec]) -> tuple[LaneSpec, ...]:
         return tuple(
             dataclasses.replace(
                 one,
@@ -154,7 +154,7 @@ def _decoded_too_few(spec: PartSpec, arguments: list[str], outcome: Outcome) -> 
     return short
 
 
-def _shot_us(spec: PartSpec, shot: graph.Shot) -> Stretch:
+def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
     length = round(shot.frames / spec.rate * 1_000_000 / shot.rate)
     return Stretch(shot.at_us, shot.at_us + length)
 
@@ -189,7 +189,7 @@ def encode_sound(
         cancelled=step.cancelled,
     )  # fmt: skip
     if outcome.disk_full:
-        raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+        raise Temporary("disk_full", DISK_FULL)
     checked = check_output(step.folder / output, Expected(samples=spec.samples))
     if checked.wrong:
         raise Broken(
@@ -212,13 +212,18 @@ def join(
 
     parts, sound: names in the work folder. Raises Broken where the result is not as expected.
     """
+    if not same_codec_header([step.folder / part for part in parts]):
+        raise Broken(
+            "parts",
+            "the parts were made by different encoders; empty the cache folder",
+        )
     listing = step.folder / f"{kind}.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
     for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
         arguments = graph.join_command(listing.name, sound, str(output), index)
         outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
         if outcome.disk_full:
-            raise Temporary("disk_full", "the disk is full; free some space and run the same again")
+            raise Temporary("disk_full", DISK_FULL)
         checked = check_output(output, expected)
         if not checked.wrong:
             return checked
@@ -242,13 +247,3 @@ def _moov_bytes(expected: Expected) -> int:
         + 20 * min(sound_packets, 2 * expected.frames)
         + 4 * sound_packets
     )
-
-
-def joinable(headers: Sequence[bytes]) -> bool:
-    """Return whether parts can be joined by copying: their codec parameters are one and the same."""
-    return len(set(headers)) <= 1
-
-
-def expected_of(frames: int, rate: Fraction, size: Size, codec: Codec, samples: int) -> Expected:
-    """Return what a finished rendition must hold."""
-    return Expected(frames, rate, size, codec, samples, moov_in_front=True)

@@ -184,23 +184,23 @@ def _listen(
 ) -> None:
     assert child.stdout is not None and child.stderr is not None
     progress: dict[str, str] = {}
-    rest = {child.stdout: b"", child.stderr: b""}
+    errors = child.stderr.fileno()
+    rest = {child.stdout.fileno(): b"", errors: b""}
     with selectors.DefaultSelector() as selector:
-        for pipe in rest:
+        for pipe in (child.stdout, child.stderr):
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
             if cancelled():
                 raise Cancelled("cancelled", "stopped on request")
             for key, _ in selector.select(_POLL_S):
-                pipe = key.fileobj
                 read = os.read(key.fd, 65536)
                 if not read:
-                    selector.unregister(pipe)
-                lines = (rest[pipe] + read).split(b"\n")  # type: ignore[index]
-                rest[pipe] = lines.pop()  # type: ignore[index]
+                    selector.unregister(key.fileobj)
+                lines = (rest[key.fd] + read).split(b"\n")
+                rest[key.fd] = lines.pop()
                 for line in lines:
                     text = line.decode("utf-8", "replace").rstrip("\r")
-                    if pipe is child.stderr:
+                    if key.fd == errors:
                         _hear(text, outcome)
                         continue
                     name, _, value = text.partition("=")

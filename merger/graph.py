@@ -14,7 +14,16 @@ import ffmpeg
 
 from merger.layout import Size
 from merger.media import MAX_PIXELS
-from merger.parts import CROSSFADE, Input, LaneSpec, PartSpec, Shot, SoundPiece, SoundSpec
+from merger.parts import (
+    CROSSFADE,
+    Input,
+    LaneSpec,
+    PartSpec,
+    Picture,
+    Shot,
+    SoundPiece,
+    SoundSpec,
+)
 from merger.plan import SlateKey
 from merger.profiles import SAMPLE_RATE
 
@@ -64,7 +73,6 @@ class _Builder:
     def __init__(self, spec: PartSpec, slates: SlateNames) -> None:
         self.spec = spec
         self.slates = slates
-        self.input_options: dict[str, Any] = {}
         self.shots = 0
 
     def renditions(self) -> dict[str, Stream]:
@@ -106,7 +114,7 @@ class _Builder:
             assert shot.slate is not None
             source = ffmpeg.input(self.slates[shot.slate, box], f="png_pipe").video
             return self.held(self.slate(_microseconds(source, self.shots)), shot)
-        options = _input_options(shot.input) | {"reinit_filter": 0} | self.input_options
+        options = _input_options(shot.input) | {"reinit_filter": 0} | self.decoding(shot.picture)
         stream = ffmpeg.input(shot.input.file, **options)[str(shot.input.stream)]
         offset = f"PTS-{shot.at_us}" if shot.at_us >= 0 else f"PTS+{-shot.at_us}"
         expression = (
@@ -122,6 +130,10 @@ class _Builder:
             stream = self.on_grid(stream)
         stream = self.scaled(stream, shot, box)
         return self.held(stream, shot, on_grid=dense)
+
+    def decoding(self, picture: Picture) -> dict[str, Any]:
+        """Return the options of an input that say where it is decoded."""
+        return {}
 
     def on_grid(self, stream: Stream) -> Stream:
         # The picture before the first frame's instant fills it: start_time keeps the last one.
@@ -168,13 +180,16 @@ class _Builder:
 
 
 class _OnGpu(_Builder):
-    """Builds the graph of one part so that pictures stay in GPU memory from decoder to encoder."""
+    """Builds the graph of one part so that pictures stay in GPU memory from decoder to encoder.
 
-    def __init__(self, spec: PartSpec, slates: SlateNames) -> None:
-        super().__init__(spec, slates)
-        self.input_options = {
-            "hwaccel": "cuda", "hwaccel_device": "gpu", "hwaccel_output_format": "cuda",
-        }  # fmt: skip
+    What the GPU cannot decode, or cannot bring to BT.709 in limited range, is prepared in system
+    memory and uploaded.
+    """
+
+    def decoding(self, picture: Picture) -> dict[str, Any]:
+        if not picture.suits_gpu:
+            return {}
+        return {"hwaccel": "cuda", "hwaccel_device": "gpu", "hwaccel_output_format": "cuda"}
 
     def slate(self, stream: Stream) -> Stream:
         return super().slate(stream).filter("hwupload_cuda")
@@ -182,6 +197,8 @@ class _OnGpu(_Builder):
     def scaled(self, stream: Stream, shot: Shot, box: Size) -> Stream:
         picture = shot.picture
         assert picture is not None
+        if not picture.suits_gpu:
+            return super().scaled(stream, shot, box).filter("hwupload_cuda")
         if picture.interlaced:
             stream = stream.filter("bwdif_cuda", mode="send_frame", deint="interlaced")
         stream = stream.filter(
@@ -262,6 +279,7 @@ def _sound_piece(piece: SoundPiece, number: int) -> Stream:
         counted = source.filter("asetpts", f"N+0*{number}")
         return counted.filter("atrim", end_sample=samples).filter("aformat", "fltp")
     stream = ffmpeg.input(piece.input.file, **_input_options(piece.input))[str(piece.input.stream)]
+    stream = stream.filter("asetpts", f"PTS+0*{number}")  # as for pictures, a chain of its own
     declared = round(piece.sample_rate / piece.rate)
     if declared != piece.sample_rate:
         # A device whose clock is fast delivers more samples a second: reading them as of a higher
@@ -273,7 +291,7 @@ def _sound_piece(piece: SoundPiece, number: int) -> Stream:
     )
     rate = "" if piece.rate == 1 else f"*{piece.rate.numerator}/{piece.rate.denominator}"
     return (
-        stream.filter("asetpts", f"({seconds}-({at})){rate}/TB+0*{number}")
+        stream.filter("asetpts", f"({seconds}-({at})){rate}/TB")
         .filter(
             "aresample", SAMPLE_RATE, first_pts=0, min_hard_comp=0.03,
             **{"async": SAMPLE_RATE // 100},  # up to 1 %, which nobody hears

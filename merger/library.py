@@ -1,4 +1,4 @@
-"""A library: a folder with segments that somebody recorded, read into segments on the wall clock."""
+"""A library: a folder with segments that somebody recorded, placed on the wall clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from merger.localtime import wall_time
 from merger.media import MediaFile
 from merger.names import library_name
 from merger.reader import Unreadable, demuxer_for, opened, read_media
-from merger.timeline import ClockMap, Segment, Span, Stretch, microseconds, utc, without
+from merger.timeline import (
+    ClockMap,
+    Segment,
+    Span,
+    Stretch,
+    is_plausible,
+    microseconds,
+    utc,
+    without,
+)
 
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
@@ -168,7 +177,10 @@ def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
 
 def _instant(said: Mapping[str, Any], key: str) -> datetime | None:
     text = said.get(key)
-    return None if text is None else utc(datetime.fromisoformat(text))
+    instant = None if text is None else datetime.fromisoformat(text)
+    if instant is not None and not is_plausible(instant):
+        raise ValueError(f"the year {instant.year}")
+    return instant and utc(instant)
 
 
 def _names(folder: Path) -> list[str]:
@@ -220,8 +232,9 @@ def _entry(
             pass  # within a frame nothing can be measured
         elif abs(measured - 1) > LARGEST_DRIFT or media.complaints:
             found.warnings.append(
-                f"{path.name} lasts {media.length_us / 1e6:.1f} s, its sidecar says {wall_us / 1e6:.1f} s:"
-                " too far apart for a drifting clock; its start is believed, its end is not"
+                f"{path.name} lasts {media.length_us / 1e6:.1f} s, its sidecar says"
+                f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
+                " believed, its end is not"
             )
         else:
             rate = measured

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dateutil import tz
 
 from merger.errors import Refused
-from merger.timeline import Span
+from merger.timeline import Span, is_plausible
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
-_LENGTH = re.compile(r"(\d+)\s*(s|m|h)")
+_LENGTH = re.compile(r"([0-9]+)\s*(s|m|h)")
 _UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAY = timedelta(days=1)
 
@@ -43,6 +43,8 @@ def instant_from(text: str, zone: ZoneInfo, argument: str) -> datetime:
         raise Refused(_code(argument), message)
     try:
         instant = datetime.fromisoformat(text)
+        if not is_plausible(instant):
+            raise ValueError(f"the year {instant.year}")
         if instant.tzinfo is not None:
             return instant.astimezone(UTC)
         local = instant.replace(tzinfo=zone)

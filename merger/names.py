@@ -5,12 +5,14 @@ Pure. A library file is called `YYYY-MM-DD_HH:MM[:SS]_{room}_{source}.EXT`, or w
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from merger.timeline import Span
+from merger.timeline import Span, is_plausible
 
 MEDIA_EXTENSIONS = ("mp4", "mkv", "ts", "mov", "webm")
 
@@ -21,7 +23,9 @@ _NAME = re.compile(
 )
 
 # Characters that some file system refuses, and those that no name should hold.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
 _LONGEST_BYTES = 255  # of one name, on every common file system
 
 
@@ -43,14 +47,23 @@ def library_name(name: str, room: str, sources: set[str]) -> LibraryName | str:
         return "its name does not begin with a date and a time, or has no extension"
     if match["extension"].lower() not in MEDIA_EXTENSIONS:
         return f"{match['extension']} is none of {', '.join(MEDIA_EXTENSIONS)}"
-    source = next((s for s in sources if match["rest"] == f"{room}_{s}"), None)
+    # macOS writes й and é as two characters each
+    rest = _nfc(match["rest"])
+    source = next((s for s in sources if rest == _nfc(f"{room}_{s}")), None)
     if source is None:
         return "it is of another room or source"
     text = f"{match['date']}T{match['hour']}:{match['minute']}:{match['second'] or '00'}"
     try:
-        return LibraryName(datetime.fromisoformat(text), source)
+        start = datetime.fromisoformat(text)
     except ValueError:
         return f"{text} is not in the calendar"
+    if not is_plausible(start):
+        return f"the year {start.year} cannot be meant"
+    return LibraryName(start, source)
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def result_stem(name: str, room: str, span: Span, zone: ZoneInfo) -> str:
@@ -60,13 +73,18 @@ def result_stem(name: str, room: str, span: Span, zone: ZoneInfo) -> str:
     """
     start, end = span.start.astimezone(zone), span.end.astimezone(zone)
     tail = f"{start:%Y-%m-%d_%H-%M}-{end:%H-%M}"
-    longest = _LONGEST_BYTES - len(f"_{tail}_backup.plan.json.partial".encode())
-    return f"{_safe(f'{name}_{room}', longest)}_{tail}"
+    longest = _LONGEST_BYTES - len(f"__{tail}_backup.plan.json".encode())
+    # The room is kept before the name is: two rooms must not overwrite each other's results.
+    place = _safe(room, longest // 3)
+    return f"{_safe(name, longest - len(place.encode()))}_{place}_{tail}"
 
 
 def _safe(text: str, longest_bytes: int) -> str:
-    text = _UNSAFE.sub("_", text)
-    text = re.sub(r"\s+", " ", text).strip(" .")
-    while len(text.encode("utf-8", "replace")) > longest_bytes:
+    """Return text as a part of a file name; what is cut off is marked by a hash of the whole."""
+    text = re.sub(r"\s+", " ", _UNSAFE.sub("_", text)).strip().lstrip(".") or "lecture"
+    if len(text.encode()) <= longest_bytes:
+        return text
+    mark = f"~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    while len(text.encode()) > longest_bytes - len(mark):
         text = text[:-1]
-    return text.encode("utf-8", "replace").decode().rstrip(" .") or "lecture"
+    return text.rstrip() + mark

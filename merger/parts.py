@@ -15,8 +15,8 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
-from merger.layout import LAYOUTS, Lane, Size, canvas, cell, columns, fitted
-from merger.media import MediaFile
+from merger.layout import ALONE, LAYOUTS, Lane, Size, canvas, cell, columns, fitted
+from merger.media import MediaFile, Video
 from merger.plan import EditPlan, Part, Scene, Slate, SlateKey, Sound
 from merger.profiles import SAMPLE_RATE, Encoder
 from merger.timeline import Segment, microseconds
@@ -46,6 +46,7 @@ class Picture:
     matrix: str
     interlaced: bool
     frame_us: int
+    suits_gpu: bool  # can be decoded and scaled there without its colours changing
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def part_spec(
     scenes of a record with another layout are centred on its canvas.
     """
     sizes = cells(plan, media, lines)
-    record_layout = LAYOUTS[layout if plan.shows_right else "speaker_only"]
+    record_layout = LAYOUTS[layout if plan.has_right_side else ALONE]
     size = canvas(record_layout, sizes)
     scenes = [
         dataclasses.replace(s, first=max(s.first, part.first), end=min(s.end, part.end))
@@ -219,11 +220,26 @@ def _shot(
             int(file.key_seek_us[key]) if key else None,  # the first key frame needs no seeking
         ),
         picture=Picture(
-            fitted(video.aspect, box), video.full_range, matrix, video.interlaced, video.frame_us
+            fitted(video.aspect, box),
+            video.full_range,
+            matrix,
+            video.interlaced,
+            video.frame_us,
+            suits_gpu=_suits_gpu(video, matrix),
         ),
         at_us=at_us,
         rate=segment.clock.rate,
         pictures=file.pictures_in(from_us, until_us),
+    )
+
+
+def _suits_gpu(video: Video, matrix: str) -> bool:
+    return (
+        video.codec in ("h264", "hevc", "vp9", "av1", "libdav1d")
+        and video.pixel_format in ("yuv420p", "nv12")
+        and matrix == "bt709"
+        and not video.full_range
+        and not video.rotation
     )
 
 

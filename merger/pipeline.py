@@ -141,7 +141,7 @@ def merge(
                 if kept.hardware is None:
                     raise Broken("encoder", f"{kept.name} failed: {error}") from error
                 warnings.append(
-                    f"{kept.name} failed in the middle ({error}); all parts were encoded in software"
+                    f"{kept.name} failed in the middle; all was encoded in software ({error})"
                 )
         renditions = job.joined(files, out)
         warnings += job.warnings
@@ -204,7 +204,8 @@ def choose_encoder(
         elif not encoder.hardware:
             raise Broken(
                 "encoder",
-                f"{tool.path} cannot encode with {encoder.name} ({refusal}); name another in MERGER_FFMPEG",
+                f"{tool.path} cannot encode with {encoder.name};"
+                f" name another in MERGER_FFMPEG ({refusal})",
             )
     raise AssertionError("every profile has a software encoder")
 

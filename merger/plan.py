@@ -123,6 +123,11 @@ class EditPlan:
         return FrameGrid(self.span.start, self.rate)
 
     @property
+    def has_right_side(self) -> bool:
+        """Whether anything, be it a slate, stands on the right-hand side at any instant."""
+        return any(scene.right is not None for scene in self.scenes)
+
+    @property
     def shows_right(self) -> bool:
         """Whether a right-hand source is on screen at any instant."""
         return any(isinstance(scene.right, Segment) for scene in self.scenes)

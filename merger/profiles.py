@@ -79,7 +79,7 @@ def profile_named(name: str) -> Profile:
 
 
 def candidates(profile: Profile) -> list[Encoder]:
-    """Return the encoders of a profile's codec: hardware first, then the software that always is."""
+    """Return the encoders of a profile's codec: hardware first, then software."""
     return [encoder for encoder in ENCODERS.values() if encoder.codec == profile.codec]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,7 @@ def _sound(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch, ...]:
     bounds = [0, *cuts.tolist(), len(starts)]
     return tuple(
         Stretch(int(starts[a]), int(ends[a:b].max()))
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
         if ends[a:b].max() > starts[a]
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from merger.errors import Broken, Temporary
 
 _LOCK = "lock"
+DISK_FULL = "the disk is full; free some space and run the same again"
 _MARK = ".merge-work-"
 
 
@@ -24,7 +25,7 @@ def publish(partial: Path, final: Path) -> None:
     """Give a complete file its final name, so that it survives a power cut. Same file system."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(partial, final)
+    partial.replace(final)
     _sync_folder(final.parent)
 
 
@@ -107,10 +108,7 @@ def _older_than_a_minute(folder: Path) -> bool:
 def translated(error: OSError) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
-        return Temporary(
-            "disk_full",
-            f"the disk is full ({error.filename or error}); free some space and run the same again",
-        )
+        return Temporary("disk_full", DISK_FULL)
     return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
 
 

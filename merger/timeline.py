@@ -62,7 +62,9 @@ class FrameGrid:
 
     def first_at(self, instant: datetime) -> int:
         """Return the first frame that shows an instant at or after the given one."""
-        return math.ceil(microseconds(instant - self.start) * self.rate / 1_000_000)
+        frame = math.ceil(microseconds(instant - self.start) * self.rate / 1_000_000)
+        # Instants are rounded to the microsecond: up, for some frames of rates like 30000/1001.
+        return frame - 1 if self.instant(frame - 1) >= instant else frame
 
     def nearest(self, instant: datetime) -> int:
         """Return the frame that shows the instant nearest to the given one."""
@@ -206,6 +208,11 @@ def without(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Str
                 cut.append(Stretch(hole.end_us, s.end_us))
         left = cut
     return tuple(left)
+
+
+def is_plausible(instant: datetime) -> bool:
+    """Return whether an instant is one that media can be of, with room for arithmetic around it."""
+    return 1970 <= instant.year <= 9000
 
 
 def utc(instant: datetime) -> datetime:

@@ -28,12 +28,17 @@ SIZE = (640, 360)
 
 _SLIDES = (
     ("Concurrency", ("Why threads are hard", "What a lock promises", "A queue instead")),
-    ("A queue in SQL", ("One row is one job", "Claim it with an UPDATE", "A lease, and a heartbeat")),
+    (
+        "A queue in SQL",
+        ("One row is one job", "Claim it with an UPDATE", "A lease, and a heartbeat"),
+    ),
     ("Exercise", ("Two workers, one row:", "who wins, and why?")),
 )
 
 
-def _text(picture: Picture, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int) -> None:
+def _text(
+    picture: Picture, text: str, at: tuple[int, int], ink: tuple[int, int, int], size: int
+) -> None:
     cv2.putText(picture, text, at, ink, cv2.FontFace("sans"), size, 500)
 
 
@@ -80,7 +85,7 @@ def _board(_: datetime) -> Picture:
 def write_sample(folder: Path, tool: ffmpeg.Tool) -> None:
     """Write the segments of the sample lecture into a folder; those that are there are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    card = cv2.resize(next(iter(draw_cards().values())), SIZE, interpolation=cv2.INTER_AREA)
+    card = np.asarray(cv2.resize(next(iter(draw_cards().values())), SIZE), np.uint8)
     sources: dict[str, tuple[int, float | None, Callable[[datetime], Picture]]] = {
         "speaker": (1, 440.0, _speaker),
         "screen": (2, None, _slide),

@@ -19,7 +19,8 @@ PURE = ORDER[: ORDER.index("progress") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
     "__future__", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
-    "json", "math", "re", "typing", "zoneinfo", "dateutil", "numpy",
+    "json", "math", "re", "typing",
+    "unicodedata", "zoneinfo", "dateutil", "numpy",
 }  # fmt: skip
 STARTS_PROCESSES = {"subprocess", "multiprocessing", "pty"}
 FILE_FUNCTIONS = {"imread", "imreadmulti", "imwrite", "imwritemulti", "VideoCapture", "VideoWriter"}

@@ -159,14 +159,14 @@ def planes(frame: av.video.frame.VideoFrame) -> tuple[Plane, tuple[Plane, Plane]
 
 def _plane(frame: av.video.frame.VideoFrame, n: int) -> Plane:
     plane = frame.planes[n]
-    rows = np.frombuffer(plane, np.uint8)[: plane.height * plane.line_size]
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def chunk_seen(
     chunk: Span, track: Track | None, media: Mapping[str, MediaFile], cards: Sequence[Card]
 ) -> tuple[Chunk, list[str]]:
-    """Look at a chunk of the screen and decide presence; also return the reasons, for the report."""
+    """Look at a chunk of the screen and decide presence; also return the reasons."""
     if track is None:
         return Chunk(chunk, False, "missing", Fraction(0), 0), []
     wanted, missing = targets(chunk, track, media)

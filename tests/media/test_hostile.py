@@ -189,9 +189,8 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
     """Two shots that begin with the same key frame of the same file, in one part."""
     one_room.film("screen", 0, 8, sound=False)
     one_room.film("speaker", 0, 8, codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", "1000"))
-    from merger.timeline import Stretch
-
     import merger.pipeline as pipeline
+    from merger.timeline import Stretch
 
     original = pipeline.segments
 

@@ -46,7 +46,13 @@ def shot(name: str, frames: int = 3000, size: Size = WIDE, **changes: Any) -> Sh
         seek_us=59_920_000,
     )
     picture = of(
-        Picture, size=size, full_range=False, matrix="bt709", interlaced=False, frame_us=40_000
+        Picture,
+        size=size,
+        full_range=False,
+        matrix="bt709",
+        interlaced=False,
+        frame_us=40_000,
+        suits_gpu=True,
     )
     return of(Shot, frames=frames, input=source, picture=picture, at_us=60_000_000, pictures=frames)
 
@@ -99,6 +105,14 @@ PARTS = {
         size=WIDE,
     ),
     "nvenc": part((lane(shot("speaker", size=OLD)), HOLED), backup=(HOLED,), encoder="h264_nvenc"),
+    # what the GPU would show in other colours is prepared in system memory
+    "nvenc_mixed": part(
+        (
+            lane(shot("speaker", full_range=True, matrix="bt601", suits_gpu=False)),
+            lane(shot("screen")),
+        ),
+        encoder="h264_nvenc",
+    ),
     "nvenc_alone": part((ALONE,), encoder="h264_nvenc"),
     "vaapi": part((SPEAKER, SCREEN), backup=(SCREEN,), encoder="h264_vaapi"),
     "svtav1": part((SPEAKER, SCREEN), encoder="libsvtav1"),

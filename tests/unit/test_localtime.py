@@ -233,7 +233,7 @@ def test_a_span_inside_one_chunk_is_one_chunk() -> None:
 @given(
     st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, KATHMANDU, HAVANA, MOSCOW]),
     st.sampled_from(["30m", "10s", "7m", "1h", "24h", "17s"]),
-    st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30)),  # noqa: DTZ001
+    st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30)),
     st.integers(1, 4 * 3600 * 10**6),
 )
 def test_chunks_tile_the_span(zone: ZoneInfo, text: str, naive: datetime, us: int) -> None:
