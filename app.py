@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -71,19 +71,20 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 done, 1 broken, 2 refused, 3 no media for the span."""
+def main(
+    arguments: Sequence[str] | None = None, stopping: Callable[[], bool] = lambda: False
+) -> int:
+    """Run a command; return its exit code: 0 done, 1 broken, 2 refused, 3 no media for the span.
+
+    stopping says whether somebody asked to stop; then the exit code is 130, as of a shell.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     context: dict[str, Any] = {}
     try:
-        document = _merge(parser().parse_args(arguments), context)
+        document = _merge(parser().parse_args(arguments), context, stopping)
         code = DONE
     except MergerError as error:
         code, document = _explained(error, context)
-    except KeyboardInterrupt:
-        code, document = _explained(Cancelled("cancelled", _INTERRUPTED), context)
-    except BrokenPipeError:
-        raise
     except Exception as error:  # the one place: a person gets a sentence, the operator the trace
         if config.wants_trace(os.environ):
             raise
@@ -98,9 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for rendition in document["renditions"]:
             print(rendition["path"])
     return code
-
-
-_INTERRUPTED = "stopped; finished parts are kept, the same command goes on from there"
 
 
 def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -128,7 +126,9 @@ def _span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
     return Span(start, end)
 
 
-def _merge(options: argparse.Namespace, context: dict[str, Any]) -> dict[str, Any]:
+def _merge(
+    options: argparse.Namespace, context: dict[str, Any], stopping: Callable[[], bool]
+) -> dict[str, Any]:
     # Heavy libraries are imported once the request makes sense.
     zone = zone_named(options.zone)
     context |= {"zone": zone, "span": _span(options, zone)}
@@ -165,7 +165,8 @@ def _merge(options: argparse.Namespace, context: dict[str, Any]) -> dict[str, An
     )
     reporter = Terminal(sys.stderr, time.monotonic)
     try:
-        result = merge(request, settings, ffmpeg.find(settings.ffmpeg or None), reporter)
+        tool = ffmpeg.find(settings.ffmpeg or None)
+        result = merge(request, settings, tool, reporter, stopping)
     finally:
         reporter.clear()
     for warning in result.warnings:
@@ -173,10 +174,27 @@ def _merge(options: argparse.Namespace, context: dict[str, Any]) -> dict[str, An
     return result_document(result, zone)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+class _Stopping:
+    """Remembers that a signal asked to stop; at the second one the process ends at once.
+
+    Raising from the handler instead could happen between starting a child and knowing of it.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, number: int, _: object) -> None:
+        if self.asked:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(main())
+    stopping = _Stopping()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, stopping.ask)
+    sys.exit(main(stopping=stopping))

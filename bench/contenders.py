@@ -125,7 +125,7 @@ def _options(command: list[str], output: str) -> dict[str, str]:
 
 
 def common_way(tool: Tool, lecture: Lecture) -> list[str]:
-    """Return what people do without us: join by copying, cut by copying, stack with the defaults."""
+    """Return what people do without us: join and cut by copying, stack with the defaults."""
     run = f"{shlex.quote(tool.path)} -hide_banner -y"
     script = []
     for source in ("speaker", "screen"):

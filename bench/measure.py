@@ -45,9 +45,14 @@ def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -
             command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
         peak = _Peak(child.pid)
-        with peak:
-            _, status, used = os.wait4(child.pid, 0)
-            wall_s = time.monotonic() - begun
+        try:
+            with peak:
+                _, status, used = os.wait4(child.pid, 0)
+                wall_s = time.monotonic() - begun
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         said = (folder / "stderr").read_text(errors="replace")

@@ -61,7 +61,7 @@ class Lecture:
         return sorted(self.library.glob(f"*_{ROOM}_{source}.mp4"))
 
     def middle(self, length: timedelta) -> Lecture:
-        """Return the stretch of a given length in the middle, in whole seconds around the half-hour."""
+        """Return the stretch of a given length around the half-hour, in whole seconds."""
         half = min(length, self.end - self.start) / 2
         half = timedelta(seconds=max(1, round(half.total_seconds())))
         return Lecture(self.library, HALF_HOUR - half, HALF_HOUR + half)

@@ -1,4 +1,4 @@
-"""The still pictures that the benchmark's lecture is filmed from: a room, a person, slides, a board.
+"""The still pictures that the lecture is filmed from: a room, a person, slides, a board.
 
 They are drawn here, because text in ffmpeg needs fonts of the system; ffmpeg moves them and adds
 the noise of a camera (`bench/media.py`).

@@ -1,4 +1,4 @@
-"""Presence analysis beside a bare loop that decodes the same key frames and does not look at them."""
+"""Presence analysis beside a bare loop that decodes the same key frames and does not look."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
     add = parser.add_argument
     add("--minutes", type=float, default=10, help="how long the lecture is (10)")
-    add("--middle-minutes", type=float, default=1, help="how much of it the short runs merge (1)")
+    add("--middle-minutes", type=float, default=0.5, help="how much the short runs merge (0.5)")
     add("--rounds", type=int, default=3, help="how often everything runs (3)")
     add("--out", type=Path, default=WORK / "result.json", help="where the figures go, as JSON")
     add("--read", type=Path, metavar="JSON", help="measure nothing, print an earlier result")

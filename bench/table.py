@@ -33,7 +33,9 @@ def _cpu_per_second(run: Run) -> float:
 
 
 def _written_again(run: Run) -> float:
-    return float(run["written_bytes"] / result_bytes(run))
+    # The kernel does not count what goes to a file system in memory; what is left there is less
+    # exact, as it lacks what was written and removed.
+    return float((run["written_bytes"] or run["left_bytes"]) / result_bytes(run))
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -44,9 +46,9 @@ def tables(result: dict[str, Any]) -> str:
         [
             f"Measured {result['made_at'][:10]} on {machine['cpu']}, {machine['cores']} cores,"
             f" {machine['memory_gib']} GiB; Linux {machine['kernel']}; FFmpeg {machine['ffmpeg']},"
-            f" Python {machine['python']}. {options['minutes']:g} minutes of lecture ({media});"
-            f" `short` is the {options['middle_minutes']:g} minutes in its middle."
-            f" {len(_rounds(result))} rounds; medians, and in parentheses the smallest and the"
+            f" Python {machine['python']}. A lecture of {options['minutes']:g} min ({media});"
+            f" `short` is {options['middle_minutes']:g} min in its middle."
+            f" Rounds: {len(_rounds(result))}; medians, and in parentheses the smallest and the"
             " largest. Load of the machine when a run began:"
             f" {_spread([run['load'] for run in result['runs']], '.1f')}.",
             "",

@@ -26,6 +26,7 @@ from merger.profiles import Encoder
 _TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
 _POLL_S = 0.25
+STOPPED = "stopped; finished parts are kept, the same command goes on from there"
 _MOST_COMPLAINTS = 1000
 
 
@@ -191,7 +192,7 @@ def _listen(
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
             if cancelled():
-                raise Cancelled("cancelled", "stopped on request")
+                raise Cancelled("cancelled", STOPPED)
             for key, _ in selector.select(_POLL_S):
                 read = os.read(key.fd, 65536)
                 if not read:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from merger import ffmpeg, profiles
 from merger.analysis.cards import Card, shipped_cards
+from merger.analysis.hearing import is_silent
 from merger.analysis.sampling import chunks_seen
 from merger.check import Expected
 from merger.config import Settings
@@ -29,9 +30,9 @@ from merger.encode import (
     encode_sound,
     join,
 )
-from merger.errors import Broken, NoMedia
+from merger.errors import Broken, Cancelled, NoMedia
 from merger.layout import DEFAULT_LAYOUT, Size, layout_named
-from merger.library import Library, read_library, segments
+from merger.library import Entry, Library, read_library, segments
 from merger.localtime import chunks
 from merger.names import result_stem
 from merger.parts import PartSpec, SoundSpec, part_spec, sound_spec, spec_hash
@@ -115,13 +116,20 @@ def merge(
     that was not there before, and finished parts are kept for the next try.
     """
     watch = _Watch(reporter)
+
+    def progress(done: float, total: float) -> None:
+        if cancelled():
+            raise Cancelled("cancelled", ffmpeg.STOPPED)
+        reporter.progress(done, total)
+
     profile = profiles.profile_named(request.profile)
     layout_named(request.layout)
     with watch.stage("collect"):
         library = read_library(
             request.library, request.room, request.sources.names, request.span, request.zone,
-            reporter.progress,
+            progress,
         )  # fmt: skip
+        library.entries = [_with_real_sound(entry, library) for entry in library.entries]
         for note in library.notes:
             reporter.note(note)
         _check_media(request, library)
@@ -129,7 +137,7 @@ def merge(
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
     encoder, notes = choose_encoder(tool, profile, settings)
     with watch.stage("analyse"):
-        seen, reasons = _analyse(request, library, reporter)
+        seen, reasons = _analyse(request, library, progress)
     warnings = [*library.warnings, *notes]
     with work_folder(settings.cache) as work, work_folder(request.output) as out:
         job = _Job(request, settings, profile, library, seen, Step(tool, work, cancelled), watch)
@@ -156,6 +164,13 @@ def merge(
     return result
 
 
+def _with_real_sound(entry: Entry, library: Library) -> Entry:
+    if not is_silent(entry.media):
+        return entry
+    library.notes.append(f"{entry.media.path.name}: its sound is digital silence and not used")
+    return dataclasses.replace(entry, media=dataclasses.replace(entry.media, sound=()))
+
+
 def _check_media(request: MergeRequest, library: Library) -> None:
     here = segments(library.entries, request.sources.screen, {})
     within = [
@@ -175,14 +190,14 @@ def _check_media(request: MergeRequest, library: Library) -> None:
 
 
 def _analyse(
-    request: MergeRequest, library: Library, reporter: Reporter
+    request: MergeRequest, library: Library, progress: Callable[[float, float], None]
 ) -> tuple[list[Chunk], list[list[str]]]:
     screen = request.sources.screen
     here = segments(library.entries, screen, {})
     track = picture_track(screen, request.span, here) if screen else None
     cells = chunks(request.span, request.chunk, request.zone)
     cards = (*shipped_cards(), *request.cards)
-    return chunks_seen(cells, track, library.media, cards, reporter.progress)
+    return chunks_seen(cells, track, library.media, cards, progress)
 
 
 def choose_encoder(

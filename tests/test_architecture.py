@@ -13,7 +13,7 @@ ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
     "graph", "report", "progress",
     "ffmpeg", "storage", "slate", "config", "reader", "damage", "check", "library",
-    "analysis.cards", "analysis.picture", "analysis.sampling", "encode", "pipeline",
+    "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "pipeline",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("progress") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.

@@ -55,6 +55,7 @@ KINDS = [
     Kind("fragmented_mp4", {"options": ("-movflags", "frag_keyframe+empty_moov+default_base_moof")}),
     Kind("late_first_timestamp_ts", {"container": "ts", "options": ("-output_ts_offset", "3600")}),
     Kind("timestamps_near_wrap_ts", {"container": "ts", "options": ("-output_ts_offset", "95440")}),
+    Kind("interlaced", {"codec": x264("-flags", "+ildct+ilme", "-x264-params", "tff=1")}),
     Kind("mono_44100", {"options": ("-ar", "44100")}),
     Kind("surround", {"options": ("-ac", "6")}),
     Kind("silent", {"sound": False}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +14,9 @@ from pathlib import Path
 import av
 import pytest
 
-from merger import pipeline, plan
+from merger import pipeline, plan, profiles
 from merger.config import load
+from merger.encode import EncoderFailed
 from merger.errors import Cancelled
 from merger.progress import Silent
 from tests.conftest import CARRIED, START, Room
@@ -189,3 +192,61 @@ def test_the_same_request_replaces_its_result(one_room: Room) -> None:
     assert second == first and second.stat().st_ino != inode
     one_room.merge(5, roles=("speaker",))
     assert not list(one_room.output.glob("*_backup.mp4"))  # of another video than this one
+
+
+def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One rendition, one encoder: all its parts are encoded again in software."""
+    calls: list[str] = []
+    original = pipeline.encode_part
+
+    def encode_part(step, spec, *rest):
+        calls.append(spec.encoder.name)
+        if spec.encoder.hardware is None:
+            return original(step, spec, *rest)
+        if len(calls) == 2:
+            raise EncoderFailed("the device was lost")
+        software = dataclasses.replace(spec, encoder=profiles.ENCODERS["libx264"])
+        return original(step, software, *rest)
+
+    monkeypatch.setattr(pipeline, "encode_part", encode_part)
+    monkeypatch.setattr(pipeline.ffmpeg, "refusal", lambda tool, encoder: None)
+    filmed.environ = {"MERGER_ENCODER": "nvenc"}
+    result = merged(filmed)
+    assert calls == ["h264_nvenc"] * 2 + ["libx264"] * 4
+    assert result.encoder == "libx264"
+    assert any("failed in the middle" in text for text in result.warnings)
+    check_instants(frames_seen(path_of(result), wanted=range(0, 750, 19)), BEGIN)
+
+
+def test_hardware_that_is_not_there_is_said(filmed: Room) -> None:
+    """ffmpeg lists NVENC on every machine; one frame shows whether there is any."""
+    filmed.environ = {"MERGER_ENCODER": "vaapi"}
+    result = merged(filmed, until_s=5)
+    if result.encoder == "libx264":
+        assert any("h264_vaapi does not work here" in text for text in result.warnings)
+
+
+def test_interrupted_by_the_keyboard(filmed: Room) -> None:
+    """Ctrl-C in the middle of an encode: exit 130, no child left, nothing half-done in sight."""
+    wrapper = filmed.folder / "ffmpeg"
+    wrapper.write_text(
+        '#!/bin/sh\ncase "$*" in *partial.mp4*) echo $$ > "$PID"; kill -INT $PPID; exec sleep 600;; esac\n'
+        'exec "$REAL" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    pid = filmed.folder / "pid"
+    command = [
+        sys.executable, "app.py", "merge", "--library", str(filmed.library), "--room", "504",
+        "--start", "2026-11-20T10:01:55", "--end", "2026-11-20T10:02:05", "--zone", "Europe/Moscow",
+        "--speaker", "speaker", "--screen", "screen", "--profile", "540p", "--chunk", "10m",
+        "--output", str(filmed.output), "--json",
+    ]  # fmt: skip
+    environ = {**os.environ, "MERGER_CACHE": str(filmed.cache), "MERGER_ENCODER": "software",
+               "MERGER_FFMPEG": str(wrapper), "PID": str(pid), "REAL": CARRIED.path}  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True)
+    assert done.returncode == 130
+    assert json.loads(done.stdout)["error"]["code"] == "cancelled"
+    assert "Traceback" not in done.stderr and "finished parts are kept" in done.stderr
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert not list(filmed.output.iterdir())
+    assert not list(filmed.cache.glob(".merge-work-*"))

@@ -129,3 +129,12 @@ def test_picture_and_sound_agree(room: Room) -> None:
         frame = round(onset * 25)
         shown = seen[frame] + (onset - frame / 25)
         assert abs(shown - round(shown)) < MOST_OFFSET_S
+
+
+def test_a_dead_microphone_does_not_make_a_mute_video(room: Room) -> None:
+    """A stream of digital silence is no sound: the next source's is heard."""
+    room.film("audio", 0, 6, options=("-af", "volume=0"))
+    room.film("speaker", 0, 6)
+    room.film("screen", 0, 6, sound=False)
+    sound = check_beeps(path_of(room.merge(6.0, roles=("speaker", "screen", "audio"))), 6)
+    assert pitch(sound, 2.01) == pytest.approx(PITCHES["speaker"], abs=8)
