@@ -23,12 +23,14 @@ class Measured:
     peak_rss_bytes: the largest sum of the resident memory of all processes of the tree, seen ten
     times a second (pages that they share count once for each). written_bytes: what the tree sent to
     storage, as the kernel counts it for the process and every descendant that was waited for.
+    others_cpu_s: what everything else on the machine computed meanwhile.
     """
 
     wall_s: float
     cpu_s: float
     peak_rss_bytes: int
     written_bytes: int
+    others_cpu_s: float
 
     def document(self) -> dict[str, float]:
         return {k: round(v, 3) for k, v in dataclasses.asdict(self).items()}
@@ -40,7 +42,7 @@ def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -
     Raises RuntimeError where it fails.
     """
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        begun = time.monotonic()
+        begun, busy_s = time.monotonic(), _machine_cpu_s()
         child = subprocess.Popen(
             command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
@@ -48,7 +50,7 @@ def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -
         try:
             with peak:
                 _, status, used = os.wait4(child.pid, 0)
-                wall_s = time.monotonic() - begun
+                wall_s, busy_s = time.monotonic() - begun, _machine_cpu_s() - busy_s
         except BaseException:
             child.terminate()
             child.wait()
@@ -57,13 +59,22 @@ def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -
     if child.returncode:
         said = (folder / "stderr").read_text(errors="replace")
         raise RuntimeError(f"{' '.join(command)}\nended with {child.returncode}:\n{said[-2000:]}")
+    cpu_s = used.ru_utime + used.ru_stime
     return Measured(
         wall_s,
-        used.ru_utime + used.ru_stime,
+        cpu_s,
         # A peak between two looks is at least that of the largest single process.
         max(peak.bytes, used.ru_maxrss * 1024),
         used.ru_oublock * _KERNEL_BLOCK,
+        max(0.0, busy_s - cpu_s),
     )
+
+
+def _machine_cpu_s() -> float:
+    """Return the seconds that all processors were busy, or taken away by a hypervisor."""
+    with open("/proc/stat", "rb") as file:
+        user, nice, system, _, _, *rest = map(int, file.readline().split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 class _Peak:

@@ -132,7 +132,6 @@ def _run(contender: Contender) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     os.sync()  # what an earlier run left to be written is not this one's burden
-    load = os.getloadavg()[0]
     took = measured(contender.command, folder, contender.environ(folder))
     results = _results(folder)
     kept = _kept(contender)
@@ -142,11 +141,18 @@ def _run(contender: Contender) -> dict[str, Any]:
         **took.document(),
         "results": {kind: path.stat().st_size for kind, path in results.items()},
         "left_bytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
-        "load": load,
+        **_told(folder),
     }
     results["merge"].rename(kept)
     shutil.rmtree(folder)
     return document
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """Return what our command says of its own time, by stage."""
+    if not (folder / "result").is_dir():
+        return {}
+    return {"timings": json.loads((folder / "stdout").read_text())["timings"]}
 
 
 def _kept(contender: Contender) -> Path:

@@ -49,8 +49,8 @@ def tables(result: dict[str, Any]) -> str:
             f" Python {machine['python']}. A lecture of {options['minutes']:g} min ({media});"
             f" `short` is {options['middle_minutes']:g} min in its middle."
             f" Rounds: {len(_rounds(result))}; medians, and in parentheses the smallest and the"
-            " largest. Load of the machine when a run began:"
-            f" {_spread([run['load'] for run in result['runs']], '.1f')}.",
+            " largest. Cores that other programs kept busy meanwhile:"
+            f" {_spread([run['others_cpu_s'] / run['wall_s'] for run in result['runs']])}.",
             "",
             *_measured(result),
             "",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from merger import graph
@@ -26,16 +27,21 @@ from merger.timeline import Stretch
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
 _IN_FLIGHT = 3
+HALF = Fraction(1, 2)
 
 Holes = dict[str, list[Stretch]]
 
 
 class DamageFound(Exception):
-    """A part could not be encoded as planned, because pictures of its inputs are broken."""
+    """A part could not be encoded as planned, because pictures of its inputs are broken.
 
-    def __init__(self, holes: Holes) -> None:
+    holes: what is known to be broken, by file; shots: all that the part shows of these files.
+    """
+
+    def __init__(self, holes: Holes, shots: Holes) -> None:
         super().__init__(f"undecodable pictures in {', '.join(holes)}")
         self.holes = holes
+        self.shots = shots
 
 
 class EncoderFailed(Exception):
@@ -81,13 +87,14 @@ def encode_part(
             break
         holes = _holes(tried, media)
         if holes:
-            raise DamageFound(holes)
+            raise DamageFound(holes, _whole_shots(spec, set(holes)))
         if not short:
             break
     else:
         if short == {shot.input.file for shot in spec.shots if shot.input}:
             raise EncoderFailed(f"it decoded nothing that can be decoded; {outcome.last_words()}")
-        raise DamageFound(_whole_shots(spec, short))
+        shots = _whole_shots(spec, short)
+        raise DamageFound(shots, shots)
     files = {kind: step.folder / output for kind, output in outputs.items()}
     for kind, size in spec.outputs.items():
         expected = Expected(spec.frames, spec.rate, size, spec.encoder.codec)
@@ -155,7 +162,8 @@ def _decoded_too_few(spec: PartSpec, arguments: list[str], outcome: Outcome) -> 
 
 
 def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
-    length = round(shot.frames / spec.rate * 1_000_000 / shot.rate)
+    """Return the file time whose pictures a shot shows: each to the nearest output frame."""
+    length = round((shot.frames - HALF) / spec.rate * 1_000_000 / shot.rate)
     return Stretch(shot.at_us, shot.at_us + length)
 
 

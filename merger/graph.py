@@ -137,7 +137,10 @@ class _Builder:
 
     def on_grid(self, stream: Stream) -> Stream:
         # The picture before the first frame's instant fills it: start_time keeps the last one.
-        return stream.filter("fps", fps=str(self.spec.rate), start_time=0, round="near")
+        # The last picture of a file is shown, too, even where its end rounds to its beginning.
+        return stream.filter(
+            "fps", fps=str(self.spec.rate), start_time=0, round="near", eof_action="pass"
+        )
 
     def held(self, stream: Stream, shot: Shot, *, on_grid: bool = False) -> Stream:
         stream = stream if on_grid else self.on_grid(stream)

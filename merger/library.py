@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from merger.timeline import (
 
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
+_ROUNDING_US = 2_000  # of timestamps in milliseconds, as Matroska has them, at both ends
+SURPRISING_DRIFT = Fraction(1, 1000)  # quartz clocks are a tenth of this off
 # Longer segments than this are not looked for before the start of a record.
 LONGEST_SEGMENT = timedelta(hours=24)
 
@@ -183,6 +186,17 @@ def _instant(said: Mapping[str, Any], key: str) -> datetime | None:
     return instant and utc(instant)
 
 
+def _was_cut(path: Path, sidecar: Sidecar, measured: Fraction) -> bool:
+    """Return whether a file is not the one that its sidecar was written for.
+
+    Reading a file for its hash costs time, so it is asked only about a drift that no clock has.
+    """
+    if sidecar.sha256 is None or abs(measured - 1) < SURPRISING_DRIFT:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() != sidecar.sha256.lower()
+
+
 def _names(folder: Path) -> list[str]:
     try:
         return sorted(
@@ -226,11 +240,14 @@ def _entry(
     rate = Fraction(1)
     if sidecar.start and sidecar.end and media.length_us > 0:
         wall_us = microseconds(sidecar.end - sidecar.start)
-        frame_us = media.video.frame_us if media.video else 1000
         measured = Fraction(wall_us, media.length_us)
-        if abs(wall_us - media.length_us) <= frame_us:
-            pass  # within a frame nothing can be measured
-        elif abs(measured - 1) > LARGEST_DRIFT or media.complaints:
+        if abs(wall_us - media.length_us) <= _ROUNDING_US:
+            pass
+        elif (
+            abs(measured - 1) > LARGEST_DRIFT
+            or media.complaints
+            or _was_cut(path, sidecar, measured)
+        ):
             found.warnings.append(
                 f"{path.name} lasts {media.length_us / 1e6:.1f} s, its sidecar says"
                 f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"

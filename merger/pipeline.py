@@ -41,7 +41,7 @@ from merger.profiles import Encoder, Profile
 from merger.progress import Reporter
 from merger.report import plan_document
 from merger.storage import Cache, make_folder, publish, work_folder
-from merger.timeline import Span, picture_track
+from merger.timeline import Span, Stretch, picture_track, without
 
 
 @dataclass(frozen=True)
@@ -270,19 +270,23 @@ class _Job:
                 with self.watch.stage("encode"):
                     return self._encoded_once(encoder)
             except DamageFound as found:
-                if not self._learn(found.holes):
+                if not self._learn(found.holes) and not self._learn(found.shots):
                     raise Broken("input", f"{found}, and leaving them out does not help") from found
                 self.plan = self._planned()
 
     def _learn(self, holes: Holes) -> bool:
         """Remember broken stretches; return whether any of them was new."""
-        before = sum(map(len, self.holes.values()))
+        learnt = False
+        # A picture is shown in the nearest output frame, which may come before it by half a frame.
+        early_us = round(500_000 / self.plan.rate)
         for file, found in holes.items():
             known = self.holes.setdefault(file, [])
-            for hole in found:
-                if hole in known:
+            for exact in found:
+                hole = Stretch(exact.start_us - early_us, exact.end_us)
+                if not without([hole], known):
                     continue
                 known.append(hole)
+                learnt = True
                 clock = next(e.clock for e in self.library.entries if e.file == file)
                 zone = self.request.zone
                 start, end = (
@@ -292,7 +296,7 @@ class _Job:
                     f"{Path(file).name}: pictures from {start:%H:%M:%S.%f} to {end:%H:%M:%S.%f}"
                     " are damaged and left out"
                 )
-        return sum(map(len, self.holes.values())) > before
+        return learnt
 
     def _encoded_once(self, encoder: Encoder) -> _Files:
         made_by = self.step.tool.version
