@@ -94,11 +94,17 @@ def main(
         )
         code, document = _explained(Broken("internal", message), context)
     if "--json" in arguments:
-        print(json.dumps(document, ensure_ascii=False))
+        _tell(json.dumps(document, ensure_ascii=False))
     elif code == DONE:
-        for rendition in document["renditions"]:
-            print(rendition["path"])
+        _tell("\n".join(rendition["path"] for rendition in document["renditions"]))
     return code
+
+
+def _tell(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads had enough; the work is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -62,7 +62,7 @@ def film(room: Room, chance: random.Random, start: datetime, length_s: float) ->
             told = {"start": begun.isoformat(), "end": ends.isoformat()}
             told["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
             path.with_suffix(".json").write_text(json.dumps(told))
-            if chance.random() < 0.2:
+            if drift == 1 and chance.random() < 0.25:
                 damage(path, chance)
             at += lasts + chance.choice((0.0, 0.0, -1.0, 2.7))
     return slowest
