@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from merger.errors import Broken, Cancelled
-from merger.profiles import Encoder
+from merger.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
@@ -111,6 +111,29 @@ def refusal(tool: Tool, encoder: Encoder) -> str | None:
         if outcome.code == 0 and (Path(folder) / "frame.mkv").stat().st_size > 0:
             return None
     return outcome.last_words()
+
+
+def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, list[str]]:
+    """Return the first encoder of a profile that works here, and what the owner should know."""
+    wanted = {"nvenc": "h264_nvenc", "vaapi": "h264_vaapi"}.get(choice)
+    notes: list[str] = []
+    for encoder in candidates(profile):
+        if encoder.hardware and choice == "software":
+            continue
+        if encoder.hardware and wanted and encoder.name != wanted:
+            continue
+        reason = refusal(tool, encoder)
+        if reason is None:
+            return encoder, notes
+        if encoder.hardware and (wanted or profile.name == "auto"):
+            notes.append(f"{encoder.name} does not work here ({reason}); encoded in software")
+        elif not encoder.hardware:
+            raise Broken(
+                "encoder",
+                f"{tool.path} cannot encode with {encoder.name};"
+                f" name another in MERGER_FFMPEG ({reason})",
+            )
+    raise AssertionError("every profile has a software encoder")
 
 
 def run(

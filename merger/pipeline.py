@@ -39,7 +39,7 @@ from merger.parts import PartSpec, SoundSpec, part_spec, sound_spec, spec_hash
 from merger.plan import Chunk, EditPlan, Sources, plan_edit
 from merger.profiles import Encoder, Profile
 from merger.progress import Reporter
-from merger.report import plan_document
+from merger.report import MergeResult, Rendition, plan_document, warnings_about
 from merger.storage import Cache, make_folder, publish, work_folder
 from merger.timeline import Span, Stretch, picture_track, without
 
@@ -59,31 +59,6 @@ class MergeRequest:
     layout: str = DEFAULT_LAYOUT
     chunk: timedelta = timedelta(minutes=30)
     cards: tuple[Card, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rendition:
-    """A finished output file."""
-
-    kind: str
-    path: Path
-    frames: int
-    size: Size
-    video_codec: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass
-class MergeResult:
-    """What a merge made, and what its owner should know."""
-
-    plan: EditPlan
-    renditions: list[Rendition]
-    encoder: str
-    warnings: list[str] = field(default_factory=list)
-    reasons: list[list[str]] = field(default_factory=list)  # by chunk: why it was decided so
-    timings: dict[str, float] = field(default_factory=dict)
 
 
 class _Watch:
@@ -135,7 +110,7 @@ def merge(
         _check_media(request, library)
     make_folder(request.output, "--output")
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
-    encoder, notes = choose_encoder(tool, profile, settings)
+    encoder, notes = ffmpeg.choose_encoder(tool, profile, settings.encoder)
     with watch.stage("analyse"):
         seen, reasons = _analyse(request, library, progress)
     warnings = [*library.warnings, *notes]
@@ -153,7 +128,7 @@ def merge(
                 )
         renditions = job.joined(files, out)
         warnings += job.warnings
-        warnings += _about(job.plan, request)
+        warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
         result = MergeResult(
             job.plan, renditions, files.encoder.name, list(dict.fromkeys(warnings)), reasons,
             watch.timings,
@@ -198,31 +173,6 @@ def _analyse(
     cells = chunks(request.span, request.chunk, request.zone)
     cards = (*shipped_cards(), *request.cards)
     return chunks_seen(cells, track, library.media, cards, progress)
-
-
-def choose_encoder(
-    tool: ffmpeg.Tool, profile: Profile, settings: Settings
-) -> tuple[Encoder, list[str]]:
-    """Return the first encoder of a profile that works here, and what the owner should know."""
-    wanted = {"nvenc": "h264_nvenc", "vaapi": "h264_vaapi"}.get(settings.encoder)
-    notes: list[str] = []
-    for encoder in profiles.candidates(profile):
-        if encoder.hardware and settings.encoder == "software":
-            continue
-        if encoder.hardware and wanted and encoder.name != wanted:
-            continue
-        refusal = ffmpeg.refusal(tool, encoder)
-        if refusal is None:
-            return encoder, notes
-        if encoder.hardware and (wanted or profile.name == "auto"):
-            notes.append(f"{encoder.name} does not work here ({refusal}); encoded in software")
-        elif not encoder.hardware:
-            raise Broken(
-                "encoder",
-                f"{tool.path} cannot encode with {encoder.name};"
-                f" name another in MERGER_FFMPEG ({refusal})",
-            )
-    raise AssertionError("every profile has a software encoder")
 
 
 @dataclass
@@ -396,21 +346,3 @@ def _publish(request: MergeRequest, result: MergeResult, out: Path) -> None:
     if "backup" not in [r.kind for r in result.renditions]:
         # One of an earlier merge of the same record would be of another video.
         (request.output / names["backup"]).unlink(missing_ok=True)
-
-
-def _about(plan: EditPlan, request: MergeRequest) -> list[str]:
-    """Return what the owner should know about the result, in words."""
-    warnings = []
-    for source, span in plan.gaps():
-        start, end = (at.astimezone(request.zone) for at in (span.start, span.end))
-        warnings.append(f"{source} has no pictures from {start:%H:%M:%S} to {end:%H:%M:%S}")
-    silent = [s.span.length for s in plan.sound if s.segment is None]
-    if silent:
-        whole = sum(silent, timedelta())
-        warnings.append(f"nothing has sound for {whole.total_seconds():.1f} s; it is silent there")
-    wanted_right = request.sources.screen or request.sources.board
-    if wanted_right and request.layout != "speaker_only" and not plan.shows_right:
-        warnings.append(
-            "neither screen nor board had anything to show: the speaker alone, no backup"
-        )
-    return warnings

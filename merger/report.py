@@ -5,20 +5,44 @@ Pure. Others script against these: fields are added, never renamed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from merger.plan import EditPlan, Slate
+from merger.layout import ALONE, Size
+from merger.plan import EditPlan, Slate, Sources
 from merger.timeline import Clip, Segment, Span
 
-if TYPE_CHECKING:
-    from merger.pipeline import MergeResult
-
 PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A finished output file."""
+
+    kind: str
+    path: Path
+    frames: int
+    size: Size
+    video_codec: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass
+class MergeResult:
+    """What a merge made, and what its owner should know."""
+
+    plan: EditPlan
+    renditions: list[Rendition]
+    encoder: str
+    warnings: list[str] = field(default_factory=list)
+    reasons: list[list[str]] = field(default_factory=list)  # by chunk: why it was decided so
+    timings: dict[str, float] = field(default_factory=dict)
 
 
 def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
@@ -59,6 +83,24 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
         "encoder": result.encoder,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
     }
+
+
+def warnings_about(plan: EditPlan, zone: ZoneInfo, sources: Sources, layout: str) -> list[str]:
+    """Return what the owner should know about the result, in words."""
+    warnings = []
+    for source, span in plan.gaps():
+        start, end = (at.astimezone(zone) for at in (span.start, span.end))
+        warnings.append(f"{source} has no pictures from {start:%H:%M:%S} to {end:%H:%M:%S}")
+    silent = [s.span.length for s in plan.sound if s.segment is None]
+    if silent:
+        whole = sum(silent, timedelta())
+        warnings.append(f"nothing has sound for {whole.total_seconds():.1f} s; it is silent there")
+    wanted_right = sources.screen or sources.board
+    if wanted_right and layout != ALONE and not plan.shows_right:
+        warnings.append(
+            "neither screen nor board had anything to show: the speaker alone, no backup"
+        )
+    return warnings
 
 
 def failure_document(
@@ -183,6 +225,3 @@ def _utc(instant: datetime) -> str:
 
 def _iso(instant: datetime, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).isoformat()
-
-
-__all__: Sequence[str] = ("failure_document", "plan_document", "result_document", "scenes_document")

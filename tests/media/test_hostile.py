@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from merger.errors import Broken, NoMedia, Temporary
-from merger.pipeline import MergeResult
+from merger.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
 from tests.truth import error_ms, frames_seen, instant_of

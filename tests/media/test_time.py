@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger.pipeline import MergeResult
+from merger.report import MergeResult
 from tests.conftest import START, Room, seconds
 from tests.truth import Seen, error_ms, frames_seen, instant_of
 
