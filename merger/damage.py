@@ -7,7 +7,9 @@ picture, to find what has to become a gap.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import av
 import av.video.frame
@@ -22,13 +24,22 @@ from merger.timeline import Stretch
 _UNNOTICED_US = 500_000
 
 
-def undecodable(media: MediaFile, start_us: int, end_us: int) -> list[Stretch]:
-    """Return the stretches between two file times whose pictures are broken.
+@dataclass(frozen=True)
+class Inspection:
+    """What decoding a stretch of a file has shown."""
 
-    A broken picture spoils all that follow, until the next key frame.
+    holes: list[Stretch]  # whose pictures are broken
+    pictures: int  # that come out of a decoder, from the key frame before the stretch on
+
+
+def inspected(media: MediaFile, start_us: int, end_us: int) -> Inspection:
+    """Decode the pictures between two file times, and say which are broken.
+
+    A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
+    than packets without any damage: fields in packets of their own, pictures "not coded".
     """
     if media.video is None:
-        return [Stretch(start_us, end_us)]
+        return Inspection([Stretch(start_us, end_us)], 0)
     key = media.key_before(start_us)
     from_us = start_us if key is None else int(media.key_us[key])
     first, last = np.searchsorted(media.picture_us, [from_us, end_us])
@@ -41,7 +52,8 @@ def undecodable(media: MediaFile, start_us: int, end_us: int) -> list[Stretch]:
         for hole in _runs(media, expected, missing)
         if hole.end_us - hole.start_us > _UNNOTICED_US
     ]
-    return _merged(h for h in holes if h.end_us > start_us)
+    decoded = int(np.count_nonzero((good >= from_us) & (good < end_us)))
+    return Inspection(_merged(h for h in holes if h.end_us > start_us), decoded)
 
 
 def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray, list[int]]:
@@ -59,8 +71,9 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
             if base is None:
                 return np.array(good, np.int64), broken
             if key:
-                seek_us = min(int(media.key_us[key]), int(media.key_seek_us[key]))
-                container.seek(round(seek_us / base / 1_000_000), stream=stream)
+                container.seek(
+                    math.ceil(int(media.key_read_us[key]) / base / 1_000_000), stream=stream
+                )
             beyond = end_us + 2_000_000  # past the end, so that reordered pictures come out
             for packet in container.demux(stream):
                 pts = packet.pts if packet.pts is not None else packet.dts

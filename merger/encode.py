@@ -14,7 +14,7 @@ from pathlib import Path
 
 from merger import graph
 from merger.check import Checked, Expected, check_output, same_codec_header
-from merger.damage import undecodable
+from merger.damage import Inspection, inspected
 from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
@@ -82,12 +82,19 @@ def encode_part(
         )  # fmt: skip
         if outcome.disk_full:
             raise Temporary("disk_full", DISK_FULL)
-        short = _decoded_too_few(tried, arguments, outcome)
-        if not short and not outcome.complaints and outcome.code == 0:
+        promised = {shot: shot.pictures for shot in tried.shots}
+        if (
+            outcome.code == 0
+            and not outcome.complaints
+            and not _short(promised, arguments, outcome)
+        ):
             break
-        holes = _holes(tried, media)
+        found = {shot: _inspected(tried, shot, media) for shot in tried.shots}
+        holes = _holes(found)
         if holes:
             raise DamageFound(holes, _whole_shots(spec, set(holes)))
+        decodable = {shot: inspection.pictures for shot, inspection in found.items()}
+        short = _short(decodable, arguments, outcome)
         if not short:
             break
     else:
@@ -144,21 +151,18 @@ def _from_the_beginning(spec: PartSpec) -> PartSpec:
     )
 
 
-def _decoded_too_few(spec: PartSpec, arguments: list[str], outcome: Outcome) -> set[str]:
-    """Return the files of which fewer pictures were decoded than the packets promise."""
-    short: set[str] = set()
-    for number, (file, seek) in enumerate(graph.inputs(arguments)):
-        wanted = max(
-            (
-                s.pictures
-                for s in spec.shots
-                if s.input and (s.input.file, s.input.seek_us) == (file, seek)
-            ),
-            default=0,
-        )
-        if wanted - outcome.decoded.get(number, 0) > _IN_FLIGHT:
-            short.add(file)
-    return short
+def _short(pictures: Mapping[Shot, int], arguments: list[str], outcome: Outcome) -> set[str]:
+    """Return the files of which ffmpeg decoded fewer pictures than their shots need."""
+    wanted: dict[tuple[str, int | None], int] = {}
+    for shot, count in pictures.items():
+        if shot.input:
+            key = (shot.input.file, shot.input.seek_us)
+            wanted[key] = max(count, wanted.get(key, 0))
+    return {
+        source[0]
+        for number, source in enumerate(graph.inputs(arguments))
+        if wanted.get(source, 0) - outcome.decoded.get(number, 0) > _IN_FLIGHT
+    }
 
 
 def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
@@ -167,13 +171,17 @@ def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
     return Stretch(shot.at_us, shot.at_us + length)
 
 
-def _holes(spec: PartSpec, media: Mapping[str, MediaFile]) -> Holes:
+def _inspected(spec: PartSpec, shot: Shot, media: Mapping[str, MediaFile]) -> Inspection:
+    assert shot.input is not None
+    span = _shot_us(spec, shot)
+    return inspected(media[shot.input.file], span.start_us, span.end_us)
+
+
+def _holes(found: Mapping[Shot, Inspection]) -> Holes:
     holes: Holes = {}
-    for shot in spec.shots:
-        assert shot.input is not None
-        span = _shot_us(spec, shot)
-        for hole in undecodable(media[shot.input.file], span.start_us, span.end_us):
-            holes.setdefault(shot.input.file, []).append(hole)
+    for shot, inspection in found.items():
+        if shot.input and inspection.holes:
+            holes.setdefault(shot.input.file, []).extend(inspection.holes)
     return holes
 
 

@@ -163,6 +163,9 @@ class _Builder:
         picture = shot.picture
         assert picture is not None
         if picture.interlaced:
+            # bwdif cannot follow a size that changes in mid-file; scale can
+            stored = picture.stored
+            stream = stream.filter("scale", stored.width, stored.height, interl=1)
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         stream = stream.filter(
             "scale", picture.size.width, picture.size.height,
@@ -297,7 +300,9 @@ def _sound_piece(piece: SoundPiece, number: int) -> Stream:
         stream.filter("asetpts", f"({seconds}-({at})){rate}/TB")
         .filter(
             "aresample", SAMPLE_RATE, first_pts=0, min_hard_comp=0.03,
-            **{"async": SAMPLE_RATE // 100},  # up to 1 %, which nobody hears
+            # Follows timestamps by up to 1 %, which nobody hears. Without a resampler from the
+            # start, swresample of FFmpeg 5.1 loses its place when it first has to follow.
+            flags="res", **{"async": SAMPLE_RATE // 100},
         )
         .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
         .filter("apad")

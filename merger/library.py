@@ -32,6 +32,7 @@ from merger.timeline import (
 
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
+_LARGEST_SIDECAR = 1_000_000  # bytes
 _ROUNDING_US = 2_000  # of timestamps in milliseconds, as Matroska has them, at both ends
 SURPRISING_DRIFT = Fraction(1, 1000)  # quartz clocks are a tenth of this off
 # Longer segments than this are not looked for before the start of a record.
@@ -125,9 +126,9 @@ def read_library(
             reason = error.strerror if isinstance(error, OSError) else str(error)
             found.warnings.append(f"{path.name} is left out: {reason}")
             continue
+        found.warnings.extend(f"{path.name}: {text}" for text in media.complaints)
         entry = _entry(path, source, start, sidecar, media, found)
         if entry.clock.wall(media.zero_us + media.length_us) > span.start:
-            found.warnings.extend(f"{path.name}: {text}" for text in media.complaints)
             found.entries.append(entry)
     return found
 
@@ -158,11 +159,13 @@ def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
     """
     sidecar = path.with_suffix(".json")
     try:
-        if sidecar.stat().st_size > 1_000_000:
+        if not sidecar.is_file():  # a pipe would be waited for
+            return Sidecar(), f"{sidecar.name} is no file" if sidecar.exists() else None
+        with sidecar.open("rb") as file:
+            text = file.read(_LARGEST_SIDECAR + 1)
+        if len(text) > _LARGEST_SIDECAR:
             return Sidecar(), f"{sidecar.name} is too large to be a sidecar"
-        said = json.loads(sidecar.read_bytes())
-    except FileNotFoundError:
-        return Sidecar(), None
+        said = json.loads(text)
     except (OSError, ValueError, RecursionError):
         return Sidecar(), f"{sidecar.name} cannot be read as JSON"
     try:
@@ -255,6 +258,6 @@ def _entry(
             )
         else:
             rate = measured
-    stamp = f"{media.size_bytes}-{media.mtime_ns}-{path.name}"
-    identity = f"{media.size_bytes}-{sidecar.sha256}" if sidecar.sha256 else stamp
+    # A preallocated file that is still being copied has its final size, and its sidecar.
+    identity = f"{media.size_bytes}-{media.mtime_ns}-{sidecar.sha256 or path.name}"
     return Entry(source, media, ClockMap(start, media.zero_us, rate), identity)

@@ -82,7 +82,7 @@ class MediaFile:
     picture_us: Microseconds  # of every picture that can be shown, sorted
     picture_ends_us: int
     key_us: Microseconds  # of the key frames: when they are shown ...
-    key_seek_us: Microseconds  # ... and the time to seek to, to begin with each
+    key_read_us: Microseconds  # ... and the timestamp by which its demuxer finds each
     sound: tuple[Stretch, ...]
     zero_us: int  # the earliest media: what the start of the file means
     complaints: tuple[str, ...] = field(default=())
@@ -129,6 +129,19 @@ class MediaFile:
         """Return which key frame a decoder must begin with to show the picture at a time."""
         n = int(np.searchsorted(self.key_us, at_us, side="right")) - 1
         return n if n >= 0 else None
+
+    def ffmpeg_seek_us(self, key: int) -> int:
+        """Return the time to give to `ffmpeg -ss` so that reading begins with a key frame.
+
+        ffmpeg seeks to the last key frame (in a transport stream: the last packet) at or before a
+        time; half a frame more keeps rounding from missing it. Where the demuxer does not seek by
+        presentation time and pictures are reordered, ffmpeg itself goes back by 3/23 s
+        (fftools/ffmpeg_demux.c), which would land in the group before.
+        """
+        assert self.video is not None
+        goes_back = self.demuxer != "mov" and self.video.reorders
+        extra = 3_000_000 // 23 if goes_back else 0
+        return int(self.key_read_us[key]) + self.video.frame_us // 2 + extra
 
     def pictures_in(self, start_us: int, end_us: int) -> int:
         """Return how many pictures are shown in a stretch of file time."""

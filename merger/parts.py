@@ -46,6 +46,7 @@ class Picture:
     matrix: str
     interlaced: bool
     frame_us: int
+    stored: Size  # as it comes from the decoder, upright
     suits_gpu: bool  # can be decoded and scaled there without its colours changing
 
 
@@ -217,7 +218,7 @@ def _shot(
             identities[segment.file],
             file.demuxer,
             video.stream,
-            int(file.key_seek_us[key]) if key else None,  # the first key frame needs no seeking
+            file.ffmpeg_seek_us(key) if key else None,  # the first key frame needs no seeking
         ),
         picture=Picture(
             fitted(video.aspect, box),
@@ -225,12 +226,19 @@ def _shot(
             matrix,
             video.interlaced,
             video.frame_us,
+            _upright(video),
             suits_gpu=_suits_gpu(video, matrix),
         ),
         at_us=at_us,
         rate=segment.clock.rate,
         pictures=file.pictures_in(from_us, until_us),
     )
+
+
+def _upright(video: Video) -> Size:
+    if video.rotation % 180:
+        return Size(video.height, video.width)
+    return Size(video.width, video.height)
 
 
 def _suits_gpu(video: Video, matrix: str) -> bool:
@@ -269,6 +277,8 @@ def sound_spec(
             assert file.audio is not None
             at_us = sound.segment.clock.file_us(start)
             seek = at_us - 500_000  # a decoder needs a packet or two to get going
+            # ffmpeg seeks by pictures, and to nothing before the first of them
+            begins = max(file.zero_us, int(file.key_us[0]) if len(file.key_us) else file.zero_us)
             piece = dataclasses.replace(
                 piece,
                 input=Input(
@@ -276,7 +286,7 @@ def sound_spec(
                     identities[sound.segment.file],
                     file.demuxer,
                     file.audio.stream,
-                    seek if seek > file.zero_us else None,
+                    seek if seek > begins else None,
                 ),
                 at_us=at_us,
                 rate=sound.segment.clock.rate,

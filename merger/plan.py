@@ -6,11 +6,12 @@ zero is the start of the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal
 
 from merger.layout import ALONE
@@ -31,6 +32,8 @@ SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
 
 PART_US = 120_000_000  # parts end at multiples of this, of wall clock
 SHORTEST_PART = timedelta(seconds=1)
+# In a part. Each scene may open two files, and each open decoder of 1080p takes some 15 MB.
+MOST_SCENES = 12
 # Sound that would be heard for less than this is not worth two cross-fades.
 SHORTEST_SOUND = timedelta(milliseconds=250)
 
@@ -168,7 +171,7 @@ def plan_edit(
         chunks=tuple(chunks),
         scenes=tuple(scenes),
         sound=tuple(plan_sound(span, sources, segments)),
-        parts=tuple(plan_parts(grid, frames)),
+        parts=tuple(plan_parts(grid, frames, [scene.first for scene in scenes])),
     )
 
 
@@ -207,18 +210,15 @@ def _scenes(
     edges.update(edge for lane in lanes.values() for first, end, _ in lane for edge in (first, end))
     scenes: list[Scene] = []
     for first, end in pairwise(sorted(edges)):
-        chunk = next((c for a, b, c in cells if a <= first < b), None)
+        begins, ends, chunk = cells[bisect_right(cells, first, key=lambda cell: cell[0]) - 1]
         on = {name: _at(lane, first) for name, lane in lanes.items()}
-        cell = next(((a, b) for a, b, _ in cells if a <= first < b), (0, frames))
-        board_in_chunk = sources.board is not None and any(
-            seg is not None and a < cell[1] and b > cell[0] for a, b, seg in lanes[sources.board]
-        )
+        board = lanes[sources.board] if sources.board is not None else []
         scene = Scene(
             first,
             end,
             layout,
             on[sources.speaker] or Slate("no_speaker"),
-            _right(layout, sources, on, chunk is not None and chunk.presence, board_in_chunk),
+            _right(layout, sources, on, chunk.presence, _has_media(board, begins, ends)),
         )
         if scene.right is None:
             scene = replace(scene, layout=ALONE)
@@ -229,7 +229,18 @@ def _scenes(
 
 
 def _at(lane: _Shown, frame: int) -> Segment | None:
-    return next((segment for first, end, segment in lane if first <= frame < end), None)
+    n = bisect_right(lane, frame, key=lambda item: item[0]) - 1
+    return lane[n][2] if n >= 0 and frame < lane[n][1] else None
+
+
+def _has_media(lane: _Shown, first: int, end: int) -> bool:
+    n = max(0, bisect_right(lane, first, key=lambda item: item[0]) - 1)
+    for begins, ends, segment in islice(lane, n, None):
+        if begins >= end:
+            return False
+        if segment is not None and ends > first:
+            return True
+    return False
 
 
 def _right(
@@ -285,18 +296,35 @@ def _without_blips(chosen: Iterable[Sound]) -> list[Sound]:
     return kept
 
 
-def plan_parts(grid: FrameGrid, frames: int) -> list[Part]:
+def plan_parts(grid: FrameGrid, frames: int, cuts: Sequence[int] = ()) -> list[Part]:
     """Cut a record into parts that end at multiples of two minutes of wall clock.
 
     The multiples are of the Unix epoch, so a record that starts at another instant shares all
-    parts but the first with this one. A part under a second is joined to its neighbour.
+    parts but the first with this one. A part under a second is joined to its neighbour. Where many
+    scenes begin (cuts: their first frames) the two minutes are halved, and so on.
     """
     shortest = max(1, round(grid.rate * SHORTEST_PART.seconds))
     epoch = datetime.fromtimestamp(0, grid.start.tzinfo)
-    at = microseconds(grid.start - epoch) // PART_US + 1
-    cuts = [0]
-    while (cut := grid.first_at(epoch + timedelta(microseconds=at * PART_US))) < frames:
-        if cut - cuts[-1] >= shortest and frames - cut >= shortest:
-            cuts.append(cut)
-        at += 1
-    return [Part(first, end) for first, end in pairwise([*cuts, frames])]
+    start_us = microseconds(grid.start - epoch)
+
+    def frame(us: int) -> int:
+        return min(frames, grid.first_at(epoch + timedelta(microseconds=us)))
+
+    def ends(begin_us: int, length_us: int) -> Iterator[int]:
+        inside = bisect_right(cuts, frame(begin_us + length_us)) - bisect_right(
+            cuts, frame(begin_us)
+        )
+        if inside > MOST_SCENES and length_us // 2 >= 2 * microseconds(SHORTEST_PART):
+            yield from ends(begin_us, length_us // 2)
+            yield from ends(begin_us + length_us // 2, length_us - length_us // 2)
+        else:
+            yield frame(begin_us + length_us)
+
+    parts = [0]
+    at_us = start_us // PART_US * PART_US
+    while parts[-1] < frames and frame(at_us) < frames:
+        for end in ends(at_us, PART_US):
+            if end - parts[-1] >= shortest and frames - end >= shortest:
+                parts.append(end)
+        at_us += PART_US
+    return [Part(first, end) for first, end in pairwise([*parts, frames])]

@@ -124,24 +124,28 @@ def _indexed(
             break
         if packet is None:
             break
-        dts = packet.dts if packet.dts is not None else packet.pts
         pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is None or dts is None or packet.size == 0:
+        if pts is None or packet.size == 0:
             continue  # the flush packets at the end have no time
-        second = 1 / packet.time_base
-        if dts < last_dts.get(packet.stream_index, dts) - second:
-            complaints.append("its clock jumps back; what comes after that is left out")
-            break
-        last_dts[packet.stream_index] = dts
+        dts = packet.dts if packet.dts is not None else pts
+        if packet.dts is not None:
+            if dts < last_dts.get(packet.stream_index, dts) - 1 / packet.time_base:
+                complaints.append("its clock jumps back; what comes after that is left out")
+                # Pictures of both sides of the jump meet at the last one.
+                shown = [s for s in shown if s[0] < max(shown)[0]]
+                break
+            last_dts[packet.stream_index] = dts
         if audio is not None and packet.stream_index == audio.index:
             if not packet.is_discard:
                 heard.append((pts, packet.duration or 0))
             continue
         if packet.is_keyframe:
             keys.append((pts, dts))
-        if picture is None and (keys or tries > _PROBED_PACKETS // 2) and tries < _PROBED_PACKETS:
+        if picture is None and tries < _PROBED_PACKETS:
             tries += 1
-            picture = _first_picture(packet)
+            # Without a key frame for long, the stream may have none and refresh itself in pieces.
+            if keys or tries > _PROBED_PACKETS // 2:
+                picture = _first_picture(packet)
         if not packet.is_discard:
             shown.append((pts, packet.duration or 0))
     if video is not None and picture is None:
@@ -153,7 +157,6 @@ def _indexed(
     if not len(picture_us) and not sound:
         raise Unreadable(complaints[0] if complaints else "it holds neither pictures nor sound")
     base = video.time_base if video is not None else None
-    reorders = described is not None and described.reorders
     return MediaFile(
         path=path,
         demuxer=demuxer,
@@ -164,7 +167,8 @@ def _indexed(
         picture_us=picture_us,
         picture_ends_us=ends_us,
         key_us=_us([k[0] for k in keys], base),
-        key_seek_us=_seek_times(demuxer, keys, base, described, reorders),
+        # mpegts finds by decoding time, the others by presentation time
+        key_read_us=_us([k[1] if demuxer == "mpegts" else k[0] for k in keys], base),
         sound=sound,
         zero_us=_zero(picture_us, shown, base, sound),
         complaints=tuple(complaints),
@@ -245,23 +249,6 @@ def _sound(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch, ...]:
 def _described_audio(stream: Any) -> Audio:
     context = stream.codec_context
     return Audio(stream.index, context.name, context.sample_rate or 0, context.channels or 0)
-
-
-def _seek_times(
-    demuxer: str, keys: list[tuple[int, int]], base: Any, video: Video | None, reorders: bool
-) -> Microseconds:
-    """Return for each key frame the time to give to `ffmpeg -ss` so that reading begins with it.
-
-    ffmpeg seeks to the last key frame (in a transport stream: the last packet) at or before a
-    time; half a frame more keeps rounding from missing it. Where the demuxer does not seek by
-    presentation time and pictures are reordered, ffmpeg goes back by another 3/23 s
-    (fftools/ffmpeg_demux.c), which would land in the group before.
-    """
-    if video is None:
-        return np.empty(0, np.int64)
-    times = _us([k[1] if demuxer == "mpegts" else k[0] for k in keys], base)
-    extra = 0 if demuxer == "mov" or not reorders else 3 * _SECOND_US // 23
-    return np.asarray(times + video.frame_us // 2 + extra, np.int64)
 
 
 def _zero(

@@ -18,7 +18,7 @@ ORDER = [
 PURE = ORDER[: ORDER.index("progress") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
-    "__future__", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
     "json", "math", "re", "typing",
     "unicodedata", "zoneinfo", "dateutil", "numpy",
 }  # fmt: skip

@@ -121,10 +121,8 @@ def _decoded(
     base = stream.time_base
     best: av.video.frame.VideoFrame | None = None
     try:
-        seek_us = int(file.key_seek_us[target.key]) if len(file.key_us) else target.at_us
-        container.seek(
-            min(round(seek_us / base / 1_000_000), _ticks(key_us, base) + 1), stream=stream
-        )
+        read_us = int(file.key_read_us[target.key]) if len(file.key_us) else target.at_us
+        container.seek(_ticks(read_us, base) + 1, stream=stream)
         for packet in container.demux(stream):
             pts = packet.pts if packet.pts is not None else packet.dts
             if pts is None:

@@ -52,6 +52,7 @@ def shot(name: str, frames: int = 3000, size: Size = WIDE, **changes: Any) -> Sh
         matrix="bt709",
         interlaced=False,
         frame_us=40_000,
+        stored=WIDE,
         suits_gpu=True,
     )
     return of(Shot, frames=frames, input=source, picture=picture, at_us=60_000_000, pictures=frames)

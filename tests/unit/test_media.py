@@ -44,7 +44,7 @@ def media_file(
         picture_us=np.array([us(t) for t in times], np.int64),
         picture_ends_us=us(end),
         key_us=np.array([us(k) for k in keys], np.int64),
-        key_seek_us=np.array([us(k) for k in keys], np.int64),
+        key_read_us=np.array([us(k) for k in keys], np.int64),
         sound=tuple(Stretch(us(a), us(b)) for a, b in sound),
         zero_us=us(zero),
     )

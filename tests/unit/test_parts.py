@@ -83,7 +83,7 @@ def media_file(name: str, **of_video: Any) -> MediaFile:
         Path(name), "mov", size_bytes=1000, mtime_ns=1,
         video=dataclasses.replace(VIDEO, **of_video), audio=Audio(1, "aac", 44_100, 2),
         picture_us=np.arange(0, 10 * MINUTE, 40_000, np.int64), picture_ends_us=10 * MINUTE,
-        key_us=keys, key_seek_us=keys - 80_000, sound=(Stretch(0, 10 * MINUTE),), zero_us=0,
+        key_us=keys, key_read_us=keys, sound=(Stretch(0, 10 * MINUTE),), zero_us=0,
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_a_spec_says_which_pictures_are_shown() -> None:
     assert BASE.size == Size(2560, 720)
     assert shot.at_us == 6 * MINUTE  # the second part begins at 07:06
     assert shot.input is not None
-    assert shot.input.seek_us == 6 * MINUTE - 80_000
+    assert shot.input.seek_us == 6 * MINUTE + 20_000  # half a frame more
     assert BASE.outputs == {"merge": Size(2560, 720), "backup": Size(1280, 720)}
 
 
