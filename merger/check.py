@@ -17,8 +17,8 @@ from merger.layout import Size
 from merger.profiles import SAMPLE_RATE, Codec
 from merger.reader import opened
 
-# The sound ends with a packet that is filled up, and may begin with priming.
-_SOUND_TOLERANCE = 3 * 1024
+# The sound ends with a packet that is filled up, and one of encoder delay.
+_SOUND_TOLERANCE = 2 * 1024
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
-from merger.parts import LaneSpec, PartSpec, Shot, SoundSpec
+from merger.parts import Input, LaneSpec, PartSpec, Shot, SoundSpec
 from merger.plan import SlateKey
+from merger.profiles import SAMPLE_RATE
 from merger.slate import Language, slate_png
 from merger.storage import DISK_FULL
 from merger.timeline import Stretch
@@ -198,15 +199,12 @@ def encode_sound(
 ) -> tuple[Path, list[str]]:
     """Encode the sound of a record in one go, and return the checked file, and warnings."""
     output = f"{name}.partial.m4a"
-    arguments = graph.sound_command(spec, output)
-    outcome = run(
-        step.tool, arguments, step.folder,
-        on_progress=lambda values: on_seconds(_seconds(values)),
-        cancelled=step.cancelled,
-    )  # fmt: skip
-    if outcome.disk_full:
-        raise Temporary("disk_full", DISK_FULL)
-    checked = check_output(step.folder / output, Expected(samples=spec.samples))
+    expected = Expected(samples=spec.samples)
+    outcome = _run_sound(step, spec, output, on_seconds)
+    checked = check_output(step.folder / output, expected)
+    if outcome.reconfigured or checked.wrong:
+        outcome = _run_sound(step, _with_uniform_inputs(step, spec), output, on_seconds)
+        checked = check_output(step.folder / output, expected)
     if checked.wrong:
         raise Broken(
             "sound",
@@ -214,6 +212,46 @@ def encode_sound(
         )
     complaints = ["some sound could not be decoded and is silent"] if outcome.complaints else []
     return step.folder / output, complaints
+
+
+def _run_sound(
+    step: Step, spec: SoundSpec, output: str, on_seconds: Callable[[float], None]
+) -> Outcome:
+    outcome = run(
+        step.tool, graph.sound_command(spec, output), step.folder,
+        on_progress=lambda values: on_seconds(_seconds(values)),
+        cancelled=step.cancelled,
+    )  # fmt: skip
+    if outcome.disk_full:
+        raise Temporary("disk_full", DISK_FULL)
+    return outcome
+
+
+def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
+    """Return the same sound from copies of its files that have one sample rate and layout."""
+    copies: dict[str, Input] = {}
+    for piece in spec.pieces:
+        if piece.input is None or piece.input.file in copies:
+            continue
+        source = dataclasses.replace(piece.input, seek_us=None)
+        name = f"sound-{len(copies)}.mkv"
+        outcome = run(
+            step.tool, graph.uniform_sound_command(source, name), step.folder,
+            cancelled=step.cancelled,
+        )  # fmt: skip
+        if outcome.disk_full:
+            raise Temporary("disk_full", DISK_FULL)
+        copy = str((step.folder / name).absolute())
+        copies[source.file] = Input(copy, source.identity, "matroska", 0, None)
+    return dataclasses.replace(
+        spec,
+        pieces=tuple(
+            dataclasses.replace(p, input=copies[p.input.file], sample_rate=SAMPLE_RATE)
+            if p.input
+            else p
+            for p in spec.pieces
+        ),
+    )
 
 
 def _seconds(values: Mapping[str, str]) -> float:

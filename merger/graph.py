@@ -296,7 +296,7 @@ def _sound_piece(piece: SoundPiece, number: int) -> Stream:
         f"PTS*TB*{declared}/{piece.sample_rate}" if declared != piece.sample_rate else "PTS*TB"
     )
     rate = "" if piece.rate == 1 else f"*{piece.rate.numerator}/{piece.rate.denominator}"
-    return (
+    stream = (
         stream.filter("asetpts", f"({seconds}-({at})){rate}/TB")
         .filter(
             "aresample", SAMPLE_RATE, first_pts=0, min_hard_comp=0.03,
@@ -305,10 +305,28 @@ def _sound_piece(piece: SoundPiece, number: int) -> Stream:
             flags="res", **{"async": SAMPLE_RATE // 100},
         )
         .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
-        .filter("apad")
-        .filter("atrim", end_sample=samples)
-        .filter("asetpts", "N")
     )  # fmt: skip
+    if piece.mono:
+        # swresample gives each side 0.707 of a single channel; a microphone is to sound as loud
+        # as it was recorded
+        stream = stream.filter("volume", 1.41421356)
+    return stream.filter("apad").filter("atrim", end_sample=samples).filter("asetpts", "N")
+
+
+def uniform_sound_command(source: Input, output: str) -> list[str]:
+    """Return the arguments that copy a file's sound in one sample rate and layout, in file time.
+
+    For a file whose sound changes its parameters in the middle: there ffmpeg begins a graph anew,
+    and a graph of many pieces would lose its place for good; this one has no place to lose.
+    """
+    stream = ffmpeg.input(source.file, **_input_options(source))[str(source.stream)]
+    stream = (
+        stream.filter("atrim", start=0)  # Matroska has no negative time
+        .filter("aresample", SAMPLE_RATE)
+        .filter("aformat", sample_fmts="s16", channel_layouts="stereo")
+    )
+    node = ffmpeg.output(stream, output, f="matroska", **{"c:a": "pcm_s16le"})
+    return [*GLOBAL_OPTIONS, *node.get_args()]
 
 
 def join_command(listing: str, sound: str, output: str, index: tuple[str, str]) -> list[str]:

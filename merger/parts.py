@@ -106,6 +106,7 @@ class SoundPiece:
     at_us: int = 0
     rate: Fraction = Fraction(1)
     sample_rate: int = SAMPLE_RATE
+    mono: bool = False
     # Overlap with the piece before, in samples: there both are heard, one fading into the other.
     # It comes on top of `samples`.
     lead: int = 0
@@ -291,6 +292,7 @@ def sound_spec(
                 at_us=at_us,
                 rate=sound.segment.clock.rate,
                 sample_rate=file.audio.sample_rate or SAMPLE_RATE,
+                mono=file.audio.channels == 1,
             )
         pieces.append(piece)
         at = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -206,3 +207,23 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
     seen = frames_seen(path_of(result))
     assert [s.frame for s in seen if s.left is None] == list(range(75, 125))
     check_instants([s for s in seen if s.left], START)
+
+
+def test_one_damaged_place_costs_one_group_of_pictures(room: Room) -> None:
+    """What follows the next key frame is shown again, in a transport stream with B-frames, too."""
+    room.film("screen", 0, 12, sound=False)
+    codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
+    path = room.film("speaker", 0, 12, container="ts", codec=codec, sound=False)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 3
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(data)
+    assert honest(room.merge(12.0), 300) >= 200
+
+
+def test_sidecars_that_are_no_files(one_room: Room) -> None:
+    path = filmed(one_room)
+    os.mkfifo(path.with_suffix(".json"))
+    result = one_room.merge(8.0)
+    assert honest(result, 200) == 200
+    assert any("is no file" in text for text in result.warnings)

@@ -206,6 +206,43 @@ def test_a_size_that_changes_inside_a_file(room: Room) -> None:
     check_instants(seen, START)
 
 
+def test_an_interlaced_size_that_changes_inside_a_file(room: Room) -> None:
+    mpeg2 = ("-c:v", "mpeg2video", "-q:v", "3", "-flags", "+ildct+ilme", "-g", "12")
+    first = room.film("speaker", 0, 4, container="ts", codec=mpeg2, size=(320, 192))
+    second = room.film(
+        "speaker",
+        4,
+        4,
+        container="ts",
+        codec=mpeg2,
+        size=(640, 384),
+        options=("-output_ts_offset", "4"),
+    )
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    second.unlink()
+    room.film("screen", 0, 8)
+    result = room.merge(8.0)
+    seen = frames_seen(path_of(result), left_width=result.renditions[0].size.width - 320)
+    check_instants(seen[:195], START)
+
+
+def test_a_slow_screen_with_b_frames(room: Room) -> None:
+    """Matroska leaves the first decoding times out: that is no clock that jumps."""
+    codec = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "8")
+    room.film("screen", 0, 16, container="mkv", rate=Fraction(1), codec=codec)
+    room.film("speaker", 0, 16)
+    check_instants(frames_seen(path_of(room.merge(15.0))), START, 1000)
+
+
+def test_pictures_that_were_not_coded(room: Room) -> None:
+    """Packets without a picture of their own are no damage."""
+    still = ("-c:v", "mpeg4", "-q:v", "3", "-g", "50", "-vf", "drawbox=t=fill:color=gray,fps=25")
+    room.film("speaker", 0, 8, codec=still)
+    room.film("screen", 0, 8)
+    result = room.merge(8.0)
+    assert not [g for g in result.plan.gaps() if g[0] == "speaker"]
+
+
 REAL = Path(__file__).parents[3] / "shared" / "media"
 REAL_FILES = (
     sorted(p for p in REAL.glob("*") if p.suffix in (".mp4", ".mov", ".mkv"))

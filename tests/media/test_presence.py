@@ -123,10 +123,12 @@ def test_every_chunk_by_itself(room: Room) -> None:
     assert backup[15 * 25].left.source == 3 and backup[25 * 25].left is None
 
 
-def test_a_long_gop_in_a_short_chunk(one_room: Room) -> None:
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_a_long_gop_in_a_short_chunk(one_room: Room, container: str) -> None:
     """No key frame falls into the second chunk: a picture between two is decoded."""
     one_room.film("speaker", 0, 20)
-    one_room.film("screen", 0, 20, codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", "1000"))
+    codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "1000", "-bf", "2")
+    one_room.film("screen", 0, 20, container=container, codec=codec)
     chunks = one_room.merge(20.0).plan.chunks
     assert [c.presence for c in chunks] == [True, True]
     assert chunks[1].samples == 1

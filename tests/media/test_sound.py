@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
 from datetime import timedelta
 from fractions import Fraction
 
@@ -10,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.conftest import PITCHES, START, Room, seconds
+from tests.conftest import CARRIED, PITCHES, START, Room, seconds
 from tests.media.test_time import path_of
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of
 
@@ -138,3 +140,60 @@ def test_a_dead_microphone_does_not_make_a_mute_video(room: Room) -> None:
     room.film("screen", 0, 6, sound=False)
     sound = check_beeps(path_of(room.merge(6.0, roles=("speaker", "screen", "audio"))), 6)
     assert pitch(sound, 2.01) == pytest.approx(PITCHES["speaker"], abs=8)
+
+
+def test_timestamps_that_jitter(room: Room) -> None:
+    """Milliseconds of jitter, as network recorders write, move nothing for good."""
+    jittery = room.film("speaker", 0, 20, container="mkv")
+    again = jittery.with_name(".again.mkv")
+    chance = random.Random(1)
+    with av.open(str(jittery)) as source, av.open(str(again), "w") as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio" and packet.pts * packet.time_base > 8:
+                packet.pts += chance.randint(-5, 5)
+                packet.dts = packet.pts
+            packet.stream = streams[packet.stream.index]
+            target.mux(packet)
+    again.rename(jittery)
+    room.film("screen", 0, 20, sound=False)
+    check_beeps(path_of(room.merge(20.0)), 20)
+
+
+@pytest.mark.parametrize("changed", [("-ac", "2"), ("-ar", "44100")], ids=["stereo", "44100 Hz"])
+def test_sound_that_changes_inside_a_file(room: Room, changed: tuple[str, ...]) -> None:
+    """Another sample rate or layout in mid-file delays neither the rest nor what follows."""
+    one = room.film("speaker", 0, 5, container="ts", options=("-ac", "1"))
+    other = room.film("speaker", 5, 5, container="ts", options=(*changed, "-output_ts_offset", "5"))
+    one.write_bytes(one.read_bytes() + other.read_bytes())
+    other.unlink()
+    room.film("speaker", 10, 5)
+    room.film("screen", 0, 15, sound=False)
+    # where the two films meet, their sound overlaps by some packets
+    check_beeps(path_of(room.merge(15.0)), 15, missing={5, 6})
+
+
+def test_sound_before_the_first_picture_of_its_file(room: Room) -> None:
+    """ffmpeg seeks by pictures; the sound before the first of them is heard all the same."""
+    pictures = room.film("speaker", 12, 10, sound=False)
+    sound = room.film("board", 0, 22)
+    both = room.library / "2026-11-20_10-00-00_504_speaker.mp4"
+    command = [
+        CARRIED.path, "-v", "error", "-y", "-itsoffset", "12", "-i", str(pictures), "-i", str(sound),
+        "-map", "0:v", "-map", "1:a", "-c", "copy", str(both),
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    pictures.unlink()
+    sound.unlink()
+    room.film("screen", 0, 22, sound=False)
+    check_beeps(path_of(room.merge(22.0, from_s=6.0)), 16)
+
+
+@pytest.mark.parametrize("channels", ["1", "2"])
+def test_sound_is_as_loud_as_it_was_recorded(room: Room, channels: str) -> None:
+    recorded = room.film("speaker", 0, 6, options=("-ac", channels))
+    room.film("screen", 0, 6, sound=False)
+    levels = [np.abs(sound_of(path)).max() for path in (recorded, path_of(room.merge(6.0)))]
+    assert levels[1] == pytest.approx(levels[0], rel=0.1)

@@ -14,6 +14,7 @@ from merger.plan import (
     Slate,
     Sources,
     plan_edit,
+    plan_parts,
     plan_sound,
 )
 from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
@@ -243,3 +244,14 @@ def _pictured(segment: Segment, grid: FrameGrid, frame: int) -> bool:
     instant = grid.instant(frame)
     us = timedelta(microseconds=1)  # what rounding an instant of 29.97 frames a second may cost
     return any(s.start - us <= instant < s.end + us for s in segment.spans(segment.pictures))
+
+
+def test_parts_of_many_scenes_are_halved() -> None:
+    """A minute of six-second files opens no more of them at once than memory allows."""
+    grid = FrameGrid(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), Fraction(25))
+    cuts = list(range(0, 3000, 50))  # sixty scenes in two minutes
+    parts = plan_parts(grid, 3000, cuts)
+    assert parts[0].first == 0 and parts[-1].end == 3000
+    assert all(a.end == b.first for a, b in pairwise(parts))
+    assert all(sum(p.first <= cut < p.end for cut in cuts) <= 13 for p in parts)
+    assert plan_parts(grid, 3000, cuts[:10]) == plan_parts(grid, 3000)
