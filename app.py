@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -14,12 +15,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
-from merger import config
-from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
-from merger.layout import DEFAULT_LAYOUT, LAYOUTS
-from merger.localtime import instant_from, length_from, zone_named
-from merger.profiles import DEFAULT_PROFILE, PROFILES
-from merger.timeline import Span
+try:
+    from merger import config
+    from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
+    from merger.layout import DEFAULT_LAYOUT, LAYOUTS
+    from merger.localtime import instant_from, length_from, zone_named
+    from merger.profiles import DEFAULT_PROFILE, PROFILES
+    from merger.progress import printable
+    from merger.timeline import Span
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"app.py: the package {missing.name} is missing."
+        " Run script/bootstrap, then .venv/bin/python app.py ..."
+    )
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST_SPAN = timedelta(hours=24)
@@ -29,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong argument like every other mistake of a request."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused("arguments", f"{message} (python app.py {self.prog.split()[-1]} --help)")
+        raise Refused("arguments", f"{message} ({self.prog} --help)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,23 +102,31 @@ def main(
         )
         code, document = _explained(Broken("internal", message), context)
     if "--json" in arguments:
-        _tell(json.dumps(document, ensure_ascii=False))
+        told = _tell(json.dumps(document, ensure_ascii=False))
     elif code == DONE:
-        _tell("\n".join(rendition["path"] for rendition in document["renditions"]))
-    return code
+        told = _tell("\n".join(rendition["path"] for rendition in document["renditions"]))
+    else:
+        told = True
+    return code if told else BROKEN
 
 
-def _tell(text: str) -> None:
+def _tell(text: str) -> bool:
+    """Print a result; return whether it could be printed."""
     try:
         print(text, flush=True)
     except BrokenPipeError:  # whoever reads had enough; the work is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"app.py: the result cannot be printed: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     from merger.report import failure_document
 
-    print(f"app.py: {error.message}", file=sys.stderr)
+    print(f"app.py: {printable(error.message)}", file=sys.stderr)
     code = BROKEN
     if isinstance(error, NoMedia):
         code = NO_MEDIA
@@ -132,12 +148,23 @@ def _span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
     return Span(start, end)
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _merge(
     options: argparse.Namespace, context: dict[str, Any], stopping: Callable[[], bool]
 ) -> dict[str, Any]:
     # Heavy libraries are imported once the request makes sense.
     zone = zone_named(options.zone)
     context |= {"zone": zone, "span": _span(options, zone)}
+    for argument in ("room", "name", "library", "output"):
+        if not _is_utf8(str(getattr(options, argument))):
+            raise Refused(argument, f"--{argument}: it is not UTF-8; check the terminal's encoding")
     for argument in ("room", "speaker", "screen", "board", "audio"):
         value = getattr(options, argument)
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
@@ -157,8 +184,8 @@ def _merge(
     layout_named(options.layout)
     settings = config.load(os.environ)
     request = MergeRequest(
-        library=options.library.absolute(),
-        output=options.output.absolute(),
+        library=options.library.resolve(),
+        output=options.output.resolve(),
         room=options.room,
         span=context["span"],
         zone=zone,
@@ -169,15 +196,19 @@ def _merge(
         chunk=chunk,
         cards=tuple(read_card(path) for paths in options.card for path in paths),
     )
-    reporter = Terminal(sys.stderr, time.monotonic)
+    reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
     try:
         tool = ffmpeg.find(settings.ffmpeg or None)
         result = merge(request, settings, tool, reporter, stopping)
     finally:
         reporter.clear()
     for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {printable(warning)}", file=sys.stderr)
     return result_document(result, zone)
+
+
+def _terminal_width() -> int:
+    return 0 if os.environ.get("TERM") == "dumb" else shutil.get_terminal_size().columns
 
 
 class _Stopping:
@@ -200,7 +231,9 @@ class _Stopping:
 
 
 if __name__ == "__main__":
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     stopping = _Stopping()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, stopping.ask)
     sys.exit(main(stopping=stopping))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from merger.errors import Refused
-from merger.slate import Language
+from merger.plan import Language
 
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from merger import graph
 from merger.check import Checked, Expected, check_output, same_codec_header
 from merger.damage import Inspection, inspected
-from merger.errors import Broken, Temporary
+from merger.errors import Broken
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
 from merger.parts import Input, LaneSpec, PartSpec, Shot, SoundSpec
-from merger.plan import SlateKey
+from merger.plan import Language, SlateKey
 from merger.profiles import SAMPLE_RATE
-from merger.slate import Language, slate_png
-from merger.storage import DISK_FULL
+from merger.slate import slate_png
+from merger.storage import disk_full
 from merger.timeline import Stretch
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
@@ -82,7 +82,7 @@ def encode_part(
             cancelled=step.cancelled,
         )  # fmt: skip
         if outcome.disk_full:
-            raise Temporary("disk_full", DISK_FULL)
+            raise disk_full(step.folder.parent)
         promised = {shot: shot.pictures for shot in tried.shots}
         if (
             outcome.code == 0
@@ -223,7 +223,7 @@ def _run_sound(
         cancelled=step.cancelled,
     )  # fmt: skip
     if outcome.disk_full:
-        raise Temporary("disk_full", DISK_FULL)
+        raise disk_full(step.folder.parent)
     return outcome
 
 
@@ -240,7 +240,7 @@ def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
             cancelled=step.cancelled,
         )  # fmt: skip
         if outcome.disk_full:
-            raise Temporary("disk_full", DISK_FULL)
+            raise disk_full(step.folder.parent)
         copy = str((step.folder / name).absolute())
         copies[source.file] = Input(copy, source.identity, "matroska", 0, None)
     return dataclasses.replace(
@@ -277,7 +277,7 @@ def join(
         arguments = graph.join_command(listing.name, sound, str(output), index)
         outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
         if outcome.disk_full:
-            raise Temporary("disk_full", DISK_FULL)
+            raise disk_full(output.parent.parent)
         checked = check_output(output, expected)
         if not checked.wrong:
             return checked

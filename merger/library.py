@@ -17,7 +17,7 @@ import av
 from merger.errors import Refused
 from merger.localtime import wall_time
 from merger.media import MediaFile
-from merger.names import library_name
+from merger.names import MEDIA_EXTENSIONS, is_of_another, library_name, place_and_source
 from merger.reader import Unreadable, demuxer_for, opened, read_media
 from merger.timeline import (
     ClockMap,
@@ -33,6 +33,7 @@ from merger.timeline import (
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
 _LARGEST_SIDECAR = 1_000_000  # bytes
+_MOST_NOTES = 5
 _ROUNDING_US = 2_000  # of timestamps in milliseconds, as Matroska has them, at both ends
 SURPRISING_DRIFT = Fraction(1, 1000)  # quartz clocks are a tenth of this off
 # Longer segments than this are not looked for before the start of a record.
@@ -60,6 +61,9 @@ class Library:
     entries: list[Entry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # for the owner of the video
     notes: list[str] = field(default_factory=list)  # for who runs the command
+    ignored: list[str] = field(default_factory=list)  # notes about names that do not fit
+    known: set[str] = field(default_factory=set)  # sources of which there is any file
+    others: set[str] = field(default_factory=set)  # files of other rooms and sources
 
     @property
     def media(self) -> dict[str, MediaFile]:
@@ -97,9 +101,12 @@ def read_library(
     for name in names:
         said = library_name(name, room, set(sources))
         if isinstance(said, str):
-            if "another room" not in said and not name.endswith(".json"):
-                found.notes.append(f"ignored {name}: {said}")
+            if is_of_another(name):
+                found.others.add(name)
+            elif name.lower().endswith(MEDIA_EXTENSIONS):
+                found.ignored.append(f"ignored {name}: {said}")
             continue
+        found.known.add(said.source)
         path = folder / name
         start, odd = wall_time(said.start, zone)
         sidecar, complaint = read_sidecar(path)
@@ -130,7 +137,24 @@ def read_library(
         entry = _entry(path, source, start, sidecar, media, found)
         if entry.clock.wall(media.zero_us + media.length_us) > span.start:
             found.entries.append(entry)
+    found.notes += found.ignored[:_MOST_NOTES]
+    if len(found.ignored) > _MOST_NOTES:
+        found.notes.append(f"... and {len(found.ignored) - _MOST_NOTES} more names that do not fit")
+    for source in sources:
+        if source not in found.known:
+            found.warnings.append(
+                f"the library has no file of source {source!r} in room {room!r}{_there_is(found)}"
+            )
     return found
+
+
+def _there_is(found: Library) -> str:
+    """Return what else there is, for a person who has mistyped a name."""
+    endings = sorted({place_and_source(name) for name in found.others})
+    if not endings:
+        return ""
+    more = ", ..." if len(endings) > _MOST_NOTES else ""
+    return f"; there are files of {', '.join(endings[:_MOST_NOTES])}{more}"
 
 
 def segments(

@@ -44,7 +44,7 @@ def library_name(name: str, room: str, sources: set[str]) -> LibraryName | str:
     """
     match = _NAME.fullmatch(name)
     if not match:
-        return "its name does not begin with a date and a time, or has no extension"
+        return "it is not named like 2026-11-20_09-00_504_camera.mp4"
     if match["extension"].lower() not in MEDIA_EXTENSIONS:
         return f"{match['extension']} is none of {', '.join(MEDIA_EXTENSIONS)}"
     # macOS writes й and é as two characters each
@@ -60,6 +60,18 @@ def library_name(name: str, room: str, sources: set[str]) -> LibraryName | str:
     if not is_plausible(start):
         return f"the year {start.year} cannot be meant"
     return LibraryName(start, source)
+
+
+def place_and_source(name: str) -> str:
+    """Return what stands behind the time in a library file's name: `{room}_{source}`, or ''."""
+    match = _NAME.fullmatch(name)
+    return match["rest"] if match else ""
+
+
+def is_of_another(name: str) -> bool:
+    """Return whether a file that does not fit is well named, and so of another room or source."""
+    match = _NAME.fullmatch(name)
+    return match is not None and match["extension"].lower() in MEDIA_EXTENSIONS
 
 
 def _nfc(text: str) -> str:

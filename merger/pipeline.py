@@ -158,7 +158,7 @@ def _check_media(request: MergeRequest, library: Library) -> None:
     names = ", ".join(request.sources.names)
     start, end = (at.astimezone(request.zone) for at in (request.span.start, request.span.end))
     message = (
-        f"no media of {names} in room {request.room} between {start.isoformat()}"
+        f"no media of {names} in room {request.room!r} between {start.isoformat()}"
         f" and {end.isoformat()} in {request.library}"
     )
     raise NoMedia("no_media", "; ".join([message, *library.warnings]))
@@ -328,10 +328,22 @@ def _rendition(kind: str, path: Path, plan: EditPlan, size: Size, profile: Profi
     return Rendition(kind, path, plan.frames, size, profile.codec, size_bytes, digest)
 
 
+def _replaced(path: Path, plan: EditPlan) -> list[str]:
+    """Return a warning where a result of another span has the same name (it has no seconds)."""
+    try:
+        earlier = json.loads(path.read_text())["span"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    if earlier == plan_document(plan)["span"]:
+        return []
+    return [f"an earlier result of {earlier} had the same name, and was replaced"]
+
+
 def _publish(request: MergeRequest, result: MergeResult, out: Path) -> None:
     """Give the renditions and the plan their final names, the merge last: it says all is there."""
     stem = result_stem(request.name, request.room, request.span, request.zone)
     names = {"merge": f"{stem}.mp4", "backup": f"{stem}_backup.mp4"}
+    result.warnings += _replaced(request.output / f"{stem}.plan.json", result.plan)
     document = out / "plan.json"
     document.write_text(json.dumps(plan_document(result.plan), ensure_ascii=False, indent=1))
     publish(document, request.output / f"{stem}.plan.json")

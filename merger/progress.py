@@ -34,13 +34,17 @@ class Silent:
 class Terminal:
     """Writes to a stream: a bar that redraws itself on a terminal, a line now and then elsewhere.
 
-    now: a monotonic clock in seconds.
+    now: a monotonic clock in seconds; width: of the terminal in columns, 0 for one that cannot
+    redraw a line.
     """
 
-    def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
+    def __init__(
+        self, stream: TextIO, now: Callable[[], float], width: Callable[[], int] = lambda: 80
+    ) -> None:
         self._stream = stream
         self._now = now
-        self._bar = stream.isatty()
+        self._bar = stream.isatty() and width() > 0
+        self._width = width
         self._drawn = False
         self._stage = ""
         self._begun = self._last = now()
@@ -65,12 +69,13 @@ class Terminal:
             self._write(f"{self._stage}: {text}\n")
             return
         filled = round(_BAR * min(1.0, done / total)) if total else 0
-        self._write(f"\r\x1b[K{self._stage:8} [{'#' * filled}{'.' * (_BAR - filled)}] {text}")
+        line = f"{self._stage:8} [{'#' * filled}{'.' * (_BAR - filled)}] {text}"
+        self._write(f"\r\x1b[K{line[: self._width() - 1]}")
         self._drawn = True
 
     def note(self, text: str) -> None:
         self.clear()
-        self._write(f"{text}\n")
+        self._write(f"{printable(text)}\n")
 
     def clear(self) -> None:
         """Remove the bar, so that other text can follow."""
@@ -95,6 +100,11 @@ def describe(done: float, total: float, spent_s: float, new: float, *, media: bo
             words.append(f"{pace:.1f} x real time")
         words.append(f"{clock((total - done) / pace)} left")
     return ", ".join(words)
+
+
+def printable(text: str) -> str:
+    """Return text without what would do something to a terminal: file names may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def clock(seconds: float) -> str:

@@ -6,7 +6,6 @@ Drawn with OpenCV 5, whose built-in font needs no system fonts. No text enters a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,9 +13,7 @@ import numpy.typing as npt
 
 from merger.errors import Broken
 from merger.layout import Size
-from merger.plan import SlateKey
-
-Language = Literal["en", "ru"]
+from merger.plan import Language, SlateKey
 
 TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
     "en": {

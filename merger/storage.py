@@ -17,7 +17,6 @@ from pathlib import Path
 from merger.errors import Broken, Temporary
 
 _LOCK = "lock"
-DISK_FULL = "the disk is full; free some space and run the same again"
 _MARK = ".merge-work-"
 
 
@@ -63,7 +62,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder
     except OSError as error:
-        raise translated(error) from error
+        raise translated(error, parent) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if handle >= 0:
@@ -105,10 +104,16 @@ def _older_than_a_minute(folder: Path) -> bool:
         return False
 
 
-def translated(error: OSError) -> Temporary | Broken:
+def disk_full(folder: Path) -> Temporary:
+    """Return the error of a disk without space; by now, what was half-written is removed again."""
+    message = f"the disk of {folder} was full; free some space there and run the same again"
+    return Temporary("disk_full", message)
+
+
+def translated(error: OSError, parent: Path) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
-        return Temporary("disk_full", DISK_FULL)
+        return disk_full(Path(error.filename) if error.filename else parent)
     return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
 
 

@@ -89,7 +89,7 @@ def write_sample(folder: Path, tool: ffmpeg.Tool) -> None:
     sources: dict[str, tuple[int, float | None, Callable[[datetime], Picture]]] = {
         "speaker": (1, 440.0, _speaker),
         "screen": (2, None, _slide),
-        "board": (3, None, _board),
+        "board": (3, 880.0, _board),
     }
     for name, (number, pitch_hz, draw) in sources.items():
         for half in range(4):

@@ -167,12 +167,9 @@ def _draw_text(picture: Picture, instant: datetime) -> None:
     text = instant.strftime("%H:%M:%S.%f")[:-4]
     scale = height / 300
     origin = (round(height * 0.06), round(height * 0.95))
-    step = max(1, height // 240)
     thickness = max(1, height // 180)
-    around = [(x, y) for x in (-step, 0, step) for y in (-step, 0, step) if x or y]
-    for ink, offsets in ((0, around), (255, [(0, 0)])):
-        for x, y in offsets:
-            cv2.putText(
-                picture, text, (origin[0] + x, origin[1] + y), cv2.FONT_HERSHEY_SIMPLEX, scale,
-                (ink, ink, ink), thickness, cv2.LINE_8,
-            )  # fmt: skip
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, above), below = cv2.getTextSize(text, font, scale, thickness)
+    plate = ((origin[0] - 4, origin[1] - above - 4), (origin[0] + width + 4, origin[1] + below + 2))
+    cv2.rectangle(picture, *plate, (235, 235, 235), -1)
+    cv2.putText(picture, text, origin, font, scale, (20, 20, 20), thickness, cv2.LINE_AA)

@@ -218,3 +218,36 @@ def test_help_names_every_argument() -> None:
         "json",
     ):
         assert f"--{name}" in done.stdout
+
+
+def test_a_mistyped_source_is_told(filmed: Room) -> None:
+    done = app(filmed, *wanted(filmed, speaker="Speaker", audio="mic"), "--json")
+    assert done.returncode == 0
+    warnings = " ".join(json.loads(done.stdout)["warnings"])
+    assert "no file of source 'Speaker'" in warnings and "no file of source 'mic'" in warnings
+    assert "504_speaker" in warnings
+
+
+def test_a_result_of_another_span_under_the_same_name_is_told(filmed: Room) -> None:
+    assert app(filmed, *wanted(filmed)).returncode == 0
+    again = app(filmed, *wanted(filmed, start="2026-11-20T10:00:02"), "--json")
+    assert any("had the same name" in text for text in json.loads(again.stdout)["warnings"])
+
+
+def test_a_standard_output_that_is_full(filmed: Room) -> None:
+    command = [sys.executable, "app.py", "merge", *wanted(filmed), "--json"]
+    env = {**os.environ, "MERGER_CACHE": str(filmed.cache), "MERGER_ENCODER": "software"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert "cannot be printed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_the_packages_it_says_what_to_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "app.py", "merge"], cwd=ROOT, text=True, capture_output=True
+    )
+    assert done.returncode == 1
+    assert "script/bootstrap" in done.stderr and "Traceback" not in done.stderr
