@@ -48,6 +48,7 @@ class Entry:
     media: MediaFile
     clock: ClockMap
     identity: str
+    audible: bool = True  # or its sound is digital silence, which still says that the source ran
 
     @property
     def file(self) -> str:
@@ -170,7 +171,7 @@ def segments(
                 entry.media.pictures(may_stand_still=entry.source == screen),
                 holes.get(entry.file, ()),
             ),
-            sound=entry.media.sound,
+            sound=entry.media.sound if entry.audible else (),
         )
         for entry in entries
     ]

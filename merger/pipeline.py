@@ -143,7 +143,7 @@ def _with_real_sound(entry: Entry, library: Library) -> Entry:
     if not is_silent(entry.media):
         return entry
     library.notes.append(f"{entry.media.path.name}: its sound is digital silence and not used")
-    return dataclasses.replace(entry, media=dataclasses.replace(entry.media, sound=()))
+    return dataclasses.replace(entry, audible=False)
 
 
 def _check_media(request: MergeRequest, library: Library) -> None:

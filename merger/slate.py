@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from merger.errors import Broken
-from merger.layout import Size
+from merger.layout import WIDE, Size, fitted
 from merger.plan import Language, SlateKey
 
 TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
@@ -58,9 +58,19 @@ def draw_slate(text: str, size: Size) -> npt.NDArray[np.uint8]:
     return picture
 
 
+def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
+    """Return a slate for a tall column: as high as the wide pictures that it stands in for."""
+    inner = fitted(WIDE, size)
+    picture = np.zeros((size.height, size.width, 3), np.uint8)
+    top = (size.height - inner.height) // 4 * 2
+    picture[top : top + inner.height] = draw_slate(text, inner)
+    return picture
+
+
 def slate_png(key: SlateKey, size: Size, language: Language) -> bytes:
     """Return a slate as a PNG file."""
-    written, data = cv2.imencode(".png", draw_slate(TEXTS[language][key], size))
+    draw = _in_column if size.width < size.height else draw_slate
+    written, data = cv2.imencode(".png", draw(TEXTS[language][key], size))
     if not written:
         raise Broken("slate", "OpenCV cannot write PNG; reinstall opencv-python-headless")
     return data.tobytes()

@@ -161,9 +161,10 @@ def test_a_pause_inside_a_file_is_a_gap(room: Room) -> None:
     check_instants(seen[:75] + seen[175:], START)
 
 
-def test_a_screen_that_sends_only_changes_stands_still(room: Room) -> None:
+@pytest.mark.parametrize("volume", ["1", "0"], ids=["sound", "silence"])
+def test_a_screen_that_sends_only_changes_stands_still(room: Room, volume: str) -> None:
     """A variable-rate screen whose sound goes on holds its picture for up to ten seconds."""
-    screen = room.film("screen", 0, 20)
+    screen = room.film("screen", 0, 20, options=("-af", f"volume={volume}"))
     again = screen.with_name(".again.mp4")
     keep = "select='lt(mod(t,5),0.3)+lt(mod(t,0.7),0.03)*lt(t,3)'"
     subprocess.run(
