@@ -28,6 +28,7 @@ from merger.timeline import Stretch
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
 _IN_FLIGHT = 3
+_FRAGMENT = 12  # frames: half a second
 HALF = Fraction(1, 2)
 
 Holes = dict[str, list[Stretch]]
@@ -107,6 +108,9 @@ def encode_part(
     for kind, size in spec.outputs.items():
         expected = Expected(spec.frames, spec.rate, size, spec.encoder.codec)
         wrong = check_output(files[kind], expected).wrong
+        fragments = _fragments(spec)
+        if wrong and fragments:
+            raise DamageFound(fragments, fragments)
         if wrong or outcome.code != 0:
             raise EncoderFailed("; ".join([*wrong, outcome.last_words()]))
     if outcome.complaints:
@@ -159,11 +163,13 @@ def _short(pictures: Mapping[Shot, int], arguments: list[str], outcome: Outcome)
         if shot.input:
             key = (shot.input.file, shot.input.seek_us)
             wanted[key] = max(count, wanted.get(key, 0))
-    return {
-        source[0]
-        for number, source in enumerate(graph.inputs(arguments))
-        if wanted.get(source, 0) - outcome.decoded.get(number, 0) > _IN_FLIGHT
-    }
+    short: set[str] = set()
+    for number, source in enumerate(graph.inputs(arguments)):
+        needs, decoded = wanted.get(source, 0), outcome.decoded.get(number, 0)
+        # Without a single picture a shot has no frame to hold, and its lane would be short.
+        if needs - decoded > _IN_FLIGHT or (needs and not decoded):
+            short.add(source[0])
+    return short
 
 
 def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
@@ -183,6 +189,15 @@ def _holes(found: Mapping[Shot, Inspection]) -> Holes:
     for shot, inspection in found.items():
         if shot.input and inspection.holes:
             holes.setdefault(shot.input.file, []).extend(inspection.holes)
+    return holes
+
+
+def _fragments(spec: PartSpec) -> Holes:
+    """Return the shots of a few frames: beside damage they may yield no picture at all."""
+    holes: Holes = {}
+    for shot in spec.shots:
+        if shot.input and shot.frames <= _FRAGMENT:
+            holes.setdefault(shot.input.file, []).append(_shot_us(spec, shot))
     return holes
 
 

@@ -105,7 +105,10 @@ class _Builder:
         return self.counted(ffmpeg.concat(*streams, v=1, a=0))
 
     def row(self, lanes: list[Stream], row: tuple[LaneSpec, ...]) -> Stream:
-        return ffmpeg.filter(lanes, "hstack", inputs=len(lanes)) if len(lanes) > 1 else lanes[0]
+        if len(lanes) == 1:
+            return lanes[0]
+        # A lane that is short makes the part short, which is noticed; held frames would not be.
+        return ffmpeg.filter(lanes, "hstack", inputs=len(lanes), shortest=1)
 
     def shot(self, shot: Shot, box: Size) -> Stream:
         """Return exactly `shot.frames` frames of the size of the box, on the output grid."""
