@@ -22,7 +22,7 @@ from bench.quality import ssim
 from merger import config, ffmpeg
 
 _HERE = Path(__file__).parent
-WORK = _HERE / "work"
+WORK = _HERE / "out"
 PAGE = _HERE.parent / "docs" / "benchmarks.md"
 
 _PRESENCE_ROUNDS = 15
