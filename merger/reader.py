@@ -133,7 +133,8 @@ def _indexed(
             if dts < last_dts.get(packet.stream_index, dts) - 1 / packet.time_base:
                 complaints.append("its clock jumps back; what comes after that is left out")
                 # Pictures of both sides of the jump meet at the last one.
-                shown = [s for s in shown if s[0] < max(shown)[0]]
+                last = max(shown, default=(0, 0))[0]
+                shown = [s for s in shown if s[0] < last]
                 break
             last_dts[packet.stream_index] = dts
         if audio is not None and packet.stream_index == audio.index:
