@@ -127,7 +127,7 @@ def merge(
                     f"{kept.name} failed in the middle; all was encoded in software ({error})"
                 )
         renditions = job.joined(files, out)
-        warnings += job.warnings
+        warnings += job.warnings + job.damage()
         warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
         result = MergeResult(
             job.plan, renditions, files.encoder.name, list(dict.fromkeys(warnings)), reasons,
@@ -203,7 +203,16 @@ class _Job:
         self.cache = Cache(self.settings.cache, self.settings.cache_bytes)
         self.media = self.library.media
         self.identities = self.library.identities
+        # What an earlier run found broken is not encoded again to be found broken again.
+        for file, identity in self.identities.items():
+            known = self.cache.recall(self._holes_name(identity), self.step.folder)
+            if known:
+                self.holes[file] = [Stretch(start, end) for start, end in known]
         self.plan = self._planned()
+
+    def _holes_name(self, identity: str) -> str:
+        text = f"holes {self.step.tool.version} {identity}"
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:40]}.holes.json"
 
     def _planned(self) -> EditPlan:
         request = self.request
@@ -237,16 +246,22 @@ class _Job:
                     continue
                 known.append(hole)
                 learnt = True
-                clock = next(e.clock for e in self.library.entries if e.file == file)
-                zone = self.request.zone
-                start, end = (
-                    clock.wall(us).astimezone(zone) for us in (hole.start_us, hole.end_us)
-                )
-                self.warnings.append(
-                    f"{Path(file).name}: pictures from {start:%H:%M:%S.%f} to {end:%H:%M:%S.%f}"
-                    " are damaged and left out"
-                )
+            facts = [[hole.start_us, hole.end_us] for hole in known]
+            self.cache.remember(self._holes_name(self.identities[file]), facts, self.step.folder)
         return learnt
+
+    def damage(self) -> list[str]:
+        """Return in words what was left out of the record because it is broken."""
+        told = []
+        for entry in self.library.entries:
+            for span in segments([entry], None, {})[0].spans(self.holes.get(entry.file, ())):
+                start, end = (at.astimezone(self.request.zone) for at in (span.start, span.end))
+                if span.cut_to(self.request.span):
+                    told.append(
+                        f"{entry.media.path.name}: pictures from {start:%H:%M:%S.%f}"
+                        f" to {end:%H:%M:%S.%f} are damaged and left out"
+                    )
+        return told
 
     def _encoded_once(self, encoder: Encoder) -> _Files:
         made_by = self.step.tool.version
@@ -276,8 +291,10 @@ class _Job:
 
     def _encode_sound(self, step: Step, spec: SoundSpec, name: str) -> list[str]:
         if self.cache.use(name, step.folder):
-            return []
+            return self.cache.recall(f"{name}.json", step.folder)
         partial, complaints = encode_sound(step, spec, name, lambda seconds: None)
+        if complaints:
+            self.cache.remember(f"{name}.json", complaints, step.folder)
         self.cache.add(partial, name, step.folder)
         return complaints
 
@@ -288,6 +305,7 @@ class _Job:
         for spec, name in parts:
             if all(self.cache.use(f"{name}.{kind}.mp4", step.folder) for kind in spec.outputs):
                 done += spec.frames
+                self.warnings += self.cache.recall(f"{name}.json", step.folder)
             else:
                 missing.append((spec, name))
         total = float(self.plan.frames * seconds)
@@ -298,6 +316,8 @@ class _Job:
 
             on_frames(0)
             files, warnings = encode_part(step, spec, name, self.media, on_frames)
+            if warnings:
+                self.cache.remember(f"{name}.json", warnings, step.folder)
             for kind, partial in files.items():
                 self.cache.add(partial, f"{name}.{kind}.mp4", step.folder)
             self.warnings += warnings

@@ -6,6 +6,7 @@ A file appears under its final name only when it is complete: written elsewhere,
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import uuid
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from merger.errors import Broken, Temporary
 
@@ -147,6 +149,21 @@ class Cache:
         publish(partial, path)
         self.use(name, work)
         return path
+
+    def remember(self, name: str, facts: list[Any], work: Path) -> None:
+        """Keep a few facts (JSON values) under a name, so that they need not be found out again."""
+        partial = work / f"{name}.partial"
+        partial.write_text(json.dumps(facts))
+        self.add(partial, name, work)
+
+    def recall(self, name: str, work: Path) -> list[Any]:
+        """Return the facts kept under a name, or none."""
+        path = self.use(name, work)
+        try:
+            facts = json.loads(path.read_text()) if path else []
+        except (OSError, ValueError):
+            return []
+        return facts if isinstance(facts, list) else []
 
     def shrink(self) -> None:
         """Remove what was not used for longest and no living run uses, until the rest fits."""

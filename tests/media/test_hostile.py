@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from merger import pipeline
 from merger.errors import Broken, NoMedia, Temporary
 from merger.report import MergeResult
 from tests.conftest import CARRIED, START, Room
@@ -219,6 +220,22 @@ def test_one_damaged_place_costs_one_group_of_pictures(room: Room) -> None:
     data[middle : middle + 2000] = bytes(2000)
     path.write_bytes(data)
     assert honest(room.merge(12.0), 300) >= 200
+
+
+def test_known_damage_is_not_encoded_again(one_room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command again encodes nothing and says the same, for damaged input, too."""
+    path = filmed(one_room)
+    data = bytearray(path.read_bytes())
+    for at in range(len(data) // 3, len(data) * 2 // 3, 997):
+        data[at] ^= 0x55
+    path.write_bytes(data)
+    first = one_room.merge(8.0)
+    assert any("damaged" in text for text in first.warnings)
+    for step in ("encode_part", "encode_sound"):
+        monkeypatch.setattr(pipeline, step, lambda *a, **k: pytest.fail("encoded again"))
+    again = one_room.merge(8.0)
+    assert again.warnings == first.warnings
+    assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]
 
 
 def test_sidecars_that_are_no_files(one_room: Room) -> None:
