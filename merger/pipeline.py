@@ -254,7 +254,8 @@ class _Job:
         """Return in words what was left out of the record because it is broken."""
         told = []
         for entry in self.library.entries:
-            for span in segments([entry], None, {})[0].spans(self.holes.get(entry.file, ())):
+            for hole in self.holes.get(entry.file, ()):
+                span = Span(entry.clock.wall(hole.start_us), entry.clock.wall(hole.end_us))
                 start, end = (at.astimezone(self.request.zone) for at in (span.start, span.end))
                 if span.cut_to(self.request.span):
                     told.append(
