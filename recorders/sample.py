@@ -19,7 +19,7 @@ import numpy as np
 
 from merger import config, ffmpeg
 from merger.analysis.cards import draw_cards
-from recorders.testpattern import Picture, write_segment
+from recorders.clock import Picture, write_segment
 
 ZONE = ZoneInfo("Europe/Moscow")
 START = datetime(2026, 11, 20, 10, 0, tzinfo=ZONE)

@@ -21,7 +21,7 @@ from merger.profiles import Profile
 from merger.progress import Silent
 from merger.report import MergeResult
 from merger.timeline import Span, utc
-from recorders.testpattern import Picture, plain, write_segment
+from recorders.clock import Picture, plain, write_segment
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 START = datetime(2026, 11, 20, 10, 0, tzinfo=MOSCOW)

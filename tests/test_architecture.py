@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 # A module may import those before it, and none after it. A new module finds its place here.
 ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
-    "graph", "report", "progress",
+    "graph", "report", "progress", "sources", "failpoints",
     "ffmpeg", "storage", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "pipeline",
 ]  # fmt: skip
-PURE = ORDER[: ORDER.index("progress") + 1]
+PURE = ORDER[: ORDER.index("failpoints") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
     "__future__", "bisect", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from recorders.testpattern import Clock, day_ms, read_clock
+from recorders.clock import Clock, day_ms, read_clock
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import card_from_picture, draw_cards
-from recorders.testpattern import plain
+from recorders.clock import plain
 from tests.conftest import START, Room
 from tests.media.test_time import path_of
 from tests.truth import error_ms, frames_seen, instant_of

@@ -1,0 +1,187 @@
+"""The database: SQLite by default, MySQL or MariaDB through PyMySQL; connections and transactions.
+
+`reading` and `writing` are the only ways to a session. Driver errors are translated here: what may
+pass is Temporary, the rest is Broken.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from merger.errors import Broken, MergerError, Refused, Temporary
+
+T = TypeVar("T")
+
+# SQLite waits so long for another writer; a transaction of ours takes milliseconds.
+_BUSY_S = 30
+_CONNECT_S = 10
+_ANSWER_S = 30
+# MySQL and MariaDB: deadlock, lock wait timeout, and (MariaDB from 11.6) "record has changed since
+# last read". Nothing was written; the same transaction may be tried again at once.
+_LOST_RACE = {1213, 1205, 1020}
+_RACES = 8
+# The driver's and the server's ways to say that the server is not there (any more), or not yet.
+_UNREACHABLE = {1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1927}
+_UNREACHABLE |= {2002, 2003, 2006, 2013, 2055, 0}
+_DISK_FULL = {1021, 1114}
+_MISSING = {1146, 1054}  # table, column
+_NO_ACCESS = {1044, 1045, 1698, 1049}
+
+
+def database_url(text: str) -> URL:
+    """Return the address of a database. Raises Refused, without repeating what may be a secret."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        message = "SQLALCHEMY_DATABASE_URI: write it like mysql+pymysql://user:password@host/name"
+        raise Refused("database", message) from error
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "mysql", "mariadb"):
+        message = f"SQLALCHEMY_DATABASE_URI: {backend} is none of sqlite, mysql+pymysql"
+        raise Refused("database", message)
+    if backend != "sqlite":
+        url = url.set(drivername=f"{backend}+pymysql")
+        if "charset" not in url.query:
+            url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def connected(text: str) -> Engine:
+    """Return an engine for the database at an address; connects only when it is used."""
+    url = database_url(text)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": _CONNECT_S,
+            "read_timeout": _ANSWER_S,
+            "write_timeout": _ANSWER_S,
+            # Instants are compared as text nowhere, and NOW() is never used; but people look.
+            "init_command": "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'",
+        },
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        path = Path(url.database)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the folder of the database {path} cannot be made ({error.strerror})"
+            raise Broken("database", message) from error
+    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, below
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # a committed row survives a power cut
+            "foreign_keys = ON",
+            f"busy_timeout = {_BUSY_S * 1000}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and then writes would fail where another wrote meanwhile.
+        immediate = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Open a session that only reads."""
+    with translating(engine), Session(engine) as session:
+        yield session
+
+
+def writing(engine: Engine, act: Callable[[Session], T]) -> T:
+    """Run a function in a transaction of its own, anew where it lost a race, and return its value.
+
+    The function must do nothing but work on the session. Raises Temporary where the database
+    cannot be reached: then the transaction may or may not have happened.
+    """
+    for tried in range(1, _RACES + 1):
+        try:
+            with (
+                translating(engine),
+                Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
+                session.begin(),
+            ):
+                return act(session)
+        except LostRace:
+            if tried == _RACES:
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+class LostRace(Temporary):
+    """A transaction did not happen, because others were quicker."""
+
+
+@contextmanager
+def translating(engine: Engine) -> Iterator[None]:
+    """Translate what the driver raises into our errors."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Temporary("database", "all connections to the database are in use") from error
+    except DBAPIError as error:
+        raise _translated(engine, error) from error
+
+
+def _translated(engine: Engine, error: DBAPIError) -> MergerError:
+    where = engine.url.render_as_string(hide_password=True)
+    said = str(error.orig)
+    if engine.dialect.name == "sqlite":
+        return _translated_sqlite(where, said)
+    number = error.orig.args[0] if error.orig and error.orig.args else None
+    if number in _LOST_RACE:
+        return LostRace("database_race", f"others were quicker in the database {where}: {said}")
+    if number in _DISK_FULL:
+        return Temporary("database", f"the disk of the database {where} is full")
+    if number in _NO_ACCESS:
+        return Broken("database", f"the database {where} refuses us: {said}")
+    if number in _MISSING:
+        return _behind(where, said)
+    if error.connection_invalidated or number in _UNREACHABLE or isinstance(error, InterfaceError):
+        return Temporary("database", f"the database {where} cannot be reached: {said}")
+    return Broken("database", f"the database {where} did not accept a statement: {said}")
+
+
+def _translated_sqlite(where: str, said: str) -> MergerError:
+    if "locked" in said or "busy" in said:
+        return LostRace("database_race", f"the database {where} is in use by others")
+    if "full" in said or "disk I/O" in said:
+        return Temporary("database", f"the database {where} cannot be written to: {said}")
+    if "no such table" in said or "no such column" in said:
+        return _behind(where, said)
+    return Broken("database", f"the database {where}: {said}")
+
+
+def _behind(where: str, said: str) -> Broken:
+    message = f"the tables of {where} are missing or old ({said}); run: python app.py init-db"
+    return Broken("schema", message)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Return whether an error says that the database is away for now."""
+    return isinstance(error, Temporary) and error.code == "database"

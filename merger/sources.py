@@ -1,0 +1,94 @@
+"""What the service needs of a recorder: a room's source, the media it has, and how to bring it.
+
+Pure values and one Protocol. `recorders/base.py` is the other side of this contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from merger.timeline import Span
+
+
+@dataclass(frozen=True)
+class SourceOfRoom:
+    """A source as its recorder sees it. credentials: of a form that only the recorder knows."""
+
+    room: str
+    name: str
+    role: str
+    kind: str
+    address: str
+    zone: ZoneInfo
+    credentials: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of media that exists where a recorder looks.
+
+    origin: names it among all of its source, for ever. fingerprint: changes when its content does.
+    end: as far as it is known without reading the file. settled: nothing is being added to it.
+    """
+
+    origin: str
+    fingerprint: str
+    start: datetime
+    end: datetime | None
+    size_bytes: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What exists of a span, in order of time, and whether more of it may still appear.
+
+    more_expected: something is still growing, or the media does not reach over the whole span and
+    whoever records it may not have finished.
+    """
+
+    items: tuple[Item, ...]
+    more_expected: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A complete file that was brought, with its sidecar beside it where it has one."""
+
+    item: Item
+    path: Path
+
+
+class Recorder(Protocol):
+    """One kind of source. Every error is Temporary (later may help), Refused or Broken (never)."""
+
+    @property
+    def settle(self) -> timedelta:
+        """How long after a record's end its media may still be expected to appear."""
+
+    def check(self, source: SourceOfRoom) -> None:
+        """Raise Refused where the address, or the credentials, make no sense."""
+
+    def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
+        """Return what exists of a span. Changes nothing."""
+
+    def collect(
+        self,
+        source: SourceOfRoom,
+        span: Span,
+        into: Path,
+        now: datetime,
+        cancelled: Callable[[], bool],
+    ) -> list[Collected]:
+        """Bring the settled items of a span into a folder; return all that are complete there.
+
+        Each is complete under a name of its own or not there at all. Called again, it brings only
+        what is not there yet; an item whose content changed comes under another name. An item that
+        vanishes or changes meanwhile is left out. Raises Cancelled when `cancelled` says so.
+        """

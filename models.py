@@ -1,0 +1,303 @@
+"""The tables, and nothing else.
+
+Instants are stored in UTC to the microsecond, and are aware in Python. `records.processing` and
+`records.done` are computed by the database from `status`; nobody writes them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Computed,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+STATUSES = ("queued", "running", "delivered", "failed", "cancelled")
+STAGES = ("collect", "analyse", "plan", "encode", "deliver")
+ROLES = ("speaker", "screen", "board", "audio")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, stored as naive UTC with microseconds (plain DATETIME would drop them)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError(f"not an aware instant: {value}")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def key(length: int = 255) -> Any:
+    """Return a string type that compares by its characters: `Room` is not `room`, nor is `é` `e`."""
+    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+# A plain TEXT holds 64 KiB there, which the plan of a long lecture may exceed.
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+Identity = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """All tables: InnoDB and utf8mb4 on MySQL and MariaDB."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    __table_args__: Any = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+
+
+def _table(*parts: Any) -> Any:
+    return (*parts, Base.__table_args__)
+
+
+class Room(Base):
+    """A place with sources."""
+
+    __tablename__ = "rooms"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    name: Mapped[str] = mapped_column(key(), unique=True)
+    zone: Mapped[str] = mapped_column(key(64))  # IANA
+    drive_folder: Mapped[str | None] = mapped_column(key())
+    calendar_id: Mapped[str | None] = mapped_column(key())
+    sound_source: Mapped[str | None] = mapped_column(key())  # name of the source heard first
+    chunk_s: Mapped[int] = mapped_column(Integer, default=1800, server_default="1800")
+
+    sources: Mapped[list[Source]] = relationship(
+        back_populates="room", order_by="Source.id", cascade="all, delete-orphan"
+    )
+
+
+class Source(Base):
+    """Something in a room that yields media."""
+
+    __tablename__ = "sources"
+    __table_args__ = _table(UniqueConstraint("room_id", "name"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(key())
+    role: Mapped[str] = mapped_column(key(16))
+    kind: Mapped[str] = mapped_column(key(32))  # of the recorder
+    address: Mapped[str] = mapped_column(Text)
+    # Kept apart from the address, and loaded only where a recorder needs it.
+    credentials: Mapped[str | None] = mapped_column(Text, deferred=True, deferred_raiseload=True)
+
+    room: Mapped[Room] = relationship(back_populates="sources")
+
+
+class User(Base):
+    """Somebody who wants videos."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    email: Mapped[str] = mapped_column(key(), unique=True)  # in lower case
+    name: Mapped[str | None] = mapped_column(String(255))
+
+
+class RecordUser(Base):
+    """Who wants a record; position 0 is its owner."""
+
+    __tablename__ = "record_users"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+    user: Mapped[User] = relationship()
+
+
+class Record(Base):
+    """One requested video, and its place in the queue. See docs/design/lifecycle.md."""
+
+    __tablename__ = "records"
+    __table_args__ = _table(
+        Index("ix_records_due", "status", "run_after", "id"),
+        Index("ix_records_lease", "status", "lease_until"),
+        Index("ix_records_claimed", "claimed_at"),
+        Index(None, "room_id", "start_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    # Null once the room is deleted; the record's history stays.
+    room_id: Mapped[int | None] = mapped_column(ForeignKey("rooms.id", ondelete="SET NULL"))
+    start_at: Mapped[datetime] = mapped_column(Instant)
+    end_at: Mapped[datetime] = mapped_column(Instant)
+    zone: Mapped[str] = mapped_column(key(64))
+    event_name: Mapped[str] = mapped_column(String(1024), default="lecture")
+    event_id: Mapped[str | None] = mapped_column(key())
+    calendar_id: Mapped[str | None] = mapped_column(key())
+    course_code: Mapped[str | None] = mapped_column(String(255))
+    layout: Mapped[str] = mapped_column(key(64))
+    profile: Mapped[str] = mapped_column(key(64))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+    idempotency_key: Mapped[str | None] = mapped_column(key(), unique=True)
+
+    status: Mapped[str] = mapped_column(key(16), default="queued", server_default="queued")
+    stage: Mapped[str] = mapped_column(key(16), default="collect", server_default="collect")
+    processing: Mapped[int] = mapped_column(
+        SmallInteger, Computed("CASE WHEN status = 'running' THEN 1 ELSE 0 END", persisted=False)
+    )
+    done: Mapped[int] = mapped_column(
+        SmallInteger,
+        Computed(
+            "CASE WHEN status IN ('delivered', 'failed', 'cancelled') THEN 1 ELSE 0 END",
+            persisted=False,
+        ),
+    )
+    attempt: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # the fence
+    tries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # failed in a row
+    lost: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # leases, in a row
+    run_after: Mapped[datetime] = mapped_column(Instant)
+    claimed_by: Mapped[str | None] = mapped_column(key())
+    claimed_at: Mapped[datetime | None] = mapped_column(Instant)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    progress: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")  # 0..1
+    error_code: Mapped[str | None] = mapped_column(key(64))
+    error_text: Mapped[str | None] = mapped_column(Text)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
+    delivered_version: Mapped[int | None] = mapped_column(Integer)
+    delivered_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Until when media that comes late makes a delivered record again; null: nothing is missing.
+    watched_until: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    media: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))  # what was found, and used
+    report: Mapped[str | None] = mapped_column(LongText)  # JSON, as `app.py merge --json` prints it
+
+    room: Mapped[Room | None] = relationship()
+    users: Mapped[list[RecordUser]] = relationship(
+        order_by="RecordUser.position", cascade="all, delete-orphan"
+    )
+
+
+class Segment(Base):
+    """One media file of a source that was collected."""
+
+    __tablename__ = "segments"
+    __table_args__ = _table(UniqueConstraint("source_id", "origin"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
+    origin: Mapped[str] = mapped_column(key(512))  # its name where it came from
+    fingerprint: Mapped[str] = mapped_column(key(128))  # changes when its content does
+    start_at: Mapped[datetime] = mapped_column(Instant)
+    end_at: Mapped[datetime | None] = mapped_column(Instant)
+    path: Mapped[str] = mapped_column(Text)  # below the data folder
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    collected_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Chunk(Base):
+    """What the screen showed in one cell of the chunk grid of a record."""
+
+    __tablename__ = "chunks"
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True
+    )
+    start_at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    end_at: Mapped[datetime] = mapped_column(Instant)
+    presence: Mapped[bool]
+    verdict: Mapped[str] = mapped_column(key(32))
+    score: Mapped[float] = mapped_column(Float)
+    samples: Mapped[int] = mapped_column(Integer)
+    reasons: Mapped[Any] = mapped_column(JSON)
+
+
+class Rendition(Base):
+    """A finished output file of one version of a record."""
+
+    __tablename__ = "renditions"
+    __table_args__ = _table(UniqueConstraint("record_id", "version", "kind"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(key(16))
+    path: Mapped[str] = mapped_column(Text)  # below the data folder
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(key(64))
+    frames: Mapped[int] = mapped_column(Integer)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    made_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Delivery(Base):
+    """The ledger: a rendition of a record going to a destination, whatever its version."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = _table(
+        UniqueConstraint("record_id", "destination", "kind"),
+        UniqueConstraint("destination", "name_key"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    destination: Mapped[str] = mapped_column(key(64))
+    kind: Mapped[str] = mapped_column(key(16))  # of the rendition
+    name: Mapped[str] = mapped_column(key(512))  # reserved before the first outside call
+    name_key: Mapped[str] = mapped_column(key(64))  # hash of the name, so that it can be unique
+    state: Mapped[Any] = mapped_column(JSON)  # what the destination needs to go on after a crash
+    status: Mapped[str] = mapped_column(key(16))  # pending, delivered, removed
+    version: Mapped[int | None] = mapped_column(Integer)  # that is there now
+    sha256: Mapped[str | None] = mapped_column(key(64))
+    link: Mapped[str | None] = mapped_column(Text)
+    delivered_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Event(Base):
+    """The history of a record, in words."""
+
+    __tablename__ = "events"
+    __table_args__ = _table(Index(None, "record_id", "id"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(Instant)
+    attempt: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(key(32))
+    text: Mapped[str] = mapped_column(Text)
