@@ -1,26 +1,27 @@
-"""Command line and composition root."""
+"""Composition root and command line."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 try:
     from merger import config
+    from merger.arguments import parser
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
-    from merger.layout import DEFAULT_LAYOUT, LAYOUTS
     from merger.localtime import instant_from, length_from, zone_named
-    from merger.profiles import DEFAULT_PROFILE, PROFILES
     from merger.progress import printable
     from merger.timeline import Span
 except ModuleNotFoundError as missing:
@@ -29,67 +30,52 @@ except ModuleNotFoundError as missing:
         " Run script/bootstrap, then .venv/bin/python app.py ..."
     )
 
+if TYPE_CHECKING:  # heavy libraries are imported once the command line makes sense
+    from sqlalchemy import Engine
+
+    from merger.work import Service
+
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST_SPAN = timedelta(hours=24)
 
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a wrong argument like every other mistake of a request."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Refused("arguments", f"{message} ({self.prog} --help)")
+Printed = tuple[dict[str, Any], str]  # one object for programs, and text for people
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    root = _Parser(prog="app.py", description="Merges recorded lectures into one video.")
-    commands = root.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    merge = commands.add_parser(
-        "merge", help="merge a lecture from its recorded segments",
-        description="Make the side-by-side video of a lecture from the segments in a folder.",
-    )  # fmt: skip
-    add = merge.add_argument
-    add("--library", metavar="DIR", required=True, type=Path, help="folder with the segments")
-    add("--room", required=True, help="the room as the files name it")
-    add(
-        "--start",
-        required=True,
-        metavar="INSTANT",
-        help="like 2026-11-20T10:05, local or with offset",
-    )
-    add("--end", required=True, metavar="INSTANT", help="like --start")
-    add("--zone", required=True, help="the room's time zone, like Europe/Moscow")
-    add("--speaker", required=True, metavar="NAME", help="source that films the speaker")
-    add("--screen", metavar="NAME", help="source that captures the screen")
-    add("--board", metavar="NAME", help="source that films the board")
-    add("--audio", metavar="NAME", help="source whose sound is preferred")
-    add("--output", metavar="DIR", required=True, type=Path, help="folder for the result")
-    add("--profile", default=DEFAULT_PROFILE, metavar="NAME", help=f"one of {', '.join(PROFILES)}")
-    add("--layout", default=DEFAULT_LAYOUT, metavar="NAME", help=f"one of {', '.join(LAYOUTS)}")
-    add(
-        "--chunk",
-        default="30m",
-        metavar="LENGTH",
-        help="stretch for which presence is decided: 30m, 10s",
-    )
-    add("--name", default="lecture", metavar="TEXT", help="beginning of the result's name")
-    add("--card", action="append", default=[], nargs="+", type=Path, metavar="IMAGE",
-        help="picture that the screen's encoder sends when it has no signal")  # fmt: skip
-    add("--json", action="store_true", help="print one JSON object on stdout")
-    return root
+class Signals:
+    """Counts how often a signal asked to stop. A command ends at the second; a daemon decides.
+
+    Raising from the handler instead could happen between starting a child and knowing of it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.most = 1  # before the process ends at once
+
+    def ask(self, number: int, _: object) -> None:
+        self.count += 1
+        if self.count > self.most:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    def asked(self) -> int:
+        return self.count
+
+    def __call__(self) -> bool:
+        return self.count > 0
 
 
-def main(
-    arguments: Sequence[str] | None = None, stopping: Callable[[], bool] = lambda: False
-) -> int:
+def main(arguments: Sequence[str] | None = None, stopping: Signals | None = None) -> int:
     """Run a command; return its exit code: 0 done, 1 broken, 2 refused, 3 no media for the span.
 
     stopping says whether somebody asked to stop; then the exit code is 130, as of a shell.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    stopping = stopping or Signals()
     context: dict[str, Any] = {}
+    text = ""
     try:
-        document = _merge(parser().parse_args(arguments), context, stopping)
+        options = parser().parse_args(arguments)
+        document, text = COMMANDS[options.command](options, context, stopping)
         code = DONE
     except MergerError as error:
         code, document = _explained(error, context)
@@ -101,12 +87,12 @@ def main(
             " (MERGER_DEBUG=1 shows where)"
         )
         code, document = _explained(Broken("internal", message), context)
+    code = context.get("exit", code)
+    told = True
     if "--json" in arguments:
         told = _tell(json.dumps(document, ensure_ascii=False))
-    elif code == DONE:
-        told = _tell("\n".join(rendition["path"] for rendition in document["renditions"]))
-    else:
-        told = True
+    elif text:
+        told = _tell(text)
     return code if told else BROKEN
 
 
@@ -138,6 +124,9 @@ def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[s
     return code, document
 
 
+# --- merge: without the service -------------------------------------------------------------------
+
+
 def _span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
     start = instant_from(options.start, zone, "--start")
     end = instant_from(options.end, zone, "--end")
@@ -156,15 +145,16 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _merge(
-    options: argparse.Namespace, context: dict[str, Any], stopping: Callable[[], bool]
-) -> dict[str, Any]:
-    # Heavy libraries are imported once the request makes sense.
+def _check_utf8(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if not _is_utf8(str(getattr(options, name))):
+            raise Refused(name, f"--{name}: it is not UTF-8; check the terminal's encoding")
+
+
+def _merge(options: argparse.Namespace, context: dict[str, Any], stopping: Signals) -> Printed:
     zone = zone_named(options.zone)
     context |= {"zone": zone, "span": _span(options, zone)}
-    for argument in ("room", "name", "library", "output"):
-        if not _is_utf8(str(getattr(options, argument))):
-            raise Refused(argument, f"--{argument}: it is not UTF-8; check the terminal's encoding")
+    _check_utf8(options, "room", "name", "library", "output")
     for argument in ("room", "speaker", "screen", "board", "audio"):
         value = getattr(options, argument)
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
@@ -174,7 +164,8 @@ def _merge(
     from merger import ffmpeg
     from merger.analysis.cards import read_card
     from merger.layout import layout_named
-    from merger.pipeline import MergeRequest, merge
+    from merger.making import MergeRequest
+    from merger.pipeline import merge
     from merger.plan import Sources
     from merger.profiles import profile_named
     from merger.progress import Terminal
@@ -184,8 +175,6 @@ def _merge(
     layout_named(options.layout)
     settings = config.load(os.environ)
     request = MergeRequest(
-        library=options.library.resolve(),
-        output=options.output.resolve(),
         room=options.room,
         span=context["span"],
         zone=zone,
@@ -199,41 +188,211 @@ def _merge(
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
     try:
         tool = ffmpeg.find(settings.ffmpeg or None)
-        result = merge(request, settings, tool, reporter, stopping)
+        result = merge(
+            request, options.library.resolve(), options.output.resolve(), settings, tool,
+            reporter, stopping,
+        )  # fmt: skip
     finally:
         reporter.clear()
     for warning in result.warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    return result_document(result, zone)
+    document = result_document(result, zone)
+    return document, "\n".join(rendition["path"] for rendition in document["renditions"])
 
 
 def _terminal_width() -> int:
     return 0 if os.environ.get("TERM") == "dumb" else shutil.get_terminal_size().columns
 
 
-class _Stopping:
-    """Remembers that a signal asked to stop; at the second one the process ends at once.
+# --- the service: queue, daemon, workers ----------------------------------------------------------
 
-    Raising from the handler instead could happen between starting a child and knowing of it.
-    """
 
-    def __init__(self) -> None:
-        self.asked = False
+def _now() -> datetime:
+    return datetime.now(UTC)
 
-    def ask(self, number: int, _: object) -> None:
-        if self.asked:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.asked = True
 
-    def __call__(self) -> bool:
-        return self.asked
+def _database(settings: config.Settings) -> Engine:
+    """Return the database, whose tables are as this program knows them."""
+    from merger.database import connected
+    from merger.schema import require_current
+
+    engine = connected(settings.database_address)
+    require_current(engine)
+    return engine
+
+
+def create_service(settings: config.Settings, engine: Engine) -> Service:
+    """Return the service with everything plugged in."""
+    from merger.folder_destination import FolderDestination
+    from merger.work import Service
+    from recorders.kinds import recorder_of
+
+    folder = FolderDestination(settings.destination, is_ours=settings.output is None)
+    return Service(engine, settings, recorder_of, (folder,), _now)
+
+
+def _request(options: argparse.Namespace, context: dict[str, Any], _: Signals) -> Printed:
+    from merger import records
+
+    _check_utf8(options, "room", "name")
+    engine = _database(config.load(os.environ))
+    zone = records.room_zone(engine, options.room)
+    context |= {"zone": zone, "span": _span(options, zone)}
+    request = records.Request(
+        room=options.room,
+        start=context["span"].start,
+        end=context["span"].end,
+        name=options.name,
+        layout=options.layout,
+        profile=options.profile,
+        users=tuple(options.user),
+        course_code=options.course,
+        idempotency_key=options.key,
+    )
+    record, is_new = records.ask(engine, request, _now())
+    document = {**records.details(engine, record), "is_new": is_new}
+    return document, f"record {record}" + ("" if is_new else " (asked for before)")
+
+
+def _records(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+    from merger import records, wording
+
+    engine = _database(config.load(os.environ))
+    found = records.listing(
+        engine, room=options.room, status=options.status, limit=max(1, options.limit)
+    )
+    return {"records": found}, wording.records_table(found)
+
+
+def _show(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+    from merger import records, wording
+
+    document = records.details(_database(config.load(os.environ)), options.record)
+    return document, wording.record_page(document)
+
+
+def _cancel(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+    from merger import records
+
+    status = records.cancel(_database(config.load(os.environ)), options.record, _now())
+    told = "is being stopped" if status == "running" else f"is {status}"
+    return {"id": options.record, "status": status}, f"record {options.record} {told}"
+
+
+def _retry(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+    from merger import records
+
+    records.retry(_database(config.load(os.environ)), options.record, _now())
+    return {"id": options.record, "status": "queued"}, f"record {options.record} is queued again"
+
+
+def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+    from merger import rooms, wording
+    from recorders.kinds import KINDS
+
+    engine = _database(config.load(os.environ))
+    if options.action is None:
+        found = rooms.listing(engine)
+        return {"rooms": found}, wording.rooms_table(found)
+    try:
+        text = options.file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused("file", f"{options.file} cannot be read ({error})") from error
+    specs = rooms.parse(text, KINDS, config.secrets(os.environ))
+    for warning in rooms.warnings(specs):
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    changes = rooms.differences(engine, specs) if options.dry_run else rooms.apply(engine, specs)
+    words = [f"would have {change}" if options.dry_run else change for change in changes]
+    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
+
+
+def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Printed:
+    from merger.database import connected
+    from merger.schema import upgrade
+
+    done = upgrade(connected(config.load(os.environ).database_address))
+    text = f"applied {', '.join(done)}" if done else "the tables are up to date"
+    return {"applied": done}, text
+
+
+def _check(options: argparse.Namespace, context: dict[str, Any], _: Signals) -> Printed:
+    from merger.health import check
+
+    from merger.database import connected
+    from recorders.kinds import recorder_of
+
+    settings = config.load(os.environ)
+    findings = check(settings, connected(settings.database_address), recorder_of, _now())
+    context["exit"] = BROKEN if any(f.level == "broken" for f in findings) else DONE
+    document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
+    return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
+
+
+def _begin_logging() -> None:
+    """Log to stderr, a line each, in UTC."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("schedule").setLevel(logging.WARNING)
+
+
+def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
+    from merger import daemon
+    from merger.children import starter
+
+    _begin_logging()
+    stopping.most = 2
+    settings = config.load(os.environ)
+    service = create_service(settings, _database(settings))
+    start = starter([sys.executable, str(Path(__file__).resolve()), "work"])
+    mine = daemon.Daemon(service, start, f"{socket.gethostname()}-{os.getpid()}")
+    signals = daemon.Signals(stopping.asked, time.sleep)
+    if getattr(options, "once", False):
+        daemon.run_once(mine, signals)
+    else:
+        logging.info("the daemon %s is at work, %s at a time", mine.name, settings.workers)
+        daemon.run(mine, signals)
+        logging.info("the daemon %s has ended", mine.name)
+    return {}, ""
+
+
+def _work(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
+    from merger.database import connected
+    from merger.queue import Claim
+    from merger.work import work
+
+    _begin_logging()
+    settings = config.load(os.environ)
+    service = create_service(settings, connected(settings.database_address))
+    work(service, Claim(options.record, options.attempt, options.worker), stopping)
+    return {}, ""
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Signals], Printed]] = {
+    "merge": _merge,
+    "request": _request,
+    "records": _records,
+    "show": _show,
+    "cancel": _cancel,
+    "retry": _retry,
+    "rooms": _rooms,
+    "init-db": _init_db,
+    "check": _check,
+    "daemon": _daemon,
+    "run": _daemon,
+    "work": _work,
+}
 
 
 if __name__ == "__main__":
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    stopping = _Stopping()
+    signals = Signals()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, stopping.ask)
-    sys.exit(main(stopping=stopping))
+        signal.signal(signal_number, signals.ask)
+    sys.exit(main(stopping=signals))

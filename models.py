@@ -57,7 +57,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 def key(length: int = 255) -> Any:
-    """Return a string type that compares by its characters: `Room` is not `room`, nor is `é` `e`."""
+    """Return a string type that compares exactly: `Room` is not `room`, nor is `é` `e`."""
     exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
 
@@ -78,7 +78,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    __table_args__: Any = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+    __table_args__: Any = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}  # noqa: RUF012
 
 
 def _table(*parts: Any) -> Any:
@@ -257,7 +257,8 @@ class Rendition(Base):
     record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
     version: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(key(16))
-    path: Mapped[str] = mapped_column(Text)  # below the data folder
+    # Below the data folder; null once it was removed, some time after its delivery.
+    path: Mapped[str | None] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(key(64))
     frames: Mapped[int] = mapped_column(Integer)

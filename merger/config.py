@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,53 @@ def _folder(text: str) -> Path:
         raise ValueError("there is no such home folder; write an absolute path") from error
 
 
+class Secret:
+    """A text that must not be seen: it prints as ***."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that needs it."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def _count(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _seconds(least: float, most: float) -> Callable[[str], timedelta]:
+    def read(text: str) -> timedelta:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+            raise ValueError("write a number of seconds")
+        if not least <= float(text) <= most:
+            raise ValueError(f"from {least:g} to {most:g} seconds")
+        return timedelta(seconds=float(text))
+
+    return read
+
+
+def _days(text: str) -> timedelta:
+    return timedelta(days=_count(0, 3650)(text))
+
+
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if not match:
@@ -38,6 +86,10 @@ def _bytes(text: str) -> int:
     if value < 64 * 1024**2:
         raise ValueError("at least 64M, or no part survives until it is needed")
     return value
+
+
+def _folder_or_data(text: str) -> Path | None:
+    return _folder(text) if text else None
 
 
 def _one_of(*names: str) -> Callable[[str], str]:
@@ -98,6 +150,50 @@ class Settings:
         "The language of the slates in the video.",
     )  # fmt: skip
 
+    data: Path = _setting(
+        "MERGER_DATA", "~/.local/share/lecture-merger", _folder, "folder",
+        "Where the service keeps its database, collected segments and finished videos.",
+    )  # fmt: skip
+    output: Path | None = _setting(
+        "MERGER_OUTPUT", "", _folder_or_data, "folder",
+        "Where the service delivers videos; empty for `merged` in MERGER_DATA.",
+    )  # fmt: skip
+    database: Secret = _setting(
+        "SQLALCHEMY_DATABASE_URI", "", Secret, "URL",
+        "The database, like mysql+pymysql://user:password@host/name; empty: SQLite in MERGER_DATA.",
+    )  # fmt: skip
+    workers: int = _setting(
+        "MERGER_WORKERS", "1", _count(1, 64), "1 to 64",
+        "How many records the daemon works on at a time.",
+    )  # fmt: skip
+    parallel: int = _setting(
+        "MERGER_PARALLEL", "0", _count(0, 64), "0 to 64",
+        "How many parts are encoded at once, by all workers together; 0 for one per four cores.",
+    )  # fmt: skip
+    poll: timedelta = _setting(
+        "MERGER_POLL", "10", _seconds(0.1, 3600), "seconds, 0.1 to 3600",
+        "How often the daemon looks for records that are due.",
+    )  # fmt: skip
+    lease: timedelta = _setting(
+        "MERGER_LEASE", "60", _seconds(1, 3600), "seconds, 1 to 3600",
+        "For how long a record stays with a worker that gives no sign of life; it gives one four"
+        " times as often.",
+    )  # fmt: skip
+    keep: timedelta = _setting(
+        "MERGER_KEEP_DAYS", "8", _days, "days, 0 to 3650",
+        "How long collected segments and finished videos stay in MERGER_DATA after delivery.",
+    )  # fmt: skip
+
+    @property
+    def database_address(self) -> str:
+        """The address of the database, which may hold a password."""
+        return self.database.reveal() or f"sqlite:///{self.data / 'merger.db'}"
+
+    @property
+    def destination(self) -> Path:
+        """The folder that videos are delivered to."""
+        return self.output or self.data / "merged"
+
 
 def wants_trace(environ: Mapping[str, str]) -> bool:
     """Return whether a mistake in the program is to show where it happened."""
@@ -110,14 +206,40 @@ def load(environ: Mapping[str, str]) -> Settings:
     mistakes: list[str] = []
     for f in fields(Settings):
         about = f.metadata
-        text = environ.get(about["variable"], "").strip() or about["default"]
+        text = about["default"]
         try:
+            text = _said(environ, about["variable"]) or text
             values[f.name] = about["read"](text)
         except ValueError as error:
-            mistakes.append(f"{about['variable']}={text!r}: {error}")
+            shown = "***" if about["read"] is Secret else repr(text)
+            mistakes.append(f"{about['variable']}={shown}: {error}")
     if mistakes:
         raise Refused("config", "; ".join(mistakes))
     return Settings(**values)
+
+
+def _said(environ: Mapping[str, str], variable: str) -> str:
+    """Return what the environment says; `…_FILE` names a file that holds it, as for secrets."""
+    text = environ.get(variable, "").strip()
+    file = environ.get(f"{variable}_FILE", "").strip()
+    if text or not file:
+        return text
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{variable}_FILE={file} cannot be read ({error})") from error
+
+
+def secrets(environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """Return what gives the value of a variable that a file of rooms names."""
+
+    def secret(variable: str) -> str | None:
+        try:
+            return _said(environ, variable) or None
+        except ValueError as error:
+            raise Refused("config", str(error)) from error
+
+    return secret
 
 
 def table() -> str:

@@ -7,6 +7,7 @@ pass is Temporary, the rest is Broken.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,23 +27,26 @@ T = TypeVar("T")
 _BUSY_S = 30
 _CONNECT_S = 10
 _ANSWER_S = 30
+_LOCK_S = 10
 # MySQL and MariaDB: deadlock, lock wait timeout, and (MariaDB from 11.6) "record has changed since
-# last read". Nothing was written; the same transaction may be tried again at once.
-_LOST_RACE = {1213, 1205, 1020}
+# last read"; and a row that another one inserted first. Nothing was written; the same transaction
+# may be tried again at once, and finds what the others wrote.
+_LOST_RACE = {1213, 1205, 1020, 1062}
 _RACES = 8
 # The driver's and the server's ways to say that the server is not there (any more), or not yet.
 _UNREACHABLE = {1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1927}
 _UNREACHABLE |= {2002, 2003, 2006, 2013, 2055, 0}
 _DISK_FULL = {1021, 1114}
 _MISSING = {1146, 1054}  # table, column
-_NO_ACCESS = {1044, 1045, 1698, 1049}
+_NO_ACCESS = {1044, 1045, 1698}
+_NO_SUCH_DATABASE = 1049
 
 
 def database_url(text: str) -> URL:
     """Return the address of a database. Raises Refused, without repeating what may be a secret."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
         message = "SQLALCHEMY_DATABASE_URI: write it like mysql+pymysql://user:password@host/name"
         raise Refused("database", message) from error
     backend = url.get_backend_name()
@@ -50,7 +54,15 @@ def database_url(text: str) -> URL:
         message = f"SQLALCHEMY_DATABASE_URI: {backend} is none of sqlite, mysql+pymysql"
         raise Refused("database", message)
     if backend != "sqlite":
-        url = url.set(drivername=f"{backend}+pymysql")
+        if not url.database:
+            message = "SQLALCHEMY_DATABASE_URI: name a database after the host: …@host/name"
+            raise Refused("database", message)
+        if "@" in (url.host or ""):  # the rest of a password, which would be told from then on
+            message = "SQLALCHEMY_DATABASE_URI: write an @ in the password as %40"
+            raise Refused("database", message)
+        # MariaDB is recognised when connected; under its own name, it would ignore the tables'
+        # `mysql_` options.
+        url = url.set(drivername="mysql+pymysql")
         if "charset" not in url.query:
             url = url.update_query_dict({"charset": "utf8mb4"})
     return url
@@ -71,7 +83,9 @@ def connected(text: str) -> Engine:
             "read_timeout": _ANSWER_S,
             "write_timeout": _ANSWER_S,
             # Instants are compared as text nowhere, and NOW() is never used; but people look.
-            "init_command": "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'",
+            # A server waits longer for a lock than we for its answer, unless it is told.
+            "init_command": "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL',"
+            f" innodb_lock_wait_timeout = {_LOCK_S}",
         },
     )
 
@@ -89,8 +103,8 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # transactions begin where we say so, below
+        _keep_a_log(connection)
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",  # a committed row survives a power cut
             "foreign_keys = ON",
             f"busy_timeout = {_BUSY_S * 1000}",
@@ -104,6 +118,20 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Have readers and a writer not wait for each other, from when the file is made."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite itself does not wait where another process makes the same file so just now.
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
@@ -158,6 +186,9 @@ def _translated(engine: Engine, error: DBAPIError) -> MergerError:
         return LostRace("database_race", f"others were quicker in the database {where}: {said}")
     if number in _DISK_FULL:
         return Temporary("database", f"the disk of the database {where} is full")
+    if number == _NO_SUCH_DATABASE:
+        create = f"CREATE DATABASE `{engine.url.database}` CHARACTER SET utf8mb4"
+        return Broken("database", f"the database {where} does not exist; on its server: {create}")
     if number in _NO_ACCESS:
         return Broken("database", f"the database {where} refuses us: {said}")
     if number in _MISSING:
@@ -168,7 +199,7 @@ def _translated(engine: Engine, error: DBAPIError) -> MergerError:
 
 
 def _translated_sqlite(where: str, said: str) -> MergerError:
-    if "locked" in said or "busy" in said:
+    if "locked" in said or "busy" in said or "UNIQUE constraint" in said:
         return LostRace("database_race", f"the database {where} is in use by others")
     if "full" in said or "disk I/O" in said:
         return Temporary("database", f"the database {where} cannot be written to: {said}")

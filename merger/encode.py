@@ -57,6 +57,7 @@ class Step:
     tool: Tool
     folder: Path  # the work folder, in which ffmpeg runs
     cancelled: Callable[[], bool]
+    threads: int | None = None  # for one ffmpeg; None: as many as it likes
 
 
 def encode_part(
@@ -76,7 +77,7 @@ def encode_part(
     warnings: list[str] = []
     # The second try reads every input from its beginning: slow, but no seek can go wrong.
     for tried in (spec, _from_the_beginning(spec)):
-        arguments = graph.part_command(tried, outputs, slates)
+        arguments = graph.part_command(tried, outputs, slates, step.threads)
         outcome = run(
             step.tool, arguments, step.folder,
             on_progress=lambda values: on_frames(int(values.get("frame") or 0)),

@@ -154,7 +154,7 @@ def run(
     program cannot be started.
     """
     command = [
-        *_die_with_parent(), tool.path,
+        *dying_with_parent(), tool.path,
         "-loglevel", "level+verbose", "-nostats", "-progress", "pipe:1", *arguments,
     ]  # fmt: skip
     outcome = Outcome()
@@ -164,7 +164,8 @@ def run(
     return outcome
 
 
-def _die_with_parent() -> list[str]:
+def dying_with_parent() -> list[str]:
+    """Return what stands before a command whose process must not outlive the calling thread."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 

@@ -36,21 +36,28 @@ _GPU_OPTIONS = ("-init_hw_device", "cuda=gpu", "-filter_hw_device", "gpu")
 _VAAPI_OPTIONS = ("-init_hw_device", "vaapi=gpu", "-filter_hw_device", "gpu")
 
 
-def part_command(spec: PartSpec, outputs: Mapping[str, str], slates: SlateNames) -> list[str]:
+def part_command(
+    spec: PartSpec,
+    outputs: Mapping[str, str],
+    slates: SlateNames,
+    threads: int | None = None,
+) -> list[str]:
     """Return the arguments (without the program) that encode one part.
 
     outputs: file names by kind of rendition; slates: names of PNG files, relative to the folder
-    in which the command runs.
+    in which the command runs; threads: of each filter graph and encoder, None for ffmpeg's choice.
     """
     builder = _OnGpu(spec, slates) if spec.encoder.hardware == "cuda" else _Builder(spec, slates)
     streams = builder.renditions()
+    limited = {"threads": threads} if threads else {}
     nodes = [
-        ffmpeg.output(stream, outputs[kind], **_video_options(spec))
+        ffmpeg.output(stream, outputs[kind], **_video_options(spec), **limited)
         for kind, stream in streams.items()
     ]
     graph = ffmpeg.merge_outputs(*nodes) if len(nodes) > 1 else nodes[0]
     device = {"cuda": _GPU_OPTIONS, "vaapi": _VAAPI_OPTIONS, None: ()}[spec.encoder.hardware]
-    return [*GLOBAL_OPTIONS, *device, *graph.get_args()]
+    few = ("-filter_complex_threads", str(threads)) if threads else ()
+    return [*GLOBAL_OPTIONS, *few, *device, *graph.get_args()]
 
 
 def _video_options(spec: PartSpec) -> dict[str, Any]:

@@ -84,6 +84,17 @@ class Sidecar:
     sha256: str | None = None
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may hold media of a record, and where it says that it begins."""
+
+    path: Path
+    source: str
+    start: datetime
+    sidecar: Sidecar
+    name: str  # as people know it
+
+
 def read_library(
     folder: Path,
     room: str,
@@ -98,7 +109,7 @@ def read_library(
     """
     found = Library()
     names = _names(folder)
-    candidates: list[tuple[Path, str, datetime, Sidecar]] = []
+    candidates: list[Candidate] = []
     for name in names:
         said = library_name(name, room, set(sources))
         if isinstance(said, str):
@@ -119,25 +130,8 @@ def read_library(
             continue
         if odd:
             found.warnings.append(f"{name}: its time {odd}")
-        candidates.append((path, said.source, start, sidecar))
-    for n, (path, source, start, sidecar) in enumerate(candidates):
-        on_progress(n, len(candidates))
-        try:
-            followed = any(
-                other_source == source and start < other <= span.start
-                for _, other_source, other, _ in candidates
-            )
-            if _ends_before(path, start, span.start, followed=followed):
-                continue
-            media = read_media(path)
-        except (Unreadable, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            found.warnings.append(f"{path.name} is left out: {reason}")
-            continue
-        found.warnings.extend(f"{path.name}: {text}" for text in media.complaints)
-        entry = _entry(path, source, start, sidecar, media, found)
-        if entry.clock.wall(media.zero_us + media.length_us) > span.start:
-            found.entries.append(entry)
+        candidates.append(Candidate(path, said.source, start, sidecar, name))
+    read_files(candidates, span, found, on_progress)
     found.notes += found.ignored[:_MOST_NOTES]
     if len(found.ignored) > _MOST_NOTES:
         found.notes.append(f"... and {len(found.ignored) - _MOST_NOTES} more names that do not fit")
@@ -147,6 +141,33 @@ def read_library(
                 f"the library has no file of source {source!r} in room {room!r}{_there_is(found)}"
             )
     return found
+
+
+def read_files(
+    candidates: Sequence[Candidate],
+    span: Span,
+    found: Library,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Add the media of files that reach into a span to a library."""
+    for n, file in enumerate(candidates):
+        on_progress(n, len(candidates))
+        try:
+            followed = any(
+                other.source == file.source and file.start < other.start <= span.start
+                for other in candidates
+            )
+            if _ends_before(file.path, file.start, span.start, followed=followed):
+                continue
+            media = read_media(file.path)
+        except (Unreadable, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            found.warnings.append(f"{file.name} is left out: {reason}")
+            continue
+        found.warnings.extend(f"{file.name}: {text}" for text in media.complaints)
+        entry = _entry(file, media, found)
+        if entry.clock.wall(media.zero_us + media.length_us) > span.start:
+            found.entries.append(entry)
 
 
 def _there_is(found: Library) -> str:
@@ -262,9 +283,8 @@ def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bo
         return False
 
 
-def _entry(
-    path: Path, source: str, start: datetime, sidecar: Sidecar, media: MediaFile, found: Library
-) -> Entry:
+def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
+    path, sidecar = file.path, file.sidecar
     rate = Fraction(1)
     if sidecar.start and sidecar.end and media.length_us > 0:
         wall_us = microseconds(sidecar.end - sidecar.start)
@@ -285,4 +305,4 @@ def _entry(
             rate = measured
     # A preallocated file that is still being copied has its final size, and its sidecar.
     identity = f"{media.size_bytes}-{media.mtime_ns}-{sidecar.sha256 or path.name}"
-    return Entry(source, media, ClockMap(start, media.zero_us, rate), identity)
+    return Entry(file.source, media, ClockMap(file.start, media.zero_us, rate), identity)

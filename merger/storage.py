@@ -5,6 +5,7 @@ A file appears under its final name only when it is complete: written elsewhere,
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,11 @@ from typing import Any
 
 from merger.errors import Broken, Temporary
 
+# What a network share that is away for a while answers.
+_AWAY = {
+    errno.EIO, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+    errno.ENOTCONN, errno.ENODEV, errno.ECONNREFUSED, errno.ECONNRESET,
+}  # fmt: skip
 _LOCK = "lock"
 _MARK = ".merge-work-"
 
@@ -114,8 +120,10 @@ def disk_full(folder: Path) -> Temporary:
 
 def translated(error: OSError, parent: Path) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return disk_full(Path(error.filename) if error.filename else parent)
+    if error.errno in _AWAY:
+        return Temporary("storage_away", f"{parent} is away ({error.strerror})")
     return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
 
 

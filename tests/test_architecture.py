@@ -11,11 +11,13 @@ ROOT = Path(__file__).parents[1]
 # A module may import those before it, and none after it. A new module finds its place here.
 ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
-    "graph", "report", "progress", "sources", "failpoints",
-    "ffmpeg", "storage", "slate", "config", "reader", "damage", "check", "library",
-    "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "pipeline",
+    "graph", "report", "progress", "sources", "failpoints", "due", "retry", "wording",
+    "ffmpeg", "storage", "budget", "slate", "config", "reader", "damage", "check", "library",
+    "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
+    "database", "schema", "queue", "records", "outcomes", "ledger", "delivery", "folder_destination",
+    "heart", "work", "late", "tidy", "children", "daemon", "rooms", "health", "arguments",
 ]  # fmt: skip
-PURE = ORDER[: ORDER.index("failpoints") + 1]
+PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
     "__future__", "bisect", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
@@ -112,10 +114,10 @@ def test_merger_knows_neither_recorders_nor_google(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MERGER)
-def test_processes_start_in_one_module(name: str) -> None:
+def test_processes_start_in_two_modules(name: str) -> None:
     starting = packages(MERGER[name]) & STARTS_PROCESSES
     starting |= set(attributes(MERGER[name], "system", "popen", "fork", "execv", "posix_spawn"))
-    assert starting == ({"subprocess"} if name == "ffmpeg" else set())
+    assert starting == ({"subprocess"} if name in ("ffmpeg", "children") else set())
 
 
 @pytest.mark.parametrize("name", MERGER)
@@ -127,12 +129,14 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
         assert used == []
 
 
+CLOCKS = ("datetime.now", "datetime.datetime.now", "time.time", "time.time_ns", "time.localtime")
+
+
 @pytest.mark.parametrize("name", MERGER)
 def test_nobody_asks_what_time_it_is(name: str) -> None:
     calls = [n.func for n in nodes(MERGER[name]) if isinstance(n, ast.Call)]
     asked = [f for f in calls if isinstance(f, ast.Attribute) and f.attr in ("utcnow", "today")]
-    asked += [f for f in calls if isinstance(f, ast.Attribute) and f.attr == "now"]
-    asked += [f for f in calls if ast.unparse(f) in ("time.time", "time.time_ns", "time.localtime")]
+    asked += [f for f in calls if ast.unparse(f) in CLOCKS]
     assert [ast.unparse(f) for f in asked] == []
 
 

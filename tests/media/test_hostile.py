@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from merger import pipeline
+from merger import making
 from merger.errors import Broken, NoMedia, Temporary
 from merger.report import MergeResult
 from tests.conftest import CARRIED, START, Room
@@ -191,20 +191,19 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
     """Two shots that begin with the same key frame of the same file, in one part."""
     one_room.film("screen", 0, 8, sound=False)
     one_room.film("speaker", 0, 8, codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", "1000"))
-    import merger.pipeline as pipeline
     from merger.timeline import Stretch
 
-    original = pipeline.segments
+    original = making.segments
 
     def with_a_hole(entries, screen, holes):
         speaker = next(e for e in entries if e.source == "speaker")
         return original(entries, screen, {**holes, speaker.file: [Stretch(3_000_000, 5_000_000)]})
 
-    pipeline.segments, restore = with_a_hole, pipeline.segments
+    making.segments, restore = with_a_hole, making.segments
     try:
         result = one_room.merge(8.0)
     finally:
-        pipeline.segments = restore
+        making.segments = restore
     seen = frames_seen(path_of(result))
     assert [s.frame for s in seen if s.left is None] == list(range(75, 125))
     check_instants([s for s in seen if s.left], START)
@@ -232,7 +231,7 @@ def test_known_damage_is_not_encoded_again(one_room: Room, monkeypatch: pytest.M
     first = one_room.merge(8.0)
     assert any("damaged" in text for text in first.warnings)
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(pipeline, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(making, step, lambda *a, **k: pytest.fail("encoded again"))
     again = one_room.merge(8.0)
     assert again.warnings == first.warnings
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]

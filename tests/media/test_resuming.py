@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import pytest
 
-from merger import pipeline, plan, profiles
+from merger import making, pipeline, plan, profiles
 from merger.config import load
 from merger.encode import EncoderFailed
 from merger.errors import Cancelled
@@ -52,7 +52,7 @@ def test_the_same_again_encodes_nothing(filmed: Room, monkeypatch: pytest.Monkey
     held = filmed.cached()
     assert len(held) == 4 * 2 + 1  # two renditions, and the sound
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(pipeline, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(making, step, lambda *a, **k: pytest.fail("encoded again"))
     again = merged(filmed)
     assert filmed.cached() == held
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]
@@ -99,7 +99,9 @@ def test_cancelled_and_resumed(filmed: Room) -> None:
         return len([n for n in filmed.cached() if n.endswith(".merge.mp4")]) >= 1
 
     with pytest.raises(Cancelled):
-        pipeline.merge(request, settings, CARRIED, Silent(), after_one_part)
+        pipeline.merge(
+            request, filmed.library, filmed.output, settings, CARRIED, Silent(), after_one_part
+        )
     assert not list(filmed.output.glob("*"))
     kept = {p: p.stat().st_ino for p in filmed.cache.glob("??/*.mp4")}
     assert 1 <= len(kept) < 8
@@ -197,7 +199,7 @@ def test_the_same_request_replaces_its_result(one_room: Room) -> None:
 def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """One rendition, one encoder: all its parts are encoded again in software."""
     calls: list[str] = []
-    original = pipeline.encode_part
+    original = making.encode_part
 
     def encode_part(step, spec, *rest):
         calls.append(spec.encoder.name)
@@ -208,8 +210,8 @@ def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.Mon
         software = dataclasses.replace(spec, encoder=profiles.ENCODERS["libx264"])
         return original(step, software, *rest)
 
-    monkeypatch.setattr(pipeline, "encode_part", encode_part)
-    monkeypatch.setattr(pipeline.ffmpeg, "refusal", lambda tool, encoder: None)
+    monkeypatch.setattr(making, "encode_part", encode_part)
+    monkeypatch.setattr(making.ffmpeg, "refusal", lambda tool, encoder: None)
     filmed.environ = {"MERGER_ENCODER": "nvenc"}
     result = merged(filmed)
     assert calls == ["h264_nvenc"] * 2 + ["libx264"] * 4

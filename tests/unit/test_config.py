@@ -1,6 +1,8 @@
 """Settings from the environment, and the documents that are made from their fields."""
 
 import dataclasses
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,17 @@ def test_the_defaults_need_nothing() -> None:
         cache_bytes=20 * GIB,
         encoder="auto",
         language="en",
+        data=Path.home() / ".local/share/lecture-merger",
+        output=None,
+        database=config.Secret(""),
+        workers=1,
+        parallel=0,
+        poll=timedelta(seconds=10),
+        lease=timedelta(seconds=60),
+        keep=timedelta(days=8),
     )
+    assert settings.destination == settings.data / "merged"
+    assert settings.database_address == f"sqlite:///{settings.data}/merger.db"
     # Empty is as good as absent: that is what a compose file makes of a variable without a value.
     variables = [field.metadata["variable"] for field in dataclasses.fields(config.Settings)]
     assert config.load(dict.fromkeys(variables, "")) == settings
@@ -42,9 +54,43 @@ def test_every_setting_is_read() -> None:
             "MERGER_CACHE_BYTES": "64M",
             "MERGER_ENCODER": "software",
             "MERGER_LANGUAGE": "ru",
+            "MERGER_DATA": "/srv/data",
+            "MERGER_OUTPUT": "/srv/merged",
+            "SQLALCHEMY_DATABASE_URI": "mysql+pymysql://merger:hush@db/merger",
+            "MERGER_WORKERS": "3",
+            "MERGER_PARALLEL": "2",
+            "MERGER_POLL": "2.5",
+            "MERGER_LEASE": "90",
+            "MERGER_KEEP_DAYS": "0",
             "PATH": "/bin",
         }
-    ) == config.Settings("/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru")
+    ) == config.Settings(
+        "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
+        Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), 3, 2,
+        timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0),
+    )  # fmt: skip
+
+
+def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
+    settings = config.load({"SQLALCHEMY_DATABASE_URI": "mysql+pymysql://merger:hush@db/merger"})
+    assert "hush" not in repr(settings) and "hush" not in f"{settings.database}"
+    assert settings.database_address == "mysql+pymysql://merger:hush@db/merger"
+    file = tmp_path / "uri"
+    file.write_text("mysql+pymysql://merger:hush@db/merger\n")
+    assert config.load({"SQLALCHEMY_DATABASE_URI_FILE": str(file)}) == settings
+    missing = refusal({"SQLALCHEMY_DATABASE_URI_FILE": str(tmp_path / "none"), "MERGER_POLL": "x"})
+    assert "SQLALCHEMY_DATABASE_URI=" in missing and "MERGER_POLL='x'" in missing
+    assert config.secrets({"CAMERA_FILE": str(file)})("CAMERA") == file.read_text().strip()
+    assert config.secrets({})("CAMERA") is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
+     ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_KEEP_DAYS", "1.5")],
+)  # fmt: skip
+def test_what_is_out_of_range_is_refused(variable: str, text: str) -> None:
+    assert f"{variable}={text!r}: " in refusal({variable: text})
 
 
 def test_the_cache_folder_is_absolute_wherever_the_program_runs(
@@ -120,7 +166,7 @@ def test_the_example_is_the_one_of_the_fields() -> None:
 
 
 def test_the_example_says_the_defaults() -> None:
-    lines = [line[1:] for line in config.example().splitlines() if line.startswith("#MERGER_")]
+    lines = [line[1:] for line in config.example().splitlines() if re.match("#[A-Z_]+=", line)]
     said = dict(line.split("=", 1) for line in lines)
     assert len(said) == len(dataclasses.fields(config.Settings))
     assert config.load(said) == config.load({})

@@ -1,0 +1,119 @@
+"""The heart of a worker: prolongs its lease, tells its progress, hears that it is to stop.
+
+A database that is away does not stop the work. The lease may run out meanwhile; as long as nobody
+took the record up, it is prolonged as soon as the database is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from merger.database import LostRace, is_unreachable
+from merger.errors import Cancelled, MergerError
+from merger.queue import Claim, LeaseLost, orders, renew
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+# Somebody who cancels a record looks at the screen.
+_LOOK_EVERY = timedelta(seconds=2)
+_TOLD_FROM = 0.01  # of progress
+_ASK_AGAIN_S = 1.0
+
+
+@dataclass
+class Heart:
+    """What a worker and its heart tell each other."""
+
+    engine: Engine
+    held: Claim
+    now: Callable[[], datetime]
+    lease: timedelta
+    stopping: Callable[[], bool]
+    progress: float = 0.0
+    lost: bool = False
+    cancel_asked: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
+    _told: float = 0.0
+    _renewed_at: datetime | None = None
+    _away: bool = False
+
+    def should_stop(self) -> bool:
+        """Return whether the work is to end now, for whatever reason."""
+        return self.lost or self.cancel_asked or self.stopping()
+
+    def check(self) -> None:
+        """Raise where the work is to end now."""
+        self.check_lost()
+        if self.should_stop():
+            raise Cancelled("cancelled", "asked to stop")
+
+    def check_lost(self) -> None:
+        """Raise where the record was taken away: then nothing more may be written."""
+        if self.lost:
+            raise LeaseLost(f"record {self.held.record} was taken away")
+
+    def insist(self, act: Callable[[], T]) -> T:
+        """Do something with the database, however long it is away; raise where the work must end.
+
+        What must be written is tried for as long as the process may live: what was computed
+        meanwhile is worth more than the time.
+        """
+        while True:
+            try:
+                return act()
+            except MergerError as error:
+                if not (is_unreachable(error) or isinstance(error, LostRace)):
+                    raise
+                if self.lost or self.stopping():
+                    raise
+                log.warning("record %s waits: %s", self.held.record, error.message)
+            self.ended.wait(_ASK_AGAIN_S)
+
+    def beat(self) -> None:
+        """Look at the row once, and write to it when it is time."""
+        now = self.now()
+        moved = abs(self.progress - self._told) >= _TOLD_FROM
+        due = self._renewed_at is None or now - self._renewed_at >= self.lease / 4
+        try:
+            if moved or due:
+                told = self.progress
+                order = renew(self.engine, self.held, now, self.lease, told)
+                self._told, self._renewed_at = told, now
+            else:
+                order = orders(self.engine, self.held)
+            if self._away:
+                log.info("record %s: the database is back", self.held.record)
+            self._away = False
+            self.cancel_asked |= order.cancelled
+        except LeaseLost:
+            self.lost = True
+        except MergerError as error:
+            if not self._away:
+                log.warning("record %s goes on without: %s", self.held.record, error.message)
+            self._away = True
+
+    def _run(self) -> None:
+        every = min(_LOOK_EVERY, self.lease / 8)
+        while not self.lost and not self.ended.wait(every.total_seconds()):
+            self.beat()
+
+
+@contextmanager
+def beating(heart: Heart) -> Iterator[Heart]:
+    """Let a heart beat while something is done."""
+    thread = threading.Thread(target=heart._run, name="heart", daemon=True)
+    thread.start()
+    try:
+        yield heart
+    finally:
+        heart.ended.set()
+        thread.join()

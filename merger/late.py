@@ -1,0 +1,113 @@
+"""Media that comes after a merge with gaps: the record is made again, as a new version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from merger import outcomes
+from merger.database import reading, writing
+from merger.due import is_stable
+from merger.errors import MergerError
+from merger.queue import release, tell
+from merger.sources import Found, Item
+from merger.work import Service, Task, checked
+from models import Record
+
+log = logging.getLogger(__name__)
+
+
+def look_for_late(service: Service, now: datetime) -> list[int]:
+    """Queue delivered records again whose missing media has come; return which those were."""
+    with reading(service.engine) as session:
+        rows = session.scalars(
+            select(Record)
+            .where(Record.status == "delivered", Record.watched_until > now)
+            .order_by(Record.id)
+        )
+        jobs = [outcomes.job_of(session, row) for row in rows]
+    return [job.record for job in jobs if _again(service, checked_or_none(service, job), now)]
+
+
+def checked_or_none(service: Service, job: outcomes.Job) -> Task | None:
+    """Return a record's task, or None where the room has changed so that there is none."""
+    try:
+        return checked(service, job)
+    except MergerError as error:
+        log.info("record %s is no longer watched for media: %s", job.record, error.message)
+        return None
+
+
+def _again(service: Service, task: Task | None, now: datetime) -> bool:
+    if task is None:
+        return False
+    found: dict[str, Found] = {}
+    for source, seen, recorder in task.sources:
+        try:
+            found[source.name] = recorder.find(seen, task.request.span, now)
+        except MergerError as error:
+            log.info("record %s: late media of %s: %s", task.job.record, source.name, error.message)
+            return False
+    gaps = outcomes.report(service.engine, task.job.record).get("gaps", [])
+    new = {name: missed(one, task.job.media, gaps, name) for name, one in found.items()}
+    if not any(new.values()):
+        return False
+    key = _key(found)
+    settle = max(recorder.settle for _, _, recorder in task.sources)
+    complete = not any(one.more_expected for one in found.values())
+    names = ", ".join(name for name, items in new.items() if items)
+    record, version = task.job.record, task.job.version
+
+    def write(session: Session) -> bool:
+        row = session.get(Record, record, with_for_update=True)
+        if row is None or row.status != "delivered" or row.version != version:
+            return False
+        late = (row.media or {}).get("late", {})
+        if late.get("made") == key:
+            return False  # made with it already, and that failed
+        since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
+        if not complete and not is_stable(now - since, settle):
+            row.media = {**(row.media or {}), "late": {"key": key, "since": since.isoformat()}}
+            return False
+        row.media = {**(row.media or {}), "late": {"made": key}}
+        row.version, row.stage, row.run_after = version + 1, "collect", now
+        row.tries = row.lost = 0
+        release(row, "queued", now)
+        tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
+        return True
+
+    return writing(service.engine, write)
+
+
+def missed(
+    found: Found, media: Mapping[str, Any], gaps: Sequence[Mapping[str, str]], source: str
+) -> list[Item]:
+    """Return the items that a record was made without, and that lie where it has gaps. Pure."""
+    used = {(origin, mark) for origin, mark, *_ in media.get("items", {}).get(source, ())}
+    spans = [
+        (datetime.fromisoformat(gap["start"]), datetime.fromisoformat(gap["end"]))
+        for gap in gaps
+        if gap["source"] == source
+    ]
+    return [
+        item
+        for item in found.items
+        if item.settled
+        and (item.origin, item.fingerprint) not in used
+        and any(item.start < end and (item.end is None or item.end > start) for start, end in spans)
+    ]
+
+
+def _key(found: Mapping[str, Found]) -> str:
+    text = json.dumps(
+        {name: [(i.origin, i.fingerprint) for i in one.items] for name, one in found.items()},
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,431 @@
+"""A library becomes renditions: looked at, planned, encoded in parts, joined, checked.
+
+Both the command `merge` and the service make a video this way; what comes before (where the files
+are from) and after (where the video goes) is theirs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from merger import ffmpeg, profiles
+from merger.analysis.cards import Card, shipped_cards
+from merger.analysis.hearing import is_silent
+from merger.analysis.sampling import chunk_seen
+from merger.budget import Budget, budget_of
+from merger.check import Expected
+from merger.config import Settings
+from merger.encode import (
+    DamageFound,
+    EncoderFailed,
+    Holes,
+    Step,
+    encode_part,
+    encode_sound,
+    join,
+)
+from merger.errors import Broken, Cancelled, NoMedia
+from merger.failpoints import reached
+from merger.layout import DEFAULT_LAYOUT, Size
+from merger.library import Entry, Library, segments
+from merger.localtime import chunks
+from merger.parts import PartSpec, SoundSpec, part_spec, sound_spec, spec_hash
+from merger.plan import Chunk, EditPlan, Sources, plan_edit
+from merger.profiles import Encoder, Profile
+from merger.progress import Reporter
+from merger.report import MergeResult, Rendition, warnings_about
+from merger.storage import Cache
+from merger.timeline import Span, Stretch, Track, picture_track, without
+
+# Raised when the same pictures would be judged otherwise.
+ANALYSIS = 1
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """What is to be made, wherever its media is from and wherever it goes."""
+
+    room: str
+    span: Span
+    zone: ZoneInfo
+    sources: Sources
+    name: str = "lecture"
+    profile: str = profiles.DEFAULT_PROFILE
+    layout: str = DEFAULT_LAYOUT
+    chunk: timedelta = timedelta(minutes=30)
+    cards: tuple[Card, ...] = ()
+
+
+class Watch:
+    """Times the stages and tells the reporter."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.reporter.stage(name)
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begun
+
+
+def usable(request: MergeRequest, library: Library, where: str) -> None:
+    """Leave out sound that is none, and check that there is anything. Raises NoMedia."""
+    library.entries = [_with_real_sound(entry, library) for entry in library.entries]
+    here = segments(library.entries, request.sources.screen, {})
+    within = [
+        span.cut_to(request.span)
+        for segment in here
+        for span in segment.spans((*segment.pictures, *segment.sound))
+    ]
+    if any(within):
+        return
+    names = ", ".join(request.sources.names)
+    start, end = (at.astimezone(request.zone) for at in (request.span.start, request.span.end))
+    message = (
+        f"no media of {names} in room {request.room!r} between {start.isoformat()}"
+        f" and {end.isoformat()} in {where}"
+    )
+    raise NoMedia("no_media", "; ".join([message, *library.warnings]))
+
+
+def _with_real_sound(entry: Entry, library: Library) -> Entry:
+    if not is_silent(entry.media):
+        return entry
+    library.notes.append(f"{entry.media.path.name}: its sound is digital silence and not used")
+    return dataclasses.replace(entry, audible=False)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What making a video needs of its surroundings."""
+
+    settings: Settings
+    tool: ffmpeg.Tool
+    watch: Watch
+    cancelled: Callable[[], bool]
+    work: Path  # a work folder in the cache
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.settings.cache, self.settings.cache_bytes)
+
+    @property
+    def budget(self) -> Budget:
+        cores = len(os.sched_getaffinity(0))
+        return budget_of(self.settings.cache / "slots", self.settings.parallel, cores)
+
+    def progress(self, done: float, total: float) -> None:
+        if self.cancelled():
+            raise Cancelled("cancelled", ffmpeg.STOPPED)
+        self.watch.reporter.progress(done, total)
+
+
+def analysed(
+    around: Surroundings, request: MergeRequest, library: Library
+) -> tuple[list[Chunk], list[list[str]]]:
+    """Decide presence for each chunk; what was decided before is not looked at again."""
+    screen = request.sources.screen
+    here = segments(library.entries, screen, {})
+    track = picture_track(screen, request.span, here) if screen else None
+    cells = chunks(request.span, request.chunk, request.zone)
+    cards = (*shipped_cards(), *request.cards)
+    seen: list[tuple[Chunk, list[str]]] = []
+    for n, cell in enumerate(cells):
+        around.progress(n, len(cells))
+        name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
+        known = around.cache.recall(name, around.work)
+        if known:
+            seen.append(_chunk_known(cell, known))
+            continue
+        with around.budget.slot(around.cancelled):
+            chunk, reasons = chunk_seen(cell, track, library.media, cards)
+        score = [chunk.score.numerator, chunk.score.denominator]
+        facts = [chunk.presence, chunk.verdict, score, chunk.samples, reasons]
+        around.cache.remember(name, facts, around.work)
+        seen.append((chunk, reasons))
+    return [chunk for chunk, _ in seen], [reasons for _, reasons in seen]
+
+
+def _chunk_hash(
+    cell: Span, track: Track | None, identities: Mapping[str, str], cards: Sequence[Card]
+) -> str:
+    """Return a name for all that a chunk's verdict depends on."""
+    clips = [
+        [
+            str(clip.span), identities[clip.segment.file], str(clip.segment.clock),
+            [str(stretch) for stretch in clip.segment.pictures],
+        ]
+        for clip in (track.clips if track else ())
+        if clip.span.cut_to(cell)
+    ]  # fmt: skip
+    known = [
+        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        for card in cards
+    ]
+    text = json.dumps([ANALYSIS, str(cell), track is None, clips, known])
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def _chunk_known(cell: Span, facts: Sequence[Any]) -> tuple[Chunk, list[str]]:
+    presence, verdict, score, samples, reasons = facts
+    return Chunk(cell, presence, verdict, Fraction(*score), samples), reasons
+
+
+def made(
+    around: Surroundings,
+    request: MergeRequest,
+    library: Library,
+    seen: Sequence[Chunk],
+    reasons: Sequence[Sequence[str]],
+    out: Path,
+    on_plan: Callable[[EditPlan], None] = lambda plan: None,
+) -> MergeResult:
+    """Make the renditions in a folder, checked and not yet under their final names.
+
+    on_plan gets each plan before it is encoded: another one when inputs prove broken.
+    """
+    profile = profiles.profile_named(request.profile)
+    encoder, notes = ffmpeg.choose_encoder(around.tool, profile, around.settings.encoder)
+    warnings = [*library.warnings, *notes]
+    job = _Job(around, request, profile, library, list(seen), on_plan)
+    for kept in (encoder, profiles.software(profile)):
+        try:
+            files = job.encoded(kept)
+            break
+        except EncoderFailed as error:
+            if kept.hardware is None:
+                raise Broken("encoder", f"{kept.name} failed: {error}") from error
+            warnings.append(
+                f"{kept.name} failed in the middle; all was encoded in software ({error})"
+            )
+    renditions = job.joined(files, out)
+    warnings += job.warnings + job.damage()
+    warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
+    return MergeResult(
+        job.plan, renditions, files.encoder.name, list(dict.fromkeys(warnings)),
+        [list(why) for why in reasons], around.watch.timings,
+    )  # fmt: skip
+
+
+@dataclass
+class _Files:
+    """What the encode stage left in the cache."""
+
+    encoder: Encoder
+    parts: list[tuple[PartSpec, str]]  # with the name that its files are cached under
+    sound: str
+    sound_spec: SoundSpec
+
+
+@dataclass
+class _Job:
+    """The stages of one merge that share the plan."""
+
+    around: Surroundings
+    request: MergeRequest
+    profile: Profile
+    library: Library
+    seen: list[Chunk]
+    on_plan: Callable[[EditPlan], None]
+    holes: Holes = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cache, self.watch = self.around.cache, self.around.watch
+        self.budget = self.around.budget
+        self.step = Step(
+            self.around.tool, self.around.work, self.around.cancelled, self.budget.threads
+        )
+        self.media = self.library.media
+        self.identities = self.library.identities
+        # What an earlier run found broken is not encoded again to be found broken again.
+        for file, identity in self.identities.items():
+            known = self.cache.recall(self._holes_name(identity), self.step.folder)
+            if known:
+                self.holes[file] = [Stretch(start, end) for start, end in known]
+        self.plan = self._planned()
+
+    def _holes_name(self, identity: str) -> str:
+        text = f"holes {self.step.tool.version} {identity}"
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:40]}.holes.json"
+
+    def _planned(self) -> EditPlan:
+        request = self.request
+        with self.watch.stage("plan"):
+            here = segments(self.library.entries, request.sources.screen, self.holes)
+            plan = plan_edit(
+                request.span, self.profile.rate, request.layout, request.sources, here, self.seen
+            )
+            self.on_plan(plan)
+            return plan
+
+    def encoded(self, encoder: Encoder) -> _Files:
+        """Encode what the cache does not hold, and plan anew as long as inputs prove broken."""
+        while True:
+            try:
+                with self.watch.stage("encode"):
+                    return self._encoded_once(encoder)
+            except DamageFound as found:
+                if not self._learn(found.holes) and not self._learn(found.shots):
+                    raise Broken("input", f"{found}, and leaving them out does not help") from found
+                self.plan = self._planned()
+
+    def _learn(self, holes: Holes) -> bool:
+        """Remember broken stretches; return whether any of them was new."""
+        learnt = False
+        # A picture is shown in the nearest output frame, which may come before it by half a frame.
+        early_us = round(500_000 / self.plan.rate)
+        for file, found in holes.items():
+            known = self.holes.setdefault(file, [])
+            for exact in found:
+                hole = Stretch(exact.start_us - early_us, exact.end_us)
+                if not without([hole], known):
+                    continue
+                known.append(hole)
+                learnt = True
+            facts = [[hole.start_us, hole.end_us] for hole in known]
+            self.cache.remember(self._holes_name(self.identities[file]), facts, self.step.folder)
+        return learnt
+
+    def damage(self) -> list[str]:
+        """Return in words what was left out of the record because it is broken."""
+        told = []
+        for entry in self.library.entries:
+            for hole in self.holes.get(entry.file, ()):
+                span = Span(entry.clock.wall(hole.start_us), entry.clock.wall(hole.end_us))
+                start, end = (at.astimezone(self.request.zone) for at in (span.start, span.end))
+                if span.cut_to(self.request.span):
+                    told.append(
+                        f"{entry.media.path.name}: pictures from {start:%H:%M:%S.%f}"
+                        f" to {end:%H:%M:%S.%f} are damaged and left out"
+                    )
+        return told
+
+    def _encoded_once(self, encoder: Encoder) -> _Files:
+        made_by = self.step.tool.version
+        parts = []
+        for part in self.plan.parts:
+            spec = part_spec(
+                self.plan, part, self.media, self.identities, self.request.layout,
+                self.profile.lines, encoder,
+                language=self.around.settings.language, backup=self.plan.shows_right,
+            )  # fmt: skip
+            parts.append((spec, spec_hash(spec, made_by)))
+        sound = sound_spec(self.plan, self.media, self.identities, profiles.SOUND_BITRATE)
+        sound_name = f"{spec_hash(sound, made_by)}.m4a"
+        failed = threading.Event()
+        step = dataclasses.replace(
+            self.step, cancelled=lambda: failed.is_set() or self.step.cancelled()
+        )
+        with ThreadPoolExecutor(1, "sound") as pool:
+            heard: Future[list[str]] = pool.submit(self._encode_sound, step, sound, sound_name)
+            try:
+                self._encode_parts(step, parts, failed)
+                self.warnings += heard.result()
+            except BaseException:
+                failed.set()
+                raise
+        return _Files(encoder, parts, sound_name, sound)
+
+    def _encode_sound(self, step: Step, spec: SoundSpec, name: str) -> list[str]:
+        if self.cache.use(name, step.folder):
+            return self.cache.recall(f"{name}.json", step.folder)
+        # Outside the budget: it needs a fiftieth of what the pictures do, on one core.
+        path, complaints = encode_sound(step, spec, name, lambda seconds: None)
+        if complaints:
+            self.cache.remember(f"{name}.json", complaints, step.folder)
+        self.cache.add(path, name, step.folder)
+        return complaints
+
+    def _encode_parts(
+        self, step: Step, parts: Sequence[tuple[PartSpec, str]], stop: threading.Event
+    ) -> None:
+        seconds = 1 / self.plan.rate
+        done = 0
+        missing = []
+        for spec, name in parts:
+            if all(self.cache.use(f"{name}.{kind}.mp4", step.folder) for kind in spec.outputs):
+                done += spec.frames
+                self.warnings += self.cache.recall(f"{name}.json", step.folder)
+            else:
+                missing.append((spec, name))
+        total = float(self.plan.frames * seconds)
+        encoded = dict.fromkeys((name for _, name in missing), 0)  # frames of each so far
+        lock = threading.Lock()
+
+        def on_frames(name: str, frames: int) -> None:
+            with lock:
+                encoded[name] = frames
+                told = float((done + sum(encoded.values())) * seconds)
+                self.watch.reporter.progress(told, total, media=True)
+
+        def encode(spec: PartSpec, name: str) -> list[str]:
+            with self.budget.slot(step.cancelled):
+                reached("encode.part")
+                files, warnings = encode_part(
+                    step, spec, name, self.media, partial(on_frames, name)
+                )
+            if warnings:
+                self.cache.remember(f"{name}.json", warnings, step.folder)
+            for kind, path in files.items():
+                self.cache.add(path, f"{name}.{kind}.mp4", step.folder)
+            on_frames(name, spec.frames)
+            return warnings
+
+        if not missing:
+            return
+        self.watch.reporter.progress(float(done * seconds), total, media=True)
+        with ThreadPoolExecutor(self.budget.slots, "part") as pool:
+            encoding = [pool.submit(encode, spec, name) for spec, name in missing]
+            try:
+                for future in as_completed(encoding):
+                    self.warnings += future.result()
+            except BaseException:
+                stop.set()
+                for future in encoding:
+                    future.cancel()
+                raise
+
+    def joined(self, files: _Files, out: Path) -> list[Rendition]:
+        """Join the parts of each rendition, and accept it by reading it."""
+        renditions = []
+        first = files.parts[0][0]
+        for kind, size in first.outputs.items():
+            with self.watch.stage("join"):
+                names = [f"{name}.{kind}.mp4" for _, name in files.parts]
+                path = out / f"{kind}.mp4"
+                expected = Expected(
+                    self.plan.frames, self.plan.rate, size, self.profile.codec,
+                    files.sound_spec.samples, moov_in_front=True,
+                )  # fmt: skip
+                join(self.step, kind, names, files.sound, path, expected)
+            with self.watch.stage("check"):
+                renditions.append(_rendition(kind, path, self.plan, size, self.profile))
+        return renditions
+
+
+def _rendition(kind: str, path: Path, plan: EditPlan, size: Size, profile: Profile) -> Rendition:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size_bytes = path.stat().st_size
+    return Rendition(kind, path, plan.frames, size, profile.codec, size_bytes, digest)

@@ -1,0 +1,329 @@
+"""The queue: who works on which record. Claims, leases, fences; every change of `status`.
+
+A record is claimed by one conditional UPDATE. `attempt`, which every claim raises, is the fence: a
+worker writes only while the row still holds its attempt and says `running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import CursorResult, Engine, Select, and_, case, func, select, update
+from sqlalchemy.orm import Session
+
+from merger.database import LostRace, reading, writing
+from merger.errors import MergerError
+from merger.retry import MOST_LOST
+from models import Event, Record, RecordUser
+
+T = TypeVar("T")
+
+# A room, or a user, that was served lately lets others go first.
+_LATELY = timedelta(hours=1)
+_CANDIDATES = 16
+_LONGEST_TEXT = 4000
+
+
+class LeaseLost(Exception):
+    """The record is no longer this worker's: it must not write anything more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A record that a worker may work on, as long as nobody takes it away."""
+
+    record: int
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the row says to its worker."""
+
+    cancelled: bool
+
+
+def claim(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim | None:
+    """Take the next record that is due, or None where none is.
+
+    The room and the owner that were served least in the last hour go first; then due time, then id.
+    """
+    while True:
+        with reading(engine) as session:
+            candidates = session.execute(_next_due(now)).all()
+        for record, attempt in candidates:
+            held = Claim(record, attempt + 1, worker)
+            try:
+                if writing(engine, partial(_take, held=held, now=now, lease=lease)):
+                    return held
+            except LostRace:
+                continue
+        if len(candidates) < _CANDIDATES:
+            return None
+
+
+def _next_due(now: datetime) -> Select[int, int]:
+    since = now - _LATELY
+    by_room = (
+        select(Record.room_id.label("room"), func.count().label("served"))
+        .where(Record.claimed_at > since)
+        .group_by(Record.room_id)
+        .subquery()
+    )
+    by_owner = (
+        select(RecordUser.user_id.label("owner"), func.count().label("served"))
+        .join(Record, and_(Record.id == RecordUser.record_id, RecordUser.position == 0))
+        .where(Record.claimed_at > since)
+        .group_by(RecordUser.user_id)
+        .subquery()
+    )
+    of_room = func.coalesce(by_room.c.served, 0)
+    of_owner = func.coalesce(by_owner.c.served, 0)
+    return (
+        select(Record.id, Record.attempt)
+        .outerjoin(by_room, by_room.c.room == Record.room_id)
+        .outerjoin(RecordUser, and_(RecordUser.record_id == Record.id, RecordUser.position == 0))
+        .outerjoin(by_owner, by_owner.c.owner == RecordUser.user_id)
+        .where(Record.status == "queued", Record.run_after <= now)
+        .order_by(case((of_room > of_owner, of_room), else_=of_owner), Record.run_after, Record.id)
+        .limit(_CANDIDATES)
+    )
+
+
+def _take(session: Session, held: Claim, now: datetime, lease: timedelta) -> bool:
+    taken = _changed(
+        session,
+        update(Record)
+        .where(
+            Record.id == held.record,
+            Record.attempt == held.attempt - 1,
+            Record.status == "queued",
+            Record.run_after <= now,
+        )
+        .values(
+            status="running",
+            attempt=held.attempt,
+            claimed_by=held.worker,
+            claimed_at=now,
+            lease_until=now + lease,
+            updated_at=now,
+        ),
+    )
+    if taken:
+        tell(session, held.record, held.attempt, now, "claimed", f"taken up by {held.worker}")
+    return taken
+
+
+def renew(
+    engine: Engine, held: Claim, now: datetime, lease: timedelta, progress: float | None = None
+) -> Order:
+    """Prolong a lease, and return what the row says. Raises LeaseLost."""
+    values: dict[str, Any] = {"lease_until": now + lease}
+    if progress is not None:
+        values |= {"progress": progress, "updated_at": now}
+
+    def prolong(session: Session) -> Order:
+        row = _mine(session, held)
+        for name, value in values.items():
+            setattr(row, name, value)
+        return Order(row.cancel_requested_at is not None)
+
+    return writing(engine, prolong)
+
+
+def orders(engine: Engine, held: Claim) -> Order:
+    """Return what the row says, without writing. Raises LeaseLost."""
+    with reading(engine) as session:
+        row = session.execute(
+            select(Record.attempt, Record.status, Record.cancel_requested_at).where(
+                Record.id == held.record
+            )
+        ).one_or_none()
+    if row is None or row[0] != held.attempt or row[1] != "running":
+        raise LeaseLost(f"record {held.record} is no longer attempt {held.attempt}'s")
+    return Order(row[2] is not None)
+
+
+def fenced(engine: Engine, held: Claim, act: Callable[[Session, Record], T]) -> T:
+    """Run a function in one transaction with the fence. Raises LeaseLost before it writes."""
+    return writing(engine, lambda session: act(session, _mine(session, held)))
+
+
+def _mine(session: Session, held: Claim) -> Record:
+    """Return the row of a claim, locked until the transaction ends."""
+    row = session.scalars(
+        select(Record)
+        .where(Record.id == held.record, Record.attempt == held.attempt, Record.status == "running")
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost(f"record {held.record} is no longer attempt {held.attempt}'s")
+    return row
+
+
+def enter(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
+    """Write down that a stage begins: a later try resumes there."""
+
+    def begin(session: Session, row: Record) -> None:
+        if row.stage == stage:
+            return
+        row.stage, row.progress, row.updated_at = stage, 0.0, now
+
+    fenced(engine, held, begin)
+
+
+def hand_back(engine: Engine, held: Claim, now: datetime, why: str) -> None:
+    """Give a record back untouched, for anybody to take up at once."""
+    _let_go(engine, held, now, "queued", "handed_back", why, run_after=now)
+
+
+def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: str) -> None:
+    """Put a record back until its media can be there; that is no failure."""
+    _let_go(engine, held, now, "queued", "waiting", why, run_after=until, stage="collect")
+
+
+def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
+    """Put a record back after a failure that may pass."""
+    _let_go(
+        engine, held, now, "queued", "put_off", error.message,
+        run_after=at, error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True,
+    )  # fmt: skip
+
+
+def fail(engine: Engine, held: Claim, now: datetime, error: MergerError) -> None:
+    """End a record: somebody has to act. A version that was delivered before stays delivered."""
+    _let_go(
+        engine, held, now, "failed", "failed", error.message,
+        error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True,
+    )  # fmt: skip
+
+
+def cancelled(engine: Engine, held: Claim, now: datetime) -> None:
+    """End a record because somebody asked for it."""
+    _let_go(engine, held, now, "cancelled", "cancelled", "cancelled while it was worked on")
+
+
+def _let_go(
+    engine: Engine,
+    held: Claim,
+    now: datetime,
+    status: str,
+    kind: str,
+    text: str,
+    *,
+    failed: bool = False,
+    **values: Any,
+) -> None:
+    def end(session: Session, row: Record) -> None:
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.tries += failed
+        row.lost = 0
+        ended = status
+        if status == "queued" and row.cancel_requested_at is not None:
+            ended = "cancelled"
+        if ended in ("failed", "cancelled") and row.delivered_version is not None:
+            # People keep the version that they have; the reason stays readable beside it.
+            ended, row.version = "delivered", row.delivered_version
+        release(row, ended, now)
+        tell(session, row.id, held.attempt, now, kind, text)
+
+    try:
+        fenced(engine, held, end)
+    except LeaseLost:
+        # The answer to the same call may have been lost on its way before.
+        if not _was_let_go(engine, held, kind):
+            raise
+
+
+def _was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
+    with reading(engine) as session:
+        return bool(
+            session.scalar(
+                select(func.count()).where(
+                    Event.record_id == held.record,
+                    Event.attempt == held.attempt,
+                    Event.kind == kind,
+                )
+            )
+        )
+
+
+def release(row: Record, status: str, now: datetime) -> None:
+    """Set a status in which nobody works on the record."""
+    row.status, row.updated_at = status, now
+    row.claimed_by = row.lease_until = None
+    if status != "queued":
+        row.cancel_requested_at = None
+
+
+def take_back_lost(engine: Engine, now: datetime) -> list[int]:
+    """Put back what workers hold that gave no sign of life; return which records that were.
+
+    A record that loses its worker again and again ends: it may well be what kills them.
+    """
+    with reading(engine) as session:
+        lost = session.execute(
+            select(Record.id, Record.attempt)
+            .where(Record.status == "running", Record.lease_until < now)
+            .order_by(Record.id)
+        ).all()
+    return [
+        record
+        for record, attempt in lost
+        if writing(engine, partial(_take_back, record=record, attempt=attempt, now=now))
+    ]
+
+
+def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
+    """Take a record back from a worker that is known to be dead."""
+    writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))
+
+
+def _take_back(
+    session: Session, record: int, attempt: int, now: datetime, how: str = "", *, dead: bool = False
+) -> bool:
+    still = [Record.id == record, Record.attempt == attempt, Record.status == "running"]
+    if not dead:
+        still.append(Record.lease_until < now)
+    row = session.scalars(select(Record).where(*still).with_for_update()).one_or_none()
+    if row is None:
+        return False
+    text = how or f"{row.claimed_by} gave no sign of life"
+    row.lost += 1
+    tell(session, record, attempt, now, "lost", text)
+    if row.cancel_requested_at is not None:
+        ended = "cancelled"
+    elif row.lost >= MOST_LOST:
+        row.error_code = "worker_died"
+        row.error_text = (
+            f"the program that worked on it ended {row.lost} times without a word ({text});"
+            " the operator's log may say why"
+        )
+        ended = "failed"
+    else:
+        ended, row.run_after = "queued", now
+    if ended != "queued":
+        tell(session, record, attempt, now, ended, row.error_text or "cancelled")
+        row.lost = 0
+        if row.delivered_version is not None:
+            ended, row.version = "delivered", row.delivered_version
+    release(row, ended, now)
+    return True
+
+
+def tell(session: Session, record: int, attempt: int, now: datetime, kind: str, text: str) -> None:
+    """Add a line to the history of a record."""
+    session.add(
+        Event(record_id=record, at=now, attempt=attempt, kind=kind, text=text[:_LONGEST_TEXT])
+    )
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    result = cast("CursorResult[Any]", session.execute(statement))
+    return result.rowcount == 1

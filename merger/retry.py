@@ -1,0 +1,56 @@
+"""Whether and when a failed record is tried again: a table, and nothing that looks at the world.
+
+| failure | tried again |
+|---|---|
+| Temporary | after 1 min, doubling to 1 h, with jitter; 8 tries in a row |
+| Temporary, disk full | the same for about a day: somebody has to make room |
+| NoMedia | 3 h after the media was due, and once more the next morning |
+| Refused, Broken | never: somebody has to act |
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from merger.due import PATIENCE
+from merger.errors import MergerError, NoMedia, Temporary
+
+FIRST_DELAY = timedelta(minutes=1)
+LONGEST_DELAY = timedelta(hours=1)
+TRIES = 8
+TRIES_BY_CODE = {"disk_full": 30}
+MORNING = time(7)
+# Leases lost in a row (a worker that was killed, or whose process died of what it read).
+MOST_LOST = 3
+
+
+def again_at(
+    error: MergerError, tries: int, now: datetime, due: datetime, zone: ZoneInfo, chance: float
+) -> datetime | None:
+    """Return when to try again, or None.
+
+    tries: failures in a row, this one included; due: when the media was expected; chance: 0..1,
+    spreads what failed together.
+    """
+    if isinstance(error, NoMedia):
+        for at in (due + PATIENCE, next_morning(due + PATIENCE, zone)):
+            if at > now:
+                return at
+        return None
+    if not isinstance(error, Temporary) or tries >= TRIES_BY_CODE.get(error.code, TRIES):
+        return None
+    return now + delay(tries) * (0.75 + 0.5 * chance)
+
+
+def delay(tries: int) -> timedelta:
+    """Return the time between a failure and the next try, before jitter."""
+    doublings = min(max(tries, 1) - 1, 10)
+    doubled: timedelta = FIRST_DELAY * 2**doublings
+    return min(doubled, LONGEST_DELAY)
+
+
+def next_morning(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return seven in the morning of the day after an instant, by a zone's clock."""
+    tomorrow = instant.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, MORNING, zone).astimezone(UTC)

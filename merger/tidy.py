@@ -1,0 +1,130 @@
+"""Removing from the data folder what nobody needs any more."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from merger.database import reading, writing
+from merger.records import ENDED, LONGEST_SPAN
+from merger.storage import sweep
+from merger.work import Service
+from models import Record, Rendition, Room, Segment, Source
+
+log = logging.getLogger(__name__)
+
+# A file that no row knows may be one that is being brought this very moment.
+_UNKNOWN_FOR = timedelta(days=1)
+
+
+def tidy(service: Service, now: datetime) -> None:
+    """Remove files of attempts that came to nothing, and what was kept long enough."""
+    data, keep = service.settings.data, service.settings.keep
+    writing(service.engine, lambda session: _forget_renditions(session, now - keep))
+    for path in writing(service.engine, lambda session: _forget_segments(session, now, now - keep)):
+        _remove(data / path)
+        _remove((data / path).with_suffix(".json"))
+    _sweep_records(service)
+    _sweep_segments(service, now)
+    for folder in (service.settings.cache, service.settings.destination):
+        sweep(folder)
+
+
+def _forget_renditions(session: Session, before: datetime) -> None:
+    """Forget where the renditions of records lie that ended long ago."""
+    for rendition in session.scalars(
+        select(Rendition)
+        .join(Record)
+        .where(
+            Rendition.path.is_not(None),
+            Record.status.in_(ENDED),
+            Record.updated_at < before,
+        )
+    ):
+        rendition.path = None
+
+
+def _forget_segments(session: Session, now: datetime, before: datetime) -> list[str]:
+    """Forget segments of long ago that no record waits for; return where their files lie."""
+    forgotten = []
+    for segment, room in session.execute(
+        select(Segment, Source.room_id)
+        .join(Source)
+        .join(Room)
+        .where(Segment.collected_at < before, Segment.start_at < before)
+    ):
+        needed = session.scalar(
+            select(Record.id)
+            .where(
+                Record.room_id == room,
+                Record.end_at > segment.start_at,
+                Record.start_at < (segment.end_at or segment.start_at + LONGEST_SPAN),
+                or_(
+                    Record.status.in_(("queued", "running")),
+                    Record.watched_until > now,
+                ),
+            )
+            .limit(1)
+        )
+        if needed is None:
+            forgotten.append(segment.path)
+            session.delete(segment)
+    return forgotten
+
+
+def _sweep_records(service: Service) -> None:
+    """Remove what attempts have left that came to nothing."""
+    for folder in sorted((service.settings.data / "records").glob("*")):
+        if not folder.name.isdigit():
+            continue
+        sweep(folder)
+        attempt, known = _known_of(service, int(folder.name))
+        for made in folder.glob("attempt-*"):
+            # A worker that takes the record up this very moment uses a higher number.
+            if int(made.name.partition("-")[2]) > attempt:
+                continue
+            if not any(path.parent == made for path in known):
+                shutil.rmtree(made, ignore_errors=True)
+
+
+def _known_of(service: Service, record: int) -> tuple[int, set[Path]]:
+    """Return the last finished attempt of a record, and the files that its rows name."""
+    with reading(service.engine) as session:
+        row = session.execute(
+            select(Record.status, Record.attempt).where(Record.id == record)
+        ).one_or_none()
+        paths = session.scalars(
+            select(Rendition.path).where(Rendition.record_id == record, Rendition.path.is_not(None))
+        )
+        known = {service.settings.data / path for path in paths if path}
+    if row is None:  # deleted
+        return sys.maxsize, known
+    return row[1] - (row[0] == "running"), known
+
+
+def _sweep_segments(service: Service, now: datetime) -> None:
+    """Remove collected files that no row knows, once they are old enough not to be new."""
+    data = service.settings.data
+    with reading(service.engine) as session:
+        known = {data / path for path in session.scalars(select(Segment.path))}
+    known |= {path.with_suffix(".json") for path in known}
+    for path in (data / "segments").glob("*/[!.]*"):
+        if path in known or not path.is_file():
+            continue
+        changed = datetime.fromtimestamp(path.stat().st_ctime, now.tzinfo)
+        if now - changed > _UNKNOWN_FOR:
+            log.info("removed %s, which no record knows", path)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed: %s", path, error.strerror)

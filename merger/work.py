@@ -1,0 +1,397 @@
+"""One record from claim to end: collect, analyse, plan, encode, deliver.
+
+Each stage writes its outcome down before the next begins (`outcomes`, `ledger`), so that another
+worker can go on from there. Every write carries the fence (`queue.fenced`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from merger import ffmpeg, ledger, outcomes, queue
+from merger.config import Settings
+from merger.delivery import Destination, Parcel, deliver
+from merger.due import WATCHED, due_at, wait_until
+from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
+from merger.failpoints import reached
+from merger.heart import Heart, beating
+from merger.layout import layout_named
+from merger.library import Candidate, Library, read_files, read_sidecar
+from merger.localtime import zone_named
+from merger.making import MergeRequest, Surroundings, Watch, analysed, made, usable
+from merger.names import result_stem
+from merger.outcomes import Job, Kept, SourceRow
+from merger.plan import EditPlan, Sources
+from merger.profiles import profile_named
+from merger.progress import Silent
+from merger.queue import Claim, LeaseLost
+from merger.records import checked_span
+from merger.report import MergeResult, Rendition, plan_document, result_document
+from merger.retry import again_at
+from merger.sources import Collected, Found, Recorder, SourceOfRoom
+from merger.storage import make_folder, publish, work_folder
+from models import STAGES
+
+log = logging.getLogger(__name__)
+
+# After so many failures in a row to reach one source, the others are merged without it.
+_TRIES_OF_SOURCE = 5
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that workers and the daemon are plugged into. now: the wall clock, aware."""
+
+    engine: Engine
+    settings: Settings
+    recorder_of: Callable[[str], Recorder]
+    destinations: Sequence[Destination]
+    now: Callable[[], datetime]
+
+
+class NotYet(Exception):
+    """Media of the record may still appear."""
+
+    def __init__(self, until: datetime, why: str) -> None:
+        super().__init__(why)
+        self.until = until
+
+
+@dataclass(frozen=True)
+class Task:
+    """A record whose request has been checked."""
+
+    job: Job
+    request: MergeRequest
+    sources: tuple[tuple[SourceRow, SourceOfRoom, Recorder], ...]
+    due: datetime
+
+
+def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
+    """Work on a claimed record until it ends or waits; return in one word what became of it."""
+    heart = Heart(service.engine, held, service.now, service.settings.lease, stopping)
+    with beating(heart):
+        try:
+            outcome = _worked(service, held, heart)
+        except LeaseLost:
+            outcome = "lost"
+        except MergerError as error:  # the database, and we are to stop: the lease will end
+            log.warning("record %s is left as it is: %s", held.record, error.message)
+            outcome = "left"
+    log.info("record %s: %s", held.record, outcome)
+    return outcome
+
+
+def _worked(service: Service, held: Claim, heart: Heart) -> str:
+    engine, now = service.engine, service.now
+    job = heart.insist(lambda: outcomes.job(engine, held.record))
+    task: Task | None = None
+    try:
+        task = checked(service, job)
+        _stages(service, held, heart, task)
+        return "delivered"
+    except NotYet as waiting:
+        until, why = waiting.until, str(waiting)
+        heart.insist(lambda: queue.wait(engine, held, now(), until, why))
+        return "waiting"
+    except Cancelled:
+        heart.check_lost()
+        if heart.cancel_asked:
+            heart.insist(lambda: queue.cancelled(engine, held, now()))
+            return "cancelled"
+        queue.hand_back(engine, held, now(), "handed back: the service is being stopped")
+        return "handed back"
+    except MergerError as error:
+        return _failed(service, held, heart, task, error)
+    except LeaseLost:
+        raise
+    except Exception as error:  # the one place: a record never takes the service down with it
+        log.exception("record %s: a mistake in this program", held.record)
+        message = f"a mistake in this program: {type(error).__name__}: {error}; see its log"
+        return _failed(service, held, heart, task, Broken("internal", message))
+
+
+def _failed(
+    service: Service, held: Claim, heart: Heart, task: Task | None, error: MergerError
+) -> str:
+    heart.check_lost()
+    at = None
+    if task is not None:
+        at = again_at(
+            error, task.job.tries + 1, service.now(), task.due, task.request.zone, random.random()
+        )
+    if at is None:
+        level = logging.ERROR if isinstance(error, Broken) else logging.WARNING
+        log.log(level, "record %s failed: %s", held.record, error.message)
+        heart.insist(lambda: queue.fail(service.engine, held, service.now(), error))
+        return "failed"
+    log.warning("record %s is put off until %s: %s", held.record, at.isoformat(), error.message)
+    heart.insist(lambda: queue.put_off(service.engine, held, service.now(), at, error))
+    return "put off"
+
+
+def checked(service: Service, job: Job) -> Task:
+    """Return what a record asks for. Raises Refused with a sentence for its owner."""
+    if job.room is None:
+        raise Refused("room", "the room of this record no longer exists")
+    zone = zone_named(job.zone)
+    span = checked_span(job.start, job.end)
+    layout_named(job.layout)
+    profile_named(job.profile)
+    by_role: dict[str, SourceRow] = {}
+    for source in job.sources:
+        by_role.setdefault(source.role, source)
+    if "speaker" not in by_role:
+        raise Refused(
+            "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
+        )
+    audio = by_role.get("audio")
+    if job.sound_source is not None:
+        audio = next((s for s in job.sources if s.name == job.sound_source), None)
+        if audio is None:
+            raise Refused(
+                "sound_source",
+                f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
+            )
+    names = {role: source.name for role, source in by_role.items()}
+    sources = Sources(
+        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
+    )
+    used = [source for source in job.sources if source.name in sources.names]
+    found = []
+    for source in used:
+        seen = SourceOfRoom(
+            job.room, source.name, source.role, source.kind, source.address, zone,
+            source.credentials,
+        )  # fmt: skip
+        recorder = service.recorder_of(source.kind)
+        recorder.check(seen)
+        found.append((source, seen, recorder))
+    request = MergeRequest(
+        room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
+        layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+    )  # fmt: skip
+    settle = max(recorder.settle for _, _, recorder in found)
+    return Task(job, request, tuple(found), due_at(span.end, settle, zone))
+
+
+def _stages(service: Service, held: Claim, heart: Heart, task: Task) -> None:
+    ready = _renditions(service, heart, task) if task.job.stage == "deliver" else []
+    if not ready:
+        kept = _kept(service, task)
+        warnings: list[str] = []
+        if kept is None:
+            kept, warnings = _collect(service, held, heart, task)
+        reached("collected")
+        _make(service, held, heart, task, kept, warnings)
+        ready = _renditions(service, heart, task)
+    _deliver(service, held, heart, task, ready)
+
+
+def _kept(service: Service, task: Task) -> list[Kept] | None:
+    """Return the files that were collected for a record before, or None to collect them."""
+    if STAGES.index(task.job.stage) <= STAGES.index("collect"):
+        return None
+    kept = outcomes.kept_segments(task.job.media)
+    there = all((service.settings.data / one.path).is_file() for one in kept)
+    return kept if kept and there else None
+
+
+def _collect(
+    service: Service, held: Claim, heart: Heart, task: Task
+) -> tuple[list[Kept], list[str]]:
+    data, span = service.settings.data, task.request.span
+    heart.insist(lambda: queue.enter(service.engine, held, "collect", service.now()))
+    found: dict[int, Found] = {}
+    warnings: list[str] = []
+    for source, seen, recorder in task.sources:
+        heart.check()
+        try:
+            found[source.id] = recorder.find(seen, span, service.now())
+        except Temporary as error:
+            warnings.append(_without(source, error, task, service.now()))
+    if not found:
+        raise Temporary("sources", "; ".join(warnings))
+    until = wait_until(found.values(), service.now(), task.due)
+    if until is not None:
+        names = [s.name for s, _, _ in task.sources if s.id in found and found[s.id].more_expected]
+        at = until.astimezone(task.request.zone)
+        raise NotYet(until, f"waits for media of {', '.join(names)} until {at:%Y-%m-%d %H:%M}")
+    collected: dict[int, list[Collected]] = {}
+    for n, (source, seen, recorder) in enumerate(task.sources):
+        if source.id not in found:
+            continue
+        heart.progress = n / len(task.sources)
+        into = data / "segments" / str(source.id)
+        make_folder(into, "the data folder (MERGER_DATA)")
+        try:
+            collected[source.id] = recorder.collect(
+                seen, span, into, service.now(), heart.should_stop
+            )
+        except Temporary as error:
+            if error.code == "disk_full":
+                raise
+            warnings.append(_without(source, error, task, service.now()))
+        reached("collect.brought")
+    names_by_id = {source.id: source.name for source, _, _ in task.sources}
+    heart.insist(
+        lambda: outcomes.keep_segments(
+            service.engine, held, data, collected, names_by_id, service.now()
+        )
+    )
+    reached("collect.written")
+    media = heart.insist(lambda: outcomes.job(service.engine, held.record)).media
+    return outcomes.kept_segments(media), warnings
+
+
+def _without(source: SourceRow, error: Temporary, task: Task, now: datetime) -> str:
+    """Return a warning that a source is done without. Raises the error while there is patience."""
+    if task.job.tries < _TRIES_OF_SOURCE:
+        raise error
+    return f"source {source.name!r} could not be reached: {error.message}"
+
+
+def _placed(service: Service, task: Task, kept: Sequence[Kept]) -> Library:
+    library = Library()
+    candidates = []
+    for one in kept:
+        path = service.settings.data / one.path
+        sidecar, complaint = read_sidecar(path)
+        if complaint:
+            library.warnings.append(f"{one.origin}: {complaint}; its start is taken from its name")
+        start = sidecar.start or one.start
+        candidates.append(Candidate(path, one.source, start, sidecar, one.origin))
+    read_files(candidates, task.request.span, library)
+    for name in task.request.sources.names:
+        if not any(one.source == name for one in kept):
+            library.warnings.append(f"source {name!r} has no media for this record")
+    return library
+
+
+class _Stages(Silent):
+    """Writes down which stage a record is in, and how far."""
+
+    def __init__(self, service: Service, held: Claim, heart: Heart) -> None:
+        self._service, self._held, self._heart = service, held, heart
+        self._entered: set[str] = set()
+
+    def stage(self, name: str) -> None:
+        if name in STAGES and name not in self._entered:
+            self._entered.add(name)
+            engine, now = self._service.engine, self._service.now
+            self._heart.progress = 0.0
+            self._heart.insist(lambda: queue.enter(engine, self._held, name, now()))
+            reached(f"{name}.entered")
+
+    def progress(self, done: float, total: float, *, media: bool = False) -> None:
+        self._heart.progress = done / total if total else 0.0
+
+
+def _make(
+    service: Service,
+    held: Claim,
+    heart: Heart,
+    task: Task,
+    kept: Sequence[Kept],
+    warnings: Sequence[str],
+) -> None:
+    settings, engine = service.settings, service.engine
+    library = _placed(service, task, kept)
+    library.warnings += warnings
+    usable(task.request, library, "what was collected")
+    tool = ffmpeg.find(settings.ffmpeg or None)
+    folder = _folder(settings, task.job)
+    make_folder(folder, "the data folder (MERGER_DATA)")
+    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+    watch = Watch(_Stages(service, held, heart))
+    with work_folder(settings.cache) as cached, work_folder(folder) as out:
+        around = Surroundings(settings, tool, watch, heart.should_stop, cached)
+        with watch.stage("analyse"):
+            seen, reasons = analysed(around, task.request, library)
+            heart.insist(lambda: outcomes.keep_chunks(engine, held, seen, reasons))
+        reached("analyse.written")
+
+        def on_plan(plan: EditPlan) -> None:
+            document = out / "plan.json"
+            document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            publish(document, folder / "plan.json")
+            reached("plan.written")
+
+        result = made(around, task.request, library, seen, reasons, out, on_plan)
+        reached("encode.joined")
+        _keep(service, held, heart, task, result, folder / f"attempt-{held.attempt}")
+    reached("encode.written")
+    around.cache.shrink()
+
+
+def _folder(settings: Settings, job: Job) -> Path:
+    return settings.data / "records" / str(job.record)
+
+
+def _keep(
+    service: Service, held: Claim, heart: Heart, task: Task, result: MergeResult, folder: Path
+) -> None:
+    """Give the renditions names of this attempt alone: no other can write over them."""
+    heart.check()
+    folder.mkdir(exist_ok=True)
+    published: list[Rendition] = []
+    for rendition in result.renditions:
+        final = folder / f"{rendition.kind}.mp4"
+        publish(rendition.path, final)
+        published.append(replace(rendition, path=final))
+        reached("encode.published")
+    report = result_document(replace(result, renditions=published), task.request.zone)
+    heart.insist(
+        lambda: outcomes.keep_renditions(
+            service.engine, held, service.settings.data, published, report, service.now()
+        )
+    )
+
+
+def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
+    """Return the finished renditions of the version that is being made, if all are there."""
+    job = task.job
+    kept = heart.insist(lambda: outcomes.kept_renditions(service.engine, job.record, job.version))
+    request = task.request
+    stem = result_stem(request.name, request.room, request.span, request.zone)
+    endings = {"merge": ".mp4", "backup": "_backup.mp4"}
+    parcels = []
+    # The merge last: once it is there, everything is.
+    for one in sorted(kept, key=lambda r: r.kind == "merge"):
+        path = service.settings.data / (one.path or "")
+        if not path.is_file() or path.stat().st_size != one.size_bytes:
+            return []
+        parcels.append(
+            Parcel(job.record, one.version, one.kind, stem + endings[one.kind], path,
+                   one.size_bytes, one.sha256)
+        )  # fmt: skip
+    return parcels
+
+
+def _deliver(
+    service: Service, held: Claim, heart: Heart, task: Task, parcels: Sequence[Parcel]
+) -> None:
+    engine, now = service.engine, service.now
+    heart.insist(lambda: queue.enter(engine, held, "deliver", now()))
+    for n, destination in enumerate(service.destinations):
+        heart.progress = n / len(service.destinations)
+        heart.insist(
+            lambda to=destination: deliver(engine, held, to, parcels, now, heart.check)  # type: ignore[misc]
+        )
+    report: dict[str, Any] = heart.insist(lambda: outcomes.report(engine, held.record))
+    until = task.due + WATCHED
+    watched = until if report.get("gaps") and until > now() else None
+    reached("deliver.all")
+    heart.insist(
+        lambda: ledger.complete(engine, held, now(), watched, len(report.get("warnings", [])))
+    )
+    reached("completed")
