@@ -15,13 +15,15 @@ import pytest
 
 from merger import ffmpeg, pipeline, profiles
 from merger.config import load
-from merger.pipeline import MergeRequest
+from merger.making import MergeRequest
 from merger.plan import Sources
 from merger.profiles import Profile
 from merger.progress import Silent
 from merger.report import MergeResult
 from merger.timeline import Span, utc
 from recorders.clock import Picture, plain, write_segment
+
+pytest_plugins = ["tests.databases", "tests.site"]
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 START = datetime(2026, 11, 20, 10, 0, tzinfo=MOSCOW)
@@ -116,8 +118,6 @@ class Room:
     ) -> MergeRequest:
         roles: Sequence[str] = changes.pop("roles", ("speaker", "screen"))
         values: dict[str, Any] = {
-            "library": self.library,
-            "output": self.output,
             "room": "504",
             "span": Span(utc(start + seconds(from_s)), utc(start + seconds(until_s))),
             "zone": self.zone,
@@ -131,11 +131,19 @@ class Room:
         settings = load(
             {"MERGER_CACHE": str(self.cache), "MERGER_ENCODER": "software", **self.environ}
         )
-        return pipeline.merge(self.request(until_s, **changes), settings, self.tool, Silent())
+        return pipeline.merge(
+            self.request(until_s, **changes),
+            self.library,
+            self.output,
+            settings,
+            self.tool,
+            Silent(),
+        )
 
     def cached(self) -> set[str]:
-        """Return the names of all finished files in the cache."""
-        return {path.name for path in self.cache.glob("??/*")}
+        """Return the names of all finished files in the cache, without verdicts about chunks."""
+        names = {path.name for path in self.cache.glob("??/*")}
+        return {name for name in names if not name.endswith(".chunk.json")}
 
 
 @pytest.fixture
