@@ -1,0 +1,422 @@
+"""The tables: that migrations make what models.py says, on each kind of database, from any state."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, delete, event, func, insert, inspect, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from merger import schema
+from merger.database import connected, reading, writing
+from merger.errors import Broken, Temporary
+from models import STATUSES, Base, Record, Room, Source
+from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Engine]:
+    """A database without any table."""
+    engine = connected(database_url)
+    yield engine
+    engine.dispose()
+
+
+def described(engine: Engine) -> list[str]:
+    """Return what the database itself says of its tables: types, collations, defaults, everything."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            found = connection.scalars(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
+            statements = list(found)
+        else:
+            names = inspect(connection).get_table_names()
+            shown = [connection.execute(text(f"SHOW CREATE TABLE `{name}`")) for name in names]
+            statements = [rows.one()[1] for rows in shown]
+    # Where a key stands among others says nothing.
+    lines = ["\n".join(sorted(s.replace(",\n", "\n").splitlines())) for s in statements]
+    return sorted(line for line in lines if schema.VERSION_TABLE not in line)
+
+
+def refusal(act: Callable[[Engine], object], engine: Engine) -> str:
+    with pytest.raises(Broken) as caught:
+        act(engine)
+    assert caught.value.code == "schema"
+    assert PASSWORD not in caught.value.message
+    return caught.value.message
+
+
+def record(**values: Any) -> dict[str, Any]:
+    return {
+        "start_at": NOON, "end_at": NOON + timedelta(hours=1), "zone": "Europe/Moscow",
+        "layout": "side_by_side", "profile": "720p", "event_name": "lecture",
+        "created_at": NOON, "updated_at": NOON, "run_after": NOON, **values,
+    }  # fmt: skip
+
+
+def test_an_empty_database_gets_its_tables(empty: Engine) -> None:
+    assert schema.state(empty) == "empty"
+    assert "init-db" in refusal(schema.require_current, empty)
+    assert schema.upgrade(empty) == ["0001"]
+    assert schema.state(empty) == "current"
+    schema.require_current(empty)
+    with empty.connect() as connection:
+        assert {*inspect(connection).get_table_names()} == {
+            *Base.metadata.tables,
+            schema.VERSION_TABLE,
+        }
+
+
+def test_a_second_time_nothing_happens(engine: Engine) -> None:
+    before = described(engine)
+    assert schema.upgrade(engine) == []
+    assert described(engine) == before
+
+
+def test_migrations_make_what_the_models_say(engine: Engine) -> None:
+    migrated = described(engine)
+    Base.metadata.drop_all(engine)
+    Base.metadata.create_all(engine)
+    assert migrated == described(engine)
+
+
+def test_alembic_finds_nothing_to_do(engine: Engine) -> None:
+    options = {
+        "version_table": schema.VERSION_TABLE,
+        "compare_type": True,
+        "compare_server_default": True,
+    }
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@ON_MARIADB
+def test_tables_are_the_same_whatever_the_server_prefers(engine: Engine, mariadb: MariaDB) -> None:
+    # The address as some write it, and the character set of a server that nobody has configured.
+    url = mariadb.create()
+    name = url.rpartition("/")[2]
+    mariadb.execute(f"ALTER DATABASE {name} CHARACTER SET latin1")
+    other = connected(url.replace("mysql+pymysql:", "mariadb:"))
+    try:
+        schema.upgrade(other)
+        assert described(other) == described(engine)
+        assert all("ENGINE=InnoDB" in shown and "utf8mb4" in shown for shown in described(other))
+    finally:
+        other.dispose()
+        mariadb.drop(url)
+
+
+def test_migrations_are_frozen() -> None:
+    for path in (schema.MIGRATIONS / "versions").glob("*.py"):
+        imports = [
+            n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import | ast.ImportFrom)
+        ]  # fmt: skip
+        found = " ".join(ast.unparse(statement) for statement in imports)
+        assert "models" not in found and "merger" not in found, path
+
+
+UPGRADE = """
+import sys
+from merger import schema
+from merger.database import connected
+engine = connected(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+print(schema.upgrade(engine))
+"""
+
+
+def test_several_processes_at_once(empty: Engine, database_url: str) -> None:
+    command = [sys.executable, "-c", UPGRADE, database_url]
+    pipe = subprocess.PIPE
+    children = [
+        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(3)
+    ]
+    for child in children:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    ended = [child.communicate(timeout=60) for child in children]
+    assert sorted(ended) == [("['0001']\n", ""), ("[]\n", ""), ("[]\n", "")]
+    schema.require_current(empty)
+
+
+@ON_MARIADB
+def test_a_process_that_is_at_it_for_long(
+    empty: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_WAIT_S", 0)
+    other = connected(database_url)
+    with schema._alone(other), pytest.raises(Temporary, match="another process"):
+        schema.upgrade(empty)
+    other.dispose()
+    assert schema.state(empty) == "empty"
+    assert schema.upgrade(empty) == ["0001"]
+
+
+class PowerCut(BaseException):
+    pass
+
+
+@contextmanager
+def power_cut(
+    engine: Engine, at: int, act: Callable[[], object] | None = None
+) -> Iterator[list[str]]:
+    """Have something happen, or everything end, instead of the nth statement that changes anything."""
+    done: list[str] = []
+
+    def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.split()[0] in ("CREATE", "INSERT", "UPDATE"):
+            if len(done) == at:
+                if act is None:
+                    raise PowerCut
+                act()
+            done.append(statement)
+
+    event.listen(engine, "before_cursor_execute", count)
+    yield done
+    event.remove(engine, "before_cursor_execute", count)
+
+
+def test_a_migration_that_is_cut_off_anywhere_can_be_run_again(engine: Engine) -> None:
+    whole = described(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {schema.VERSION_TABLE}"))
+    Base.metadata.drop_all(engine)
+    for at in range(100):
+        with power_cut(engine, at):
+            try:
+                schema.upgrade(engine)
+                break
+            except PowerCut:
+                pass
+        if engine.dialect.name == "sqlite" or at == 0:
+            assert schema.state(engine) == "empty"
+        else:
+            assert schema.state(engine) == "behind"
+            assert "init-db" in refusal(schema.require_current, engine)
+    assert at > len(Base.metadata.tables)
+    assert described(engine) == whole
+    schema.require_current(engine)
+
+
+@ON_MARIADB
+def test_the_server_is_killed_in_the_middle(empty: Engine, mariadb: MariaDB) -> None:
+    with power_cut(empty, 8, mariadb.kill), pytest.raises(Temporary) as caught:
+        schema.upgrade(empty)
+    assert caught.value.code == "database"
+    mariadb.start()
+    assert schema.state(empty) == "behind"
+    assert schema.upgrade(empty) == ["0001"]
+    schema.require_current(empty)
+
+
+SECOND = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade():
+    op.add_column("rooms", sa.Column("floor", sa.Integer()))
+"""
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """The migrations of a newer program, at a place whose name is no easy one."""
+    folder = tmp_path / "100% newer" / "migrations"
+    shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_floors.py").write_text(SECOND)
+    return folder
+
+
+def test_an_older_database_is_told_and_brought_up_to_date(
+    engine: Engine, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(Room).values(name="504", zone="Europe/Moscow"))
+    monkeypatch.setattr(schema, "MIGRATIONS", newer)
+    assert schema.state(engine) == "behind"
+    message = refusal(schema.require_current, engine)
+    assert "older than this program" in message and "python app.py init-db" in message
+    assert schema.upgrade(engine) == ["0002"]
+    schema.require_current(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT name, floor FROM rooms")).all() == [("504", None)]
+
+
+def test_a_new_migration_is_written_from_the_template(
+    engine: Engine, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", newer)
+    schema.upgrade(engine)
+    config = schema._config()
+    with engine.connect() as connection:
+        config.attributes |= {
+            "connection": connection,
+            "version_table": schema.VERSION_TABLE,
+            "metadata": Base.metadata,
+        }
+        command.revision(config, "No floors any more", autogenerate=True, rev_id="0003")
+    written = (newer / "versions" / "0003_no_floors_any_more.py").read_text()
+    assert """op.drop_column('rooms', 'floor')""" in written
+    assert schema.upgrade(engine) == ["0003"]
+    with engine.connect() as connection:
+        assert "floor" not in [
+            column["name"] for column in inspect(connection).get_columns("rooms")
+        ]
+
+
+def test_a_newer_database_is_told_and_left_alone(
+    empty: Engine, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        later.setattr(schema, "MIGRATIONS", newer)
+        assert schema.upgrade(empty) == ["0001", "0002"]
+    before = described(empty)
+    assert schema.state(empty) == "ahead"
+    for act in (schema.require_current, schema.upgrade):
+        assert "this program is older than the tables" in refusal(act, empty)
+    assert described(empty) == before
+
+
+def test_tables_of_another_program_are_left_alone(empty: Engine) -> None:
+    with empty.begin() as connection:
+        # One of alembic's too, and one that is called like one of ours.
+        connection.execute(text("CREATE TABLE users (id INTEGER)"))
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    before = described(empty)
+    assert schema.state(empty) == "foreign"
+    for act in (schema.require_current, schema.upgrade):
+        message = refusal(act, empty)
+        assert "another program" in message and "SQLALCHEMY_DATABASE_URI" in message
+    assert described(empty) == before
+
+
+def test_processing_and_done_follow_the_status(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for status in STATUSES:
+            connection.execute(insert(Record).values(record(status=status)))
+    rows = select(Record.status, Record.processing, Record.done)
+    with engine.connect() as connection:
+        assert {
+            status: (processing, done) for status, processing, done in connection.execute(rows)
+        } == {
+            "queued": (0, 0),
+            "running": (1, 0),
+            "delivered": (0, 1),
+            "failed": (0, 1),
+            "cancelled": (0, 1),
+        }
+    with engine.begin() as connection:
+        connection.execute(update(Record).values(status="running"))
+    with engine.connect() as connection:
+        assert {*connection.execute(rows)} == {("running", 1, 0)}
+
+
+@pytest.mark.parametrize("column", ["processing", "done"])
+def test_processing_and_done_cannot_be_written(engine: Engine, column: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(Record).values(record()))
+    with pytest.raises(DBAPIError), engine.begin() as connection:
+        connection.execute(text(f"UPDATE records SET {column} = 1"))
+    with pytest.raises(DBAPIError), engine.begin() as connection:
+        connection.execute(insert(Record).values(record(**{column: 1})))
+    with engine.connect() as connection:
+        assert connection.execute(select(Record.processing, Record.done)).all() == [(0, 0)]
+
+
+def test_instants_keep_their_microseconds(engine: Engine) -> None:
+    moscow = NOON.astimezone(timezone(timedelta(hours=3)))
+    microsecond = timedelta(microseconds=1)
+
+    def write(session: Any) -> None:
+        session.add(Record(**record(start_at=moscow, end_at=NOON + microsecond)))
+
+    writing(engine, write)
+    with reading(engine) as session:
+        found = session.scalars(select(Record)).one()
+        assert (found.start_at, found.end_at) == (NOON, NOON + microsecond)
+        assert found.start_at.utcoffset() == timedelta(0)
+        for least, count in ((NOON, 1), (NOON + microsecond, 0), (moscow, 1)):
+            query = select(func.count()).where(Record.start_at >= least)
+            assert session.scalar(query) == count
+
+
+NAMES = ["Room", "room", "é", "e", "e\u0301", "ё", "е", "ß", "ss", "аудитория", "🎓", "🎒"]
+
+
+def test_keys_are_compared_exactly(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name in NAMES:
+            connection.execute(insert(Room).values(name=name, zone="UTC"))
+    with engine.connect() as connection:
+        for name in NAMES:
+            assert connection.scalars(select(Room.name).where(Room.name == name)).all() == [name]
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(insert(Room).values(name="Room", zone="UTC"))
+
+
+def test_a_long_report_is_kept_and_what_does_not_fit_is_an_error(engine: Engine) -> None:
+    report = "ё🎓" * 500_000
+    with engine.begin() as connection:
+        connection.execute(insert(Record).values(record(report=report, media={"ё": ["🎓", None]})))
+    with engine.connect() as connection:
+        found = connection.execute(select(Record.report, Record.media)).one()
+        assert found == (report, {"ё": ["🎓", None]})
+    if engine.dialect.name != "sqlite":  # which knows no lengths
+        with pytest.raises(DBAPIError), engine.begin() as connection:
+            connection.execute(insert(Record).values(record(event_name="e" * 1025)))
+
+
+def test_foreign_keys_are_enforced(engine: Engine) -> None:
+    source = {"role": "screen", "kind": "folder", "address": "/srv", "name": "slides"}
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(insert(Source).values(room_id=999, **source))
+    with engine.begin() as connection:
+        room = connection.execute(insert(Room).values(name="504", zone="UTC")).inserted_primary_key
+        assert room is not None
+        connection.execute(insert(Source).values(room_id=room[0], **source))
+        connection.execute(insert(Record).values(record(room_id=room[0])))
+        connection.execute(delete(Room))
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Source)) == 0
+        assert connection.scalars(select(Record.room_id)).all() == [None]
+
+
+@ON_SQLITE
+def test_how_sqlite_is_set_up(engine: Engine) -> None:
+    with engine.connect() as connection:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        found = [connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() for pragma in pragmas]
+    assert found == ["wal", 2, 1, 30_000]  # 2: every commit is synced to the disk
+
+
+@ON_MARIADB
+def test_how_a_connection_to_mariadb_is_set_up(engine: Engine) -> None:
+    with engine.connect() as connection:
+        asked = "@@tx_isolation, @@time_zone, @@character_set_client, @@innodb_lock_wait_timeout"
+        found = connection.execute(text(f"SELECT {asked}, @@sql_mode")).one()
+    assert found[:4] == ("READ-COMMITTED", "+00:00", "utf8mb4", 10)
+    assert "STRICT_ALL_TABLES" in found[4]
