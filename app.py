@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 try:
     from merger import config
     from merger.arguments import parser
-    from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
+    from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
     from merger.localtime import instant_from, length_from, zone_named
     from merger.progress import printable
     from merger.timeline import Span
@@ -316,13 +316,12 @@ def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Prin
 
 
 def _check(options: argparse.Namespace, context: dict[str, Any], _: Signals) -> Printed:
-    from merger.health import check
-
     from merger.database import connected
+    from merger.health import check
     from recorders.kinds import recorder_of
 
     settings = config.load(os.environ)
-    findings = check(settings, connected(settings.database_address), recorder_of, _now())
+    findings = check(settings, connected(settings.database_address), recorder_of, _now)
     context["exit"] = BROKEN if any(f.level == "broken" for f in findings) else DONE
     document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
     return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
@@ -341,6 +340,28 @@ def _begin_logging() -> None:
     logging.getLogger("schedule").setLevel(logging.WARNING)
 
 
+def _check_machine(settings: config.Settings) -> None:
+    """Raise Broken for what would fail every record: better no daemon than a failed queue."""
+    from merger import ffmpeg
+    from merger.storage import make_folder
+
+    ffmpeg.find(settings.ffmpeg or None)
+    make_folder(settings.data, "the data folder (MERGER_DATA)")
+    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+
+
+def _database_when_there(settings: config.Settings, stopping: Signals) -> Engine:
+    """Return the database; wait for one that is not there yet, as after a boot."""
+    while True:
+        try:
+            return _database(settings)
+        except Temporary as error:
+            if stopping():
+                raise
+            logging.warning("%s; waiting for it", error.message)
+            time.sleep(min(settings.poll.total_seconds(), 2))
+
+
 def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
     from merger import daemon
     from merger.children import starter
@@ -348,7 +369,8 @@ def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals
     _begin_logging()
     stopping.most = 2
     settings = config.load(os.environ)
-    service = create_service(settings, _database(settings))
+    _check_machine(settings)
+    service = create_service(settings, _database_when_there(settings, stopping))
     start = starter([sys.executable, str(Path(__file__).resolve()), "work"])
     mine = daemon.Daemon(service, start, f"{socket.gethostname()}-{os.getpid()}")
     signals = daemon.Signals(stopping.asked, time.sleep)

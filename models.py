@@ -15,7 +15,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Dialect,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -194,7 +194,7 @@ class Record(Base):
     claimed_by: Mapped[str | None] = mapped_column(key())
     claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
-    progress: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")  # 0..1
+    progress: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")  # 0..1
     error_code: Mapped[str | None] = mapped_column(key(64))
     error_text: Mapped[str | None] = mapped_column(Text)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -242,7 +242,7 @@ class Chunk(Base):
     end_at: Mapped[datetime] = mapped_column(Instant)
     presence: Mapped[bool]
     verdict: Mapped[str] = mapped_column(key(32))
-    score: Mapped[float] = mapped_column(Float)
+    score: Mapped[float] = mapped_column(Double)
     samples: Mapped[int] = mapped_column(Integer)
     reasons: Mapped[Any] = mapped_column(JSON)
 

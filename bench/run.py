@@ -83,7 +83,7 @@ def _benchmark(options: argparse.Namespace, out: Path) -> dict[str, Any]:
             "middle_minutes": all_of_them[-1].media_s / 60,
             "rounds": options.rounds,
         },
-        "machine": _machine(tool),
+        "machine": machine(tool),
         "media": media.describe(lecture),
         "runs": [],
         "presence": presence_rounds(all_of_them[0].ideal, _PRESENCE_ROUNDS),
@@ -169,7 +169,7 @@ def _results(folder: Path) -> dict[str, Path]:
     return {kind: path for kind, path in named.items() if path.exists()}
 
 
-def _machine(tool: ffmpeg.Tool) -> dict[str, Any]:
+def machine(tool: ffmpeg.Tool) -> dict[str, Any]:
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

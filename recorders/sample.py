@@ -106,6 +106,8 @@ def write_sample(folder: Path, tool: ffmpeg.Tool) -> None:
                 ground=card if is_card else draw, source=number, clock=not is_card,
                 pitch_hz=pitch_hz, codec=("-c:v", "libx264", "-preset", "veryfast", "-g", "50"),
             )  # fmt: skip
+            ended = (start + HALF).timestamp()
+            os.utime(partial, (ended, ended))  # a file written this minute might still grow
             partial.rename(path)
             print(path.name)
 
