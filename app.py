@@ -287,7 +287,7 @@ def _retry(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Pr
 
 
 def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
-    from merger import rooms, wording
+    from merger import rooms, rooms_file, wording
     from recorders.kinds import KINDS
 
     engine = _database(config.load(os.environ))
@@ -298,8 +298,8 @@ def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Pr
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = rooms.parse(text, KINDS, config.secrets(os.environ))
-    for warning in rooms.warnings(specs):
+    specs = rooms_file.parse(text, KINDS, config.secrets(os.environ))
+    for warning in rooms_file.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     changes = rooms.differences(engine, specs) if options.dry_run else rooms.apply(engine, specs)
     words = [f"would have {change}" if options.dry_run else change for change in changes]

@@ -1,0 +1,169 @@
+"""Rooms and their sources in the tables: compared with those of a file, written, listed.
+
+A file is the whole truth about the rooms that it lists, and says nothing about any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from merger.database import reading, writing
+from merger.rooms_file import RoomSpec, SourceSpec, masked
+from models import Room, Source
+
+
+def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
+    """Return in words what `apply` would change, and change nothing."""
+    return _words(stored(engine), specs)
+
+
+def apply(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
+    """Make the tables say what a file says, in one transaction; return in words what changed."""
+
+    def act(session: Session) -> list[str]:
+        names = [spec.name for spec in specs]
+        wanted = _all_rooms().where(Room.name.in_(names)).with_for_update()
+        rows = {row.name: row for row in session.scalars(wanted)}
+        words = _words([_spec_of(row) for row in rows.values()], specs)
+        for spec in specs:
+            _write(session, rows.get(spec.name), spec)
+        return words
+
+    return writing(engine, act)
+
+
+def stored(engine: Engine) -> list[RoomSpec]:
+    """Return all rooms of the tables, with credentials. Nothing of them has been checked."""
+    with reading(engine) as session:
+        return [_spec_of(row) for row in session.scalars(_all_rooms())]
+
+
+def listing(engine: Engine) -> list[dict[str, Any]]:
+    """Return all rooms as plain values, in the form of the file, without credentials."""
+    return [
+        {
+            "name": room.name,
+            "zone": room.zone,
+            "chunk": _length(room.chunk_s),
+            "sound_source": room.sound_source,
+            "drive_folder": room.drive_folder,
+            "calendar_id": room.calendar_id,
+            "sources": [
+                {"name": s.name, "role": s.role, "kind": s.kind, "address": masked(s.address)}
+                for s in room.sources
+            ],
+        }
+        for room in stored(engine)
+    ]
+
+
+def _all_rooms() -> Select[Room]:
+    with_sources = selectinload(Room.sources).undefer(Source.credentials)
+    return select(Room).options(with_sources).order_by(Room.name)
+
+
+def _spec_of(row: Room) -> RoomSpec:
+    sources = tuple(
+        SourceSpec(s.name, s.role, s.kind, s.address, s.credentials) for s in row.sources
+    )
+    return RoomSpec(
+        row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
+        sources,
+    )  # fmt: skip
+
+
+def _write(session: Session, row: Room | None, spec: RoomSpec) -> None:
+    if row is None:
+        row = Room(name=spec.name)
+        session.add(row)
+    row.zone, row.chunk_s, row.sound_source = spec.zone, spec.chunk_s, spec.sound_source
+    row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
+    known = {source.name: source for source in row.sources}
+    # Those that are no longer listed are deleted, for want of a room.
+    row.sources = [known.get(source.name) or Source(name=source.name) for source in spec.sources]
+    for source, wanted in zip(row.sources, spec.sources, strict=True):
+        source.role, source.kind, source.address = wanted.role, wanted.kind, wanted.address
+        source.credentials = wanted.credentials
+
+
+def _words(before: Iterable[RoomSpec], after: Iterable[RoomSpec]) -> list[str]:
+    """Return in words what makes some rooms of the tables those of a file."""
+    known = {room.name: room for room in before}
+    words: list[str] = []
+    for room in after:
+        old = known.get(room.name)
+        if old is None:
+            words.append(f"added room {room.name!r} ({room.zone}, chunks of {_chunk(room)})")
+            words += [_added(source, room) for source in room.sources]
+        else:
+            words += _changed(old, room)
+    return words
+
+
+def _changed(old: RoomSpec, new: RoomSpec) -> list[str]:
+    words = _became(
+        f"room {new.name!r}",
+        ("zone", old.zone, new.zone),
+        ("chunk", _chunk(old), _chunk(new)),
+        ("sound_source", old.sound_source, new.sound_source),
+        ("drive_folder", old.drive_folder, new.drive_folder),
+        ("calendar_id", old.calendar_id, new.calendar_id),
+    )
+    known = {source.name: source for source in old.sources}
+    for source in new.sources:
+        if source.name in known:
+            words += _changed_source(known.pop(source.name), source, new)
+        else:
+            words.append(_added(source, new))
+    for name in known:
+        what = f"source {name!r} of room {new.name!r}"
+        words.append(f"removed {what}; what was collected of it is forgotten")
+    return words
+
+
+def _added(source: SourceSpec, room: RoomSpec) -> str:
+    what = f"{source.role}, {source.kind} {_shown(source.address)}"
+    credentials = ", with credentials" if source.credentials else ""
+    return f"added source {source.name!r} to room {room.name!r} ({what}{credentials})"
+
+
+def _changed_source(old: SourceSpec, new: SourceSpec, room: RoomSpec) -> list[str]:
+    where = f"source {new.name!r} of room {room.name!r}"
+    words = _became(
+        where,
+        ("role", old.role, new.role),
+        ("kind", old.kind, new.kind),
+        ("address", old.address, new.address),
+    )
+    if old.credentials != new.credentials:
+        how = "changed" if old.credentials else "added"
+        words.append(f"{how if new.credentials else 'removed'} credentials of {where}")
+    return words
+
+
+def _became(where: str, *values: tuple[str, str | None, str | None]) -> list[str]:
+    return [
+        f"changed {what} of {where} from {_shown(before)} to {_shown(after)}"
+        for what, before, after in values
+        if before != after
+    ]
+
+
+def _shown(text: str | None) -> str:
+    return "nothing" if text is None else repr(masked(text))
+
+
+def _chunk(room: RoomSpec) -> str:
+    return _length(room.chunk_s)
+
+
+def _length(seconds: int) -> str:
+    """Return a length as a file has it."""
+    for unit, name in ((3600, "h"), (60, "m")):
+        if seconds and seconds % unit == 0:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}s"
