@@ -1,0 +1,243 @@
+"""The recorder's side of the contract in merger/sources.py, and what all kinds share.
+
+Media is brought through a work folder inside the folder that it is for, so that it gets its final
+name in one step and whatever a killed run left is swept away by the next. Its sidecar is there
+first: whoever sees the media sees what is known about it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+
+from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
+from merger.failpoints import reached
+from merger.sources import Collected, Found, Item, Recorder, SourceOfRoom
+from merger.storage import make_folder, publish, sweep, translated, work_folder
+from merger.timeline import Span
+
+__all__ = [
+    "Collected", "Found", "Item", "LeftOut", "Original", "Recorder", "SourceOfRoom", "bring",
+    "file_name", "is_there", "prepare", "publish_media", "reach_over", "refuse_credentials",
+    "sha256_of", "stop_if", "suggestion", "trouble_of", "work_folder",
+]  # fmt: skip
+
+JOINT = timedelta(seconds=2)  # between two files, or at an edge: no media is missing there
+BLOCK = 1 << 20  # bytes between two questions whether to stop
+# Of file times: the coarsest file system in use keeps them to two seconds.
+_COARSE_NS = 2_000_000_000
+_LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
+# A device, or a share, that may come back by itself.
+_AWAY = {
+    errno.ENOENT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+    errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.ECONNABORTED, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO, errno.EAGAIN,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file where a recorder looks, as it was when it was looked at.
+
+    sidecar: the bytes of the one beside it. sha256: what the file must hash to, where that counts.
+    """
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    sidecar: bytes | None = None
+    sha256: str | None = None
+
+    def is_unchanged(self) -> bool:
+        """Return whether size and time of the file are still those. Raises OSError."""
+        stat = self.path.stat()
+        return (stat.st_size, stat.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
+
+
+class LeftOut(Exception):
+    """An item that cannot be brought now, while others can; `trouble`: what else to say of it."""
+
+    def __init__(self, trouble: MergerError | None = None) -> None:
+        super().__init__("left out")
+        self.trouble = trouble
+
+
+def stop_if(cancelled: Callable[[], bool]) -> None:
+    """Raise Cancelled where somebody asked to stop."""
+    if cancelled():
+        message = "stopped; what was brought is kept, the same again goes on from there"
+        raise Cancelled("cancelled", message)
+
+
+def refuse_credentials(source: SourceOfRoom) -> None:
+    """Raise Refused where there are credentials that this kind has no use for."""
+    if source.credentials:
+        message = f"source {source.name!r}: kind {source.kind} uses no credentials; remove them"
+        raise Refused("credentials", message)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return what to add to a message about an unknown name: what was meant, or what there is."""
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    return f"did you mean {near[0]}?" if near else f"it is one of {', '.join(names)}"
+
+
+def reach_over(items: Sequence[Item], span: Span) -> bool:
+    """Return whether items, in order of time, reach over a span without a hole.
+
+    An item without a known end reaches to the start of the next; the last one proves nothing.
+    """
+    at = span.start
+    for n, item in enumerate(items):
+        if item.start > at + JOINT:
+            return False
+        following = items[n + 1].start if n + 1 < len(items) else item.start
+        at = max(at, item.end or following)
+    return at >= span.end - JOINT
+
+
+def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:
+    """Return the name of an item where it is brought to: readable, safe, and nobody else's.
+
+    extension: without the dot. Other content, and the same origin in another source, give another.
+    """
+    whole = "\0".join((source.room, source.name, item.origin, item.fingerprint))
+    mark = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    stem = re.sub(r"[^\w-]+", "_", Path(item.origin).stem)[:_LONGEST_STEM]
+    return f"{stem}~{mark}.{extension}"
+
+
+def prepare(into: Path) -> None:
+    """Make the folder that media is brought to, and remove what killed runs left in it."""
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        full = translated(error, into)
+        if isinstance(full, Temporary):
+            raise full from error
+    make_folder(into, "the folder for media")  # says what to do where that is not the reason
+    sweep(into)
+
+
+def is_there(final: Path, original: Original) -> bool:
+    """Return whether a file was brought earlier, and is still what it was then."""
+    try:
+        stat = final.stat()
+        if original.sidecar is not None:
+            final.with_suffix(".json").stat()
+    except OSError:
+        return False  # bringing it says what is wrong
+    apart = abs(stat.st_mtime_ns - original.mtime_ns)
+    return stat.st_size == original.size_bytes and apart <= _COARSE_NS
+
+
+def bring(original: Original, final: Path, cancelled: Callable[[], bool]) -> None:
+    """Bring a file and its sidecar under a final name; the time of its change is kept.
+
+    The cache knows files by that time. Raises LeftOut for a file that vanished, changed meanwhile,
+    is not what its sidecar says or cannot be read; Cancelled; Temporary or Broken for the folder.
+    """
+    with work_folder(final.parent) as work:
+        partial = work / final.name
+        try:
+            digest = None if _linked(original, partial) else _copied(original, partial, cancelled)
+            with _reading():
+                unchanged = original.is_unchanged()
+        except _ReadingFailed as failed:
+            gone = isinstance(failed.error, FileNotFoundError)
+            raise LeftOut(None if gone else trouble_of(failed.error, original.path)) from failed
+        if not unchanged or partial.stat().st_size != original.size_bytes:
+            raise LeftOut
+        if original.sha256:
+            digest = digest or sha256_of(partial, cancelled)
+            if digest != original.sha256.lower():
+                raise LeftOut
+        reached("recorder.copied")
+        publish_media(partial, original.sidecar, final)
+
+
+def publish_media(partial: Path, sidecar: bytes | None, final: Path) -> None:
+    """Give media, complete in a work folder, its final name, its sidecar before it."""
+    if sidecar is not None:
+        note = partial.with_suffix(".json")
+        note.write_bytes(sidecar)
+        publish(note, final.with_suffix(".json"))
+    reached("recorder.sidecar")
+    publish(partial, final)
+
+
+class _ReadingFailed(Exception):
+    """Reading the original failed, not writing to our own folder."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _ReadingFailed(error) from error
+
+
+def _linked(original: Original, partial: Path) -> bool:
+    """Give a file a second name where that is possible: nothing is copied on one file system.
+
+    What is written into the original later shows in ours, too; it then has another fingerprint.
+    """
+    try:
+        os.link(os.path.realpath(original.path), partial)
+    except OSError:
+        return False  # another file system, or one without links: copied, or told by the copy
+    return True
+
+
+def _copied(original: Original, partial: Path, cancelled: Callable[[], bool]) -> str:
+    """Copy a file in blocks, with its time; return its SHA-256."""
+    digest = hashlib.sha256()
+    with _reading():
+        file = original.path.open("rb")
+    with file, partial.open("wb") as copy:
+        while True:
+            stop_if(cancelled)
+            with _reading():
+                block = file.read(BLOCK)
+            if not block:
+                break
+            digest.update(block)
+            copy.write(block)
+    os.utime(partial, ns=(original.mtime_ns, original.mtime_ns))
+    return digest.hexdigest()
+
+
+def sha256_of(path: Path, cancelled: Callable[[], bool]) -> str:
+    """Return the SHA-256 of a file. Raises Cancelled, OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            stop_if(cancelled)
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def trouble_of(error: OSError, where: Path) -> Temporary | Broken:
+    """Return what it means that something cannot be read where a recorder looks."""
+    why = error.strerror or str(error)
+    if error.errno in _AWAY:
+        message = f"{where} is away ({why}); mount the share again, or correct the address"
+        return Temporary("source_away", message)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        message = f"{where} may not be read ({why}); let the user of this service read it"
+        return Broken("source_permission", message)
+    return Broken("source", f"{where} cannot be read ({why}); look at the share")

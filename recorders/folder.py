@@ -1,0 +1,346 @@
+"""Kind `folder`: a library that somebody else uploads to, such as a network share.
+
+The address is an absolute path, with `#504_camera` where the files are named by another room and
+source than those of the tables. Files are placed as `merger/library.py` places them. Only names
+within two days of a span are looked into: a share holds years, and a sidecar corrects a recorder's
+clock, not the date of a folder full of files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import av
+
+from merger.errors import MergerError, Refused
+from merger.library import LONGEST_SEGMENT, Sidecar, read_sidecar
+from merger.localtime import wall_time
+from merger.names import is_of_another, library_name, place_and_source
+from merger.progress import printable
+from merger.reader import demuxer_for, opened
+from merger.timeline import Span
+from recorders.base import (
+    Collected,
+    Found,
+    Item,
+    LeftOut,
+    Original,
+    SourceOfRoom,
+    bring,
+    file_name,
+    is_there,
+    prepare,
+    reach_over,
+    refuse_credentials,
+    stop_if,
+    trouble_of,
+)
+
+QUIET = timedelta(seconds=60)  # without a change: nobody is writing
+CLOCKS_DIFFER = timedelta(minutes=5)  # ours and the share's, at most, where both are set
+_NEAR = timedelta(days=2)
+_NOT_OF_NOW = timedelta(days=1)
+_LARGEST_SIDECAR = 1_000_000  # bytes, as read_sidecar has it
+_MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class _Address:
+    """Where the files are, and what their names hold of room and source."""
+
+    folder: Path
+    room: str
+    source: str
+
+    @property
+    def part(self) -> str:
+        return f"{self.room}_{self.source}"
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that may belong to a span: what the service is told, and what collecting it needs."""
+
+    item: Item
+    original: Original
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files that appear in a folder."""
+
+    settle: timedelta = timedelta(minutes=60)
+
+    def check(self, source: SourceOfRoom) -> None:
+        """Raise Refused where the address makes no sense; whether it is there is found later."""
+        _address(source)
+        refuse_credentials(source)
+
+    def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
+        """Return what exists of a span. Raises Temporary for a share that is not mounted.
+
+        more_expected is about the media alone, whatever the time: a file is still growing, or the
+        files do not reach over the whole span. How long that is waited for is the service's to say.
+        """
+        files, notes = _files(_address(source), source, span, now)
+        items = tuple(file.item for file in files)
+        growing = not all(item.settled for item in items)
+        return Found(items, growing or not reach_over(items, span), tuple(notes))
+
+    def collect(
+        self,
+        source: SourceOfRoom,
+        span: Span,
+        into: Path,
+        now: datetime,
+        cancelled: Callable[[], bool],
+    ) -> list[Collected]:
+        """Bring settled files: a second name on one file system, a copy between two.
+
+        A file that is not what its sidecar's sha256 says may be half uploaded, and is left out. An
+        hour after its last change nothing better will come: then it is brought as it is, for the
+        merge uses what it can of damaged files and says so.
+        """
+        files, _ = _files(_address(source), source, span, now)
+        prepare(into)
+        there: list[Collected] = []
+        trouble: MergerError | None = None
+        for file in files:
+            if not file.item.settled:
+                continue
+            stop_if(cancelled)
+            extension = file.item.origin.rpartition(".")[2].lower()
+            final = into / file_name(source, file.item, extension)
+            try:
+                if not is_there(final, file.original):
+                    bring(self._expected(file, now), final, cancelled)
+            except LeftOut as left:  # one bad file never stops the others
+                trouble = left.trouble or trouble
+                continue
+            there.append(Collected(file.item, final))
+        if trouble and not there:
+            raise trouble
+        return there
+
+    def _expected(self, file: _File, now: datetime) -> Original:
+        """Return what a file must be to be brought."""
+        if now - _instant(file.original.mtime_ns) < self.settle:
+            return file.original
+        return dataclasses.replace(file.original, sha256=None)
+
+
+def _address(source: SourceOfRoom) -> _Address:
+    """Return what an address says. Raises Refused with what to write instead."""
+
+    def refused(why: str) -> Refused:
+        return Refused("address", f"source {source.name!r}: the address {source.address!r} {why}")
+
+    path, marked, part = source.address.rpartition("#")
+    if not marked:
+        path, part = source.address, ""
+    if not path.startswith("/"):
+        raise refused(
+            "is no absolute path; mount the share and write where, like /mnt/recordings,"
+            " or /mnt/recordings#504_camera"
+        )
+    room, underscore, name = part.partition("_") if marked else (source.room, "_", source.name)
+    if not (room and underscore and name):
+        raise refused(
+            "must end in room and source as the files have them, like #504_camera"
+            " (the last # of an address begins them)"
+        )
+    if "/" in room + name or "\0" in path + room + name:
+        raise refused(
+            f"gives {room}_{name}, which cannot be part of a file's name;"
+            " add room and source as the files have them, like #504_camera"
+        )
+    return _Address(Path(path), room, name)
+
+
+def _files(
+    address: _Address, source: SourceOfRoom, span: Span, now: datetime
+) -> tuple[list[_File], list[str]]:
+    """Return the files that may reach into a span, in order of time, and notes for people."""
+    files: list[_File] = []
+    notes: list[str] = []
+    others: set[str] = set()
+    is_known = False
+    for name in _names(address.folder):
+        said = library_name(name, address.room, {address.source})
+        if isinstance(said, str):
+            if is_of_another(name):
+                others.add(place_and_source(name))
+            continue
+        is_known = True
+        start, odd = wall_time(said.start, source.zone)
+        if not span.start - LONGEST_SEGMENT - _NEAR < start < span.end + _NEAR:
+            continue
+        try:
+            file = _looked_at(address.folder / name, start, odd, span, now)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):  # gone, or a link to nowhere
+                notes.append(f"{printable(name)}: it cannot be looked at ({error.strerror})")
+            continue
+        if isinstance(file, _File):
+            files.append(file)
+        elif file:
+            notes.append(f"{printable(name)}: {file}")
+    if not is_known:
+        notes.append(_nothing_of(address, others))
+    files.sort(key=lambda file: (file.item.start, file.item.origin))
+    files = [file for file in files if not _is_over_before(file.item, files, span.start)]
+    notes += [f"{printable(file.item.origin)}: {text}" for file in files for text in file.notes]
+    return files, notes
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except NotADirectoryError as error:
+        raise Refused("address", f"the address {folder} is a file; write its folder") from error
+    except OSError as error:
+        raise trouble_of(error, folder) from error
+
+
+def _nothing_of(address: _Address, others: set[str]) -> str:
+    """Return a note for a person who mistyped a name, or whose share is not mounted."""
+    there = sorted(others)
+    examples = ", ".join(there[:_MOST_EXAMPLES]) + (", ..." if len(there) > _MOST_EXAMPLES else "")
+    rest = f"there are files of {examples}" if there else "nor of any other; is the share mounted?"
+    return printable(f"{address.folder} holds no file of {address.part}; {rest}")
+
+
+def _looked_at(
+    path: Path, start: datetime, odd: str | None, span: Span, now: datetime
+) -> _File | str | None:
+    """Return a file as it is now; a phrase where it cannot be used; None where it is not meant.
+
+    Raises OSError where it cannot be looked at.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return None  # a folder, or a pipe, that is named like media
+    note, noted_at = _sidecar_bytes(path)
+    sidecar, complaint = read_sidecar(path)
+    start = sidecar.start or start
+    if start >= span.end or start + LONGEST_SEGMENT <= span.start:
+        return None
+    complaints = [f"{complaint}; its start is taken from its name"] if complaint else []
+    if odd and not sidecar.start:
+        complaints.append(f"its time {odd}")
+    if not os.access(path, os.R_OK):
+        return "it may not be read; let the user of this service read it"
+    end = _end(path, status, start, sidecar, span)
+    changed = _instant(max(status.st_mtime_ns, noted_at))
+    settled = _is_quiet(changed, end, now)
+    if status.st_size == 0 and settled:
+        return "it is empty" if start >= span.start else None
+    item = Item(
+        origin=path.name,
+        fingerprint=_fingerprint(status, note),
+        start=start,
+        end=end,
+        size_bytes=status.st_size,
+        settled=settled and status.st_size > 0,
+    )
+    original = Original(path, status.st_size, status.st_mtime_ns, note, sidecar.sha256)
+    return _File(item, original, tuple(complaints))
+
+
+def _sidecar_bytes(path: Path) -> tuple[bytes | None, int]:
+    """Return the sidecar of a file, and when it was changed (ns); None and 0 without."""
+    sidecar = path.with_suffix(".json")
+    try:
+        status = sidecar.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_SIDECAR:
+            return None, 0
+        return sidecar.read_bytes(), status.st_mtime_ns
+    except OSError:
+        return None, 0  # read_sidecar says what is wrong with it, if it is there
+
+
+def _fingerprint(status: os.stat_result, sidecar: bytes | None) -> str:
+    # Another sidecar places the same media elsewhere.
+    mark = f"-{hashlib.sha256(sidecar).hexdigest()[:16]}" if sidecar is not None else ""
+    return f"{status.st_size}-{status.st_mtime_ns}{mark}"
+
+
+def _is_quiet(changed: datetime, end: datetime | None, now: datetime) -> bool:
+    """Return whether nobody is writing a file, as far as the time of its last change tells.
+
+    A share whose clock is ahead by minutes only makes us wait longer. Further ahead the time says
+    nothing (a share that takes local time for UTC): then media that says itself where it ends, and
+    has ended, is complete; and a time of another day is no clock's but a mistake, never to pass.
+    """
+    if changed <= now + CLOCKS_DIFFER:
+        return changed <= now - QUIET
+    return (end is not None and end <= now - QUIET) or changed > now + _NOT_OF_NOW
+
+
+def _end(
+    path: Path, status: os.stat_result, start: datetime, sidecar: Sidecar, span: Span
+) -> datetime | None:
+    """Return where a file ends: by its sidecar, else by its header; None where neither says so.
+
+    A sidecar that ends before a span is checked with the header: an end that is wrong must not
+    cost the media, which is used as far as it goes.
+    """
+    if sidecar.end and (sidecar.end > span.start or start >= span.start):
+        return sidecar.end
+    try:
+        length = _length_by_header(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        length = None
+    by_header = start + length if length else None
+    if sidecar.end and by_header:
+        return max(sidecar.end, by_header)
+    return sidecar.end or by_header
+
+
+@lru_cache(maxsize=4096)
+def _length_by_header(path: Path, size_bytes: int, mtime_ns: int) -> timedelta | None:
+    """Return how long a file says that it is; None where it does not, or cannot be believed.
+
+    The files of a day are asked for every few minutes, over a network: once each is enough, as
+    long as size and time are the same. Raises OSError.
+    """
+    with path.open("rb") as file:
+        demuxer = demuxer_for(file.read(188 * 8))
+    try:
+        if demuxer is None:
+            return None
+        with opened(path, demuxer) as container:
+            length = timedelta(microseconds=container.duration or 0)
+    except (av.FFmpegError, ValueError, OverflowError):
+        return None  # half a file has no header yet; the merge says what is wrong with a broken one
+    return length if timedelta() < length <= LONGEST_SEGMENT else None
+
+
+def _is_over_before(item: Item, files: Sequence[_File], instant: datetime) -> bool:
+    """Return whether an item ended before an instant.
+
+    A recorder writes one file at a time: one without a known end is over when the next begins.
+    """
+    if item.start >= instant:
+        return False
+    if item.end is None:
+        return any(item.start < other.item.start <= instant for other in files)
+    return item.end <= instant
+
+
+def _instant(ns: int) -> datetime:
+    """Return a file time as an instant; one that no calendar holds as one far away."""
+    try:
+        return datetime.fromtimestamp(ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC) if ns > 0 else datetime.min.replace(tzinfo=UTC)
