@@ -29,9 +29,9 @@ _CONNECT_S = 10
 _ANSWER_S = 30
 _LOCK_S = 10
 # MySQL and MariaDB: deadlock, lock wait timeout, and (MariaDB from 11.6) "record has changed since
-# last read"; and a row that another one inserted first. Nothing was written; the same transaction
-# may be tried again at once, and finds what the others wrote.
-_LOST_RACE = {1213, 1205, 1020, 1062}
+# last read"; a row that another one inserted first, or removed. Nothing was written; the same
+# transaction may be tried again at once, and finds what the others wrote.
+_LOST_RACE = {1213, 1205, 1020, 1062, 1451, 1452}
 _RACES = 8
 # The driver's and the server's ways to say that the server is not there (any more), or not yet.
 _UNREACHABLE = {1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1927}
@@ -199,7 +199,8 @@ def _translated(engine: Engine, error: DBAPIError) -> MergerError:
 
 
 def _translated_sqlite(where: str, said: str) -> MergerError:
-    if "locked" in said or "busy" in said or "UNIQUE constraint" in said:
+    raced = ("locked", "busy", "UNIQUE constraint", "FOREIGN KEY constraint")
+    if any(word in said for word in raced):
         return LostRace("database_race", f"the database {where} is in use by others")
     if "full" in said or "disk I/O" in said:
         return Temporary("database", f"the database {where} cannot be written to: {said}")

@@ -35,12 +35,14 @@ class Fence:
 
     keep: writes down what is needed to go on after a crash; called before the outside call that it
     is about. check: cheap, between blocks; raises where somebody asked to stop. confirm: asks the
-    database, before anything becomes visible; raises where the record is no longer ours.
+    database, before anything becomes visible; raises where the record is no longer ours. attempt:
+    whoever comes with a higher one has taken the record over, even from us.
     """
 
     keep: Callable[[Mapping[str, Any]], None]
     check: Callable[[], None]
     confirm: Callable[[], None]
+    attempt: int = 0
 
 
 class Destination(Protocol):
@@ -76,6 +78,11 @@ def deliver(
 
     parcels: their names are wishes; another is taken where somebody has that already.
     """
+
+    def confirm() -> None:
+        orders(engine, held)
+        check()
+
     links = []
     known = ledger.entries(engine, held.record, destination.name)
     for parcel in parcels:
@@ -89,12 +96,10 @@ def deliver(
         def keep(state: Mapping[str, Any], kind: str = parcel.kind) -> None:
             ledger.keep(engine, held, destination.name, kind, state)
 
-        def confirm() -> None:
-            orders(engine, held)
-            check()
-
         link = destination.send(
-            replace(parcel, name=name), entry.state if entry else {}, Fence(keep, check, confirm)
+            replace(parcel, name=name),
+            entry.state if entry else {},
+            Fence(keep, check, confirm, held.attempt),
         )
         reached("deliver.sent")
         ledger.done(
@@ -105,6 +110,7 @@ def deliver(
     kinds = {parcel.kind for parcel in parcels}
     for kind, entry in known.items():
         if kind not in kinds:
+            confirm()
             destination.remove(entry.name, entry.state)
             reached("deliver.removed")
             ledger.removed(engine, held, destination.name, kind)

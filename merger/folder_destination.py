@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 from merger.delivery import Fence, Parcel
 from merger.errors import Temporary
 from merger.failpoints import reached
-from merger.storage import publish, translated, work_folder
+from merger.storage import publish, translated, work_folder, work_folders
 
 _BLOCK = 4 * 1024 * 1024
+_COPY = "copy"
 
 
 class FolderDestination:
@@ -27,6 +30,7 @@ class FolderDestination:
 
     def is_foreign(self, name: str) -> bool:
         try:
+            self._check_folder()  # nothing can be said of names in a share that is not mounted
             (self.folder / name).lstat()
         except FileNotFoundError:
             return False
@@ -38,10 +42,11 @@ class FolderDestination:
         final = self.folder / parcel.name
         try:
             self._check_folder()
+            self._revoke(parcel.name, fence.attempt)
             if _is_there(final, parcel, fence.check):
                 return str(final)
-            with work_folder(self.folder) as work:
-                copy = work / "copy"
+            with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
+                copy = work / _COPY
                 _copy(parcel.path, copy, fence.check)
                 reached("folder.copied")
                 if _sha256(copy, fence.check) != parcel.sha256:
@@ -64,11 +69,30 @@ class FolderDestination:
                 f"there is no folder {self.folder} (MERGER_OUTPUT); make it, or mount it",
             )
 
+    def _revoke(self, name: str, before: float = math.inf) -> None:
+        """Take away what earlier attempts have copied: one may hang just before it renames it.
+
+        Without its copy it cannot, whenever it goes on; and where it copies later, it is asked
+        later whether the record is its own.
+        """
+        for work in work_folders(self.folder, _mark(name)):
+            attempt = work.name.split("-")[-2]
+            if attempt.isdecimal() and int(attempt) < before:
+                (work / _COPY).unlink(missing_ok=True)
+                shutil.rmtree(work, ignore_errors=True)
+
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
         try:
+            self._check_folder()
+            self._revoke(name)
             (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise translated(error, self.folder) from error
+
+
+def _mark(name: str) -> str:
+    """Return what the names of work folders begin with in which this name is worked on."""
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-"
 
 
 def _is_there(final: Path, parcel: Parcel, check: Callable[[], None]) -> bool:

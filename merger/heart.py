@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY = timedelta(seconds=2)
 _TOLD_FROM = 0.01  # of progress
 _ASK_AGAIN_S = 1.0
+# Each is several tries of a transaction already: what loses them all is no race.
+_MOST_RACES = 10
 
 
 @dataclass
@@ -61,17 +63,24 @@ class Heart:
         if self.lost:
             raise LeaseLost(f"record {self.held.record} was taken away")
 
+    def confirm(self) -> None:
+        """Ask the database, before a file gets a name; raise where the work is to end."""
+        self.insist(lambda: orders(self.engine, self.held))
+        self.check()
+
     def insist(self, act: Callable[[], T]) -> T:
         """Do something with the database, however long it is away; raise where the work must end.
 
         What must be written is tried for as long as the process may live: what was computed
         meanwhile is worth more than the time.
         """
+        races = 0
         while True:
             try:
                 return act()
             except MergerError as error:
-                if not (is_unreachable(error) or isinstance(error, LostRace)):
+                races += isinstance(error, LostRace)
+                if not is_unreachable(error) and not 0 < races < _MOST_RACES:
                     raise
                 if self.lost or self.stopping():
                     raise

@@ -26,6 +26,7 @@ T = TypeVar("T")
 _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
 _LONGEST_TEXT = 4000
+_CANCELLED = "cancelled while it was worked on"
 
 
 class LeaseLost(Exception):
@@ -205,7 +206,7 @@ def fail(engine: Engine, held: Claim, now: datetime, error: MergerError) -> None
 
 def cancelled(engine: Engine, held: Claim, now: datetime) -> None:
     """End a record because somebody asked for it."""
-    _let_go(engine, held, now, "cancelled", "cancelled", "cancelled while it was worked on")
+    _let_go(engine, held, now, "cancelled", "cancelled", _CANCELLED)
 
 
 def _let_go(
@@ -224,14 +225,15 @@ def _let_go(
             setattr(row, name, value)
         row.tries += failed
         row.lost = 0
+        tell(session, row.id, held.attempt, now, kind, text)
         ended = status
         if status == "queued" and row.cancel_requested_at is not None:
             ended = "cancelled"
+            tell(session, row.id, held.attempt, now, ended, _CANCELLED)
         if ended in ("failed", "cancelled") and row.delivered_version is not None:
             # People keep the version that they have; the reason stays readable beside it.
             ended, row.version = "delivered", row.delivered_version
         release(row, ended, now)
-        tell(session, row.id, held.attempt, now, kind, text)
 
     try:
         fenced(engine, held, end)
@@ -297,19 +299,19 @@ def _take_back(
     text = how or f"{row.claimed_by} gave no sign of life"
     row.lost += 1
     tell(session, record, attempt, now, "lost", text)
+    why = ""
     if row.cancel_requested_at is not None:
-        ended = "cancelled"
+        ended, why = "cancelled", _CANCELLED
     elif row.lost >= MOST_LOST:
-        row.error_code = "worker_died"
-        row.error_text = (
+        why = (
             f"the program that worked on it ended {row.lost} times without a word ({text});"
             " the operator's log may say why"
         )
-        ended = "failed"
+        ended, row.error_code, row.error_text = "failed", "worker_died", why
     else:
         ended, row.run_after = "queued", now
     if ended != "queued":
-        tell(session, record, attempt, now, ended, row.error_text or "cancelled")
+        tell(session, record, attempt, now, ended, why)
         row.lost = 0
         if row.delivered_version is not None:
             ended, row.version = "delivered", row.delivered_version

@@ -80,8 +80,14 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
     layout_named(request.layout)
     profile_named(request.profile)
     name = " ".join(request.name.split()) or "lecture"
-    if len(name) > LONGEST_NAME:
-        raise Refused("name", f"the name is longer than {LONGEST_NAME} characters")
+    texts = {
+        "name": name, "course_code": request.course_code, "event_id": request.event_id,
+        "calendar_id": request.calendar_id, "idempotency_key": request.idempotency_key,
+    }  # fmt: skip
+    for what, text in texts.items():
+        if len(text or "") > LONGEST_NAME:
+            words = what.replace("_", " ")
+            raise Refused(what, f"the {words} is longer than {LONGEST_NAME} characters")
     users = [_email(text) for text in request.users]
 
     def create(session: Session) -> tuple[int, bool]:

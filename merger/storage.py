@@ -56,13 +56,14 @@ def make_folder(folder: Path, what: str) -> None:
 
 
 @contextmanager
-def work_folder(parent: Path) -> Iterator[Path]:
+def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     """Make a folder for one run and remove it in the end; those of killed runs are removed, too.
 
     A lock that the kernel drops with the process tells a living run's folder from a dead one's.
+    mark: what `work_folders` may find it by.
     """
     sweep(parent)
-    folder = parent / f"{_MARK}{uuid.uuid4().hex}"
+    folder = parent / f"{_MARK}{mark}{uuid.uuid4().hex}"
     handle = -1
     try:
         folder.mkdir()
@@ -77,9 +78,14 @@ def work_folder(parent: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+def work_folders(parent: Path, mark: str = "") -> list[Path]:
+    """Return the work folders that were made with a mark, of living runs and of dead ones."""
+    return list(parent.glob(f"{_MARK}{mark}*"))
+
+
 def sweep(parent: Path) -> None:
     """Remove the work folders of runs that no longer live."""
-    for folder in parent.glob(f"{_MARK}*"):
+    for folder in work_folders(parent):
         if not _is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -30,7 +30,7 @@ def tidy(service: Service, now: datetime) -> None:
     for path in writing(service.engine, lambda session: _forget_segments(session, now, now - keep)):
         _remove(data / path)
         _remove((data / path).with_suffix(".json"))
-    _sweep_records(service)
+    _sweep_records(service, now)
     _sweep_segments(service, now)
     for folder in (service.settings.cache, service.settings.destination):
         sweep(folder)
@@ -78,23 +78,25 @@ def _forget_segments(session: Session, now: datetime, before: datetime) -> list[
     return forgotten
 
 
-def _sweep_records(service: Service) -> None:
+def _sweep_records(service: Service, now: datetime) -> None:
     """Remove what attempts have left that came to nothing."""
     for folder in sorted((service.settings.data / "records").glob("*")):
-        if not folder.name.isdigit():
+        if not folder.name.isdecimal():
             continue
         sweep(folder)
-        attempt, known = _known_of(service, int(folder.name))
+        attempt, needed = _needed_of(service, int(folder.name), folder)
         for made in folder.glob("attempt-*"):
-            # A worker that takes the record up this very moment uses a higher number.
-            if int(made.name.partition("-")[2]) > attempt:
+            if made in needed:
                 continue
-            if not any(path.parent == made for path in known):
+            number = made.name.partition("-")[2]
+            past = number.isdecimal() and int(number) <= attempt
+            # A worker that takes the record up this very moment uses a higher number.
+            if past or _is_old(made, now):
                 shutil.rmtree(made, ignore_errors=True)
 
 
-def _known_of(service: Service, record: int) -> tuple[int, set[Path]]:
-    """Return the last finished attempt of a record, and the files that its rows name."""
+def _needed_of(service: Service, record: int, folder: Path) -> tuple[int, set[Path]]:
+    """Return the last attempt at a record, and the folders of attempts that are needed."""
     with reading(service.engine) as session:
         row = session.execute(
             select(Record.status, Record.attempt).where(Record.id == record)
@@ -102,10 +104,13 @@ def _known_of(service: Service, record: int) -> tuple[int, set[Path]]:
         paths = session.scalars(
             select(Rendition.path).where(Rendition.record_id == record, Rendition.path.is_not(None))
         )
-        known = {service.settings.data / path for path in paths if path}
+        needed = {(service.settings.data / path).parent for path in paths if path}
     if row is None:  # deleted
-        return sys.maxsize, known
-    return row[1] - (row[0] == "running"), known
+        return sys.maxsize, needed
+    status, attempt = row
+    if status == "running":
+        needed.add(folder / f"attempt-{attempt}")
+    return attempt, needed
 
 
 def _sweep_segments(service: Service, now: datetime) -> None:
@@ -117,10 +122,18 @@ def _sweep_segments(service: Service, now: datetime) -> None:
     for path in (data / "segments").glob("*/[!.]*"):
         if path in known or not path.is_file():
             continue
-        changed = datetime.fromtimestamp(path.stat().st_ctime, now.tzinfo)
-        if now - changed > _UNKNOWN_FOR:
+        if _is_old(path, now):
             log.info("removed %s, which no record knows", path)
             _remove(path)
+
+
+def _is_old(path: Path, now: datetime) -> bool:
+    """Return whether something that no row knows is too old to be of this very moment."""
+    try:
+        changed = datetime.fromtimestamp(path.stat().st_ctime, now.tzinfo)
+    except FileNotFoundError:
+        return False
+    return now - changed > _UNKNOWN_FOR
 
 
 def _remove(path: Path) -> None:

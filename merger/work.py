@@ -194,7 +194,15 @@ def _stages(service: Service, held: Claim, heart: Heart, task: Task) -> None:
         reached("collected")
         _make(service, held, heart, task, kept, warnings)
         ready = _renditions(service, heart, task)
+        if not ready:
+            where = _folder(service.settings, task.job)
+            raise Temporary("renditions", f"finished videos have vanished from {where}")
     _deliver(service, held, heart, task, ready)
+
+
+def _enter(service: Service, held: Claim, heart: Heart, stage: str) -> None:
+    heart.insist(lambda: queue.enter(service.engine, held, stage, service.now()))
+    reached(f"{stage}.entered")
 
 
 def _kept(service: Service, task: Task) -> list[Kept] | None:
@@ -210,7 +218,7 @@ def _collect(
     service: Service, held: Claim, heart: Heart, task: Task
 ) -> tuple[list[Kept], list[str]]:
     data, span = service.settings.data, task.request.span
-    heart.insist(lambda: queue.enter(service.engine, held, "collect", service.now()))
+    _enter(service, held, heart, "collect")
     found: dict[int, Found] = {}
     warnings: list[str] = []
     for source, seen, recorder in task.sources:
@@ -287,10 +295,8 @@ class _Stages(Silent):
     def stage(self, name: str) -> None:
         if name in STAGES and name not in self._entered:
             self._entered.add(name)
-            engine, now = self._service.engine, self._service.now
             self._heart.progress = 0.0
-            self._heart.insist(lambda: queue.enter(engine, self._held, name, now()))
-            reached(f"{name}.entered")
+            _enter(self._service, self._held, self._heart, name)
 
     def progress(self, done: float, total: float, *, media: bool = False) -> None:
         self._heart.progress = done / total if total else 0.0
@@ -323,6 +329,7 @@ def _make(
         def on_plan(plan: EditPlan) -> None:
             document = out / "plan.json"
             document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            heart.confirm()  # its name is that of every attempt
             publish(document, folder / "plan.json")
             reached("plan.written")
 
@@ -341,10 +348,10 @@ def _keep(
     service: Service, held: Claim, heart: Heart, task: Task, result: MergeResult, folder: Path
 ) -> None:
     """Give the renditions names of this attempt alone: no other can write over them."""
-    heart.check()
-    folder.mkdir(exist_ok=True)
     published: list[Rendition] = []
     for rendition in result.renditions:
+        heart.confirm()
+        folder.mkdir(exist_ok=True)
         final = folder / f"{rendition.kind}.mp4"
         publish(rendition.path, final)
         published.append(replace(rendition, path=final))
@@ -381,7 +388,7 @@ def _deliver(
     service: Service, held: Claim, heart: Heart, task: Task, parcels: Sequence[Parcel]
 ) -> None:
     engine, now = service.engine, service.now
-    heart.insist(lambda: queue.enter(engine, held, "deliver", now()))
+    _enter(service, held, heart, "deliver")
     for n, destination in enumerate(service.destinations):
         heart.progress = n / len(service.destinations)
         heart.insist(
