@@ -363,16 +363,21 @@ def _database_when_there(settings: config.Settings, stopping: Signals) -> Engine
 
 
 def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
-    from merger import daemon
-    from merger.children import starter
+    from merger import children, daemon
 
     _begin_logging()
     stopping.most = 2
     settings = config.load(os.environ)
     _check_machine(settings)
     service = create_service(settings, _database_when_there(settings, stopping))
-    start = starter([sys.executable, str(Path(__file__).resolve()), "work"])
-    mine = daemon.Daemon(service, start, f"{socket.gethostname()}-{os.getpid()}")
+    this = [sys.executable, str(Path(__file__).resolve())]
+    mine = daemon.Daemon(
+        service,
+        start=children.starter([*this, "work"]),
+        start_house=lambda: children.started([*this, "keep-house"]),
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        check_machine=lambda: _check_machine(settings),
+    )
     signals = daemon.Signals(stopping.asked, time.sleep)
     if getattr(options, "once", False):
         daemon.run_once(mine, signals)
@@ -395,6 +400,16 @@ def _work(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) 
     return {}, ""
 
 
+def _keep_house(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Printed:
+    from merger.daemon import keep_house
+    from merger.database import connected
+
+    _begin_logging()
+    settings = config.load(os.environ)
+    keep_house(create_service(settings, connected(settings.database_address)), _now())
+    return {}, ""
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Signals], Printed]] = {
     "merge": _merge,
     "request": _request,
@@ -408,6 +423,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Signals], Prin
     "daemon": _daemon,
     "run": _daemon,
     "work": _work,
+    "keep-house": _keep_house,
 }
 
 

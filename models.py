@@ -205,7 +205,9 @@ class Record(Base):
     # Until when media that comes late makes a delivered record again; null: nothing is missing.
     watched_until: Mapped[datetime | None] = mapped_column(Instant, index=True)
     media: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))  # what was found, and used
-    report: Mapped[str | None] = mapped_column(LongText)  # JSON, as `app.py merge --json` prints it
+    report: Mapped[str | None] = mapped_column(
+        LongText, deferred=True
+    )  # JSON, as `app.py merge --json` prints it
 
     room: Mapped[Room | None] = relationship()
     users: Mapped[list[RecordUser]] = relationship(
@@ -283,7 +285,7 @@ class Delivery(Base):
     name: Mapped[str] = mapped_column(key(512))  # reserved before the first outside call
     name_key: Mapped[str] = mapped_column(key(64))  # hash of the name, so that it can be unique
     state: Mapped[Any] = mapped_column(JSON)  # what the destination needs to go on after a crash
-    status: Mapped[str] = mapped_column(key(16))  # pending, delivered, removed
+    status: Mapped[str] = mapped_column(key(16))  # pending, delivered
     version: Mapped[int | None] = mapped_column(Integer)  # that is there now
     sha256: Mapped[str | None] = mapped_column(key(64))
     link: Mapped[str | None] = mapped_column(Text)
@@ -302,3 +304,12 @@ class Event(Base):
     attempt: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(key(32))
     text: Mapped[str] = mapped_column(Text)
+
+
+class Fact(Base):
+    """What is to be remembered of the database as a whole, such as who it is."""
+
+    __tablename__ = "facts"
+
+    name: Mapped[str] = mapped_column(key(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)

@@ -54,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     daemon = command("daemon", "work on records as they become due")
     daemon.add_argument("--once", action="store_true", help="work off what is due, and end")
     command("run", "run the whole service in one process")
-    # What the daemon starts for each record; no command for people, so the help is silent about it.
+    # What the daemon starts; no commands for people, so the help is silent about them.
+    commands.add_parser("keep-house").set_defaults(json=False)
     work = commands.add_parser("work")
     work.set_defaults(json=False)
     work.add_argument("record", type=int)

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,26 +33,25 @@ class Budget:
     def slot(self, cancelled: Callable[[], bool]) -> Iterator[None]:
         """Wait for a free slot and hold it. Raises Cancelled."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        handles = [
-            os.open(self.folder / f"slot-{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            for n in range(self.slots)
-        ]
+        while (handle := self._free_slot()) is None:
+            if cancelled():
+                raise Cancelled("cancelled", "cancelled while it waited for its turn")
+            time.sleep(_ASK_AGAIN_S)
         try:
-            while not any(_locked(handle) for handle in handles):
-                if cancelled():
-                    raise Cancelled("cancelled", "cancelled while it waited for its turn")
-                time.sleep(_ASK_AGAIN_S)
             yield
         finally:
-            for handle in handles:
+            os.close(handle)
+
+    def _free_slot(self) -> int | None:
+        for n in range(self.slots):
+            path = self.folder / f"slot-{n}"
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return handle
+            except BlockingIOError:
                 os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    with suppress(BlockingIOError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+        return None
 
 
 def budget_of(folder: Path, parallel: int, cores: int) -> Budget:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from merger.errors import Temporary
 from merger.ffmpeg import dying_with_parent
 from merger.queue import Claim
 
+# How a process ends that could not even begin: what it reads is not to blame.
+EXITED = "its process ended with exit code"
+
 
 class Child(Protocol):
-    """A worker that was started."""
+    """A process that was started."""
 
     def ended(self) -> str | None:
         """Return how it ended: '' when it said so itself, else in words; None while it works."""
@@ -30,7 +34,7 @@ Start = Callable[[Claim], Child]
 
 @dataclass
 class Worker:
-    """A worker process."""
+    """A child process."""
 
     process: subprocess.Popen[bytes]
 
@@ -42,9 +46,9 @@ class Worker:
             try:
                 name = signal.Signals(-code).name
             except ValueError:
-                name = str(-code)
+                name = f"signal {-code}"
             return f"its process was ended by {name}"
-        return f"its process ended with exit code {code}"
+        return f"{EXITED} {code}"
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -55,19 +59,21 @@ class Worker:
 
 
 def starter(command: Sequence[str]) -> Start:
-    """Return what starts workers. command: to which the claim is added.
+    """Return what starts workers. command: to which the claim is added."""
+    return lambda held: started([*command, str(held.record), str(held.attempt), held.worker])
 
-    The calling thread must live as long as they do: they die with it.
+
+def started(command: Sequence[str]) -> Worker:
+    """Start a process that dies with the calling thread.
+
+    Raises Temporary where the system has no room for another process.
     """
-
-    def start(held: Claim) -> Worker:
-        claimed = [str(held.record), str(held.attempt), held.worker]
-        return Worker(
-            subprocess.Popen(
-                [*dying_with_parent(), *command, *claimed],
-                stdin=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C is the daemon's to handle
-            )
+    try:
+        process = subprocess.Popen(
+            [*dying_with_parent(), *command],
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is the daemon's to handle
         )
-
-    return start
+    except OSError as error:
+        raise Temporary("worker", f"no process can be started: {error.strerror}") from error
+    return Worker(process)

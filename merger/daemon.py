@@ -10,28 +10,43 @@ from datetime import datetime, timedelta
 import schedule
 
 from merger import queue
-from merger.children import Child, Start
+from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
-from merger.queue import Claim
+from merger.queue import Claim, LeaseLost
+from merger.retry import delay
 from merger.tidy import tidy
 from merger.work import Service
 
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING = timedelta(minutes=10)
+_HOUSE_ENDS_WITHIN = timedelta(hours=1)
+_CHECK_EVERY = timedelta(minutes=1)
 _REAP_EVERY_S = 0.2
 _IDLE_S = 1.0
 
 
 @dataclass
 class Daemon:
-    """Workers at work, and how to start more. name: of this daemon, told in every claim."""
+    """Workers at work, and how to start more.
+
+    start_house: starts the housekeeping, in a process of its own: it reads what others upload.
+    name: of this daemon, told in every claim. check_machine: raises for what would fail every
+    record; then none is claimed.
+    """
 
     service: Service
     start: Start
+    start_house: Callable[[], Child]
     name: str
+    check_machine: Callable[[], None] = lambda: None
     running: dict[Claim, Child] = field(default_factory=dict)
+    house: Child | None = None
+    _house_since: datetime | None = None
+    _checked_at: datetime | None = None
+    _failed_starts: int = 0  # in a row
+    _paused_until: datetime | None = None
     _told: str = ""
 
     def one_pass(self, now: datetime) -> int:
@@ -40,8 +55,9 @@ class Daemon:
         Returns how many records were started. A database that is away is said once, and waited for.
         """
         try:
-            for record in queue.take_back_lost(self.service.engine, now):
+            for record in queue.take_back_lost(self.service.engine, now, self.running):
                 log.warning("record %s: its worker gave no sign of life", record)
+            self._check(now)
             started = self._start_due(now)
             self._told = ""
             return started
@@ -51,15 +67,27 @@ class Daemon:
             self._told = error.message
             return 0
 
+    def _check(self, now: datetime) -> None:
+        """Look now and then whether the machine is fit to work."""
+        if self._checked_at is None or abs(now - self._checked_at) >= _CHECK_EVERY:
+            self.check_machine()
+            self._checked_at = now
+
     def _start_due(self, now: datetime) -> int:
         settings = self.service.settings
         started = 0
+        if self._paused_until is not None and now < self._paused_until:
+            return 0
         while len(self.running) < settings.workers:
             held = queue.claim(self.service.engine, self.name, now, settings.lease)
             if held is None:
                 break
+            try:
+                self.running[held] = self.start(held)
+            except MergerError as error:  # the record is not to blame
+                queue.hand_back(self.service.engine, held, now, error.message)
+                raise
             log.info("record %s: begun, attempt %s", held.record, held.attempt)
-            self.running[held] = self.start(held)
             started += 1
         return started
 
@@ -69,22 +97,51 @@ class Daemon:
             held: how for held, child in self.running.items() if (how := child.ended()) is not None
         }
         for held, how in ended.items():
-            if how:
-                log.error("record %s: %s", held.record, how)
-                try:
-                    queue.crashed(self.service.engine, held, now, how)
-                except MergerError as error:  # its lease will run out
-                    log.warning("record %s cannot be put back yet: %s", held.record, error.message)
             del self.running[held]
+            try:
+                self._take_back(held, how, now)
+            except (MergerError, LeaseLost) as error:  # its lease will run out, or has
+                log.warning("record %s is not put back: %s", held.record, error)
         return len(ended)
 
+    def _take_back(self, held: Claim, how: str, now: datetime) -> None:
+        if not how:
+            self._failed_starts = 0
+            return
+        log.error("record %s: %s", held.record, how)
+        if not how.startswith(EXITED):
+            queue.crashed(self.service.engine, held, now, how)
+            return
+        # It could not even begin: a package is missing, a setting is wrong. So will the next.
+        self._failed_starts += 1
+        self._paused_until = now + delay(self._failed_starts)
+        log.error("no record is begun until %s", self._paused_until.isoformat(timespec="seconds"))
+        queue.hand_back(self.service.engine, held, now, how)
+
+    def refill(self, now: datetime) -> None:
+        """Where a worker has ended, begin what is due at once: nobody has to wait for the poll."""
+        if self.reap(now):
+            self.one_pass(now)
+
     def keep_house(self, now: datetime) -> None:
-        """Look for media that came late, and remove what nobody needs any more."""
-        for chore in (look_for_late, tidy):
-            try:
-                chore(self.service, now)
-            except MergerError as error:
-                log.warning("%s: %s", chore.__name__, error.message)
+        """Start the housekeeping, unless it is still at it; end one that hangs."""
+        if self.house is not None and self.house.ended() is None:
+            if self._house_since is None or now - self._house_since < _HOUSE_ENDS_WITHIN:
+                return
+            log.error("the housekeeping hangs and is ended; does a share hang?")
+            self.house.kill()
+        self.house, self._house_since = self.start_house(), now
+
+
+def keep_house(service: Service, now: datetime) -> None:
+    """Look for media that came late, and remove what nobody needs any more."""
+    for chore in (look_for_late, tidy):
+        try:
+            chore(service, now)
+        except MergerError as error:
+            log.warning("%s: %s", chore.__name__, error.message)
+        except Exception:  # the one place of the housekeeping
+            log.exception("%s: a mistake in this program", chore.__name__)
 
 
 @dataclass(frozen=True)
@@ -108,8 +165,7 @@ def run(daemon: Daemon, signals: Signals) -> None:
     plan.run_all()
     while not signals.asked():
         signals.pause(_REAP_EVERY_S if daemon.running else min(_IDLE_S, poll.total_seconds()))
-        if daemon.reap(now()):
-            _guarded(lambda: daemon.one_pass(now()))  # a worker is free: nobody has to wait
+        _guarded(lambda: daemon.refill(now()))
         if (plan.idle_seconds or 0) > 2 * poll.total_seconds():
             # The clock was put back, by an hour perhaps: the library waits for the old time.
             plan.run_all()
@@ -120,22 +176,25 @@ def run(daemon: Daemon, signals: Signals) -> None:
 def run_once(daemon: Daemon, signals: Signals) -> None:
     """Work off what is due, and end."""
     now = daemon.service.now
-    daemon.keep_house(now())
+    _guarded(lambda: daemon.keep_house(now()))
+    while daemon.house and daemon.house.ended() is None and not signals.asked():
+        signals.pause(_REAP_EVERY_S)
     daemon.one_pass(now())
     while daemon.running and not signals.asked():
         signals.pause(_REAP_EVERY_S)
-        if daemon.reap(now()):
-            daemon.one_pass(now())
+        daemon.refill(now())
     _wind_up(daemon, signals)
 
 
 def _wind_up(daemon: Daemon, signals: Signals) -> None:
     """Let the workers hand their records back; kill them when asked a second time."""
+    if daemon.house is not None and daemon.house.ended() is None:
+        daemon.house.kill()
     for child in daemon.running.values():
         child.stop()
     while daemon.running and signals.asked() < 2:
         signals.pause(_REAP_EVERY_S)
-        daemon.reap(daemon.service.now())
+        _guarded(lambda: daemon.reap(daemon.service.now()))
     for child in daemon.running.values():
         child.kill()
 

@@ -38,6 +38,7 @@ _UNREACHABLE = {1040, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1927
 _UNREACHABLE |= {2002, 2003, 2006, 2013, 2055, 0}
 _DISK_FULL = {1021, 1114}
 _MISSING = {1146, 1054}  # table, column
+_VALUES = {1048, 1264, 1364, 1366, 1406}  # that a column does not take
 _NO_ACCESS = {1044, 1045, 1698}
 _NO_SUCH_DATABASE = 1049
 
@@ -75,6 +76,7 @@ def connected(text: str) -> Engine:
         return _sqlite(url)
     return create_engine(
         url,
+        hide_parameters=True,  # of statements, in errors: some are secrets
         pool_pre_ping=True,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
@@ -98,7 +100,7 @@ def _sqlite(url: URL) -> Engine:
         except OSError as error:
             message = f"the folder of the database {path} cannot be made ({error.strerror})"
             raise Broken("database", message) from error
-    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_S})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
@@ -191,6 +193,8 @@ def _translated(engine: Engine, error: DBAPIError) -> MergerError:
         return Broken("database", f"the database {where} does not exist; on its server: {create}")
     if number in _NO_ACCESS:
         return Broken("database", f"the database {where} refuses us: {said}")
+    if number in _VALUES:
+        return Broken("database_value", f"the database {where} does not take a value: {said}")
     if number in _MISSING:
         return _behind(where, said)
     if error.connection_invalidated or number in _UNREACHABLE or isinstance(error, InterfaceError):

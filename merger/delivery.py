@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from merger import ledger
 from merger.failpoints import reached
-from merger.queue import Claim, orders
+from merger.queue import Claim
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,13 @@ def deliver(
     parcels: Sequence[Parcel],
     now: Callable[[], datetime],
     check: Callable[[], None],
+    confirm: Callable[[], None],
 ) -> list[str]:
     """Bring all renditions of a version to a destination, and return their links.
 
-    parcels: their names are wishes; another is taken where somebody has that already.
+    parcels: their names are wishes; another is taken where somebody has that already. check,
+    confirm: those of the fence.
     """
-
-    def confirm() -> None:
-        orders(engine, held)
-        check()
-
     links = []
     known = ledger.entries(engine, held.record, destination.name)
     for parcel in parcels:

@@ -13,7 +13,7 @@ from merger.sources import Found
 
 HALF_HOUR = timedelta(minutes=30)
 # A file that is still growing when its record is due is waited for a little longer.
-_LOOK_AGAIN = timedelta(minutes=10)
+LOOK_AGAIN = timedelta(minutes=10)
 PATIENCE = timedelta(hours=3)
 # So long after it was due, media that comes late makes a record with gaps again.
 WATCHED = timedelta(days=7)
@@ -40,7 +40,7 @@ def wait_until(found: Iterable[Found], now: datetime, due: datetime) -> datetime
     if now < due:
         return due
     growing = any(not item.settled for one in expecting for item in one.items)
-    return now + _LOOK_AGAIN if growing and now < due + PATIENCE else None
+    return now + LOOK_AGAIN if growing and now < due + PATIENCE else None
 
 
 def is_stable(unchanged_for: timedelta, settle: timedelta) -> bool:

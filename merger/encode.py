@@ -7,6 +7,7 @@ packet, and only then hands it to the cache or to the caller.
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +16,7 @@ from pathlib import Path
 from merger import graph
 from merger.check import Checked, Expected, check_output, same_codec_header
 from merger.damage import Inspection, inspected
-from merger.errors import Broken
+from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
@@ -23,7 +24,7 @@ from merger.parts import Input, LaneSpec, PartSpec, Shot, SoundSpec
 from merger.plan import Language, SlateKey
 from merger.profiles import SAMPLE_RATE
 from merger.slate import slate_png
-from merger.storage import disk_full
+from merger.storage import disk_full, writing_to
 from merger.timeline import Stretch
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
@@ -85,6 +86,9 @@ def encode_part(
         )  # fmt: skip
         if outcome.disk_full:
             raise disk_full(step.folder.parent)
+        if outcome.code == -signal.SIGKILL:
+            message = "the system ended ffmpeg; is there enough memory for MERGER_PARALLEL?"
+            raise Temporary("encoder_killed", message)
         promised = {shot: shot.pictures for shot in tried.shots}
         if (
             outcome.code == 0
@@ -131,7 +135,8 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], st
             file = f"{shot.slate}-{lane.box.width}x{lane.box.height}.png"
             names[shot.slate, lane.box] = file
             if not (folder / file).exists():
-                (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
+                with writing_to(folder.parent):
+                    (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
     return names
 
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from merger.errors import Broken, Cancelled
+from merger.errors import Broken, Cancelled, Temporary
 from merger.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
 _POLL_S = 0.25
+_STALLS_AFTER_S = 3600.0  # without any progress; the slowest second try takes minutes
 STOPPED = "stopped; finished parts are kept, the same command goes on from there"
 _MOST_COMPLAINTS = 1000
 
@@ -213,12 +215,16 @@ def _listen(
     progress: dict[str, str] = {}
     errors = child.stderr.fileno()
     rest = {child.stdout.fileno(): b"", errors: b""}
+    got: tuple[str | None, str | None] = (None, None)
+    moved_s = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for pipe in (child.stdout, child.stderr):
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
             if cancelled():
                 raise Cancelled("cancelled", STOPPED)
+            if time.monotonic() - moved_s > _STALLS_AFTER_S:
+                raise Temporary("encoder_stalled", "ffmpeg did not get on for an hour")
             for key, _ in selector.select(_POLL_S):
                 read = os.read(key.fd, 65536)
                 if not read:
@@ -232,7 +238,12 @@ def _listen(
                         continue
                     name, _, value = text.partition("=")
                     progress[name.strip()] = value.strip()
-                    if name == "progress" and on_progress:
+                    if name != "progress":
+                        continue
+                    # It reports twice a second, also when it waits for a share that hangs.
+                    if got != (got := (progress.get("frame"), progress.get("out_time_us"))):
+                        moved_s = time.monotonic()
+                    if on_progress:
                         on_progress(progress)
 
 

@@ -56,6 +56,9 @@ class FolderDestination:
                 fence.confirm()
                 reached("folder.confirmed")
                 publish(copy, final)
+        except FileNotFoundError as error:
+            message = f"{error.filename} vanished while it was copied to {self.folder}"
+            raise Temporary("destination", message) from error
         except OSError as error:
             raise translated(error, self.folder) from error
         return str(final)

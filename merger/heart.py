@@ -7,7 +7,9 @@ took the record up, it is prolonged as soon as the database is back.
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 # Somebody who cancels a record looks at the screen.
 _LOOK_EVERY = timedelta(seconds=2)
 _TOLD_FROM = 0.01  # of progress
+# A share that hangs blocks whoever reads it, for ever.
+_ANSWERS_WITHIN = timedelta(hours=1)
+_ENDS_WITHIN = timedelta(minutes=2)
 _ASK_AGAIN_S = 1.0
 # Each is several tries of a transaction already: what loses them all is no race.
 _MOST_RACES = 10
@@ -40,16 +45,26 @@ class Heart:
     now: Callable[[], datetime]
     lease: timedelta
     stopping: Callable[[], bool]
+    give_up: Callable[[], None]  # ends the process: a thread that hangs cannot be stopped
     progress: float = 0.0
     lost: bool = False
     cancel_asked: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
     _told: float = 0.0
-    _renewed_at: datetime | None = None
+    _renewed_s: float | None = None  # by the monotonic clock, as is the next
+    _asked_s: float | None = None
+    _moved_s: float = field(default_factory=time.monotonic)
     _away: bool = False
 
     def should_stop(self) -> bool:
-        """Return whether the work is to end now, for whatever reason."""
+        """Return whether the work is to end now, for whatever reason.
+
+        Whoever asks is alive: work that asks no more for long is taken to hang.
+        """
+        self._moved_s = time.monotonic()
+        return self._is_asked()
+
+    def _is_asked(self) -> bool:
         return self.lost or self.cancel_asked or self.stopping()
 
     def check(self) -> None:
@@ -79,11 +94,12 @@ class Heart:
             try:
                 return act()
             except MergerError as error:
-                races += isinstance(error, LostRace)
-                if not is_unreachable(error) and not 0 < races < _MOST_RACES:
+                is_race = isinstance(error, LostRace)
+                races += is_race
+                if not is_unreachable(error) and not (is_race and races < _MOST_RACES):
                     raise
                 if self.lost or self.stopping():
-                    raise
+                    raise Cancelled("cancelled", error.message) from error  # no failure
                 log.warning("record %s waits: %s", self.held.record, error.message)
             self.ended.wait(_ASK_AGAIN_S)
 
@@ -91,12 +107,14 @@ class Heart:
         """Look at the row once, and write to it when it is time."""
         now = self.now()
         moved = abs(self.progress - self._told) >= _TOLD_FROM
-        due = self._renewed_at is None or now - self._renewed_at >= self.lease / 4
+        clock = time.monotonic()
+        waited = math.inf if self._renewed_s is None else clock - self._renewed_s
+        due = waited >= self.lease.total_seconds() / 4
         try:
             if moved or due:
                 told = self.progress
                 order = renew(self.engine, self.held, now, self.lease, told)
-                self._told, self._renewed_at = told, now
+                self._told, self._renewed_s = told, clock
             else:
                 order = orders(self.engine, self.held)
             if self._away:
@@ -110,10 +128,28 @@ class Heart:
                 log.warning("record %s goes on without: %s", self.held.record, error.message)
             self._away = True
 
+    def hangs(self) -> str | None:
+        """Return in words that the work no longer answers, or None."""
+        clock = time.monotonic()
+        if self._is_asked():
+            self._asked_s = self._asked_s or clock
+            if clock - self._asked_s > _ENDS_WITHIN.total_seconds():
+                return "it was asked to stop and does not"
+        if clock - self._moved_s > _ANSWERS_WITHIN.total_seconds():
+            return "it hangs: it did not get on for an hour"
+        return None
+
     def _run(self) -> None:
         every = min(_LOOK_EVERY, self.lease / 8)
-        while not self.lost and not self.ended.wait(every.total_seconds()):
-            self.beat()
+        while not self.ended.wait(every.total_seconds()):
+            try:
+                if not self.lost:
+                    self.beat()
+            except Exception:  # a heart that stops beating loses the record
+                log.exception("record %s: a mistake in this program", self.held.record)
+            if why := self.hangs():
+                log.error("record %s: %s", self.held.record, why)
+                self.give_up()
 
 
 @contextmanager

@@ -29,34 +29,33 @@ def look_for_late(service: Service, now: datetime) -> list[int]:
     with reading(service.engine) as session:
         rows = session.scalars(
             select(Record)
-            .where(Record.status == "delivered", Record.watched_until > now)
+            .where(Record.status.in_(("delivered", "failed")), Record.watched_until > now)
             .order_by(Record.id)
         )
         jobs = [outcomes.job_of(session, row) for row in rows]
-    return [job.record for job in jobs if _again(service, checked_or_none(service, job), now)]
-
-
-def checked_or_none(service: Service, job: outcomes.Job) -> Task | None:
-    """Return a record's task, or None where the room has changed so that there is none."""
-    try:
-        return checked(service, job)
-    except MergerError as error:
-        log.info("record %s is no longer watched for media: %s", job.record, error.message)
-        return None
-
-
-def _again(service: Service, task: Task | None, now: datetime) -> bool:
-    if task is None:
-        return False
-    found: dict[str, Found] = {}
-    for source, seen, recorder in task.sources:
+    again = []
+    for job in jobs:
         try:
-            found[source.name] = recorder.find(seen, task.request.span, now)
+            if _again(service, checked(service, job), now):
+                again.append(job.record)
         except MergerError as error:
-            log.info("record %s: late media of %s: %s", task.job.record, source.name, error.message)
-            return False
-    gaps = outcomes.report(service.engine, task.job.record).get("gaps", [])
-    new = {name: missed(one, task.job.media, gaps, name) for name, one in found.items()}
+            log.info("record %s: no late media now: %s", job.record, error.message)
+    return again
+
+
+def _again(service: Service, task: Task, now: datetime) -> bool:
+    found = {
+        source.name: recorder.find(seen, task.request.span, now)
+        for source, seen, recorder in task.sources
+    }
+    report = outcomes.report(service.engine, task.job.record)
+    gaps = report.get("gaps", [])
+    shown = task.request.sources.shown
+    new = {
+        # Of what is only heard, no gap is told: any media of it may be what is missing.
+        name: missed(one, task.job.media, gaps if name in shown and report else None, name)
+        for name, one in found.items()
+    }
     if not any(new.values()):
         return False
     key = _key(found)
@@ -67,18 +66,23 @@ def _again(service: Service, task: Task | None, now: datetime) -> bool:
 
     def write(session: Session) -> bool:
         row = session.get(Record, record, with_for_update=True)
-        if row is None or row.status != "delivered" or row.version != version:
+        if row is None or row.version != version or row.watched_until is None:
+            return False
+        if row.status not in ("delivered", "failed"):
             return False
         late = (row.media or {}).get("late", {})
         if late.get("made") == key:
             return False  # made with it already, and that failed
         since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
         if not complete and not is_stable(now - since, settle):
-            row.media = {**(row.media or {}), "late": {"key": key, "since": since.isoformat()}}
+            seen_first = {"key": key, "since": since.isoformat()}
+            row.media = {**(row.media or {}), "late": {**late, **seen_first}}
             return False
         row.media = {**(row.media or {}), "late": {"made": key}}
-        row.version, row.stage, row.run_after = version + 1, "collect", now
+        row.version += row.status == "delivered"
+        row.stage, row.run_after = "collect", now
         row.tries = row.lost = 0
+        row.error_code = row.error_text = None
         release(row, "queued", now)
         tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
         return True
@@ -87,13 +91,19 @@ def _again(service: Service, task: Task | None, now: datetime) -> bool:
 
 
 def missed(
-    found: Found, media: Mapping[str, Any], gaps: Sequence[Mapping[str, str]], source: str
+    found: Found,
+    media: Mapping[str, Any],
+    gaps: Sequence[Mapping[str, str]] | None,
+    source: str,
 ) -> list[Item]:
-    """Return the items that a record was made without, and that lie where it has gaps. Pure."""
+    """Return the items that a record was made without, and that lie where it has gaps. Pure.
+
+    gaps: None where any item counts.
+    """
     used = {(origin, mark) for origin, mark, *_ in media.get("items", {}).get(source, ())}
     spans = [
         (datetime.fromisoformat(gap["start"]), datetime.fromisoformat(gap["end"]))
-        for gap in gaps
+        for gap in gaps or ()
         if gap["source"] == source
     ]
     return [
@@ -101,7 +111,12 @@ def missed(
         for item in found.items
         if item.settled
         and (item.origin, item.fingerprint) not in used
-        and any(item.start < end and (item.end is None or item.end > start) for start, end in spans)
+        and (
+            gaps is None
+            or any(
+                item.start < end and (item.end is None or item.end > start) for start, end in spans
+            )
+        )
     ]
 
 

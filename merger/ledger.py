@@ -7,6 +7,7 @@ replaces what an earlier one put there, under the same name.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from merger.database import reading
-from merger.queue import Claim, fenced, release, tell
+from merger.queue import Claim, LeaseLost, fenced, release, tell, was_let_go
 from models import Delivery, Record, Rendition
 
 
@@ -84,7 +85,9 @@ def reserve(
 
 
 def _key(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    # Some file systems take `Math.mp4` and `math.mp4` for one file, and both ways to write `й`.
+    same = unicodedata.normalize("NFC", name).casefold()
+    return hashlib.sha256(same.encode()).hexdigest()
 
 
 def _reserved(destination: str, name: str) -> Any:
@@ -169,4 +172,9 @@ def complete(
         release(row, "delivered", now)
         tell(session, row.id, held.attempt, now, "delivered", what + more)
 
-    fenced(engine, held, write)
+    try:
+        fenced(engine, held, write)
+    except LeaseLost:
+        # The answer to the same call may have been lost on its way before.
+        if not was_let_go(engine, held, "delivered"):
+            raise

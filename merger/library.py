@@ -148,8 +148,14 @@ def read_files(
     span: Span,
     found: Library,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    are_ours: bool = False,
 ) -> None:
-    """Add the media of files that reach into a span to a library."""
+    """Add the media of files that reach into a span to a library.
+
+    are_ours: they were brought complete, so that a system that cannot read them is no property of
+    the files. Raises OSError then.
+    """
     for n, file in enumerate(candidates):
         on_progress(n, len(candidates))
         try:
@@ -161,6 +167,8 @@ def read_files(
                 continue
             media = read_media(file.path)
         except (Unreadable, OSError) as error:
+            if are_ours and isinstance(error, OSError):
+                raise
             reason = error.strerror if isinstance(error, OSError) else str(error)
             found.warnings.append(f"{file.name} is left out: {reason}")
             continue

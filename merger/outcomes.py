@@ -123,12 +123,18 @@ def keep_segments(
     data: Path,
     collected: Mapping[int, Sequence[Collected]],
     names: Mapping[int, str],
+    incomplete: Sequence[str],
     now: datetime,
 ) -> None:
     """Write down what was collected for a record, by source id, and that it is what it is made of.
 
-    names: of the sources, by id.
+    names: of the sources, by id; incomplete: of those of which more might have come. What an
+    earlier version was made of and is no longer where it came from is still used: a library that
+    keeps its files for a week must not make a video worse.
     """
+
+    before = job(engine, held.record).media
+    there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 
     def write(session: Session, row: Record) -> None:
         for source_id, files in collected.items():
@@ -153,18 +159,29 @@ def keep_segments(
                 segment.size_bytes = one.item.size_bytes
                 segment.collected_at = now
         row.media = {
+            **(row.media or {}),
             "items": {
-                names[source_id]: [
-                    [one.item.origin, one.item.fingerprint, str(one.path.relative_to(data)),
-                     one.item.start.isoformat()]
-                    for one in files
-                ]
-                for source_id, files in collected.items()
-            }
-        }  # fmt: skip
+                names[source_id]: _items(files, data) for source_id, files in collected.items()
+            },
+            "incomplete": list(incomplete),
+        }
+        for name, earlier in before.get("items", {}).items():
+            items = row.media["items"].setdefault(name, [])
+            origins = {item[0] for item in items}
+            items += [item for item in earlier if item[0] not in origins and item[2] in there]
         row.updated_at = now
 
     fenced(engine, held, write)
+
+
+def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
+    return [
+        [
+            one.item.origin, one.item.fingerprint, str(one.path.relative_to(data)),
+            one.item.start.isoformat(),
+        ]
+        for one in files
+    ]  # fmt: skip
 
 
 def kept_segments(media: Mapping[str, Any]) -> list[Kept]:
@@ -220,7 +237,7 @@ def keep_renditions(
             for r in renditions
         )  # fmt: skip
         row.report = json.dumps(report, ensure_ascii=False)
-        row.stage, row.progress, row.updated_at = "deliver", 0.0, now
+        row.stage, row.progress, row.tries, row.updated_at = "deliver", 0.0, 0, now
 
     fenced(engine, held, write)
 

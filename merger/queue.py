@@ -6,7 +6,7 @@ worker writes only while the row still holds its attempt and says `running`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,14 +17,15 @@ from sqlalchemy.orm import Session
 
 from merger.database import LostRace, reading, writing
 from merger.errors import MergerError
-from merger.retry import MOST_LOST
-from models import Event, Record, RecordUser
+from merger.retry import MOST_DIED, MOST_LOST, delay
+from models import STAGES, Event, Record, RecordUser
 
 T = TypeVar("T")
 
 # A room, or a user, that was served lately lets others go first.
 _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
+_ROUNDS = 20  # of candidates that others were quicker to take
 _LONGEST_TEXT = 4000
 _CANCELLED = "cancelled while it was worked on"
 
@@ -54,7 +55,7 @@ def claim(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim
 
     The room and the owner that were served least in the last hour go first; then due time, then id.
     """
-    while True:
+    for _ in range(_ROUNDS):
         with reading(engine) as session:
             candidates = session.execute(_next_due(now)).all()
         for record, attempt in candidates:
@@ -65,30 +66,28 @@ def claim(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim
             except LostRace:
                 continue
         if len(candidates) < _CANDIDATES:
-            return None
+            break
+    return None
 
 
 def _next_due(now: datetime) -> Select[int, int]:
-    since = now - _LATELY
-    by_room = (
-        select(Record.room_id.label("room"), func.count().label("served"))
-        .where(Record.claimed_at > since)
-        .group_by(Record.room_id)
-        .subquery()
+    owns = and_(RecordUser.record_id == Record.id, RecordUser.position == 0)
+    served = (
+        select(Record.room_id.label("room"), RecordUser.user_id.label("owner"))
+        .outerjoin(RecordUser, owns)
+        .where(Record.claimed_at > now - _LATELY)
+        .cte("served")  # as a subquery, the whole history would be read for it
     )
-    by_owner = (
-        select(RecordUser.user_id.label("owner"), func.count().label("served"))
-        .join(Record, and_(Record.id == RecordUser.record_id, RecordUser.position == 0))
-        .where(Record.claimed_at > since)
-        .group_by(RecordUser.user_id)
-        .subquery()
+    by_room, by_owner = (
+        select(of, func.count().label("times")).group_by(of).subquery()
+        for of in (served.c.room, served.c.owner)
     )
-    of_room = func.coalesce(by_room.c.served, 0)
-    of_owner = func.coalesce(by_owner.c.served, 0)
+    of_room = func.coalesce(by_room.c.times, 0)
+    of_owner = func.coalesce(by_owner.c.times, 0)
     return (
         select(Record.id, Record.attempt)
         .outerjoin(by_room, by_room.c.room == Record.room_id)
-        .outerjoin(RecordUser, and_(RecordUser.record_id == Record.id, RecordUser.position == 0))
+        .outerjoin(RecordUser, owns)
         .outerjoin(by_owner, by_owner.c.owner == RecordUser.user_id)
         .where(Record.status == "queued", Record.run_after <= now)
         .order_by(case((of_room > of_owner, of_room), else_=of_owner), Record.run_after, Record.id)
@@ -168,12 +167,16 @@ def _mine(session: Session, held: Claim) -> Record:
 
 
 def enter(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
-    """Write down that a stage begins: a later try resumes there."""
+    """Write down that a stage begins: a later try resumes there.
+
+    A stage that is gone through again on the way there is not written down, so that what failed
+    before has failed in a row.
+    """
 
     def begin(session: Session, row: Record) -> None:
-        if row.stage == stage:
+        if STAGES.index(stage) <= STAGES.index(row.stage):
             return
-        row.stage, row.progress, row.updated_at = stage, 0.0, now
+        row.stage, row.progress, row.tries, row.updated_at = stage, 0.0, 0, now
 
     fenced(engine, held, begin)
 
@@ -196,11 +199,21 @@ def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: Mer
     )  # fmt: skip
 
 
-def fail(engine: Engine, held: Claim, now: datetime, error: MergerError) -> None:
-    """End a record: somebody has to act. A version that was delivered before stays delivered."""
+def fail(
+    engine: Engine,
+    held: Claim,
+    now: datetime,
+    error: MergerError,
+    watched_until: datetime | None = None,
+) -> None:
+    """End a record: somebody has to act. A version that was delivered before stays delivered.
+
+    watched_until: until when media that comes late takes it up again.
+    """
+    watched = {} if watched_until is None else {"watched_until": watched_until}
     _let_go(
         engine, held, now, "failed", "failed", error.message,
-        error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True,
+        error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True, **watched,
     )  # fmt: skip
 
 
@@ -239,11 +252,12 @@ def _let_go(
         fenced(engine, held, end)
     except LeaseLost:
         # The answer to the same call may have been lost on its way before.
-        if not _was_let_go(engine, held, kind):
+        if not was_let_go(engine, held, kind):
             raise
 
 
-def _was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
+def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
+    """Return whether a claim ended with an event of a kind."""
     with reading(engine) as session:
         return bool(
             session.scalar(
@@ -264,10 +278,11 @@ def release(row: Record, status: str, now: datetime) -> None:
         row.cancel_requested_at = None
 
 
-def take_back_lost(engine: Engine, now: datetime) -> list[int]:
+def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = ()) -> list[int]:
     """Put back what workers hold that gave no sign of life; return which records that were.
 
-    A record that loses its worker again and again ends: it may well be what kills them.
+    A record that loses its worker again and again ends: it may well be what kills them. but_for:
+    claims of workers that are known to live, whose leases ran out while the database was away.
     """
     with reading(engine) as session:
         lost = session.execute(
@@ -275,11 +290,17 @@ def take_back_lost(engine: Engine, now: datetime) -> list[int]:
             .where(Record.status == "running", Record.lease_until < now)
             .order_by(Record.id)
         ).all()
-    return [
-        record
-        for record, attempt in lost
-        if writing(engine, partial(_take_back, record=record, attempt=attempt, now=now))
-    ]
+    living = {(held.record, held.attempt) for held in but_for}
+    taken = []
+    for record, attempt in lost:
+        if (record, attempt) in living:
+            continue
+        try:
+            if writing(engine, partial(_take_back, record=record, attempt=attempt, now=now)):
+                taken.append(record)
+        except LostRace:  # somebody holds the row: the others do not wait for it
+            continue
+    return taken
 
 
 def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
@@ -302,14 +323,16 @@ def _take_back(
     why = ""
     if row.cancel_requested_at is not None:
         ended, why = "cancelled", _CANCELLED
-    elif row.lost >= MOST_LOST:
+    elif row.lost >= (MOST_DIED if dead else MOST_LOST):
         why = (
             f"the program that worked on it ended {row.lost} times without a word ({text});"
             " the operator's log may say why"
         )
         ended, row.error_code, row.error_text = "failed", "worker_died", why
     else:
-        ended, row.run_after = "queued", now
+        # At once the first time; then with a pause, so that what ails the machine may pass.
+        ended = "queued"
+        row.run_after = now + delay(row.lost - 1) if row.lost > 1 else now
     if ended != "queued":
         tell(session, record, attempt, now, ended, why)
         row.lost = 0

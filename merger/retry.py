@@ -3,9 +3,10 @@
 | failure | tried again |
 |---|---|
 | Temporary | after 1 min, doubling to 1 h, with jitter; 8 tries in a row |
-| Temporary, disk full | the same for about a day: somebody has to make room |
+| Temporary, a full disk or a share that is away | the same for about a day: somebody has to act |
 | NoMedia | 3 h after the media was due, and once more the next morning |
-| Refused, Broken | never: somebody has to act |
+| Broken, of the machine and not of the record | about hourly, until it is put right |
+| Refused, any other Broken | never: somebody has to act |
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from merger.errors import MergerError, NoMedia, Temporary
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
 TRIES = 8
-TRIES_BY_CODE = {"disk_full": 30}
+_A_DAY = 30  # tries
+TRIES_BY_CODE = dict.fromkeys(
+    ("disk_full", "storage_away", "destination", "source_away", "sources"), _A_DAY
+)
+# What fails every record alike: no ffmpeg, no rights, a read-only disk, a database of old tables.
+OF_THE_MACHINE = frozenset({"ffmpeg", "storage", "database", "schema"})
 MORNING = time(7)
-# Leases lost in a row (a worker that was killed, or whose process died of what it read).
-MOST_LOST = 3
+# Workers lost in a row. A process that was seen to die may have died of what it read; a lease that
+# ran out is more likely the machine's doing.
+MOST_DIED = 3
+MOST_LOST = 10
 
 
 def again_at(
@@ -38,6 +46,8 @@ def again_at(
             if at > now:
                 return at
         return None
+    if error.code in OF_THE_MACHINE:
+        return now + delay(tries + 4) * (0.75 + 0.5 * chance)
     if not isinstance(error, Temporary) or tries >= TRIES_BY_CODE.get(error.code, TRIES):
         return None
     return now + delay(tries) * (0.75 + 0.5 * chance)

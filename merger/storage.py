@@ -12,7 +12,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 from merger.errors import Broken, Temporary
 
 # What a network share that is away for a while answers.
-_AWAY = {
+AWAY = {
     errno.EIO, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-    errno.ENOTCONN, errno.ENODEV, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.ECONNABORTED, errno.ENODEV, errno.EREMOTEIO, errno.EAGAIN,
 }  # fmt: skip
 _LOCK = "lock"
 _MARK = ".merge-work-"
@@ -45,10 +46,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, what: str) -> None:
-    """Make a folder that we are going to write to. Raises Broken saying what to do."""
+    """Make a folder that we are going to write to. Raises Broken saying what to do.
+
+    Raises Temporary for a full disk and for a share that is away.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if isinstance(known := translated(error, folder), Temporary):
+            raise known from error
         message = f"{what} {folder} cannot be made ({error.strerror}); choose another"
         raise Broken("storage", message) from error
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -128,9 +134,18 @@ def translated(error: OSError, parent: Path) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return disk_full(Path(error.filename) if error.filename else parent)
-    if error.errno in _AWAY:
+    if error.errno in AWAY:
         return Temporary("storage_away", f"{parent} is away ({error.strerror})")
     return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Tell a failed write as one of this folder: the system does not say which disk was full."""
+    try:
+        yield
+    except OSError as error:
+        raise translated(error, folder) from error
 
 
 @dataclass(frozen=True)
@@ -159,15 +174,17 @@ class Cache:
     def add(self, partial: Path, name: str, work: Path) -> Path:
         """Take a complete file in under its name."""
         path = self.path(name)
-        path.parent.mkdir(exist_ok=True)
-        publish(partial, path)
-        self.use(name, work)
+        with writing_to(self.folder):
+            path.parent.mkdir(exist_ok=True)
+            publish(partial, path)
+            self.use(name, work)
         return path
 
     def remember(self, name: str, facts: list[Any], work: Path) -> None:
         """Keep a few facts (JSON values) under a name, so that they need not be found out again."""
         partial = work / f"{name}.partial"
-        partial.write_text(json.dumps(facts))
+        with writing_to(self.folder):
+            partial.write_text(json.dumps(facts))
         self.add(partial, name, work)
 
     def recall(self, name: str, work: Path) -> list[Any]:
@@ -190,9 +207,12 @@ class Cache:
                 continue
             files.append((stat.st_mtime_ns, stat.st_size, path))
         total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
+        for used_at, size, path in sorted(files):
             if total <= self.limit_bytes:
                 break
-            if path.name not in used:
-                path.unlink(missing_ok=True)
-                total -= size
+            if path.name in used:
+                continue
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime_ns == used_at:  # nobody has begun to use it meanwhile
+                    path.unlink()
+                    total -= size

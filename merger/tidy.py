@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,20 +13,24 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from merger.database import reading, writing
+from merger.outcomes import kept_segments
 from merger.records import ENDED, LONGEST_SPAN
-from merger.storage import sweep
+from merger.storage import sweep, translated
 from merger.work import Service
-from models import Record, Rendition, Room, Segment, Source
+from models import Fact, Record, Rendition, Room, Segment, Source
 
 log = logging.getLogger(__name__)
 
 # A file that no row knows may be one that is being brought this very moment.
 _UNKNOWN_FOR = timedelta(days=1)
+_IDENTITY = "database-id"
 
 
 def tidy(service: Service, now: datetime) -> None:
     """Remove files of attempts that came to nothing, and what was kept long enough."""
     data, keep = service.settings.data, service.settings.keep
+    if not _is_of_this_database(service):
+        return
     writing(service.engine, lambda session: _forget_renditions(session, now - keep))
     for path in writing(service.engine, lambda session: _forget_segments(session, now, now - keep)):
         _remove(data / path)
@@ -34,6 +39,36 @@ def tidy(service: Service, now: datetime) -> None:
     _sweep_segments(service, now)
     for folder in (service.settings.cache, service.settings.destination):
         sweep(folder)
+
+
+def _is_of_this_database(service: Service) -> bool:
+    """Return whether the data folder belongs to this database.
+
+    To an empty database, which a mistyped address gives, everything in there would be unknown.
+    """
+
+    def identity(session: Session) -> str:
+        fact = session.get(Fact, _IDENTITY)
+        if fact is None:
+            fact = Fact(name=_IDENTITY, value=uuid.uuid4().hex)
+            session.add(fact)
+        return fact.value
+
+    mine = writing(service.engine, identity)
+    note = service.settings.data / _IDENTITY
+    try:
+        if not note.exists():
+            note.write_text(f"{mine}\n")
+        said = note.read_text().strip()
+    except OSError as error:
+        raise translated(error, note.parent) from error
+    if said != mine:
+        log.error(
+            "%s belongs to another database: nothing is removed from it. Correct"
+            " SQLALCHEMY_DATABASE_URI or MERGER_DATA; if they are right, remove %s",
+            note.parent, note,
+        )  # fmt: skip
+    return said == mine
 
 
 def _forget_renditions(session: Session, before: datetime) -> None:
@@ -83,6 +118,8 @@ def _sweep_records(service: Service, now: datetime) -> None:
     for folder in sorted((service.settings.data / "records").glob("*")):
         if not folder.name.isdecimal():
             continue
+        if not any(folder.glob("attempt-*")):
+            continue  # all that is left is its plan
         sweep(folder)
         attempt, needed = _needed_of(service, int(folder.name), folder)
         for made in folder.glob("attempt-*"):
@@ -118,6 +155,13 @@ def _sweep_segments(service: Service, now: datetime) -> None:
     data = service.settings.data
     with reading(service.engine) as session:
         known = {data / path for path in session.scalars(select(Segment.path))}
+        for media in session.scalars(
+            select(Record.media).where(
+                or_(Record.status.in_(("queued", "running")), Record.watched_until > now),
+                Record.media.is_not(None),
+            )
+        ):  # of which a newer one has come meanwhile
+            known |= {data / kept.path for kept in kept_segments(media)}
     known |= {path.with_suffix(".json") for path in known}
     for path in (data / "segments").glob("*/[!.]*"):
         if path in known or not path.is_file():

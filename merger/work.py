@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,8 +22,8 @@ from sqlalchemy import Engine
 from merger import ffmpeg, ledger, outcomes, queue
 from merger.config import Settings
 from merger.delivery import Destination, Parcel, deliver
-from merger.due import WATCHED, due_at, wait_until
-from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
+from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, due_at, wait_until
+from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
 from merger.failpoints import reached
 from merger.heart import Heart, beating
 from merger.layout import layout_named
@@ -38,7 +40,7 @@ from merger.records import checked_span
 from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at
 from merger.sources import Collected, Found, Recorder, SourceOfRoom
-from merger.storage import make_folder, publish, work_folder
+from merger.storage import make_folder, publish, translated, work_folder
 from models import STAGES
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class Task:
 
 def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
     """Work on a claimed record until it ends or waits; return in one word what became of it."""
-    heart = Heart(service.engine, held, service.now, service.settings.lease, stopping)
+    heart = Heart(service.engine, held, service.now, service.settings.lease, stopping, _end_process)
     with beating(heart):
         try:
             outcome = _worked(service, held, heart)
@@ -91,11 +93,15 @@ def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
     return outcome
 
 
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _worked(service: Service, held: Claim, heart: Heart) -> str:
     engine, now = service.engine, service.now
-    job = heart.insist(lambda: outcomes.job(engine, held.record))
     task: Task | None = None
     try:
+        job = heart.insist(lambda: outcomes.job(engine, held.record))
         task = checked(service, job)
         _stages(service, held, heart, task)
         return "delivered"
@@ -114,6 +120,11 @@ def _worked(service: Service, held: Claim, heart: Heart) -> str:
         return _failed(service, held, heart, task, error)
     except LeaseLost:
         raise
+    except OSError as error:
+        return _failed(service, held, heart, task, translated(error, service.settings.data))
+    except MemoryError:
+        short = Temporary("memory", "there was not enough memory")
+        return _failed(service, held, heart, task, short)
     except Exception as error:  # the one place: a record never takes the service down with it
         log.exception("record %s: a mistake in this program", held.record)
         message = f"a mistake in this program: {type(error).__name__}: {error}; see its log"
@@ -132,7 +143,8 @@ def _failed(
     if at is None:
         level = logging.ERROR if isinstance(error, Broken) else logging.WARNING
         log.log(level, "record %s failed: %s", held.record, error.message)
-        heart.insist(lambda: queue.fail(service.engine, held, service.now(), error))
+        watched = task.due + WATCHED if task and isinstance(error, NoMedia) else None
+        heart.insist(lambda: queue.fail(service.engine, held, service.now(), error, watched))
         return "failed"
     log.warning("record %s is put off until %s: %s", held.record, at.isoformat(), error.message)
     heart.insist(lambda: queue.put_off(service.engine, held, service.now(), at, error))
@@ -226,7 +238,9 @@ def _collect(
         try:
             found[source.id] = recorder.find(seen, span, service.now())
         except Temporary as error:
-            warnings.append(_without(source, error, task, service.now()))
+            warnings.append(_without(source, error, task))
+            continue
+        warnings += [f"{source.name}: {note}" for note in found[source.id].notes]
     if not found:
         raise Temporary("sources", "; ".join(warnings))
     until = wait_until(found.values(), service.now(), task.due)
@@ -248,12 +262,17 @@ def _collect(
         except Temporary as error:
             if error.code == "disk_full":
                 raise
-            warnings.append(_without(source, error, task, service.now()))
+            warnings.append(_without(source, error, task))
+            continue
         reached("collect.brought")
+        warnings += _left_out(source, found[source.id], collected[source.id], task, service.now())
     names_by_id = {source.id: source.name for source, _, _ in task.sources}
+    incomplete = [
+        s.name for s, _, _ in task.sources if s.id not in found or found[s.id].more_expected
+    ]
     heart.insist(
         lambda: outcomes.keep_segments(
-            service.engine, held, data, collected, names_by_id, service.now()
+            service.engine, held, data, collected, names_by_id, incomplete, service.now()
         )
     )
     reached("collect.written")
@@ -261,14 +280,25 @@ def _collect(
     return outcomes.kept_segments(media), warnings
 
 
-def _without(source: SourceRow, error: Temporary, task: Task, now: datetime) -> str:
+def _left_out(
+    source: SourceRow, found: Found, collected: Sequence[Collected], task: Task, now: datetime
+) -> list[str]:
+    """Return warnings about files that are there and could not be brought, if they may not come."""
+    brought = {one.item.origin for one in collected}
+    left = [item.origin for item in found.items if item.settled and item.origin not in brought]
+    if left and now < task.due + PATIENCE:
+        raise NotYet(now + LOOK_AGAIN, f"{', '.join(left)} of {source.name} cannot be brought yet")
+    return [f"{origin} of {source.name} could not be brought" for origin in left]
+
+
+def _without(source: SourceRow, error: Temporary, task: Task) -> str:
     """Return a warning that a source is done without. Raises the error while there is patience."""
     if task.job.tries < _TRIES_OF_SOURCE:
         raise error
     return f"source {source.name!r} could not be reached: {error.message}"
 
 
-def _placed(service: Service, task: Task, kept: Sequence[Kept]) -> Library:
+def _placed(service: Service, heart: Heart, task: Task, kept: Sequence[Kept]) -> Library:
     library = Library()
     candidates = []
     for one in kept:
@@ -278,7 +308,9 @@ def _placed(service: Service, task: Task, kept: Sequence[Kept]) -> Library:
             library.warnings.append(f"{one.origin}: {complaint}; its start is taken from its name")
         start = sidecar.start or one.start
         candidates.append(Candidate(path, one.source, start, sidecar, one.origin))
-    read_files(candidates, task.request.span, library)
+    read_files(
+        candidates, task.request.span, library, lambda done, total: heart.check(), are_ours=True
+    )
     for name in task.request.sources.names:
         if not any(one.source == name for one in kept):
             library.warnings.append(f"source {name!r} has no media for this record")
@@ -311,7 +343,7 @@ def _make(
     warnings: Sequence[str],
 ) -> None:
     settings, engine = service.settings, service.engine
-    library = _placed(service, task, kept)
+    library = _placed(service, heart, task, kept)
     library.warnings += warnings
     usable(task.request, library, "what was collected")
     tool = ffmpeg.find(settings.ffmpeg or None)
@@ -392,11 +424,14 @@ def _deliver(
     for n, destination in enumerate(service.destinations):
         heart.progress = n / len(service.destinations)
         heart.insist(
-            lambda to=destination: deliver(engine, held, to, parcels, now, heart.check)  # type: ignore[misc]
+            lambda to=destination: deliver(
+                engine, held, to, parcels, now, heart.check, heart.confirm
+            )  # type: ignore[misc]
         )
     report: dict[str, Any] = heart.insist(lambda: outcomes.report(engine, held.record))
+    incomplete = outcomes.job(engine, held.record).media.get("incomplete")
     until = task.due + WATCHED
-    watched = until if report.get("gaps") and until > now() else None
+    watched = until if (report.get("gaps") or incomplete) and until > now() else None
     reached("deliver.all")
     heart.insist(
         lambda: ledger.complete(engine, held, now(), watched, len(report.get("warnings", [])))

@@ -21,7 +21,7 @@ from pathlib import Path
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.sources import Collected, Found, Item, Recorder, SourceOfRoom
-from merger.storage import make_folder, publish, sweep, translated, work_folder
+from merger.storage import AWAY, make_folder, publish, sweep, work_folder
 from merger.timeline import Span
 
 __all__ = [
@@ -35,12 +35,8 @@ BLOCK = 1 << 20  # bytes between two questions whether to stop
 # Of file times: the coarsest file system in use keeps them to two seconds.
 _COARSE_NS = 2_000_000_000
 _LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
-# A device, or a share, that may come back by itself.
-_AWAY = {
-    errno.ENOENT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-    errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET,
-    errno.ECONNABORTED, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO, errno.EAGAIN,
-}  # fmt: skip
+# A share that is not mounted is away, too.
+_AWAY = AWAY | {errno.ENOENT}
 
 
 @dataclass(frozen=True)
@@ -118,13 +114,7 @@ def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:
 
 def prepare(into: Path) -> None:
     """Make the folder that media is brought to, and remove what killed runs left in it."""
-    try:
-        into.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        full = translated(error, into)
-        if isinstance(full, Temporary):
-            raise full from error
-    make_folder(into, "the folder for media")  # says what to do where that is not the reason
+    make_folder(into, "the folder for media")
     sweep(into)
 
 

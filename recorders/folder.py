@@ -251,7 +251,7 @@ def _looked_at(
         start=start,
         end=end,
         size_bytes=status.st_size,
-        settled=settled and status.st_size > 0,
+        settled=settled,
     )
     original = Original(path, status.st_size, status.st_mtime_ns, note, sidecar.sha256)
     return _File(item, original, tuple(complaints))

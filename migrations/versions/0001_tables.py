@@ -223,3 +223,9 @@ def upgrade() -> None:
         _refers("record_id", "records.id", "fk_events_record_id"),
     )
     _create_index("ix_events_record_id_id", "events", "record_id", "id")
+    _create_table(
+        "facts",
+        sa.Column("name", _key(64), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_facts"),
+    )
