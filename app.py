@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
 if TYPE_CHECKING:  # heavy libraries are imported once the command line makes sense
     from sqlalchemy import Engine
 
-    from merger.work import Service
+    from merger.task import Service
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
 LONGEST_SPAN = timedelta(hours=24)
@@ -41,7 +41,7 @@ LONGEST_SPAN = timedelta(hours=24)
 Printed = tuple[dict[str, Any], str]  # one object for programs, and text for people
 
 
-class Signals:
+class Stopping:
     """Counts how often a signal asked to stop. A command ends at the second; a daemon decides.
 
     Raising from the handler instead could happen between starting a child and knowing of it.
@@ -64,13 +64,13 @@ class Signals:
         return self.count > 0
 
 
-def main(arguments: Sequence[str] | None = None, stopping: Signals | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = None) -> int:
     """Run a command; return its exit code: 0 done, 1 broken, 2 refused, 3 no media for the span.
 
     stopping says whether somebody asked to stop; then the exit code is 130, as of a shell.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    stopping = stopping or Signals()
+    stopping = stopping or Stopping()
     context: dict[str, Any] = {}
     text = ""
     try:
@@ -151,7 +151,7 @@ def _check_utf8(options: argparse.Namespace, *names: str) -> None:
             raise Refused(name, f"--{name}: it is not UTF-8; check the terminal's encoding")
 
 
-def _merge(options: argparse.Namespace, context: dict[str, Any], stopping: Signals) -> Printed:
+def _merge(options: argparse.Namespace, context: dict[str, Any], stopping: Stopping) -> Printed:
     zone = zone_named(options.zone)
     context |= {"zone": zone, "span": _span(options, zone)}
     _check_utf8(options, "room", "name", "library", "output")
@@ -224,14 +224,14 @@ def _database(settings: config.Settings) -> Engine:
 def create_service(settings: config.Settings, engine: Engine) -> Service:
     """Return the service with everything plugged in."""
     from merger.folder_destination import FolderDestination
-    from merger.work import Service
+    from merger.task import Service
     from recorders.kinds import recorder_of
 
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
     return Service(engine, settings, recorder_of, (folder,), _now)
 
 
-def _request(options: argparse.Namespace, context: dict[str, Any], _: Signals) -> Printed:
+def _request(options: argparse.Namespace, context: dict[str, Any], _: Stopping) -> Printed:
     from merger import records
 
     _check_utf8(options, "room", "name")
@@ -254,7 +254,7 @@ def _request(options: argparse.Namespace, context: dict[str, Any], _: Signals) -
     return document, f"record {record}" + ("" if is_new else " (asked for before)")
 
 
-def _records(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+def _records(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import records, wording
 
     engine = _database(config.load(os.environ))
@@ -264,14 +264,14 @@ def _records(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> 
     return {"records": found}, wording.records_table(found)
 
 
-def _show(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+def _show(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import records, wording
 
     document = records.details(_database(config.load(os.environ)), options.record)
     return document, wording.record_page(document)
 
 
-def _cancel(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+def _cancel(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import records
 
     status = records.cancel(_database(config.load(os.environ)), options.record, _now())
@@ -279,14 +279,14 @@ def _cancel(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> P
     return {"id": options.record, "status": status}, f"record {options.record} {told}"
 
 
-def _retry(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+def _retry(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import records
 
     records.retry(_database(config.load(os.environ)), options.record, _now())
     return {"id": options.record, "status": "queued"}, f"record {options.record} is queued again"
 
 
-def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Printed:
+def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import rooms, rooms_file, wording
     from recorders.kinds import KINDS
 
@@ -306,7 +306,7 @@ def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Signals) -> Pr
     return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
 
 
-def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Printed:
+def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Stopping) -> Printed:
     from merger.database import connected
     from merger.schema import upgrade
 
@@ -315,7 +315,7 @@ def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Prin
     return {"applied": done}, text
 
 
-def _check(options: argparse.Namespace, context: dict[str, Any], _: Signals) -> Printed:
+def _check(options: argparse.Namespace, context: dict[str, Any], _: Stopping) -> Printed:
     from merger.database import connected
     from merger.health import check
     from recorders.kinds import recorder_of
@@ -350,7 +350,7 @@ def _check_machine(settings: config.Settings) -> None:
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
 
 
-def _database_when_there(settings: config.Settings, stopping: Signals) -> Engine:
+def _database_when_there(settings: config.Settings, stopping: Stopping) -> Engine:
     """Return the database; wait for one that is not there yet, as after a boot."""
     while True:
         try:
@@ -362,7 +362,7 @@ def _database_when_there(settings: config.Settings, stopping: Signals) -> Engine
             time.sleep(min(settings.poll.total_seconds(), 2))
 
 
-def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
+def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Stopping) -> Printed:
     from merger import children, daemon
 
     _begin_logging()
@@ -388,7 +388,7 @@ def _daemon(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals
     return {}, ""
 
 
-def _work(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) -> Printed:
+def _work(options: argparse.Namespace, _: Mapping[str, Any], stopping: Stopping) -> Printed:
     from merger.database import connected
     from merger.queue import Claim
     from merger.work import work
@@ -400,7 +400,7 @@ def _work(options: argparse.Namespace, _: Mapping[str, Any], stopping: Signals) 
     return {}, ""
 
 
-def _keep_house(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> Printed:
+def _keep_house(_: argparse.Namespace, __: Mapping[str, Any], ___: Stopping) -> Printed:
     from merger.daemon import keep_house
     from merger.database import connected
 
@@ -410,7 +410,7 @@ def _keep_house(_: argparse.Namespace, __: Mapping[str, Any], ___: Signals) -> P
     return {}, ""
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Signals], Printed]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Stopping], Printed]] = {
     "merge": _merge,
     "request": _request,
     "records": _records,
@@ -430,7 +430,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Signals], Prin
 if __name__ == "__main__":
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    signals = Signals()
+    signals = Stopping()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signals.ask)
     sys.exit(main(stopping=signals))

@@ -15,8 +15,8 @@ from merger.errors import MergerError
 from merger.late import look_for_late
 from merger.queue import Claim, LeaseLost
 from merger.retry import delay
+from merger.task import Service
 from merger.tidy import tidy
-from merger.work import Service
 
 log = logging.getLogger(__name__)
 

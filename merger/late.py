@@ -18,7 +18,7 @@ from merger.due import is_stable
 from merger.errors import MergerError
 from merger.queue import release, tell
 from merger.sources import Found, Item
-from merger.work import Service, Task, checked
+from merger.task import Service, Task, checked
 from models import Record
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from merger.database import reading, writing
 from merger.outcomes import kept_segments
 from merger.records import ENDED, LONGEST_SPAN
 from merger.storage import sweep, translated
-from merger.work import Service
+from merger.task import Service
 from models import Fact, Record, Rendition, Room, Segment, Source
 
 log = logging.getLogger(__name__)

@@ -12,35 +12,30 @@ import os
 import random
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from merger import ffmpeg, ledger, outcomes, queue
 from merger.config import Settings
-from merger.delivery import Destination, Parcel, deliver
-from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, due_at, wait_until
-from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
+from merger.delivery import Parcel, deliver
+from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
+from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
 from merger.heart import Heart, beating
-from merger.layout import layout_named
 from merger.library import Candidate, Library, read_files, read_sidecar
-from merger.localtime import zone_named
-from merger.making import MergeRequest, Surroundings, Watch, analysed, made, usable
+from merger.making import Surroundings, Watch, analysed, made, usable
 from merger.names import result_stem
 from merger.outcomes import Job, Kept, SourceRow
-from merger.plan import EditPlan, Sources
-from merger.profiles import profile_named
+from merger.plan import EditPlan
 from merger.progress import Silent
 from merger.queue import Claim, LeaseLost
-from merger.records import checked_span
 from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at
-from merger.sources import Collected, Found, Recorder, SourceOfRoom
+from merger.sources import Collected, Found
 from merger.storage import make_folder, publish, translated, work_folder
+from merger.task import Service, Task, checked
 from models import STAGES
 
 log = logging.getLogger(__name__)
@@ -49,33 +44,12 @@ log = logging.getLogger(__name__)
 _TRIES_OF_SOURCE = 5
 
 
-@dataclass(frozen=True)
-class Service:
-    """All that workers and the daemon are plugged into. now: the wall clock, aware."""
-
-    engine: Engine
-    settings: Settings
-    recorder_of: Callable[[str], Recorder]
-    destinations: Sequence[Destination]
-    now: Callable[[], datetime]
-
-
 class NotYet(Exception):
     """Media of the record may still appear."""
 
     def __init__(self, until: datetime, why: str) -> None:
         super().__init__(why)
         self.until = until
-
-
-@dataclass(frozen=True)
-class Task:
-    """A record whose request has been checked."""
-
-    job: Job
-    request: MergeRequest
-    sources: tuple[tuple[SourceRow, SourceOfRoom, Recorder], ...]
-    due: datetime
 
 
 def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
@@ -149,51 +123,6 @@ def _failed(
     log.warning("record %s is put off until %s: %s", held.record, at.isoformat(), error.message)
     heart.insist(lambda: queue.put_off(service.engine, held, service.now(), at, error))
     return "put off"
-
-
-def checked(service: Service, job: Job) -> Task:
-    """Return what a record asks for. Raises Refused with a sentence for its owner."""
-    if job.room is None:
-        raise Refused("room", "the room of this record no longer exists")
-    zone = zone_named(job.zone)
-    span = checked_span(job.start, job.end)
-    layout_named(job.layout)
-    profile_named(job.profile)
-    by_role: dict[str, SourceRow] = {}
-    for source in job.sources:
-        by_role.setdefault(source.role, source)
-    if "speaker" not in by_role:
-        raise Refused(
-            "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
-        )
-    audio = by_role.get("audio")
-    if job.sound_source is not None:
-        audio = next((s for s in job.sources if s.name == job.sound_source), None)
-        if audio is None:
-            raise Refused(
-                "sound_source",
-                f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
-            )
-    names = {role: source.name for role, source in by_role.items()}
-    sources = Sources(
-        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
-    )
-    used = [source for source in job.sources if source.name in sources.names]
-    found = []
-    for source in used:
-        seen = SourceOfRoom(
-            job.room, source.name, source.role, source.kind, source.address, zone,
-            source.credentials,
-        )  # fmt: skip
-        recorder = service.recorder_of(source.kind)
-        recorder.check(seen)
-        found.append((source, seen, recorder))
-    request = MergeRequest(
-        room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
-        layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
-    )  # fmt: skip
-    settle = max(recorder.settle for _, _, recorder in found)
-    return Task(job, request, tuple(found), due_at(span.end, settle, zone))
 
 
 def _stages(service: Service, held: Claim, heart: Heart, task: Task) -> None:
@@ -317,7 +246,7 @@ def _placed(service: Service, heart: Heart, task: Task, kept: Sequence[Kept]) ->
     return library
 
 
-class _Stages(Silent):
+class _StageTeller(Silent):
     """Writes down which stage a record is in, and how far."""
 
     def __init__(self, service: Service, held: Claim, heart: Heart) -> None:
@@ -350,7 +279,7 @@ def _make(
     folder = _folder(settings, task.job)
     make_folder(folder, "the data folder (MERGER_DATA)")
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
-    watch = Watch(_Stages(service, held, heart))
+    watch = Watch(_StageTeller(service, held, heart))
     with work_folder(settings.cache) as cached, work_folder(folder) as out:
         around = Surroundings(settings, tool, watch, heart.should_stop, cached)
         with watch.stage("analyse"):
@@ -429,9 +358,10 @@ def _deliver(
             )  # type: ignore[misc]
         )
     report: dict[str, Any] = heart.insist(lambda: outcomes.report(engine, held.record))
-    incomplete = outcomes.job(engine, held.record).media.get("incomplete")
+    media = heart.insist(lambda: outcomes.job(engine, held.record).media)
     until = task.due + WATCHED
-    watched = until if (report.get("gaps") or incomplete) and until > now() else None
+    lacks = report.get("gaps") or media.get("incomplete")
+    watched = until if lacks and until > now() else None
     reached("deliver.all")
     heart.insist(
         lambda: ledger.complete(engine, held, now(), watched, len(report.get("warnings", [])))

@@ -23,8 +23,9 @@ from merger.database import connected, reading, writing
 from merger.folder_destination import FolderDestination
 from merger.queue import Claim
 from merger.sources import Recorder
+from merger.task import Service
 from merger.timeline import utc
-from merger.work import Service, work
+from merger.work import work
 from models import Record, Source
 from models import Room as RoomRow
 from recorders.kinds import recorder_of

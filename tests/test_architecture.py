@@ -15,7 +15,7 @@ ORDER = [
     "ffmpeg", "storage", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
     "database", "schema", "queue", "records", "outcomes", "ledger", "delivery", "folder_destination",
-    "heart", "work", "late", "tidy", "children", "daemon", "rooms_file", "rooms", "health", "arguments",
+    "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "rooms", "health", "arguments",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.

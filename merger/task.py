@@ -1,0 +1,88 @@
+"""What a record asks for, checked: its room, its sources with their recorders, when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from merger.config import Settings
+from merger.delivery import Destination
+from merger.due import due_at
+from merger.errors import Refused
+from merger.layout import layout_named
+from merger.localtime import zone_named
+from merger.making import MergeRequest
+from merger.outcomes import Job, SourceRow
+from merger.plan import Sources
+from merger.profiles import profile_named
+from merger.records import checked_span
+from merger.sources import Recorder, SourceOfRoom
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that workers and the daemon are plugged into. now: the wall clock, aware."""
+
+    engine: Engine
+    settings: Settings
+    recorder_of: Callable[[str], Recorder]
+    destinations: Sequence[Destination]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A record whose request has been checked."""
+
+    job: Job
+    request: MergeRequest
+    sources: tuple[tuple[SourceRow, SourceOfRoom, Recorder], ...]
+    due: datetime
+
+
+def checked(service: Service, job: Job) -> Task:
+    """Return what a record asks for. Raises Refused with a sentence for its owner."""
+    if job.room is None:
+        raise Refused("room", "the room of this record no longer exists")
+    zone = zone_named(job.zone)
+    span = checked_span(job.start, job.end)
+    layout_named(job.layout)
+    profile_named(job.profile)
+    by_role: dict[str, SourceRow] = {}
+    for source in job.sources:
+        by_role.setdefault(source.role, source)
+    if "speaker" not in by_role:
+        raise Refused(
+            "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
+        )
+    audio = by_role.get("audio")
+    if job.sound_source is not None:
+        audio = next((s for s in job.sources if s.name == job.sound_source), None)
+        if audio is None:
+            raise Refused(
+                "sound_source",
+                f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
+            )
+    names = {role: source.name for role, source in by_role.items()}
+    sources = Sources(
+        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
+    )
+    used = [source for source in job.sources if source.name in sources.names]
+    found = []
+    for source in used:
+        seen = SourceOfRoom(
+            job.room, source.name, source.role, source.kind, source.address, zone,
+            source.credentials,
+        )  # fmt: skip
+        recorder = service.recorder_of(source.kind)
+        recorder.check(seen)
+        found.append((source, seen, recorder))
+    request = MergeRequest(
+        room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
+        layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+    )  # fmt: skip
+    settle = max(recorder.settle for _, _, recorder in found)
+    return Task(job, request, tuple(found), due_at(span.end, settle, zone))
