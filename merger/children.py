@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from merger.queue import Claim
 
 # How a process ends that could not even begin: what it reads is not to blame.
 EXITED = "its process ended with exit code"
+_DIES_WITHIN_S = 5.0
 
 
 class Child(Protocol):
@@ -55,7 +57,8 @@ class Worker:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it waits for a share that hangs
+            self.process.wait(_DIES_WITHIN_S)
 
 
 def starter(command: Sequence[str]) -> Start:

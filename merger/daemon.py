@@ -130,7 +130,10 @@ class Daemon:
                 return
             log.error("the housekeeping hangs and is ended; does a share hang?")
             self.house.kill()
-        self.house, self._house_since = self.start_house(), now
+        try:
+            self.house, self._house_since = self.start_house(), now
+        except MergerError as error:
+            log.warning("no housekeeping for now: %s", error.message)
 
 
 def keep_house(service: Service, now: datetime) -> None:

@@ -18,7 +18,7 @@ from merger.making import MergeRequest
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
-from merger.records import checked_span
+from merger.records import LONGEST_SPAN, checked_span
 from merger.sources import Recorder, SourceOfRoom
 
 
@@ -66,6 +66,10 @@ def checked(service: Service, job: Job) -> Task:
                 "sound_source",
                 f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
             )
+    if not 1 <= job.chunk_s <= LONGEST_SPAN.total_seconds():
+        raise Refused(
+            "chunk", f"room {job.room!r} has chunks of {job.chunk_s} s; 1 s to 24 h it is"
+        )
     names = {role: source.name for role, source in by_role.items()}
     sources = Sources(
         names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None

@@ -1,0 +1,40 @@
+"""A daemon whose workers do nothing but say so: `python -m tests.cheap_daemon NAME FILE`.
+
+It says that it is ready, waits for a line, works off what is due, and ends. Settings are the
+product's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from merger import children
+from merger.config import load
+from merger.daemon import Daemon, Signals, run_once
+from merger.database import connected
+from merger.queue import Claim
+from merger.task import Service
+from recorders.kinds import recorder_of
+from tests.line import NOON
+
+
+def main() -> None:
+    name, file = sys.argv[1:]
+    settings = load(os.environ)
+    engine = connected(settings.database_address)
+    service = Service(engine, settings, recorder_of, (), lambda: NOON)
+    worker = Path(__file__).with_name("cheap_worker.py")
+    start = children.starter([sys.executable, "-I", str(worker), settings.database_address, file])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    idle = children.starter(["true"])
+    daemon = Daemon(service, start, lambda: idle(Claim(0, 0, name)), name)
+    run_once(daemon, Signals(lambda: 0, time.sleep))
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""A process that claims until nothing is left: `python -m tests.claiming ADDRESS WORKER`.
+
+It says that it is ready, waits for a line, and says in the end how many records it has.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from merger import queue
+from merger.database import connected, reading
+from models import Record
+from tests.line import LEASE, NOON
+
+
+def main() -> None:
+    address, worker = sys.argv[1:]
+    engine = connected(address)
+    with reading(engine) as session:
+        session.get(Record, 1)  # all that happens once has happened
+    print("ready", flush=True)
+    sys.stdin.readline()
+    claimed = 0
+    while queue.claim(engine, worker, NOON, LEASE) is not None:
+        claimed += 1
+    engine.dispose()
+    print(claimed)
+
+
+if __name__ == "__main__":
+    main()

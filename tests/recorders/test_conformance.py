@@ -1,0 +1,351 @@
+"""What the service relies on, for every kind of recorder: one suite, and an entry for each kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from merger.errors import Cancelled, MergerError, Refused
+from merger.timeline import Span
+from recorders import base
+from recorders.base import Collected, Recorder, SourceOfRoom
+from recorders.kinds import KINDS, recorder_of
+from tests.recorders.conftest import (
+    CLIP_S,
+    MOSCOW,
+    RATE,
+    TEN,
+    Share,
+    digest,
+    never,
+    set_changed,
+    span,
+    state_of,
+)
+from tests.truth import error_ms, frames_seen
+
+ROOT = Path(__file__).parents[2]
+Clip = Callable[[datetime], bytes]
+
+
+@dataclass
+class Case:
+    """A source with two files of ten seconds that follow each other.
+
+    grow makes the second one be growing, at the instant that it returns; finish ends that.
+    """
+
+    recorder: Recorder
+    source: SourceOfRoom
+    now: datetime  # all is complete
+    nothing: tuple[Span, datetime]  # a span of which there is nothing (yet), and when
+    bad: tuple[str, ...]  # addresses that make no sense
+    grow: Callable[[], datetime]
+    finish: Callable[[], None]
+    span: Span = span(0, 2 * CLIP_S)
+
+    def find(self, now: datetime | None = None) -> base.Found:
+        return self.recorder.find(self.source, self.span, now or self.now)
+
+    def collect(
+        self, into: Path, cancelled: Callable[[], bool] = never, now: datetime | None = None
+    ) -> list[Collected]:
+        return self.recorder.collect(self.source, self.span, into, now or self.now, cancelled)
+
+
+def folder_case(tmp_path: Path, clip_at: Clip) -> Case:
+    share = Share(tmp_path / "share")
+    first, second = clip_at(TEN), clip_at(TEN + timedelta(seconds=CLIP_S))
+    share.put("2026-11-20_10-00-00_504_camera.mp4", first)
+    begins = TEN + timedelta(seconds=CLIP_S)
+    last = share.put(
+        "2026-11-20_10-00_504_camera.mp4", second,
+        start=begins, length_s=CLIP_S, sha256=digest(second),
+    )  # fmt: skip
+    now = TEN + timedelta(hours=2)
+
+    def grow() -> datetime:
+        last.write_bytes(second[: len(second) // 2])
+        set_changed(last, now - timedelta(seconds=5))
+        return now
+
+    def finish() -> None:
+        last.write_bytes(second)
+        set_changed(last, TEN)
+
+    return Case(
+        KINDS["folder"], share.source, now, (span(18_000, 18_020), now),
+        ("", "recordings", "smb://server/share", "/share#camera", "/share#a/b_c", "~/x", "/a\0b"),
+        grow, finish,
+    )  # fmt: skip
+
+
+def pattern_case(tmp_path: Path, clip_at: Clip) -> Case:
+    address = f"testpattern:?segment={CLIP_S}s&rate={RATE}"
+    source = SourceOfRoom("504", "camera", "speaker", "testpattern", address, MOSCOW)
+    return Case(
+        KINDS["testpattern"], source, TEN + timedelta(hours=2),
+        (span(0, 20), TEN - timedelta(hours=1)),
+        ("", "testpattern", "testpattern:?size", "testpattern:?sise=320x180", "folder:", "/a",
+         "testpattern:?rate=5&rate=6", "testpattern:?size=321x180", "testpattern:?rate=0",
+         "testpattern:?segment=2h", "testpattern://host", "testpattern:?lost=-1", "testpattern:[",
+         "testpattern:?pitch=9", "testpattern:?code=8", "testpattern:#x"),
+        lambda: TEN + timedelta(seconds=CLIP_S * 1.5), lambda: None,
+    )  # fmt: skip
+
+
+CASES: dict[str, Callable[[Path, Clip], Case]] = {
+    "folder": folder_case,
+    "testpattern": pattern_case,
+}
+
+
+def test_every_kind_is_in_the_suite() -> None:
+    assert set(CASES) == set(KINDS)
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest, tmp_path: Path, clip_at: Clip) -> Case:
+    return CASES[request.param](tmp_path, clip_at)
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "into"  # made by who needs it
+
+
+@pytest.fixture(autouse=True)
+def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a share: files cannot be linked, and arrive block by block."""
+
+    def link(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(base, "BLOCK", 4096)
+
+
+def media_in(folder: Path) -> list[Path]:
+    """Return what lies under a final name, without sidecars; and check that there is no partial."""
+    names = list(folder.iterdir()) if folder.exists() else []
+    assert [p.name for p in names if p.name.startswith(".")] == []
+    return sorted(path for path in names if path.suffix != ".json")
+
+
+def test_finds_both_files(case: Case) -> None:
+    found = case.find()
+    starts = [item.start for item in found.items]
+    assert starts == [case.span.start, case.span.start + timedelta(seconds=CLIP_S)]
+    assert all(item.settled and item.size_bytes > 0 for item in found.items)
+    assert not found.more_expected
+    assert len({item.origin for item in found.items}) == 2
+
+
+def test_finding_changes_nothing(case: Case, tmp_path: Path) -> None:
+    before = state_of(tmp_path)
+    assert case.find() == case.find()
+    assert state_of(tmp_path) == before
+
+
+def test_what_is_found_fits_the_tables(case: Case, into: Path) -> None:
+    for item in case.find().items:
+        assert len(item.origin) <= 512 and len(item.fingerprint) <= 128
+        assert item.start.utcoffset() == timedelta() and item.end is not None
+    assert all(len(one.path.name.encode()) <= 255 for one in case.collect(into))
+
+
+def test_collected_media_is_of_its_instant(case: Case, into: Path) -> None:
+    collected = case.collect(into)
+    assert [one.item for one in collected] == list(case.find().items)
+    assert sorted(one.path for one in collected) == media_in(into)
+    for one in collected:
+        seen = frames_seen(one.path, left_width=10_000)
+        assert len(seen) == CLIP_S * RATE
+        for n, frame in enumerate(seen):
+            instant = one.item.start + timedelta(seconds=n / RATE)
+            assert frame.left is not None and error_ms(frame.left, instant) == 0
+
+
+def test_collected_again_is_the_same(case: Case, into: Path) -> None:
+    first = case.collect(into)
+    before = state_of(into)
+    assert case.collect(into) == first
+    assert state_of(into) == before
+
+
+def test_what_is_growing_is_not_taken(case: Case, into: Path) -> None:
+    now = case.grow()
+    found = case.find(now)
+    assert [item.settled for item in found.items] == [True, False]
+    assert found.more_expected
+    assert [one.item for one in case.collect(into, now=now)] == [found.items[0]]
+    assert len(media_in(into)) == 1
+    case.finish()
+    assert len(case.collect(into)) == 2
+
+
+def test_nothing_is_there(case: Case, into: Path) -> None:
+    empty, now = case.nothing
+    found = case.recorder.find(case.source, empty, now)
+    assert found.items == () and found.more_expected
+    assert case.recorder.collect(case.source, empty, into, now, never) == []
+    assert media_in(into) == []
+
+
+def test_cancelled_in_the_middle(case: Case, into: Path) -> None:
+    partials: list[str] = []
+
+    def cancelled() -> bool:
+        inside = [p.name for p in into.glob(".merge-work-*/*.mp4") if p.stat().st_size >= 4096]
+        partials.extend(inside)
+        return bool(partials)
+
+    with pytest.raises(Cancelled):
+        case.collect(into, cancelled)
+    assert partials, "it was not in the middle of anything"
+    assert media_in(into) == [] and list(into.glob("*.json")) == []
+    assert len(case.collect(into)) == len(media_in(into)) == 2
+
+
+def test_cancelled_from_the_beginning(case: Case, into: Path) -> None:
+    with pytest.raises(Cancelled):
+        case.collect(into, lambda: True)
+    assert media_in(into) == []
+
+
+def test_an_address_that_makes_no_sense(case: Case, into: Path) -> None:
+    case.recorder.check(case.source)
+    for address in case.bad:
+        source = dataclasses.replace(case.source, address=address)
+        with pytest.raises(Refused) as told:
+            case.recorder.check(source)
+        assert told.value.code == "address" and case.source.name in told.value.message
+        with pytest.raises(Refused):
+            case.recorder.find(source, case.span, case.now)
+        with pytest.raises(Refused):
+            case.recorder.collect(source, case.span, into, case.now, never)
+    assert not into.exists()
+
+
+def test_credentials_are_never_shown(case: Case) -> None:
+    source = dataclasses.replace(case.source, credentials="hunter2")
+    assert "hunter2" not in repr(source)
+    try:
+        case.recorder.check(source)
+        shown = repr(case.recorder.find(source, case.span, case.now))
+    except MergerError as error:
+        shown = repr(error) + error.message
+    assert "hunter2" not in shown
+
+
+# A process of its own, told what to do by standard input, that prints JSON.
+CHILD = """
+import errno, json, os, pickle, signal, subprocess, sys
+from merger import failpoints
+from merger.errors import MergerError
+from recorders import base
+from recorders.kinds import KINDS
+
+def link(*_, **__):
+    raise OSError(errno.EXDEV, "another file system")
+
+def collect():
+    try:
+        return len(KINDS[source.kind].collect(source, span, into, now, lambda: False))
+    except MergerError as error:
+        return [type(error).__name__, error.code, error.message]
+
+def killed(name):
+    if name == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.link, base.BLOCK = link, 4096
+source, span, into, now, place = pickle.load(sys.stdin.buffer)
+failpoints.hook = killed
+said = [collect()]
+if place == "full disk":
+    said.append(sorted(os.listdir(into)))
+    subprocess.run(["mount", "-o", "remount,size=64m", str(into)], check=True)
+    said += [collect(), sorted(os.listdir(into))]
+print(json.dumps(said))
+"""
+
+
+def run_child(
+    case: Case, into: Path, place: str, before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    told = pickle.dumps((case.source, case.span, into, case.now, place))
+    command = [*before, sys.executable, "-W", "error", "-c", CHILD]
+    return subprocess.run(command, cwd=ROOT, input=told, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("place", ["recorder.copied", "recorder.sidecar"])
+def test_killed_in_the_middle(case: Case, into: Path, place: str) -> None:
+    killed = run_child(case, into, place)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert list(into.glob("*.mp4")) == [] and list(into.glob(".*")) != []
+    collected = case.collect(into)
+    assert len(collected) == 2
+    assert media_in(into) == sorted(one.path for one in collected)
+    names = {one.path.stem for one in collected}
+    assert {path.stem for path in into.glob("*.json")} <= names
+
+
+def test_the_leftovers_go_even_when_nothing_is_left_to_do(case: Case, into: Path) -> None:
+    case.collect(into)
+    dead = into / ".merge-work-dead"
+    dead.mkdir()
+    (dead / "lock").touch()
+    (dead / "half.mp4").write_bytes(b"half")
+    case.collect(into)
+    assert len(media_in(into)) == 2
+
+
+def tiny_disk() -> tuple[str, ...]:
+    """Return how to run something with a disk of 32 KiB at `$INTO`; () where that is not possible."""
+    unshare = shutil.which("unshare")
+    if not unshare:
+        return ()
+    apart = [unshare, "-m"] if os.geteuid() == 0 else [unshare, "-Urm"]
+    mounted = 'mount -t tmpfs -o size=32k tmpfs "$0" && exec "$@"'
+    tried = subprocess.run(
+        [*apart, "sh", "-c", mounted, str(ROOT / "tests"), "true"], capture_output=True, check=False
+    )
+    return (*apart, "sh", "-c", mounted) if tried.returncode == 0 else ()
+
+
+def test_the_disk_is_full(case: Case, into: Path) -> None:
+    disk = tiny_disk()
+    if not disk:
+        pytest.skip("NOT TESTED: no tmpfs can be mounted here, so no disk can be full")
+    into.mkdir(parents=True)
+    ran = run_child(case, into, "full disk", (*disk, str(into)))
+    assert ran.returncode == 0, ran.stderr.decode()
+    full, left, done, there = json.loads(ran.stdout)
+    assert full[:2] == ["Temporary", "disk_full"] and str(into) in full[2]
+    assert [name for name in left if name.endswith(".mp4") or name.startswith(".")] == []
+    assert done == 2
+    assert len([name for name in there if name.endswith(".mp4")]) == 2
+    assert [name for name in there if name.startswith(".")] == []
+
+
+def test_a_mistyped_kind() -> None:
+    assert recorder_of("folder") is KINDS["folder"]
+    with pytest.raises(Refused, match="did you mean folder"):
+        recorder_of("foldr")
+    with pytest.raises(Refused, match=r"one of folder, testpattern"):
+        recorder_of("xyz")
