@@ -47,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     load = actions.add_parser("import", help="add and change rooms as a YAML file says")
     load.add_argument("file", type=Path, metavar="FILE.yaml")
     load.add_argument("--dry-run", action="store_true", help="say what would change, and stop")
+    load.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
+                      help="print one JSON object on stdout")  # fmt: skip
     check = command("check", "explain what is missing for the service to run")
     for told in (records, show, cancel, retry, rooms, check):
         told.add_argument("--json", action="store_true", help="print one JSON object on stdout")

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -52,6 +52,7 @@ from merger.report import MergeResult, Rendition, warnings_about
 from merger.storage import Cache
 from merger.timeline import Span, Stretch, Track, picture_track, without
 
+_LISTEN_EVERY_S = 0.25
 # Raised when the same pictures would be judged otherwise.
 ANALYSIS = 1
 
@@ -341,6 +342,7 @@ class _Job:
             heard: Future[list[str]] = pool.submit(self._encode_sound, step, sound, sound_name)
             try:
                 self._encode_parts(step, parts, failed)
+                _await([heard])
                 self.warnings += heard.result()
             except BaseException:
                 failed.set()
@@ -381,6 +383,8 @@ class _Job:
 
         def encode(spec: PartSpec, name: str) -> list[str]:
             with self.budget.slot(step.cancelled):
+                if step.cancelled():
+                    raise Cancelled("cancelled", ffmpeg.STOPPED)
                 reached("encode.part")
                 files, warnings = encode_part(
                     step, spec, name, self.media, partial(on_frames, name)
@@ -392,19 +396,27 @@ class _Job:
             on_frames(name, spec.frames)
             return warnings
 
+        failures: list[BaseException] = []
+
+        def encode_or_stop(spec: PartSpec, name: str) -> list[str]:
+            # In the thread itself: it would begin the next part before anybody else could tell it.
+            try:
+                return encode(spec, name)
+            except BaseException as error:
+                failures.append(error)
+                stop.set()
+                raise
+
         if not missing:
             return
         self.watch.reporter.progress(float(done * seconds), total, media=True)
         with ThreadPoolExecutor(self.budget.slots, "part") as pool:
-            encoding = [pool.submit(encode, spec, name) for spec, name in missing]
-            try:
-                for future in as_completed(encoding):
-                    self.warnings += future.result()
-            except BaseException:
-                stop.set()
-                for future in encoding:
-                    future.cancel()
-                raise
+            encoding = [pool.submit(encode_or_stop, spec, name) for spec, name in missing]
+            _await(encoding)
+        if failures:
+            raise failures[0]
+        for future in encoding:
+            self.warnings += future.result()
 
     def joined(self, files: _Files, out: Path) -> list[Rendition]:
         """Join the parts of each rendition, and accept it by reading it."""
@@ -422,6 +434,16 @@ class _Job:
             with self.watch.stage("check"):
                 renditions.append(_rendition(kind, path, self.plan, size, self.profile))
         return renditions
+
+
+def _await(futures: Sequence[Future[list[str]]]) -> None:
+    """Wait until all have ended.
+
+    In short waits: a signal that another thread gets does not wake this one, in which alone Python
+    handles it.
+    """
+    while wait(futures, _LISTEN_EVERY_S).not_done:
+        pass
 
 
 def _rendition(kind: str, path: Path, plan: EditPlan, size: Size, profile: Profile) -> Rendition:

@@ -22,7 +22,7 @@ from merger.localtime import zone_named
 from merger.profiles import DEFAULT_PROFILE, profile_named
 from merger.queue import release, tell
 from merger.timeline import Span, is_plausible
-from models import Chunk, Delivery, Event, Record, RecordUser, Rendition, Room, User
+from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, Room, User
 
 LONGEST_SPAN = timedelta(hours=24)
 FARTHEST_AHEAD = timedelta(days=366)
@@ -230,13 +230,15 @@ def _record(session: Session, record: int, *, lock: bool = False) -> Record:
 def listing(
     engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return the newest records, the newest last, as plain values."""
+    """Return the newest records, the newest last, as plain values. Raises Refused."""
     wanted = select(Record).order_by(Record.id.desc()).limit(limit)
-    if room is not None:
-        wanted = wanted.join(Room).where(Room.name == room)
     if status is not None:
+        if status not in STATUSES:
+            raise Refused("status", f"--status: {status!r} is none of {', '.join(STATUSES)}")
         wanted = wanted.where(Record.status == status)
     with reading(engine) as session:
+        if room is not None:
+            wanted = wanted.where(Record.room_id == _room(session, room).id)
         return [summary(row) for row in reversed(session.scalars(wanted).all())]
 
 

@@ -69,19 +69,39 @@ def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     mark: what `work_folders` may find it by.
     """
     sweep(parent)
-    folder = parent / f"{_MARK}{mark}{uuid.uuid4().hex}"
-    handle = -1
+    folder, handle = parent, -1
     try:
-        folder.mkdir()
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while handle < 0:
+            folder = parent / f"{_MARK}{mark}{uuid.uuid4().hex}"
+            folder.mkdir()
+            handle = _locked(folder)
         yield folder
     except OSError as error:
         raise translated(error, parent) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder != parent:
+            shutil.rmtree(folder, ignore_errors=True)
         if handle >= 0:
             os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """Lock a folder that was just made; return the handle, or -1 where somebody swept it away.
+
+    Whoever sweeps between the two steps finds a lock that nobody holds yet.
+    """
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.path.samestat(os.fstat(handle), (folder / _LOCK).stat()):
+            return handle
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return -1
 
 
 def work_folders(parent: Path, mark: str = "") -> list[Path]:
@@ -92,25 +112,27 @@ def work_folders(parent: Path, mark: str = "") -> list[Path]:
 def sweep(parent: Path) -> None:
     """Remove the work folders of runs that no longer live."""
     for folder in work_folders(parent):
-        if not _is_alive(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_if_dead(folder)
 
 
-def _is_alive(folder: Path) -> bool:
+def _remove_if_dead(folder: Path) -> None:
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         # Made this very moment, or left without a lock by a kill in between: old ones are dead.
-        return not _older_than_a_minute(folder)
+        if _older_than_a_minute(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        return
     except OSError:
-        return True  # somebody else's: not ours to judge
+        return  # somebody else's: not ours to judge
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Under the lock: whoever made it this very moment waits, and then sees that it is gone.
+        shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
-        return True
+        pass
     finally:
         os.close(handle)
-    return False
 
 
 def _older_than_a_minute(folder: Path) -> bool:

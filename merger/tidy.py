@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from merger.database import reading, writing
 from merger.outcomes import kept_segments
 from merger.records import ENDED, LONGEST_SPAN
-from merger.storage import sweep, translated
+from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
 from models import Fact, Record, Rendition, Room, Segment, Source
 
@@ -37,7 +37,7 @@ def tidy(service: Service, now: datetime) -> None:
         _remove((data / path).with_suffix(".json"))
     _sweep_records(service, now)
     _sweep_segments(service, now)
-    for folder in (service.settings.cache, service.settings.destination):
+    for folder in (data, service.settings.cache, service.settings.destination):
         sweep(folder)
 
 
@@ -58,7 +58,9 @@ def _is_of_this_database(service: Service) -> bool:
     note = service.settings.data / _IDENTITY
     try:
         if not note.exists():
-            note.write_text(f"{mine}\n")
+            with work_folder(note.parent) as work:  # half a note would forbid everything for good
+                (work / _IDENTITY).write_text(f"{mine}\n")
+                publish(work / _IDENTITY, note)
         said = note.read_text().strip()
     except OSError as error:
         raise translated(error, note.parent) from error
@@ -118,9 +120,9 @@ def _sweep_records(service: Service, now: datetime) -> None:
     for folder in sorted((service.settings.data / "records").glob("*")):
         if not folder.name.isdecimal():
             continue
+        sweep(folder)
         if not any(folder.glob("attempt-*")):
             continue  # all that is left is its plan
-        sweep(folder)
         attempt, needed = _needed_of(service, int(folder.name), folder)
         for made in folder.glob("attempt-*"):
             if made in needed:

@@ -128,12 +128,13 @@ class Room:
         return MergeRequest(**{**values, **changes})
 
     def merge(self, until_s: float = 10.0, **changes: Any) -> MergeResult:
+        library = changes.pop("library", self.library)
         settings = load(
             {"MERGER_CACHE": str(self.cache), "MERGER_ENCODER": "software", **self.environ}
         )
         return pipeline.merge(
             self.request(until_s, **changes),
-            self.library,
+            library,
             self.output,
             settings,
             self.tool,
