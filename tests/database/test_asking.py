@@ -223,18 +223,23 @@ def counted(line: Line, table: Any) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
+# Numbers of records may have gaps: of transactions that lost a race, and were tried again.
+
+
 def test_many_ask_for_the_same_record_at_once(line: Line) -> None:
     for n in range(3):
         start = NOON - HOUR - n * MINUTE
         told = at_once(lambda user, at=start: ask(line, start=at, users=(f"{user}@example.org",)))
-        assert {record for record, _ in told} == {n + 1}
+        [record] = {record for record, _ in told}
         assert sum(is_new for _, is_new in told) == 1
-        assert sorted(users(line, n + 1)) == [f"{user}@example.org" for user in range(8)]
-        assert line.events(n + 1) == ["asked"]
+        assert sorted(users(line, record)) == [f"{user}@example.org" for user in range(8)]
+        assert line.events(record) == ["asked"]
     assert counted(line, Record) == 3
     assert counted(line, User) == 8
     with reading(line.engine) as session:
-        positions = session.scalars(select(RecordUser.position).where(RecordUser.record_id == 3))
+        positions = session.scalars(
+            select(RecordUser.position).where(RecordUser.record_id == record)
+        )
         assert sorted(positions) == list(range(8))
 
 
@@ -242,7 +247,9 @@ def test_one_user_asks_for_many_records_at_once(line: Line) -> None:
     for n in range(8):
         line.room(f"hall {n}")
     told = at_once(lambda n: ask(line, room=f"hall {n}", users=("new@example.org",)))
-    assert sorted(told) == [(n, True) for n in range(1, 9)]
+    assert len({record for record, _ in told}) == 8
+    assert all(is_new for _, is_new in told)
+    assert counted(line, Record) == 8
     assert counted(line, User) == 1
 
 
@@ -250,7 +257,7 @@ def test_the_same_key_comes_from_many_at_once(line: Line) -> None:
     for n in range(8):
         line.room(f"hall {n}")
     same = at_once(lambda n: ask(line, idempotency_key="same"))
-    assert {record for record, _ in same} == {1}
+    assert len({record for record, _ in same}) == 1
     told = at_once(lambda n: ask(line, room=f"hall {n}", idempotency_key="key"))
     assert told.count("idempotency_key") == 7
     assert counted(line, Record) == 2
@@ -264,12 +271,8 @@ def test_asking_and_cancelling_at_once(line: Line) -> None:
         return ask(line) if n % 2 else records.cancel(line.engine, 1, line.clock)
 
     told = at_once(act)
-    assert sorted(x for x in told if isinstance(x, str)) == [
-        "cancelled",
-        "status",
-        "status",
-        "status",
-    ]
-    asked = {x[0] for x in told if isinstance(x, tuple)}
-    assert asked <= {1, 2}
-    assert counted(line, Record) == max(asked | {1})
+    said = sorted(one for one in told if isinstance(one, str))
+    assert said == ["cancelled", "status", "status", "status"]
+    asked = {one[0] for one in told if isinstance(one, tuple)}
+    assert len(asked) <= 2
+    assert counted(line, Record) == len(asked | {1})

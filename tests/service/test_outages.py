@@ -1,0 +1,655 @@
+"""What happens to a record while its database is away, and where a disk is full."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sqlite3
+import subprocess
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, update
+from sqlalchemy.engine import make_url
+
+from merger import database, failpoints, heart, queue
+from merger.database import LostRace
+from merger.errors import Broken, MergerError, Temporary
+from merger.heart import Heart
+from merger.queue import Claim
+from merger.storage import Cache, work_folder
+from merger.work import work
+from models import Record
+from tests.conftest import START
+from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
+from tests.media.test_time import check_instants
+from tests.site import Site
+from tests.truth import frames_seen
+from tests.waiting import DEADLINE_S, happens
+
+Away = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says at once that somebody else writes, rather than after half a minute."""
+    monkeypatch.setattr(database, "_BUSY_S", 0)
+
+
+@pytest.fixture
+def lecture(impatient: None, site: Site) -> Site:
+    """A service with a record that is due."""
+    filmed(site)
+    site.ask()
+    return site
+
+
+def filmed(site: Site) -> None:
+    site.add_room()
+    site.film("speaker")
+    site.film("screen", sound=False)
+
+
+@pytest.fixture
+def away(site: Site, request: pytest.FixtureRequest) -> Away:
+    """Take the database away for a while: the server is killed, or another one writes for long."""
+    if site.engine.dialect.name == "mysql":
+        server: MariaDB = request.getfixturevalue("mariadb")
+        return server.down
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        path = make_url(site.url).database or ""
+        holder = sqlite3.connect(path, isolation_level=None)
+        try:
+            holder.execute("BEGIN IMMEDIATE")
+            yield
+            holder.execute("COMMIT")
+        finally:
+            holder.close()
+
+    return locked
+
+
+@dataclasses.dataclass
+class Places:
+    """A worker that waits at a place until it may go on."""
+
+    reached: dict[str, threading.Event] = dataclasses.field(default_factory=dict)
+    pass_on: dict[str, threading.Event] = dataclasses.field(default_factory=dict)
+
+    def hold(self, name: str) -> None:
+        self.reached[name], self.pass_on[name] = threading.Event(), threading.Event()
+
+    def see(self, name: str) -> None:
+        self.hold(name)
+        self.pass_on[name].set()
+
+    def __call__(self, name: str) -> None:
+        if name in self.reached:
+            self.reached[name].set()
+            happens(self.pass_on[name])
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> Places:
+    held = Places()
+    monkeypatch.setattr(failpoints, "hook", held)
+    return held
+
+
+@contextmanager
+def working(
+    site: Site,
+    stopping: Callable[[], bool] = lambda: False,
+    now: Callable[[], datetime] | None = None,
+) -> Iterator[Future[str]]:
+    """Work on the next record in another thread."""
+    held = site.claim()
+    assert held is not None
+    service = dataclasses.replace(site.service, now=now) if now else site.service
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work, service, held, stopping)
+
+
+class Said(logging.Handler):
+    """Hears that a sentence was logged."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.part, self.heard = part, threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.part in record.getMessage():
+            self.heard.set()
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[str], threading.Event]]:
+    caplog.set_level(logging.INFO, "merger")
+    handlers: list[Said] = []
+    log = logging.getLogger("merger")
+
+    def hear(part: str) -> threading.Event:
+        handlers.append(Said(part))
+        log.addHandler(handlers[-1])
+        return handlers[-1].heard
+
+    yield hear
+    for handler in handlers:
+        log.removeHandler(handler)
+
+
+def check_delivered(site: Site, record: int = 1, attempt: int = 1) -> None:
+    """One merge and one backup, whole; and nothing that was half-done."""
+    row = site.row(record)
+    assert (row.status, row.attempt, row.claimed_by) == ("delivered", attempt, None)
+    files = sorted(path.name for path in site.merged.iterdir())
+    assert len(files) == 2 and files[0].endswith("_10-00-10-00.mp4"), files
+    check_instants(frames_seen(site.merged / files[0], wanted=range(0, 150, 10)), START)
+    for folder in (site.merged, site.settings.cache, site.settings.data / "records" / str(record)):
+        assert not list(folder.glob(".merge-work-*"))
+
+
+# --- the database ---------------------------------------------------------------------------------
+
+
+def test_the_database_goes_away_in_the_middle_of_an_encode(
+    lecture: Site, away: Away, places: Places, said: Callable[[str], threading.Event]
+) -> None:
+    places.hold("encode.part")
+    places.see("encode.joined")
+    missed = said("record 1 waits")
+    with working(lecture) as worker:
+        happens(places.reached["encode.part"])
+        with away():
+            places.pass_on["encode.part"].set()
+            happens(places.reached["encode.joined"])  # it went on, and now wants to say so
+            happens(missed)
+            assert not worker.done()
+        assert worker.result(DEADLINE_S) == "delivered"
+    check_delivered(lecture)
+    assert lecture.events() == ["asked", "claimed", "sent", "sent", "delivered"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["collect.brought", "analyse.entered", "plan.entered", "deliver.reserved", "deliver.sent", "deliver.all"],
+)  # fmt: skip
+def test_the_database_goes_away_anywhere_else(
+    lecture: Site, away: Away, places: Places, place: str, said: Callable[[str], threading.Event]
+) -> None:
+    places.hold(place)
+    missed = said("record 1 waits")
+    with working(lecture) as worker:
+        happens(places.reached[place])
+        with away():
+            places.pass_on[place].set()
+            happens(missed)
+        assert worker.result(DEADLINE_S) == "delivered"
+    check_delivered(lecture)
+    assert lecture.events() == ["asked", "claimed", "sent", "sent", "delivered"]
+
+
+def test_the_lease_runs_out_while_the_database_is_away(
+    lecture: Site, away: Away, places: Places, said: Callable[[str], threading.Event]
+) -> None:
+    """Nobody could take the record meanwhile: it is still its worker's when the database is back."""
+    places.hold("encode.part")
+    without, back = said("record 1 goes on without"), said("the database is back")
+    with working(lecture) as worker:
+        happens(places.reached["encode.part"])
+        with away():
+            lecture.clock += timedelta(hours=1)
+            happens(without)
+        happens(back)
+        places.pass_on["encode.part"].set()
+        assert worker.result(DEADLINE_S) == "delivered"
+    check_delivered(lecture)
+
+
+def stopped_without_a_database(
+    site: Site, places: Places, away: Away, place: str, stop_at_once: bool
+) -> None:
+    asked = threading.Event()
+    places.hold(place)
+    with working(site, asked.is_set) as worker:
+        happens(places.reached[place])
+        with away():
+            if stop_at_once:
+                asked.set()
+            places.pass_on[place].set()
+            if not stop_at_once:
+                waits = Said("record 1 waits")
+                log = logging.getLogger("merger")
+                log.addHandler(waits)
+                happens(waits.heard)
+                log.removeHandler(waits)
+                asked.set()
+            assert worker.result(DEADLINE_S) == "left"
+    row = site.row()
+    assert (row.status, row.attempt, row.tries) == ("running", 1, 0)
+    assert queue.take_back_lost(site.engine, site.clock) == []  # not while the lease lasts
+    assert site.claim() is None
+    site.clock += site.settings.lease + timedelta(seconds=1)
+    assert queue.take_back_lost(site.engine, site.clock) == [1]
+    places.reached.clear()
+    assert site.work() == "delivered"
+    check_delivered(site, attempt=2)
+    assert "lost" in site.events()
+
+
+def test_stopped_in_an_encode_while_the_database_is_away(
+    lecture: Site, away: Away, places: Places
+) -> None:
+    stopped_without_a_database(lecture, places, away, "encode.part", stop_at_once=True)
+
+
+def test_stopped_while_it_waits_for_the_database(lecture: Site, away: Away, places: Places) -> None:
+    stopped_without_a_database(lecture, places, away, "encode.published", stop_at_once=False)
+
+
+@ON_SQLITE
+def test_stopped_while_the_database_comes_back(
+    lecture: Site, places: Places, said: Callable[[str], threading.Event]
+) -> None:
+    """It is there again in the moment in which the worker gives up: no failure of the record."""
+    path = make_url(lecture.url).database or ""
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    asked, missed = threading.Event(), said("record 1 waits")
+
+    def stopping() -> bool:
+        if asked.is_set() and holder.in_transaction:
+            holder.execute("COMMIT")
+        return asked.is_set()
+
+    places.hold("encode.published")
+    with working(lecture, stopping) as worker:
+        happens(places.reached["encode.published"])
+        holder.execute("BEGIN IMMEDIATE")
+        places.pass_on["encode.published"].set()
+        happens(missed)
+        asked.set()
+        assert worker.result(DEADLINE_S) == "handed back"
+    holder.close()
+    row = lecture.row()
+    assert (row.status, row.tries, row.error_code) == ("queued", 0, None)
+    places.reached.clear()
+    assert lecture.work() == "delivered"
+    check_delivered(lecture, attempt=2)
+
+
+WHEN = pytest.mark.parametrize("when", ["before a statement", "before a commit", "after a commit"])
+
+
+@pytest.fixture
+def work_losing(
+    lecture: Site, mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], tuple[str, set[tuple[str, ...]]]]:
+    """Works, and loses the connection once wherever the worker talks to the database.
+
+    After a commit: the answer alone is lost. Returns the outcome, and where that was.
+    """
+    monkeypatch.setattr(heart, "_ASK_AGAIN_S", 0)
+    monkeypatch.setattr(heart, "_LOOK_EVERY", timedelta(hours=1))
+    lost: set[tuple[str, ...]] = set()
+
+    def run(when: str) -> tuple[str, set[tuple[str, ...]]]:
+        def lose(connection: Any, *_: object) -> None:
+            where = tuple(
+                f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_stack()
+                if "/merger/" in frame.filename
+            )
+            if where in lost:
+                return
+            lost.add(where)
+            driver = connection.connection.dbapi_connection
+            number = driver.thread_id()
+            if when == "after a commit":
+                driver.commit()
+            mariadb.execute("KILL CONNECTION %s", number)
+
+        held = lecture.claim()
+        assert held is not None
+        what = "before_cursor_execute" if when == "before a statement" else "commit"
+        event.listen(lecture.engine, what, lose)
+        outcome = work(lecture.service, held, lambda: False)
+        event.remove(lecture.engine, what, lose)
+        return outcome, lost
+
+    return run
+
+
+@WHEN
+@ON_MARIADB
+def test_the_connection_is_lost_at_everything_that_is_asked(
+    lecture: Site, work_losing: Any, when: str
+) -> None:
+    outcome, lost = work_losing(when)
+    assert outcome == "delivered", lost
+    for one in ("outcomes.py", "ledger.py"):
+        assert any(one in " ".join(where) for where in lost)
+    assert len(lost) >= (30 if when == "before a statement" else 10), lost
+    check_delivered(lecture)
+    assert lecture.events() == ["asked", "claimed", "sent", "sent", "delivered"]
+    assert (lecture.row().tries, lecture.row().lost) == (0, 0)
+
+
+@WHEN
+@pytest.mark.parametrize(
+    ("outcome", "status", "tries"), [("waiting", "queued", 0), ("put off", "queued", 1), ("failed", "failed", 1)]
+)  # fmt: skip
+@ON_MARIADB
+def test_the_connection_is_lost_when_a_record_ends_otherwise(
+    lecture: Site, work_losing: Any, when: str, outcome: str, status: str, tries: int
+) -> None:
+    """Whatever was lost, it is counted once, and told once."""
+    for path in lecture.library().library.iterdir():
+        path.unlink()
+    if outcome == "waiting":
+        lecture.clock = lecture.row().run_after
+    if outcome == "failed":
+        with lecture.engine.begin() as connection:
+            connection.execute(update(Record).values(layout="pyramid"))
+    assert work_losing(when)[0] == outcome
+    row = lecture.row()
+    assert (row.status, row.tries, row.lost, row.claimed_by) == (status, tries, 0, None)
+    assert lecture.events() == ["asked", "claimed", outcome.replace(" ", "_")]
+
+
+@ON_MARIADB
+def test_the_server_has_gone_away_at_heartbeats(
+    lecture: Site, places: Places, mariadb: MariaDB
+) -> None:
+    """Connections of the heart are killed in the middle of what they do; the next beat has another."""
+    killed: set[str] = set()
+    enough, beaten = threading.Event(), threading.Event()
+
+    @event.listens_for(lecture.engine, "before_cursor_execute")
+    def kill(connection, cursor, statement: str, *_: object) -> None:
+        if threading.current_thread().name != "heart" or statement.startswith("SET"):
+            return
+        if enough.is_set():
+            beaten.set()
+            return
+        kind = "lock" if "FOR UPDATE" in statement else statement.split()[0]
+        if kind in killed:
+            return
+        mariadb.execute("KILL CONNECTION %s", connection.connection.dbapi_connection.thread_id())
+        killed.add(kind)
+        if {"lock", "UPDATE"} <= killed:
+            enough.set()
+
+    lecture.environ["MERGER_LEASE"] = "1"
+    places.hold("encode.part")
+    now = lecture.clock
+
+    def ticking() -> datetime:
+        """The clock of a machine on which the lease is always to be prolonged."""
+        nonlocal now
+        now += timedelta(milliseconds=400)
+        return now
+
+    with working(lecture, now=ticking) as worker:
+        happens(places.reached["encode.part"])
+        happens(enough)
+        happens(beaten)
+        places.pass_on["encode.part"].set()
+        assert worker.result(DEADLINE_S) == "delivered"
+    check_delivered(lecture)
+
+
+def insisting(site: Site, *errors: MergerError) -> Callable[[], str]:
+    """Return what a heart insists on that meets with these errors, one after the other."""
+    left = list(errors)
+    beating = Heart(
+        site.engine, Claim(1, 1, "tests"), now=lambda: site.clock, lease=timedelta(seconds=60),
+        stopping=lambda: False, give_up=pytest.fail,
+    )  # fmt: skip
+    beating.ended.set()  # it does not pause
+
+    def act() -> str:
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    return lambda: beating.insist(act)
+
+
+@ON_SQLITE
+def test_what_is_insisted_on(site: Site) -> None:
+    """A database that is away, and lost races; nothing else, whatever came before it."""
+    gone, race = Temporary("database", "away"), LostRace("database_race", "others were quicker")
+    full, broken = Temporary("disk_full", "full"), Broken("schema", "the tables are missing")
+    assert insisting(site, *[gone] * 100, race, *[gone] * 100, race)() == "done"
+    with pytest.raises(LostRace):
+        insisting(site, *[race] * 100)()
+    for error in (full, broken):
+        for before in ((), (gone,), (race,), (race, gone, race)):
+            with pytest.raises(type(error), match=error.message):
+                insisting(site, *before, error)()
+
+
+# --- disks ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class SmallDisk:
+    """A file system of its own that can be filled and made room on."""
+
+    folder: Path
+
+    def fill(self, leave: int = 0) -> None:
+        """Fill it with something else, but for so many bytes."""
+        status = os.statvfs(self.folder)
+        filler = self.folder / "filler"
+        filler.write_bytes(b"\0" * max(0, status.f_bavail * status.f_frsize - leave))
+
+    def make_room(self) -> None:
+        (self.folder / "filler").unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"NO TEST OF FULL DISKS: only root may mount a small one ({done.stderr})")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_at(monkeypatch: pytest.MonkeyPatch, disk: SmallDisk, at: str, leave: int) -> None:
+    """Fill a disk when a place is reached for the first time."""
+    filled = False
+
+    def fill(place: str) -> None:
+        nonlocal filled
+        if place == at and not filled:
+            filled = True
+            disk.fill(leave)
+
+    monkeypatch.setattr(failpoints, "hook", fill)
+
+
+def check_waits(site: Site, place: Path, stage: str) -> None:
+    """The record waits and says why, and nothing was published."""
+    row = site.row()
+    assert (row.status, row.error_code, row.tries) == ("queued", "disk_full", row.attempt)
+    assert row.error_text is not None and str(place) in row.error_text
+    assert "free some space there" in row.error_text
+    assert row.stage == stage
+    assert site.clock < row.run_after <= site.clock + timedelta(minutes=2)
+    assert site.claim() is None
+    assert not [path for path in site.merged.glob("**/*") if path.name != "filler"]
+    for folder in (site.settings.cache, site.settings.data / "records" / "1"):
+        assert not list(folder.glob(".merge-work-*"))
+    assert not list((site.settings.data / "segments").glob("*/.*"))
+
+
+def next_try(site: Site) -> str | None:
+    site.clock = site.row().run_after
+    return site.work()
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000])
+def test_the_disk_that_is_full_is_named(disk: SmallDisk, tmp_path: Path, size: int) -> None:
+    """The system says only that some disk is full, and a merge writes to several."""
+    cache, output = Cache(disk.folder / "cache", 1 << 30), tmp_path / "output"
+    for folder in (cache.folder, output):
+        folder.mkdir()
+    with work_folder(cache.folder) as cached, work_folder(output):
+        disk.fill(20_000)
+        with pytest.raises(Temporary) as caught:
+            for n in range(100):
+                cache.remember(f"{n:02}", ["x" * size], cached)
+        assert caught.value.code == "disk_full" and str(disk.folder) in caught.value.message
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("leave", [0, 20_000])
+def test_the_cache_is_full(lecture: Site, disk: SmallDisk, leave: int) -> None:
+    lecture.environ["MERGER_CACHE"] = str(disk.folder / "cache")
+    disk.fill(leave)
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder / "cache", lecture.row().stage)
+    assert next_try(lecture) == "put off"  # still
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=3)
+    assert lecture.row().error_code is None
+
+
+@ON_SQLITE
+def test_the_cache_becomes_full_in_an_encode(
+    lecture: Site, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lecture.environ["MERGER_CACHE"] = str(disk.folder / "cache")
+    fill_at(monkeypatch, disk, "encode.part", 30_000)
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder / "cache", "encode")
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+
+
+@ON_SQLITE
+def test_the_output_folder_is_full(lecture: Site, disk: SmallDisk) -> None:
+    lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
+    disk.fill(50_000)
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder, "deliver")
+    made = sorted((lecture.settings.data / "records").glob("*/attempt-*/*.mp4"))
+    before = [path.stat().st_ino for path in made]
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+    assert [path.stat().st_ino for path in made] == before  # sent, not made again
+    assert len(list((lecture.settings.data / "records").glob("*/attempt-*"))) == 1
+
+
+@ON_SQLITE
+def test_the_output_folder_is_full_for_the_second_file(
+    lecture: Site, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup is there and stays; the merge, which says that all is there, is not."""
+    lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
+    fill_at(monkeypatch, disk, "deliver.written", 20_000)
+    assert lecture.work() == "put off"
+    row = lecture.row()
+    assert (row.status, row.error_code, row.stage) == ("queued", "disk_full", "deliver")
+    [backup] = disk.folder.glob("*.mp4")
+    before = backup.stat().st_ino
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+    assert backup.stat().st_ino == before
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("leave", [0, 50_000])
+def test_the_data_folder_is_full_while_media_is_collected(
+    lecture: Site, disk: SmallDisk, leave: int
+) -> None:
+    lecture.environ |= {
+        "MERGER_DATA": str(disk.folder),
+        "MERGER_OUTPUT": str(lecture.folder / "out"),
+    }
+    (lecture.folder / "out").mkdir()
+    disk.fill(leave)
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder, "collect")
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+
+
+@ON_SQLITE
+def test_the_data_folder_becomes_full_before_parts_are_joined(
+    lecture: Site, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lecture.environ |= {
+        "MERGER_DATA": str(disk.folder),
+        "MERGER_OUTPUT": str(lecture.folder / "out"),
+    }
+    (lecture.folder / "out").mkdir()
+    fill_at(monkeypatch, disk, "encode.part", 10_000)
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder, "encode")
+    parts = {path: path.stat().st_ino for path in lecture.settings.cache.glob("??/*.mp4")}
+    assert len(parts) == 2
+    disk.make_room()
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+    assert {path: path.stat().st_ino for path in parts} == parts  # not encoded again
+
+
+@ON_SQLITE
+def test_a_folder_that_cannot_be_made_on_a_full_disk(
+    lecture: Site, disk: SmallDisk, tmp_path: Path
+) -> None:
+    """Where there is no room for another name: the same as where there is none for bytes."""
+    subprocess.run(["mount", "-o", "remount,nr_inodes=4", str(disk.folder)], check=True)
+    lecture.environ["MERGER_DATA"] = str(disk.folder)
+    lecture.environ["MERGER_OUTPUT"] = str(lecture.folder / "out")
+    (lecture.folder / "out").mkdir()
+    for n in range(3):
+        (disk.folder / f"{n}").touch()
+    assert lecture.work() == "put off"
+    check_waits(lecture, disk.folder, "collect")
+    for n in range(3):
+        (disk.folder / f"{n}").unlink()
+    subprocess.run(["mount", "-o", "remount,nr_inodes=1000", str(disk.folder)], check=True)
+    assert next_try(lecture) == "delivered"
+    check_delivered(lecture, attempt=2)
+
+
+@ON_SQLITE
+def test_a_full_disk_is_waited_for_about_a_day(lecture: Site, disk: SmallDisk) -> None:
+    """Then it fails with the reason, and is delivered once somebody has made room and said so."""
+    lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
+    disk.fill()
+    begun = lecture.clock
+    assert lecture.work() == "put off"
+    while (outcome := next_try(lecture)) == "put off":
+        pass
+    assert outcome == "failed"
+    assert timedelta(hours=18) < lecture.clock - begun < timedelta(hours=30)
+    row = lecture.row()
+    assert (row.status, row.error_code, row.tries) == ("failed", "disk_full", 30)
+    disk.make_room()
+    assert lecture.command("retry", "1").returncode == 0
+    lecture.clock = max(lecture.clock, lecture.row().run_after)
+    assert lecture.work() == "delivered"
+    check_delivered(lecture, attempt=31)
