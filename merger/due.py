@@ -37,9 +37,10 @@ def wait_until(found: Iterable[Found], now: datetime, due: datetime) -> datetime
     expecting = [one for one in found if one.more_expected]
     if not expecting:
         return None
-    if now < due:
-        return due
     growing = any(not item.settled for one in expecting for item in one.items)
+    if now < due:
+        # What was written this very minute may be the last that is missing.
+        return min(due, now + LOOK_AGAIN) if growing else due
     return now + LOOK_AGAIN if growing and now < due + PATIENCE else None
 
 

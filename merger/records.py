@@ -210,6 +210,8 @@ def retry(engine: Engine, record: int, now: datetime) -> None:
             raise Refused("status", f"record {record} is delivered; nothing failed")
         if row.status == "delivered":
             row.version += 1
+        elif row.stage != "deliver":
+            row.media = None  # a file that somebody has taken out is not to come back
         row.run_after, row.tries, row.lost = now, 0, 0
         row.error_code = row.error_text = None
         # What was missing, or refused, may have been put right at any stage.
