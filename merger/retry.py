@@ -15,7 +15,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from merger.due import PATIENCE
-from merger.errors import MergerError, NoMedia, Temporary
+from merger.errors import Broken, MergerError, NoMedia, Temporary
 
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
@@ -46,7 +46,7 @@ def again_at(
             if at > now:
                 return at
         return None
-    if error.code in OF_THE_MACHINE:
+    if isinstance(error, Broken) and error.code in OF_THE_MACHINE:
         return now + delay(tries + 4) * (0.75 + 0.5 * chance)
     if not isinstance(error, Temporary) or tries >= TRIES_BY_CODE.get(error.code, TRIES):
         return None
