@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ try:
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
     from merger.localtime import instant_from, length_from, zone_named
     from merger.progress import printable
-    from merger.timeline import Span
+    from merger.timeline import Span, record_span
 except ModuleNotFoundError as missing:
     sys.exit(
         f"app.py: the package {missing.name} is missing."
@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from merger.task import Service
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
-LONGEST_SPAN = timedelta(hours=24)
 
 Printed = tuple[dict[str, Any], str]  # one object for programs, and text for people
 
@@ -71,7 +70,7 @@ def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = Non
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     stopping = stopping or Stopping()
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"arguments": arguments}
     text = ""
     try:
         options = parser().parse_args(arguments)
@@ -112,7 +111,12 @@ def _tell(text: str) -> bool:
 def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     from merger.report import failure_document
 
-    print(f"app.py: {printable(error.message)}", file=sys.stderr)
+    message = error.message
+    if isinstance(error, Refused):
+        # Whoever typed an argument looks for its name; others never saw one.
+        typed = {argument.partition("=")[0] for argument in context["arguments"]}
+        message = f"--{error.code}: {message}" if f"--{error.code}" in typed else message
+    print(f"app.py: {printable(message)}", file=sys.stderr)
     code = BROKEN
     if isinstance(error, NoMedia):
         code = NO_MEDIA
@@ -120,7 +124,7 @@ def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[s
         code = REFUSED
     elif isinstance(error, Cancelled):
         code = INTERRUPTED
-    document = failure_document(error.code, error.message, context.get("span"), context.get("zone"))
+    document = failure_document(error.code, message, context.get("span"), context.get("zone"))
     return code, document
 
 
@@ -128,13 +132,11 @@ def _explained(error: MergerError, context: dict[str, Any]) -> tuple[int, dict[s
 
 
 def _span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
-    start = instant_from(options.start, zone, "--start")
-    end = instant_from(options.end, zone, "--end")
+    start = instant_from(options.start, zone, "start")
+    end = instant_from(options.end, zone, "end")
     if end <= start:
-        raise Refused("end", f"--end: {options.end} is not after --start {options.start}")
-    if end - start > LONGEST_SPAN:
-        raise Refused("end", "--end: a record lasts at most 24 hours")
-    return Span(start, end)
+        raise Refused("end", f"{options.end} is not after --start {options.start}")
+    return record_span(start, end)
 
 
 def _is_utf8(text: str) -> bool:
@@ -148,7 +150,7 @@ def _is_utf8(text: str) -> bool:
 def _check_utf8(options: argparse.Namespace, *names: str) -> None:
     for name in names:
         if not _is_utf8(str(getattr(options, name))):
-            raise Refused(name, f"--{name}: it is not UTF-8; check the terminal's encoding")
+            raise Refused(name, "it is not UTF-8; check the terminal's encoding")
 
 
 def _merge(options: argparse.Namespace, context: dict[str, Any], stopping: Stopping) -> Printed:
@@ -158,8 +160,8 @@ def _merge(options: argparse.Namespace, context: dict[str, Any], stopping: Stopp
     for argument in ("room", "speaker", "screen", "board", "audio"):
         value = getattr(options, argument)
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
-            raise Refused(argument, f"--{argument}: {value!r} cannot be part of a file name")
-    chunk = length_from(options.chunk, "--chunk")
+            raise Refused(argument, f"{value!r} cannot be part of a file name")
+    chunk = length_from(options.chunk, "chunk")
 
     from merger import ffmpeg
     from merger.analysis.cards import read_card

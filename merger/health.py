@@ -225,8 +225,8 @@ def _broken(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[
     """Yield why records of a room fail. It may have been written into the tables by hand."""
     try:
         zone = zone_named(room.zone)
-    except Refused:
-        yield f"{room.zone!r} is no time zone; write it like Europe/Moscow"
+    except Refused as error:
+        yield error.message
         return
     if not 1 <= room.chunk_s <= _DAY_S:
         yield f"chunks of {room.chunk_s} s make no sense; write 1s to 24h"

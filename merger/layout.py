@@ -66,7 +66,7 @@ ALONE = "speaker_only"
 def layout_named(name: str) -> Layout:
     """Return a layout of the table. Raises Refused for an unknown name."""
     if name not in LAYOUTS:
-        raise Refused("layout", f"--layout: {name!r} is none of {', '.join(LAYOUTS)}")
+        raise Refused("layout", f"{name!r} is none of {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
 
 

@@ -262,11 +262,11 @@ def _names(folder: Path) -> list[str]:
             if not entry.name.startswith(".") and entry.is_file()
         )
     except NotADirectoryError as error:
-        raise Refused("library", f"--library: {folder} is not a folder") from error
+        raise Refused("library", f"{folder} is not a folder") from error
     except FileNotFoundError as error:
-        raise Refused("library", f"--library: there is no folder {folder}") from error
+        raise Refused("library", f"there is no folder {folder}") from error
     except OSError as error:
-        raise Refused("library", f"--library: {folder} cannot be read: {error.strerror}") from error
+        raise Refused("library", f"{folder} cannot be read: {error.strerror}") from error
 
 
 def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bool) -> bool:

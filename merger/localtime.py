@@ -27,20 +27,20 @@ def zone_named(name: str) -> ZoneInfo:
             raise ZoneInfoNotFoundError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        message = f"--zone: {name!r} is no time zone; write it like Europe/Moscow"
+        message = f"{name!r} is no time zone; write it like Europe/Moscow"
         raise Refused("zone", message) from error
 
 
-def instant_from(text: str, zone: ZoneInfo, argument: str) -> datetime:
+def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
     """Return the UTC instant that a local or offset text names.
 
     text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
-    Raises Refused for text of another form, a local time that does not exist (spring), and one
-    that exists twice (autumn) without an offset.
+    field: the code of an error. Raises Refused for text of another form, a local time that does
+    not exist (spring), and one that exists twice (autumn) without an offset.
     """
     if not _INSTANT.fullmatch(text):
-        message = f"{argument}: {text!r} is no instant; write it like 2026-11-20T10:05"
-        raise Refused(_code(argument), message)
+        message = f"{text!r} is no instant; write it like 2026-11-20T10:05"
+        raise Refused(field, message)
     try:
         instant = datetime.fromisoformat(text)
         if not is_plausible(instant):
@@ -51,31 +51,31 @@ def instant_from(text: str, zone: ZoneInfo, argument: str) -> datetime:
         exists, ambiguous = tz.datetime_exists(local), tz.datetime_ambiguous(local)
         at = local.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        message = f"{argument}: {text!r} is not in the calendar"
-        raise Refused(_code(argument), message) from error
+        message = f"{text!r} is not in the calendar"
+        raise Refused(field, message) from error
     if not exists:
         raise Refused(
-            _code(argument),
-            f"{argument}: {text} does not exist in {zone.key}: the clocks were put forward over it",
+            field,
+            f"{text} does not exist in {zone.key}: the clocks were put forward over it",
         )
     if ambiguous:
         offsets = sorted({local.replace(fold=fold).strftime("%z") for fold in (0, 1)}, reverse=True)
         raise Refused(
-            _code(argument),
-            f"{argument}: {text} happened twice in {zone.key}; add the offset, "
+            field,
+            f"{text} happened twice in {zone.key}; add the offset, "
             + " or ".join(f"{o[:3]}:{o[3:]}" for o in offsets),
         )
     return at
 
 
-def length_from(text: str, argument: str) -> timedelta:
+def length_from(text: str, field: str) -> timedelta:
     """Return a length such as 30m, 10s or 1h. Raises Refused unless it is 1 s to 24 h."""
     match = _LENGTH.fullmatch(text.strip())
     if not match or len(match[1]) > 6:
-        raise Refused(_code(argument), f"{argument}: {text!r} is no length; write 30m, 10s or 1h")
+        raise Refused(field, f"{text!r} is no length; write 30m, 10s or 1h")
     length = int(match[1]) * _UNIT[match[2]]
     if not timedelta(seconds=1) <= length <= _DAY:
-        raise Refused(_code(argument), f"{argument}: {text} is not between 1s and 24h")
+        raise Refused(field, f"{text} is not between 1s and 24h")
     return length
 
 
@@ -118,7 +118,3 @@ def chunks(span: Span, length: timedelta, zone: ZoneInfo) -> list[Span]:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def _code(argument: str) -> str:
-    return argument.lstrip("-")

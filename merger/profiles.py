@@ -74,7 +74,7 @@ DEFAULT_PROFILE = "720p"
 def profile_named(name: str) -> Profile:
     """Return a profile of the table. Raises Refused for an unknown name."""
     if name not in PROFILES:
-        raise Refused("profile", f"--profile: {name!r} is none of {', '.join(PROFILES)}")
+        raise Refused("profile", f"{name!r} is none of {', '.join(PROFILES)}")
     return PROFILES[name]
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,11 +21,9 @@ from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
 from merger.profiles import DEFAULT_PROFILE, profile_named
 from merger.queue import release, tell
-from merger.timeline import Span, is_plausible
+from merger.timeline import Span, record_span
 from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, Room, User
 
-LONGEST_SPAN = timedelta(hours=24)
-FARTHEST_AHEAD = timedelta(days=366)
 LONGEST_NAME = 255
 ENDED = ("delivered", "failed", "cancelled")
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
@@ -48,22 +46,6 @@ class Request:
     idempotency_key: str | None = None
 
 
-def checked_span(start: datetime, end: datetime, now: datetime | None = None) -> Span:
-    """Return the span of a record. Raises Refused for one that makes no sense."""
-    for what, instant in (("start", start), ("end", end)):
-        if not is_plausible(instant):
-            raise Refused(what, f"the {what} of the record is in the year {instant.year}")
-    if end <= start:
-        raise Refused(
-            "end", f"the record ends ({end.isoformat()}) before it starts ({start.isoformat()})"
-        )
-    if end - start > LONGEST_SPAN:
-        raise Refused("end", "a record lasts at most 24 hours")
-    if now is not None and start > now + FARTHEST_AHEAD:
-        raise Refused("start", "the record starts more than a year from now")
-    return Span(start, end)
-
-
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
     """Return the zone of a room. Raises Refused for an unknown room."""
     with reading(engine) as session:
@@ -76,7 +58,7 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
     The same room, span, layout and profile is the same record: who asks again is added to its
     users. So is the same idempotency key. Raises Refused.
     """
-    span = checked_span(request.start, request.end, now)
+    span = record_span(request.start, request.end, now)
     layout_named(request.layout)
     profile_named(request.profile)
     name = " ".join(request.name.split()) or "lecture"
@@ -143,7 +125,8 @@ def _asked_before(session: Session, request: Request, room: int, span: Span) -> 
         wanted = select(Record).where(Record.idempotency_key == request.idempotency_key)
         row = session.scalars(wanted).one_or_none()
         if row is not None:
-            if (row.room_id, row.start_at, row.end_at) != (room, span.start, span.end):
+            asked = (room, span.start, span.end, request.layout, request.profile)
+            if (row.room_id, row.start_at, row.end_at, row.layout, row.profile) != asked:
                 raise Refused(
                     "idempotency_key",
                     f"the key {request.idempotency_key!r} was used for another request",
@@ -236,7 +219,7 @@ def listing(
     wanted = select(Record).order_by(Record.id.desc()).limit(limit)
     if status is not None:
         if status not in STATUSES:
-            raise Refused("status", f"--status: {status!r} is none of {', '.join(STATUSES)}")
+            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
         wanted = wanted.where(Record.status == status)
     with reading(engine) as session:
         if room is not None:

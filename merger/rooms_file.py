@@ -290,9 +290,9 @@ def _zone(room: _Entry) -> str:
 def _chunk_s(room: _Entry) -> int:
     chunk = room.text("chunk")
     try:
-        return length_from(chunk, "it") // timedelta(seconds=1) if chunk else DEFAULT_CHUNK_S
+        return length_from(chunk, "chunk") // timedelta(seconds=1) if chunk else DEFAULT_CHUNK_S
     except Refused as error:
-        room.wrong("chunk", error.message.removeprefix("it: "))
+        room.wrong("chunk", error.message)
         return DEFAULT_CHUNK_S
 
 

@@ -18,8 +18,8 @@ from merger.making import MergeRequest
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
-from merger.records import LONGEST_SPAN, checked_span
 from merger.sources import Recorder, SourceOfRoom
+from merger.timeline import LONGEST_RECORD, record_span
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def checked(service: Service, job: Job) -> Task:
     if job.room is None:
         raise Refused("room", "the room of this record no longer exists")
     zone = zone_named(job.zone)
-    span = checked_span(job.start, job.end)
+    span = record_span(job.start, job.end)
     layout_named(job.layout)
     profile_named(job.profile)
     by_role: dict[str, SourceRow] = {}
@@ -66,7 +66,7 @@ def checked(service: Service, job: Job) -> Task:
                 "sound_source",
                 f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
             )
-    if not 1 <= job.chunk_s <= LONGEST_SPAN.total_seconds():
+    if not 1 <= job.chunk_s <= LONGEST_RECORD.total_seconds():
         raise Refused(
             "chunk", f"room {job.room!r} has chunks of {job.chunk_s} s; 1 s to 24 h it is"
         )

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from merger.database import reading, writing
 from merger.outcomes import kept_segments
-from merger.records import ENDED, LONGEST_SPAN
+from merger.records import ENDED
 from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
+from merger.timeline import LONGEST_RECORD
 from models import Fact, Record, Rendition, Room, Segment, Source
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _forget_segments(session: Session, now: datetime, before: datetime) -> list[
             .where(
                 Record.room_id == room,
                 Record.end_at > segment.start_at,
-                Record.start_at < (segment.end_at or segment.start_at + LONGEST_SPAN),
+                Record.start_at < (segment.end_at or segment.start_at + LONGEST_RECORD),
                 or_(
                     Record.status.in_(("queued", "running")),
                     Record.watched_until > now,

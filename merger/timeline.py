@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from merger.errors import Refused
+
 MICROSECOND = timedelta(microseconds=1)
+LONGEST_RECORD = timedelta(hours=24)
+FARTHEST_AHEAD = timedelta(days=366)
 
 
 @dataclass(frozen=True, order=True)
@@ -213,6 +217,25 @@ def without(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Str
 def is_plausible(instant: datetime) -> bool:
     """Return whether an instant is one that media can be of, with room for arithmetic around it."""
     return 1970 <= instant.year <= 9000
+
+
+def record_span(start: datetime, end: datetime, now: datetime | None = None) -> Span:
+    """Return the span of a record. now: where it must not be far ahead.
+
+    Raises Refused for one that makes no sense; its code is `start` or `end`.
+    """
+    for what, instant in (("start", start), ("end", end)):
+        if not is_plausible(instant):
+            raise Refused(what, f"the {what} of the record is in the year {instant.year}")
+    if end <= start:
+        raise Refused(
+            "end", f"the record ends ({end.isoformat()}) before it starts ({start.isoformat()})"
+        )
+    if end - start > LONGEST_RECORD:
+        raise Refused("end", "a record lasts at most 24 hours")
+    if now is not None and start > now + FARTHEST_AHEAD:
+        raise Refused("start", "the record starts more than a year from now")
+    return Span(start, end)
 
 
 def utc(instant: datetime) -> datetime:

@@ -270,7 +270,7 @@ def _segment(text: str) -> timedelta:
     try:
         length = length_from(text, "segment")
     except Refused as error:
-        raise ValueError(error.message) from error
+        raise ValueError(f"segment: {error.message}") from error
     if length > _LONGEST:
         raise ValueError(f"segment={text}: at most 30m")
     return length

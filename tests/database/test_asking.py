@@ -121,7 +121,14 @@ def test_the_same_key_is_the_same_request(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"room": "505"}, {"start": NOON - HOUR - MINUTE}, {"end": NOON + MINUTE}]
+    "changes",
+    [
+        {"room": "505"},
+        {"start": NOON - HOUR - MINUTE},
+        {"end": NOON + MINUTE},
+        {"layout": "speaker_only"},
+        {"profile": "540p"},
+    ],
 )
 def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[str, Any]) -> None:
     ask(line, idempotency_key="key")

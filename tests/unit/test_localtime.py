@@ -26,9 +26,8 @@ def iso(text: str) -> datetime:
 
 def refusal(text: str, zone: ZoneInfo = MOSCOW) -> str:
     with pytest.raises(Refused) as caught:
-        instant_from(text, zone, "--start")
+        instant_from(text, zone, "start")
     assert caught.value.code == "start"
-    assert caught.value.message.startswith("--start: ")
     return caught.value.message
 
 
@@ -47,7 +46,7 @@ def refusal(text: str, zone: ZoneInfo = MOSCOW) -> str:
     ],
 )
 def test_texts_that_name_an_instant(text: str, instant: str) -> None:
-    found = instant_from(text, MOSCOW, "--start")
+    found = instant_from(text, MOSCOW, "start")
     assert found == datetime.fromisoformat(instant)
     assert found.utcoffset() == timedelta(0)
 
@@ -102,7 +101,7 @@ def test_the_repeated_hour_of_autumn_needs_an_offset(
     assert "happened twice" in message
     assert early in message
     assert late in message
-    first, second = (instant_from(text + offset, zone, "--start") for offset in (early, late))
+    first, second = (instant_from(text + offset, zone, "start") for offset in (early, late))
     assert (first, second) == (iso(text + early), iso(text + late))
     assert wall_time(datetime.fromisoformat(text), zone)[0] == first
 
@@ -119,7 +118,7 @@ def test_the_repeated_hour_of_autumn_needs_an_offset(
     ],
 )
 def test_the_edges_of_those_nights_are_plain(text: str, zone: ZoneInfo, offset: str) -> None:
-    assert instant_from(text, zone, "--start") == iso(text + offset)
+    assert instant_from(text, zone, "start") == iso(text + offset)
     assert wall_time(datetime.fromisoformat(text), zone) == (iso(text + offset), None)
 
 
@@ -138,7 +137,7 @@ def test_the_ends_of_the_calendar_are_refused_or_of_use(
     text: str, offset: str, zone: ZoneInfo
 ) -> None:
     try:
-        start = instant_from(text + offset, zone, "--start")
+        start = instant_from(text + offset, zone, "start")
     except Refused:
         return
     span = Span(start, start + timedelta(seconds=1))
@@ -167,7 +166,7 @@ def test_names_that_are_no_zone(name: str) -> None:
      ("86400s", 24 * 60 * MINUTE), ("1s", MINUTE / 60), (" 7 m ", 7 * MINUTE)],
 )  # fmt: skip
 def test_lengths(text: str, length: timedelta) -> None:
-    assert length_from(text, "--chunk") == length
+    assert length_from(text, "chunk") == length
 
 
 @pytest.mark.parametrize(
@@ -175,8 +174,8 @@ def test_lengths(text: str, length: timedelta) -> None:
     ["", "30", "m", "0s", "25h", "86401s", "-5m", "1.5h", "1d", "5M", "1h30m", "9" * 5000 + "s"],
 )
 def test_lengths_that_are_refused(text: str) -> None:
-    with pytest.raises(Refused, match="--chunk: ") as caught:
-        length_from(text, "--chunk")
+    with pytest.raises(Refused, match=r"write|between") as caught:
+        length_from(text, "chunk")
     assert caught.value.code == "chunk"
 
 
@@ -219,7 +218,7 @@ def test_half_hours_begin_at_00_and_30_from_noon_to_noon(
 )
 def test_the_grid_begins_anew_at_local_midnight(length: str, edges: list[str]) -> None:
     span = Span(iso("2026-11-20T23:56:30+05:45"), iso("2026-11-21T00:15:00+05:45"))
-    cells = chunks(span, length_from(length, "--chunk"), KATHMANDU)
+    cells = chunks(span, length_from(length, "chunk"), KATHMANDU)
     found = {f"{at.astimezone(KATHMANDU):%T}" for c in cells for at in (c.start, c.end)}
     assert found == set(edges)
 
@@ -238,7 +237,7 @@ def test_a_span_inside_one_chunk_is_one_chunk() -> None:
 )
 def test_chunks_tile_the_span(zone: ZoneInfo, text: str, naive: datetime, us: int) -> None:
     start = naive.replace(tzinfo=UTC)
-    span, length = Span(start, start + timedelta(microseconds=us)), length_from(text, "--chunk")
+    span, length = Span(start, start + timedelta(microseconds=us)), length_from(text, "chunk")
     cells = chunks(span, length, zone)
     assert (cells[0].start, cells[-1].end) == (span.start, span.end)
     assert all(a.end == b.start for a, b in pairwise(cells))
