@@ -32,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 STATUSES = ("queued", "running", "delivered", "failed", "cancelled")
 STAGES = ("collect", "analyse", "plan", "encode", "deliver")
 ROLES = ("speaker", "screen", "board", "audio")
+USER_ROLES = ("user", "editor", "admin")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -122,13 +123,51 @@ class Source(Base):
 
 
 class User(Base):
-    """Somebody who wants videos."""
+    """Somebody who wants videos, and may perhaps sign in."""
 
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     email: Mapped[str] = mapped_column(key(), unique=True)  # in lower case
     name: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(key(16), default="user", server_default="user")
+    # Whether they may sign in although their address is of no domain that may.
+    invited: Mapped[bool] = mapped_column(default=False, server_default="0")
+    password_hash: Mapped[str | None] = mapped_column(Text, deferred=True)
+    # Raised to end all sessions of this user.
+    session_number: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+
+
+class ApiKey(Base):
+    """A key of a program that acts for a user. The key itself is shown once, and not kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(255))
+    hint: Mapped[str] = mapped_column(key(16))  # its first letters, to tell keys apart
+    digest: Mapped[str] = mapped_column(key(64), unique=True)  # SHA-256 of the key
+    scopes: Mapped[Any] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    user: Mapped[User] = relationship()
+
+
+class Answer(Base):
+    """What was answered to a request with an idempotency key, to be answered again."""
+
+    __tablename__ = "answers"
+
+    # SHA-256 of the user's id and the key.
+    digest: Mapped[str] = mapped_column(key(64), primary_key=True)
+    asked: Mapped[str] = mapped_column(key(64))  # SHA-256 of the request
+    status: Mapped[int] = mapped_column(SmallInteger)
+    body: Mapped[str] = mapped_column(LongText)
+    created_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
 class RecordUser(Base):
@@ -157,6 +196,8 @@ class Record(Base):
         Index("ix_records_lease", "status", "lease_until"),
         Index("ix_records_claimed", "claimed_at"),
         Index(None, "room_id", "start_at"),
+        Index("ix_records_updated_at", "updated_at", "id"),
+        Index("ix_records_start_at", "start_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
@@ -202,6 +243,8 @@ class Record(Base):
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
     delivered_version: Mapped[int | None] = mapped_column(Integer)
     delivered_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Layout, profile and span of what was delivered, while another version is made.
+    delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     # Until when media that comes late makes a delivered record again; null: nothing is missing.
     watched_until: Mapped[datetime | None] = mapped_column(Instant, index=True)
     media: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))  # what was found, and used
@@ -247,6 +290,8 @@ class Chunk(Base):
     score: Mapped[float] = mapped_column(Double)
     samples: Mapped[int] = mapped_column(Integer)
     reasons: Mapped[Any] = mapped_column(JSON)
+    # Some of the samples: [{"at", "verdict", "jpeg" in base64}, ...].
+    pictures: Mapped[str | None] = mapped_column(LongText, deferred=True)
 
 
 class Rendition(Base):

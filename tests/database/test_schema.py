@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ from models import STATUSES, Base, Record, Room, Source
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 
 ROOT = Path(__file__).parents[2]
+# All migrations, the oldest first, and what the next one will be called.
+REVISIONS = sorted(path.name[:4] for path in (schema.MIGRATIONS / "versions").glob("*.py"))
+NEXT, AFTER_NEXT = (f"{len(REVISIONS) + n:04}" for n in (1, 2))
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -47,8 +51,8 @@ def described(engine: Engine) -> list[str]:
             names = inspect(connection).get_table_names()
             shown = [connection.execute(text(f"SHOW CREATE TABLE `{name}`")) for name in names]
             statements = [rows.one()[1] for rows in shown]
-    # Where a key stands among others says nothing.
-    lines = ["\n".join(sorted(s.replace(",\n", "\n").splitlines())) for s in statements]
+    # Where a column or a key stands among others says nothing.
+    lines = ["\n".join(sorted(re.split(r"\s*,\s*(?![^()]*\))|\s*\n\s*", s))) for s in statements]
     return sorted(line for line in lines if schema.VERSION_TABLE not in line)
 
 
@@ -71,7 +75,7 @@ def record(**values: Any) -> dict[str, Any]:
 def test_an_empty_database_gets_its_tables(empty: Engine) -> None:
     assert schema.state(empty) == "empty"
     assert "init-db" in refusal(schema.require_current, empty)
-    assert schema.upgrade(empty) == ["0001"]
+    assert schema.upgrade(empty) == REVISIONS
     assert schema.state(empty) == "current"
     schema.require_current(empty)
     with empty.connect() as connection:
@@ -155,7 +159,7 @@ def test_several_processes_at_once(empty: Engine, database_url: str) -> None:
         child.stdin.write("\n")
         child.stdin.flush()
     ended = [child.communicate(timeout=60) for child in children]
-    assert sorted(ended) == [("['0001']\n", ""), ("[]\n", ""), ("[]\n", "")]
+    assert sorted(ended) == [(f"{REVISIONS}\n", ""), ("[]\n", ""), ("[]\n", "")]
     schema.require_current(empty)
 
 
@@ -169,7 +173,7 @@ def test_a_process_that_is_at_it_for_long(
         schema.upgrade(empty)
     other.dispose()
     assert schema.state(empty) == "empty"
-    assert schema.upgrade(empty) == ["0001"]
+    assert schema.upgrade(empty) == REVISIONS
 
 
 class PowerCut(BaseException):
@@ -184,7 +188,7 @@ def power_cut(
     done: list[str] = []
 
     def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.split()[0] in ("CREATE", "INSERT", "UPDATE"):
+        if statement.split()[0] in ("CREATE", "ALTER", "INSERT", "UPDATE"):
             if len(done) == at:
                 if act is None:
                     raise PowerCut
@@ -225,15 +229,15 @@ def test_the_server_is_killed_in_the_middle(empty: Engine, mariadb: MariaDB) -> 
     assert caught.value.code == "database"
     mariadb.start()
     assert schema.state(empty) == "behind"
-    assert schema.upgrade(empty) == ["0001"]
+    assert schema.upgrade(empty) == REVISIONS
     schema.require_current(empty)
 
 
-SECOND = """
+ANOTHER = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{NEXT}", "{REVISIONS[-1]}"
 
 
 def upgrade():
@@ -246,7 +250,7 @@ def newer(tmp_path: Path) -> Path:
     """The migrations of a newer program, at a place whose name is no easy one."""
     folder = tmp_path / "100% newer" / "migrations"
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_floors.py").write_text(SECOND)
+    (folder / "versions" / f"{NEXT}_floors.py").write_text(ANOTHER)
     return folder
 
 
@@ -259,7 +263,7 @@ def test_an_older_database_is_told_and_brought_up_to_date(
     assert schema.state(engine) == "behind"
     message = refusal(schema.require_current, engine)
     assert "older than this program" in message and "python app.py init-db" in message
-    assert schema.upgrade(engine) == ["0002"]
+    assert schema.upgrade(engine) == [NEXT]
     schema.require_current(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT name, floor FROM rooms")).all() == [("504", None)]
@@ -277,10 +281,10 @@ def test_a_new_migration_is_written_from_the_template(
             "version_table": schema.VERSION_TABLE,
             "metadata": Base.metadata,
         }
-        command.revision(config, "No floors any more", autogenerate=True, rev_id="0003")
-    written = (newer / "versions" / "0003_no_floors_any_more.py").read_text()
+        command.revision(config, "No floors any more", autogenerate=True, rev_id=AFTER_NEXT)
+    written = (newer / "versions" / f"{AFTER_NEXT}_no_floors_any_more.py").read_text()
     assert """op.drop_column('rooms', 'floor')""" in written
-    assert schema.upgrade(engine) == ["0003"]
+    assert schema.upgrade(engine) == [AFTER_NEXT]
     with engine.connect() as connection:
         assert "floor" not in [
             column["name"] for column in inspect(connection).get_columns("rooms")
@@ -292,7 +296,7 @@ def test_a_newer_database_is_told_and_left_alone(
 ) -> None:
     with monkeypatch.context() as later:
         later.setattr(schema, "MIGRATIONS", newer)
-        assert schema.upgrade(empty) == ["0001", "0002"]
+        assert schema.upgrade(empty) == [*REVISIONS, NEXT]
     before = described(empty)
     assert schema.state(empty) == "ahead"
     for act in (schema.require_current, schema.upgrade):
