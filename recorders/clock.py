@@ -90,13 +90,6 @@ def _checksum(value: int) -> int:
     return (value ^ value >> 7 ^ value >> 13 ^ value >> 20) % 3 + 1  # 0 never: black is no clock
 
 
-def beeps(start: datetime, samples: int, pitch_hz: float) -> npt.NDArray[np.float32]:
-    """Return mono sound that beeps at each whole wall-clock second. Range -0.5..0.5."""
-    offset = start.astimezone(UTC).microsecond / 1_000_000
-    t = np.arange(samples) / SAMPLE_RATE + offset
-    return (0.5 * np.sin(2 * np.pi * pitch_hz * t) * (t % 1 < BEEP_S)).astype(np.float32)
-
-
 def plain(width: int, height: int, level: int = 90) -> Picture:
     """Return a grey ground for the clock, (height, width, 3) BGR."""
     return np.full((height, width, 3), level, np.uint8)
@@ -112,6 +105,7 @@ def write_segment(
     source: int,
     rate: Fraction = Fraction(25),
     pitch_hz: float | None = None,
+    sample_rate: int = SAMPLE_RATE,
     clock: bool = True,
     codec: Sequence[str] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50"),
     options: Sequence[str] = (),
@@ -131,16 +125,9 @@ def write_segment(
         "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", str(rate),
         "-i", "pipe:0",
     ]  # fmt: skip
-    sound = path.with_name(path.name + ".pcm")
     if pitch_hz is not None:
-        # The samples of a fast clock are those of a longer wall-clock stretch, and so on: the
-        # wall-clock time of sample k is k / (rate * media_rate).
-        count = round(frames / float(rate) * SAMPLE_RATE)
-        offset = start.astimezone(UTC).microsecond / 1_000_000
-        t = np.arange(count) / (SAMPLE_RATE * float(media_rate)) + offset
-        wave = 0.5 * np.sin(2 * np.pi * pitch_hz * t) * (t % 1 < BEEP_S)
-        sound.write_bytes(wave.astype(np.float32).tobytes())
-        command += ["-f", "f32le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", str(sound)]
+        sound = _beeps(start, frames / rate, pitch_hz, sample_rate, media_rate)
+        command += ["-f", "lavfi", "-i", sound]
     has_codec_pix_fmt = "-pix_fmt" in codec
     command += [*codec, *([] if has_codec_pix_fmt else ["-pix_fmt", "yuv420p"])]
     command += ["-c:a", "aac", "-b:a", "96k"] if "-c:a" not in options else []
@@ -157,9 +144,20 @@ def write_segment(
             child.stdin.write(picture.tobytes())
         child.stdin.close()
         code = child.wait()
-    sound.unlink(missing_ok=True)
     if code != 0:
         raise RuntimeError(f"ffmpeg could not write {path} (exit {code})")
+
+
+def _beeps(
+    start: datetime, length_s: Fraction, pitch_hz: float, sample_rate: int, media_rate: Fraction
+) -> str:
+    """Return ffmpeg's source of mono sound that beeps at each whole wall-clock second.
+
+    ffmpeg computes the samples: those of half an hour would take gigabytes of memory here.
+    """
+    t = f"(t/{float(media_rate)}+{start.microsecond}/1000000)"  # by the wall clock
+    wave = f"0.5*sin(2*PI*{pitch_hz}*{t})*lt(mod({t},1),{BEEP_S})"
+    return f"aevalsrc=exprs='{wave}':s={sample_rate}:d={float(length_s)}"
 
 
 def _draw_text(picture: Picture, instant: datetime) -> None:

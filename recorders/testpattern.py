@@ -33,6 +33,7 @@ from merger.errors import Broken, Refused
 from merger.failpoints import reached
 from merger.localtime import chunks, length_from
 from merger.reader import Unreadable, read_media
+from merger.space import require_space
 from merger.timeline import Span
 from recorders.base import (
     Collected,
@@ -48,7 +49,7 @@ from recorders.base import (
     suggestion,
     work_folder,
 )
-from recorders.clock import BEEP_S, Picture, plain, write_segment
+from recorders.clock import Picture, plain, write_segment
 
 _KEYS = ("size", "rate", "segment", "lost", "pitch", "code")
 _CODES = {"speaker": 1, "screen": 2, "board": 3, "audio": 4}
@@ -144,6 +145,7 @@ def _film(
         stop_if(cancelled)
         return picture
 
+    require_space(final.parent, item.size_bytes, f"filming {item.origin}")
     with work_folder(final.parent) as work:
         partial = work / final.name
         length = item.end - item.start
@@ -152,7 +154,9 @@ def _film(
             write_segment(
                 ffmpeg.find(tool).path, partial, item.start, length,
                 ground=ground, source=settings.code, rate=Fraction(settings.rate),
-                codec=_codec(settings, length), options=("-c:a", "aac", "-b:a", "32k"),
+                pitch_hz=settings.pitch or None, sample_rate=_SAMPLE_RATE,
+                codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", str(2 * settings.rate)),
+                options=("-c:a", "aac", "-b:a", "32k"),
             )  # fmt: skip
             if len(read_media(partial).picture_us) != frames:
                 raise RuntimeError("pictures are missing")  # the exit code is no evidence
@@ -171,17 +175,6 @@ def _film(
         }
         reached("recorder.copied")
         publish_media(partial, json.dumps(said).encode(), final)
-
-
-def _codec(settings: _Settings, length: timedelta) -> list[str]:
-    """Return the codec's options, after a second input with the sound.
-
-    ffmpeg computes the beeps: half an hour of samples would take gigabytes of memory here.
-    """
-    wave = f"0.5*sin(2*PI*{settings.pitch}*t)*lt(mod(t,1),{BEEP_S})"
-    sound = f"aevalsrc=exprs='{wave}':s={_SAMPLE_RATE}:d={length.total_seconds()}"
-    heard = ["-f", "lavfi", "-i", sound] if settings.pitch else []
-    return [*heard, "-c:v", "libx264", "-preset", "ultrafast", "-g", str(2 * settings.rate)]
 
 
 def _picture(settings: _Settings) -> Picture:
