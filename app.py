@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -227,14 +228,15 @@ def create_service(settings: config.Settings, engine: Engine) -> Service:
     """Return the service with everything plugged in."""
     from merger.folder_destination import FolderDestination
     from merger.task import Service
-    from recorders.kinds import recorder_of
+    from recorders.kinds import kinds, recorder_of
 
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
-    return Service(engine, settings, recorder_of, (folder,), _now)
+    recorders = partial(recorder_of, kinds(settings.ffmpeg or None))
+    return Service(engine, settings, recorders, (folder,), _now)
 
 
 def _request(options: argparse.Namespace, context: dict[str, Any], _: Stopping) -> Printed:
-    from merger import records
+    from merger import record_views, records
 
     _check_utf8(options, "room", "name")
     engine = _database(config.load(os.environ))
@@ -252,24 +254,24 @@ def _request(options: argparse.Namespace, context: dict[str, Any], _: Stopping) 
         idempotency_key=options.key,
     )
     record, is_new = records.ask(engine, request, _now())
-    document = {**records.details(engine, record), "is_new": is_new}
+    document = {**record_views.details(engine, record), "is_new": is_new}
     return document, f"record {record}" + ("" if is_new else " (asked for before)")
 
 
 def _records(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
-    from merger import records, wording
+    from merger import record_views, wording
 
     engine = _database(config.load(os.environ))
-    found = records.listing(
+    found = record_views.listing(
         engine, room=options.room, status=options.status, limit=max(1, options.limit)
     )
     return {"records": found}, wording.records_table(found)
 
 
 def _show(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
-    from merger import records, wording
+    from merger import record_views, wording
 
-    document = records.details(_database(config.load(os.environ)), options.record)
+    document = record_views.details(_database(config.load(os.environ)), options.record)
     return document, wording.record_page(document)
 
 
@@ -290,7 +292,7 @@ def _retry(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> P
 
 def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> Printed:
     from merger import rooms, rooms_file, wording
-    from recorders.kinds import KINDS
+    from recorders.kinds import kinds
 
     engine = _database(config.load(os.environ))
     if options.action is None:
@@ -300,7 +302,7 @@ def _rooms(options: argparse.Namespace, _: Mapping[str, Any], __: Stopping) -> P
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = rooms_file.parse(text, KINDS, config.secrets(os.environ))
+    specs = rooms_file.parse(text, kinds(), config.secrets(os.environ))
     for warning in rooms_file.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     changes = rooms.differences(engine, specs) if options.dry_run else rooms.apply(engine, specs)
@@ -320,10 +322,10 @@ def _init_db(_: argparse.Namespace, __: Mapping[str, Any], ___: Stopping) -> Pri
 def _check(options: argparse.Namespace, context: dict[str, Any], _: Stopping) -> Printed:
     from merger.database import connected
     from merger.health import check
-    from recorders.kinds import recorder_of
 
     settings = config.load(os.environ)
-    findings = check(settings, connected(settings.database_address), recorder_of, _now)
+    engine = connected(settings.database_address)
+    findings = check(settings, engine, create_service(settings, engine).recorder_of, _now)
     context["exit"] = BROKEN if any(f.level == "broken" for f in findings) else DONE
     document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
     return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)

@@ -23,7 +23,7 @@ from bench import contenders, media
 from bench.measure import measured
 from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
-from merger import config, ffmpeg, queue, records
+from merger import config, ffmpeg, queue, record_views, records
 from merger.database import connected, writing
 from merger.schema import upgrade
 from models import Record, Room, Source
@@ -178,9 +178,9 @@ def overhead(lecture: media.Lecture) -> dict[str, float]:
         service = _run_in(
             [sys.executable, str(Path(__file__).parents[1] / "app.py"), "daemon", "--once"], environ
         )
-        status = records.details(engine, record)["status"]
+        status = record_views.details(engine, record)["status"]
         if status != "delivered":
-            raise RuntimeError(f"the record is {status}: {records.details(engine, record)}")
+            raise RuntimeError(f"the record is {status}: {record_views.details(engine, record)}")
         engine.dispose()
     return {"bare_s": bare, "service_s": service}
 

@@ -5,6 +5,11 @@ original as its cause. `code` is a stable word for programs; the message is a se
 that says what to do.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class MergerError(Exception):
     """Any failure that this project knows how to explain."""
@@ -33,3 +38,12 @@ class Broken(MergerError):
 
 class Cancelled(MergerError):
     """Somebody asked to stop; not a failure."""
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return a phrase that names the likeliest of some words, or all of a few, or nothing."""
+    known = list(words)
+    close = difflib.get_close_matches(word, known, 1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(known)}" if 0 < len(known) <= 12 else ""

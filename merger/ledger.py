@@ -163,7 +163,7 @@ def complete(
         what = "delivered" if row.version == 1 else f"version {row.version} delivered"
         more = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
         row.delivered_version, row.delivered_at = row.version, now
-        row.error_code = row.error_text = None
+        row.error_code = row.error_text = row.delivered_as = None
         row.tries = row.lost = 0
         row.progress, row.watched_until = 1.0, watched_until
         session.execute(

@@ -1,32 +1,27 @@
-"""Records: asked for, looked at, cancelled, tried again. Rows stay in here; values go out."""
+"""Records: asked for, cancelled, tried again, merged again, left."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from merger.database import reading, writing
-from merger.errors import Refused
+from merger.errors import Refused, did_you_mean
 from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
+from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
-from merger.queue import release, tell
+from merger.queue import keep_delivered, release, tell
 from merger.timeline import Span, record_span
-from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, Room, User
+from models import Record, RecordUser, Room
 
 LONGEST_NAME = 255
 ENDED = ("delivered", "failed", "cancelled")
-_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Request:
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
     """Return the zone of a room. Raises Refused for an unknown room."""
     with reading(engine) as session:
-        return zone_named(_room(session, room).zone)
+        return zone_named(room_row(session, room).zone)
 
 
 def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
@@ -70,10 +65,10 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
         if len(text or "") > LONGEST_NAME:
             words = what.replace("_", " ")
             raise Refused(what, f"the {words} is longer than {LONGEST_NAME} characters")
-    users = [_email(text) for text in request.users]
+    users = [email_of(text, "users") for text in request.users]
 
     def create(session: Session) -> tuple[int, bool]:
-        room = _room(session, request.room, lock=True)
+        room = room_row(session, request.room, lock=True)
         row = _asked_before(session, request, room.id, span)
         is_new = row is None
         if row is None:
@@ -94,7 +89,8 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
     return writing(engine, create)
 
 
-def _room(session: Session, name: str, *, lock: bool = False) -> Room:
+def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
+    """Return the row of a room. Raises Refused with the name that was meant."""
     wanted = select(Room).where(Room.name == name)
     # Whoever asks for the same record at the same time waits here, and then finds it.
     room = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
@@ -102,22 +98,6 @@ def _room(session: Session, name: str, *, lock: bool = False) -> Room:
         names = list(session.scalars(select(Room.name).order_by(Room.name)))
         raise Refused("room", f"there is no room {name!r}{did_you_mean(name, names)}")
     return room
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return a phrase that names the likeliest of some words, or all of a few, or nothing."""
-    known = list(words)
-    close = difflib.get_close_matches(word, known, 1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are {', '.join(known)}" if 0 < len(known) <= 12 else ""
-
-
-def _email(text: str) -> str:
-    address = text.strip().lower()
-    if not _EMAIL.fullmatch(address) or len(address) > 254:
-        raise Refused("users", f"{text!r} is no mail address")
-    return address
 
 
 def _asked_before(session: Session, request: Request, room: int, span: Span) -> Record | None:
@@ -152,18 +132,18 @@ def _add_users(session: Session, row: Record, emails: Iterable[str]) -> None:
     for email in dict.fromkeys(emails):
         if email in there:
             continue
-        user = session.scalars(select(User).where(User.email == email)).one_or_none()
-        if user is None:
-            user = User(email=email)
-            session.add(user)
-        row.users.append(RecordUser(user=user, position=len(row.users)))
+        after = max((entry.position for entry in row.users), default=-1) + 1
+        row.users.append(RecordUser(user=user_row(session, email), position=after))
 
 
-def cancel(engine: Engine, record: int, now: datetime) -> str:
-    """Ask to stop a record; return its status. Raises Refused where it has ended already."""
+def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
+    """Ask to stop a record; return its status. Raises Refused where it has ended already.
+
+    only_of: a user for whom the records of others do not exist; so it is below.
+    """
 
     def ask_to_stop(session: Session) -> str:
-        row = _record(session, record, lock=True)
+        row = record_row(session, record, only_of, lock=True)
         if row.status in ENDED:
             raise Refused("status", f"record {record} is already {row.status}")
         if row.status == "running":
@@ -173,7 +153,7 @@ def cancel(engine: Engine, record: int, now: datetime) -> str:
             return "running"
         tell(session, record, row.attempt, now, "cancelled", "cancelled before it was begun")
         if row.delivered_version is not None:
-            row.version = row.delivered_version
+            keep_delivered(row)
             release(row, "delivered", now)
         else:
             release(row, "cancelled", now)
@@ -182,11 +162,11 @@ def cancel(engine: Engine, record: int, now: datetime) -> str:
     return writing(engine, ask_to_stop)
 
 
-def retry(engine: Engine, record: int, now: datetime) -> None:
+def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> None:
     """Queue a record again at once. Raises Refused where there is nothing to try again."""
 
     def again(session: Session) -> None:
-        row = _record(session, record, lock=True)
+        row = record_row(session, record, only_of, lock=True)
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on")
         if row.status == "delivered" and row.error_code is None:
@@ -205,106 +185,74 @@ def retry(engine: Engine, record: int, now: datetime) -> None:
     writing(engine, again)
 
 
-def _record(session: Session, record: int, *, lock: bool = False) -> Record:
+def remerge(
+    engine: Engine,
+    record: int,
+    now: datetime,
+    only_of: int | None = None,
+    *,
+    layout: str | None = None,
+    profile: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> None:
+    """Queue another version of a record that has ended; None keeps what it is now.
+
+    What was delivered stays until the new version is. Raises Refused.
+    """
+
+    def again(session: Session) -> None:
+        row = record_row(session, record, only_of, lock=True)
+        if row.status not in ENDED:
+            raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
+        span = record_span(start or row.start_at, end or row.end_at, now)
+        was = {
+            "layout": row.layout, "profile": row.profile,
+            "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
+        }  # fmt: skip
+        row.layout = layout_named(layout or row.layout).name
+        row.profile = profile_named(profile or row.profile).name
+        row.start_at, row.end_at = span.start, span.end
+        if row.delivered_version is not None:
+            row.delivered_as = was
+        if row.status == "delivered":
+            row.version += 1
+        row.stage, row.run_after, row.tries, row.lost = "collect", max(span.end, now), 0, 0
+        row.error_code = row.error_text = None
+        release(row, "queued", now)
+        what = f"asked for again: {row.layout}, {row.profile}, {span.start:%H:%M}-{span.end:%H:%M}"
+        tell(session, record, row.attempt, now, "remerged", f"{what} UTC")
+
+    writing(engine, again)
+
+
+def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:
+    """Remove a user from a record, and the record itself where nobody else wants it.
+
+    Without a user (whoever sees all), the record is removed. What was delivered stays where it is.
+    Returns whether the record is gone. Raises Refused for one that is being worked on.
+    """
+
+    def remove(session: Session) -> bool:
+        row = record_row(session, record, only_of, lock=True)
+        others = [entry for entry in row.users if entry.user_id != only_of]
+        if only_of is not None and others:
+            row.users = others
+            tell(session, record, row.attempt, now, "left", "one of its users wants it no more")
+            return False
+        if row.status == "running":
+            raise Refused("status", f"record {record} is being worked on; cancel it first")
+        session.delete(row)
+        return True
+
+    return writing(engine, remove)
+
+
+def record_row(
+    session: Session, record: int, only_of: int | None = None, *, lock: bool = False
+) -> Record:
+    """Return the row of a record. Raises Refused where it is not there, or not for this user."""
     row = session.get(Record, record, with_for_update=True if lock else None)
-    if row is None:
+    if row is None or (only_of is not None and only_of not in [e.user_id for e in row.users]):
         raise Refused("record", f"there is no record {record}")
     return row
-
-
-def listing(
-    engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
-) -> list[dict[str, Any]]:
-    """Return the newest records, the newest last, as plain values. Raises Refused."""
-    wanted = select(Record).order_by(Record.id.desc()).limit(limit)
-    if status is not None:
-        if status not in STATUSES:
-            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
-        wanted = wanted.where(Record.status == status)
-    with reading(engine) as session:
-        if room is not None:
-            wanted = wanted.where(Record.room_id == _room(session, room).id)
-        return [summary(row) for row in reversed(session.scalars(wanted).all())]
-
-
-def summary(row: Record) -> dict[str, Any]:
-    """Return a record as a line of a list, in plain values; instants with the room's offset."""
-    local = partial(_local, row.zone)
-    return {
-        "id": row.id,
-        "room": row.room.name if row.room else None,
-        "name": row.event_name,
-        "start": local(row.start_at),
-        "end": local(row.end_at),
-        "zone": row.zone,
-        "layout": row.layout,
-        "profile": row.profile,
-        "status": row.status,
-        "stage": row.stage,
-        "progress": round(row.progress, 4),
-        "run_after": local(row.run_after) if row.status == "queued" else None,
-        "attempt": row.attempt,
-        "version": row.version,
-        "delivered_version": row.delivered_version,
-        "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
-        "users": [entry.user.email for entry in row.users],
-    }
-
-
-def _local(zone: str, instant: datetime | None) -> str | None:
-    if instant is None:
-        return None
-    try:
-        return instant.astimezone(zone_named(zone)).isoformat()
-    except Refused:  # a row that somebody wrote by hand; the daemon will say so
-        return instant.isoformat()
-
-
-def details(engine: Engine, record: int) -> dict[str, Any]:
-    """Return all that is known of a record as plain values. Raises Refused for an unknown one."""
-    with reading(engine) as session:
-        row = _record(session, record)
-        chunks = session.scalars(
-            select(Chunk).where(Chunk.record_id == record).order_by(Chunk.start_at)
-        )
-        renditions = session.scalars(
-            select(Rendition).where(Rendition.record_id == record).order_by(Rendition.id)
-        )
-        deliveries = session.scalars(
-            select(Delivery).where(Delivery.record_id == record).order_by(Delivery.id)
-        )
-        events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
-        report = json.loads(row.report) if row.report else {}
-        local = partial(_local, row.zone)
-        return {
-            **summary(row),
-            "warnings": report.get("warnings", []),
-            "gaps": report.get("gaps", []),
-            "scenes": report.get("scenes", []),
-            "chunks": [
-                {
-                    "start": local(c.start_at), "end": local(c.end_at),
-                    "presence": c.presence, "verdict": c.verdict, "score": round(c.score, 4),
-                    "samples": c.samples, "reasons": c.reasons,
-                }
-                for c in chunks
-            ],
-            "renditions": [
-                {
-                    "kind": r.kind, "version": r.version, "bytes": r.size_bytes,
-                    "sha256": r.sha256, "width": r.width, "height": r.height, "frames": r.frames,
-                }
-                for r in renditions
-            ],
-            "deliveries": [
-                {
-                    "destination": d.destination, "kind": d.kind, "status": d.status,
-                    "version": d.version, "link": d.link, "sha256": d.sha256,
-                }
-                for d in deliveries
-            ],
-            "events": [
-                {"at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind, "text": e.text}
-                for e in events
-            ],
-        }  # fmt: skip

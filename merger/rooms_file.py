@@ -12,9 +12,8 @@ from zoneinfo import available_timezones
 
 import yaml
 
-from merger.errors import Refused
+from merger.errors import Refused, did_you_mean
 from merger.localtime import length_from, zone_named
-from merger.records import did_you_mean
 from models import ROLES
 
 DEFAULT_CHUNK_S = 1800

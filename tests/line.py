@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from merger import queue, records
+from merger import queue, record_views, records
 from merger.database import reading, writing
 from merger.queue import Claim
 from models import Base, Event, Record, RecordUser, Room, User
@@ -70,7 +70,7 @@ class Line:
 
     def told(self, record: int = 1) -> list[tuple[str, str]]:
         """Return the history of a record: kinds and texts."""
-        return [(e["kind"], e["text"]) for e in records.details(self.engine, record)["events"]]
+        return [(e["kind"], e["text"]) for e in record_views.details(self.engine, record)["events"]]
 
     def events(self, record: int = 1) -> list[str]:
         return [kind for kind, _ in self.told(record)]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from merger import records
+from merger import record_views, records
 from merger.database import reading
 from merger.errors import Refused
 from merger.records import Request
@@ -42,7 +42,7 @@ def refusal(act: Callable[[], object]) -> tuple[str, str]:
 
 
 def users(line: Line, record: int = 1) -> list[str]:
-    found: list[str] = records.details(line.engine, record)["users"]
+    found: list[str] = record_views.details(line.engine, record)["users"]
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,14 +25,14 @@ import schedule
 from sqlalchemy import Engine, text
 
 from merger import daemon as daemon_module
-from merger import ledger, queue, records
+from merger import ledger, queue, record_views
 from merger.config import load
 from merger.daemon import HOUSEKEEPING, Daemon, Signals, run, run_once
 from merger.errors import Broken, Temporary
 from merger.queue import Claim
 from merger.retry import MOST_DIED, delay
 from merger.task import Service
-from recorders.kinds import recorder_of
+from recorders.kinds import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line, claims, fill
 from tests.site import ROOT
@@ -86,7 +87,8 @@ class Crew:
                 "MERGER_POLL": str(POLL.total_seconds()), "MERGER_LEASE": str(LEASE.total_seconds()),
             }
         )  # fmt: skip
-        service = Service(self.line.engine, settings, recorder_of, (), lambda: self.line.clock)
+        recorders = partial(recorder_of, kinds())
+        service = Service(self.line.engine, settings, recorders, (), lambda: self.line.clock)
         self.daemon = Daemon(
             service, self.start, self.start_house, "daemon-1", lambda: self.check_machine()
         )
@@ -125,7 +127,7 @@ class Crew:
     def working(self) -> list[int]:
         """Return which records are worked on, as the database says and as the daemon knows."""
         known = sorted(held.record for held in self.daemon.running)
-        found = records.listing(self.line.engine, status="running")
+        found = record_views.listing(self.line.engine, status="running")
         assert [record["id"] for record in found] == known
         return known
 
@@ -770,7 +772,7 @@ def test_many_records_leave_nothing_behind(crew: Crew, shallow: None) -> None:
     finally:
         tracemalloc.stop()
     assert sorted(claims(crew.line.engine)) == [(n, 1) for n in range(1, MANY + 1)]
-    assert len(records.listing(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
+    assert len(record_views.listing(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
     assert crew.daemon.running == {}
     assert grown[1] - grown[0] < MOST_BYTES
 
@@ -812,5 +814,5 @@ def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_pa
     assert sorted(int(record) for record, _ in made) == list(range(1, SHARED + 1))
     assert set(Counter(worker for _, worker in made)) == {"one", "two"}
     assert sorted(claims(engine)) == [(n, 1) for n in range(1, SHARED + 1)]
-    found = records.listing(engine, limit=SHARED + 1)
+    found = record_views.listing(engine, limit=SHARED + 1)
     assert {(one["status"], one["attempt"]) for one in found} == {("delivered", 1)}

@@ -1,0 +1,112 @@
+"""The web application: the API, the pages, and what an operator looks at, put together."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, request
+from flask_openapi3 import Info, OpenAPI
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import Session
+
+from merger.database import writing
+from merger.task import Service
+from merger.web import (
+    api_keys,
+    api_montage,
+    api_records,
+    api_rooms,
+    api_users,
+    files,
+    gate,
+    operations,
+    pages,
+    problems,
+    reference,
+    signing_in,
+)
+from models import Fact
+
+LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
+_SESSION_LASTS = timedelta(days=14)
+_SECRET = "web-secret"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def create_web(service: Service) -> OpenAPI:
+    """Return the application that shows a service."""
+    app = OpenAPI(
+        "merger.web",
+        info=Info(title="Lecture merge", version="1"),
+        security_schemes=reference.SECURITY_SCHEMES,
+        doc_ui=False,
+        validation_error_callback=problems.invalid,
+        validation_error_status=422,
+        validation_error_model=problems.Problem,
+        static_folder="static",
+        template_folder="templates",
+    )
+    settings = service.settings
+    is_https = settings.web_address.startswith("https://")
+    app.config.update(
+        SECRET_KEY=_secret(service),
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        SESSION_COOKIE_NAME="merger",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=is_https,
+        PERMANENT_SESSION_LIFETIME=_SESSION_LASTS,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may stay open for a day
+        WTF_CSRF_SSL_STRICT=is_https,
+    )
+    app.extensions["merger"] = service
+    problems.register(app)
+    gate.register(app)
+    csrf = CSRFProtect(app)
+    for api in (api_records, api_rooms, api_users, api_keys, api_montage):
+        # A session may not change anything there, so that no other site can have it do so.
+        csrf.exempt(api.blueprint)
+        app.register_api(api.blueprint)
+    for blueprint in (files.blueprint, reference.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    signing_in.register(app)
+    pages.register(app)
+
+    @app.after_request
+    def guard(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if is_https:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if request.endpoint != "static" and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"  # of whoever is signed in
+        return response
+
+    return app
+
+
+def _secret(service: Service) -> str:
+    """Return what sessions are signed with: one for all processes of a database."""
+
+    def kept(session: Session) -> Any:
+        fact = session.get(Fact, _SECRET)
+        if fact is None:
+            fact = Fact(name=_SECRET, value=secrets.token_hex(32))
+            session.add(fact)
+        return fact.value
+
+    return str(writing(service.engine, kept))

@@ -1,0 +1,118 @@
+"""Who is at the door: keys of programs, sessions of people, and how often somebody may guess."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from flask import Flask, current_app, g, request, session
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+
+from merger import people
+from merger.access import Asker
+from merger.task import Service
+from merger.web.problems import API
+
+# Wrong keys and passwords from one address; right ones are not counted.
+_GUESSES = parse("10 per 5 minutes")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Guesses:
+    """Counts wrong guesses by address, in the memory of this process."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, what: str) -> None:
+        """Raise TooManyRequests for an address that has guessed wrong too often."""
+        if not self._limiter.test(_GUESSES, what, _address()):
+            reset_at = self._limiter.get_window_stats(_GUESSES, what, _address()).reset_time
+            raise TooManyRequests(
+                "too many wrong keys or passwords from this address; try again in five minutes",
+                retry_after=max(1, round(reset_at - _clock())),
+            )
+
+    def wrong(self, what: str) -> None:
+        self._limiter.hit(_GUESSES, what, _address())
+
+
+def _clock() -> float:
+    return service().now().timestamp()
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def service() -> Service:
+    """Return the service that this application shows."""
+    return cast(Service, current_app.extensions["merger"])
+
+
+def guesses() -> Guesses:
+    return cast(Guesses, current_app.extensions["guesses"])
+
+
+def register(app: Flask) -> None:
+    """Have each request say who asks."""
+    app.extensions["guesses"] = Guesses()
+
+    @app.before_request
+    def look() -> None:
+        g.asker = None if request.endpoint == "static" else _of_key() or _of_session()
+
+
+def _of_key() -> Asker | None:
+    key = request.headers.get("key")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        key = token.strip()
+    if key is None:
+        return None
+    guesses().check("key")
+    asker = people.of_key(service().engine, key, service().now())
+    if asker is None:
+        guesses().wrong("key")
+        raise _nobody("this key is not known, or was revoked")
+    g.by_key = True
+    return asker
+
+
+def _of_session() -> Asker | None:
+    user, number = session.get("user"), session.get("number")
+    if not isinstance(user, int) or not isinstance(number, int):
+        return None
+    asker = people.of_session(service().engine, user, number)
+    if asker is None:
+        session.clear()
+    return asker
+
+
+def _nobody(why: str) -> Unauthorized:
+    error = Unauthorized(why)
+    # Browsers must not answer it with a box of their own: no Basic.
+    cast(Any, error).get_headers = lambda *_: [("WWW-Authenticate", 'Bearer realm="api"')]
+    return error
+
+
+def asker(scope: str) -> Asker:
+    """Return who asks. Raises 401 where nobody said so, 403 where they may not."""
+    who = cast("Asker | None", g.get("asker"))
+    if who is None:
+        raise _nobody("sign in, or send an API key as Authorization: Bearer … or as key: …")
+    if not who.may(scope):
+        raise Forbidden(f"this needs the scope {scope!r}")
+    if request.path.startswith(API) and request.method not in _SAFE and not g.get("by_key"):
+        # Another site could send such a request with the cookie of whoever looks at it.
+        raise Forbidden("a session may only read here; send an API key")
+    return who
+
+
+def sign_in(who: Asker) -> None:
+    """Begin a session."""
+    session.clear()  # a cookie that somebody else has planted must not live on
+    session.permanent = True
+    session["user"], session["number"] = who.user, who.session_number

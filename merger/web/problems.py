@@ -1,0 +1,121 @@
+"""Errors as the web tells them: RFC 9457 problem details to programs, a page to people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, Response, current_app, json, render_template, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from merger.errors import Broken, MergerError, Refused
+
+log = logging.getLogger(__name__)
+
+API = "/api/"
+# Codes of what is not there; everything else that is refused is a mistake in a field.
+_NOT_FOUND = {"record", "user", "key", "source", "rendition", "picture", "room_id"}
+_NOW_NOT = {"status", "conflict"}
+
+
+class FieldProblem(BaseModel):
+    """A field of the request that makes no sense."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). code: a stable word for programs."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldProblem] = []
+
+
+def problem(
+    status: int, title: str, detail: str, code: str, errors: Sequence[FieldProblem] = ()
+) -> Response:
+    """Return a response that tells a program what went wrong."""
+    told = Problem(title=title, status=status, detail=detail, code=code, errors=list(errors))
+    return Response(
+        json.dumps(told.model_dump()), status=status, content_type="application/problem+json"
+    )
+
+
+def told(error: MergerError) -> tuple[int, str]:
+    """Return the status and the title of one of our errors. Pure."""
+    if isinstance(error, Refused):
+        if error.code in _NOT_FOUND:
+            return 404, "Not found"
+        if error.code in _NOW_NOT:
+            return 409, "Not possible now"
+        if error.code == "sign_in":
+            return 403, "Not allowed"
+        return 422, "The request makes no sense"
+    if isinstance(error, Broken):
+        return 500, "Something is broken"
+    return 503, "Not now"
+
+
+def invalid(error: ValidationError) -> Response:
+    """Return a response that names every field of a request that makes no sense."""
+    errors = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in one["loc"]) or "body"
+        message = {
+            "extra_forbidden": "there is no such field",
+            "missing": "it is missing",
+            "model_type": "write a JSON object, with Content-Type: application/json",
+        }.get(one["type"], one["msg"])
+        errors.append(FieldProblem(field=field, message=message))
+    detail = "; ".join(f"{one.field}: {one.message}" for one in errors)
+    return problem(422, "The request makes no sense", detail, "validation", errors)
+
+
+def register(app: Flask) -> None:
+    """Have all errors of an application told in this way."""
+
+    @app.errorhandler(MergerError)
+    def ours(error: MergerError) -> Any:
+        status, title = told(error)
+        if status >= 500:
+            log.error("%s %s: %s", request.method, request.path, error.message)
+        detail = error.message if status < 500 else f"{title}; the operator's log says more"
+        errors = [FieldProblem(field=error.code, message=error.message)] if status == 422 else []
+        return _answer(status, title, detail, error.code, errors)
+
+    @app.errorhandler(HTTPException)
+    def of_http(error: HTTPException) -> Any:
+        status = error.code or 500
+        response = _answer(
+            status,
+            error.name,
+            error.description or error.name,
+            error.name.lower().replace(" ", "_"),
+        )
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                response.headers[name] = value  # Allow, Retry-After
+        return response
+
+    @app.errorhandler(Exception)  # the one place of the web
+    def mistake(error: Exception) -> Any:
+        log.exception("%s %s: a mistake in this program", request.method, request.path)
+        return _answer(
+            500, "Something is broken", "a mistake in this program; see its log", "internal"
+        )
+
+
+def _answer(
+    status: int, title: str, detail: str, code: str, errors: Sequence[FieldProblem] = ()
+) -> Response:
+    if request.path.startswith(API) or "pages" not in current_app.blueprints:
+        return problem(status, title, detail, code, errors)
+    page = render_template("problem.html", status=status, title=title, detail=detail)
+    return Response(page, status=status, content_type="text/html; charset=utf-8")
