@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from merger.errors import Refused
 from recorders.base import Recorder, suggestion
 from recorders.folder import Folder
 from recorders.testpattern import Pattern
 
-KINDS: dict[str, Recorder] = {
-    "folder": Folder(),
-    "testpattern": Pattern(),
-}
+
+def kinds(ffmpeg: str | None = None) -> dict[str, Recorder]:
+    """Return a recorder of every kind. ffmpeg: None for the one that a package carries."""
+    return {"folder": Folder(), "testpattern": Pattern(tool=ffmpeg)}
 
 
-def recorder_of(kind: str) -> Recorder:
+def recorder_of(known: Mapping[str, Recorder], kind: str) -> Recorder:
     """Return the recorder of a kind. Raises Refused for one that does not exist."""
-    if kind not in KINDS:
-        raise Refused("kind", f"there is no kind {kind!r} of source; {suggestion(kind, KINDS)}")
-    return KINDS[kind]
+    if kind not in known:
+        raise Refused("kind", f"there is no kind {kind!r} of source; {suggestion(kind, known)}")
+    return known[kind]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from merger import children
@@ -17,7 +18,7 @@ from merger.daemon import Daemon, Signals, run_once
 from merger.database import connected
 from merger.queue import Claim
 from merger.task import Service
-from recorders.kinds import recorder_of
+from recorders.kinds import kinds, recorder_of
 from tests.line import NOON
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     name, file = sys.argv[1:]
     settings = load(os.environ)
     engine = connected(settings.database_address)
-    service = Service(engine, settings, recorder_of, (), lambda: NOON)
+    service = Service(engine, settings, partial(recorder_of, kinds()), (), lambda: NOON)
     worker = Path(__file__).with_name("cheap_worker.py")
     start = children.starter([sys.executable, "-I", str(worker), settings.database_address, file])
     print("ready", flush=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from merger.timeline import utc
 from merger.work import work
 from models import Record, Source
 from models import Room as RoomRow
-from recorders.kinds import recorder_of
+from recorders.kinds import kinds, recorder_of
 from tests.conftest import CARRIED, START, Room, seconds
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ class Site:
     url: str
     environ: dict[str, str] = field(default_factory=dict)
     clock: datetime = field(default_factory=lambda: utc(START + timedelta(hours=5)))
-    recorder_of: Callable[[str], Recorder] = recorder_of
+    recorder_of: Callable[[str], Recorder] = partial(recorder_of, kinds())
 
     def __post_init__(self) -> None:
         self.engine: Engine = connected(self.url)

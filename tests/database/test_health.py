@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +21,12 @@ from merger.errors import Broken, Refused, Temporary
 from merger.health import Finding, check
 from merger.rooms_file import RoomSpec, SourceSpec
 from models import Room, Source
-from recorders.kinds import recorder_of
+from recorders.kinds import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 
 GB = 1_000_000_000
 CAMERA = SourceSpec("camera", "speaker", "folder", "/srv/recordings")
+RECORDERS = partial(recorder_of, kinds())
 
 
 def now() -> datetime:
@@ -68,7 +70,7 @@ def looked(
     folder: Path,
     engine: Engine,
     clock: Callable[[], datetime] = now,
-    recorders: Any = recorder_of,
+    recorders: Any = RECORDERS,
     **environ: str,
 ) -> dict[str, Finding]:
     """Return what was found, by what it is about; no secret may be in it."""
@@ -184,7 +186,7 @@ def test_a_room_that_was_spoilt_by_hand(
     rooms.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
     with site.begin() as connection:
         connection.execute(update(table).where(table.id == 1).values(**values))
-    findings = [f for f in check(config(tmp_path), site, recorder_of, now) if "room" in f.what]
+    findings = [f for f in check(config(tmp_path), site, RECORDERS, now) if "room" in f.what]
     assert findings[0].what == "room '504'" and findings[0].level == "broken"
     assert told in findings[0].text
     assert findings[-1] == Finding("room '505'", "ok", "Europe/Moscow; camera")
@@ -285,7 +287,7 @@ def test_the_encoders_of_this_machine(
     lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # the real ones
-    found = check(config(tmp_path, MERGER_ENCODER="software"), lite, recorder_of, now)
+    found = check(config(tmp_path, MERGER_ENCODER="software"), lite, RECORDERS, now)
     told = {f.what: f.text for f in found if f.what.startswith("encoder")}
     assert told == {
         "encoder for 720p, full, 540p, auto": "libx264, in software",

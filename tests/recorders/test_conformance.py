@@ -23,7 +23,7 @@ from merger.errors import Cancelled, MergerError, Refused
 from merger.timeline import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
-from recorders.kinds import KINDS, recorder_of
+from recorders.kinds import kinds, recorder_of
 from tests.recorders.conftest import (
     CLIP_S,
     MOSCOW,
@@ -39,6 +39,7 @@ from tests.recorders.conftest import (
 from tests.truth import error_ms, frames_seen
 
 ROOT = Path(__file__).parents[2]
+KINDS = kinds()
 Clip = Callable[[datetime], bytes]
 
 
@@ -258,14 +259,14 @@ import errno, json, os, pickle, signal, subprocess, sys
 from merger import failpoints
 from merger.errors import MergerError
 from recorders import base
-from recorders.kinds import KINDS
+from recorders.kinds import kinds
 
 def link(*_, **__):
     raise OSError(errno.EXDEV, "another file system")
 
 def collect():
     try:
-        return len(KINDS[source.kind].collect(source, span, into, now, lambda: False))
+        return len(kinds()[source.kind].collect(source, span, into, now, lambda: False))
     except MergerError as error:
         return [type(error).__name__, error.code, error.message]
 
@@ -344,8 +345,8 @@ def test_the_disk_is_full(case: Case, into: Path) -> None:
 
 
 def test_a_mistyped_kind() -> None:
-    assert recorder_of("folder") is KINDS["folder"]
+    assert recorder_of(KINDS, "folder") is KINDS["folder"]
     with pytest.raises(Refused, match="did you mean folder"):
-        recorder_of("foldr")
+        recorder_of(KINDS, "foldr")
     with pytest.raises(Refused, match=r"one of folder, testpattern"):
-        recorder_of("xyz")
+        recorder_of(KINDS, "xyz")

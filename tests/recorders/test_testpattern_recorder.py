@@ -12,13 +12,17 @@ import av
 import numpy as np
 import pytest
 
+from app import create_service
 from merger.analysis.cards import shipped_cards
 from merger.analysis.picture import classify
+from merger.config import load
+from merger.database import connected
 from merger.errors import Broken, Cancelled, Refused
 from merger.library import read_sidecar
 from merger.timeline import Span
 from recorders.base import Collected, Item, SourceOfRoom
 from recorders.testpattern import Pattern
+from tests.conftest import CARRIED
 from tests.recorders.conftest import MOSCOW, TEN, digest, never, span
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of
 
@@ -193,6 +197,17 @@ def test_credentials_are_of_no_use() -> None:
         Pattern().check(
             SourceOfRoom("1", "a", "screen", "testpattern", "testpattern:", MOSCOW, "x")
         )
+
+
+def test_the_service_films_with_the_ffmpeg_that_it_is_told_to_use(tmp_path: Path) -> None:
+    tool, said, into = tmp_path / "ffmpeg", tmp_path / "said", tmp_path / "into"
+    tool.write_text(f'#!/bin/sh\necho "$*" >> {said}\nexec {CARRIED.path} "$@"\n')
+    tool.chmod(0o755)
+    settings = load({"MERGER_FFMPEG": str(tool), "MERGER_DATA": str(tmp_path)})
+    service = create_service(settings, connected(settings.database_address))
+    one = source("?segment=4s")
+    assert len(service.recorder_of(one.kind).collect(one, FOUR, into, LATER, never)) == 1
+    assert "aevalsrc" in said.read_text()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from merger.sources import Collected, Found, Recorder
 from merger.tidy import tidy
 from merger.timeline import utc
 from models import Source
-from recorders.kinds import recorder_of
 from tests.conftest import MOSCOW, PITCHES, START, seconds
 from tests.databases import ON_SQLITE
 from tests.site import Site
@@ -373,8 +372,9 @@ class Stumbling:
         raise Broken("source_permission", "the camera's password was changed")
 
 
-def cannot_collect(site: Site, _: pytest.MonkeyPatch) -> None:
-    site.recorder_of = lambda kind: Stumbling(recorder_of(kind))
+def cannot_collect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = site.recorder_of
+    monkeypatch.setattr(site, "recorder_of", lambda kind: Stumbling(real(kind)))
 
 
 def cannot_encode(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +407,6 @@ def test_a_version_that_fails_leaves_people_what_they_have(
     with monkeypatch.context() as patched:
         stumble(lecture, patched)
         assert lecture.work() == "failed"
-    lecture.recorder_of = recorder_of
     row = lecture.row()
     assert (row.status, row.version, row.delivered_version, row.done) == ("delivered", 1, 1, 1)
     assert words in (row.error_text or "")

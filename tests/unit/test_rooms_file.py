@@ -20,7 +20,7 @@ from merger.rooms_file import (
     warnings,
 )
 from models import ROLES
-from recorders.kinds import KINDS
+from recorders.kinds import kinds
 
 ROOT = Path(__file__).parents[2]
 FILE = """\
@@ -50,7 +50,7 @@ def secrets(variable: str) -> str | None:
 
 
 def parsed(text: str) -> list[RoomSpec]:
-    return parse(text, KINDS, secrets)
+    return parse(text, kinds(), secrets)
 
 
 def refusal(text: str) -> str:
@@ -291,7 +291,7 @@ def test_credentials_that_are_not_there(variable: str, told: str) -> None:
 def test_credentials_that_cannot_be_kept() -> None:
     for value in ("geheim" * 10_000, "geheim\udcff"):
         with pytest.raises(Refused, match="credentials_env: the variable is no text") as caught:
-            parse(source(credentials_env="A"), KINDS, {"A": value}.get)
+            parse(source(credentials_env="A"), kinds(), {"A": value}.get)
         assert "geheim" not in caught.value.message
 
     def unreadable(_: str) -> str | None:
@@ -300,7 +300,7 @@ def test_credentials_that_cannot_be_kept() -> None:
     with pytest.raises(
         Refused, match="line 4: room 'a', source 'camera': credentials_env: A_FILE="
     ):
-        parse(source(credentials_env="A"), KINDS, unreadable)
+        parse(source(credentials_env="A"), kinds(), unreadable)
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
