@@ -20,20 +20,18 @@ from sqlalchemy import Engine, text
 from merger import ffmpeg, profiles, rooms, schema
 from merger.config import Settings
 from merger.database import reading
-from merger.errors import MergerError, Refused, Temporary
+from merger.errors import MergerError, Temporary
 from merger.ffmpeg import Tool
-from merger.localtime import zone_named
 from merger.profiles import DEFAULT_PROFILE, Profile, candidates
-from merger.rooms_file import RoomSpec, SourceSpec, masked, warnings
-from merger.sources import Recorder, SourceOfRoom
-from models import ROLES
+from merger.room_rules import problems_of
+from merger.rooms_file import warnings
+from merger.sources import Recorder
 
 Level = Literal["ok", "warning", "broken"]
 
 CLOCKS_DIFFER = timedelta(seconds=5)
 LITTLE_SPACE = 5_000_000_000  # bytes: less than a long lecture may need
 OLDEST_FFMPEG = (5, 1)
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -215,39 +213,9 @@ def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[F
         yield Finding("rooms", "warning", message)
     for room in stored:
         what = f"room {room.name!r}"
-        findings = [Finding(what, "broken", message) for message in _broken(room, recorder_of)]
+        findings = [
+            Finding(what, "broken", message) for _, message in problems_of(room, recorder_of)
+        ]
         findings += [Finding(what, "warning", message) for message in warnings([room])]
         names = ", ".join(source.name for source in room.sources)
         yield from findings or [Finding(what, "ok", f"{room.zone}; {names}")]
-
-
-def _broken(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[str]:
-    """Yield why records of a room fail. It may have been written into the tables by hand."""
-    try:
-        zone = zone_named(room.zone)
-    except Refused as error:
-        yield error.message
-        return
-    if not 1 <= room.chunk_s <= _DAY_S:
-        yield f"chunks of {room.chunk_s} s make no sense; write 1s to 24h"
-    names = [source.name for source in room.sources]
-    if room.sound_source is not None and room.sound_source not in names:
-        yield f"it is to be heard from {room.sound_source!r}, which it has not"
-    for source in room.sources:
-        if source.role not in ROLES:
-            yield f"source {source.name!r}: the role {source.role!r} is none of {', '.join(ROLES)}"
-        seen = SourceOfRoom(
-            room.name, source.name, source.role, source.kind, source.address, zone,
-            source.credentials,
-        )  # fmt: skip
-        try:
-            recorder_of(source.kind).check(seen)
-        except MergerError as error:
-            # Recorders name the source themselves; who looks for one by its kind does not.
-            said = error.message.removeprefix(f"source {source.name!r}: ")
-            yield f"source {source.name!r}: {_without_secrets(said, source)}"
-
-
-def _without_secrets(said: str, source: SourceSpec) -> str:
-    """Return what was said of a source without what should not have been said."""
-    return masked(said.replace(source.credentials, "***") if source.credentials else said)

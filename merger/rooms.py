@@ -5,15 +5,20 @@ A file is the whole truth about the rooms that it lists, and says nothing about 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from merger.database import reading, writing
+from merger.errors import Refused
+from merger.room_rules import check_room
 from merger.rooms_file import RoomSpec, SourceSpec, masked
-from models import Room, Source
+from merger.sources import Recorder
+from models import Record, Room, Source
+
+RecorderOf = Callable[[str], Recorder]
 
 
 def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
@@ -42,23 +47,108 @@ def stored(engine: Engine) -> list[RoomSpec]:
         return [_spec_of(row) for row in session.scalars(_all_rooms())]
 
 
+def create(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
+    """Add a room; return its id. Raises Refused, whose code is the field."""
+    check_room(spec, recorder_of)
+
+    def add(session: Session) -> int:
+        if session.scalar(select(Room.id).where(Room.name == spec.name)) is not None:
+            raise Refused("name", f"there is a room {spec.name!r} already")
+        row = _write(session, None, spec)
+        session.flush()
+        return row.id
+
+    return writing(engine, add)
+
+
+def edit(
+    engine: Engine, room: int, act: Callable[[RoomSpec], RoomSpec], recorder_of: RecorderOf
+) -> list[str]:
+    """Make a room what a function makes of it; return in words what changed. Raises Refused.
+
+    A source is known by its name: under another one, it is another source.
+    """
+
+    def change(session: Session) -> list[str]:
+        row = _row(session, room, lock=True)
+        before = _spec_of(row)
+        after = act(before)
+        check_room(after, recorder_of)
+        if after.name != before.name:
+            if session.scalar(select(Room.id).where(Room.name == after.name)) is not None:
+                raise Refused("name", f"there is a room {after.name!r} already")
+            row.name = after.name
+        words = _changed(before, after) if before.name == after.name else []
+        _write(session, row, after)
+        return words
+
+    return writing(engine, change)
+
+
+def delete(engine: Engine, room: int) -> None:
+    """Remove a room that no record waits for; what was made of it stays. Raises Refused."""
+
+    def remove(session: Session) -> None:
+        row = _row(session, room, lock=True)
+        waiting = session.scalar(
+            select(func.count()).where(
+                Record.room_id == room, Record.status.in_(("queued", "running"))
+            )
+        )
+        if waiting:
+            raise Refused(
+                "conflict", f"{waiting} records of room {row.name!r} are not done; cancel them"
+            )
+        session.delete(row)
+
+    writing(engine, remove)
+
+
+def _row(session: Session, room: int, *, lock: bool = False) -> Room:
+    wanted = _all_rooms().where(Room.id == room)
+    row = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+    if row is None:
+        raise Refused("room_id", f"there is no room {room}")
+    return row
+
+
+def one(engine: Engine, room: int) -> dict[str, Any]:
+    """Return a room as plain values, with ids, without credentials. Raises Refused."""
+    with reading(engine) as session:
+        return _told(_row(session, room))
+
+
+def all_of_them(engine: Engine) -> list[dict[str, Any]]:
+    """Return all rooms as plain values, with ids, without credentials."""
+    with reading(engine) as session:
+        return [_told(row) for row in session.scalars(_all_rooms())]
+
+
 def listing(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, in the form of the file, without credentials."""
-    return [
-        {
-            "name": room.name,
-            "zone": room.zone,
-            "chunk": _length(room.chunk_s),
-            "sound_source": room.sound_source,
-            "drive_folder": room.drive_folder,
-            "calendar_id": room.calendar_id,
-            "sources": [
-                {"name": s.name, "role": s.role, "kind": s.kind, "address": masked(s.address)}
-                for s in room.sources
-            ],
-        }
-        for room in stored(engine)
-    ]
+    return [_as_in_a_file(spec) for spec in stored(engine)]
+
+
+def _told(row: Room) -> dict[str, Any]:
+    told = _as_in_a_file(_spec_of(row))
+    for source, shown in zip(row.sources, told["sources"], strict=True):
+        shown |= {"id": source.id, "has_credentials": bool(source.credentials)}
+    return {"id": row.id, **told}
+
+
+def _as_in_a_file(room: RoomSpec) -> dict[str, Any]:
+    return {
+        "name": room.name,
+        "zone": room.zone,
+        "chunk": _length(room.chunk_s),
+        "sound_source": room.sound_source,
+        "drive_folder": room.drive_folder,
+        "calendar_id": room.calendar_id,
+        "sources": [
+            {"name": s.name, "role": s.role, "kind": s.kind, "address": masked(s.address)}
+            for s in room.sources
+        ],
+    }
 
 
 def _all_rooms() -> Select[Room]:
@@ -76,7 +166,7 @@ def _spec_of(row: Room) -> RoomSpec:
     )  # fmt: skip
 
 
-def _write(session: Session, row: Room | None, spec: RoomSpec) -> None:
+def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     if row is None:
         row = Room(name=spec.name)
         session.add(row)
@@ -88,6 +178,7 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> None:
     for source, wanted in zip(row.sources, spec.sources, strict=True):
         source.role, source.kind, source.address = wanted.role, wanted.kind, wanted.address
         source.credentials = wanted.credentials
+    return row
 
 
 def _words(before: Iterable[RoomSpec], after: Iterable[RoomSpec]) -> list[str]:
