@@ -3,32 +3,135 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, false, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from merger.database import reading
 from merger.errors import Refused
 from merger.localtime import zone_named
 from merger.records import record_row, room_row
-from models import STATUSES, Chunk, Delivery, Event, Record, Rendition
+from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, User
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which records are meant; None, or empty: all. only_of: a user who sees no others.
+
+    day: by the clock of the room.
+    """
+
+    room: str | None = None
+    user: str | None = None  # a mail address
+    statuses: tuple[str, ...] = ()
+    course: str | None = None
+    day: date | None = None
+    text: str | None = None  # a part of the name
+    changed_since: datetime | None = None
+    only_of: int | None = None
+
+
+def page(
+    engine: Engine, wanted: Filter, cursor: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return records, those that begin last first, and the cursor of the next page, if any.
+
+    Raises Refused for an unknown room, a status that there is not, or a cursor that is none.
+    """
+    for status in wanted.statuses:
+        if status not in STATUSES:
+            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+    with reading(engine) as session:
+        query = _filtered(session, wanted)
+        if cursor is not None:
+            before, record = _position(cursor)
+            query = query.where(
+                or_(
+                    Record.start_at < before,
+                    and_(Record.start_at == before, Record.id < record),
+                )
+            )
+        query = query.order_by(Record.start_at.desc(), Record.id.desc()).limit(limit + 1)
+        rows = session.scalars(query.options(*_WITH_WHAT_IS_TOLD)).all()
+        following = None
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            following = f"{last.start_at.isoformat()}~{last.id}"
+        return [summary(row) for row in rows[:limit]], following
+
+
+_WITH_WHAT_IS_TOLD = (
+    joinedload(Record.room),
+    selectinload(Record.users).joinedload(RecordUser.user),
+)
+
+
+def _filtered(session: Session, wanted: Filter) -> Select[Record]:
+    query = select(Record)
+    if wanted.room is not None:
+        query = query.where(Record.room_id == room_row(session, wanted.room).id)
+    if wanted.statuses:
+        query = query.where(Record.status.in_(wanted.statuses))
+    if wanted.course is not None:
+        query = query.where(Record.course_code == wanted.course)
+    if wanted.text:
+        query = query.where(Record.event_name.icontains(wanted.text, autoescape=True))
+    if wanted.changed_since is not None:
+        query = query.where(Record.updated_at >= wanted.changed_since)
+    for user in (
+        User.email == wanted.user.strip().lower() if wanted.user is not None else None,
+        User.id == wanted.only_of if wanted.only_of is not None else None,
+    ):
+        if user is not None:
+            theirs = select(RecordUser.record_id).join(RecordUser.user).where(user)
+            query = query.where(Record.id.in_(theirs))
+    if wanted.day is not None:
+        query = query.where(or_(*_of_day(session, wanted.day)))
+    return query
+
+
+def _of_day(session: Session, day: date) -> Iterator[ColumnElement[bool]]:
+    """Yield, for each zone that rooms have, that a record begins on a day of that zone."""
+    yield false()
+    for zone in session.scalars(select(Record.zone).distinct()):
+        try:
+            midnights = [
+                datetime.combine(day + timedelta(days=n), time(), zone_named(zone)).astimezone(UTC)
+                for n in (0, 1)
+            ]
+        except (Refused, OverflowError):
+            continue
+        yield and_(
+            Record.zone == zone, Record.start_at >= midnights[0], Record.start_at < midnights[1]
+        )
+
+
+def _position(cursor: str) -> tuple[datetime, int]:
+    instant, _, record = cursor.partition("~")
+    try:
+        at = datetime.fromisoformat(instant)
+        if at.tzinfo is None or not record.isascii() or not 0 <= int(record) < 2**63:
+            raise ValueError(cursor)
+        return at.astimezone(UTC), int(record)
+    except (ValueError, OverflowError) as error:
+        raise Refused("cursor", "take the cursor from the page before") from error
 
 
 def listing(
     engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return the newest records, the newest last, as plain values. Raises Refused."""
-    wanted = select(Record).order_by(Record.id.desc()).limit(limit)
-    if status is not None:
-        if status not in STATUSES:
-            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
-        wanted = wanted.where(Record.status == status)
+    """Return the records that were asked for last, the last one last. Raises Refused."""
+    wanted = Filter(room=room, statuses=(status,) if status else ())
+    if status is not None and status not in STATUSES:
+        raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
     with reading(engine) as session:
-        if room is not None:
-            wanted = wanted.where(Record.room_id == room_row(session, room).id)
-        return [summary(row) for row in reversed(session.scalars(wanted).all())]
+        query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
+        return [summary(row) for row in reversed(session.scalars(query).all())]
 
 
 def summary(row: Record) -> dict[str, Any]:
@@ -37,6 +140,7 @@ def summary(row: Record) -> dict[str, Any]:
     return {
         "id": row.id,
         "room": row.room.name if row.room else None,
+        "room_id": row.room_id,
         "name": row.event_name,
         "start": local(row.start_at),
         "end": local(row.end_at),
@@ -52,6 +156,10 @@ def summary(row: Record) -> dict[str, Any]:
         "delivered_version": row.delivered_version,
         "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
         "users": [entry.user.email for entry in row.users],
+        "course_code": row.course_code,
+        "created_at": local(row.created_at),
+        "updated_at": local(row.updated_at),
+        "delivered_at": local(row.delivered_at),
     }
 
 
