@@ -12,6 +12,7 @@ from typing import Any
 from merger.delivery import Fence, Parcel
 from merger.errors import Temporary
 from merger.failpoints import reached
+from merger.space import require_space
 from merger.storage import publish, translated, work_folder, work_folders
 
 _BLOCK = 4 * 1024 * 1024
@@ -45,6 +46,7 @@ class FolderDestination:
             self._revoke(parcel.name, fence.attempt)
             if _is_there(final, parcel, fence.check):
                 return str(final)
+            require_space(self.folder, parcel.size_bytes, f"delivering {parcel.name}")
             with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
                 _copy(parcel.path, copy, fence.check)

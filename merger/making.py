@@ -44,11 +44,12 @@ from merger.failpoints import reached
 from merger.layout import DEFAULT_LAYOUT, Size
 from merger.library import Entry, Library, segments
 from merger.localtime import chunks
-from merger.parts import PartSpec, SoundSpec, part_spec, sound_spec, spec_hash
+from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spec, spec_hash
 from merger.plan import Chunk, EditPlan, Sources, plan_edit
 from merger.profiles import Encoder, Profile
 from merger.progress import Reporter
 from merger.report import MergeResult, Rendition, warnings_about
+from merger.space import require_space
 from merger.storage import Cache
 from merger.timeline import Span, Stretch, Track, picture_track, without
 
@@ -334,16 +335,20 @@ class _Job:
             parts.append((spec, spec_hash(spec, made_by)))
         sound = sound_spec(self.plan, self.media, self.identities, profiles.SOUND_BITRATE)
         sound_name = f"{spec_hash(sound, made_by)}.m4a"
+        missing = self._missing(parts)
+        heard = self.cache.use(sound_name, self.step.folder)
+        needed_bytes = likely_bytes([spec for spec, _ in missing], None if heard else sound)
+        require_space(self.cache.folder, needed_bytes, "encoding")
         failed = threading.Event()
         step = dataclasses.replace(
             self.step, cancelled=lambda: failed.is_set() or self.step.cancelled()
         )
         with ThreadPoolExecutor(1, "sound") as pool:
-            heard: Future[list[str]] = pool.submit(self._encode_sound, step, sound, sound_name)
+            hearing: Future[list[str]] = pool.submit(self._encode_sound, step, sound, sound_name)
             try:
-                self._encode_parts(step, parts, failed)
-                _await([heard])
-                self.warnings += heard.result()
+                self._encode_parts(step, missing, failed)
+                _await([hearing])
+                self.warnings += hearing.result()
             except BaseException:
                 failed.set()
                 raise
@@ -359,18 +364,22 @@ class _Job:
         self.cache.add(path, name, step.folder)
         return complaints
 
-    def _encode_parts(
-        self, step: Step, parts: Sequence[tuple[PartSpec, str]], stop: threading.Event
-    ) -> None:
-        seconds = 1 / self.plan.rate
-        done = 0
+    def _missing(self, parts: Sequence[tuple[PartSpec, str]]) -> list[tuple[PartSpec, str]]:
+        """Return the parts that the cache does not hold; what was said of the others is told."""
         missing = []
         for spec, name in parts:
-            if all(self.cache.use(f"{name}.{kind}.mp4", step.folder) for kind in spec.outputs):
-                done += spec.frames
-                self.warnings += self.cache.recall(f"{name}.json", step.folder)
+            files = [f"{name}.{kind}.mp4" for kind in spec.outputs]
+            if all(self.cache.use(file, self.step.folder) for file in files):
+                self.warnings += self.cache.recall(f"{name}.json", self.step.folder)
             else:
                 missing.append((spec, name))
+        return missing
+
+    def _encode_parts(
+        self, step: Step, missing: Sequence[tuple[PartSpec, str]], stop: threading.Event
+    ) -> None:
+        seconds = 1 / self.plan.rate
+        done = self.plan.frames - sum(spec.frames for spec, _ in missing)
         total = float(self.plan.frames * seconds)
         encoded = dict.fromkeys((name for _, name in missing), 0)  # frames of each so far
         lock = threading.Lock()
@@ -422,15 +431,18 @@ class _Job:
         """Join the parts of each rendition, and accept it by reading it."""
         renditions = []
         first = files.parts[0][0]
+        parts = {k: [f"{name}.{k}.mp4" for _, name in files.parts] for k in first.outputs}
+        joined = [name for names in parts.values() for name in (*names, files.sound)]
+        needed_bytes = sum((self.step.folder / name).stat().st_size for name in joined)
+        require_space(out.parent, needed_bytes, "joining the parts")
         for kind, size in first.outputs.items():
             with self.watch.stage("join"):
-                names = [f"{name}.{kind}.mp4" for _, name in files.parts]
                 path = out / f"{kind}.mp4"
                 expected = Expected(
                     self.plan.frames, self.plan.rate, size, self.profile.codec,
                     files.sound_spec.samples, moov_in_front=True,
                 )  # fmt: skip
-                join(self.step, kind, names, files.sound, path, expected)
+                join(self.step, kind, parts[kind], files.sound, path, expected)
             with self.watch.stage("check"):
                 renditions.append(_rendition(kind, path, self.plan, size, self.profile))
         return renditions

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from merger.database import LostRace, reading, writing
 from merger.errors import MergerError
-from merger.retry import MOST_DIED, MOST_LOST, delay
+from merger.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
 from models import STAGES, Event, Record, RecordUser
 
 T = TypeVar("T")
@@ -192,10 +192,10 @@ def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: str) 
 
 
 def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
-    """Put a record back after a failure that may pass."""
+    """Put a record back after a failure that may pass; to wait for room on a disk is no try."""
     _let_go(
-        engine, held, now, "queued", "put_off", error.message,
-        run_after=at, error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True,
+        engine, held, now, "queued", "put_off", error.message, run_after=at, error_code=error.code,
+        error_text=error.message[:_LONGEST_TEXT], failed=not waits_for_room(error),
     )  # fmt: skip
 
 

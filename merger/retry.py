@@ -3,7 +3,8 @@
 | failure | tried again |
 |---|---|
 | Temporary | after 1 min, doubling to 1 h, with jitter; 8 tries in a row |
-| Temporary, a full disk or a share that is away | the same for about a day: somebody has to act |
+| Temporary, a share that is away | the same for about a day: somebody has to act |
+| Temporary, a full disk | after 10 min, later 1 h, with jitter, without end: no try at all |
 | NoMedia | 3 h after the media was due, and once more the next morning |
 | Broken, of the machine and not of the record | about hourly, until it is put right |
 | Refused, any other Broken | never: somebody has to act |
@@ -21,9 +22,11 @@ FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
 TRIES = 8
 _A_DAY = 30  # tries
-TRIES_BY_CODE = dict.fromkeys(
-    ("disk_full", "storage_away", "destination", "source_away", "sources"), _A_DAY
-)
+TRIES_BY_CODE = dict.fromkeys(("storage_away", "destination", "source_away", "sources"), _A_DAY)
+# A full disk: whoever sees it has made room within minutes. Later a look is worth less, and still
+# reads all inputs and adds two lines to the history: a sixth of the time since the record was due.
+LOOK_FOR_ROOM = timedelta(minutes=10)
+_OF_THE_WAIT = 6
 # What fails every record alike: no ffmpeg, no rights, a read-only disk, a database of old tables.
 OF_THE_MACHINE = frozenset({"ffmpeg", "storage", "database", "schema"})
 MORNING = time(7)
@@ -41,16 +44,24 @@ def again_at(
     tries: failures in a row, this one included; due: when the media was expected; chance: 0..1,
     spreads what failed together.
     """
+    jitter = 0.75 + 0.5 * chance
+    if waits_for_room(error):
+        return now + min(max((now - due) / _OF_THE_WAIT, LOOK_FOR_ROOM), LONGEST_DELAY) * jitter
     if isinstance(error, NoMedia):
         for at in (due + PATIENCE, next_morning(due + PATIENCE, zone)):
             if at > now:
                 return at
         return None
     if isinstance(error, Broken) and error.code in OF_THE_MACHINE:
-        return now + delay(tries + 4) * (0.75 + 0.5 * chance)
+        return now + delay(tries + 4) * jitter
     if not isinstance(error, Temporary) or tries >= TRIES_BY_CODE.get(error.code, TRIES):
         return None
-    return now + delay(tries) * (0.75 + 0.5 * chance)
+    return now + delay(tries) * jitter
+
+
+def waits_for_room(error: MergerError) -> bool:
+    """Return whether a disk is full: that is waited for, and counts as no failure of the record."""
+    return isinstance(error, Temporary) and error.code == "disk_full"
 
 
 def delay(tries: int) -> timedelta:

@@ -148,7 +148,7 @@ def _older_than_a_minute(folder: Path) -> bool:
 
 def disk_full(folder: Path) -> Temporary:
     """Return the error of a disk without space; by now, what was half-written is removed again."""
-    message = f"the disk of {folder} was full; free some space there and run the same again"
+    message = f"the disk of {folder} was full; free some space there"
     return Temporary("disk_full", message)
 
 

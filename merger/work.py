@@ -32,7 +32,7 @@ from merger.plan import EditPlan
 from merger.progress import Silent
 from merger.queue import Claim, LeaseLost
 from merger.report import MergeResult, Rendition, plan_document, result_document
-from merger.retry import again_at
+from merger.retry import again_at, waits_for_room
 from merger.sources import Collected, Found
 from merger.storage import make_folder, publish, translated, work_folder
 from merger.task import Service, Task, checked
@@ -109,6 +109,8 @@ def _failed(
     service: Service, held: Claim, heart: Heart, task: Task | None, error: MergerError
 ) -> str:
     heart.check_lost()
+    if waits_for_room(error):
+        error = Temporary(error.code, f"{error.message}: the record goes on by itself")
     at = None
     if task is not None:
         at = again_at(
@@ -189,7 +191,7 @@ def _collect(
                 seen, span, into, service.now(), heart.should_stop
             )
         except Temporary as error:
-            if error.code == "disk_full":
+            if waits_for_room(error):
                 raise
             warnings.append(_without(source, error, task))
             continue

@@ -21,6 +21,7 @@ from pathlib import Path
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.sources import Collected, Found, Item, Recorder, SourceOfRoom
+from merger.space import require_space
 from merger.storage import AWAY, make_folder, publish, sweep, work_folder
 from merger.timeline import Span
 
@@ -134,12 +135,16 @@ def bring(original: Original, final: Path, cancelled: Callable[[], bool]) -> Non
     """Bring a file and its sidecar under a final name; the time of its change is kept.
 
     The cache knows files by that time. Raises LeftOut for a file that vanished, changed meanwhile,
-    is not what its sidecar says or cannot be read; Cancelled; Temporary or Broken for the folder.
+    is not what its sidecar says or cannot be read; Cancelled; Temporary or Broken for the folder,
+    Temporary before anything is copied that has no room there.
     """
     with work_folder(final.parent) as work:
         partial = work / final.name
         try:
-            digest = None if _linked(original, partial) else _copied(original, partial, cancelled)
+            digest = None
+            if not _linked(original, partial):
+                require_space(final.parent, original.size_bytes, f"bringing {original.path.name}")
+                digest = _copied(original, partial, cancelled)
             with _reading():
                 unchanged = original.is_unchanged()
         except _ReadingFailed as failed:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "wording",
-    "ffmpeg", "storage", "budget", "slate", "config", "reader", "damage", "check", "library",
+    "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
     "database", "schema", "queue", "records", "outcomes", "ledger", "delivery", "folder_destination",
     "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "rooms", "health", "arguments",

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from merger.layout import Size
 from merger.media import Audio, MediaFile, Video
-from merger.parts import PartSpec, SoundSpec, cells, part_spec, sound_spec, spec_hash, spec_json
+from merger.parts import (
+    PartSpec,
+    SoundSpec,
+    cells,
+    likely_bytes,
+    part_spec,
+    sound_spec,
+    spec_hash,
+    spec_json,
+)
 from merger.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
 from merger.profiles import ENCODERS
 from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
@@ -247,3 +256,18 @@ def test_the_pieces_of_the_sound_last_as_long_as_the_record(
 def test_the_sound_of_a_record_of_half_a_frame_more_fills_its_last_frame() -> None:
     spec = Record().sound(Record().plan(frames=25.75))
     assert [piece.samples for piece in spec.pieces] == [spec.samples] == [26 * 1920]
+
+
+def test_the_room_that_encoding_takes_is_guessed_from_its_pixels() -> None:
+    """An hour at 720p of both sides, and of the right one alone: 1.6 GB, and 58 MB of sound."""
+    part = Record().spec()
+    assert part.outputs == {"merge": Size(2560, 720), "backup": Size(1280, 720)}
+    hour = dataclasses.replace(part, frames=25 * 3600)
+    assert likely_bytes([hour]) == (2560 + 1280) * 720 * 25 * 3600 // 20 // 8
+    assert likely_bytes([]) == 0
+    assert likely_bytes([hour, part]) == likely_bytes([hour]) + likely_bytes([part])
+    alone = dataclasses.replace(hour, backup=None)
+    assert likely_bytes([alone]) == likely_bytes([hour]) * 2 // 3
+    sound = SoundSpec(48_000 * 3600, (), "128k")
+    assert likely_bytes([], sound) == 57_600_000
+    assert likely_bytes([hour], sound) == likely_bytes([hour]) + 57_600_000

@@ -12,12 +12,14 @@ from merger.due import PATIENCE
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
 from merger.retry import (
     LONGEST_DELAY,
+    LOOK_FOR_ROOM,
     OF_THE_MACHINE,
     TRIES,
     TRIES_BY_CODE,
     again_at,
     delay,
     next_morning,
+    waits_for_room,
 )
 
 MOSCOW, BERLIN = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Berlin")
@@ -61,8 +63,35 @@ def test_what_somebody_has_to_make_possible_is_waited_for_about_a_day(code: str)
     assert timedelta(hours=22) <= waited <= timedelta(hours=26)
 
 
-def test_a_full_disk_is_one_of_those() -> None:
-    assert FULL.code in TRIES_BY_CODE
+@pytest.mark.parametrize(
+    ("since_due", "minutes"),
+    [(-5 * HOUR, 10), (timedelta(), 10), (HOUR, 10), (3 * HOUR, 30), (6 * HOUR, 60),
+     (24 * HOUR, 60), (FOR_EVER, 60)],
+)  # fmt: skip
+@pytest.mark.parametrize("tries", [1, 8, 30, 10_000])
+def test_a_full_disk_is_waited_for_without_end(
+    since_due: timedelta, minutes: int, tries: int
+) -> None:
+    """Soon and often first; then a few dozen times a day, for all of them are in the history."""
+    for chance, factor in ((0.0, 0.75), (0.5, 1.0), (1.0, 1.25)):
+        at = again_at(FULL, tries, NOW, NOW - since_due, MOSCOW, chance)
+        assert at == NOW + minutes * factor * MINUTE
+    assert LOOK_FOR_ROOM == 10 * MINUTE
+
+
+def test_the_looks_of_a_day_can_be_read() -> None:
+    due, now, looks = NOW, NOW, 0
+    while now < due + timedelta(days=1):
+        again = again_at(FULL, 1, now, due, MOSCOW, 0.5)
+        assert again is not None
+        now, looks = again, looks + 1
+    assert looks < 40
+
+
+def test_only_a_full_disk_is_waited_for_like_that() -> None:
+    assert waits_for_room(FULL)
+    for error in (AWAY, NOTHING, NO_FFMPEG, Broken("disk_full", ""), Temporary("storage_away", "")):
+        assert not waits_for_room(error)
 
 
 @pytest.mark.parametrize("code", sorted(OF_THE_MACHINE))
@@ -118,7 +147,7 @@ def test_another_try_is_never_in_the_past_and_never_for_ever(
         assert at > NOW
         assert at.utcoffset() == timedelta(0)
         assert at <= max(NOW + 1.25 * LONGEST_DELAY, due + PATIENCE + timedelta(hours=32))
-    assert at is None or tries < 30 or error in (NOTHING, NO_FFMPEG)
+    assert at is None or tries < 30 or error in (FULL, NOTHING, NO_FFMPEG)
 
 
 def tried_again(due: datetime, zone: ZoneInfo, first: datetime) -> list[datetime]:

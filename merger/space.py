@@ -1,0 +1,45 @@
+"""Whether there is room for what is about to be written: asked first, so that nothing is half-done.
+
+Others may fill the disk all the same. Then `storage.translated` tells it as the same failure.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from merger.errors import Temporary
+from merger.storage import writing_to
+
+# What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
+# more than a long lecture takes, or a large share would be called full with plenty of room.
+_RESERVE_OF = 100
+_LARGEST_RESERVE = 5_000_000_000
+_SHOWN_IN_GB = 100_000_000  # from 0.1 GB on
+
+
+def require_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """Raise Temporary where the disk of a folder, which may be missing yet, lacks room.
+
+    what: needs it, as the subject of a sentence. Nothing needs no room, however full a disk is.
+    """
+    if not needed_bytes:
+        return
+    with writing_to(folder):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        disk = shutil.disk_usage(there)
+    reserve = min(disk.total // _RESERVE_OF, _LARGEST_RESERVE)
+    if disk.free - reserve >= needed_bytes:
+        return
+    message = (
+        f"{what} needs {amount(needed_bytes)} and {amount(max(disk.free - reserve, 0))} are free"
+        f" in {folder} (beside a reserve of {amount(reserve)}); free some space there"
+    )
+    raise Temporary("disk_full", message)
+
+
+def amount(size_bytes: int) -> str:
+    """Return a number of bytes in words."""
+    if size_bytes >= _SHOWN_IN_GB:
+        return f"{size_bytes / 1e9:.1f} GB"
+    return f"{size_bytes / 1e6:.1f} MB"
