@@ -283,7 +283,7 @@ def delete_user(engine: Engine, wanted: int) -> None:
     def delete(session: Session) -> None:
         row = _user(session, wanted)
         if row.role == "admin":
-            _keep_an_administrator(session, row, "user")
+            _keep_an_administrator(session, row, "conflict")
         session.delete(row)
 
     writing(engine, delete)

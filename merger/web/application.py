@@ -81,7 +81,8 @@ def create_web(service: Service) -> OpenAPI:
         # A session may not change anything there, so that no other site can have it do so.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)
-    for blueprint in (files.blueprint, reference.blueprint, operations.blueprint):
+    app.register_api(files.blueprint)
+    for blueprint in (reference.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
     signing_in.register(app)
     pages.register(app)

@@ -18,6 +18,8 @@ from merger.web.problems import API
 # Wrong keys and passwords from one address; right ones are not counted.
 _GUESSES = parse("10 per 5 minutes")
 _SAFE = ("GET", "HEAD", "OPTIONS")
+# What tells how to ask, and no more.
+_OPEN = ("reference.openapi", "reference.docs")
 
 
 class Guesses:
@@ -29,18 +31,13 @@ class Guesses:
     def check(self, what: str) -> None:
         """Raise TooManyRequests for an address that has guessed wrong too often."""
         if not self._limiter.test(_GUESSES, what, _address()):
-            reset_at = self._limiter.get_window_stats(_GUESSES, what, _address()).reset_time
             raise TooManyRequests(
                 "too many wrong keys or passwords from this address; try again in five minutes",
-                retry_after=max(1, round(reset_at - _clock())),
+                retry_after=_GUESSES.get_expiry(),
             )
 
     def wrong(self, what: str) -> None:
         self._limiter.hit(_GUESSES, what, _address())
-
-
-def _clock() -> float:
-    return service().now().timestamp()
 
 
 def _address() -> str:
@@ -63,6 +60,8 @@ def register(app: Flask) -> None:
     @app.before_request
     def look() -> None:
         g.asker = None if request.endpoint == "static" else _of_key() or _of_session()
+        if request.path.startswith(API) and request.endpoint not in _OPEN:
+            known()  # before anything of the request is read
 
 
 def _of_key() -> Asker | None:
@@ -98,11 +97,17 @@ def _nobody(why: str) -> Unauthorized:
     return error
 
 
-def asker(scope: str) -> Asker:
-    """Return who asks. Raises 401 where nobody said so, 403 where they may not."""
+def known() -> Asker:
+    """Return who asks. Raises 401 where nobody said so."""
     who = cast("Asker | None", g.get("asker"))
     if who is None:
         raise _nobody("sign in, or send an API key as Authorization: Bearer … or as key: …")
+    return who
+
+
+def asker(scope: str) -> Asker:
+    """Return who asks. Raises 401 where nobody said so, 403 where they may not."""
+    who = known()
     if not who.may(scope):
         raise Forbidden(f"this needs the scope {scope!r}")
     if request.path.startswith(API) and request.method not in _SAFE and not g.get("by_key"):

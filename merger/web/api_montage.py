@@ -1,0 +1,49 @@
+"""The API for those who know NVR's manage API: the same paths, fields and answers."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from merger import record_views, records
+from merger.errors import Refused
+from merger.localtime import instant_from
+from merger.people import email_of
+from merger.web import api
+from merger.web.gate import asker, service
+from merger.web.schemas import EmailPath, MontageIn, MontageOut, MontagePath, RecordPage
+
+_TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
+blueprint = APIBlueprint(
+    "montage", __name__, url_prefix="/api", abp_tags=[_TAG], abp_security=api.SECURITY,
+    abp_responses=api.PROBLEMS,
+)  # fmt: skip
+_MOST = 200
+
+
+@blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
+def montage(path: MontagePath, body: MontageIn) -> Response:
+    """Ask for a video by date and local times; it is of the user who is named, or of the key's."""
+    who = asker("write")
+    owner = email_of(body.user_email, "user_email") if body.user_email else who.email
+    if owner != who.email and not who.sees_all:
+        raise Refused("user_email", "only an editor asks for the videos of others")
+    zone = records.room_zone(service().engine, path.room)
+    request = records.Request(
+        room=path.room,
+        start=instant_from(f"{body.date}T{body.start_time}", zone, "start_time"),
+        end=instant_from(f"{body.date}T{body.end_time}", zone, "end_time"),
+        name=body.event_name or "",
+        users=(owner,),
+    )
+    record, _ = records.ask(service().engine, request, service().now())
+    return api.reply({"message": f"Record {record} is queued", "id": record}, 201)
+
+
+@blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
+def of_user(path: EmailPath) -> Response:
+    """List the newest records of a user: one's own, or for an editor anybody's."""
+    who = asker("read")
+    wanted = record_views.Filter(user=path.email, only_of=who.only_of)
+    found, following = record_views.page(service().engine, wanted, limit=_MOST)
+    return api.reply({"records": found, "next": following})

@@ -1,0 +1,142 @@
+"""The API: records."""
+
+from __future__ import annotations
+
+from datetime import date as calendar_date
+from zoneinfo import ZoneInfo
+
+from flask import Response, json
+
+from merger import record_views, records
+from merger.access import Asker
+from merger.answers import answered_once
+from merger.errors import Refused
+from merger.localtime import instant_from, zone_named
+from merger.web import api
+from merger.web.gate import asker, service
+from merger.web.schemas import (
+    Again,
+    Ask,
+    AskHeaders,
+    RecordDetails,
+    RecordPage,
+    RecordPath,
+    RecordQuery,
+)
+
+blueprint = api.resources("records", "Videos that somebody wants, and what becomes of them.")
+
+
+@blueprint.post(
+    "/records",
+    responses={"201": RecordDetails, "200": RecordDetails},
+    operation_id="askForRecord",
+)
+def ask(header: AskHeaders, body: Ask) -> Response:
+    """Ask for the video of a lecture; 200 where somebody has asked for the same before."""
+    who = asker("write")
+    if header.idempotency_key is None:
+        status, text = _asked(who, body)
+    else:
+        asked = json.dumps(body.model_dump(), sort_keys=True)
+        status, text = answered_once(
+            service().engine, who.user, header.idempotency_key, asked, service().now(),
+            lambda: _asked(who, body),
+        )  # fmt: skip
+    return Response(text, status=status, content_type="application/json")
+
+
+def _asked(who: Asker, body: Ask) -> tuple[int, str]:
+    engine = service().engine
+    zone = records.room_zone(engine, body.room)
+    request = records.Request(
+        room=body.room,
+        start=instant_from(body.start, zone, "start"),
+        end=instant_from(body.end, zone, "end"),
+        name=body.event_name or "",
+        layout=body.layout,
+        profile=body.profile,
+        users=(who.email, *body.users),
+        course_code=body.course_code,
+    )
+    record, is_new = records.ask(engine, request, service().now())
+    return 201 if is_new else 200, json.dumps(record_views.details(engine, record))
+
+
+@blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")
+def listing(query: RecordQuery) -> Response:
+    """List records, those that begin last first."""
+    who = asker("read")
+    since = query.changed_since
+    wanted = record_views.Filter(
+        room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
+        day=_day(query.day), text=query.text, only_of=who.only_of,
+        changed_since=instant_from(since, ZoneInfo("UTC"), "changed_since") if since else None,
+    )  # fmt: skip
+    found, following = record_views.page(service().engine, wanted, query.cursor, query.limit)
+    return api.reply({"records": found, "next": following})
+
+
+def _day(text: str | None) -> calendar_date | None:
+    try:
+        return calendar_date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Refused("day", f"{text!r} is not in the calendar") from error
+
+
+@blueprint.get("/records/<int:record>", responses={"200": RecordDetails}, operation_id="showRecord")
+def show(path: RecordPath) -> Response:
+    """Show all that is known of a record."""
+    return _shown(path.record, asker("read"))
+
+
+def _shown(record: int, who: Asker) -> Response:
+    return api.reply(record_views.details(service().engine, record, who.only_of))
+
+
+@blueprint.post(
+    "/records/<int:record>/cancel", responses={"200": RecordDetails}, operation_id="cancelRecord"
+)
+def cancel(path: RecordPath) -> Response:
+    """Stop a record that is not done; what was delivered of it stays."""
+    who = asker("write")
+    records.cancel(service().engine, path.record, service().now(), who.only_of)
+    return _shown(path.record, who)
+
+
+@blueprint.post(
+    "/records/<int:record>/retry", responses={"200": RecordDetails}, operation_id="retryRecord"
+)
+def retry(path: RecordPath) -> Response:
+    """Queue a record again that failed or was cancelled."""
+    who = asker("write")
+    records.retry(service().engine, path.record, service().now(), who.only_of)
+    return _shown(path.record, who)
+
+
+@blueprint.post(
+    "/records/<int:record>/remerge", responses={"200": RecordDetails}, operation_id="remergeRecord"
+)
+def remerge(path: RecordPath, body: Again) -> Response:
+    """Make another version; only what changes is encoded, and the old one stays until then."""
+    who, engine = asker("write"), service().engine
+    zone = zone_named(record_views.details(engine, path.record, who.only_of)["zone"])
+    start, end = (
+        instant_from(text, zone, name) if text else None
+        for name, text in (("start", body.start), ("end", body.end))
+    )
+    records.remerge(
+        engine, path.record, service().now(), who.only_of,
+        layout=body.layout, profile=body.profile, start=start, end=end,
+    )  # fmt: skip
+    return _shown(path.record, who)
+
+
+@blueprint.delete(
+    "/records/<int:record>", responses={"204": api.NOTHING}, operation_id="deleteRecord"
+)
+def delete(path: RecordPath) -> Response:
+    """Want a record no longer: nobody else wants it, and it is removed. Its videos stay."""
+    who = asker("write")
+    records.leave(service().engine, path.record, service().now(), who.only_of)
+    return Response(status=204)

@@ -1,0 +1,54 @@
+"""The API: people who may sign in."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from merger import people
+from merger.errors import Refused
+from merger.web import api
+from merger.web.gate import asker, service
+from merger.web.schemas import UserChange, UserIn, UserOut, UserPath, UsersOut, UsersQuery
+
+blueprint = api.resources("users", "People, and what they may.")
+
+
+@blueprint.get("/users", responses={"200": UsersOut}, operation_id="listUsers")
+def listing(query: UsersQuery) -> Response:
+    """List users, by id."""
+    asker("people")
+    return api.reply({"users": people.users(service().engine, query.after, query.limit)})
+
+
+@blueprint.post("/users", responses={"201": UserOut, "200": UserOut}, operation_id="inviteUser")
+def invite(body: UserIn) -> Response:
+    """Let somebody sign in; 200, and no change, for somebody who may already."""
+    asker("people")
+    user, is_new = people.invite(service().engine, body.email, body.name, body.role)
+    return api.reply(user, 201 if is_new else 200)
+
+
+@blueprint.get("/users/<int:user>", responses={"200": UserOut}, operation_id="showUser")
+def show(path: UserPath) -> Response:
+    """Show a user."""
+    asker("people")
+    return api.reply(people.user(service().engine, path.user))
+
+
+@blueprint.patch("/users/<int:user>", responses={"200": UserOut}, operation_id="changeUser")
+def change(path: UserPath, body: UserChange) -> Response:
+    """Change a user: what is left out stays as it is."""
+    asker("people")
+    changes = api.given(body)
+    for name in ("role", "invited"):
+        if name in changes and changes[name] is None:
+            raise Refused(name, "it cannot be null; leave it out to keep it")
+    return api.reply(people.change_user(service().engine, path.user, changes))
+
+
+@blueprint.delete("/users/<int:user>", responses={"204": api.NOTHING}, operation_id="deleteUser")
+def delete(path: UserPath) -> Response:
+    """Remove a user with their keys; records stay."""
+    asker("people")
+    people.delete_user(service().engine, path.user)
+    return Response(status=204)

@@ -1,0 +1,56 @@
+"""The OpenAPI document, and a page that shows it without any script."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+from flask import Blueprint, Response, current_app, json, render_template
+from flask_openapi3 import OpenAPI
+
+from merger.web.problems import Problem
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "key": {"type": "apiKey", "in": "header", "name": "key", "description": "An API key."},
+    "session": {
+        "type": "apiKey", "in": "cookie", "name": "merger",
+        "description": "Whoever is signed in, for reading only.",
+    },
+}  # fmt: skip
+
+blueprint = Blueprint("reference", __name__)
+
+
+def document(app: OpenAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of an application."""
+    told = copy.deepcopy(cast("dict[str, Any]", app.api_doc))
+    schemas = told["components"].setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {})
+    schemas["Problem"] = problem
+    return told
+
+
+@blueprint.get("/api/openapi.json")
+def openapi() -> Response:
+    """Give the OpenAPI document."""
+    told = document(cast(OpenAPI, current_app))
+    return Response(json.dumps(told), content_type="application/json")
+
+
+@blueprint.get("/api/docs")
+def docs() -> str:
+    """Show the OpenAPI document to people."""
+    told = document(cast(OpenAPI, current_app))
+    return render_template("reference.html", document=told, operations=_operations(told))
+
+
+def _operations(told: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the operations of a document by tag, in its order. Pure."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path, item in told["paths"].items():
+        for method, operation in item.items():
+            tag = operation.get("tags", ["other"])[0]
+            found.setdefault(tag, []).append({"path": path, "method": method, **operation})
+    return found
