@@ -158,7 +158,7 @@ def overhead(lecture: media.Lecture) -> dict[str, float]:
         environ = {
             "MERGER_DATA": str(folder / "data"),
             "SQLALCHEMY_DATABASE_URI": "",
-            "MERGER_KEEP_DAYS": "8",
+            "MERGER_KEEP_SEGMENTS_DAYS": "14",
         }
         settings = config.load({**os.environ, **environ})
         engine = connected(settings.database_address)

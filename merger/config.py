@@ -179,9 +179,18 @@ class Settings:
         "For how long a record stays with a worker that gives no sign of life; it gives one four"
         " times as often.",
     )  # fmt: skip
-    keep: timedelta = _setting(
-        "MERGER_KEEP_DAYS", "8", _days, "days, 0 to 3650",
-        "How long collected segments and finished videos stay in MERGER_DATA after delivery.",
+    keep_segments: timedelta = _setting(
+        "MERGER_KEEP_SEGMENTS_DAYS", "14", _days, "days, 0 to 3650",
+        "How long collected segments stay in MERGER_DATA; longer while a record needs them.",
+    )  # fmt: skip
+    keep_segments_share: int = _setting(
+        "MERGER_KEEP_SEGMENTS_SHARE", "50", _count(1, 100), "percent, 1 to 100",
+        "How much of the disk of MERGER_DATA collected segments may hold; beyond it the oldest that"
+        " no record needs go sooner.",
+    )  # fmt: skip
+    keep_videos: timedelta = _setting(
+        "MERGER_KEEP_VIDEOS_DAYS", "0", _days, "days, 0 to 3650",
+        "How long finished videos stay in MERGER_DATA after their delivery; 0 for ever.",
     )  # fmt: skip
 
     @property

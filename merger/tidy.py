@@ -6,6 +6,8 @@ import logging
 import shutil
 import sys
 import uuid
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from merger.database import reading, writing
 from merger.outcomes import kept_segments
-from merger.records import ENDED
 from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
 from merger.timeline import LONGEST_RECORD
@@ -27,13 +28,24 @@ _UNKNOWN_FOR = timedelta(days=1)
 _IDENTITY = "database-id"
 
 
-def tidy(service: Service, now: datetime) -> None:
-    """Remove files of attempts that came to nothing, and what was kept long enough."""
-    data, keep = service.settings.data, service.settings.keep
+def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None:
+    """Remove files of attempts that came to nothing, and what was kept long enough.
+
+    disk_bytes: of the disk of the data folder; None for as many as it has.
+    """
+    settings, data = service.settings, service.settings.data
     if not _is_of_this_database(service):
         return
-    writing(service.engine, lambda session: _forget_renditions(session, now - keep))
-    for path in writing(service.engine, lambda session: _forget_segments(session, now, now - keep)):
+    if settings.keep_videos:  # else they are kept for ever
+        ended_before = now - settings.keep_videos
+        writing(service.engine, lambda session: _forget_renditions(session, ended_before))
+    sizes = _segment_sizes(data)
+    share = (disk_bytes or shutil.disk_usage(data).total) * settings.keep_segments_share // 100
+    too_many = sum(sizes.values()) - share
+    old = now - settings.keep_segments
+    for path in writing(
+        service.engine, lambda session: _forget_segments(session, now, old, sizes, too_many)
+    ):
         _remove(data / path)
         _remove((data / path).with_suffix(".json"))
     _sweep_records(service, now)
@@ -75,28 +87,47 @@ def _is_of_this_database(service: Service) -> bool:
 
 
 def _forget_renditions(session: Session, before: datetime) -> None:
-    """Forget where the renditions of records lie that ended long ago."""
+    """Forget where the renditions of records lie that ended long ago.
+
+    Not of those that failed: theirs, where there are any, are ready and wait to be delivered.
+    """
     for rendition in session.scalars(
         select(Rendition)
         .join(Record)
         .where(
             Rendition.path.is_not(None),
-            Record.status.in_(ENDED),
+            Record.status.in_(("delivered", "cancelled")),
             Record.updated_at < before,
         )
     ):
         rendition.path = None
 
 
-def _forget_segments(session: Session, now: datetime, before: datetime) -> list[str]:
-    """Forget segments of long ago that no record waits for; return where their files lie."""
+def _segment_sizes(data: Path) -> dict[str, int]:
+    """Return how many bytes each collected file holds, by its path below the data folder."""
+    sizes = {}
+    for path in (data / "segments").glob("*/[!.]*"):
+        with suppress(FileNotFoundError):
+            sizes[str(path.relative_to(data))] = path.stat().st_size
+    return sizes
+
+
+def _forget_segments(
+    session: Session, now: datetime, old: datetime, sizes: Mapping[str, int], too_many: int
+) -> list[str]:
+    """Forget segments that no record waits for, the oldest first; return where their files lie.
+
+    old: those collected before that are forgotten, and more as long as there are too many bytes.
+    """
     forgotten = []
     for segment, room in session.execute(
         select(Segment, Source.room_id)
         .join(Source)
         .join(Room)
-        .where(Segment.collected_at < before, Segment.start_at < before)
+        .order_by(Segment.collected_at, Segment.id)
     ):
+        if segment.collected_at >= old and too_many <= 0:
+            break
         needed = session.scalar(
             select(Record.id)
             .where(
@@ -113,6 +144,7 @@ def _forget_segments(session: Session, now: datetime, before: datetime) -> list[
         if needed is None:
             forgotten.append(segment.path)
             session.delete(segment)
+            too_many -= sizes.get(segment.path, 0)
     return forgotten
 
 

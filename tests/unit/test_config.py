@@ -36,7 +36,9 @@ def test_the_defaults_need_nothing() -> None:
         parallel=0,
         poll=timedelta(seconds=10),
         lease=timedelta(seconds=60),
-        keep=timedelta(days=8),
+        keep_segments=timedelta(days=14),
+        keep_segments_share=50,
+        keep_videos=timedelta(0),
     )
     assert settings.destination == settings.data / "merged"
     assert settings.database_address == f"sqlite:///{settings.data}/merger.db"
@@ -61,13 +63,15 @@ def test_every_setting_is_read() -> None:
             "MERGER_PARALLEL": "2",
             "MERGER_POLL": "2.5",
             "MERGER_LEASE": "90",
-            "MERGER_KEEP_DAYS": "0",
+            "MERGER_KEEP_SEGMENTS_DAYS": "0",
+            "MERGER_KEEP_SEGMENTS_SHARE": "100",
+            "MERGER_KEEP_VIDEOS_DAYS": "365",
             "PATH": "/bin",
         }
     ) == config.Settings(
         "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
         Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), 3, 2,
-        timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0),
+        timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
     )  # fmt: skip
 
 
@@ -87,7 +91,8 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "text"),
     [("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
-     ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_KEEP_DAYS", "1.5")],
+     ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_KEEP_SEGMENTS_DAYS", "1.5"),
+     ("MERGER_KEEP_SEGMENTS_SHARE", "0"), ("MERGER_KEEP_SEGMENTS_SHARE", "50%"), ("MERGER_KEEP_VIDEOS_DAYS", "-1")],
 )  # fmt: skip
 def test_what_is_out_of_range_is_refused(variable: str, text: str) -> None:
     assert f"{variable}={text!r}: " in refusal({variable: text})
