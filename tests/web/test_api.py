@@ -1,0 +1,436 @@
+"""The API: what it takes, what it refuses, and what it answers."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from merger import queue, records
+from merger.errors import Broken
+from merger.timeline import utc
+from tests.conftest import START
+from tests.databases import ON_SQLITE
+from tests.web.conftest import Web, problem, told
+
+LECTURE = {"room": "504", "start": "2026-11-20T10:05", "end": "2026-11-20T11:20"}
+
+
+def ask(web: Web, who: str = "ann", **changes: Any) -> Any:
+    return web.api(who, "POST", "/records", json={**LECTURE, **changes})
+
+
+def test_the_video_of_a_lecture_is_asked_for(web: Web) -> None:
+    made = told(ask(web, event_name=" Матан,  лекция 9 ", course_code="M1", users=["b@x.org"]), 201)
+    assert made["id"] == 1 and made["status"] == "queued"
+    assert (made["start"], made["end"]) == (
+        "2026-11-20T10:05:00+03:00",
+        "2026-11-20T11:20:00+03:00",
+    )
+    assert (made["name"], made["course_code"]) == ("Матан, лекция 9", "M1")
+    assert made["users"] == ["ann@example.org", "b@x.org"]  # who asks is its owner
+    assert [event["kind"] for event in made["events"]] == ["asked"]
+    assert told(web.api("ann", "GET", "/records/1")) == made
+    assert web.site.row().start_at == utc(START) + timedelta(minutes=5)
+
+
+def test_who_asks_for_the_same_again_is_added(web: Web) -> None:
+    ask(web)
+    again = told(ask(web, "bob"))
+    assert again["id"] == 1 and again["users"] == ["ann@example.org", "bob@example.org"]
+    assert told(ask(web, "bob", layout="speaker_only"), 201)["id"] == 2
+
+
+def test_the_same_idempotency_key_gets_the_first_answer_again(web: Web) -> None:
+    def keyed(who: str = "ann", key: str = "k", **changes: Any) -> Any:
+        asked = {**LECTURE, **changes}
+        return web.api(who, "POST", "/records", json=asked, headers={"Idempotency-Key": key})
+
+    first = keyed()
+    web.api("ann", "POST", "/records/1/cancel")
+    second = keyed()
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.data == second.data
+    problem(keyed(end="2026-11-20T11:21"), 422, "idempotency_key")
+    assert told(keyed("bob"), 201)["id"] == 2  # keys are everybody's own
+    assert told(keyed(key="other"))["id"] == 2
+
+
+@ON_SQLITE
+def test_one_key_at_the_same_time_makes_one_record(web: Web) -> None:
+    answers: list[tuple[int, bytes]] = []
+
+    def send() -> None:
+        got = web.api("ann", "POST", "/records", json=LECTURE, headers={"Idempotency-Key": "k"})
+        answers.append((got.status_code, got.data))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(answers)) == 1 and answers[0][0] in (200, 201)
+    assert len(told(web.api("ann", "GET", "/records"))["records"]) == 1
+
+
+WRONG = [
+    ({"start": "2026-11-20T25:00"}, "start", "not in the calendar"),
+    ({"start": "yesterday"}, "start", "write it like"),
+    ({"start": "2026-11-20T11:20"}, "end", "before it starts"),
+    ({"end": "2026-11-20T09:00"}, "end", "before it starts"),
+    ({"end": "2026-11-21T10:06"}, "end", "24 hours"),
+    ({"start": "2028-01-01T10:00", "end": "2028-01-01T11:00"}, "start", "more than a year"),
+    ({"room": "505"}, "room", "there is no room '505'; did you mean '504'?"),
+    ({"room": ""}, "room", "there is no room"),
+    ({"layout": "pyramid"}, "layout", "is none of side_by_side"),
+    ({"profile": "8k"}, "profile", "is none of"),
+    ({"users": ["nobody"]}, "users", "is no mail address"),
+    ({"users": "ann@example.org"}, "users", "list"),
+    ({"event_name": "x" * 256}, "event_name", "255"),
+    ({"room": 504}, "room", "string"),
+    ({"room": None}, "room", "string"),
+    ({"strat": "2026-11-20T10:00"}, "strat", "there is no such field"),
+]  # fmt: skip
+
+
+@ON_SQLITE
+def test_what_makes_no_sense_is_told_by_field(web: Web) -> None:
+    for changes, field, words in WRONG:
+        document = problem(ask(web, **changes), 422, field)
+        assert words in document["detail"], document
+    missing = {key: value for key, value in LECTURE.items() if key != "end"}
+    assert (
+        "it is missing"
+        in problem(web.api("ann", "POST", "/records", json=missing), 422, "end")["detail"]
+    )
+    for body in (b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"{" * 10_000):
+        got = web.api("ann", "POST", "/records", data=body, content_type="application/json")
+        problem(got, 422, "body")
+    assert (
+        web.api(
+            "ann", "POST", "/records", data=b" " * 2_000_000, content_type="application/json"
+        ).status_code
+        == 413
+    )
+    assert told(web.api("ann", "GET", "/records"))["records"] == []
+
+
+@ON_SQLITE
+def test_a_night_on_which_clocks_are_put_back(web: Web) -> None:
+    web.site.add_room("Berlin", zone="Europe/Berlin")
+    night = {"room": "Berlin", "start": "2026-10-25T02:30", "end": "2026-10-25T04:00"}
+    assert "+02:00 or +01:00" in problem(ask(web, **night), 422, "start")["detail"]
+    assert (
+        told(ask(web, **{**night, "start": "2026-10-25T02:30+01:00"}), 201)["start"]
+        == "2026-10-25T02:30:00+01:00"
+    )
+
+
+def test_records_are_listed_and_filtered(web: Web) -> None:
+    web.site.add_room("505", zone="Asia/Tokyo")
+    for hour in range(10, 15):
+        ask(
+            web,
+            start=f"2026-11-20T{hour}:00",
+            end=f"2026-11-20T{hour}:30",
+            event_name=f"100% at {hour}",
+        )
+    ask(web, "bob", room="505", start="2026-11-21T00:30", end="2026-11-21T01:00", course_code="M1")
+
+    def ids(who: str, **query: Any) -> list[int]:
+        page = told(web.api(who, "GET", "/records", query_string=query))
+        return [record["id"] for record in page["records"]]
+
+    assert ids("ann") == [5, 4, 3, 2, 1]
+    assert ids("bob") == [6]
+    assert ids("eve") == [6, 5, 4, 3, 2, 1]
+    assert ids("eve", room="505") == [6]
+    assert ids("eve", user="ann@example.org", limit=2) == [5, 4]
+    assert ids("bob", user="ann@example.org") == []
+    assert ids("eve", course="M1") == [6]
+    assert ids("eve", text="AT 1") == [5, 4, 3, 2, 1]
+    assert ids("eve", text="0% AT 12") == [3]
+    assert ids("eve", text="1_0") == []
+    assert ids("eve", day="2026-11-21") == [6]  # of Tokyo's clock
+    assert ids("eve", day="2026-11-20") == [5, 4, 3, 2, 1]
+    assert ids("eve", status=["failed", "cancelled"]) == []
+    web.site.clock += timedelta(minutes=1)
+    since = web.site.clock.isoformat()
+    web.api("ann", "POST", "/records/2/cancel")
+    assert ids("eve", changed_since=since) == [2] == ids("eve", status="cancelled")
+    for query, field in (
+        ({"rom": "504"}, "rom"), ({"status": "lost"}, "status.0"), ({"limit": "0"}, "limit"), ({"limit": "x"}, "limit"),
+        ({"day": "2026-02-30"}, "day"), ({"cursor": "x"}, "cursor"), ({"changed_since": "x"}, "changed_since"),
+        ({"room": "5O4"}, "room"), ({"cursor": "2026-11-20T10:00:00~1"}, "cursor"),
+        ({"cursor": "2026-11-20T10:00:00+00:00~9999999999999999999"}, "cursor"),
+    ):  # fmt: skip
+        problem(web.api("eve", "GET", "/records", query_string=query), 422, field)
+
+
+@ON_SQLITE
+def test_pages_by_cursor_show_each_record_once(web: Web) -> None:
+    for n in range(7):  # three begin at the same instant
+        start = f"2026-11-20T{10 + n // 3}:00"
+        ask(web, start=start, end=f"2026-11-20T{15 + n}:00")
+    seen: list[int] = []
+    cursor = None
+    while True:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = told(web.api("ann", "GET", "/records", query_string=query))
+        seen += [record["id"] for record in page["records"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_what_is_done_to_a_record(web: Web) -> None:
+    ask(web)
+    assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "cancelled"
+    problem(web.api("ann", "POST", "/records/1/cancel"), 409)
+    assert told(web.api("ann", "POST", "/records/1/retry"))["status"] == "queued"
+    problem(web.api("ann", "POST", "/records/1/remerge", json={"layout": "screen_large"}), 409)
+    held = web.site.claim()
+    assert held is not None
+    assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "running"
+    problem(web.api("ann", "DELETE", "/records/1"), 409)
+    queue.fail(web.site.engine, held, web.site.clock, Broken("disk", "the disk is broken"))
+    failed = told(web.api("ann", "GET", "/records/1"))
+    assert (failed["status"], failed["error"]) == (
+        "failed",
+        {"code": "disk", "message": "the disk is broken"},
+    )
+    again = told(
+        web.api(
+            "ann",
+            "POST",
+            "/records/1/remerge",
+            json={"layout": "screen_large", "end": "2026-11-20T11:00"},
+        )
+    )
+    assert (again["status"], again["layout"], again["end"]) == (
+        "queued",
+        "screen_large",
+        "2026-11-20T11:00:00+03:00",
+    )
+    web.api("ann", "POST", "/records/1/cancel")
+    for change, field in (
+        ({"layout": "x"}, "layout"),
+        ({"end": "2026-11-20T10:00"}, "end"),
+        ({"room": "505"}, "room"),
+    ):
+        problem(web.api("ann", "POST", "/records/1/remerge", json=change), 422, field)
+    assert web.api("ann", "DELETE", "/records/1").status_code == 204
+    problem(web.api("ann", "GET", "/records/1"), 404)
+
+
+def test_another_s_record_is_not_there(web: Web) -> None:
+    ask(web)
+    for method, path in (
+        ("GET", ""), ("POST", "/cancel"), ("POST", "/retry"), ("POST", "/remerge"), ("DELETE", ""),
+    ):  # fmt: skip
+        said = problem(web.api("bob", method, f"/records/1{path}", json={}), 404)
+        missing = problem(web.api("bob", method, f"/records/2{path}", json={}), 404)
+        assert said["detail"].replace("1", "2") == missing["detail"]
+    assert told(web.api("eve", "GET", "/records/1"))["id"] == 1
+    ask(web, "bob")
+    assert web.api("ann", "DELETE", "/records/1").status_code == 204  # for ann alone
+    problem(web.api("ann", "GET", "/records/1"), 404)
+    assert told(web.api("bob", "GET", "/records/1"))["users"] == ["bob@example.org"]
+
+
+def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
+    address = str(tmp_path)
+    camera = {"name": "camera", "role": "speaker", "kind": "folder", "address": address}
+    made = told(
+        web.api(
+            "eve",
+            "POST",
+            "/rooms",
+            json={"name": "506", "zone": "Europe/Berlin", "sources": [camera]},
+        ),
+        201,
+    )
+    room = f"/rooms/{made['id']}"
+    assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
+    assert told(web.api("ann", "GET", room)) == made
+    assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
+    writable = {key: value for key, value in made.items() if key != "sources"}
+    assert told(web.api("eve", "PATCH", room, json=writable)) == made  # as it was read
+    source = made["sources"][0]
+    where = f"{room}/sources/{source['id']}"
+    assert told(web.api("eve", "PATCH", where, json=source)) == source
+    screen = told(
+        web.api(
+            "eve", "POST", f"{room}/sources", json={**camera, "name": "screen", "role": "screen"}
+        ),
+        201,
+    )
+    assert [s["id"] for s in told(web.api("ann", "GET", f"{room}/sources"))["sources"]] == [
+        source["id"],
+        screen["id"],
+    ]
+    changed = told(
+        web.api(
+            "eve", "PATCH", room, json={"chunk": "10m", "sound_source": "camera", "name": "506a"}
+        )
+    )
+    assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
+    problem(web.api("eve", "DELETE", where), 422, "sound_source")
+    told(web.api("eve", "PATCH", room, json={"sound_source": None}))
+    assert web.api("eve", "DELETE", where).status_code == 204
+    problem(web.api("eve", "GET", where), 404)
+    ask(web, room="506a")
+    problem(web.api("eve", "DELETE", room), 409)
+    web.api("ann", "POST", "/records/1/cancel")
+    assert web.api("eve", "DELETE", room).status_code == 204
+    assert told(web.api("ann", "GET", "/records/1"))["room"] is None
+
+
+@ON_SQLITE
+def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
+    room = {"name": "506", "zone": "Europe/Berlin"}
+    source = {"name": "camera", "role": "speaker", "kind": "folder", "address": str(tmp_path)}
+    for changes, field in (
+        ({"name": "504"}, "name"), ({"name": "a/b"}, "name"), ({"name": " "}, "name"), ({"name": "x" * 201}, "name"),
+        ({"zone": "Moscow"}, "zone"), ({"chunk": "0s"}, "chunk"), ({"chunk": "25h"}, "chunk"),
+        ({"sound_source": "mic"}, "sound_source"), ({"floor": 5}, "floor"),
+        ({"sources": [source, source]}, "sources.1.name"),
+        ({"sources": [source, {**source, "name": "other"}]}, "sources.1.role"),
+        ({"sources": [{**source, "role": "audience"}]}, "sources.0.role"),
+        ({"sources": [{**source, "kind": "folders"}]}, "sources.0.kind"),
+        ({"sources": [{**source, "address": "recordings"}]}, "sources.0.address"),
+        ({"sources": [{**source, "credentials": "secret"}]}, "sources.0.credentials"),
+    ):  # fmt: skip
+        said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
+        assert "secret" not in said["detail"]
+    problem(web.api("eve", "PATCH", "/rooms/1", json={"name": None}), 422, "name")
+    problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
+    problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)
+    problem(web.api("eve", "PATCH", "/rooms/1/sources/77", json={}), 404)
+    assert [r["name"] for r in told(web.api("eve", "GET", "/rooms"))["rooms"]] == ["504"]
+
+
+def test_people(web: Web) -> None:
+    made = told(
+        web.api("ada", "POST", "/users", json={"email": "New@Example.org", "role": "editor"}), 201
+    )
+    assert (made["email"], made["role"], made["invited"]) == ("new@example.org", "editor", True)
+    assert told(web.api("ada", "POST", "/users", json={"email": "new@example.org"})) == made
+    one = f"/users/{made['id']}"
+    assert told(web.api("ada", "PATCH", one, json={"role": "user", "name": "N"}))["role"] == "user"
+    assert made["id"] in [u["id"] for u in told(web.api("ada", "GET", "/users"))["users"]]
+    assert web.api("ada", "DELETE", one).status_code == 204
+    problem(web.api("ada", "GET", one), 404)
+    last = f"/users/{web.ids['ada']}"
+    problem(web.api("ada", "PATCH", last, json={"role": "user"}), 422, "role")
+    problem(web.api("ada", "DELETE", last), 409)
+    problem(web.api("ada", "POST", "/users", json={"email": "x"}), 422, "email")
+    problem(web.api("ada", "PATCH", last, json={"role": "king"}), 422, "role")
+    problem(web.api("ada", "PATCH", last, json={"password_hash": "x"}), 422, "password_hash")
+
+
+def test_keys(web: Web) -> None:
+    made = told(
+        web.api("ann", "POST", "/api-keys", json={"name": "robot", "scopes": ["read"]}), 201
+    )
+    web.keys["robot"] = made.pop("key")
+    assert "key" not in made and web.keys["robot"].startswith(made["hint"])
+    assert told(web.api("robot", "GET", "/records"))["records"] == []
+    problem(web.api("robot", "POST", "/records", json=LECTURE), 403)
+    problem(web.api("robot", "POST", "/api-keys", json={"name": "more"}), 403)
+    mine = told(web.api("ann", "GET", "/api-keys"))["keys"]
+    assert [key["name"] for key in mine] == ["robot", "tests"]
+    assert mine[0]["last_used_at"] is not None
+    assert web.keys["robot"] not in str(mine)
+    problem(web.api("bob", "DELETE", f"/api-keys/{made['id']}"), 404)
+    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
+    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
+    problem(web.api("robot", "GET", "/records"), 401)
+    problem(
+        web.api("ann", "POST", "/api-keys", json={"name": "x", "scopes": ["people"]}), 422, "scopes"
+    )
+    problem(web.api("ann", "POST", "/api-keys", json={"name": " "}), 422, "name")
+    assert len(told(web.api("ada", "GET", "/api-keys"))["keys"]) == 5
+    with web.site.engine.connect() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").all())
+    assert web.keys["ann"] not in stored
+
+
+@ON_SQLITE
+def test_a_key_may_no_more_than_its_owner(web: Web) -> None:
+    path = f"/users/{web.ids['eve']}"
+    told(web.api("ada", "PATCH", path, json={"role": "user"}))
+    problem(web.api("eve", "POST", "/rooms", json={"name": "9", "zone": "UTC"}), 403)
+
+
+@ON_SQLITE
+def test_the_header_of_another_api(web: Web) -> None:
+    headers = {"key": web.keys["eve"]}
+    lecture = {
+        "date": "2026-11-20",
+        "start_time": "10:05",
+        "end_time": "11:20",
+        "user_email": "Ann@example.org",
+        "event_name": "Nets",
+    }
+    made = told(
+        web.call(None, "POST", "/api/montage-event/504", json=lecture, headers=headers), 201
+    )
+    assert set(made) == {"message", "id"} and made["id"] == 1
+    mine = told(web.call("ann", "GET", "/api/records/ann@example.org"))["records"]
+    assert [(r["id"], r["name"], r["users"]) for r in mine] == [(1, "Nets", ["ann@example.org"])]
+    assert told(web.call("bob", "GET", "/api/records/ann@example.org"))["records"] == []
+    problem(web.call("bob", "POST", "/api/montage-event/504", json=lecture), 422, "user_email")
+    problem(web.call("ann", "POST", "/api/montage-event/nowhere", json=lecture), 422, "room")
+    for changes, field in (
+        ({"start_time": "25:00"}, "start_time"),
+        ({"date": "20.11.2026"}, "start_time"),
+        ({"end_time": "10:00"}, "end"),
+    ):
+        problem(
+            web.call("ann", "POST", "/api/montage-event/504", json={**lecture, **changes}),
+            422,
+            field,
+        )
+
+
+@ON_SQLITE
+def test_wrong_keys_are_limited_and_right_ones_are_not(web: Web) -> None:
+    for _ in range(10):
+        problem(web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"}), 401)
+    said = web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"})
+    problem(said, 429)
+    assert int(said.headers["Retry-After"]) > 0
+
+
+@ON_SQLITE
+def test_a_session_only_reads_the_api(web: Web) -> None:
+    client = web.signed_in("ann")
+    assert client.get("/api/v1/records").status_code == 200
+    assert client.post("/api/v1/records", json=LECTURE).status_code == 403
+    assert records.room_zone(web.site.engine, "504").key == "Europe/Moscow"
+    assert told(client.get("/api/v1/records"))["records"] == []
+
+
+@ON_SQLITE
+def test_a_mistake_in_the_program_tells_nothing(
+    web: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("secret of the house")
+
+    monkeypatch.setattr("merger.record_views.page", fail)
+    said = problem(web.api("ann", "GET", "/records"), 500)
+    assert "secret" not in str(said)
+    assert "secret of the house" in caplog.text
+
+
+@ON_SQLITE
+def test_the_database_goes_away(web: Web) -> None:
+    with web.site.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE records RENAME TO gone")
+    said = problem(web.api("ann", "GET", "/records"), 500)
+    assert "log says more" in said["detail"]
