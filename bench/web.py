@@ -167,8 +167,8 @@ def tables(result: dict[str, Any]) -> str:
     where = result["machine"]
     lines = [
         f"Measured on {where['cpu']}, {where['cores']} cores, {where['memory_gib']} GiB; clients"
-        f" and service on the same cores. {result['records']} records; {result['clients']} clients for"
-        f" {result['seconds']:g} s.",
+        f" and service on the same cores. {result['records']} records;"
+        f" {result['clients']} clients for {result['seconds']:g} s.",
         "",
         "| database | page of records, ms (p99) | same by the API, ms (p99) | POST, per second |"
         " POST, ms (p99) | not 201 | records made | lost or double |",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
-from limits import parse
+from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
@@ -16,28 +16,29 @@ from merger.task import Service
 from merger.web.problems import API
 
 # Wrong keys and passwords from one address; right ones are not counted.
-_GUESSES = parse("10 per 5 minutes")
+MOST_GUESSES = 10
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # What tells how to ask, and no more.
 _OPEN = ("reference.openapi", "reference.docs")
 
 
 class Guesses:
-    """Counts wrong guesses by address, in the memory of this process."""
+    """Counts wrong guesses by address, in the memory of this process. most: within five minutes."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_GUESSES) -> None:
+        self._most = RateLimitItemPerMinute(most, 5)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, what: str) -> None:
         """Raise TooManyRequests for an address that has guessed wrong too often."""
-        if not self._limiter.test(_GUESSES, what, _address()):
+        if not self._limiter.test(self._most, what, _address()):
             raise TooManyRequests(
                 "too many wrong keys or passwords from this address; try again in five minutes",
-                retry_after=_GUESSES.get_expiry(),
+                retry_after=self._most.get_expiry(),
             )
 
     def wrong(self, what: str) -> None:
-        self._limiter.hit(_GUESSES, what, _address())
+        self._limiter.hit(self._most, what, _address())
 
 
 def _address() -> str:
@@ -71,9 +72,10 @@ def _of_key() -> Asker | None:
         key = token.strip()
     if key is None:
         return None
-    guesses().check("key")
     asker = people.of_key(service().engine, key, service().now())
     if asker is None:
+        # Right keys are answered all the same: others may be behind the same address.
+        guesses().check("key")
         guesses().wrong("key")
         raise _nobody("this key is not known, or was revoked")
     g.by_key = True

@@ -404,6 +404,7 @@ def test_wrong_keys_are_limited_and_right_ones_are_not(web: Web) -> None:
     said = web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"})
     problem(said, 429)
     assert int(said.headers["Retry-After"]) > 0
+    assert told(web.api("ann", "GET", "/records"))["records"] == []  # from the same address
 
 
 @ON_SQLITE
