@@ -101,6 +101,20 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
+def _web_address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise ValueError("write it like https://lectures.example.edu")
+    return text.rstrip("/")
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", name):
+            raise ValueError("write domains with commas between them, like example.edu")
+    return names
+
+
 def _setting(variable: str, default: str, read: Callable[[str], Any], unit: str, about: str) -> Any:
     return field(
         metadata={
@@ -191,6 +205,44 @@ class Settings:
     keep_videos: timedelta = _setting(
         "MERGER_KEEP_VIDEOS_DAYS", "0", _days, "days, 0 to 3650",
         "How long finished videos stay in MERGER_DATA after their delivery; 0 for ever.",
+    )  # fmt: skip
+
+    host: str = _setting(
+        "MERGER_HOST", "127.0.0.1", _text, "address",
+        "Where the web service listens; 0.0.0.0 for all of this machine's addresses.",
+    )  # fmt: skip
+    port: int = _setting(
+        "MERGER_PORT", "8080", _count(0, 65535), "0 to 65535",
+        "The port of the web service.",
+    )  # fmt: skip
+    web_address: str = _setting(
+        "MERGER_WEB_ADDRESS", "", _web_address, "URL",
+        "How people reach the web service, like https://lectures.example.edu; with https, cookies"
+        " are sent over it alone.",
+    )  # fmt: skip
+    trusted_proxy: str = _setting(
+        "MERGER_TRUSTED_PROXY", "", _text, "address",
+        "The address of a proxy in front of the web service, whose X-Forwarded-… are believed.",
+    )  # fmt: skip
+    oidc_issuer: str = _setting(
+        "MERGER_OIDC_ISSUER", "", _web_address, "URL",
+        "Who tells us who people are (OpenID Connect), like https://accounts.google.com.",
+    )  # fmt: skip
+    oidc_client: str = _setting(
+        "MERGER_OIDC_CLIENT_ID", "", _text, "text",
+        "How the issuer knows this service.",
+    )  # fmt: skip
+    oidc_secret: Secret = _setting(
+        "MERGER_OIDC_CLIENT_SECRET", "", Secret, "text",
+        "The secret that the issuer gave to this service.",
+    )  # fmt: skip
+    oidc_domains: tuple[str, ...] = _setting(
+        "MERGER_OIDC_DOMAINS", "", _domains, "domains, by commas",
+        "Whose verified addresses may sign in, like example.edu; others only when invited.",
+    )  # fmt: skip
+    log_form: Literal["text", "json"] = _setting(
+        "MERGER_LOG", "text", _one_of("text", "json"), "text, json",
+        "How the log is written to stderr: a line of text, or a JSON object in a line.",
     )  # fmt: skip
 
     @property

@@ -244,8 +244,9 @@ def _let_go(
             ended = "cancelled"
             tell(session, row.id, held.attempt, now, ended, _CANCELLED)
         if ended in ("failed", "cancelled") and row.delivered_version is not None:
-            # People keep the version that they have; the reason stays readable beside it.
-            ended, row.version = "delivered", row.delivered_version
+            # The reason why there is no new one stays readable beside it.
+            ended = "delivered"
+            keep_delivered(row)
         release(row, ended, now)
 
     try:
@@ -268,6 +269,16 @@ def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
                 )
             )
         )
+
+
+def keep_delivered(row: Record) -> None:
+    """Have a record be again what was delivered of it, after another version came to nothing."""
+    assert row.delivered_version is not None
+    row.version = row.delivered_version
+    was, row.delivered_as = row.delivered_as, None
+    if was:
+        row.layout, row.profile = was["layout"], was["profile"]
+        row.start_at, row.end_at = (datetime.fromisoformat(was[name]) for name in ("start", "end"))
 
 
 def release(row: Record, status: str, now: datetime) -> None:
@@ -301,6 +312,20 @@ def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = (
         except LostRace:  # somebody holds the row: the others do not wait for it
             continue
     return taken
+
+
+def living(engine: Engine, claims: Collection[Claim], now: datetime) -> set[Claim]:
+    """Return which claims hold: nobody took the record away, and the lease is not over."""
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Record.id, Record.attempt).where(
+                Record.id.in_([held.record for held in claims]),
+                Record.status == "running",
+                Record.lease_until >= now,
+            )
+        )
+        held = {(record, attempt) for record, attempt in rows}
+    return {claim for claim in claims if (claim.record, claim.attempt) in held}
 
 
 def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
@@ -337,7 +362,8 @@ def _take_back(
         tell(session, record, attempt, now, ended, why)
         row.lost = 0
         if row.delivered_version is not None:
-            ended, row.version = "delivered", row.delivered_version
+            ended = "delivered"
+            keep_delivered(row)
     release(row, ended, now)
     return True
 

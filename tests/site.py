@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from merger import queue, records
+from merger import queue, record_views, records
 from merger.config import Settings, load
 from merger.database import connected, reading, writing
 from merger.folder_destination import FolderDestination
@@ -138,7 +138,7 @@ class Site:
             return row
 
     def details(self, record: int = 1) -> Mapping[str, Any]:
-        return records.details(self.engine, record)
+        return record_views.details(self.engine, record)
 
     def events(self, record: int = 1) -> list[str]:
         """Return the kinds of what happened to a record."""

@@ -14,13 +14,13 @@ ORDER = [
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "wording",
     "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
-    "database", "schema", "queue", "records", "outcomes", "ledger", "delivery", "folder_destination",
-    "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "rooms", "health", "arguments",
+    "database", "schema", "queue", "access", "people", "records", "record_views", "outcomes", "ledger", "delivery", "folder_destination",
+    "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "arguments",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
 HARMLESS = {
-    "__future__", "bisect", "collections", "dataclasses", "datetime", "fractions", "hashlib", "itertools",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "difflib", "fractions", "hashlib", "itertools",
     "json", "math", "re", "typing",
     "unicodedata", "zoneinfo", "dateutil", "numpy",
 }  # fmt: skip
