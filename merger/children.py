@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -56,7 +57,8 @@ class Worker:
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self.process.kill()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # and what it started in its group
         with suppress(subprocess.TimeoutExpired):  # it waits for a share that hangs
             self.process.wait(_DIES_WITHIN_S)
 

@@ -23,6 +23,13 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING = timedelta(minutes=10)
 _HOUSE_ENDS_WITHIN = timedelta(hours=1)
 _CHECK_EVERY = timedelta(minutes=1)
+# A worker that lives prolongs a lease that is over within a quarter of its length, finds within
+# 40 s that the database is back (`merger.database`), and ends within two minutes where somebody
+# took its record (`merger.heart`). To see it silent once says little: the database may have come
+# back, or the clock been changed, this very moment.
+_SILENT_FOR = timedelta(minutes=2)  # or a lease, if that is longer
+_SILENT_PASSES = 3
+_SILENT = "its worker gave no sign of life and was ended"
 _REAP_EVERY_S = 0.2
 _IDLE_S = 1.0
 
@@ -43,6 +50,7 @@ class Daemon:
     check_machine: Callable[[], None] = lambda: None
     running: dict[Claim, Child] = field(default_factory=dict)
     house: Child | None = None
+    _silent: dict[Claim, tuple[datetime, int]] = field(default_factory=dict)  # since, seen so often
     _house_since: datetime | None = None
     _checked_at: datetime | None = None
     _failed_starts: int = 0  # in a row
@@ -55,6 +63,7 @@ class Daemon:
         Returns how many records were started. A database that is away is said once, and waited for.
         """
         try:
+            self._end_silent(now)
             for record in queue.take_back_lost(self.service.engine, now, self.running):
                 log.warning("record %s: its worker gave no sign of life", record)
             self._check(now)
@@ -66,6 +75,23 @@ class Daemon:
                 log.warning("%s; the daemon waits and tries again", error.message)
             self._told = error.message
             return 0
+
+    def _end_silent(self, now: datetime) -> None:
+        """End workers that give no sign of life though the database is there: they are frozen."""
+        known, self._silent = self._silent, {}  # nobody is, where the database is away
+        holding = queue.living(self.service.engine, self.running, now)
+        patience = max(self.service.settings.lease, _SILENT_FOR)
+        for held, child in self.running.items():
+            if held in holding:
+                continue
+            since, times = known.get(held, (now, 0))
+            if times + 1 < _SILENT_PASSES or abs(now - since) < patience:
+                self._silent[held] = since, times + 1
+                continue
+            # First: a database that takes no writes takes none from workers either.
+            queue.crashed(self.service.engine, held, now, _SILENT)
+            log.error("record %s: %s; does a share hang?", held.record, _SILENT)
+            child.kill()
 
     def _check(self, now: datetime) -> None:
         """Look now and then whether the machine is fit to work."""
@@ -158,21 +184,14 @@ class Signals:
 def run(daemon: Daemon, signals: Signals) -> None:
     """Work until asked to stop; then let the workers hand their records back."""
     now, poll = daemon.service.now, daemon.service.settings.poll
-    plan = schedule.Scheduler()
-    plan.every(poll.total_seconds()).seconds.do(  # type: ignore[arg-type]
-        _guarded, lambda: daemon.one_pass(now())
-    )
+    plan = _passes(daemon)
     plan.every(int(HOUSEKEEPING.total_seconds())).seconds.do(
         _guarded, lambda: daemon.keep_house(now())
     )
     plan.run_all()
     while not signals.asked():
         signals.pause(_REAP_EVERY_S if daemon.running else min(_IDLE_S, poll.total_seconds()))
-        _guarded(lambda: daemon.refill(now()))
-        if (plan.idle_seconds or 0) > 2 * poll.total_seconds():
-            # The clock was put back, by an hour perhaps: the library waits for the old time.
-            plan.run_all()
-        plan.run_pending()
+        _go_on(daemon, plan)
     _wind_up(daemon, signals)
 
 
@@ -183,10 +202,29 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
     while daemon.house and daemon.house.ended() is None and not signals.asked():
         signals.pause(_REAP_EVERY_S)
     daemon.one_pass(now())
+    plan = _passes(daemon)
     while daemon.running and not signals.asked():
         signals.pause(_REAP_EVERY_S)
-        daemon.refill(now())
+        _go_on(daemon, plan)
     _wind_up(daemon, signals)
+
+
+def _passes(daemon: Daemon) -> schedule.Scheduler:
+    """Return when the daemon looks around."""
+    plan = schedule.Scheduler()
+    plan.every(daemon.service.settings.poll.total_seconds()).seconds.do(  # type: ignore[arg-type]
+        _guarded, lambda: daemon.one_pass(daemon.service.now())
+    )
+    return plan
+
+
+def _go_on(daemon: Daemon, plan: schedule.Scheduler) -> None:
+    """Do what is to be done now."""
+    _guarded(lambda: daemon.refill(daemon.service.now()))
+    if (plan.idle_seconds or 0) > 2 * daemon.service.settings.poll.total_seconds():
+        # The clock was put back, by an hour perhaps: the library waits for the old time.
+        plan.run_all()
+    plan.run_pending()
 
 
 def _wind_up(daemon: Daemon, signals: Signals) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from merger.children import Worker, starter
 from merger.errors import Temporary
 from merger.queue import Claim
 from tests.site import ROOT
-from tests.waiting import until
+from tests.waiting import status_of, until
 
 HELD = Claim(17, 3, "host-1")
 WAITS = "import signal; print('up', flush=True); signal.pause()"
@@ -87,6 +89,28 @@ def test_a_worker_that_does_not_want_to_stop_is_killed(start: Start, tmp_path: P
     worker.kill()
     assert worker.ended() == "its process was ended by SIGKILL"
     worker.kill()
+
+
+def test_a_worker_that_is_frozen_can_be_killed_and_what_it_started_with_it(
+    start: Start, tmp_path: Path
+) -> None:
+    up = tmp_path / "up"
+    waits = "import signal; signal.pause()"
+    worker = start(
+        "import pathlib, subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {waits!r}])\n"
+        f"pathlib.Path({str(up)!r}).write_text(str(child.pid))\n" + waits
+    )
+    started = int(until(lambda: up.exists() and up.read_text()))
+    worker.process.send_signal(signal.SIGSTOP)
+    until(lambda: status_of(worker.process.pid, "State").startswith("T"))
+    worker.kill()
+    assert worker.ended() == "its process was ended by SIGKILL"
+    try:
+        until(lambda: status_of(started, "State")[:1] in ("", "Z"))  # nobody here can reap it
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(started, signal.SIGKILL)
 
 
 def test_a_worker_is_told_what_it_holds(start: Start, tmp_path: Path) -> None:
