@@ -55,6 +55,7 @@ class Daemon:
     _checked_at: datetime | None = None
     _failed_starts: int = 0  # in a row
     _paused_until: datetime | None = None
+    _looked_at: datetime | None = None
     _told: str = ""
 
     def one_pass(self, now: datetime) -> int:
@@ -62,6 +63,9 @@ class Daemon:
 
         Returns how many records were started. A database that is away is said once, and waited for.
         """
+        if self._looked_at is not None and now < self._looked_at:
+            self._paused_until = None  # the clock was put back, and would make the pause longer
+        self._looked_at = now
         try:
             self._end_silent(now)
             for record in queue.take_back_lost(self.service.engine, now, self.running):

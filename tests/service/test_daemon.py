@@ -453,6 +453,27 @@ def test_where_workers_cannot_begin_no_record_is_to_blame(crew: Crew, lines: Any
     assert crew.one_pass() == 1
 
 
+@pytest.mark.parametrize("back", [20 * SECOND, 10 * MINUTE, 5 * HOUR])
+def test_a_pause_is_no_longer_when_the_clock_is_put_back(crew: Crew, back: timedelta) -> None:
+    crew.line.ask()
+    length = delay(4)
+    for _ in range(4):
+        crew.line.clock += length
+        crew.one_pass()
+        crew.hands[-1].how = EXIT
+        crew.reap()
+    assert crew.one_pass() == 0
+    waited = POLL
+    crew.line.clock += POLL
+    assert crew.one_pass() == 0
+    crew.line.clock -= back
+    crew.line.set(run_after=crew.line.clock)
+    while crew.one_pass() == 0:
+        crew.line.clock += POLL
+        waited += POLL
+    assert waited <= length
+
+
 def test_who_cannot_begin_workers_still_looks_after_the_others(crew: Crew) -> None:
     for _ in range(WORKERS):
         crew.line.ask()
