@@ -1,0 +1,202 @@
+"""The page on which somebody asks for a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, request
+
+from merger import profiles, records, rooms
+from merger.access import Asker
+from merger.due import HALF_HOUR
+from merger.errors import Refused
+from merger.layout import DEFAULT_LAYOUT, LAYOUTS
+from merger.localtime import instant_from, zone_named
+from merger.people import email_of
+from merger.profiles import DEFAULT_PROFILE
+from merger.timeline import record_span
+from merger.web.gate import asker, service
+from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
+
+FIELDS = (
+    "room", "date", "start", "end", "name", "layout", "profile", "course_code", "users",
+)  # fmt: skip
+_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
+_BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
+
+
+@dataclass
+class Understood:
+    """What a form asks for, and what is wrong with it."""
+
+    errors: Errors = field(default_factory=dict)
+    start: datetime | None = None
+    end: datetime | None = None
+    users: tuple[str, ...] = ()
+
+
+@blueprint.get("/request")
+def ask_page() -> Answer:
+    """Show the form, with the lecture that was held last, or the one of a link."""
+    asker("write")
+    zones = _zones()
+    given = {name: request.args[name] for name in FIELDS if name in request.args}
+    room = given.get("room", next(iter(zones), ""))
+    return _form({**_proposed(room, zones, service().now()), **given}, zones, {})
+
+
+@blueprint.post("/request")
+def ask() -> Answer:
+    """Ask for a video, and go to its record."""
+    who, zones, typed = asker("write"), _zones(), _typed()
+    understood = understand(typed, zones, service().now())
+    if not understood.errors:
+        try:
+            record, is_new = _asked(who, typed, understood)
+        except Refused as error:
+            if error.code not in FIELDS:
+                raise
+            understood.errors[error.code] = refused(error)
+        else:
+            flash(t("request.asked") if is_new else t("request.asked_before"))
+            return redirect(f"/records/{record}", 303)
+    return _form(typed, zones, understood.errors)
+
+
+@blueprint.post("/request/check")
+def check() -> dict[str, Any]:
+    """Say what is wrong with a form, and ask for nothing."""
+    asker("write")
+    found = understand(_typed(), _zones(), service().now()).errors
+    return {"errors": {name: error.text for name, error in found.items()}}
+
+
+def _zones() -> dict[str, str]:
+    return {room["name"]: room["zone"] for room in rooms.all_of_them(service().engine)}
+
+
+def _typed() -> dict[str, str]:
+    return {name: request.form.get(name, "").strip() for name in FIELDS}
+
+
+def _proposed(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, str]:
+    """Return the last half hour that is over by the clock of a room."""
+    values = dict.fromkeys(FIELDS, "")
+    values |= {"room": room, "layout": DEFAULT_LAYOUT, "profile": DEFAULT_PROFILE}
+    if room in zones:
+        local = now.astimezone(zone_named(zones[room])).replace(tzinfo=None)
+        end = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0)
+        start = end - HALF_HOUR
+        values |= {"date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+    return values
+
+
+def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) -> Answer:
+    return form(
+        "request.html", errors, typed=typed, zones=zones, layouts=LAYOUTS.values(),
+        profiles=profiles.PROFILES,
+    )  # fmt: skip
+
+
+def _asked(who: Asker, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
+    assert understood.start is not None and understood.end is not None
+    wanted = records.Request(
+        room=typed["room"],
+        start=understood.start,
+        end=understood.end,
+        name=typed["name"],
+        layout=typed["layout"],
+        profile=typed["profile"],
+        users=(who.email, *understood.users),
+        course_code=typed["course_code"] or None,
+    )
+    return records.ask(service().engine, wanted, service().now())
+
+
+def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Understood:
+    """Return what was typed into the form in values, and what is wrong with it by field."""
+    found = Understood()
+    errors = found.errors
+    if typed["room"] not in zones:
+        key = "no_room" if typed["room"] else "missing"
+        errors["room"] = wrong(key, room=typed["room"])
+    on = _date(typed["date"], errors)
+    for name in ("start", "end"):
+        if not _TIME.fullmatch(typed[name]):
+            errors[name] = wrong("time" if typed[name] else "missing", given=typed[name])
+    if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
+        _understand_span(typed, on, zone_named(zones[typed["room"]]), now, found)
+    for name in ("name", "course_code"):
+        if len(typed[name]) > records.LONGEST_NAME:
+            errors[name] = wrong("too_long", longest=records.LONGEST_NAME)
+    for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
+        if typed[name] not in known:
+            errors[name] = wrong("choose")
+    found.users = _addresses(typed["users"], errors)
+    return found
+
+
+def _date(text: str, errors: Errors) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        errors["date"] = wrong("date" if text else "missing", given=text)
+        return None
+
+
+def _understand_span(
+    typed: Mapping[str, str], on: date, zone: ZoneInfo, now: datetime, found: Understood
+) -> None:
+    until = on
+    if typed["end"] == "00:00" and on < date.max:
+        until += timedelta(days=1)  # midnight is the end of a day
+    found.start = _instant(on, typed, "start", zone, found.errors)
+    found.end = _instant(until, typed, "end", zone, found.errors)
+    if found.start and found.end:
+        check_span(found.start, found.end, now, found.errors)
+
+
+def _instant(
+    on: date, typed: Mapping[str, str], name: str, zone: ZoneInfo, errors: Errors
+) -> datetime | None:
+    return instant_of(f"{on.isoformat()}T{typed[name]}", zone, name, errors)
+
+
+def instant_of(text: str, zone: ZoneInfo, name: str, errors: Errors) -> datetime | None:
+    """Return the instant of a local time, or say what is wrong with it."""
+    try:
+        return instant_from(text, zone, name)
+    except Refused as error:
+        errors[name] = refused(error)
+        return None
+
+
+def check_span(start: datetime, end: datetime, now: datetime, errors: Errors) -> None:
+    """Say what is wrong with the span of a record, by field."""
+    try:
+        record_span(start, end, now)
+    except Refused as error:
+        if error.code == "end":
+            errors["end"] = wrong("ends_before" if end <= start else "too_far_apart")
+        else:
+            errors[error.code] = wrong("too_far_ahead") if start > now else refused(error)
+
+
+def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
+    addresses = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
+    bad = [address for address in addresses if not _is_address(address)]
+    if bad:
+        errors["users"] = wrong("address", given=", ".join(bad))
+    return tuple(address for address in addresses if address not in bad)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(email_of(text))
+    except Refused:
+        return False

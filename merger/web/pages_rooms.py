@@ -1,0 +1,235 @@
+"""The pages of rooms: what their sources show, and the form that changes them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from flask import flash, redirect, request
+
+from merger import pictures, record_views, rooms
+from merger.access import Asker
+from merger.errors import Refused
+from merger.localtime import length_from, zone_named
+from merger.rooms_file import RoomSpec, SourceSpec, masked
+from merger.web.gate import asker, service
+from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
+from merger.web.pages_records import Shown
+from merger.web.record_state import state_of
+from models import ROLES
+
+_FIELDS = ("name", "zone", "chunk", "sound_source", "drive_folder", "calendar_id")
+_NEW: Mapping[str, str] = {**dict.fromkeys(_FIELDS, ""), "chunk": "30m"}
+_MOST_SOURCES = 20  # rows of a form
+_MOST_RECORDS = 200
+_TOLD_OF_ROOM = 5  # records
+
+
+@dataclass(frozen=True)
+class Row:
+    """A source in the form. is_known: its name stays; forgets: its credentials are removed."""
+
+    name: str = ""
+    role: str = ""
+    kind: str = ""
+    address: str = ""
+    credentials: str = ""
+    is_known: bool = False
+    has_credentials: bool = False
+    forgets: bool = False
+    is_removed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.name or self.role or self.kind or self.address)
+
+
+@blueprint.get("/rooms")
+def rooms_page() -> Answer:
+    """Show all rooms: what their sources show, and what is made in them."""
+    who = asker("read")
+    told = rooms.all_of_them(service().engine)
+    taken = {
+        source["id"]: pictures.taken_at(service().settings, source["id"])
+        for room in told
+        for source in room["sources"]
+    }
+    return form("rooms.html", {}, rooms=told, taken=taken, shown=_going_on(who))
+
+
+def _going_on(who: Asker) -> dict[int, list[Shown]]:
+    """Return running and coming records by room, the next first."""
+    wanted = record_views.Filter(statuses=("queued", "running"), only_of=who.only_of)
+    found, _ = record_views.page(service().engine, wanted, limit=_MOST_RECORDS)
+    by_room: dict[int, list[Shown]] = defaultdict(list)
+    for record in reversed(found):
+        if len(by_room[record["room_id"]]) < _TOLD_OF_ROOM:
+            by_room[record["room_id"]].append(Shown(record, state_of(record, service().now())))
+    return by_room
+
+
+@blueprint.get("/rooms/new")
+def new_room() -> Answer:
+    """Show the form for another room."""
+    asker("rooms")
+    return _form(None, _NEW, [Row(role="speaker"), Row(role="screen")], {})
+
+
+@blueprint.post("/rooms/new")
+def add_room() -> Answer:
+    """Add a room."""
+    asker("rooms")
+    typed, rows = _typed(), _rows()
+    errors = _mistakes(typed)
+    if "another" in request.form:
+        return _form(None, typed, [*rows, Row()], {})
+    if not errors:
+        spec = _spec(typed, rows, RoomSpec(typed["name"], typed["zone"]))
+        try:
+            rooms.create(service().engine, spec, service().recorder_of)
+        except Refused as error:
+            errors[_field(error.code, rows)] = refused(error)
+        else:
+            flash(t("room.added", room=spec.name))
+            return redirect("/rooms", 303)
+    return _form(None, typed, rows, errors)
+
+
+@blueprint.get("/rooms/<int:room>/edit")
+def edit_room(room: int) -> Answer:
+    """Show the form of a room."""
+    asker("rooms")
+    told = rooms.one(service().engine, room)
+    rows = [
+        Row(
+            one["name"], one["role"], one["kind"], one["address"], is_known=True,
+            has_credentials=one["has_credentials"],
+        )
+        for one in told["sources"]
+    ]  # fmt: skip
+    return _form(room, {name: told[name] or "" for name in _FIELDS}, rows, {})
+
+
+@blueprint.post("/rooms/<int:room>/edit")
+def change_room(room: int) -> Answer:
+    """Change a room and its sources."""
+    asker("rooms")
+    typed, rows = _typed(), _rows()
+    errors = _mistakes(typed)
+    if "another" in request.form:
+        return _form(room, typed, [*rows, Row()], {})
+    if not errors:
+        try:
+            rooms.edit(
+                service().engine, room, lambda spec: _spec(typed, rows, spec),
+                service().recorder_of,
+            )  # fmt: skip
+        except Refused as error:
+            if error.code == "room_id":
+                raise
+            errors[_field(error.code, rows)] = refused(error)
+        else:
+            flash(t("room.changed", room=typed["name"]))
+            return redirect("/rooms", 303)
+    return _form(room, typed, rows, errors)
+
+
+@blueprint.post("/rooms/<int:room>/delete")
+def delete_room(room: int) -> Answer:
+    """Remove a room that no record waits for."""
+    asker("rooms")
+    rooms.delete(service().engine, room)
+    flash(t("room.deleted"))
+    return redirect("/rooms", 303)
+
+
+def _form(
+    room: int | None, typed: Mapping[str, str], rows: Sequence[Row], errors: Errors
+) -> Answer:
+    kinds = {
+        source["kind"] for one in rooms.all_of_them(service().engine) for source in one["sources"]
+    }
+    return form(
+        "room.html", errors, room=room, typed=typed, rows=rows, roles=ROLES, kinds=sorted(kinds),
+        zones=sorted(available_timezones()),
+    )  # fmt: skip
+
+
+def _typed() -> dict[str, str]:
+    return {name: request.form.get(name, "").strip() for name in _FIELDS}
+
+
+def _rows() -> list[Row]:
+    return [_row(n) for n in range(_MOST_SOURCES) if f"sources-{n}-name" in request.form]
+
+
+def _row(n: int) -> Row:
+    def given(name: str) -> str:
+        return request.form.get(f"sources-{n}-{name}", "").strip()
+
+    return Row(
+        given("name"), given("role"), given("kind"), given("address"), given("credentials"),
+        *(bool(given(name)) for name in ("is_known", "has_credentials", "forgets", "is_removed")),
+    )  # fmt: skip
+
+
+def _mistakes(typed: Mapping[str, str]) -> Errors:
+    """Return what is wrong with a room by itself, in the reader's language."""
+    errors: Errors = {}
+    if not typed["name"]:
+        errors["name"] = wrong("missing")
+    for name, key, check in (("zone", "zone", zone_named), ("chunk", "chunk", _chunk)):
+        try:
+            check(typed[name])
+        except Refused:
+            errors[name] = wrong(key, given=typed[name])
+    return errors
+
+
+def _chunk(text: str) -> int:
+    return length_from(text, "chunk") // timedelta(seconds=1)
+
+
+def _kept(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a form that are sources, with their numbers."""
+    for n, row in enumerate(rows):
+        if not row.is_removed and not (row.is_empty and not row.is_known):
+            yield n, row
+
+
+def _spec(typed: Mapping[str, str], rows: Sequence[Row], before: RoomSpec) -> RoomSpec:
+    """Return a room as a form wants it. What the form has never heard of stays."""
+    known = {source.name: source for source in before.sources}
+    listed = {row.name for row in rows}
+    return replace(
+        before, name=typed["name"], zone=typed["zone"], chunk_s=_chunk(typed["chunk"]),
+        sound_source=typed["sound_source"] or None, drive_folder=typed["drive_folder"] or None,
+        calendar_id=typed["calendar_id"] or None,
+        sources=(
+            *(_source(row, known.get(row.name)) for _, row in _kept(rows)),
+            *(source for name, source in known.items() if name not in listed),
+        ),
+    )  # fmt: skip
+
+
+def _source(row: Row, before: SourceSpec | None) -> SourceSpec:
+    address, credentials = row.address, row.credentials or None
+    if before is not None:
+        if address == masked(before.address):
+            address = before.address  # as it was shown
+        if credentials is None and not row.forgets:
+            credentials = before.credentials
+    return SourceSpec(row.name, row.role, row.kind, address, credentials)
+
+
+def _field(code: str, rows: Sequence[Row]) -> str:
+    """Return the name of a field in the form for one of the room."""
+    first, _, rest = code.partition(".")
+    n, _, name = rest.partition(".")
+    if first != "sources" or not n.isdecimal():
+        return code
+    numbers = [number for number, _ in _kept(rows)]
+    return f"sources-{numbers[int(n)]}-{name}" if int(n) < len(numbers) else "sources"

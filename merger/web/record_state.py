@@ -1,0 +1,87 @@
+"""How a record stands, as a page tells it: which text, which bar, what can be done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from models import STAGES
+
+ENDED = ("delivered", "failed", "cancelled")
+# Seconds until a page looks again: at what moves, and at what waits for its hour.
+_MOVING_S, _WAITING_S = 3, 30
+# An estimate from less is no better than a guess.
+_ESTIMATED_FROM = 0.05
+_ESTIMATED_AFTER = timedelta(seconds=5)
+_LONGEST_TOLD = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class State:
+    """key, values: of its text; progress: of the stage, 0..1; step: of how many stages.
+
+    every_s: after how long it is worth looking again; 0 when it has ended. can: what may be done.
+    """
+
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    progress: float | None = None
+    step: int = 0
+    left: timedelta | None = None
+    every_s: int = 0
+    can: tuple[str, ...] = ()
+
+
+def state_of(
+    record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]] = ()
+) -> State:
+    """Return how a record stands. events: its history, to estimate how long it still takes."""
+    status, stage = record["status"], record["stage"]
+    if status == "running":
+        return State(
+            f"running.{stage}", {}, record["progress"], STAGES.index(stage) + 1,
+            _left(record, now, events), _MOVING_S, ("cancel",),
+        )  # fmt: skip
+    if status == "queued":
+        return _queued(record, now)
+    failed = bool(record["error"])
+    can = ("retry",) if status != "delivered" or failed else ()
+    return State("kept" if status == "delivered" and failed else status, can=can)
+
+
+def _queued(record: Mapping[str, Any], now: datetime) -> State:
+    at = _at(record["run_after"])
+    every_s = _MOVING_S if at <= now else _WAITING_S
+    if record["error"]:
+        return State("again", {"at": at}, every_s=every_s, can=("retry", "cancel"))
+    if now < _at(record["end"]):
+        return State("upcoming", every_s=every_s, can=("cancel",))
+    if at > now:
+        return State("waiting", {"at": at}, every_s=every_s, can=("cancel",))
+    return State("queued", every_s=every_s, can=("cancel",))
+
+
+def _left(
+    record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]
+) -> timedelta | None:
+    """Return how long encoding still takes, if it goes on as it has since the claim.
+
+    The stages before are part of that time, so that it is rather too much than too little; they
+    are short beside this one, and what follows is short again.
+    """
+    claims = [_at(e["at"]) for e in events if e["kind"] == "claimed"]
+    done = record["progress"]
+    if record["stage"] != "encode" or not claims or not _ESTIMATED_FROM <= done < 1:
+        return None
+    told = _at(record["updated_at"])
+    spent = told - claims[-1]
+    if spent < _ESTIMATED_AFTER:
+        return None
+    left = spent * ((1 - done) / done) - (now - told)
+    return left if timedelta(0) < left < _LONGEST_TOLD else None
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)

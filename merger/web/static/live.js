@@ -1,0 +1,95 @@
+// What pages do by themselves. Without it they say the same after a reload.
+"use strict";
+
+const TICK_MS = 1000;
+const LOOKED_AT = new WeakMap(); // when a part was looked at last
+const announcer = document.getElementById("announcer");
+
+// --- parts that move: data-refresh is where they are fetched, data-every how often ---------------
+
+async function fetched(path) {
+  const response = await fetch(path, { headers: { Accept: "text/html" } });
+  // Who is no longer signed in is sent elsewhere; what was deleted is gone.
+  if (response.redirected || [401, 403, 404].includes(response.status)) return null;
+  if (!response.ok) throw new Error(response.statusText);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+async function refresh(part) {
+  const found = await fetched(part.dataset.refresh).catch(() => undefined);
+  if (found === undefined) return; // the network or the service is away: look again later
+  const fresh = found && found.body.firstElementChild;
+  if (!fresh) return part.removeAttribute("data-refresh");
+  if (fresh.dataset.state === part.dataset.state) {
+    // The rest stays as it is, so that nobody loses the button under their finger.
+    part.querySelector("[data-part]").replaceWith(fresh.querySelector("[data-part]"));
+    part.dataset.every = fresh.dataset.every;
+    return;
+  }
+  announcer.textContent = fresh.dataset.says;
+  if ("wholePage" in part.dataset) return refreshPage();
+  replace(part, document.adoptNode(fresh));
+}
+
+async function refreshPage() {
+  const page = await fetched(location.href).catch(() => null);
+  const main = page && page.getElementById("main");
+  if (main) replace(document.getElementById("main"), document.adoptNode(main));
+}
+
+function replace(old, fresh) {
+  const had_focus = old.contains(document.activeElement);
+  old.replaceWith(fresh);
+  if (!had_focus) return;
+  const target = fresh.querySelector("a, button") || fresh;
+  target.focus({ preventScroll: true });
+}
+
+async function tick() {
+  if (document.hidden) return;
+  const now = Date.now();
+  for (const part of document.querySelectorAll("[data-refresh]")) {
+    if (!LOOKED_AT.has(part)) LOOKED_AT.set(part, now);
+    if (now - LOOKED_AT.get(part) < 1000 * part.dataset.every) continue;
+    LOOKED_AT.set(part, Infinity); // until it has answered
+    refresh(part).finally(() => LOOKED_AT.set(part, Date.now()));
+  }
+}
+
+setInterval(tick, TICK_MS);
+document.addEventListener("visibilitychange", tick);
+
+// --- forms that say at once what is wrong: data-check is who is asked ------------------------------
+
+const TURNS = new WeakMap(); // answers may overtake each other
+
+async function check(form) {
+  const turn = (TURNS.get(form) || 0) + 1;
+  TURNS.set(form, turn);
+  const response = await fetch(form.dataset.check, { method: "POST", body: new FormData(form) });
+  if (!response.ok || response.redirected) return;
+  const { errors } = await response.json();
+  if (TURNS.get(form) !== turn) return;
+  for (const slot of form.querySelectorAll("[data-error]")) {
+    const name = slot.dataset.error;
+    const field = form.querySelector(`#f-${name}`);
+    const text = errors[name] || "";
+    if (slot.textContent !== text) slot.textContent = text;
+    slot.hidden = !text;
+    if (text) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-check]")) {
+  form.addEventListener("change", () => check(form).catch(() => {}));
+}
+
+// --- the clock of the chosen room ------------------------------------------------------------------
+
+for (const shown of document.querySelectorAll("[data-zone-of]")) {
+  const select = document.getElementById(`f-${shown.dataset.zoneOf}`);
+  select.addEventListener("change", () => {
+    shown.textContent = select.selectedOptions[0].dataset.zone || "";
+  });
+}

@@ -1,0 +1,107 @@
+"""Texts for people in their language: catalogues as data, looked up by key.
+
+A text is a sentence with {placeholders}. One that counts has forms (one, few, many, other) of which
+`count` chooses. The core speaks English; what it says often is recognised by the English text of
+`said`, and said again in the reader's language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+FOLDER = Path(__file__).with_name("texts")
+LANGUAGES = ("en", "ru")
+FORMS = ("one", "few", "many", "other")
+_PLACEHOLDER = re.compile(r"\\\{(\w+)\\\}")  # in a pattern that was escaped
+
+Text = str | Mapping[str, str]
+
+
+class Said(NamedTuple):
+    """A sentence, and the language that it is in."""
+
+    text: str
+    language: str
+
+
+def catalogue(language: str) -> dict[str, Text]:
+    """Read all texts of a language, by their keys with dots."""
+    text = (FOLDER / f"{language}.yaml").read_text("utf-8")
+    return dict(_flat(yaml.safe_load(text)))
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Text]]:
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, str) or ("other" in value and value.keys() <= set(FORMS)):
+            yield key, value
+        else:
+            yield from _flat(value, f"{key}.")
+
+
+_TEXTS = {language: catalogue(language) for language in LANGUAGES}
+
+
+def has(key: str) -> bool:
+    """Return whether there is a text of this key."""
+    return key in _TEXTS[LANGUAGES[0]]
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """Return a text. values: its placeholders; count chooses the form. Raises KeyError."""
+    text = _TEXTS[language][key]
+    if not isinstance(text, str):
+        text = text[form(language, int(str(values["count"])))]
+    return text.format(**values)
+
+
+def form(language: str, count: int) -> str:
+    """Return which form counts so many (https://cldr.unicode.org, plural rules of integers)."""
+    if language != "ru":
+        return "one" if count == 1 else "other"
+    tens, ones = count // 10 % 10, count % 10
+    if ones == 1 and tens != 1:
+        return "one"
+    return "few" if ones in (2, 3, 4) and tens != 1 else "many"
+
+
+def chosen(wanted: Iterable[tuple[str, float]]) -> str:
+    """Return the language for a reader. wanted: tags and their weights, the dearest first."""
+    for tag, weight in wanted:
+        language = tag.lower().partition("-")[0]
+        if weight > 0 and language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
+
+
+def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
+    for key, text in _TEXTS["en"].items():
+        if key.startswith("said.") and isinstance(text, str):
+            yield key, re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL)
+
+
+_SAID = dict(_patterns())
+
+
+def translated(language: str, sentence: str) -> Said:
+    """Return what the core said in English in a language, where it is a sentence that we know.
+
+    Several sentences in one, with "; " between them, are looked at one by one.
+    """
+    for pieces in ([sentence], sentence.split("; ")):
+        known = [_known(language, piece) for piece in pieces]
+        if language != "en" and None not in known:
+            return Said("; ".join(str(text) for text in known), language)
+    return Said(sentence, "en")
+
+
+def _known(language: str, sentence: str) -> str | None:
+    for key, pattern in _SAID.items():
+        if match := pattern.fullmatch(sentence):
+            return say(language, key, **match.groupdict())
+    return None
