@@ -50,12 +50,21 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
                       help="print one JSON object on stdout")  # fmt: skip
     check = command("check", "explain what is missing for the service to run")
-    for told in (records, show, cancel, retry, rooms, check):
+    user = command("user", "let somebody sign in, or change what they may")
+    password = command("set-password", "give somebody another password")
+    for about_one in (user, password):
+        about_one.add_argument("email", metavar="EMAIL")
+    user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
+    for told in (records, show, cancel, retry, rooms, user, check):
         told.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "make the tables, or bring them up to date")
     daemon = command("daemon", "work on records as they become due")
     daemon.add_argument("--once", action="store_true", help="work off what is due, and end")
-    command("run", "run the whole service in one process")
+    web = command("web", "answer requests: the pages and the API")
+    run = command("run", "run the whole service, web and daemon, in one process")
+    for answering in (web, run):
+        answering.add_argument("--host", metavar="ADDRESS", help="where to listen (MERGER_HOST)")
+        answering.add_argument("--port", type=_port, metavar="N", help="0 for any (MERGER_PORT)")
     # What the daemon starts; no commands for people, so the help is silent about them.
     commands.add_parser("keep-house").set_defaults(json=False)
     work = commands.add_parser("work")
@@ -64,6 +73,12 @@ def parser() -> argparse.ArgumentParser:
     work.add_argument("attempt", type=int)
     work.add_argument("worker")
     return root
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a whole number from 0 to 65535")
+    return int(text)
 
 
 def _merge(merge: argparse.ArgumentParser) -> None:

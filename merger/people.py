@@ -241,6 +241,13 @@ def user(engine: Engine, wanted: int) -> dict[str, Any]:
         return _user_told(row)
 
 
+def of_address(engine: Engine, email: str) -> dict[str, Any] | None:
+    """Return the user who has a mail address, or None. Raises Refused for what is none."""
+    with reading(engine) as session:
+        row = session.scalars(select(User).where(User.email == email_of(email))).one_or_none()
+        return _user_told(row) if row is not None else None
+
+
 def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dict[str, Any], bool]:
     """Let somebody sign in; return what is known of them, and whether they are new."""
     address = email_of(email)

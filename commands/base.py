@@ -1,0 +1,124 @@
+"""What all commands share: what is around them, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from merger import config
+from merger.config import Settings
+from merger.errors import Refused, Temporary
+from merger.localtime import instant_from
+from merger.timeline import Span, record_span
+
+if TYPE_CHECKING:  # heavy libraries are imported once the command line makes sense
+    from sqlalchemy import Engine
+
+    from merger.task import Service
+
+DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
+_WAIT_S = 2.0
+
+Printed = tuple[dict[str, Any], str]  # one object for programs, and text for people
+
+
+class Stopping:
+    """Counts how often a signal asked to stop. A command ends at the second; a daemon decides.
+
+    Raising from the handler instead could happen between starting a child and knowing of it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.most = 1  # before the process ends at once
+
+    def ask(self, number: int, _: object) -> None:
+        self.count += 1
+        if self.count > self.most:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    def asked(self) -> int:
+        return self.count
+
+    def __call__(self) -> bool:
+        return self.count > 0
+
+
+@dataclass
+class Context:
+    """What a command finds around it, and what it says of itself.
+
+    program: with which workers are started. zone, span: of what was asked for, to be told when it
+    fails. exit: of a command that did what it should, and found something broken.
+    """
+
+    arguments: Sequence[str]
+    stopping: Stopping
+    program: Path
+    create_service: Callable[[Settings, Engine], Service]
+    zone: ZoneInfo | None = None
+    span: Span | None = None
+    exit: int = DONE
+
+
+Command = Callable[[argparse.Namespace, Context], Printed]
+
+
+def settings() -> Settings:
+    """Return the settings of this process."""
+    return config.load(os.environ)
+
+
+def now() -> datetime:
+    """Return what time it is."""
+    return datetime.now(UTC)
+
+
+def database(of: Settings | None = None) -> Engine:
+    """Return the database, whose tables are as this program knows them."""
+    from merger.database import connected
+    from merger.schema import require_current
+
+    engine = connected((of or settings()).database_address)
+    require_current(engine)
+    return engine
+
+
+def database_when_there(of: Settings, stopping: Stopping) -> Engine:
+    """Return the database; wait for one that is not there yet, as after a boot."""
+    while True:
+        try:
+            return database(of)
+        except Temporary as error:
+            if stopping():
+                raise
+            logging.warning("%s; waiting for it", error.message)
+            time.sleep(min(of.poll.total_seconds(), _WAIT_S))
+
+
+def asked_span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
+    """Return the span of --start and --end. Raises Refused."""
+    start = instant_from(options.start, zone, "start")
+    end = instant_from(options.end, zone, "end")
+    if end <= start:
+        raise Refused("end", f"{options.end} is not after --start {options.start}")
+    return record_span(start, end)
+
+
+def check_utf8(options: argparse.Namespace, *names: str) -> None:
+    """Raise Refused for an argument that no file and no table can hold."""
+    for name in names:
+        try:
+            str(getattr(options, name)).encode()
+        except UnicodeEncodeError as error:
+            raise Refused(name, "it is not UTF-8; check the terminal's encoding") from error

@@ -1,0 +1,67 @@
+"""`merge`: one video from a folder, without the service."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+
+from commands.base import Context, Printed, asked_span, check_utf8, settings
+from merger.errors import Refused
+from merger.localtime import length_from, zone_named
+from merger.progress import printable
+
+
+def merge(options: argparse.Namespace, context: Context) -> Printed:
+    """Merge a lecture."""
+    context.zone = zone = zone_named(options.zone)
+    context.span = asked_span(options, zone)
+    check_utf8(options, "room", "name", "library", "output")
+    for argument in ("room", "speaker", "screen", "board", "audio"):
+        value = getattr(options, argument)
+        if value is not None and (not value.strip() or "/" in value or "\0" in value):
+            raise Refused(argument, f"{value!r} cannot be part of a file name")
+    chunk = length_from(options.chunk, "chunk")
+
+    from merger import ffmpeg, pipeline
+    from merger.analysis.cards import read_card
+    from merger.layout import layout_named
+    from merger.making import MergeRequest
+    from merger.plan import Sources
+    from merger.profiles import profile_named
+    from merger.progress import Terminal
+    from merger.report import result_document
+
+    profile_named(options.profile)
+    layout_named(options.layout)
+    wanted = settings()
+    request = MergeRequest(
+        room=options.room,
+        span=context.span,
+        zone=zone,
+        sources=Sources(options.speaker, options.screen, options.board, options.audio),
+        name=options.name,
+        profile=options.profile,
+        layout=options.layout,
+        chunk=chunk,
+        cards=tuple(read_card(path) for paths in options.card for path in paths),
+    )
+    reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
+    try:
+        tool = ffmpeg.find(wanted.ffmpeg or None)
+        result = pipeline.merge(
+            request, options.library.resolve(), options.output.resolve(), wanted, tool,
+            reporter, context.stopping,
+        )  # fmt: skip
+    finally:
+        reporter.clear()
+    for warning in result.warnings:
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    document = result_document(result, zone)
+    return document, "\n".join(rendition["path"] for rendition in document["renditions"])
+
+
+def _terminal_width() -> int:
+    return 0 if os.environ.get("TERM") == "dumb" else shutil.get_terminal_size().columns

@@ -1,0 +1,66 @@
+"""Commands about records: asking for them, looking at them, stopping them, trying again."""
+
+from __future__ import annotations
+
+import argparse
+
+from commands.base import Context, Printed, asked_span, check_utf8, database, now
+
+
+def request(options: argparse.Namespace, context: Context) -> Printed:
+    """Ask for a record."""
+    from merger import record_views, records
+
+    check_utf8(options, "room", "name")
+    engine = database()
+    context.zone = zone = records.room_zone(engine, options.room)
+    context.span = asked_span(options, zone)
+    wanted = records.Request(
+        room=options.room,
+        start=context.span.start,
+        end=context.span.end,
+        name=options.name,
+        layout=options.layout,
+        profile=options.profile,
+        users=tuple(options.user),
+        course_code=options.course,
+        idempotency_key=options.key,
+    )
+    record, is_new = records.ask(engine, wanted, now())
+    document = {**record_views.details(engine, record), "is_new": is_new}
+    return document, f"record {record}" + ("" if is_new else " (asked for before)")
+
+
+def listing(options: argparse.Namespace, _: Context) -> Printed:
+    """List the newest records."""
+    from merger import record_views, wording
+
+    found = record_views.listing(
+        database(), room=options.room, status=options.status, limit=max(1, options.limit)
+    )
+    return {"records": found}, wording.records_table(found)
+
+
+def show(options: argparse.Namespace, _: Context) -> Printed:
+    """Show all that is known of a record."""
+    from merger import record_views, wording
+
+    document = record_views.details(database(), options.record)
+    return document, wording.record_page(document)
+
+
+def cancel(options: argparse.Namespace, _: Context) -> Printed:
+    """Stop a record."""
+    from merger import records
+
+    status = records.cancel(database(), options.record, now())
+    told = "is being stopped" if status == "running" else f"is {status}"
+    return {"id": options.record, "status": status}, f"record {options.record} {told}"
+
+
+def retry(options: argparse.Namespace, _: Context) -> Printed:
+    """Queue a record again."""
+    from merger import records
+
+    records.retry(database(), options.record, now())
+    return {"id": options.record, "status": "queued"}, f"record {options.record} is queued again"

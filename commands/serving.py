@@ -1,0 +1,166 @@
+"""The commands that stay: web, daemon, both in one process; and what the daemon starts."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from commands.base import Context, Printed, database_when_there, now, settings
+from merger import logs
+from merger.config import Settings
+from merger.errors import Broken
+
+if TYPE_CHECKING:
+    from merger.task import Service
+    from merger.web.server import Server
+
+_LOOK_S = 0.2
+
+
+def web(options: argparse.Namespace, context: Context) -> Printed:
+    """Answer requests until asked to stop."""
+    service = _begun(options, context)
+    server = _listening(service)
+    try:
+        while server.lives and not context.stopping():
+            time.sleep(_LOOK_S)
+        _require(server)
+    finally:
+        server.stop()
+    return {}, ""
+
+
+def daemon(options: argparse.Namespace, context: Context) -> Printed:
+    """Work on records as they become due, until asked to stop."""
+    service = _begun(options, context)
+    _work_on(service, context, context.stopping.asked, once=options.once)
+    return {}, ""
+
+
+def run(options: argparse.Namespace, context: Context) -> Printed:
+    """Do both in one process."""
+    service = _begun(options, context)
+    server = _listening(service)
+    try:
+        # Who looks at a page may do so while workers hand their records back.
+        _work_on(service, context, lambda: context.stopping.asked() or int(not server.lives))
+        _require(server)
+    finally:
+        server.stop()
+    return {}, ""
+
+
+def work(options: argparse.Namespace, context: Context) -> Printed:
+    """Work on a record that was claimed."""
+    from merger.database import connected
+    from merger.queue import Claim
+    from merger.work import work
+
+    known = settings()
+    logs.begin(known.log_form)
+    logs.about(record=options.record, attempt=options.attempt)
+    service = context.create_service(known, connected(known.database_address))
+    work(service, Claim(options.record, options.attempt, options.worker), context.stopping)
+    return {}, ""
+
+
+def keep_house(_: argparse.Namespace, context: Context) -> Printed:
+    """Look for late media, and remove what nobody needs."""
+    from merger.daemon import keep_house
+    from merger.database import connected
+
+    known = settings()
+    logs.begin(known.log_form)
+    keep_house(context.create_service(known, connected(known.database_address)), now())
+    return {}, ""
+
+
+def _begun(options: argparse.Namespace, context: Context) -> Service:
+    """Return the service, once its database is there."""
+    known = settings()
+    given = {name: getattr(options, name, None) for name in ("host", "port")}
+    known = replace(known, **{name: value for name, value in given.items() if value is not None})
+    logs.begin(known.log_form)
+    if options.command != "web":
+        context.stopping.most = 2  # at the second, workers are killed
+        check_machine(known)
+    return context.create_service(known, database_when_there(known, context.stopping))
+
+
+def check_machine(known: Settings) -> None:
+    """Raise Broken for what would fail every record: better no daemon than a failed queue."""
+    from merger import ffmpeg
+    from merger.storage import make_folder
+
+    ffmpeg.find(known.ffmpeg or None)
+    make_folder(known.data, "the data folder (MERGER_DATA)")
+    make_folder(known.cache, "the cache folder (MERGER_CACHE)")
+
+
+def _work_on(
+    service: Service, context: Context, asked: Callable[[], int], *, once: bool = False
+) -> None:
+    from merger import children, daemon
+
+    this = [sys.executable, str(context.program)]
+    mine = daemon.Daemon(
+        service,
+        start=children.starter([*this, "work"]),
+        start_house=lambda: children.started([*this, "keep-house"]),
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        check_machine=lambda: check_machine(service.settings),
+    )
+    signals = daemon.Signals(asked, time.sleep)
+    if once:
+        daemon.run_once(mine, signals)
+        return
+    logging.info("the daemon %s is at work, %s at a time", mine.name, service.settings.workers)
+    daemon.run(mine, signals)
+    logging.info("the daemon %s has ended", mine.name)
+
+
+def _listening(service: Service) -> Server:
+    """Answer requests from now on. Raises Broken where another program has the port."""
+    from merger.web.application import create_web
+    from merger.web.server import Server
+
+    known = service.settings
+    server = Server(create_web(service), known.host, known.port, known.trusted_proxy)
+    _make_first_account(service)
+    server.start()
+    logging.info("listening on %s", server.address)
+    return server
+
+
+def _require(server: Server) -> None:
+    """Raise Broken where a server has ended by itself."""
+    if not server.lives:
+        raise Broken("web", "the web service has ended; the log says why")
+
+
+def _make_first_account(service: Service) -> None:
+    """Make an administrator where nobody could sign in, and say the password, this once."""
+    from merger import people
+
+    if service.settings.oidc_issuer:
+        return
+    account = people.make_first_account(service.engine)
+    if account is None:
+        return
+    address, password = account
+    # To whoever starts the service, past the log, which others read.
+    print(
+        f"Nobody could sign in yet. There is an administrator now:\n"
+        f"    address   {address}\n"
+        f"    password  {password}\n"
+        f"It is shown this once. For another one: python app.py set-password {address}",
+        file=sys.stderr,
+        flush=True,
+    )

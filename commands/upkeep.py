@@ -1,0 +1,102 @@
+"""Commands of whoever runs the service: tables, rooms, people, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import signal
+import sys
+
+from commands.base import BROKEN, DONE, Context, Printed, database, now, settings
+from merger import config
+from merger.errors import Cancelled, Refused
+from merger.progress import printable
+
+
+def init_db(_: argparse.Namespace, __: Context) -> Printed:
+    """Make the tables, or bring them up to date."""
+    from merger.database import connected
+    from merger.schema import upgrade
+
+    done = upgrade(connected(settings().database_address))
+    text = f"applied {', '.join(done)}" if done else "the tables are up to date"
+    return {"applied": done}, text
+
+
+def check(options: argparse.Namespace, context: Context) -> Printed:
+    """Explain what is missing."""
+    from merger import health
+    from merger.database import connected
+
+    known = settings()
+    engine = connected(known.database_address)
+    recorder_of = context.create_service(known, engine).recorder_of
+    findings = health.check(known, engine, recorder_of, now)
+    context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
+    document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
+    return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
+
+
+def rooms(options: argparse.Namespace, _: Context) -> Printed:
+    """List the rooms, or import them from a file."""
+    from merger import rooms as stored
+    from merger import rooms_file, wording
+    from recorders.kinds import kinds
+
+    engine = database()
+    if options.action is None:
+        found = stored.listing(engine)
+        return {"rooms": found}, wording.rooms_table(found)
+    try:
+        text = options.file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused("file", f"{options.file} cannot be read ({error})") from error
+    specs = rooms_file.parse(text, kinds(), config.secrets(os.environ))
+    for warning in rooms_file.warnings(specs):
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    changes = stored.differences(engine, specs) if options.dry_run else stored.apply(engine, specs)
+    words = [f"would have {change}" if options.dry_run else change for change in changes]
+    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
+
+
+def user(options: argparse.Namespace, _: Context) -> Printed:
+    """Let somebody sign in, or change their role."""
+    from merger import people
+
+    engine = database()
+    known = people.of_address(engine, options.email)
+    if known is None:
+        told, _is_new = people.invite(engine, options.email, None, options.role)
+    else:
+        told = people.change_user(engine, known["id"], {"role": options.role, "invited": True})
+    return told, f"{told['email']} may sign in, as {told['role']}"
+
+
+def set_password(options: argparse.Namespace, _: Context) -> Printed:
+    """Give somebody another password."""
+    from merger import people
+
+    engine = database()
+    known = people.of_address(engine, options.email)
+    if known is None:
+        add = f"python app.py user {options.email} --role user"
+        raise Refused("email", f"there is no user {options.email}; add them with: {add}")
+    people.set_password(engine, known["id"], _typed_password(known["email"]))
+    return {"id": known["id"]}, f"{known['email']} has another password; old sessions have ended"
+
+
+def _typed_password(email: str) -> str:
+    """Return a password that was typed twice, or came through a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    # Ctrl-C ends the typing, and the terminal shows again what is typed.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        password = getpass.getpass(f"New password of {email}: ")
+        again = getpass.getpass("The same once more: ")
+    except (KeyboardInterrupt, EOFError) as error:
+        raise Cancelled("cancelled", "nothing was changed") from error
+    if password != again:
+        raise Refused("password", "the second was another one; nothing was changed")
+    return password

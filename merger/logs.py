@@ -1,0 +1,60 @@
+"""The log: lines on stderr, of text or as JSON objects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+# What says at INFO or as a warning what is of use to its developers.
+_QUIET = {"alembic": logging.WARNING, "schedule": logging.WARNING, "waitress.queue": logging.ERROR}
+
+# What all lines of this process are about: a worker has one record, and a thread beside the work.
+_about: dict[str, Any] = {}
+
+
+def begin(form: Literal["text", "json"]) -> None:
+    """Log to stderr, a line each, in UTC."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else _text_lines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def about(**fields: Any) -> None:
+    """Have all lines of this process say what they are about, where they are objects."""
+    _about.update(fields)
+
+
+def fields(**values: Any) -> dict[str, Any]:
+    """Return what a call of a logger takes as `extra`, to say values beside its sentence."""
+    return {"fields": values}
+
+
+def _text_lines() -> logging.Formatter:
+    lines = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
+    lines.converter = time.gmtime
+    return lines
+
+
+class JsonLines(logging.Formatter):
+    """Writes a line of the log as a JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_about,
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
