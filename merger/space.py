@@ -6,6 +6,7 @@ Others may fill the disk all the same. Then `storage.translated` tells it as the
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from merger.errors import Temporary
@@ -18,6 +19,30 @@ _LARGEST_RESERVE = 5_000_000_000
 _SHOWN_IN_GB = 100_000_000  # from 0.1 GB on
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A disk, in bytes. room: that is free beside a reserve for others."""
+
+    total: int
+    free: int
+
+    @property
+    def reserve(self) -> int:
+        return min(self.total // _RESERVE_OF, _LARGEST_RESERVE)
+
+    @property
+    def room(self) -> int:
+        return max(self.free - self.reserve, 0)
+
+
+def disk_of(folder: Path) -> Disk:
+    """Return the disk of a folder, which may be missing yet."""
+    with writing_to(folder):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        usage = shutil.disk_usage(there)
+    return Disk(usage.total, usage.free)
+
+
 def require_space(folder: Path, needed_bytes: int, what: str) -> None:
     """Raise Temporary where the disk of a folder, which may be missing yet, lacks room.
 
@@ -25,15 +50,12 @@ def require_space(folder: Path, needed_bytes: int, what: str) -> None:
     """
     if not needed_bytes:
         return
-    with writing_to(folder):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        disk = shutil.disk_usage(there)
-    reserve = min(disk.total // _RESERVE_OF, _LARGEST_RESERVE)
-    if disk.free - reserve >= needed_bytes:
+    disk = disk_of(folder)
+    if disk.room >= needed_bytes:
         return
     message = (
-        f"{what} needs {amount(needed_bytes)} and {amount(max(disk.free - reserve, 0))} are free"
-        f" in {folder} (beside a reserve of {amount(reserve)}); free some space there"
+        f"{what} needs {amount(needed_bytes)} and {amount(disk.room)} are free"
+        f" in {folder} (beside a reserve of {amount(disk.reserve)}); free some space there"
     )
     raise Temporary("disk_full", message)
 
