@@ -25,6 +25,7 @@ from merger.web import (
     pages,
     problems,
     reference,
+    request_lines,
     signing_in,
 )
 from models import Fact
@@ -74,6 +75,7 @@ def create_web(service: Service) -> OpenAPI:
         WTF_CSRF_SSL_STRICT=is_https,
     )
     app.extensions["merger"] = service
+    request_lines.register(app)
     problems.register(app)
     gate.register(app)
     csrf = CSRFProtect(app)

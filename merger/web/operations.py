@@ -1,0 +1,105 @@
+"""What machines look at: whether the process lives, whether the service is ready, its numbers.
+
+The first two are open to everybody, and name nothing. Numbers are for who may see all records. This
+machine itself is no exception: behind a proxy, everybody may seem to come from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from werkzeug.exceptions import Forbidden
+
+from merger import vitals
+from merger.space import Disk
+from merger.task import Service
+from merger.vitals import Disks
+from merger.web import api
+from merger.web.gate import asker, service
+from models import STAGES, STATUSES
+
+blueprint = Blueprint("operations", __name__)
+_disks = Disks()
+
+
+@blueprint.get("/healthz")
+def alive() -> Response:
+    """Say that this process lives."""
+    return Response("ok\n", content_type="text/plain; charset=utf-8")
+
+
+@blueprint.get("/readyz")
+def ready() -> Response:
+    """Say whether records can be asked for and made, and else why not."""
+    here = service()
+    found = vitals.disks(_disks, here.settings)
+    checks = vitals.readiness(here.engine, here.settings, found, here.now())
+    is_ready = vitals.is_ready(checks)
+    return api.reply({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Give the numbers as Prometheus reads them, as they are now."""
+    if not asker("read").sees_all:
+        raise Forbidden("numbers are for editors and administrators")
+    registry = CollectorRegistry()
+    registry.register(Numbers(service(), _disks))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Numbers(Collector):
+    """Reads the database when it is asked: nothing is counted in the memory of a process."""
+
+    def __init__(self, of: Service, disks: Disks) -> None:
+        self._service, self._disks = of, disks
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        seen = vitals.vitals(self._service.engine, self._service.now())
+        yield _gauge(
+            "merger_records", "Records, by status and stage.", ("status", "stage"),
+            {(w, s): seen.records.get((w, s), 0) for w in STATUSES for s in STAGES},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_failed_records", "Records that failed, by what failed.", ("code",),
+            {(code,): count for code, count in seen.failures.items()},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_oldest_due_seconds", "For how long the record waits that waits longest.", (),
+            {(): seen.oldest_due_s},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_daemon_silence_seconds",
+            "Since the last sign of life of a daemon; infinite where there never was one.", (),
+            {(): seen.silence_s},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_encode_speed",
+            "Seconds of video that a second of encoding made, over the last ten records; parts"
+            " that were kept took no time.", (),
+            {} if seen.speed is None else {(): seen.speed},
+        )  # fmt: skip
+        found = vitals.disks(self._disks, self._service.settings)
+        disks = {name: disk for name, disk in found.items() if isinstance(disk, Disk)}
+        yield _gauge(
+            "merger_disk_free_bytes", "Free bytes of a disk.", ("disk",),
+            {(name,): disk.free for name, disk in disks.items()},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_disk_total_bytes", "All bytes of a disk.", ("disk",),
+            {(name,): disk.total for name, disk in disks.items()},
+        )  # fmt: skip
+
+
+def _gauge(
+    name: str, about: str, labels: tuple[str, ...], samples: dict[tuple[str, ...], float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=labels)
+    for values, number in samples.items():
+        family.add_metric(values, number)
+    return family
