@@ -240,6 +240,27 @@ class Settings:
         "MERGER_OIDC_DOMAINS", "", _domains, "domains, by commas",
         "Whose verified addresses may sign in, like example.edu; others only when invited.",
     )  # fmt: skip
+    zoom_credentials: Secret = _setting(
+        "MERGER_ZOOM_CREDENTIALS", "", Secret, "account_id:client_id:client_secret",
+        "A server-to-server OAuth app of Zoom, for sources that have no credentials of their own.",
+    )  # fmt: skip
+    zoom_hook_secret: Secret = _setting(
+        "MERGER_ZOOM_HOOK_SECRET", "", Secret, "text",
+        "The secret token of the Zoom app, by which /hooks/zoom knows who calls; empty: nobody.",
+    )  # fmt: skip
+    zoom_api: str = _setting(
+        "MERGER_ZOOM_API", "https://api.zoom.us/v2", _web_address, "URL",
+        "Where Zoom's API is; https://api.zoomgov.com/v2 for governments.",
+    )  # fmt: skip
+    zoom_oauth: str = _setting(
+        "MERGER_ZOOM_OAUTH", "https://zoom.us/oauth/token", _web_address, "URL",
+        "Where Zoom gives tokens.",
+    )  # fmt: skip
+    zoom_hosts: tuple[str, ...] = _setting(
+        "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", _domains, "domains, by commas",
+        "From where, and from below which, recordings are loaded; an address that stands here may"
+        " be of this machine.",
+    )  # fmt: skip
     log_form: Literal["text", "json"] = _setting(
         "MERGER_LOG", "text", _one_of("text", "json"), "text, json",
         "How the log is written to stderr: a line of text, or a JSON object in a line.",

@@ -28,7 +28,7 @@ from merger.timeline import Span
 __all__ = [
     "Collected", "Found", "Item", "LeftOut", "Original", "Recorder", "SourceOfRoom", "bring",
     "file_name", "is_there", "prepare", "publish_media", "reach_over", "refuse_credentials",
-    "sha256_of", "stop_if", "suggestion", "trouble_of", "work_folder",
+    "require_space", "sha256_of", "stop_if", "suggestion", "trouble_of", "work_folder",
 ]  # fmt: skip
 
 JOINT = timedelta(seconds=2)  # between two files, or at an edge: no media is missing there

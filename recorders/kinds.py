@@ -8,11 +8,20 @@ from merger.errors import Refused
 from recorders.base import Recorder, suggestion
 from recorders.folder import Folder
 from recorders.testpattern import Pattern
+from recorders.zoom import Zoom
+from recorders.zoom_api import Account
 
 
-def kinds(ffmpeg: str | None = None) -> dict[str, Recorder]:
-    """Return a recorder of every kind. ffmpeg: None for the one that a package carries."""
-    return {"folder": Folder(), "testpattern": Pattern(tool=ffmpeg)}
+def kinds(ffmpeg: str | None = None, zoom: Account | None = None) -> dict[str, Recorder]:
+    """Return a recorder of every kind.
+
+    ffmpeg: None for the one that a package carries; zoom: None for one without credentials.
+    """
+    return {
+        "folder": Folder(),
+        "testpattern": Pattern(tool=ffmpeg),
+        "zoom": Zoom(zoom or Account()),
+    }
 
 
 def recorder_of(known: Mapping[str, Recorder], kind: str) -> Recorder:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from merger.timeline import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
 from recorders.kinds import kinds, recorder_of
+from recorders.zoom import Zoom
 from tests.recorders.conftest import (
     CLIP_S,
     MOSCOW,
@@ -36,6 +38,7 @@ from tests.recorders.conftest import (
     span,
     state_of,
 )
+from tests.recorders.zoom_server import NUMBER, zoom_served
 from tests.truth import error_ms, frames_seen
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +61,7 @@ class Case:
     grow: Callable[[], datetime]
     finish: Callable[[], None]
     span: Span = span(0, 2 * CLIP_S)
+    end: Callable[[], None] = lambda: None
 
     def find(self, now: datetime | None = None) -> base.Found:
         return self.recorder.find(self.source, self.span, now or self.now)
@@ -109,9 +113,32 @@ def pattern_case(tmp_path: Path, clip_at: Clip) -> Case:
     )  # fmt: skip
 
 
+def zoom_case(tmp_path: Path, clip_at: Clip) -> Case:
+    serving = ExitStack()
+    zoom = serving.enter_context(zoom_served())
+    zoom.add_meeting()
+    for n in (0, 1):
+        begins = TEN + timedelta(seconds=n * CLIP_S)
+        last = zoom.add_file("active_speaker", begins, CLIP_S, clip_at(begins))
+    now = TEN + timedelta(hours=4)
+
+    def grow() -> datetime:
+        last["status"] = "processing"
+        return now
+
+    source = SourceOfRoom("504", "zoom", "speaker", "zoom", f"zoom:{NUMBER}", MOSCOW)
+    return Case(
+        Zoom(zoom.account), source, now, (span(180_000, 180_020), now),
+        ("", "zoom", "zoom:", "zoom:abc", "zoom:12", "12345678901", "https://zoom.us/j/123456789",
+         "zoom://123456789", "zoom:1234567890123456789012", "/a", "testpattern:123456789"),
+        grow, lambda: last.update(status="completed"), end=serving.close,
+    )  # fmt: skip
+
+
 CASES: dict[str, Callable[[Path, Clip], Case]] = {
     "folder": folder_case,
     "testpattern": pattern_case,
+    "zoom": zoom_case,
 }
 
 
@@ -121,7 +148,9 @@ def test_every_kind_is_in_the_suite() -> None:
 
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path, clip_at: Clip) -> Case:
-    return CASES[request.param](tmp_path, clip_at)
+    made = CASES[request.param](tmp_path, clip_at)
+    request.addfinalizer(made.end)
+    return made
 
 
 @pytest.fixture
@@ -259,14 +288,13 @@ import errno, json, os, pickle, signal, subprocess, sys
 from merger import failpoints
 from merger.errors import MergerError
 from recorders import base, testpattern
-from recorders.kinds import kinds
 
 def link(*_, **__):
     raise OSError(errno.EXDEV, "another file system")
 
 def collect():
     try:
-        return len(kinds()[source.kind].collect(source, span, into, now, lambda: False))
+        return len(recorder.collect(source, span, into, now, lambda: False))
     except MergerError as error:
         return [type(error).__name__, error.code, error.message]
 
@@ -275,7 +303,7 @@ def killed(name):
         os.kill(os.getpid(), signal.SIGKILL)
 
 os.link, base.BLOCK = link, 4096
-source, span, into, now, place = pickle.load(sys.stdin.buffer)
+recorder, source, span, into, now, place = pickle.load(sys.stdin.buffer)
 failpoints.hook = killed
 if place == "full disk, found out":
     base.require_space = testpattern.require_space = lambda *_: None
@@ -291,7 +319,7 @@ print(json.dumps(said))
 def run_child(
     case: Case, into: Path, place: str, before: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[bytes]:
-    told = pickle.dumps((case.source, case.span, into, case.now, place))
+    told = pickle.dumps((case.recorder, case.source, case.span, into, case.now, place))
     command = [*before, sys.executable, "-W", "error", "-c", CHILD]
     return subprocess.run(command, cwd=ROOT, input=told, capture_output=True, check=False)
 
@@ -352,5 +380,5 @@ def test_a_mistyped_kind() -> None:
     assert recorder_of(KINDS, "folder") is KINDS["folder"]
     with pytest.raises(Refused, match="did you mean folder"):
         recorder_of(KINDS, "foldr")
-    with pytest.raises(Refused, match=r"one of folder, testpattern"):
+    with pytest.raises(Refused, match=r"one of folder, .*testpattern, zoom"):
         recorder_of(KINDS, "xyz")

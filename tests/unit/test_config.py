@@ -39,6 +39,20 @@ def test_the_defaults_need_nothing() -> None:
         keep_segments=timedelta(days=14),
         keep_segments_share=50,
         keep_videos=timedelta(0),
+        host="127.0.0.1",
+        port=8080,
+        web_address="",
+        trusted_proxy="",
+        oidc_issuer="",
+        oidc_client="",
+        oidc_secret=config.Secret(""),
+        oidc_domains=(),
+        zoom_credentials=config.Secret(""),
+        zoom_hook_secret=config.Secret(""),
+        zoom_api="https://api.zoom.us/v2",
+        zoom_oauth="https://zoom.us/oauth/token",
+        zoom_hosts=("zoom.us", "zoomgov.com"),
+        log_form="text",
     )
     assert settings.destination == settings.data / "merged"
     assert settings.database_address == f"sqlite:///{settings.data}/merger.db"
@@ -66,12 +80,30 @@ def test_every_setting_is_read() -> None:
             "MERGER_KEEP_SEGMENTS_DAYS": "0",
             "MERGER_KEEP_SEGMENTS_SHARE": "100",
             "MERGER_KEEP_VIDEOS_DAYS": "365",
+            "MERGER_HOST": "0.0.0.0",
+            "MERGER_PORT": "80",
+            "MERGER_WEB_ADDRESS": "https://lectures.example.edu/",
+            "MERGER_TRUSTED_PROXY": "10.0.0.2",
+            "MERGER_OIDC_ISSUER": "https://id.example.edu",
+            "MERGER_OIDC_CLIENT_ID": "merger",
+            "MERGER_OIDC_CLIENT_SECRET": "hush",
+            "MERGER_OIDC_DOMAINS": "example.edu, Example.org",
+            "MERGER_ZOOM_CREDENTIALS": "account:client:hush",
+            "MERGER_ZOOM_HOOK_SECRET": "hush",
+            "MERGER_ZOOM_API": "https://api.zoomgov.com/v2",
+            "MERGER_ZOOM_OAUTH": "https://zoomgov.com/oauth/token",
+            "MERGER_ZOOM_HOSTS": "zoomgov.com",
+            "MERGER_LOG": "json",
             "PATH": "/bin",
         }
     ) == config.Settings(
         "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
         Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
+        "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
+        config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),
+        config.Secret("hush"), "https://api.zoomgov.com/v2", "https://zoomgov.com/oauth/token",
+        ("zoomgov.com",), "json",
     )  # fmt: skip
 
 
