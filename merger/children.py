@@ -14,7 +14,7 @@ from merger.errors import Temporary
 from merger.ffmpeg import dying_with_parent
 from merger.queue import Claim
 
-# How a process ends that could not even begin: what it reads is not to blame.
+# How a process ends that could not even begin, among others.
 EXITED = "its process ended with exit code"
 _DIES_WITHIN_S = 5.0
 

@@ -139,14 +139,15 @@ class Daemon:
             self._failed_starts = 0
             return
         log.error("record %s: %s", held.record, how)
-        if not how.startswith(EXITED):
-            queue.crashed(self.service.engine, held, now, how)
+        engine, lease = self.service.engine, self.service.settings.lease
+        if not how.startswith(EXITED) or queue.has_begun(engine, held, lease):
+            queue.crashed(engine, held, now, how)
             return
         # It could not even begin: a package is missing, a setting is wrong. So will the next.
         self._failed_starts += 1
         self._paused_until = now + delay(self._failed_starts)
         log.error("no record is begun until %s", self._paused_until.isoformat(timespec="seconds"))
-        queue.hand_back(self.service.engine, held, now, how)
+        queue.hand_back(engine, held, now, how)
 
     def refill(self, now: datetime) -> None:
         """Where a worker has ended, begin what is due at once: nobody has to wait for the poll."""

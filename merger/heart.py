@@ -139,14 +139,17 @@ class Heart:
             return "it hangs: it did not get on for an hour"
         return None
 
+    def _beat_anyway(self) -> None:
+        try:
+            if not self.lost:
+                self.beat()
+        except Exception:  # a heart that stops beating loses the record
+            log.exception("record %s: a mistake in this program", self.held.record)
+
     def _run(self) -> None:
         every = min(_LOOK_EVERY, self.lease / 8)
         while not self.ended.wait(every.total_seconds()):
-            try:
-                if not self.lost:
-                    self.beat()
-            except Exception:  # a heart that stops beating loses the record
-                log.exception("record %s: a mistake in this program", self.held.record)
+            self._beat_anyway()
             if why := self.hangs():
                 log.error("record %s: %s", self.held.record, why)
                 self.give_up()
@@ -155,6 +158,7 @@ class Heart:
 @contextmanager
 def beating(heart: Heart) -> Iterator[Heart]:
     """Let a heart beat while something is done."""
+    heart._beat_anyway()  # so that the row says from when on the record may be to blame
     thread = threading.Thread(target=heart._run, name="heart", daemon=True)
     thread.start()
     try:

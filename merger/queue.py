@@ -328,6 +328,18 @@ def living(engine: Engine, claims: Collection[Claim], now: datetime) -> set[Clai
     return {claim for claim in claims if (claim.record, claim.attempt) in held}
 
 
+def has_begun(engine: Engine, held: Claim, lease: timedelta) -> bool:
+    """Return whether a worker gave a sign of life: its record is not as it was when it was claimed.
+
+    lease: for how long it was claimed.
+    """
+    with reading(engine) as session:
+        row = session.get(Record, held.record)
+        if row is None or row.attempt != held.attempt or row.claimed_at is None:
+            return True
+        return row.lease_until != row.claimed_at + lease
+
+
 def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
     """Take a record back from a worker that is known to be dead."""
     writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))

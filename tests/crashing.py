@@ -1,11 +1,12 @@
 """A worker that crashes at a named place: `python -m tests.crashing PLACE WHAT WHEN RECORD ATTEMPT WORKER`.
 
-WHAT: kill (as `kill -9`), stop (until somebody says SIGCONT), or raise. WHEN: which time it gets there.
+WHAT: kill (as `kill -9`), exit, stop (until somebody says SIGCONT), or raise. WHEN: which time it gets there.
 The rest is the worker of the product, with a profile that encodes fast.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -30,6 +31,8 @@ def main() -> int:
             raise RuntimeError(f"a mistake at {place}")
         if what == "kill":
             signal.raise_signal(signal.SIGKILL)
+        if what == "exit":  # as a library may
+            os._exit(7)
         # The heart may be in the middle of a transaction, which a stopped process keeps open: then
         # the others wait for it, and nothing is tested.
         with resting:

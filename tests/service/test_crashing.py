@@ -399,8 +399,15 @@ def test_a_worker_that_comes_late_removes_nothing_of_a_later_version(on_sqlite: 
 # --- again and again ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("place", "what", "how"),
+    [
+        ("analyse.written", "kill", "its process was ended by SIGKILL"),
+        ("collect.entered", "exit", "its process ended with exit code 7"),  # it has just begun
+    ],
+)
 def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
-    on_sqlite: Build, monkeypatch: pytest.MonkeyPatch
+    on_sqlite: Build, monkeypatch: pytest.MonkeyPatch, place: str, what: str, how: str
 ) -> None:
     """With the daemon, which sees that they die and need not wait for the lease to end."""
     site = on_sqlite("site")
@@ -412,7 +419,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     def start(held: Claim) -> Worker:
         begun.append(held)
         when = "1" if held.record == 1 else "1000"
-        command = [sys.executable, "-m", "tests.crashing", "analyse.written", "kill", when]
+        command = [sys.executable, "-m", "tests.crashing", place, what, when]
         return starter(command)(held)
 
     def start_house() -> Worker:
@@ -434,7 +441,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     assert [(held.record, held.attempt) for held in begun] == [(1, 1), (2, 1), (1, 2), (1, 3)]
     row = site.row(1)
     assert (row.status, row.error_code, row.delivered_version) == ("failed", "worker_died", None)
-    assert "ended 3 times without a word (its process was ended by SIGKILL)" in row.error_text
+    assert f"ended 3 times without a word ({how})" in row.error_text
     assert site.events(1) == ["asked", *3 * ["claimed", "lost"], "failed"]
     check_delivered(site, 2, BEGIN + seconds(1), LENGTH_S - 1)
     check_only(site, site.clock)

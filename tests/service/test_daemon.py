@@ -302,9 +302,9 @@ def test_a_frozen_worker_whose_record_another_daemon_took_is_ended(crew: Crew) -
     assert crew.line.row(taken.record).attempt == taken.attempt
 
 
-def prolong(crew: Crew) -> None:
-    for hand in crew.hands:
-        queue.renew(crew.line.engine, hand.held, crew.line.clock, LEASE)
+def prolong(crew: Crew, record: int = 1) -> None:
+    held = next(held for held in crew.daemon.running if held.record == record)
+    queue.renew(crew.line.engine, held, crew.line.clock, LEASE)
 
 
 def test_a_worker_that_prolongs_its_lease_in_the_end_is_not_frozen(crew: Crew) -> None:
@@ -450,6 +450,36 @@ def test_where_workers_cannot_begin_no_record_is_to_blame(crew: Crew, lines: Any
     crew.hands[-1].how = EXIT
     crew.reap()
     crew.line.clock += delay(1)
+    assert crew.one_pass() == 1
+
+
+def test_a_worker_that_had_begun_is_not_the_machines_fault(crew: Crew, lines: Any) -> None:
+    """A library ends the process when it reads the record's files. Others go on meanwhile."""
+    bad, good = crew.line.ask(), crew.line.ask()
+    for lost in range(1, MOST_DIED + 1):
+        crew.line.clock = max(crew.line.clock, crew.line.row(bad).run_after)
+        assert crew.one_pass() >= 1
+        crew.line.clock += SECOND
+        prolong(crew, bad)
+        [hand] = [hand for hand in crew.hands if hand.held == Claim(bad, lost, "daemon-1")]
+        hand.how = EXIT
+        assert crew.reap() == 1
+        assert crew.line.events(bad)[2 * lost] == "lost"
+    assert (crew.line.row(bad).status, crew.line.row(bad).error_code) == ("failed", "worker_died")
+    assert crew.working() == [good]
+    crew.line.ask()
+    assert crew.one_pass() == 1
+    assert not any("no record is begun" in line for line in lines("ERROR"))
+
+
+def test_a_worker_that_fails_after_its_last_word_is_no_loss(crew: Crew, lines: Any) -> None:
+    crew.line.ask()
+    crew.one_pass()
+    crew.deliver(crew.hands[0])
+    crew.hands[0].how = EXIT
+    crew.reap()
+    assert (crew.line.row().status, crew.line.row().lost) == ("delivered", 0)
+    crew.line.ask()
     assert crew.one_pass() == 1
 
 
