@@ -1,0 +1,142 @@
+"""Every route as everybody: nobody, a user, an editor, an administrator, and a key that only reads."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from werkzeug.routing import Rule
+
+from merger import people
+from tests.databases import ON_SQLITE
+from tests.web.conftest import Web
+
+# The scope that a route asks for; None: it is open to everybody. A route that is not listed fails.
+API = {
+    "/api/v1/records": {"GET": "read", "POST": "write"},
+    "/api/v1/records/<int:record>": {"GET": "read", "DELETE": "write"},
+    "/api/v1/records/<int:record>/cancel": {"POST": "write"},
+    "/api/v1/records/<int:record>/retry": {"POST": "write"},
+    "/api/v1/records/<int:record>/remerge": {"POST": "write"},
+    "/api/v1/records/<int:record>/renditions/<kind>": {"GET": "read"},
+    "/api/v1/records/<int:record>/chunks/<int:chunk>/pictures/<int:picture>": {"GET": "read"},
+    "/api/v1/rooms": {"GET": "read", "POST": "rooms"},
+    "/api/v1/rooms/<int:room>": {"GET": "read", "PATCH": "rooms", "DELETE": "rooms"},
+    "/api/v1/rooms/<int:room>/sources": {"GET": "read", "POST": "rooms"},
+    "/api/v1/rooms/<int:room>/sources/<int:source>": {"GET": "read", "PATCH": "rooms", "DELETE": "rooms"},
+    "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": "read"},
+    "/api/v1/users": {"GET": "people", "POST": "people"},
+    "/api/v1/users/<int:user>": {"GET": "people", "PATCH": "people", "DELETE": "people"},
+    "/api/v1/api-keys": {"GET": "read", "POST": "write"},
+    "/api/v1/api-keys/<int:key>": {"DELETE": "write"},
+    "/api/montage-event/<room>": {"POST": "write"},
+    "/api/records/<email>": {"GET": "read"},
+    "/api/openapi.json": {"GET": None},
+    "/api/docs": {"GET": None},
+}  # fmt: skip
+PAGES = {
+    "/": {"GET": None},  # a redirect to the records
+    "/login": {"GET": None, "POST": None},
+    "/login/oidc": {"GET": None},
+    "/login/oidc/callback": {"GET": None},
+    "/logout": {"POST": None},
+    "/records": {"GET": "read"},
+    "/records/<int:record>": {"GET": "read"},
+    "/records/<int:record>/row": {"GET": "read"},
+    "/records/<int:record>/status": {"GET": "read"},
+    "/records/<int:record>/cancel": {"POST": "write"},
+    "/records/<int:record>/retry": {"POST": "write"},
+    "/records/<int:record>/remerge": {"POST": "write"},
+    "/records/<int:record>/delete": {"POST": "write"},
+    "/request": {"GET": "write", "POST": "write"},
+    "/request/check": {"POST": "write"},
+    "/rooms": {"GET": "read"},
+    "/rooms/new": {"GET": "rooms", "POST": "rooms"},
+    "/rooms/<int:room>/edit": {"GET": "rooms", "POST": "rooms"},
+    "/rooms/<int:room>/delete": {"POST": "rooms"},
+    "/people": {"GET": "people", "POST": "people"},
+    "/keys": {"GET": "read", "POST": "write"},
+}  # fmt: skip
+OPERATIONS = {
+    "/healthz": {"GET": None},
+    "/readyz": {"GET": None},
+    "/metrics": {"GET": "all"},  # for those who see all records
+    "/static/<path:filename>": {"GET": None},
+}
+WHO = (None, "ann", "eve", "ada", "reader")
+
+
+def path_of(rule: str) -> str:
+    """Return an address below a rule at which nothing is, so that nothing happens to anything."""
+    return re.sub(r"<(int:)?(\w+)>", lambda found: "77" if found[1] else f"no-{found[2]}", rule)
+
+
+def may(web: Web, who: str | None, scope: str | None) -> bool:
+    if scope is None:
+        return True
+    if who is None:
+        return False
+    asker = people.of_key(web.site.engine, web.keys[who], web.site.clock)
+    assert asker is not None
+    return asker.sees_all if scope == "all" else asker.may(scope)
+
+
+@pytest.fixture
+def everybody(web: Web) -> Web:
+    web.add("reader", "admin", ("read",))
+    return web
+
+
+def rules(web: Web) -> list[Rule]:
+    return list(web.app.url_map.iter_rules())
+
+
+@ON_SQLITE
+def test_every_route_is_listed(everybody: Web) -> None:
+    there = {(rule.rule, method) for rule in rules(everybody) for method in rule.methods or ()}
+    there = {(rule, method) for rule, method in there if method not in ("HEAD", "OPTIONS")}
+    listed = {
+        (rule, method) for table in (API, PAGES, OPERATIONS) for rule, methods in table.items() for method in methods
+    }  # fmt: skip
+    assert there == listed
+
+
+@ON_SQLITE
+def test_the_api_as_everybody(everybody: Web) -> None:
+    for rule, methods in {**API, **OPERATIONS}.items():
+        for method, scope in methods.items():
+            for who in WHO:
+                got = everybody.call(
+                    who, method, path_of(rule), json={} if method != "GET" else None
+                )
+                case = (rule, method, who, got.status_code)
+                if may(everybody, who, scope):
+                    assert got.status_code not in (401, 403), case
+                else:
+                    assert got.status_code == (401 if who is None else 403), case
+                    assert got.content_type == "application/problem+json", case
+
+
+@ON_SQLITE
+def test_the_pages_as_everybody(everybody: Web) -> None:
+    everybody.app.config["WTF_CSRF_ENABLED"] = False
+    for rule, methods in PAGES.items():
+        for method, scope in methods.items():
+            for who in WHO:
+                got = everybody.call(who, method, path_of(rule))
+                case = (rule, method, who, got.status_code)
+                is_sent_away = got.status_code == 303 and "/login?" in got.headers["Location"]
+                if who is None and scope is not None:
+                    assert is_sent_away, case
+                elif may(everybody, who, scope):
+                    assert got.status_code != 403 and not is_sent_away, case
+                else:
+                    assert got.status_code == 403, case
+
+
+@ON_SQLITE
+def test_no_page_takes_a_form_without_its_token(everybody: Web) -> None:
+    client = everybody.signed_in("ada")
+    for rule, methods in PAGES.items():
+        if "POST" in methods:
+            assert client.post(path_of(rule)).status_code == 400, rule
