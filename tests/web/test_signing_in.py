@@ -1,0 +1,491 @@
+"""Signing in and out: with a password, and through a real OpenID provider over real HTTP."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, select
+from werkzeug.test import TestResponse
+
+from merger import people
+from merger.database import reading
+from merger.web.application import create_web
+from merger.web.gate import MOST_GUESSES
+from merger.web.signing_in import local
+from models import User
+from tests.databases import ON_SQLITE
+from tests.site import Site
+from tests.web.conftest import PASSWORD
+from tests.web.provider import CLIENT, OTHER_KEY, SECRET, Provider, provided
+
+ANN = "ann@example.org"
+
+
+@dataclass
+class Browser:
+    """Somebody at a browser. app: of a site, with settings of its own."""
+
+    site: Site
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.site.environ |= self.settings
+        self.app = create_web(self.site.service)
+        self.client: FlaskClient = self.app.test_client()
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.client.get(path, **options)
+
+    def post(self, path: str, **form: str) -> TestResponse:
+        """Send a form, with the token that its page has."""
+        found = re.search(
+            r'name="csrf_token"[^>]*value="([^"]+)"', self.get("/login", follow_redirects=True).text
+        )
+        if found:
+            self.token = found[1]
+        return self.client.post(path, data={"csrf_token": self.token, **form})
+
+    def sign_in(self, email: str = ANN, password: str = PASSWORD, **form: str) -> TestResponse:
+        return self.post("/login", email=email, password=password, **form)
+
+    @property
+    def cookie(self) -> str:
+        kept = self.client.get_cookie("merger")
+        return "" if kept is None else kept.value
+
+    @property
+    def who(self) -> int | None:
+        """The user whom the service takes this browser for, as far as it says."""
+        answer = self.get("/api/v1/records")
+        assert answer.status_code in (200, 401)
+        with self.client.session_transaction() as session:
+            user = session.get("user")
+        assert (user is not None) == (answer.status_code == 200)
+        return user
+
+    def through_provider(self, on: str = "/records") -> TestResponse:
+        """Go the whole way: to the provider, and back with what it gives."""
+        begun = self.get(f"/login/oidc?next={quote(on)}")
+        if begun.status_code != 302:
+            return begun
+        sent = requests.get(begun.location, allow_redirects=False, timeout=10)
+        back = urlsplit(sent.headers["Location"])
+        assert back.path == "/login/oidc/callback"
+        return self.get(f"{back.path}?{back.query}")
+
+
+def ann(engine: Engine) -> int:
+    user, _ = people.invite(engine, ANN, None, "user")
+    people.set_password(engine, user["id"], PASSWORD)
+    return int(user["id"])
+
+
+@pytest.fixture
+def browser(site: Site) -> Browser:
+    return Browser(site)
+
+
+def said(answer: TestResponse) -> str:
+    """Return the sentence that a login page shows because somebody was not signed in."""
+    assert answer.status_code == 403, answer.text
+    assert "Cache-Control" in answer.headers
+    return answer.text
+
+
+# --- passwords ------------------------------------------------------------------------------------
+
+
+def test_a_password(browser: Browser) -> None:
+    user = ann(browser.site.engine)
+    assert browser.who is None
+    assert browser.get("/login").status_code == 200
+    answer = browser.sign_in(f" {ANN.upper()} ", next="/records?room=504")
+    assert (answer.status_code, answer.location) == (303, "/records?room=504")
+    assert browser.who == user
+    # Who is signed in is not asked again.
+    answer = browser.get("/login?next=/rooms")
+    assert (answer.status_code, answer.location) == (303, "/rooms")
+
+
+@ON_SQLITE
+def test_wrong_passwords(browser: Browser) -> None:
+    ann(browser.site.engine)
+    people.invite(browser.site.engine, "guest@example.org", None, "user")  # has none
+    for email, password in (
+        (ANN, "wrong"), (ANN, ""), ("nobody@example.org", PASSWORD), ("guest@example.org", ""),
+        ("", ""), ("\0", "\0"), (ANN, "x" * 10_000),
+    ):  # fmt: skip
+        text = said(browser.sign_in(email, password, next="/rooms"))
+        assert "the address or the password is wrong" in text  # and not which of them
+        assert 'value="/rooms"' in text
+    assert browser.who is None
+
+
+@ON_SQLITE
+def test_guessing_ends_soon(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
+    ann(browser.site.engine)
+    for _ in range(MOST_GUESSES):
+        assert browser.sign_in(password="guessed-wrong").status_code == 403
+    answer = browser.sign_in()  # even the right one: or guessing went on behind the answers
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 300
+    other = Browser(browser.site)
+    other.client.environ_base["REMOTE_ADDR"] = "192.0.2.9"
+    assert other.sign_in().status_code == 303
+    assert "guessed-wrong" not in caplog.text and PASSWORD not in caplog.text
+
+
+@ON_SQLITE
+def test_a_form_of_another_site_signs_nobody_in(browser: Browser) -> None:
+    ann(browser.site.engine)
+    form = {"email": ANN, "password": PASSWORD}
+    assert browser.client.post("/login", data=form).status_code == 400
+    assert browser.sign_in().status_code == 303
+    assert browser.client.post("/logout").status_code == 400
+    assert browser.get("/logout").status_code == 405
+    assert browser.who is not None
+
+
+ELSEWHERE = [
+    "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
+    "/\n/evil.example", "javascript:alert(1)", " //evil.example", "evil.example", "///evil.example",
+    "/ /evil.example", "\x00//evil.example", "", "/\\/evil.example", "http:/evil.example",
+]  # fmt: skip
+
+
+@ON_SQLITE
+def test_nobody_is_sent_elsewhere(browser: Browser) -> None:
+    ann(browser.site.engine)
+    for path in ELSEWHERE:
+        assert local(path) == "/", path
+        assert browser.sign_in(next=path).location == "/"
+        assert browser.get(f"/login?next={quote(path)}").location == "/"
+        browser.post("/logout")
+    assert local(None) == "/"
+    for path in ("/", "/records", "/records?room=5%2004&page=2", "/records/1#top", "/комната"):
+        assert local(path) == path
+
+
+@ON_SQLITE
+def test_a_planted_session_does_not_become_somebodys(browser: Browser) -> None:
+    user = ann(browser.site.engine)
+    with browser.client.session_transaction() as session:
+        session["planted"] = "here"
+    before = browser.cookie
+    browser.sign_in()
+    assert browser.cookie and browser.cookie != before
+    with browser.client.session_transaction() as session:
+        assert "planted" not in session and session["user"] == user
+    thief = Browser(browser.site)
+    thief.client.set_cookie("merger", before)
+    assert thief.who is None
+
+
+def test_signing_out_ends_the_session(browser: Browser) -> None:
+    ann(browser.site.engine)
+    browser.sign_in()
+    copied = browser.cookie
+    answer = browser.post("/logout")
+    assert (answer.status_code, answer.location) == (303, "/login")
+    assert browser.who is None
+    thief = Browser(browser.site)
+    thief.client.set_cookie("merger", copied)
+    assert thief.who is None
+    assert browser.post("/logout").status_code == 303  # again is as good
+
+
+@ON_SQLITE
+def test_another_password_ends_sessions(browser: Browser) -> None:
+    user = ann(browser.site.engine)
+    browser.sign_in()
+    people.set_password(browser.site.engine, user, "another password")
+    assert browser.who is None
+    said(browser.sign_in())
+    assert browser.sign_in(password="another password").status_code == 303
+    people.delete_user(browser.site.engine, user)
+    assert browser.who is None
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_the_cookie(site: Site, is_secure: bool) -> None:
+    settings = {"MERGER_WEB_ADDRESS": "https://lectures.example.edu"} if is_secure else {}
+    browser = Browser(site, settings)
+    ann(site.engine)
+    if is_secure:
+        browser.client.environ_base["wsgi.url_scheme"] = "https"
+        browser.client.environ_base["HTTP_REFERER"] = "https://localhost/login"
+    answer = browser.sign_in()
+    assert answer.status_code == 303, answer.text
+    [cookie] = answer.headers.getlist("Set-Cookie")
+    parts = [part.strip() for part in cookie.split(";")]
+    assert "HttpOnly" in parts and "SameSite=Lax" in parts and "Path=/" in parts
+    assert ("Secure" in parts) == is_secure
+    assert any(part.startswith("Expires=") for part in parts)
+
+
+# --- OpenID Connect -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with provided() as provider:
+        yield provider
+
+
+@pytest.fixture
+def known(site: Site, provider: Provider) -> Browser:
+    """A browser at a service that sends people to a provider."""
+    settings = {
+        "MERGER_OIDC_ISSUER": provider.address, "MERGER_OIDC_CLIENT_ID": CLIENT,
+        "MERGER_OIDC_CLIENT_SECRET": SECRET, "MERGER_OIDC_DOMAINS": "example.org",
+    }  # fmt: skip
+    return Browser(site, settings)
+
+
+def users(site: Site) -> dict[str, str | None]:
+    with reading(site.engine) as session:
+        return {user.email: user.name for user in session.scalars(select(User))}
+
+
+def test_somebody_whom_the_provider_knows(known: Browser, provider: Provider) -> None:
+    assert "/login/oidc" in known.get("/login").text
+    answer = known.through_provider("/records?day=2026-11-20")
+    assert (answer.status_code, answer.location) == (303, "/records?day=2026-11-20")
+    assert known.who is not None
+    assert users(known.site) == {ANN: "Ann Example"}
+    with known.client.session_transaction() as session:
+        assert not [name for name in session if name.startswith("_state_")]
+    first = known.who
+    provider.claims = {"name": "Ann Other"}
+    again = Browser(known.site)
+    again.through_provider()
+    assert again.who == first
+    assert users(known.site) == {ANN: "Ann Other"}
+
+
+@ON_SQLITE
+def test_a_cookie_from_before_does_not_live_on(known: Browser) -> None:
+    with known.client.session_transaction() as session:
+        session["planted"] = "here"
+    assert known.through_provider().status_code == 303
+    with known.client.session_transaction() as session:
+        assert "planted" not in session and "next" not in session
+
+
+@ON_SQLITE
+def test_nobody_is_sent_elsewhere_by_the_provider(known: Browser) -> None:
+    for path in ELSEWHERE:
+        assert known.through_provider(path).location == "/"
+        known.post("/logout")
+
+
+@ON_SQLITE
+def test_where_the_provider_sends_people_back_to(site: Site, known: Browser) -> None:
+    assert (
+        "redirect_uri=http%3A%2F%2Flocalhost%2Flogin%2Foidc%2Fcallback"
+        in known.get("/login/oidc").location
+    )
+    behind = Browser(site, {"MERGER_WEB_ADDRESS": "https://lectures.example.edu"})
+    asked = behind.get("/login/oidc", headers={"Host": "elsewhere.example"}).location
+    assert "redirect_uri=https%3A%2F%2Flectures.example.edu%2Flogin%2Foidc%2Fcallback" in asked
+
+
+NOT_ACCEPTED = "was not accepted"
+NOT_VERIFIED = "does not vouch for a mail address"
+NOT_ADMITTED = "may not sign in here; ask an administrator"
+CLAIMS: list[tuple[dict[str, Any], str]] = [
+    ({"nonce": "another"}, NOT_ACCEPTED),
+    ({"nonce": None}, NOT_ACCEPTED),
+    ({"aud": "others"}, NOT_ACCEPTED),
+    ({"aud": ["others"], "azp": CLIENT}, NOT_ACCEPTED),
+    ({"aud": [CLIENT, "others"], "azp": "others"}, NOT_ACCEPTED),
+    ({"aud": None}, NOT_ACCEPTED),
+    ({"iss": "https://evil.example"}, NOT_ACCEPTED),
+    ({"iss": None}, NOT_ACCEPTED),
+    ({"exp": 1}, NOT_ACCEPTED),
+    ({"exp": None}, NOT_ACCEPTED),
+    ({"exp": "soon"}, NOT_ACCEPTED),
+    ({"iat": 4_000_000_000}, NOT_ACCEPTED),
+    ({"sub": None}, NOT_ACCEPTED),
+    ({"at_hash": "wrong"}, NOT_ACCEPTED),
+    ({"email_verified": False}, NOT_VERIFIED),
+    ({"email_verified": "false"}, NOT_VERIFIED),
+    ({"email_verified": None}, NOT_VERIFIED),
+    ({"email": None}, NOT_VERIFIED),
+    ({"email": ["ann@example.org"]}, NOT_VERIFIED),
+    ({"email": "nobody"}, "is no mail address"),
+    ({"email": "ann@example.com"}, NOT_ADMITTED),
+    ({"email": "ann@sub.example.org"}, NOT_ADMITTED),
+    ({"email": "ann@example.org@example.com"}, "is no mail address"),
+    ({"email": "ann@example.org\n"}, ""),  # which is Ann's
+]
+
+
+@ON_SQLITE
+def test_what_a_token_says(known: Browser, provider: Provider) -> None:
+    for claims, words in CLAIMS:
+        provider.claims = claims
+        answer = known.through_provider("/rooms")
+        if not words:
+            assert answer.status_code == 303
+            continue
+        text = said(answer)
+        assert words in text, claims
+        assert 'value="/rooms"' in text  # where a password leads to
+        assert known.who is None
+    assert users(known.site) == {ANN: "Ann Example"}
+
+
+@ON_SQLITE
+def test_audiences_with_ours_among_them_and_words_for_true(
+    known: Browser, provider: Provider
+) -> None:
+    provider.claims = {
+        "aud": [CLIENT, "others"], "azp": CLIENT, "email_verified": "true", "name": 7,
+    }  # fmt: skip
+    assert known.through_provider().status_code == 303
+    assert users(known.site) == {ANN: None}
+
+
+@ON_SQLITE
+def test_a_signature_of_somebody_else(known: Browser, provider: Provider) -> None:
+    provider.key = OTHER_KEY
+    assert NOT_ACCEPTED in said(known.through_provider())
+
+
+@ON_SQLITE
+def test_invited_though_of_another_domain(known: Browser, provider: Provider) -> None:
+    provider.claims = {"email": "guest@example.com"}
+    assert NOT_ADMITTED in said(known.through_provider())
+    user, _ = people.invite(known.site.engine, "guest@example.com", None, "editor")
+    assert known.through_provider().status_code == 303
+    assert known.who == user["id"]
+    people.change_user(known.site.engine, user["id"], {"invited": False})
+    assert known.who is None
+    assert NOT_ADMITTED in said(known.through_provider())
+
+
+@ON_SQLITE
+def test_an_address_that_only_the_userinfo_has(known: Browser, provider: Provider) -> None:
+    provider.claims = {"email": None, "email_verified": None, "name": None}
+    provider.userinfo = {"sub": "7", "email": ANN, "email_verified": True}
+    assert known.through_provider().status_code == 303
+    known.post("/logout")
+    provider.userinfo["sub"] = "8"
+    assert NOT_ACCEPTED in said(known.through_provider())
+
+
+BEGINNING = "/.well-known/openid-configuration"
+BROKEN = [
+    (BEGINNING, 500, "oops"), (BEGINNING, 404, "{}"), (BEGINNING, 200, "<html>"), (BEGINNING, 200, "[]"),
+    (BEGINNING, 200, "{}"), (BEGINNING, 200, '{"issuer": null}'), (BEGINNING, 200, '{"issuer": "http://127.0.0.1:1"}'),
+    ("/token", 500, "oops"), ("/token", 502, "<html>"), ("/token", 200, "[]"), ("/token", 200, "{}"),
+    ("/token", 400, '{"error": "invalid_client"}'), ("/token", 200, '{"id_token": "a.b.c"}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer", "id_token": "eyJhbGciOiJub25lIn0.e30."}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer", "id_token": 7}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer"}'),
+    ("/keys", 500, "oops"), ("/keys", 200, "{}"), ("/keys", 200, '{"keys": []}'), ("/keys", 200, '{"keys": 7}'),
+    ("/keys", 200, '{"keys": [{"kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB"}]}'),
+    ("/keys", 200, '{"keys": [{"kty": "oct", "kid": "one", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}'),
+]  # fmt: skip
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("path", "status", "text"), BROKEN)
+def test_a_provider_that_answers_nonsense(
+    known: Browser, provider: Provider, path: str, status: int, text: str
+) -> None:
+    provider.broken = {path: (status, text)}
+    page = said(known.through_provider())
+    assert NOT_ACCEPTED in page or "does not answer" in page
+    provider.broken.clear()
+    assert known.through_provider().status_code == 303  # as soon as it is well again
+
+
+@ON_SQLITE
+def test_a_provider_that_is_away(site: Site) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    settings = {"MERGER_OIDC_ISSUER": address, "MERGER_OIDC_CLIENT_ID": CLIENT}
+    browser = Browser(site, settings)
+    assert "does not answer; try again later" in said(browser.get("/login/oidc?next=/rooms"))
+    # Whoever has a password gets in all the same.
+    ann(site.engine)
+    assert browser.sign_in().status_code == 303
+
+
+@ON_SQLITE
+def test_whoever_says_no(known: Browser, provider: Provider) -> None:
+    provider.denies = True
+    text = said(known.through_provider())
+    assert "you were not signed in; try again" in text
+    assert "<b>no</b>" not in text
+
+
+@ON_SQLITE
+def test_an_answer_to_what_was_not_asked(known: Browser, provider: Provider) -> None:
+    """Somebody else's code, by which one would sign in as them, or they as one."""
+    begun = known.get("/login/oidc").location
+    back = urlsplit(requests.get(begun, allow_redirects=False, timeout=10).headers["Location"])
+    victim = Browser(known.site)
+    for query in (back.query, "", "code=x", "state=x", "code=x&state=x", "error=server_error"):
+        said(victim.get(f"{back.path}?{query}"))
+        assert victim.who is None
+    victim.get("/login/oidc")
+    assert "was not begun here" in said(victim.get(f"{back.path}?{back.query}"))
+    assert known.get(f"{back.path}?{back.query}").status_code == 303
+    # The same answer a second time, from the history of the browser.
+    said(Browser(known.site).get(f"{back.path}?{back.query}"))
+    said(known.get(f"{back.path}?{back.query}"))
+
+
+@ON_SQLITE
+def test_sign_ins_that_were_left_do_not_fill_the_cookie(known: Browser) -> None:
+    for _ in range(30):
+        known.get("/login/oidc")
+    assert len(known.cookie) < 4000
+    assert known.through_provider().status_code == 303
+
+
+@ON_SQLITE
+def test_without_a_provider(browser: Browser) -> None:
+    assert "/login/oidc" not in browser.get("/login").text
+    assert browser.get("/login/oidc").status_code == 404
+    assert browser.get("/login/oidc/callback?code=x&state=x").status_code == 404
+
+
+@ON_SQLITE
+def test_no_secret_reaches_the_log(
+    known: Browser, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ann(known.site.engine)
+    known.sign_in(password="a-wrong-password")
+    known.sign_in()
+    known.post("/logout")
+    known.through_provider()
+    for broken in ({"/token": (500, "oops")}, {"/token": (400, '{"error": "invalid_client"}')}):
+        provider.broken = broken
+        known.through_provider()
+    provider.broken, provider.key = {}, OTHER_KEY
+    known.through_provider()
+    for path in ("/api/v1/records", "/login", "/no-such-page"):
+        known.client.get(f"{path}?token=in-the-query", headers={"key": "lm_wrong-key"})
+    assert "signed in through" in caplog.text and "a wrong password" in caplog.text
+    secrets = (
+        "a-wrong-password", PASSWORD, SECRET, "code-0", "in-the-query", "lm_wrong-key", known.cookie,
+        str(known.app.config["SECRET_KEY"]),
+    )  # fmt: skip
+    for secret in secrets:
+        assert secret and secret not in caplog.text, secret
