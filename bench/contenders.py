@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.media import ROOM, ZONE, Lecture, recorded_at
 from merger import graph, profiles
 from merger.analysis.cards import shipped_cards
-from merger.analysis.sampling import chunks_seen
+from merger.analysis.sampling import chunk_seen
 from merger.ffmpeg import Tool
 from merger.library import Library, read_library, segments
 from merger.localtime import chunks
@@ -55,7 +55,8 @@ def planned(lecture: Lecture, profile: str) -> Planned:
     here = segments(library.entries, _SOURCES.screen, {})
     track = picture_track("screen", span, here)
     cells = chunks(span, _CHUNK, ZONE)
-    seen, _ = chunks_seen(cells, track, library.media, shipped_cards(), lambda done, total: None)
+    cards = shipped_cards()
+    seen = [chunk_seen(cell, track, library.media, cards).chunk for cell in cells]
     table = profiles.profile_named(profile)
     plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen)
     if plan.gaps() or not all(chunk.presence for chunk in seen):

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 from merger import ffmpeg, profiles
 from merger.analysis.cards import Card, shipped_cards
 from merger.analysis.hearing import is_silent
-from merger.analysis.sampling import chunk_seen
+from merger.analysis.sampling import Seen, chunk_seen
 from merger.budget import Budget, budget_of
 from merger.check import Expected
 from merger.config import Settings
@@ -54,8 +54,8 @@ from merger.storage import Cache
 from merger.timeline import Span, Stretch, Track, picture_track, without
 
 _LISTEN_EVERY_S = 0.25
-# Raised when the same pictures would be judged otherwise.
-ANALYSIS = 1
+# Raised when the same pictures would be judged otherwise, or told otherwise.
+ANALYSIS = 2
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class MergeRequest:
     layout: str = DEFAULT_LAYOUT
     chunk: timedelta = timedelta(minutes=30)
     cards: tuple[Card, ...] = ()
+    screen_is_known: bool = False  # what is on it is shared whenever there is media of it
 
 
 class Watch:
@@ -142,16 +143,16 @@ class Surroundings:
         self.watch.reporter.progress(done, total)
 
 
-def analysed(
-    around: Surroundings, request: MergeRequest, library: Library
-) -> tuple[list[Chunk], list[list[str]]]:
+def analysed(around: Surroundings, request: MergeRequest, library: Library) -> list[Seen]:
     """Decide presence for each chunk; what was decided before is not looked at again."""
     screen = request.sources.screen
     here = segments(library.entries, screen, {})
     track = picture_track(screen, request.span, here) if screen else None
     cells = chunks(request.span, request.chunk, request.zone)
+    if request.screen_is_known:
+        return [_known_seen(cell, track) for cell in cells]
     cards = (*shipped_cards(), *request.cards)
-    seen: list[tuple[Chunk, list[str]]] = []
+    seen: list[Seen] = []
     for n, cell in enumerate(cells):
         around.progress(n, len(cells))
         name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
@@ -160,12 +161,17 @@ def analysed(
             seen.append(_chunk_known(cell, known))
             continue
         with around.budget.slot(around.cancelled):
-            chunk, reasons = chunk_seen(cell, track, library.media, cards)
-        score = [chunk.score.numerator, chunk.score.denominator]
-        facts = [chunk.presence, chunk.verdict, score, chunk.samples, reasons]
-        around.cache.remember(name, facts, around.work)
-        seen.append((chunk, reasons))
-    return [chunk for chunk, _ in seen], [reasons for _, reasons in seen]
+            one = chunk_seen(cell, track, library.media, cards)
+        around.cache.remember(name, _facts(one), around.work)
+        seen.append(one)
+    return seen
+
+
+def _known_seen(cell: Span, track: Track | None) -> Seen:
+    """Return that a presentation is shown in a chunk in which there is media of the screen."""
+    is_there = any(clip.span.cut_to(cell) for clip in (track.clips if track else ()))
+    chunk = Chunk(cell, is_there, "presentation" if is_there else "missing", Fraction(is_there), 0)
+    return Seen(chunk, ["its recorder knows what was shared"], [])
 
 
 def _chunk_hash(
@@ -188,17 +194,22 @@ def _chunk_hash(
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def _chunk_known(cell: Span, facts: Sequence[Any]) -> tuple[Chunk, list[str]]:
-    presence, verdict, score, samples, reasons = facts
-    return Chunk(cell, presence, verdict, Fraction(*score), samples), reasons
+def _facts(seen: Seen) -> list[Any]:
+    chunk = seen.chunk
+    score = [chunk.score.numerator, chunk.score.denominator]
+    return [chunk.presence, chunk.verdict, score, chunk.samples, seen.reasons, seen.pictures]
+
+
+def _chunk_known(cell: Span, facts: Sequence[Any]) -> Seen:
+    presence, verdict, score, samples, reasons, pictures = facts
+    return Seen(Chunk(cell, presence, verdict, Fraction(*score), samples), reasons, pictures)
 
 
 def made(
     around: Surroundings,
     request: MergeRequest,
     library: Library,
-    seen: Sequence[Chunk],
-    reasons: Sequence[Sequence[str]],
+    seen: Sequence[Seen],
     out: Path,
     on_plan: Callable[[EditPlan], None] = lambda plan: None,
 ) -> MergeResult:
@@ -209,7 +220,7 @@ def made(
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(around.tool, profile, around.settings.encoder)
     warnings = [*library.warnings, *notes]
-    job = _Job(around, request, profile, library, list(seen), on_plan)
+    job = _Job(around, request, profile, library, [one.chunk for one in seen], on_plan)
     for kept in (encoder, profiles.software(profile)):
         try:
             files = job.encoded(kept)
@@ -225,7 +236,7 @@ def made(
     warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
     return MergeResult(
         job.plan, renditions, files.encoder.name, list(dict.fromkeys(warnings)),
-        [list(why) for why in reasons], around.watch.timings,
+        [one.reasons for one in seen], around.watch.timings,
     )  # fmt: skip
 
 
@@ -247,7 +258,7 @@ class _Job:
     request: MergeRequest
     profile: Profile
     library: Library
-    seen: list[Chunk]
+    chunks: list[Chunk]
     on_plan: Callable[[EditPlan], None]
     holes: Holes = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -276,7 +287,7 @@ class _Job:
         with self.watch.stage("plan"):
             here = segments(self.library.entries, request.sources.screen, self.holes)
             plan = plan_edit(
-                request.span, self.profile.rate, request.layout, request.sources, here, self.seen
+                request.span, self.profile.rate, request.layout, request.sources, here, self.chunks
             )
             self.on_plan(plan)
             return plan

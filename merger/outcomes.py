@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session, undefer
 
+from merger.analysis.sampling import Seen
 from merger.database import reading
-from merger.plan import Chunk as ChunkSeen
 from merger.queue import Claim, fenced
 from merger.report import Rendition as RenditionMade
 from merger.sources import Collected
@@ -121,14 +121,14 @@ def keep_segments(
     engine: Engine,
     held: Claim,
     data: Path,
-    collected: Mapping[int, Sequence[Collected]],
-    names: Mapping[int, str],
+    collected: Mapping[str, Sequence[Collected]],
+    ids: Mapping[str, int],
     incomplete: Sequence[str],
     now: datetime,
 ) -> None:
-    """Write down what was collected for a record, by source id, and that it is what it is made of.
+    """Write down what was collected for a record, by source, and that it is what it is made of.
 
-    names: of the sources, by id; incomplete: of those of which more might have come. What an
+    ids: of the sources, by name; incomplete: of those of which more might have come. What an
     earlier version was made of and is no longer where it came from is still used: a library that
     keeps its files for a week must not make a video worse.
     """
@@ -137,7 +137,8 @@ def keep_segments(
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 
     def write(session: Session, row: Record) -> None:
-        for source_id, files in collected.items():
+        for name, files in collected.items():
+            source_id = ids[name]
             known = {
                 segment.origin: segment
                 for segment in session.scalars(
@@ -160,9 +161,7 @@ def keep_segments(
                 segment.collected_at = now
         row.media = {
             **(row.media or {}),
-            "items": {
-                names[source_id]: _items(files, data) for source_id, files in collected.items()
-            },
+            "items": {name: _items(files, data) for name, files in collected.items()},
             "incomplete": list(incomplete),
         }
         for name, earlier in before.get("items", {}).items():
@@ -193,25 +192,23 @@ def kept_segments(media: Mapping[str, Any]) -> list[Kept]:
     ]
 
 
-def keep_chunks(
-    engine: Engine,
-    held: Claim,
-    chunks: Sequence[ChunkSeen],
-    reasons: Sequence[Sequence[str]],
-) -> None:
+def keep_chunks(engine: Engine, held: Claim, seen: Sequence[Seen]) -> None:
     """Write down what was decided about the chunks of a record."""
 
     def write(session: Session, row: Record) -> None:
         session.execute(delete(Chunk).where(Chunk.record_id == row.id))
-        session.add_all(
-            Chunk(
-                record_id=row.id, start_at=c.span.start, end_at=c.span.end, presence=c.presence,
-                verdict=c.verdict, score=float(c.score), samples=c.samples, reasons=list(why),
-            )
-            for c, why in zip(chunks, reasons, strict=True)
-        )  # fmt: skip
+        session.add_all(_chunk_row(row.id, one) for one in seen)
 
     fenced(engine, held, write)
+
+
+def _chunk_row(record: int, seen: Seen) -> Chunk:
+    chunk = seen.chunk
+    return Chunk(
+        record_id=record, start_at=chunk.span.start, end_at=chunk.span.end,
+        presence=chunk.presence, verdict=chunk.verdict, score=float(chunk.score),
+        samples=chunk.samples, reasons=seen.reasons, pictures=json.dumps(seen.pictures),
+    )  # fmt: skip
 
 
 def keep_renditions(

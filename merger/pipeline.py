@@ -49,8 +49,8 @@ def merge(
     with work_folder(settings.cache) as work, work_folder(output) as out:
         around = Surroundings(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
-            seen, reasons = analysed(around, request, library)
-        result = made(around, request, library, seen, reasons, out)
+            seen = analysed(around, request, library)
+        result = made(around, request, library, seen, out)
         with watch.stage("publish"):
             _publish(request, result, out, output)
     around.cache.shrink()

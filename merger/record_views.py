@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, false, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.database import reading
 from merger.errors import Refused
@@ -177,7 +178,10 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
     with reading(engine) as session:
         row = record_row(session, record, only_of)
         chunks = session.scalars(
-            select(Chunk).where(Chunk.record_id == record).order_by(Chunk.start_at)
+            select(Chunk)
+            .where(Chunk.record_id == record)
+            .options(undefer(Chunk.pictures))
+            .order_by(Chunk.start_at)
         )
         renditions = session.scalars(
             select(Rendition).where(Rendition.record_id == record).order_by(Rendition.id)
@@ -198,6 +202,10 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                     "start": local(c.start_at), "end": local(c.end_at),
                     "presence": c.presence, "verdict": c.verdict, "score": round(c.score, 4),
                     "samples": c.samples, "reasons": c.reasons,
+                    "pictures": [
+                        {"at": local(datetime.fromisoformat(p["at"])), "verdict": p["verdict"]}
+                        for p in _pictures(c.pictures)
+                    ],
                 }
                 for c in chunks
             ],
@@ -220,3 +228,29 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                 for e in events
             ],
         }  # fmt: skip
+
+
+def _pictures(text: str | None) -> list[dict[str, str]]:
+    return list(json.loads(text)) if text else []  # none before pictures were kept
+
+
+def chunk_picture(
+    engine: Engine, record: int, chunk: int, number: int, only_of: int | None = None
+) -> bytes:
+    """Return a picture of a chunk as JPEG; both are counted from 0, as `details` lists them.
+
+    Raises Refused where there is none.
+    """
+    with reading(engine) as session:
+        record_row(session, record, only_of)
+        text = session.scalar(
+            select(Chunk.pictures)
+            .where(Chunk.record_id == record)
+            .order_by(Chunk.start_at)
+            .offset(chunk)
+            .limit(1)
+        )
+    pictures = _pictures(text)
+    if not 0 <= number < len(pictures):
+        raise Refused("picture", f"chunk {chunk} of record {record} has no picture {number}")
+    return base64.b64decode(pictures[number]["jpeg"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from merger import pictures
 from merger.database import reading, writing
 from merger.outcomes import kept_segments
 from merger.storage import publish, sweep, translated, work_folder
@@ -50,7 +51,8 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
         _remove((data / path).with_suffix(".json"))
     _sweep_records(service, now)
     _sweep_segments(service, now)
-    for folder in (data, service.settings.cache, service.settings.destination):
+    _sweep_pictures(service)
+    for folder in (data, pictures.folder(settings), settings.cache, settings.destination):
         sweep(folder)
 
 
@@ -203,6 +205,18 @@ def _sweep_segments(service: Service, now: datetime) -> None:
             continue
         if _is_old(path, now):
             log.info("removed %s, which no record knows", path)
+            _remove(path)
+
+
+def _sweep_pictures(service: Service) -> None:
+    """Remove the last pictures of sources that no longer exist."""
+    there = list(pictures.folder(service.settings).glob("*.jpg"))
+    # Read after that: one that was added meanwhile is known.
+    with reading(service.engine) as session:
+        ids = session.scalars(select(Source.id)).all()
+    known = {pictures.picture_path(service.settings, source) for source in ids}
+    for path in there:
+        if path not in known:
             _remove(path)
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from merger import ffmpeg, ledger, outcomes, queue
+from merger import ffmpeg, ledger, outcomes, pictures, queue
 from merger.config import Settings
 from merger.delivery import Parcel, deliver
 from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
@@ -35,7 +35,7 @@ from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at, waits_for_room
 from merger.sources import Collected, Found
 from merger.storage import make_folder, publish, translated, work_folder
-from merger.task import Service, Task, checked
+from merger.task import Service, Task, checked, without_empty
 from models import STAGES
 
 log = logging.getLogger(__name__)
@@ -162,32 +162,32 @@ def _collect(
 ) -> tuple[list[Kept], list[str]]:
     data, span = service.settings.data, task.request.span
     _enter(service, held, heart, "collect")
-    found: dict[int, Found] = {}
+    found: dict[str, Found] = {}
     warnings: list[str] = []
     for source, seen, recorder in task.sources:
         heart.check()
         try:
-            found[source.id] = recorder.find(seen, span, service.now())
+            found[source.name] = recorder.find(seen, span, service.now())
         except Temporary as error:
             warnings.append(_without(source, error, task))
             continue
-        warnings += [f"{source.name}: {note}" for note in found[source.id].notes]
+        warnings += [f"{source.name}: {note}" for note in found[source.name].notes]
     if not found:
         raise Temporary("sources", "; ".join(warnings))
     until = wait_until(found.values(), service.now(), task.due)
     if until is not None:
-        names = [s.name for s, _, _ in task.sources if s.id in found and found[s.id].more_expected]
+        names = [name for name, one in found.items() if one.more_expected]
         at = until.astimezone(task.request.zone)
         raise NotYet(until, f"waits for media of {', '.join(names)} until {at:%Y-%m-%d %H:%M}")
-    collected: dict[int, list[Collected]] = {}
+    collected: dict[str, list[Collected]] = {}
     for n, (source, seen, recorder) in enumerate(task.sources):
-        if source.id not in found:
+        if source.name not in found:
             continue
         heart.progress = n / len(task.sources)
         into = data / "segments" / str(source.id)
         make_folder(into, "the data folder (MERGER_DATA)")
         try:
-            collected[source.id] = recorder.collect(
+            collected[source.name] = recorder.collect(
                 seen, span, into, service.now(), heart.should_stop
             )
         except Temporary as error:
@@ -196,14 +196,16 @@ def _collect(
             warnings.append(_without(source, error, task))
             continue
         reached("collect.brought")
-        warnings += _left_out(source, found[source.id], collected[source.id], task, service.now())
-    names_by_id = {source.id: source.name for source, _, _ in task.sources}
+        warnings += _left_out(
+            source, found[source.name], collected[source.name], task, service.now()
+        )
+    ids = {source.name: source.id for source, _, _ in task.sources}
     incomplete = [
-        s.name for s, _, _ in task.sources if s.id not in found or found[s.id].more_expected
+        name for name in ids if name not in found or found[name].more_expected
     ]
     heart.insist(
         lambda: outcomes.keep_segments(
-            service.engine, held, data, collected, names_by_id, incomplete, service.now()
+            service.engine, held, data, collected, ids, incomplete, service.now()
         )
     )
     reached("collect.written")
@@ -274,9 +276,12 @@ def _make(
     warnings: Sequence[str],
 ) -> None:
     settings, engine = service.settings, service.engine
+    task = without_empty(task, {one.source for one in kept})
     library = _placed(service, heart, task, kept)
     library.warnings += warnings
     usable(task.request, library, "what was collected")
+    ids = {source.name: source.id for source, _, _ in task.sources}
+    pictures.keep_last(settings, ids, library)
     tool = ffmpeg.find(settings.ffmpeg or None)
     folder = _folder(settings, task.job)
     make_folder(folder, "the data folder (MERGER_DATA)")
@@ -285,8 +290,8 @@ def _make(
     with work_folder(settings.cache) as cached, work_folder(folder) as out:
         around = Surroundings(settings, tool, watch, heart.should_stop, cached)
         with watch.stage("analyse"):
-            seen, reasons = analysed(around, task.request, library)
-            heart.insist(lambda: outcomes.keep_chunks(engine, held, seen, reasons))
+            seen = analysed(around, task.request, library)
+            heart.insist(lambda: outcomes.keep_chunks(engine, held, seen))
         reached("analyse.written")
 
         def on_plan(plan: EditPlan) -> None:
@@ -296,7 +301,7 @@ def _make(
             publish(document, folder / "plan.json")
             reached("plan.written")
 
-        result = made(around, task.request, library, seen, reasons, out, on_plan)
+        result = made(around, task.request, library, seen, out, on_plan)
         reached("encode.joined")
         _keep(service, held, heart, task, result, folder / f"attempt-{held.attempt}")
     reached("encode.written")

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from merger.database import reading
 from merger.tidy import tidy
-from models import Base, Delivery, Rendition, Segment
+from models import Base, Delivery, Rendition, Segment, Source
 from tests.media.test_time import check_instants
 from tests.site import Site
 from tests.truth import frames_seen
@@ -135,10 +135,12 @@ def check_only(site: Site, now: datetime) -> None:
         known = set(session.scalars(select(Segment.path)))
         renditions = session.execute(select(Rendition.record_id, Rendition.path)).all()
         names = session.scalars(select(Delivery.name)).all()
+        sources = session.scalars(select(Source.id)).all()
     assert len(set(names)) == len(names)
     known |= {str(Path(path).with_suffix(".json")) for path in known if has_sidecar(data / path)}
     known |= {path for _, path in renditions}
     known |= {f"records/{record}/plan.json" for record, _ in renditions}
+    known |= {"pictures/lock", *(f"pictures/{source}.jpg" for source in sources)}
     known |= {"database-id"}
     known |= {str((site.merged / name).relative_to(data)) for name in names}
     assert {str(p.relative_to(data)) for p in data.rglob("*") if not p.is_dir()} == known

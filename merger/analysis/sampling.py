@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, cast
 
@@ -15,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from merger.analysis.cards import Card
+from merger.analysis.jpeg import jpeg
 from merger.analysis.picture import classify
+from merger.layout import Size
 from merger.media import MAX_PIXELS, MediaFile
 from merger.plan import Chunk, Verdict
 from merger.reader import opened
@@ -23,6 +26,8 @@ from merger.timeline import Clip, Gap, Span, Track
 
 SAMPLE_EVERY = timedelta(seconds=10)
 FEWEST_SAMPLES = 5
+MOST_PICTURES = 6  # of a chunk, that people may look at
+_LARGEST_PICTURE = Size(192, 108)
 
 Plane = npt.NDArray[np.uint8]
 
@@ -34,6 +39,18 @@ class Target:
     file: str
     key: int  # number of the key frame to begin with
     at_us: int  # file time of the picture
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What looking at a chunk has shown: what was decided, why, and some of the pictures.
+
+    pictures: plain values, in order of time: {"at": ISO, "verdict", "jpeg": in base64}.
+    """
+
+    chunk: Chunk
+    reasons: list[str]
+    pictures: list[dict[str, str]]
 
 
 def targets(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> tuple[list[Target], int]:
@@ -91,12 +108,8 @@ def _between_keys(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> 
 
 def look(
     file: MediaFile, wanted: Sequence[Target]
-) -> Iterator[tuple[Plane, tuple[Plane, Plane] | None]]:
-    """Decode some pictures of a file, by seeking, and yield their planes.
-
-    Yields luma (H, W) and the two chroma planes, or None for grey. A picture that cannot be
-    decoded is left out.
-    """
+) -> Iterator[tuple[Target, av.video.frame.VideoFrame]]:
+    """Decode some pictures of a file, by seeking. One that cannot be decoded is left out."""
     assert file.video is not None
     try:
         with opened(file.path, file.demuxer) as container:
@@ -105,7 +118,7 @@ def look(
             for target in wanted:
                 frame = _decoded(container, stream, file, target)
                 if frame is not None:
-                    yield planes(frame)
+                    yield target, frame
     except av.FFmpegError:
         return
 
@@ -146,7 +159,10 @@ def _ticks(us: int, base: Fraction) -> int:
 
 
 def planes(frame: av.video.frame.VideoFrame) -> tuple[Plane, tuple[Plane, Plane] | None]:
-    """Return the planes of a picture as 8-bit arrays, without copying where it is so stored."""
+    """Return luma (H, W) and the two chroma planes, or None for grey, of a picture.
+
+    8-bit arrays, without copying where it is so stored.
+    """
     name = frame.format.name
     if name.startswith("gray") and name == "gray":
         return _plane(frame, 0), None
@@ -163,22 +179,45 @@ def _plane(frame: av.video.frame.VideoFrame, n: int) -> Plane:
 
 def chunk_seen(
     chunk: Span, track: Track | None, media: Mapping[str, MediaFile], cards: Sequence[Card]
-) -> tuple[Chunk, list[str]]:
-    """Look at a chunk of the screen and decide presence; also return the reasons."""
+) -> Seen:
+    """Look at a chunk of the screen and decide presence."""
     if track is None:
-        return Chunk(chunk, False, "missing", Fraction(0), 0), []
+        return Seen(Chunk(chunk, False, "missing", Fraction(0), 0), [], [])
+    clocks = {clip.segment.file: clip.segment.clock for clip in track.clips}
     wanted, missing = targets(chunk, track, media)
+    wanted.sort(key=lambda target: clocks[target.file].wall(target.at_us))
+    kept = evenly(wanted, MOST_PICTURES)
     verdicts: list[Verdict] = ["missing"] * missing
     reasons: Counter[str] = Counter()
+    pictures: list[dict[str, str]] = []
     by_file: dict[str, list[Target]] = {}
-    for target in sorted(wanted, key=lambda t: (t.file, t.at_us)):
+    for target in wanted:
         by_file.setdefault(target.file, []).append(target)
     for file, some in by_file.items():
-        for luma, chroma in look(media[file], some):
-            sight = classify(luma, chroma, cards)
+        for target, frame in look(media[file], some):
+            sight = classify(*planes(frame), cards)
             verdicts.append(cast(Verdict, str(sight.verdict)))
             reasons[f"{sight.verdict}: {sight.reason}"] += 1
-    return decided(chunk, verdicts), [f"{count} x {text}" for text, count in reasons.most_common(3)]
+            if target in kept:
+                at = clocks[file].wall(target.at_us)
+                pictures.append(_picture(at, sight.verdict, frame, media[file]))
+    pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
+    why = [f"{count} x {text}" for text, count in reasons.most_common(3)]
+    return Seen(decided(chunk, verdicts), why, pictures)
+
+
+def evenly(wanted: Sequence[Target], most: int) -> list[Target]:
+    """Return at most so many targets, evenly spread. Pure."""
+    count = min(most, len(wanted))
+    return [wanted[(2 * n + 1) * len(wanted) // (2 * count)] for n in range(count)]
+
+
+def _picture(
+    at: datetime, verdict: Verdict, frame: av.video.frame.VideoFrame, file: MediaFile
+) -> dict[str, str]:
+    assert file.video is not None
+    small = jpeg(frame, file.video, _LARGEST_PICTURE)
+    return {"at": at.isoformat(), "verdict": verdict, "jpeg": base64.b64encode(small).decode()}
 
 
 def decided(chunk: Span, verdicts: Sequence[Verdict]) -> Chunk:
@@ -190,21 +229,3 @@ def decided(chunk: Span, verdicts: Sequence[Verdict]) -> Chunk:
     share = Fraction(sum(v == "presentation" for v in present), len(present) or 1)
     commonest: Verdict = Counter(verdicts).most_common(1)[0][0] if verdicts else "missing"
     return Chunk(chunk, share > Fraction(1, 2), commonest, share, len(verdicts))
-
-
-def chunks_seen(
-    chunks: Sequence[Span],
-    track: Track | None,
-    media: Mapping[str, MediaFile],
-    cards: Sequence[Card],
-    on_progress: Callable[[int, int], None],
-) -> tuple[list[Chunk], list[list[str]]]:
-    """Look at all chunks of the screen."""
-    seen: list[Chunk] = []
-    reasons: list[list[str]] = []
-    for n, chunk in enumerate(chunks):
-        on_progress(n, len(chunks))
-        one, why = chunk_seen(chunk, track, media, cards)
-        seen.append(one)
-        reasons.append(why)
-    return seen, reasons

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, delete, text
 from sqlalchemy.exc import NoResultFound
 
 from merger import ledger, outcomes, queue, records
+from merger.analysis.sampling import Seen
 from merger.database import LostRace, reading, writing
 from merger.errors import Broken, MergerError, NoMedia, Refused, Temporary
 from merger.layout import Size
@@ -490,8 +491,8 @@ ITEM = Item("a.mp4", "1", NOON - HOUR, NOON, 1, True)
 
 def keep_segments(line: Line, held: Claim) -> None:
     outcomes.keep_segments(
-        line.engine, held, Path("/data"), {1: [Collected(ITEM, Path("/data/a.mp4"))]},
-        {1: "speaker"}, [], line.clock,
+        line.engine, held, Path("/data"), {"speaker": [Collected(ITEM, Path("/data/a.mp4"))]},
+        {"speaker": 1}, [], line.clock,
     )  # fmt: skip
 
 
@@ -502,7 +503,7 @@ def keep_renditions(line: Line, held: Claim) -> None:
 
 def keep_chunks(line: Line, held: Claim) -> None:
     seen = Chunk(SPAN, True, "presentation", Fraction(1), 1)
-    outcomes.keep_chunks(line.engine, held, [seen], [[]])
+    outcomes.keep_chunks(line.engine, held, [Seen(seen, [], [])])
 
 
 def no_more(line: Line, held: Claim) -> None:

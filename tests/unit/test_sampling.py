@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.analysis.sampling import FEWEST_SAMPLES, SAMPLE_EVERY, Target, decided, targets
+from merger.analysis.sampling import (
+    FEWEST_SAMPLES,
+    MOST_PICTURES,
+    SAMPLE_EVERY,
+    Target,
+    decided,
+    evenly,
+    targets,
+)
 from merger.media import MediaFile
 from merger.plan import Verdict
 from merger.timeline import ClockMap, Segment, Span, Stretch, Track, picture_track
@@ -133,6 +141,22 @@ def test_every_target_lies_in_the_chunk_and_is_a_key_frame(
             assert int(screen.media[target.file].key_us[target.key]) == target.at_us
     if any(clip.span.cut_to(chunk) for clip in screen.track.clips):
         assert found
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        (180, [15, 45, 75, 105, 135, 165]),
+        (9, [0, 2, 3, 5, 6, 8]),
+        (7, [0, 1, 2, 4, 5, 6]),
+        (6, [0, 1, 2, 3, 4, 5]),
+        (1, [0]),
+        (0, []),
+    ],
+)
+def test_pictures_are_kept_evenly(count: int, kept: list[int]) -> None:
+    looked_at = [Target("a", n, n) for n in range(count)]
+    assert [target.key for target in evenly(looked_at, MOST_PICTURES)] == kept
 
 
 def samples(**counts: int) -> list[Verdict]:
