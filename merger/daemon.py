@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import schedule
 
-from merger import queue
+from merger import queue, signs
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING = timedelta(minutes=10)
 _HOUSE_ENDS_WITHIN = timedelta(hours=1)
 _CHECK_EVERY = timedelta(minutes=1)
+# Whoever asks whether a daemon lives is patient for a minute (`merger.vitals`).
+_SIGN_EVERY = timedelta(seconds=10)
 # A worker that lives prolongs a lease that is over within a quarter of its length, finds within
 # 40 s that the database is back (`merger.database`), and ends within two minutes where somebody
 # took its record (`merger.heart`). To see it silent once says little: the database may have come
@@ -53,6 +55,7 @@ class Daemon:
     _silent: dict[Claim, tuple[datetime, int]] = field(default_factory=dict)  # since, seen so often
     _house_since: datetime | None = None
     _checked_at: datetime | None = None
+    _signed_at: datetime | None = None
     _failed_starts: int = 0  # in a row
     _paused_until: datetime | None = None
     _looked_at: datetime | None = None
@@ -72,6 +75,7 @@ class Daemon:
                 log.warning("record %s: its worker gave no sign of life", record)
             self._check(now)
             started = self._start_due(now)
+            self._give_sign(now)
             self._told = ""
             return started
         except MergerError as error:
@@ -102,6 +106,12 @@ class Daemon:
         if self._checked_at is None or abs(now - self._checked_at) >= _CHECK_EVERY:
             self.check_machine()
             self._checked_at = now
+
+    def _give_sign(self, now: datetime) -> None:
+        """Write down now and then that a daemon is at work, with a machine that is fit for it."""
+        if self._signed_at is None or abs(now - self._signed_at) >= _SIGN_EVERY:
+            signs.give(self.service.engine, self.name, now)
+            self._signed_at = now
 
     def _start_due(self, now: datetime) -> int:
         settings = self.service.settings

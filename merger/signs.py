@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
 
 from merger.database import reading, writing
@@ -12,18 +12,22 @@ from models import Fact
 
 _NAMED = "daemon:"
 _LONGEST = 64 - len(_NAMED)  # of a name, as the table has it
+_KEPT = timedelta(days=1)
 
 
 def give(engine: Engine, name: str, now: datetime) -> None:
-    """Write down that a daemon is at work."""
+    """Write down that a daemon is at work; one that is new forgets those that are no more."""
     key = f"{_NAMED}{name[-_LONGEST:]}"  # its end tells the daemons of a host apart
 
     def write(session: Session) -> None:
         fact = session.get(Fact, key)
-        if fact is None:
-            session.add(Fact(name=key, value=now.isoformat()))
-        else:
+        if fact is not None:
             fact.value = now.isoformat()
+            return
+        for other in session.scalars(_all()):
+            if datetime.fromisoformat(other.value) < now - _KEPT:
+                session.delete(other)
+        session.add(Fact(name=key, value=now.isoformat()))
 
     writing(engine, write)
 
@@ -31,19 +35,9 @@ def give(engine: Engine, name: str, now: datetime) -> None:
 def last(engine: Engine) -> datetime | None:
     """Return when a daemon gave a sign of life for the last time; None where none ever did."""
     with reading(engine) as session:
-        wanted = select(Fact.value).where(Fact.name.startswith(_NAMED))
-        return max(map(datetime.fromisoformat, session.scalars(wanted)), default=None)
+        given = [datetime.fromisoformat(fact.value) for fact in session.scalars(_all())]
+    return max(given, default=None)
 
 
-def forget(engine: Engine, before: datetime) -> None:
-    """Forget daemons that gave no sign since an instant, but for the one that gave the last."""
-
-    def remove(session: Session) -> None:
-        facts = session.scalars(select(Fact).where(Fact.name.startswith(_NAMED))).all()
-        given = [(datetime.fromisoformat(fact.value), fact) for fact in facts]
-        newest = max((at for at, _ in given), default=before)
-        for at, fact in given:
-            if at < min(before, newest):
-                session.delete(fact)
-
-    writing(engine, remove)
+def _all() -> Select[Fact]:
+    return select(Fact).where(Fact.name.startswith(_NAMED))
