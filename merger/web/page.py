@@ -15,11 +15,11 @@ from merger.errors import MergerError
 from merger.localtime import zone_named
 from merger.web import texts
 from merger.web.gate import service
-from merger.web.texts import Said
+from merger.web.texts import Said, Sentences
 
 blueprint = Blueprint("pages", "merger.web")
 
-Errors = dict[str, Said]
+Errors = dict[str, Sentences]
 Answer = str | AnyResponse | tuple[str, int]
 
 
@@ -42,7 +42,7 @@ def named(kind: str, code: object, otherwise: str | None = None) -> str:
     return t(key) if texts.has(key) else str(code) if otherwise is None else otherwise
 
 
-def said(sentence: str) -> Said:
+def said(sentence: str) -> Sentences:
     """Return what the core said, in the reader's language if possible."""
     return texts.translated(language(), sentence)
 
@@ -106,17 +106,17 @@ def size(count: int) -> str:
 # --- forms ----------------------------------------------------------------------------------------
 
 
-def wrong(key: str, **values: object) -> Said:
+def wrong(key: str, **values: object) -> Sentences:
     """Return what is wrong with a field."""
-    return Said(t(f"wrong.{key}", **values), language())
+    return (Said(t(f"wrong.{key}", **values), language()),)
 
 
-def refused(error: MergerError) -> Said:
+def refused(error: MergerError) -> Sentences:
     """Return what the core says is wrong with a field."""
     return said(error.message)
 
 
-def form(template: str, errors: Mapping[str, Said], **values: Any) -> Answer:
+def form(template: str, errors: Mapping[str, Sentences], **values: Any) -> Answer:
     """Return a page with a form; its status says whether something is wrong in it."""
     page = render_template(template, errors=errors, **values)
     return (page, 422) if errors else page

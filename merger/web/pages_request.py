@@ -73,7 +73,7 @@ def check() -> dict[str, Any]:
     """Say what is wrong with a form, and ask for nothing."""
     asker("write")
     found = understand(_typed(), _zones(), service().now()).errors
-    return {"errors": {name: error.text for name, error in found.items()}}
+    return {"errors": {name: "; ".join(s.text for s in error) for name, error in found.items()}}
 
 
 def _zones() -> dict[str, str]:

@@ -29,6 +29,9 @@ class Said(NamedTuple):
     language: str
 
 
+Sentences = tuple[Said, ...]
+
+
 def catalogue(language: str) -> dict[str, Text]:
     """Read all texts of a language, by their keys with dots."""
     text = (FOLDER / f"{language}.yaml").read_text("utf-8")
@@ -82,26 +85,31 @@ def chosen(wanted: Iterable[tuple[str, float]]) -> str:
 def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     for key, text in _TEXTS["en"].items():
         if key.startswith("said.") and isinstance(text, str):
-            yield key, re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL)
+            yield key, re.compile(_PLACEHOLDER.sub(r"(?P<\1>[^;]+?)", re.escape(text)))
 
 
 _SAID = dict(_patterns())
 
 
-def translated(language: str, sentence: str) -> Said:
-    """Return what the core said in English in a language, where it is a sentence that we know.
+def translated(language: str, sentence: str) -> Sentences:
+    """Return what the core said in English in a language, as far as we know what it says.
 
-    Several sentences in one, with "; " between them, are looked at one by one.
+    Several sentences may stand in one, with "; " between them.
     """
-    for pieces in ([sentence], sentence.split("; ")):
-        known = [_known(language, piece) for piece in pieces]
-        if language != "en" and None not in known:
-            return Said("; ".join(str(text) for text in known), language)
-    return Said(sentence, "en")
+    if language == "en":
+        return (Said(sentence, "en"),)
+    whole = _known(language, sentence)
+    if whole is not None:
+        return (whole,)
+    pieces = sentence.split("; ")
+    known = tuple(_known(language, piece) for piece in pieces)
+    if not any(known):
+        return (Said(sentence, "en"),)
+    return tuple(found or Said(piece, "en") for found, piece in zip(known, pieces, strict=True))
 
 
-def _known(language: str, sentence: str) -> str | None:
+def _known(language: str, sentence: str) -> Said | None:
     for key, pattern in _SAID.items():
         if match := pattern.fullmatch(sentence):
-            return say(language, key, **match.groupdict())
+            return Said(say(language, key, **match.groupdict()), language)
     return None

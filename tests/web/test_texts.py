@@ -1,0 +1,173 @@
+"""The catalogues: complete, alike, and used; and what is made of them."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from merger import records
+from merger.access import SCOPES
+from merger.layout import LAYOUTS
+from merger.plan import Chunk, Sources, Verdict, plan_edit
+from merger.profiles import PROFILES
+from merger.report import warnings_about
+from merger.timeline import Span
+from merger.web import texts
+from merger.web.texts import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
+from models import ROLES, STAGES, STATUSES, USER_ROLES
+from tests.conftest import START, seconds
+from tests.site import Site
+
+WEB = Path(texts.__file__).parent
+SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]
+CATALOGUES = {language: catalogue(language) for language in LANGUAGES}
+CODE = "\n".join(path.read_text() for path in (*WEB.glob("*.py"), *WEB.glob("templates/*.html")))
+# t("status." ~ x), named("hint", x), and so on: any key below these.
+BELOW = {found.rstrip(".") for found in re.findall(r'\bt\(\s*"([\w.]+\.)"\s*~', CODE)} | set(
+    re.findall(r'\bnamed\(\s*"([\w.]+)"', CODE)
+)
+BELOW |= {"weekday", "month", "size", "said", "wrong", "people.roles", "role", "layout", "profile"}
+LITERAL = set(re.findall(r'\bt\(\s*"([\w.]+\w)"\s*[,)]', CODE))
+
+
+def placeholders(text: texts.Text) -> set[str]:
+    forms = [text] if isinstance(text, str) else list(text.values())
+    return {name for one in forms for _, name, _, _ in Formatter().parse(one) if name}
+
+
+def test_every_language_has_the_same_keys() -> None:
+    assert CATALOGUES["en"].keys() == CATALOGUES["ru"].keys()
+
+
+@pytest.mark.parametrize("key", CATALOGUES["en"])
+def test_a_text_says_the_same_in_every_language(key: str) -> None:
+    english, russian = (CATALOGUES[language][key] for language in ("en", "ru"))
+    assert placeholders(english) == placeholders(russian)
+    assert isinstance(english, str) == isinstance(russian, str)
+    for text in (english, russian):
+        assert text and all(text.values() if not isinstance(text, str) else [text])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_counts_has_all_forms_of_its_language(language: str) -> None:
+    wanted = {form(language, n) for n in range(120)}
+    for text in CATALOGUES[language].values():
+        if not isinstance(text, str):
+            assert wanted <= text.keys() <= set(FORMS)
+
+
+def test_every_key_that_is_asked_for_exists() -> None:
+    assert len(LITERAL) > 100
+    assert CATALOGUES["en"].keys() >= LITERAL
+    wrong = {f"wrong.{key}" for key in re.findall(r'(?<![.\w])wrong\(\s*"(\w+)"', CODE)}
+    assert wrong and CATALOGUES["en"].keys() >= wrong
+
+
+def test_every_key_is_used() -> None:
+    quoted = set(re.findall(r'"([\w.]+)"', CODE))
+    unused = [
+        key
+        for key in CATALOGUES["en"]
+        if key not in quoted and not any(key.startswith(f"{below}.") for below in BELOW)
+    ]
+    assert unused == []
+    used = {f"wrong.{word}" for word in quoted} | {"wrong.key_name", "wrong.key_scopes"}
+    assert [key for key in CATALOGUES["en"] if key.startswith("wrong.") and key not in used] == []
+
+
+@pytest.mark.parametrize(
+    ("below", "words"),
+    [
+        ("status", STATUSES),
+        ("state.running", STAGES),
+        ("role", ROLES),
+        ("people.roles", USER_ROLES),
+        ("keys.scope", SCOPES),
+        ("layout", LAYOUTS),
+        ("profile", SHIPPED),
+        ("verdict", get_args(Verdict)),
+        ("weekday", map(str, range(1, 8))),
+        ("month", map(str, range(1, 13))),
+    ],
+)
+def test_every_word_of_the_core_has_a_text(below: str, words: list[str]) -> None:
+    assert {f"{below}.{word}" for word in words} <= CATALOGUES["en"].keys()
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "russian"),
+    [
+        (0, "0 warnings", "0 предупреждений"),
+        (1, "1 warning", "1 предупреждение"),
+        (2, "2 warnings", "2 предупреждения"),
+        (5, "5 warnings", "5 предупреждений"),
+        (11, "11 warnings", "11 предупреждений"),
+        (12, "12 warnings", "12 предупреждений"),
+        (21, "21 warnings", "21 предупреждение"),
+        (111, "111 warnings", "111 предупреждений"),
+        (122, "122 warnings", "122 предупреждения"),
+    ],
+)
+def test_things_are_counted(count: int, english: str, russian: str) -> None:
+    assert say("en", "record.warnings", count=count) == english
+    assert say("ru", "record.warnings", count=count) == russian
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ([], "en"),
+        ([("ru-RU", 1), ("en", 0.5)], "ru"),
+        ([("de", 1), ("ru", 0.5)], "ru"),
+        ([("de", 1)], "en"),
+        ([("RU", 1)], "ru"),
+        ([("ru", 0)], "en"),
+        ([("*", 1)], "en"),
+    ],
+)
+def test_a_reader_gets_their_language(wanted: list[tuple[str, float]], language: str) -> None:
+    assert chosen(wanted) == language
+
+
+# --- what the core says ---------------------------------------------------------------------------
+
+
+def test_what_the_core_says_is_recognised() -> None:
+    moscow = ZoneInfo("Europe/Moscow")
+    sources = Sources("camera", "slides")
+    span = Span(START, START + seconds(60))
+    chunk = Chunk(span, False, "missing", Fraction(0), 0)
+    nothing = plan_edit(span, Fraction(25), "side_by_side", sources, [], [chunk])
+    said = warnings_about(nothing, moscow, sources, "side_by_side")
+    assert len(said) == 4
+    for sentence in said:
+        assert [piece.language for piece in translated("ru", sentence)] == ["ru"]
+        assert translated("en", sentence) == (Said(sentence, "en"),)
+    russian = Said("camera: нет картинки с 10:00:00 до 10:01:00", "ru")
+    assert translated("ru", said[0]) == (russian,)
+
+
+def test_what_is_not_known_is_said_as_it_is() -> None:
+    assert translated("ru", "the moon is full; it is") == (Said("the moon is full; it is", "en"),)
+    russian, english = Said("записи 3 нет", "ru"), Said("the moon is full", "en")
+    assert translated("ru", "there is no record 3; the moon is full") == (russian, english)
+
+
+def test_the_history_of_a_failed_record_is_recognised(site: Site) -> None:
+    site.add_room()
+    site.ask(users=("ann@example.org",))
+    assert site.work() == "put off"
+    site.clock += seconds(2 * 86400)
+    assert site.work() == "failed"
+    records.retry(site.engine, 1, site.clock)
+    records.cancel(site.engine, 1, site.clock)
+    for event in site.details()["events"]:
+        for piece in translated("ru", event["text"]):
+            assert piece.language == "ru", event["text"]
+        assert texts.has(f"event.{event['kind']}")
