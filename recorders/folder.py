@@ -54,12 +54,16 @@ _MOST_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class _Address:
-    """Where the files are, and what their names hold of room and source."""
+class Place:
+    """Where the files are, and what their names hold of room and source.
+
+    quiet: so long without a change, nobody is writing a file.
+    """
 
     folder: Path
     room: str
     source: str
+    quiet: timedelta = QUIET
 
     @property
     def part(self) -> str:
@@ -92,10 +96,7 @@ class Folder:
         more_expected is about the media alone, whatever the time: a file is still growing, or the
         files do not reach over the whole span. How long that is waited for is the service's to say.
         """
-        files, notes = _files(_address(source), source, span, now)
-        items = tuple(file.item for file in files)
-        growing = not all(item.settled for item in items)
-        return Found(items, growing or not reach_over(items, span), tuple(notes))
+        return find_in(_address(source), source, span, now)
 
     def collect(
         self,
@@ -111,35 +112,56 @@ class Folder:
         hour after its last change nothing better will come: then it is brought as it is, for the
         merge uses what it can of damaged files and says so.
         """
-        files, _ = _files(_address(source), source, span, now)
-        prepare(into)
-        there: list[Collected] = []
-        trouble: MergerError | None = None
-        for file in files:
-            if not file.item.settled:
-                continue
-            stop_if(cancelled)
-            extension = file.item.origin.rpartition(".")[2].lower()
-            final = into / file_name(source, file.item, extension)
-            try:
-                if not is_there(final, file.original):
-                    bring(self._expected(file, now), final, cancelled)
-            except LeftOut as left:  # one bad file never stops the others
-                trouble = left.trouble or trouble
-                continue
-            there.append(Collected(file.item, final))
-        if trouble and not there:
-            raise trouble
-        return there
-
-    def _expected(self, file: _File, now: datetime) -> Original:
-        """Return what a file must be to be brought."""
-        if now - _instant(file.original.mtime_ns) < self.settle:
-            return file.original
-        return dataclasses.replace(file.original, sha256=None)
+        return collect_from(_address(source), source, span, into, now, cancelled, self.settle)
 
 
-def _address(source: SourceOfRoom) -> _Address:
+def find_in(place: Place, source: SourceOfRoom, span: Span, now: datetime) -> Found:
+    """Return what a place holds of a span. Raises Temporary where it is not there."""
+    files, notes = _files(place, source, span, now)
+    items = tuple(file.item for file in files)
+    growing = not all(item.settled for item in items)
+    return Found(items, growing or not reach_over(items, span), tuple(notes))
+
+
+def collect_from(
+    place: Place,
+    source: SourceOfRoom,
+    span: Span,
+    into: Path,
+    now: datetime,
+    cancelled: Callable[[], bool],
+    believed_for: timedelta,
+) -> list[Collected]:
+    """Bring the settled files of a place.
+
+    believed_for: so long after its last change, a file must be what its sidecar says.
+    """
+    files, _ = _files(place, source, span, now)
+    prepare(into)
+    there: list[Collected] = []
+    trouble: MergerError | None = None
+    for file in files:
+        if not file.item.settled:
+            continue
+        stop_if(cancelled)
+        extension = file.item.origin.rpartition(".")[2].lower()
+        final = into / file_name(source, file.item, extension)
+        original = file.original
+        if now - _instant(original.mtime_ns) >= believed_for:
+            original = dataclasses.replace(original, sha256=None)
+        try:
+            if not is_there(final, original):
+                bring(original, final, cancelled)
+        except LeftOut as left:  # one bad file never stops the others
+            trouble = left.trouble or trouble
+            continue
+        there.append(Collected(file.item, final))
+    if trouble and not there:
+        raise trouble
+    return there
+
+
+def _address(source: SourceOfRoom) -> Place:
     """Return what an address says. Raises Refused with what to write instead."""
 
     def refused(why: str) -> Refused:
@@ -164,11 +186,11 @@ def _address(source: SourceOfRoom) -> _Address:
             f"gives {room}_{name}, which cannot be part of a file's name;"
             " add room and source as the files have them, like #504_camera"
         )
-    return _Address(Path(path), room, name)
+    return Place(Path(path), room, name)
 
 
 def _files(
-    address: _Address, source: SourceOfRoom, span: Span, now: datetime
+    address: Place, source: SourceOfRoom, span: Span, now: datetime
 ) -> tuple[list[_File], list[str]]:
     """Return the files that may reach into a span, in order of time, and notes for people."""
     files: list[_File] = []
@@ -186,7 +208,7 @@ def _files(
         if not span.start - LONGEST_SEGMENT - _NEAR < start < span.end + _NEAR:
             continue
         try:
-            file = _looked_at(address.folder / name, start, odd, span, now)
+            file = _looked_at(address.folder / name, start, odd, span, now, address.quiet)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ELOOP):  # gone, or a link to nowhere
                 notes.append(f"{printable(name)}: it cannot be looked at ({error.strerror})")
@@ -212,7 +234,7 @@ def _names(folder: Path) -> list[str]:
         raise trouble_of(error, folder) from error
 
 
-def _nothing_of(address: _Address, others: set[str]) -> str:
+def _nothing_of(address: Place, others: set[str]) -> str:
     """Return a note for a person who mistyped a name, or whose share is not mounted."""
     there = sorted(others)
     examples = ", ".join(there[:_MOST_EXAMPLES]) + (", ..." if len(there) > _MOST_EXAMPLES else "")
@@ -221,7 +243,7 @@ def _nothing_of(address: _Address, others: set[str]) -> str:
 
 
 def _looked_at(
-    path: Path, start: datetime, odd: str | None, span: Span, now: datetime
+    path: Path, start: datetime, odd: str | None, span: Span, now: datetime, quiet: timedelta
 ) -> _File | str | None:
     """Return a file as it is now; a phrase where it cannot be used; None where it is not meant.
 
@@ -242,7 +264,7 @@ def _looked_at(
         return "it may not be read; let the user of this service read it"
     end = _end(path, status, start, sidecar, span)
     changed = _instant(max(status.st_mtime_ns, noted_at))
-    settled = _is_quiet(changed, end, now)
+    settled = _is_quiet(changed, end, now, quiet)
     if status.st_size == 0 and settled:
         return "it is empty" if start >= span.start else None
     item = Item(
@@ -275,7 +297,7 @@ def _fingerprint(status: os.stat_result, sidecar: bytes | None) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}{mark}"
 
 
-def _is_quiet(changed: datetime, end: datetime | None, now: datetime) -> bool:
+def _is_quiet(changed: datetime, end: datetime | None, now: datetime, quiet: timedelta) -> bool:
     """Return whether nobody is writing a file, as far as the time of its last change tells.
 
     A share whose clock is ahead by minutes only makes us wait longer. Further ahead the time says
@@ -283,8 +305,8 @@ def _is_quiet(changed: datetime, end: datetime | None, now: datetime) -> bool:
     has ended, is complete; and a time of another day is no clock's but a mistake, never to pass.
     """
     if changed <= now + CLOCKS_DIFFER:
-        return changed <= now - QUIET
-    return (end is not None and end <= now - QUIET) or changed > now + _NOT_OF_NOW
+        return changed <= now - quiet
+    return (end is not None and end <= now - quiet) or changed > now + _NOT_OF_NOW
 
 
 def _end(

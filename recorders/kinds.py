@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from merger.errors import Refused
 from recorders.base import Recorder, suggestion
 from recorders.folder import Folder
+from recorders.rtsp import Rtsp
 from recorders.testpattern import Pattern
 from recorders.zoom import Zoom
 from recorders.zoom_api import Account
 
 
-def kinds(ffmpeg: str | None = None, zoom: Account | None = None) -> dict[str, Recorder]:
+def kinds(
+    ffmpeg: str | None = None, zoom: Account | None = None, rtsp: Rtsp | None = None
+) -> dict[str, Recorder]:
     """Return a recorder of every kind.
 
-    ffmpeg: None for the one that a package carries; zoom: None for one without credentials.
+    ffmpeg: None for the one that a package carries; zoom: None for one without credentials;
+    rtsp: None where nothing is recorded here.
     """
     return {
         "folder": Folder(),
+        "rtsp": rtsp or Rtsp(),
         "testpattern": Pattern(tool=ffmpeg),
         "zoom": Zoom(zoom or Account()),
     }

@@ -25,6 +25,8 @@ from merger.timeline import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
 from recorders.kinds import kinds, recorder_of
+from recorders.recordings import RAW, Journal, folder_of
+from recorders.rtsp import Rtsp
 from recorders.zoom import Zoom
 from tests.recorders.conftest import (
     CLIP_S,
@@ -135,8 +137,45 @@ def zoom_case(tmp_path: Path, clip_at: Clip) -> Case:
     )  # fmt: skip
 
 
+def rtsp_case(tmp_path: Path, clip_at: Clip) -> Case:
+    """What was recorded, as it lies in the data folder; tests/recorders/test_rtsp.py records."""
+    recorded = tmp_path / "recorded"
+    source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/live", MOSCOW)
+    share = Share(folder_of(recorded, source.room, source.name))
+    (share.folder / RAW).mkdir(parents=True)
+    for n in range(2):
+        begins = TEN + timedelta(seconds=n * CLIP_S)
+        clip = clip_at(begins)
+        last = share.put(
+            f"{begins:%Y-%m-%d_%H-%M-%S}_504_camera.mp4", clip,
+            start=begins, length_s=CLIP_S, sha256=digest(clip),
+        )  # fmt: skip
+    raw = share.folder / RAW / "growing.mkv"
+
+    def grow() -> datetime:
+        last.replace(raw)
+        Journal("504", "camera", "Europe/Moscow", begins).write(raw)
+        return TEN + timedelta(hours=2)
+
+    def finish() -> None:
+        raw.with_suffix(".json").unlink()
+        raw.replace(last)
+
+    return Case(
+        Rtsp(recorded), source, TEN + timedelta(hours=2), (span(18_000, 18_020), TEN),
+        ("", "rtsp://", "http://10.0.5.4/live", "rtsp:10.0.5.4", "rtsp://user@10.0.5.4/live",
+         "rtsp://user:secret@10.0.5.4/live", "rtsp://127.0.0.1/live", "rtsp://localhost/live",
+         "rtsp://[::1]/live", "rtsp://[::ffff:127.0.0.1]/live", "rtsp://169.254.169.254/latest",
+         "rtsp://10.0.5.4:port/live", "rtsp://10.0.5.4/a b", "file:///etc/passwd", "/dev/video0",
+         "rtsp://10.0.5.4/live#allways", "rtsp://10.0.5.4/live#early=1h",
+         "rtsp://10.0.5.4/live#late=5&late=6", "rtsp://0.0.0.0/live"),
+        grow, finish,
+    )  # fmt: skip
+
+
 CASES: dict[str, Callable[[Path, Clip], Case]] = {
     "folder": folder_case,
+    "rtsp": rtsp_case,
     "testpattern": pattern_case,
     "zoom": zoom_case,
 }

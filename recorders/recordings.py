@@ -1,0 +1,236 @@
+"""The files that are recorded here: where they lie, while they grow and when they are finished.
+
+A source has a folder. In its subfolder `raw` lies what is being recorded: Matroska that can be
+read up to its last second whatever happens, and beside it a journal. `finish` makes a complete file
+with its sidecar out of it, in the folder itself, under the name that any library has.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import av
+import av.container
+
+from merger.failpoints import reached
+from merger.progress import printable
+from merger.space import require_space
+from merger.storage import work_folder
+from recorders.base import publish_media, sha256_of
+
+RAW = "raw"
+_LOCK = "lock"
+_LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
+# Pictures are decoded up to so long before they are shown: more than any camera reorders.
+_REORDERED_US = 1_000_000
+_SECOND = timedelta(seconds=1)
+
+
+def folder_of(recorded: Path, room: str, source: str) -> Path:
+    """Return the folder of a source: readable, safe, and nobody else's."""
+    mark = hashlib.sha256(f"{room}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    stem = re.sub(r"[^\w-]+", "_", f"{room}_{source}")[:_LONGEST_STEM]
+    return recorded / f"{stem}~{mark}"
+
+
+def file_name(at: datetime, zone: str, room: str, source: str) -> str:
+    """Return the name of a file that begins at an instant, as a library has it."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d_%H-%M-%S}_{room}_{source}.mkv"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What is known of a file that is being recorded; written anew whenever more is.
+
+    shifts_us: by number of stream, how much later it is than it was written. by: what the instants
+    are known by, the camera's clock or the arrival of its packets.
+    """
+
+    room: str
+    source: str
+    zone: str
+    start: datetime
+    end: datetime | None = None
+    by: str = "arrival"
+    shifts_us: dict[int, int] = field(default_factory=dict)
+
+    def write(self, raw: Path) -> None:
+        """Write it beside its file, whole or not at all. Raises OSError."""
+        said: dict[str, Any] = asdict(self)
+        said["start"] = self.start.isoformat()
+        said["end"] = self.end and self.end.isoformat()
+        partial = raw.with_suffix(".json.partial")
+        partial.write_text(json.dumps(said))
+        partial.replace(raw.with_suffix(".json"))
+
+
+def read_journal(raw: Path) -> Journal | None:
+    """Return the journal of a file; None where there is none that can be read."""
+    try:
+        said = json.loads(raw.with_suffix(".json").read_text())
+        return Journal(
+            room=said["room"],
+            source=said["source"],
+            zone=said["zone"],
+            start=datetime.fromisoformat(said["start"]),
+            end=datetime.fromisoformat(said["end"]) if said["end"] else None,
+            by=said["by"],
+            shifts_us={int(n): us for n, us in said["shifts_us"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@contextmanager
+def locked(path: Path, *, folder: bool = False) -> Iterator[bool]:
+    """Hold the lock of a file, or of the source whose folder it is; yield whether it was free."""
+    path = path / _LOCK if folder else path
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if folder else 0), 0o600)
+    except FileNotFoundError:  # finished by somebody else this very moment
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def raw_files(folder: Path) -> list[Path]:
+    """Return what is being recorded into a folder, or was when its recorder was killed."""
+    return sorted((folder / RAW).glob("*.mkv"))
+
+
+def finish_all(folder: Path) -> list[Path]:
+    """Finish what nobody is recording any more; return the finished files."""
+    done = []
+    for raw in raw_files(folder):
+        with locked(raw) as free:
+            if free and (final := finish(raw, folder)):
+                done.append(final)
+    return done
+
+
+def finish(raw: Path, folder: Path) -> Path | None:
+    """Make a complete file of a raw one, which is removed then; None where it holds nothing.
+
+    What cannot be read is set aside, with `.broken` added to its name. Raises Temporary where
+    there is no room.
+    """
+    journal = read_journal(raw)
+    if journal is None:
+        raw.replace(raw.with_name(f"{raw.name}.broken"))
+        return None
+    require_space(folder, raw.stat().st_size, f"finishing {printable(raw.name)}")
+    final = _free_name(folder, journal)
+    with work_folder(folder) as work:
+        partial = work / final.name
+        if not _remuxed(raw, partial, journal):
+            _remove(raw)
+            return None
+        end = journal.end or journal.start + timedelta(microseconds=_length_us(partial))
+        said = {
+            "start": journal.start.isoformat(),
+            "end": end.isoformat() if journal.end else None,
+            "sha256": sha256_of(partial, lambda: False),
+            "room": journal.room,
+            "source": journal.source,
+            "clock": journal.by,
+        }
+        # Files are kept by the time of their change: that of the media, as from any recorder.
+        ended = end.timestamp()
+        os.utime(partial, (ended, ended))
+        reached("recording.finished")
+        publish_media(partial, json.dumps(said, ensure_ascii=False).encode(), final)
+    reached("recording.published")
+    _remove(raw)
+    return final
+
+
+def _free_name(folder: Path, journal: Journal) -> Path:
+    """Return a name that no file has: in the repeated hour of autumn, one may have it already.
+
+    One that was finished from this raw file before a crash is the same file, and written over.
+    """
+    at = journal.start
+    while True:
+        final = folder / file_name(at, journal.zone, journal.room, journal.source)
+        try:
+            said = json.loads(final.with_suffix(".json").read_text())
+            if datetime.fromisoformat(said["start"]) == journal.start:
+                return final
+        except FileNotFoundError:
+            return final
+        except (ValueError, KeyError, TypeError):
+            pass
+        at += _SECOND
+
+
+def _remove(raw: Path) -> None:
+    raw.with_suffix(".json").unlink(missing_ok=True)
+    raw.unlink(missing_ok=True)
+
+
+def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:
+    """Write a file anew with an index, its streams where they belong; return how many packets.
+
+    The last cluster of a file whose recorder was killed is cut off: what is whole is kept.
+    """
+    packets = 0
+    try:
+        source = av.open(str(raw), format="matroska", options={"protocol_whitelist": "file"})
+    except av.FFmpegError:
+        return 0  # killed before anything was written
+    with source, av.open(str(partial), "w", format="matroska") as made:
+        streams = {s.index: made.add_stream_from_template(s) for s in source.streams}
+        last: dict[int, int] = {}
+        reader = source.demux()
+        while True:
+            try:
+                packet = next(reader, None)
+            except av.FFmpegError:
+                break
+            if packet is None:
+                break
+            if packet.pts is None or packet.size == 0 or packet.is_corrupt:
+                continue
+            base = packet.time_base
+            at = packet.pts + round(journal.shifts_us.get(packet.stream_index, 0) / 10**6 / base)
+            if at < 0:
+                continue  # sound from before the first picture
+            early = round(_REORDERED_US / 10**6 / base) if packet.stream.type == "video" else 0
+            before = last.get(packet.stream_index, at - early - 1)
+            packet.pts, packet.dts = at, max(before + 1, at - early)
+            if packet.dts > packet.pts:
+                continue  # a timestamp twice
+            last[packet.stream_index] = packet.dts
+            packet.stream = streams[packet.stream_index]
+            made.mux(packet)
+            packets += 1
+    return packets
+
+
+def _length_us(path: Path) -> int:
+    with av.open(str(path), format="matroska") as container:
+        return max(0, container.duration or 0)
+
+
+def now_utc(us: int) -> datetime:
+    """Return an instant from microseconds since 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
