@@ -26,6 +26,8 @@ _NAME = re.compile(
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
+# What comes behind the stem of a result, by its kind.
+ENDINGS = {"merge": ".mp4", "backup": "_backup.mp4"}
 _LONGEST_BYTES = 255  # of one name, on every common file system
 
 

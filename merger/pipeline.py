@@ -12,7 +12,7 @@ from merger.config import Settings
 from merger.layout import layout_named
 from merger.library import read_library
 from merger.making import MergeRequest, Surroundings, Watch, analysed, made, usable
-from merger.names import result_stem
+from merger.names import ENDINGS, result_stem
 from merger.plan import EditPlan
 from merger.progress import Reporter
 from merger.report import MergeResult, plan_document
@@ -71,7 +71,7 @@ def _replaced(path: Path, plan: EditPlan) -> list[str]:
 def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path) -> None:
     """Give the renditions and the plan their final names, the merge last: it says all is there."""
     stem = result_stem(request.name, request.room, request.span, request.zone)
-    names = {"merge": f"{stem}.mp4", "backup": f"{stem}_backup.mp4"}
+    names = {kind: stem + ending for kind, ending in ENDINGS.items()}
     result.warnings += _replaced(output / f"{stem}.plan.json", result.plan)
     document = out / "plan.json"
     document.write_text(json.dumps(plan_document(result.plan), ensure_ascii=False, indent=1))

@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 from merger.database import reading
 from merger.errors import Refused
 from merger.localtime import zone_named
+from merger.names import ENDINGS, result_stem
 from merger.records import record_row, room_row
+from merger.timeline import Span
 from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, User
 
 
@@ -228,6 +230,48 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                 for e in events
             ],
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RenditionFile:
+    """A video for people. path: below the data folder, None once it was removed; name: for them."""
+
+    path: str | None
+    name: str
+    sha256: str
+
+
+def rendition_file(
+    engine: Engine, record: int, kind: str, only_of: int | None = None
+) -> RenditionFile:
+    """Return the file of a rendition: of the version that is delivered, else that waits to be.
+
+    Raises Refused where there is none.
+    """
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        version = row.delivered_version
+        if version is None and row.stage == "deliver":
+            version = row.version
+        rendition = session.scalars(
+            select(Rendition).where(
+                Rendition.record_id == record,
+                Rendition.version == version,
+                Rendition.kind == kind,
+            )
+        ).one_or_none()
+        if rendition is None:
+            raise Refused("rendition", f"there is no {kind} of record {record}")
+        name = session.scalar(
+            select(Delivery.name)
+            .where(Delivery.record_id == record, Delivery.kind == kind)
+            .order_by(Delivery.id)
+            .limit(1)
+        )
+        if name is None:
+            room, span = row.room.name if row.room else "", Span(row.start_at, row.end_at)
+            name = result_stem(row.event_name, room, span, zone_named(row.zone)) + ENDINGS[kind]
+        return RenditionFile(rendition.path, name, rendition.sha256)
 
 
 def _pictures(text: str | None) -> list[dict[str, str]]:

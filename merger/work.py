@@ -26,7 +26,7 @@ from merger.failpoints import reached
 from merger.heart import Heart, beating
 from merger.library import Candidate, Library, read_files, read_sidecar
 from merger.making import Surroundings, Watch, analysed, made, usable
-from merger.names import result_stem
+from merger.names import ENDINGS, result_stem
 from merger.outcomes import Job, Kept, SourceRow
 from merger.plan import EditPlan
 from merger.progress import Silent
@@ -200,9 +200,7 @@ def _collect(
             source, found[source.name], collected[source.name], task, service.now()
         )
     ids = {source.name: source.id for source, _, _ in task.sources}
-    incomplete = [
-        name for name in ids if name not in found or found[name].more_expected
-    ]
+    incomplete = [name for name in ids if name not in found or found[name].more_expected]
     heart.insist(
         lambda: outcomes.keep_segments(
             service.engine, held, data, collected, ids, incomplete, service.now()
@@ -338,7 +336,6 @@ def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
     kept = heart.insist(lambda: outcomes.kept_renditions(service.engine, job.record, job.version))
     request = task.request
     stem = result_stem(request.name, request.room, request.span, request.zone)
-    endings = {"merge": ".mp4", "backup": "_backup.mp4"}
     parcels = []
     # The merge last: once it is there, everything is.
     for one in sorted(kept, key=lambda r: r.kind == "merge"):
@@ -346,7 +343,7 @@ def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
         if not path.is_file() or path.stat().st_size != one.size_bytes:
             return []
         parcels.append(
-            Parcel(job.record, one.version, one.kind, stem + endings[one.kind], path,
+            Parcel(job.record, one.version, one.kind, stem + ENDINGS[one.kind], path,
                    one.size_bytes, one.sha256)
         )  # fmt: skip
     return parcels

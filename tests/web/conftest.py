@@ -44,7 +44,10 @@ class Web:
         headers: dict[str, str] = dict(options.pop("headers", {}))
         if who is not None:
             headers["Authorization"] = f"Bearer {self.keys[who]}"
-        return self.app.test_client().open(path, method=method, headers=headers, **options)
+        # Buffered: what sends a file closes it then, as a server does.
+        return self.app.test_client().open(
+            path, method=method, headers=headers, buffered=True, **options
+        )
 
     def api(self, who: str | None, method: str, path: str, **options: Any) -> TestResponse:
         return self.call(who, method, f"/api/v1{path}", **options)

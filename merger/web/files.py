@@ -1,0 +1,119 @@
+"""The API: videos and pictures themselves, which players and pages show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from flask import Response, request, send_file
+from pydantic import Field
+
+from merger import pictures, record_views, rooms
+from merger.errors import Refused
+from merger.web import api
+from merger.web.gate import asker, service
+from merger.web.schemas import RecordPath, SourcePath, Taken
+
+blueprint = api.resources("files", "Videos and pictures themselves.")
+
+_VIDEO, _JPEG = "video/mp4", "image/jpeg"
+# Whoever has one asks each time whether it is still the same: a version has the same address.
+_OWN = "private, no-cache"
+_LASTS_S = 30  # of the picture of a source
+
+
+class RenditionPath(RecordPath):
+    """Which rendition of which record."""
+
+    kind: Literal["merge", "backup"]
+
+
+class Download(Taken):
+    """How a video is given."""
+
+    download: bool = Field(False, description="To be saved, under a name for people.")
+
+
+class PicturePath(RecordPath):
+    """Which picture of which chunk: counted from 0, as the record lists them."""
+
+    chunk: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    number: Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+def _given(what: str, kind: str) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
+    return {"description": what, "content": content}
+
+
+_WHOLE: dict[Any, Any] = {"304": {"description": "Not changed since"}}
+_IN_PIECES: dict[Any, Any] = {
+    **_WHOLE,
+    "416": {**api.PROBLEMS["400"], "description": "It does not reach so far"},
+}
+
+
+@blueprint.get(
+    "/records/<int:record>/renditions/<kind>",
+    responses={
+        "200": _given("The video", _VIDEO), "206": _given("A range of it", _VIDEO), **_IN_PIECES,
+    },
+    operation_id="downloadRendition",
+)  # fmt: skip
+def rendition(path: RenditionPath, query: Download) -> Response:
+    """Give a video, whole or in ranges: of the version that people have, or are about to get."""
+    who = asker("read")
+    file = record_views.rendition_file(service().engine, path.record, path.kind, who.only_of)
+    gone = Refused("rendition", f"the {path.kind} of record {path.record} is no longer kept here")
+    if file.path is None:
+        raise gone
+    return _sent(
+        service().settings.data / file.path, gone, _OWN, mimetype=_VIDEO, etag=file.sha256,
+        download_name=file.name, as_attachment=query.download,
+    )  # fmt: skip
+
+
+def _sent(path: Path, gone: Refused, kept: str, **options: Any) -> Response:
+    try:
+        response = send_file(path, conditional=True, **options)
+    except FileNotFoundError as error:  # housekeeping was quicker
+        raise gone from error
+    response.headers["Cache-Control"] = kept
+    return response
+
+
+@blueprint.get(
+    "/records/<int:record>/chunks/<int:chunk>/pictures/<int:number>",
+    responses={"200": _given("The picture", _JPEG), **_WHOLE},
+    operation_id="showChunkPicture",
+)
+def chunk_picture(path: PicturePath) -> Response:
+    """Give a picture of the screen that was looked at in a chunk."""
+    who = asker("read")
+    picture = record_views.chunk_picture(
+        service().engine, path.record, path.chunk, path.number, who.only_of
+    )
+    response = Response(picture, mimetype=_JPEG, headers={"Cache-Control": _OWN})
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@blueprint.get(
+    "/rooms/<int:room>/sources/<int:source>/picture",
+    responses={
+        "200": _given("The picture", _JPEG), "206": _given("A range of it", _JPEG), **_IN_PIECES,
+    },
+    operation_id="showSourcePicture",
+)  # fmt: skip
+def source_picture(path: SourcePath) -> Response:
+    """Give the last picture of a source; Last-Modified says when it was taken."""
+    asker("read")
+    sources = rooms.one(service().engine, path.room)["sources"]
+    if not any(source["id"] == path.source for source in sources):
+        raise Refused("source", f"room {path.room} has no source {path.source}")
+    return _sent(
+        pictures.picture_path(service().settings, path.source),
+        Refused("picture", f"there is no picture of source {path.source} yet"),
+        f"private, max-age={_LASTS_S}", mimetype=_JPEG,
+    )  # fmt: skip

@@ -1,0 +1,253 @@
+"""Videos and pictures over HTTP: whole, in ranges, not changed, gone, and not for others."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from merger import pictures, records
+from merger.database import writing
+from merger.timeline import utc
+from models import Chunk, Delivery, Record, Rendition
+from tests.conftest import START, seconds
+from tests.databases import ON_SQLITE
+from tests.web.conftest import Web, problem
+
+JPEG = b"\xff\xd8 a picture"
+MERGE, BACKUP = "/records/1/renditions/merge", "/records/1/renditions/backup"
+PICTURE, OF_CHUNK = "/rooms/1/sources/1/picture", "/records/1/chunks/0/pictures/1"
+
+
+def content(version: int, kind: str = "merge") -> bytes:
+    return f"the {kind} of version {version}".encode() * 1000
+
+
+def make(web: Web, version: int, kind: str = "merge") -> None:
+    """A rendition of a version of the first record is ready."""
+    path = web.site.settings.data / f"records/1/attempt-{version}/{kind}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content(version, kind))
+    row = Rendition(
+        record_id=1, version=version, kind=kind, path=str(path.relative_to(web.site.settings.data)),
+        size_bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        frames=1, width=16, height=9, made_at=web.site.clock,
+    )  # fmt: skip
+    writing(web.site.engine, lambda session: session.add(row))
+
+
+def put(web: Web, **values: Any) -> None:
+    writing(web.site.engine, lambda session: session.execute(update(Record).values(**values)))
+
+
+@pytest.fixture
+def ann(web: Web) -> Web:
+    """Ann has a record, of which a version is delivered, and a chunk has pictures."""
+    web.site.ask(users=("ann@example.org",), name="Алгебра 1")
+    make(web, 1)
+    put(web, status="delivered", stage="deliver", delivered_version=1)
+    kept = [
+        {"at": utc(START + seconds(n)).isoformat(), "verdict": "presentation",
+         "jpeg": base64.b64encode(JPEG + bytes([n])).decode()}
+        for n in range(2)
+    ]  # fmt: skip
+    chunk = Chunk(
+        record_id=1, start_at=utc(START), end_at=utc(START + seconds(6)), presence=True,
+        verdict="presentation", score=1.0, samples=5, reasons=[], pictures=json.dumps(kept),
+    )  # fmt: skip
+    writing(web.site.engine, lambda session: session.add(chunk))
+    return web
+
+
+# --- videos ---------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_a_video_is_given_to_be_watched(ann: Web) -> None:
+    said = ann.api("ann", "GET", MERGE)
+    assert (said.status_code, said.content_type) == (200, "video/mp4")
+    assert said.data == content(1)
+    assert said.headers["Cache-Control"] == "private, no-cache"
+    assert said.headers["ETag"] == f'"{hashlib.sha256(content(1)).hexdigest()}"'
+    assert said.headers["Accept-Ranges"] == "bytes"
+    assert said.headers["Content-Disposition"].startswith("inline")
+    head = ann.api("ann", "HEAD", MERGE)
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(content(1)))
+
+
+@ON_SQLITE
+def test_a_player_seeks(ann: Web) -> None:
+    said = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=100-199"})
+    assert (said.status_code, said.data) == (206, content(1)[100:200])
+    assert said.headers["Content-Range"] == f"bytes 100-199/{len(content(1))}"
+    last = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=-10"})
+    assert (last.status_code, last.data) == (206, content(1)[-10:])
+    tag = said.headers["ETag"]
+    same = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=0-9", "If-Range": tag})
+    assert (same.status_code, same.data) == (206, content(1)[:10])
+    other = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=0-9", "If-Range": '"other"'})
+    assert (other.status_code, other.data) == (200, content(1))
+    beyond = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=1000000-"})
+    problem(beyond, 416)
+    assert beyond.headers["Content-Range"] == f"bytes */{len(content(1))}"
+
+
+@ON_SQLITE
+def test_what_has_not_changed_is_not_sent_again(ann: Web) -> None:
+    for path in (MERGE, OF_CHUNK):
+        tag = ann.api("ann", "GET", path).headers["ETag"]
+        said = ann.api("ann", "GET", path, headers={"If-None-Match": tag})
+        assert (said.status_code, said.data) == (304, b"")
+        assert said.headers["Cache-Control"] == "private, no-cache"
+
+
+@ON_SQLITE
+def test_a_video_is_saved_under_a_name_for_people(ann: Web) -> None:
+    make(ann, 1, "backup")
+
+    def saved(path: str) -> str:
+        said = ann.api("ann", "GET", f"{path}?download=1")
+        assert said.headers["Content-Disposition"].startswith("attachment")
+        return said.headers["Content-Disposition"]
+
+    encoded = "%D0%90%D0%BB%D0%B3%D0%B5%D0%B1%D1%80%D0%B0%201_504_2026-11-20_10-00-10-00"
+    assert saved(MERGE).endswith(f"filename*=UTF-8''{encoded}.mp4")
+    assert saved(BACKUP).endswith(f"filename*=UTF-8''{encoded}_backup.mp4")
+
+    def deliver(session: Session) -> None:
+        entry = Delivery(
+            record_id=1, destination="folder", kind="merge", name="Algebra_2.mp4", name_key="",
+            state={}, status="delivered",
+        )  # fmt: skip
+        session.add(entry)
+
+    writing(ann.site.engine, deliver)
+    assert saved(MERGE) == "attachment; filename=Algebra_2.mp4"  # by which they know it
+    assert saved(BACKUP).endswith(f"{encoded}_backup.mp4")
+
+
+@ON_SQLITE
+def test_the_version_that_people_have_is_given_until_there_is_another(ann: Web) -> None:
+    put(ann, status="running", stage="collect", version=2)
+    assert ann.api("ann", "GET", MERGE).data == content(1)
+    make(ann, 2)
+    put(ann, stage="deliver")
+    assert ann.api("ann", "GET", MERGE).data == content(1)
+    put(ann, status="delivered", delivered_version=2)
+    assert ann.api("ann", "GET", MERGE).data == content(2)
+
+
+@ON_SQLITE
+def test_the_first_version_is_given_as_soon_as_it_is_ready(ann: Web) -> None:
+    put(ann, status="running", delivered_version=None)
+    assert ann.api("ann", "GET", MERGE).data == content(1)
+    put(ann, status="failed")  # its destination refused it
+    assert ann.api("ann", "GET", MERGE).data == content(1)
+    put(ann, status="queued", stage="collect")  # it is to become another
+    problem(ann.api("ann", "GET", MERGE), 404)
+
+
+@ON_SQLITE
+def test_a_video_that_is_not_there(ann: Web) -> None:
+    said = problem(ann.api("ann", "GET", BACKUP), 404)
+    assert (said["code"], said["detail"]) == ("rendition", "there is no backup of record 1")
+    problem(ann.api("ann", "GET", "/records/1/renditions/original"), 422, "kind")
+    problem(ann.api("ann", "GET", "/records/2/renditions/merge"), 404)
+    path = ann.site.settings.data / "records/1/attempt-1/merge.mp4"
+    path.unlink()  # this very moment
+    assert "no longer kept" in problem(ann.api("ann", "GET", MERGE), 404)["detail"]
+    writing(ann.site.engine, lambda session: session.execute(update(Rendition).values(path=None)))
+    assert "no longer kept" in problem(ann.api("ann", "GET", MERGE), 404)["detail"]
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_the_pictures_of_a_chunk(ann: Web) -> None:
+    listed = ann.api("ann", "GET", "/records/1").get_json()["chunks"][0]["pictures"]
+    assert [set(picture) for picture in listed] == [{"at", "verdict"}] * 2
+    for number in range(2):
+        said = ann.api("ann", "GET", f"/records/1/chunks/0/pictures/{number}")
+        assert (said.status_code, said.content_type) == (200, "image/jpeg")
+        assert said.data == JPEG + bytes([number])
+        assert said.headers["Cache-Control"] == "private, no-cache"
+    for path in ("0/pictures/2", "1/pictures/0", f"{2**31 - 1}/pictures/{2**31 - 1}"):
+        assert problem(ann.api("ann", "GET", f"/records/1/chunks/{path}"), 404)["code"] == "picture"
+
+
+@ON_SQLITE
+def test_the_picture_of_a_source(ann: Web) -> None:
+    assert problem(ann.api("bob", "GET", PICTURE), 404)["code"] == "picture"
+    taken = START + timedelta(seconds=5)
+    pictures.keep(ann.site.settings, 1, taken, JPEG)
+    said = ann.api("bob", "GET", PICTURE)  # who has no record there: a room is no secret
+    assert (said.status_code, said.content_type, said.data) == (200, "image/jpeg", JPEG)
+    assert said.headers["Cache-Control"] == "private, max-age=30"
+    assert said.last_modified == taken
+    same = ann.api(
+        "bob", "GET", PICTURE, headers={"If-Modified-Since": said.headers["Last-Modified"]}
+    )
+    assert same.status_code == 304
+    assert problem(ann.api("bob", "GET", "/rooms/1/sources/17/picture"), 404)["code"] == "source"
+    assert problem(ann.api("bob", "GET", "/rooms/17/sources/1/picture"), 404)["code"] == "room_id"
+
+
+@ON_SQLITE
+def test_a_source_of_another_room_is_none_of_this_one(ann: Web) -> None:
+    ann.site.add_room("505", roles=("speaker",))
+    pictures.keep(ann.site.settings, 3, START, JPEG)
+    assert ann.api("bob", "GET", "/rooms/2/sources/3/picture").data == JPEG
+    problem(ann.api("bob", "GET", "/rooms/1/sources/3/picture"), 404)
+
+
+# --- who may --------------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("path", [MERGE, OF_CHUNK])
+def test_what_is_of_a_record_is_of_its_users_and_of_editors(ann: Web, path: str) -> None:
+    for who in ("ann", "eve", "ada"):
+        assert ann.api(who, "GET", path).status_code == 200
+    assert problem(ann.api("bob", "GET", path), 404)["detail"] == "there is no record 1"
+    assert ann.signed_in("ann").get(f"/api/v1{path}", buffered=True).status_code == 200
+    assert ann.signed_in("bob").get(f"/api/v1{path}", buffered=True).status_code == 404
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("path", [MERGE, OF_CHUNK, PICTURE])
+def test_nobody_unknown_sees_anything(ann: Web, path: str) -> None:
+    pictures.keep(ann.site.settings, 1, START, JPEG)
+    problem(ann.api(None, "GET", path), 401)
+    ann.add("may_not_read", "user", ("write",))
+    problem(ann.api("may_not_read", "GET", path), 403)
+    for method in ("POST", "PUT", "DELETE"):
+        assert ann.api("ann", method, path).status_code == 405
+
+
+@ON_SQLITE
+def test_who_leaves_a_record_sees_it_no_more(ann: Web) -> None:
+    ann.site.ask(users=("bob@example.org",), name="Алгебра 1")
+    assert ann.api("bob", "GET", MERGE).status_code == 200
+    records.leave(ann.site.engine, 1, ann.site.clock, ann.ids["bob"])
+    problem(ann.api("bob", "GET", MERGE), 404)
+
+
+@ON_SQLITE
+def test_the_document_says_what_is_given(web: Web) -> None:
+    paths = web.call("ann", "GET", "/api/openapi.json").get_json()["paths"]
+    for path, kind, statuses in (
+        ("/api/v1/records/{record}/renditions/{kind}", "video/mp4", {"200", "206", "304", "416"}),
+        ("/api/v1/records/{record}/chunks/{chunk}/pictures/{number}", "image/jpeg", {"200", "304"}),
+        ("/api/v1/rooms/{room}/sources/{source}/picture", "image/jpeg", {"200", "304"}),
+    ):
+        responses = paths[path]["get"]["responses"]
+        assert statuses <= set(responses)
+        assert responses["200"]["content"][kind]["schema"] == {"type": "string", "format": "binary"}
