@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import merging, records, serving, upkeep
+    from commands import merging, recording, records, serving, upkeep
     from commands.base import (
         BROKEN,
         INTERRUPTED,
@@ -57,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "web": serving.web,
     "daemon": serving.daemon,
     "run": serving.run,
+    "recorder": recording.recorder,
     "work": serving.work,
     "keep-house": serving.keep_house,
 }
@@ -67,9 +68,11 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from merger.folder_destination import FolderDestination
     from merger.task import Service
     from recorders.kinds import kinds, recorder_of
+    from recorders.rtsp import Rtsp
 
+    rtsp = Rtsp(settings.recorded, settings.allow_local_cameras)
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
-    recorders = partial(recorder_of, kinds(settings.ffmpeg or None))
+    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, rtsp=rtsp))
     return Service(engine, settings, recorders, (folder,), now)
 
 

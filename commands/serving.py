@@ -1,4 +1,4 @@
-"""The commands that stay: web, daemon, both in one process; and what the daemon starts."""
+"""The commands that stay: web, daemon, all in one process; and what the daemon starts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.base import Context, Printed, database_when_there, now, settings
+from commands.recording import recording
 from merger import logs
 from merger.config import Settings
 from merger.errors import Broken
@@ -45,12 +46,13 @@ def daemon(options: argparse.Namespace, context: Context) -> Printed:
 
 
 def run(options: argparse.Namespace, context: Context) -> Printed:
-    """Do both in one process."""
+    """Do all of it in one process."""
     service = _begun(options, context)
     server = _listening(service)
     try:
         # Who looks at a page may do so while workers hand their records back.
-        _work_on(service, context, lambda: context.stopping.asked() or int(not server.lives))
+        with recording(service, context.stopping.asked):
+            _work_on(service, context, lambda: context.stopping.asked() or int(not server.lives))
         _require(server)
     finally:
         server.stop()

@@ -61,10 +61,11 @@ def parser() -> argparse.ArgumentParser:
     daemon = command("daemon", "work on records as they become due")
     daemon.add_argument("--once", action="store_true", help="work off what is due, and end")
     web = command("web", "answer requests: the pages and the API")
-    run = command("run", "run the whole service, web and daemon, in one process")
+    run = command("run", "run the whole service, web, daemon and recorder, in one process")
     for answering in (web, run):
         answering.add_argument("--host", metavar="ADDRESS", help="where to listen (MERGER_HOST)")
         answering.add_argument("--port", type=_port, metavar="N", help="0 for any (MERGER_PORT)")
+    command("recorder", "record the cameras of rooms that are booked")
     # What the daemon starts; no commands for people, so the help is silent about them.
     commands.add_parser("keep-house").set_defaults(json=False)
     work = commands.add_parser("work")

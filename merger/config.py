@@ -101,6 +101,10 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
+def _yes_or_no(text: str) -> bool:
+    return _one_of("yes", "no")(text) == "yes"
+
+
 def _web_address(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
         raise ValueError("write it like https://lectures.example.edu")
@@ -175,6 +179,10 @@ class Settings:
     database: Secret = _setting(
         "SQLALCHEMY_DATABASE_URI", "", Secret, "URL",
         "The database, like mysql+pymysql://user:password@host/name; empty: SQLite in MERGER_DATA.",
+    )  # fmt: skip
+    allow_local_cameras: bool = _setting(
+        "MERGER_ALLOW_LOCAL_CAMERAS", "no", _yes_or_no, "yes, no",
+        "Whether cameras may be at addresses of this machine or its link (127.0.0.1, 169.254.…).",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _count(1, 64), "1 to 64",
@@ -270,6 +278,11 @@ class Settings:
     def database_address(self) -> str:
         """The address of the database, which may hold a password."""
         return self.database.reveal() or f"sqlite:///{self.data / 'merger.db'}"
+
+    @property
+    def recorded(self) -> Path:
+        """The folder of what is recorded live, below that of the service."""
+        return self.data / "recorded"
 
     @property
     def destination(self) -> Path:

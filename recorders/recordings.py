@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ from zoneinfo import ZoneInfo
 import av
 import av.container
 
+from merger.errors import MergerError
 from merger.failpoints import reached
 from merger.progress import printable
 from merger.space import require_space
@@ -30,7 +32,6 @@ from merger.storage import work_folder
 from recorders.base import publish_media, sha256_of
 
 RAW = "raw"
-_LOCK = "lock"
 _LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
 # Pictures are decoded up to so long before they are shown: more than any camera reorders.
 _REORDERED_US = 1_000_000
@@ -93,21 +94,20 @@ def read_journal(raw: Path) -> Journal | None:
 
 
 @contextmanager
-def locked(path: Path, *, folder: bool = False) -> Iterator[bool]:
-    """Hold the lock of a file, or of the source whose folder it is; yield whether it was free."""
-    path = path / _LOCK if folder else path
+def locked(raw: Path) -> Iterator[bool]:
+    """Hold the lock of a raw file, which who writes it holds; yield whether it was free."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if folder else 0), 0o600)
+        handle = os.open(raw, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:  # finished by somebody else this very moment
         yield False
         return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_free = True
+    except BlockingIOError:
+        is_free = False
+    try:
+        yield is_free
     finally:
         os.close(handle)
 
@@ -234,3 +234,17 @@ def _length_us(path: Path) -> int:
 def now_utc(us: int) -> datetime:
     """Return an instant from microseconds since 1970."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+
+
+def main() -> int:
+    """Finish what lies in a folder: `python -m recorders.recordings FOLDER`."""
+    try:
+        finish_all(Path(sys.argv[1]))
+    except MergerError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -41,6 +41,7 @@ from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
 from recorders.raw_file import RawFile, opened
 from recorders.recordings import RAW, Journal, file_name, now_utc
+from recorders.rtsp_job import Job
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
 _TOLD_EVERY_S = 0.5
@@ -50,25 +51,6 @@ _CLOCK_SET_US = 2 * SECOND_US
 _ROOM_BYTES = 64_000_000  # some seconds of the best camera, beside what is in reserve
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _PRFT_WALLCLOCK = struct.Struct("=q")  # AVProducerReferenceTime.wallclock, in microseconds
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be recorded, and where to.
-
-    look: only whether there is a picture. grid_s: the files are cut at multiples of it since the
-    room's midnight.
-    """
-
-    url: str
-    credentials: str | None = field(repr=False)
-    room: str
-    source: str
-    zone: str
-    folder: str
-    grid_s: int = 1800
-    allow_local: bool = False
-    look: bool = False
 
 
 class Ended(Exception):

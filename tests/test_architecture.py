@@ -14,7 +14,7 @@ ORDER = [
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "wording",
     "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
-    "database", "schema", "queue", "access", "people", "records", "record_views", "outcomes", "ledger", "delivery", "folder_destination",
+    "database", "schema", "queue", "access", "people", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
     "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "arguments",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]

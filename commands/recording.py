@@ -1,0 +1,78 @@
+"""The command that records what is live, and the same beside the rest of the service."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from commands.base import Context, Printed, database_when_there, settings
+from merger import logs
+
+if TYPE_CHECKING:
+    from merger.task import Service
+    from recorders.recorder import Recorder
+
+# Longer than any record is looked at before it begins, or goes on after it.
+_AROUND = timedelta(hours=2)
+
+
+def recorder(_: argparse.Namespace, context: Context) -> Printed:
+    """Record the live sources of rooms that are booked, until asked to stop."""
+    from recorders.recorder import run
+
+    known = settings()
+    logs.begin(known.log_form)
+    context.stopping.most = 2  # at the second, what records is killed
+    service = context.create_service(known, database_when_there(known, context.stopping))
+    logging.info("the recorder is at work")
+    run(_recorder(service), service.now, context.stopping.asked, _pause)
+    logging.info("the recorder has ended")
+    return {}, ""
+
+
+@contextmanager
+def recording(service: Service, asked: Callable[[], int]) -> Iterator[None]:
+    """Record in a thread, as long as the block lasts. asked: how often it was asked to stop."""
+    from recorders.recorder import run
+
+    ends = threading.Event()
+    made = _recorder(service)
+    thread = threading.Thread(
+        target=run,
+        args=(made, service.now, lambda: max(asked(), int(ends.is_set())), _pause),
+        name="recorder",
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def _recorder(service: Service) -> Recorder:
+    from merger import bookings, pictures
+    from merger.timeline import Span
+    from recorders.recorder import Recorder, Surroundings
+
+    engine, known = service.engine, service.settings
+    return Recorder(
+        Surroundings(
+            recorded=known.recorded,
+            cameras=partial(bookings.cameras, engine, "rtsp"),
+            bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
+            tell=partial(bookings.tell_records, engine),
+            keep_picture=partial(pictures.keep, known),
+            allow_local=known.allow_local_cameras,
+        )
+    )

@@ -1,0 +1,413 @@
+"""The supervisor of live sources: starts a process for each that is wanted, and watches its media.
+
+It judges by what comes, not by whether the process lives: a camera that hangs sends nothing. Who
+plugs it in says what is wanted, and keeps what it tells.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import random
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from merger.bookings import Booking, Camera
+from merger.errors import MergerError, Refused
+from merger.storage import make_folder
+from recorders.live_child import Child, started
+from recorders.recordings import folder_of, now_utc, raw_files
+from recorders.rtsp import Address, address_of
+from recorders.rtsp_job import Job
+from recorders.wanted import Wanted, pause_s, wanted
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 2.0  # into the tables
+_TICK_S = 0.1
+_SHORTEST_OUTAGE = timedelta(seconds=2)
+_STEADY_S = 10.0  # media for so long: a failure after that is a new one
+_MOST_COMPLAINTS = 20  # lines of one process
+_FINISHES_WITHIN_S = 60.0  # when we are to stop
+_LOOK_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a source may be silent, in seconds. key_s: without a picture to begin with.
+
+    Cameras that save bandwidth send a key frame every ten or twenty seconds.
+    """
+
+    open_s: float = 25.0
+    media_s: float = 10.0
+    key_s: float = 45.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a recorder is plugged into. Each may raise MergerError, and is asked again then."""
+
+    recorded: Path
+    cameras: Callable[[], Iterable[Camera]]
+    bookings: Callable[[datetime], Iterable[Booking]]
+    tell: Callable[[Iterable[int], datetime, str, str], None]
+    keep_picture: Callable[[int, datetime, bytes], None]
+    allow_local: bool = False
+    grid_s: int = 1800
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass
+class Lane:
+    """One source, and how it is with it. Whatever happens in it, the others go on."""
+
+    wanted: Wanted
+    folder: Path
+    lock: int
+    since: datetime  # it is wanted
+    child: Child | None = None
+    failures: int = 0
+    again_s: float = 0.0
+    media_at: datetime | None = None  # captured last
+    came_s: float | None = None  # when something new came last, and when that began
+    steady_s: float | None = None
+    key_us: int | None = None
+    key_s: float = 0.0
+    lost_at: datetime | None = None  # since when there is no media
+    concerned: tuple[int, ...] = ()  # records, by that
+    complaints: int = 0
+    why: str = "it does not answer"
+    looked: set[int] = field(default_factory=set)  # records before which it was looked at
+    looks: int = 0
+
+    @property
+    def name(self) -> str:
+        source = self.wanted.camera.source
+        return f"source {source.name!r} of room {source.room!r}"
+
+
+@dataclass
+class Recorder:
+    """All live sources."""
+
+    around: Surroundings
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    _cameras: list[tuple[Camera, Address]] = field(default_factory=list)
+    _bookings: list[Booking] = field(default_factory=list)
+    _looked_s: float = float("-inf")
+    _told: str = ""
+    _refused: set[tuple[int, str]] = field(default_factory=set)
+    _untold: list[tuple[tuple[int, ...], datetime, str, str]] = field(default_factory=list)
+    _unfinished: dict[Path, None] = field(default_factory=dict)
+    _finisher: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Finish what an earlier recorder was killed over. Raises MergerError for the folder."""
+        make_folder(self.around.recorded, "the folder for recordings in MERGER_DATA")
+        for folder in self.around.recorded.iterdir():
+            if raw_files(folder):
+                self._unfinished[folder] = None
+
+    def tick(self, now: datetime) -> None:
+        """Look once at everything."""
+        self._look_into_tables(now)
+        now_wanted = wanted(now, self._cameras, self._bookings)
+        for number, one in now_wanted.items():
+            self._want(number, one, now)
+        for number, lane in list(self.lanes.items()):
+            try:
+                self._watch(lane, now)
+                if number not in now_wanted:
+                    self._let_go(number, lane, now)
+            except MergerError as error:
+                log.warning("%s: %s", lane.name, error.message)
+                lane.failures += 1
+                lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
+        self._finish()
+        self._tell_again()
+
+    def _look_into_tables(self, now: datetime) -> None:
+        if time.monotonic() - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s = time.monotonic()
+        try:
+            cameras = list(self.around.cameras())
+            self._bookings = list(self.around.bookings(now))
+            self._told = ""
+        except MergerError as error:  # what is wanted is known from before
+            if error.message != self._told:
+                log.warning("%s; the recorder goes on with what it knows", error.message)
+            self._told = error.message
+            return
+        self._cameras = []
+        for camera in cameras:
+            try:
+                address = address_of(camera.source, allow_local=self.around.allow_local)
+            except Refused as error:
+                if (camera.id, error.message) not in self._refused:
+                    log.error("room %r: %s", camera.source.room, error.message)
+                self._refused.add((camera.id, error.message))
+                continue
+            self._cameras.append((camera, address))
+
+    def _want(self, number: int, one: Wanted, now: datetime) -> None:
+        lane = self.lanes.get(number)
+        if lane is None:
+            source = one.camera.source
+            folder = folder_of(self.around.recorded, source.room, source.name)
+            try:
+                lock = _lock(folder)
+            except MergerError as error:
+                log.warning("source %r: %s", source.name, error.message)
+                return
+            if lock is None:
+                return  # another recorder has it
+            self.lanes[number] = Lane(one, folder, lock, now)
+            if raw_files(folder):
+                self._unfinished[folder] = None
+            return
+        before, lane.wanted = lane.wanted, one
+        changed = (before.camera, before.address.url) != (one.camera, one.address.url)
+        begins = one.is_recorded and not before.is_recorded
+        if begins:
+            lane.since, lane.again_s, lane.failures = now, 0.0, 0
+        if lane.child and (changed or lane.child.job.look == one.is_recorded):
+            lane.child.stop()
+
+    def _watch(self, lane: Lane, now: datetime) -> None:
+        """See what came, end what hangs, start what is due."""
+        if lane.child is not None:
+            self._hear(lane, now)
+        child, now_s = lane.child, time.monotonic()
+        if child is not None and child.has_ended:
+            self._hear(lane, now)  # its last words
+            self._ended(lane, child, now)
+            child = None
+        if child is not None and (why := self._silence(lane, child, now_s)):
+            lane.why = why
+            child.kill()
+            return
+        is_due = lane.wanted.is_recorded or self._is_to_be_looked_at(lane)
+        if child is None and is_due and now_s >= lane.again_s:
+            lane.child = Child(self._job(lane))
+            lane.came_s = lane.steady_s = lane.key_us = None
+            lane.complaints = 0
+        self._tell_silence_before(lane, now)
+
+    def _job(self, lane: Lane) -> Job:
+        source = lane.wanted.camera.source
+        return Job(
+            url=lane.wanted.address.url,
+            credentials=source.credentials,
+            room=source.room,
+            source=source.name,
+            zone=source.zone.key,
+            folder=str(lane.folder),
+            grid_s=self.around.grid_s,
+            allow_local=self.around.allow_local,
+            look=not lane.wanted.is_recorded,
+        )
+
+    def _silence(self, lane: Lane, child: Child, now_s: float) -> str | None:
+        """Return why a process is to be ended, judged by what it brings."""
+        patience = self.around.patience
+        if lane.came_s is None:
+            return "it does not answer" if now_s - child.begun_s > patience.open_s else None
+        if now_s - lane.came_s > patience.media_s:
+            return "it sends nothing more"
+        if now_s - lane.key_s > patience.key_s:
+            return "it sends no key frame"
+        return None
+
+    def _hear(self, lane: Lane, now: datetime) -> None:
+        assert lane.child is not None
+        for said in lane.child.said():
+            if "bytes" in said:
+                self._media(lane, said, now)
+            if "picture" in said:
+                with suppress(MergerError):
+                    self.around.keep_picture(
+                        lane.wanted.camera.id, now_utc(said["at_us"]), b64decode(said["picture"])
+                    )
+            if "closed" in said:
+                self._unfinished[lane.folder] = None
+            if "ended" in said:
+                lane.why = said["text"]
+                if said["ended"] == "seen":
+                    lane.looked.update(lane.wanted.soon)
+                elif said.get("never"):
+                    lane.failures = max(lane.failures, 10)  # nobody is locked out by trying
+        for line in lane.child.complained():
+            lane.complaints += 1
+            if lane.complaints <= _MOST_COMPLAINTS:
+                log.info("%s: %s", lane.name, line)
+
+    def _media(self, lane: Lane, said: dict[str, Any], now: datetime) -> None:
+        at, now_s = now_utc(said["at_us"]), time.monotonic()
+        if said["key_us"] != lane.key_us:
+            lane.key_us, lane.key_s = said["key_us"], now_s
+        if lane.media_at is not None and at <= lane.media_at and lane.came_s is not None:
+            return
+        if lane.lost_at is not None:
+            self._tell_outage(lane, now_utc(said["key_us"]), now)
+        lane.media_at, lane.came_s = at, now_s
+        lane.steady_s = lane.steady_s or now_s
+        lane.looked.update(lane.wanted.soon)
+        if now_s - lane.steady_s > _STEADY_S:
+            lane.failures = 0
+
+    def _ended(self, lane: Lane, child: Child, now: datetime) -> None:
+        code = child.process.returncode
+        child.forget()
+        lane.child = None
+        self._unfinished[lane.folder] = None
+        if child.job.look:
+            lane.looks += code != 0
+            lane.again_s = time.monotonic() + (pause_s(lane.looks, random.random()) if code else 0)
+            return
+        if code == 0 or not lane.wanted.is_recorded:
+            return
+        if lane.lost_at is None:
+            lane.lost_at = lane.media_at or lane.since
+            log.warning("%s: no media: %s", lane.name, lane.why)
+        lane.concerned = tuple(dict.fromkeys((*lane.concerned, *lane.wanted.records)))
+        lane.failures += 1
+        lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
+
+    def _is_to_be_looked_at(self, lane: Lane) -> bool:
+        return bool(set(lane.wanted.soon) - lane.looked)
+
+    def _tell_silence_before(self, lane: Lane, now: datetime) -> None:
+        """Tell of a source that is silent though a lecture begins soon."""
+        silent = lane.lost_at is not None or lane.looks >= _LOOK_TRIES
+        due = tuple(record for record in lane.wanted.soon if record not in lane.looked)
+        if due and silent:
+            text = (
+                f"{lane.wanted.camera.source.name} is silent, and a lecture begins soon: {lane.why}"
+            )
+            log.warning("%s: silent before record %s: %s", lane.name, due, lane.why)
+            self._tell(due, now, "silent", text)
+            lane.looked.update(due)
+
+    def _tell_outage(self, lane: Lane, until: datetime, now: datetime) -> None:
+        since, lane.lost_at = lane.lost_at, None
+        records, lane.concerned = lane.concerned, ()
+        assert since is not None
+        if until - since < _SHORTEST_OUTAGE:
+            return
+        zone = lane.wanted.camera.source.zone
+        length = (until - since) / timedelta(seconds=1)
+        text = (
+            f"{lane.wanted.camera.source.name}: no media from {since.astimezone(zone):%H:%M:%S} to"
+            f" {until.astimezone(zone):%H:%M:%S} ({length:.0f} s): {lane.why}"
+        )
+        log.warning("room %r: %s", lane.wanted.camera.source.room, text)
+        self._tell(records, now, "outage", text)
+
+    def _let_go(self, number: int, lane: Lane, now: datetime) -> None:
+        """End what is no longer wanted."""
+        if lane.child is not None and not lane.child.has_ended:
+            lane.child.stop()
+            return
+        if lane.lost_at is not None:
+            self._tell_outage(lane, now, now)
+        if lane.child is None:
+            os.close(lane.lock)
+            del self.lanes[number]
+
+    def _tell(self, records: tuple[int, ...], at: datetime, kind: str, text: str) -> None:
+        if records:
+            self._untold.append((records, at, kind, text))
+
+    def _tell_again(self) -> None:
+        """Tell what is to be told, as soon as the tables are there."""
+        while self._untold:
+            try:
+                self.around.tell(*self._untold[0])
+            except MergerError:
+                return
+            del self._untold[0]
+
+    def _finish(self) -> None:
+        """Have what is closed made into complete files, one folder at a time."""
+        if self._finisher is not None:
+            if self._finisher.poll() is None:
+                return
+            _, complaints = self._finisher.communicate()
+            if self._finisher.returncode != 0:
+                log.error("recordings are not finished: %s", complaints.decode()[-500:].strip())
+            self._finisher = None
+        if self._unfinished:
+            folder = next(iter(self._unfinished))
+            del self._unfinished[folder]
+            with suppress(MergerError):
+                self._finisher = started("recorders.recordings", str(folder))
+
+    def end(self, asked: Callable[[], int], pause: Callable[[float], None]) -> None:
+        """Close all files and finish them; kill what does not end, or when asked twice."""
+        until_s = time.monotonic() + _FINISHES_WITHIN_S
+        while time.monotonic() < until_s and asked() < 2:
+            for lane in self.lanes.values():
+                if lane.child is None:
+                    continue
+                lane.child.stop()
+                lane.child.said()
+                lane.child.complained()
+                if lane.child.has_ended:
+                    lane.child.forget()
+                    lane.child = None
+                    self._unfinished[lane.folder] = None
+            self._finish()
+            living = [lane for lane in self.lanes.values() if lane.child]
+            if not living and not self._unfinished and self._finisher is None:
+                break
+            pause(_TICK_S)
+        for lane in self.lanes.values():
+            if lane.child:
+                lane.child.kill()
+                lane.child.forget()
+            os.close(lane.lock)
+        self.lanes.clear()
+        if self._finisher is not None:
+            self._finisher.kill()
+            self._finisher.communicate()
+
+
+def _lock(folder: Path) -> int | None:
+    """Return the lock of a source, which ends with this process; None where another has it."""
+    make_folder(folder, "the folder for recordings in MERGER_DATA")
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def run(
+    recorder: Recorder,
+    now: Callable[[], datetime],
+    asked: Callable[[], int],
+    pause: Callable[[float], None],
+) -> None:
+    """Record what is wanted until asked to stop."""
+    recorder.begin()
+    try:
+        while not asked():
+            try:
+                recorder.tick(now())
+            except Exception:  # the one place of the recorder: it never stops by itself
+                log.exception("a mistake in this program; the recorder goes on")
+            pause(_TICK_S)
+    finally:
+        recorder.end(asked, pause)

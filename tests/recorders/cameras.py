@@ -1,0 +1,104 @@
+"""Cameras for tests: processes that serve the pictures of this moment over RTSP, and can be hurt."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from merger.ffmpeg import dying_with_parent
+
+_PYTHON = "/usr/bin/python3"  # the system's has GStreamer
+_SERVER = Path(__file__).with_name("rtsp_server.py")
+_NEEDED = (
+    "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+)
+PACKAGES = (
+    "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+    " gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+)
+
+
+class Camera:
+    """A camera on this machine, whose pictures carry the wall clock."""
+
+    def __init__(self, *options: str) -> None:
+        self.port = _free_port()
+        self.options = options
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/live"
+
+    def start(self, *options: str) -> None:
+        """Switch it on, with other options than before where there are any."""
+        self.options = options or self.options
+        self.process = subprocess.Popen(
+            [*dying_with_parent(), _PYTHON, str(_SERVER), "--port", str(self.port), *self.options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n", f"no camera at port {self.port}"
+
+    def kill(self) -> None:
+        """Pull its plug."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def freeze(self) -> None:
+        """Have it hang: connections stay, and nothing comes."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+def require_cameras() -> None:
+    """Skip the test where GStreamer's RTSP server is not installed, and say so."""
+    if Path(_PYTHON).exists():
+        tried = subprocess.run([_PYTHON, "-c", _NEEDED], capture_output=True, check=False)
+        if tried.returncode == 0:
+            return
+    message = f"NOT TESTED: no RTSP server is installed: apt-get install {PACKAGES}"
+    if os.environ.get("TESTS_NEED_RTSP") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@contextmanager
+def camera(*options: str) -> Iterator[Camera]:
+    """Give a camera that is on."""
+    require_cameras()
+    made = Camera(*options)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+def _free_port() -> int:
+    # Below those that the system hands out: so it is free again after the camera was off.
+    while True:
+        port = random.randint(15000, 20000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
