@@ -78,6 +78,8 @@ class Server:
             log.exception("a mistake in this program; the web service ends")
         finally:
             self._server.task_dispatcher.shutdown()
+            for channel in list(self._server.active_channels.values()):
+                channel.handle_close()  # with what was kept in files for it
             wasyncore.close_all(self._map, ignore_all=True)
 
     def _look(self, within_s: float) -> None:

@@ -1,0 +1,170 @@
+"""The server: where it listens, whom it believes, and how it ends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask, request
+
+from merger.errors import Broken, Refused
+from merger.web.application import LARGEST_BODY
+from merger.web.server import Server
+from tests.waiting import happens
+
+HOST = "127.0.0.1"
+SPOOFED = {
+    "X-Forwarded-For": "192.0.2.7", "X-Forwarded-Host": "lectures.example.edu",
+    "X-Forwarded-Proto": "https", "Forwarded": "for=192.0.2.8;host=evil.example",
+}  # fmt: skip
+
+
+@contextmanager
+def serving(app: Any, host: str = HOST, proxy: str = "") -> Iterator[Server]:
+    server = Server(app, host, 0, proxy)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def app_of(view: Callable[[], Any]) -> Flask:
+    app = Flask(__name__)
+    app.add_url_rule("/", "view", view, methods=["GET", "POST"])
+    return app
+
+
+def seen() -> dict[str, Any]:
+    forwarded = [name for name, _ in request.headers if "forwarded" in name.lower()]
+    return {"from": request.remote_addr, "url": request.url, "left": forwarded}
+
+
+@pytest.mark.parametrize("proxy", ["", "192.0.2.1"])
+def test_what_anybody_may_have_written_is_not_believed(proxy: str) -> None:
+    with serving(app_of(seen), proxy=proxy) as server:
+        told = requests.get(server.address, headers=SPOOFED, timeout=10).json()
+    assert told == {"from": HOST, "url": server.address, "left": []}
+
+
+def test_the_proxy_is_believed() -> None:
+    with serving(app_of(seen), proxy=HOST) as server:
+        told = requests.get(server.address, headers=SPOOFED, timeout=10).json()
+        assert told["from"] == "192.0.2.7"
+        assert told["url"] == "https://lectures.example.edu/"
+        # What it was sent itself, before its own word, is not.
+        chain = {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}
+        assert requests.get(server.address, headers=chain, timeout=10).json()["from"] == "192.0.2.7"
+
+
+def test_the_server_does_not_say_what_it_is() -> None:
+    with serving(app_of(lambda: "ok")) as server:
+        assert "Server" not in requests.get(server.address, timeout=10).headers
+
+
+def test_a_port_that_another_has() -> None:
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(Broken, match=f"nothing can listen on {HOST}, port {port}.*MERGER_PORT"):
+            Server(app_of(seen), HOST, port, "")
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "256.1.1.1", "a b"])
+def test_an_address_that_is_none(host: str) -> None:
+    with pytest.raises(Refused, match="MERGER_HOST"):
+        Server(app_of(seen), host, 0, "")
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(Broken, match=r"nothing can listen on 192\.0\.2\.1"):
+        Server(app_of(seen), "192.0.2.1", 0, "")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_an_address_of_ipv6() -> None:
+    with serving(app_of(seen), host="::1") as server:
+        assert server.address.startswith("http://[::1]:")
+        assert requests.get(server.address, timeout=10).status_code == 200
+
+
+def test_what_is_asked_before_the_end_is_answered() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    text = "x" * 5_000_000  # more than what is sent at once
+
+    def slow() -> str:
+        begun.set()
+        may_end.wait(30)
+        return text
+
+    answers: list[str] = []
+    with serving(app_of(slow)) as server:
+        ask = threading.Thread(
+            target=lambda: answers.append(requests.get(server.address, timeout=30).text)
+        )
+        ask.start()
+        happens(begun)
+        stop = threading.Thread(target=server.stop)
+        stop.start()
+        until = time.monotonic() + 10
+        while time.monotonic() < until:  # nobody new gets in
+            try:
+                requests.get(server.address, timeout=0.2)
+            except requests.ConnectionError:
+                break
+            except requests.Timeout:
+                continue
+        assert server.lives
+        may_end.set()
+        ask.join()
+        stop.join()
+    assert answers == [text]
+    assert not server.lives
+    server.stop()  # again is as good
+
+
+def test_connections_that_are_kept_open_do_not_delay_the_end() -> None:
+    with requests.Session() as client, serving(app_of(lambda: "ok")) as server:
+        assert client.get(server.address, timeout=10).text == "ok"
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        with socket.create_connection((HOST, port)) as silent:
+            silent.send(b"GET / HT")
+            begun = time.monotonic()
+            server.stop()
+            assert time.monotonic() - begun < 5
+
+
+def test_a_body_without_end_is_not_kept() -> None:
+    with serving(app_of(lambda: "ok")) as server:
+        assert requests.post(server.address, data=b"x" * LARGEST_BODY, timeout=10).text == "ok"
+        sent = 0
+
+        def endless() -> Iterator[bytes]:
+            nonlocal sent
+            while sent < 1000 * LARGEST_BODY:
+                sent += 1 << 16
+                yield b"x" * (1 << 16)
+
+        with suppress(requests.ConnectionError):  # it is hung up on
+            assert requests.post(server.address, data=endless(), timeout=10).status_code == 413
+        assert sent < 100 * LARGEST_BODY
+
+
+def test_many_slow_readers_leave_room_for_others() -> None:
+    """Each downloads something large and does not read it."""
+    text = "x" * 3_000_000
+    with serving(app_of(lambda: text)) as server:
+        port = int(server.address.rstrip("/").rpartition(":")[2])
+        readers = []
+        for _ in range(40):
+            reader = socket.create_connection((HOST, port))
+            reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            readers.append(reader)
+        assert len(requests.get(server.address, timeout=30).text) == len(text)
+        for reader in readers:
+            reader.close()
