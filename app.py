@@ -69,17 +69,32 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from merger.task import Service
     from recorders.kinds import kinds, recorder_of
     from recorders.rtsp import Rtsp
+    from recorders.zoom_api import Account
+    from recorders.zoom_offers import ZoomOffers
 
+    zoom = Account(
+        settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
+        settings.zoom_credentials.reveal(),
+    )  # fmt: skip
     rtsp = Rtsp(settings.recorded, settings.allow_local_cameras)
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
-    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, rtsp=rtsp))
-    return Service(engine, settings, recorders, (folder,), now)
+    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, zoom, rtsp))
+    return Service(engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)})
+
+
+def create_web(service: Service) -> Flask:
+    """Return the web application of a service, with what recorders are told from outside."""
+    from merger.offers import take_up
+    from merger.web import application
+    from recorders import zoom_hook
+
+    secret = service.settings.zoom_hook_secret.reveal()
+    hook = zoom_hook.blueprint(secret, service.now, partial(take_up, service))
+    return application.create_web(service, (hook,))
 
 
 def create_app() -> Flask:
     """Return the web application for another WSGI server: `gunicorn "app:create_app()"`."""
-    from merger.web.application import create_web
-
     known = settings()
     logs.begin(known.log_form)
     return create_web(create_service(known, database(known)))
@@ -91,7 +106,9 @@ def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = Non
     stopping says whether somebody asked to stop; then the exit code is 130, as of a shell.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    context = Context(arguments, stopping or Stopping(), Path(__file__).resolve(), create_service)
+    context = Context(
+        arguments, stopping or Stopping(), Path(__file__).resolve(), create_service, create_web
+    )
     text = ""
     try:
         options = parser().parse_args(arguments)

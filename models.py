@@ -351,6 +351,26 @@ class Event(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class Offer(Base):
+    """A recording that was made without anybody asking, and what became of it: merger/offers.py."""
+
+    __tablename__ = "offers"
+    __table_args__ = _table(UniqueConstraint("kind", "origin"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    kind: Mapped[str] = mapped_column(key(32))  # of the sources that it may belong to
+    origin: Mapped[str] = mapped_column(key())  # names it where it was made, like a meeting's UUID
+    place: Mapped[str] = mapped_column(key())  # what a source's address must say
+    name: Mapped[str] = mapped_column(String(255))
+    owner: Mapped[str | None] = mapped_column(key())
+    start_at: Mapped[datetime | None] = mapped_column(Instant)
+    end_at: Mapped[datetime | None] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(key(16))  # record, waiting, unplaced, ignored
+    reason: Mapped[str | None] = mapped_column(Text)
+    record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="SET NULL"))
+    offered_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class Fact(Base):
     """What is to be remembered of the database as a whole, such as who it is."""
 

@@ -21,6 +21,7 @@ from merger.localtime import instant_from
 from merger.timeline import Span, record_span
 
 if TYPE_CHECKING:  # heavy libraries are imported once the command line makes sense
+    from flask import Flask
     from sqlalchemy import Engine
 
     from merger.task import Service
@@ -66,6 +67,7 @@ class Context:
     stopping: Stopping
     program: Path
     create_service: Callable[[Settings, Engine], Service]
+    create_web: Callable[[Service], Flask]
     zone: ZoneInfo | None = None
     span: Span | None = None
     exit: int = DONE

@@ -28,7 +28,7 @@ _LOOK_S = 0.2
 def web(options: argparse.Namespace, context: Context) -> Printed:
     """Answer requests until asked to stop."""
     service = _begun(options, context)
-    server = _listening(service)
+    server = _listening(service, context)
     try:
         while server.lives and not context.stopping():
             time.sleep(_LOOK_S)
@@ -48,7 +48,7 @@ def daemon(options: argparse.Namespace, context: Context) -> Printed:
 def run(options: argparse.Namespace, context: Context) -> Printed:
     """Do all of it in one process."""
     service = _begun(options, context)
-    server = _listening(service)
+    server = _listening(service, context)
     try:
         # Who looks at a page may do so while workers hand their records back.
         with recording(service, context.stopping.asked):
@@ -128,13 +128,12 @@ def _work_on(
     logging.info("the daemon %s has ended", mine.name)
 
 
-def _listening(service: Service) -> Server:
+def _listening(service: Service, context: Context) -> Server:
     """Answer requests from now on. Raises Broken where another program has the port."""
-    from merger.web.application import create_web
     from merger.web.server import Server
 
     known = service.settings
-    server = Server(create_web(service), known.host, known.port, known.trusted_proxy)
+    server = Server(context.create_web(service), known.host, known.port, known.trusted_proxy)
     _make_first_account(service)
     server.start()
     logging.info("listening on %s", server.address)

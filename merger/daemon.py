@@ -13,6 +13,7 @@ from merger import queue, signs
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
+from merger.offers import reconcile
 from merger.queue import Claim, LeaseLost
 from merger.retry import delay
 from merger.task import Service
@@ -178,8 +179,8 @@ class Daemon:
 
 
 def keep_house(service: Service, now: datetime) -> None:
-    """Look for media that came late, and remove what nobody needs any more."""
-    for chore in (look_for_late, tidy):
+    """Look for media that came late or that nobody told of, and remove what nobody needs."""
+    for chore in (look_for_late, reconcile, tidy):
         try:
             chore(service, now)
         except MergerError as error:

@@ -5,11 +5,11 @@ Pure values and one Protocol. `recorders/base.py` is the other side of this cont
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from merger.timeline import Span
@@ -92,3 +92,48 @@ class Recorder(Protocol):
         what is not there yet; an item whose content changed comes under another name. An item that
         vanishes or changes meanwhile is left out. Raises Cancelled when `cancelled` says so.
         """
+
+
+@runtime_checkable
+class FillsRoles(Protocol):
+    """A recorder one source of which has media for several roles, and knows what is shared."""
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """The roles of a room that a source fills beside its own, where nothing else has them."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A recording that was made without anybody asking, such as of a meeting.
+
+    origin: names it among all of its kind; place: what a source's address must say (`place_of`);
+    owner: a mail address, or empty; length: of what was recorded, without the gaps in the span.
+    """
+
+    kind: str
+    origin: str
+    place: str
+    name: str
+    owner: str
+    span: Span | None
+    length: timedelta
+    is_complete: bool
+
+
+class Offering(Protocol):
+    """What knows of recordings that nobody asked for, of one kind."""
+
+    def place_of(self, address: str) -> str:
+        """Return what an offer must have as its place to be of a source with an address."""
+
+    def offered(self, since: datetime, until: datetime) -> Iterable[Offer]:
+        """Yield what was recorded between two instants."""
+
+    def offer_named(self, text: str, now: datetime) -> Offer:
+        """Return what somebody means by a name or a link. Raises Refused where there is none."""
+
+
+def fills_roles(recorder: Recorder) -> tuple[str, ...]:
+    """Return the roles that a source of a recorder fills beside its own."""
+    return recorder.fills if isinstance(recorder, FillsRoles) else ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -18,7 +18,7 @@ from merger.making import MergeRequest
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
-from merger.sources import Recorder, SourceOfRoom
+from merger.sources import Offering, Recorder, SourceOfRoom, fills_roles
 from merger.timeline import LONGEST_RECORD, record_span
 
 
@@ -31,11 +31,15 @@ class Service:
     recorder_of: Callable[[str], Recorder]
     destinations: Sequence[Destination]
     now: Callable[[], datetime]
+    offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
 
 
 @dataclass(frozen=True)
 class Task:
-    """A record whose request has been checked."""
+    """A record whose request has been checked.
+
+    A source that fills several roles is several sources here, of one id.
+    """
 
     job: Job
     request: MergeRequest
@@ -54,6 +58,8 @@ def checked(service: Service, job: Job) -> Task:
     by_role: dict[str, SourceRow] = {}
     for source in job.sources:
         by_role.setdefault(source.role, source)
+    added = _added(by_role, service.recorder_of)
+    by_role |= added
     if "speaker" not in by_role:
         raise Refused(
             "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
@@ -74,7 +80,7 @@ def checked(service: Service, job: Job) -> Task:
     sources = Sources(
         names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
     )
-    used = [source for source in job.sources if source.name in sources.names]
+    used = [s for s in (*job.sources, *added.values()) if s.name in sources.names]
     found = []
     for source in used:
         seen = SourceOfRoom(
@@ -87,6 +93,36 @@ def checked(service: Service, job: Job) -> Task:
     request = MergeRequest(
         room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
         layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+        screen_is_known=any(s.name == sources.screen and fills_roles(r) for s, _, r in found),
     )  # fmt: skip
     settle = max(recorder.settle for _, _, recorder in found)
     return Task(job, request, tuple(found), due_at(span.end, settle, zone))
+
+
+def _added(
+    by_role: Mapping[str, SourceRow], recorder_of: Callable[[str], Recorder]
+) -> dict[str, SourceRow]:
+    """Return the sources that others are, too, in roles that no source of the room has.
+
+    No name in the tables holds a slash.
+    """
+    added: dict[str, SourceRow] = {}
+    for source in by_role.values():
+        for role in fills_roles(recorder_of(source.kind)):
+            if role not in by_role:
+                also = replace(source, name=f"{source.name}/{role}", role=role)
+                added.setdefault(role, also)
+    return added
+
+
+def without_empty(task: Task, having: Collection[str]) -> Task:
+    """Return a task without a screen that is another source, too, and turned out to have nothing.
+
+    having: the names of the sources that have media. So one view alone fills the canvas.
+    """
+    sources = task.request.sources
+    screen = sources.screen
+    if screen is None or screen in having or screen in [s.name for s in task.job.sources]:
+        return task
+    request = replace(task.request, sources=replace(sources, screen=None), screen_is_known=False)
+    return replace(task, request=request)

@@ -49,7 +49,7 @@ class Zoom:
     def check(self, source: SourceOfRoom) -> None:
         """Raise Refused where the address is no meeting's, or there are no credentials."""
         number_of(source)
-        self._client(source)
+        self.client(source)
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return the files of the source's side of the meetings in a span.
@@ -62,7 +62,9 @@ class Zoom:
         reaching = [_whole(meeting, what) for meeting, what in meetings if what.span]
         complete = all(what.is_complete for _, what in meetings)
         expected = not complete or not base.reach_over(sorted(reaching, key=_start), span)
-        return Found(tuple(items), expected, tuple(n for _, what in meetings for n in what.notes))
+        is_told = source.role in _LEFT  # once, where there is a right side, too
+        notes = [note for _, what in meetings for note in what.notes if is_told]
+        return Found(tuple(items), expected, tuple(notes))
 
     def collect(
         self,
@@ -74,7 +76,7 @@ class Zoom:
     ) -> list[Collected]:
         """Load what is complete and not there yet."""
         base.stop_if(cancelled)
-        client = self._client(source)
+        client = self.client(source)
         wanted = _files(list(self._meetings(source, span)), source, span)
         base.prepare(into)
         there: list[Collected] = []
@@ -96,8 +98,8 @@ class Zoom:
             raise trouble
         return there
 
-    def _client(self, source: SourceOfRoom | None) -> Client:
-        """Return what asks Zoom for a source. Raises Refused without credentials."""
+    def client(self, source: SourceOfRoom | None = None) -> Client:
+        """Return what asks Zoom, for a source perhaps. Raises Refused without credentials."""
         credentials = (source and source.credentials) or self.account.credentials
         where = f"source {source.name!r}: " if source else ""
         if not credentials:
@@ -110,7 +112,7 @@ class Zoom:
 
     def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Used]]:
         """Yield the meetings of a source that may have been recorded in a span."""
-        number, client = number_of(source), self._client(source)
+        number, client = number_of(source), self.client(source)
         first = (span.start - _LONGEST - _DAY).date()
         for listed in client.recordings(first, (span.end + _DAY).date()):
             if digits(str(listed.get("id"))) != number or not isinstance(listed.get("uuid"), str):

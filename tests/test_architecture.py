@@ -15,7 +15,7 @@ ORDER = [
     "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
     "database", "schema", "queue", "access", "people", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
-    "heart", "task", "work", "late", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "arguments",
+    "heart", "task", "work", "late", "offers", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "arguments",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.

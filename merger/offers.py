@@ -1,0 +1,237 @@
+"""Recordings that were made without anybody asking: each becomes a record, or says why not.
+
+A meeting that Zoom has recorded is told by Zoom itself, found by the reconciliation, or asked for
+by hand; in whatever order and however often, it is one offer and one record.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, selectinload
+
+from merger import records
+from merger.database import reading, writing
+from merger.errors import MergerError, Refused
+from merger.people import email_of
+from merger.queue import tell
+from merger.sources import Offer
+from merger.task import Service
+from merger.timeline import Span
+from models import Fact, Record, Room, Source
+from models import Offer as OfferRow
+
+log = logging.getLogger(__name__)
+
+SHORTEST = timedelta(minutes=2)
+LOOKED_BACK = timedelta(days=3)  # a service that was off over a weekend misses nothing
+_EVERY = timedelta(days=1)
+_LONGEST_NAME = 255
+# States: record, ignored (for good), and those that may still become one.
+_OPEN = ("waiting", "unplaced")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an offer: a record, new or not, or the reason why there is none."""
+
+    record: int | None
+    is_new: bool = False
+    reason: str | None = None
+
+
+def take_up(
+    service: Service, offer: Offer, asked_by: Sequence[str] = (), *, is_asked: bool = False
+) -> Outcome:
+    """Make or feed the record of an offer. asked_by: who wants it beside its owner.
+
+    is_asked: somebody wants this very recording, however short it is.
+    """
+    engine, now = service.engine, service.now()
+    place_of = service.offering[offer.kind].place_of
+    known = writing(engine, lambda session: _kept(session, offer, now))
+    if known is not None and not is_asked:
+        return _grown(engine, offer, known, now)
+    room = _room_of(engine, offer, place_of)
+    state, reason = _why_not(offer, room, is_asked)
+    if reason is not None or room is None or offer.span is None:
+        return writing(engine, lambda session: _left(session, offer, state, reason))
+    fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
+    if fed is not None:
+        return writing(engine, lambda session: _placed(session, offer, fed, is_new=False))
+    request = records.Request(
+        room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
+        users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
+        idempotency_key=f"{offer.kind} {offer.origin}",
+    )  # fmt: skip
+    record, is_new = records.ask(engine, request, now)
+    return writing(engine, lambda session: _placed(session, offer, record, is_new=is_new))
+
+
+def _kept(session: Session, offer: Offer, now: datetime) -> int | None:
+    """Write an offer down as it is now; return its record, where it has one."""
+    row = _row(session, offer, lock=True)
+    if row is None:
+        row = OfferRow(kind=offer.kind, origin=offer.origin, state="waiting", offered_at=now)
+        session.add(row)
+    row.place, row.name = offer.place, offer.name[:_LONGEST_NAME]
+    row.owner = offer.owner[:_LONGEST_NAME] or None
+    if offer.span is not None:
+        row.start_at, row.end_at = offer.span.start, offer.span.end
+    return row.record_id
+
+
+def _row(session: Session, offer: Offer, *, lock: bool = False) -> OfferRow | None:
+    wanted = select(OfferRow).where(OfferRow.kind == offer.kind, OfferRow.origin == offer.origin)
+    return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+
+
+def _room_of(engine: Engine, offer: Offer, place_of: Callable[[str], str]) -> str | None:
+    """Return the first room that has a source at the place of an offer."""
+    with reading(engine) as session:
+        wanted = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
+        for room in session.scalars(wanted):
+            if any(_is_at(source, offer, place_of) for source in room.sources):
+                return room.name
+    return None
+
+
+def _is_at(source: Source, offer: Offer, place_of: Callable[[str], str]) -> bool:
+    return source.kind == offer.kind and place_of(source.address) == offer.place
+
+
+def _why_not(offer: Offer, room: str | None, is_asked: bool) -> tuple[str, str | None]:
+    """Return the state of an offer, and why there is no record of it, if so. Pure."""
+    if not offer.is_complete:
+        return "waiting", "it is not complete yet"
+    if offer.span is None:
+        return "ignored", "nothing of it can be shown"
+    if offer.length < SHORTEST and not is_asked:
+        length_s = offer.length // timedelta(seconds=1)
+        return "ignored", f"it is shorter than two minutes ({length_s} s)"
+    if room is None:
+        return "unplaced", f"no room has a source {offer.kind}:{offer.place}"
+    return "record", None
+
+
+def _left(session: Session, offer: Offer, state: str, reason: str | None) -> Outcome:
+    row = _row(session, offer, lock=True)
+    if row is not None and row.record_id is None:
+        row.state, row.reason = state, reason
+    return Outcome(row.record_id if row is not None else None, reason=reason)
+
+
+def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None:
+    """Return a record that asks for most of an offer already, and have it look for its media."""
+    span = offer.span
+    assert span is not None
+    wanted = (
+        select(Record)
+        .join(Record.room)
+        .where(
+            Room.name == room,
+            Record.start_at < span.end,
+            Record.end_at > span.start,
+            Record.status.not_in(("failed", "cancelled")),
+        )
+        .order_by(Record.id)
+        .with_for_update(of=Record)
+    )
+    for row in session.scalars(wanted):
+        if 2 * Span(row.start_at, row.end_at).cut_to(span).length >= span.length:
+            if row.status == "queued":
+                row.run_after = min(row.run_after, max(now, row.end_at))
+            tell(session, row.id, row.attempt, now, "offered", f"{offer.kind} has recorded it")
+            return row.id
+    return None
+
+
+def _placed(session: Session, offer: Offer, record: int, *, is_new: bool) -> Outcome:
+    row = _row(session, offer, lock=True)
+    if row is not None:
+        row.state, row.reason, row.record_id = "record", None, record
+    return Outcome(record, is_new)
+
+
+def _grown(engine: Engine, offer: Offer, record: int, now: datetime) -> Outcome:
+    """Make another version of an offer's own record where more of it was recorded since."""
+    key = f"{offer.kind} {offer.origin}"
+    with reading(engine) as session:
+        row = session.get(Record, record)
+        span = Span(row.start_at, row.end_at) if row and row.idempotency_key == key else None
+        has_ended = row is not None and row.status in records.ENDED
+    if span and offer.span and has_ended and offer.is_complete:
+        both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
+        if both != span:
+            records.remerge(engine, record, now, start=both.start, end=both.end)
+    return Outcome(record)
+
+
+def _addresses(owner: str) -> list[str]:
+    try:
+        return [email_of(owner, "owner")]
+    except Refused:
+        return []  # an account without one; it is said nowhere that each has
+
+
+# --- what was missed, and what there is -----------------------------------------------------------
+
+
+def reconcile(service: Service, now: datetime) -> None:
+    """Once a day, take up what was recorded lately and nobody has told us."""
+    for kind, offering in service.offering.items():
+        if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
+            continue
+        for offer in offering.offered(now - LOOKED_BACK, now):
+            if _is_settled(service.engine, offer):
+                continue
+            try:
+                outcome = take_up(service, offer)
+            except MergerError as error:  # one never stops the others
+                log.warning("%s %s: %s", kind, offer.origin, error.message)
+                continue
+            if outcome.is_new:
+                log.info("%s %s had been missed: record %s", kind, offer.origin, outcome.record)
+        writing(service.engine, lambda session, k=kind: _note(session, k, now))  # type: ignore[misc]
+
+
+def _is_due(session: Session, kind: str, now: datetime) -> bool:
+    fact = session.get(Fact, f"reconciled-{kind}")
+    return fact is None or not timedelta() <= now - datetime.fromisoformat(fact.value) < _EVERY
+
+
+def _note(session: Session, kind: str, now: datetime) -> None:
+    session.merge(Fact(name=f"reconciled-{kind}", value=now.isoformat()))
+
+
+def _is_settled(engine: Engine, offer: Offer) -> bool:
+    with reading(engine) as session:
+        row = _row(session, offer)
+        if row is None or row.state in _OPEN:
+            return False
+        if row.state == "record" and row.record_id is None:
+            return True  # its record was removed, which is to stay so
+        span = offer.span
+        return span is None or (row.start_at, row.end_at) == (span.start, span.end)
+
+
+def listing(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
+    """Return offers as plain values, the newest first."""
+    with reading(engine) as session:
+        rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))
+        return [
+            {
+                "id": row.id, "kind": row.kind, "origin": row.origin,
+                "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
+                "start": row.start_at.isoformat() if row.start_at else None,
+                "end": row.end_at.isoformat() if row.end_at else None,
+                "state": row.state, "reason": row.reason, "record": row.record_id,
+                "offered_at": row.offered_at.isoformat(),
+            }
+            for row in rows
+        ]  # fmt: skip
