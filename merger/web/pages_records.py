@@ -48,6 +48,8 @@ def listing() -> Answer:
             cursor = request.args.get("cursor") or None
             found, following = record_views.page(service().engine, wanted, cursor, PAGE)
     except Refused as error:
+        if error.code not in _SEARCH:
+            raise
         errors[error.code] = refused(error)
     kept = {name: text for name, text in search.items() if text}
     return form(

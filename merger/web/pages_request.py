@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from merger.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.localtime import instant_from, zone_named
 from merger.people import email_of
 from merger.profiles import DEFAULT_PROFILE
-from merger.timeline import record_span
+from merger.timeline import is_plausible, record_span
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
 
@@ -127,7 +127,7 @@ def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime
         errors["room"] = wrong(key, room=typed["room"])
     on = _date(typed["date"], errors)
     for name in ("start", "end"):
-        if not _TIME.fullmatch(typed[name]):
+        if not _is_time(typed[name]):
             errors[name] = wrong("time" if typed[name] else "missing", given=typed[name])
     if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
         _understand_span(typed, on, zone_named(zones[typed["room"]]), now, found)
@@ -141,9 +141,19 @@ def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime
     return found
 
 
+def _is_time(text: str) -> bool:
+    try:
+        return bool(_TIME.fullmatch(text) and time.fromisoformat(text))
+    except ValueError:
+        return False
+
+
 def _date(text: str, errors: Errors) -> date | None:
     try:
-        return date.fromisoformat(text)
+        on = date.fromisoformat(text)
+        if not is_plausible(datetime.combine(on, time())):
+            raise ValueError(text)
+        return on
     except ValueError:
         errors["date"] = wrong("date" if text else "missing", given=text)
         return None
