@@ -172,8 +172,11 @@ def test_a_record_is_cancelled_while_it_is_encoded(lecture: Site) -> None:
 
 
 @ON_SQLITE
-def test_a_daemon_that_is_asked_to_stop_hands_back(lecture: Site) -> None:
-    with lecture.process(*DAEMON) as daemon:
+@pytest.mark.parametrize(
+    "command", [["daemon"], ["run", "--port", "0"]], ids=lambda words: words[0]
+)
+def test_a_daemon_that_is_asked_to_stop_hands_back(lecture: Site, command: list[str]) -> None:
+    with lecture.process(sys.executable, "app.py", *command) as daemon:
         until(lambda: in_second_part(lecture))
         daemon.send_signal(signal.SIGTERM)
         said = ended(daemon)
