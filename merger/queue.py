@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, Engine, Select, and_, case, func, select, update
+from sqlalchemy import CursorResult, Engine, Select, and_, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from merger.database import LostRace, reading, writing
 from merger.errors import MergerError
 from merger.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
-from models import STAGES, Event, Record, RecordUser
+from models import STAGES, Event, Record, RecordUser, Rendition
 
 T = TypeVar("T")
 
@@ -246,7 +246,7 @@ def _let_go(
         if ended in ("failed", "cancelled") and row.delivered_version is not None:
             # The reason why there is no new one stays readable beside it.
             ended = "delivered"
-            keep_delivered(row)
+            keep_delivered(session, row)
         release(row, ended, now)
 
     try:
@@ -271,10 +271,14 @@ def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
         )
 
 
-def keep_delivered(row: Record) -> None:
+def keep_delivered(session: Session, row: Record) -> None:
     """Have a record be again what was delivered of it, after another version came to nothing."""
     assert row.delivered_version is not None
-    row.version = row.delivered_version
+    row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
+    # Nobody will deliver what was ready of the other: tidy removes its files.
+    session.execute(
+        delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
+    )
     was, row.delivered_as = row.delivered_as, None
     if was:
         row.layout, row.profile = was["layout"], was["profile"]
@@ -375,7 +379,7 @@ def _take_back(
         row.lost = 0
         if row.delivered_version is not None:
             ended = "delivered"
-            keep_delivered(row)
+            keep_delivered(session, row)
     release(row, ended, now)
     return True
 

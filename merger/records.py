@@ -153,7 +153,7 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
             return "running"
         tell(session, record, row.attempt, now, "cancelled", "cancelled before it was begun")
         if row.delivered_version is not None:
-            keep_delivered(row)
+            keep_delivered(session, row)
             release(row, "delivered", now)
         else:
             release(row, "cancelled", now)
@@ -213,10 +213,11 @@ def remerge(
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
-        if row.delivered_version is not None:
-            row.delivered_as = was
         if row.status == "delivered":
+            row.delivered_as = was
             row.version += 1
+        else:
+            row.media = None  # as in retry
         row.stage, row.run_after, row.tries, row.lost = "collect", max(span.end, now), 0, 0
         row.error_code = row.error_text = None
         release(row, "queued", now)
@@ -238,6 +239,8 @@ def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None
         others = [entry for entry in row.users if entry.user_id != only_of]
         if only_of is not None and others:
             row.users = others
+            for position, entry in enumerate(others):
+                entry.position = position
             tell(session, record, row.attempt, now, "left", "one of its users wants it no more")
             return False
         if row.status == "running":

@@ -151,9 +151,15 @@ def _forget_segments(
 
 
 def _sweep_records(service: Service, now: datetime) -> None:
-    """Remove what attempts have left that came to nothing."""
-    for folder in sorted((service.settings.data / "records").glob("*")):
+    """Remove what attempts have left that came to nothing, and all of records that are gone."""
+    there = sorted((service.settings.data / "records").glob("*"))
+    with reading(service.engine) as session:
+        known = set(session.scalars(select(Record.id)))
+    for folder in there:
         if not folder.name.isdecimal():
+            continue
+        if int(folder.name) not in known:
+            shutil.rmtree(folder, ignore_errors=True)
             continue
         sweep(folder)
         if not any(folder.glob("attempt-*")):
