@@ -35,9 +35,11 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     MERGER_DATA=/data \
     MERGER_CACHE=/data/cache \
+    MERGER_HOST=0.0.0.0 \
     NVIDIA_DRIVER_CAPABILITIES=compute,video,utility
 
 VOLUME /data
+EXPOSE 8080
 USER 10001:10001
 STOPSIGNAL SIGTERM
 
@@ -45,4 +47,6 @@ STOPSIGNAL SIGTERM
 ENTRYPOINT ["tini", "--", "sh", "/app/script/docker-entry"]
 CMD ["run"]
 
-HEALTHCHECK --interval=5m --timeout=1m --start-period=2m --retries=2 CMD ["python", "/app/app.py", "check"]
+# Whether records can be asked for and made. What answers no requests is given another: `app.py check`.
+HEALTHCHECK --interval=1m --timeout=30s --start-period=2m --retries=3 \
+    CMD python -c "import urllib.request as web; web.urlopen('http://${MERGER_HOST}:${MERGER_PORT:-8080}/readyz', timeout=20)"

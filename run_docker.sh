@@ -6,6 +6,7 @@
 #
 # Settings come from .env beside this file: SQLALCHEMY_DATABASE_URI for MySQL or MariaDB, and so on.
 # Docker takes its lines literally: quotes become part of the value, and so does a comment behind it.
+# MERGER_HOST and MERGER_PORT in there say where this host listens for the web service.
 # MERGER_DATA_VOLUME names the volume, or the folder of the host, for the data (lecture-merger).
 set -eu
 
@@ -33,6 +34,12 @@ runtimes=$(docker info --format '{{json .Runtimes}}' 2>&1) ||
 quoted=$(sed -n "s/^[[:space:]]*\([A-Za-z_][A-Za-z0-9_]*\)=[\"'].*/\1/p" .env | tr '\n' ' ')
 [ -z "$quoted" ] || say "warning: .env: docker makes quotes part of the value; remove them: $quoted"
 
+setting() { sed -n "s/^$1=//p" .env | sed -n '$p'; }
+host=$(setting MERGER_HOST)
+host=${host:-127.0.0.1}
+port=$(setting MERGER_PORT)
+port=${port:-8080}
+
 case $volume in
 /*) [ -d "$volume" ] ||
     refuse "MERGER_DATA_VOLUME: make the folder first: mkdir -p '$volume'; chown 10001:10001 '$volume'" ;;
@@ -51,6 +58,12 @@ for node in "$dri"/renderD*; do # Intel and AMD
     [ -e "$node" ] || continue
     set -- --device "$node" --group-add "$(stat -c %g "$node")" "$@"
 done
+case " $* " in
+*" --network host "* | *" --network=host "* | *" --net host "* | *" --net=host "*)
+    set -- -e "MERGER_HOST=$host" "$@" ;;
+*) # inside, it listens on all addresses of the container
+    set -- -e MERGER_HOST=0.0.0.0 -p "$host:$port:$port" "$@" ;;
+esac
 set -- --restart unless-stopped --stop-timeout 60 --env-file .env -v "$volume:/data" \
     --log-driver json-file --log-opt max-size=10m --log-opt max-file=5 "$@" "$name"
 
@@ -67,4 +80,4 @@ if docker container inspect "$name" >/dev/null 2>&1; then
 fi
 docker run -d --name "$name" "$@" >/dev/null ||
     refuse "the new container does not start, and the old one is gone; mend it and run this again"
-say "$name runs; docker logs -f $name shows what it does"
+say "$name runs at http://$host:$port/; docker logs -f $name shows what it does"

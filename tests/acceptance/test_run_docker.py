@@ -9,8 +9,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -244,6 +246,26 @@ def test_the_data_in_a_folder_of_the_host(host: Host) -> None:
     assert ("-v", f"{data}:/data") in pairs(host.started)
 
 
+def test_the_web_service_is_reached_where_the_settings_say(host: Host) -> None:
+    done = host.run()
+    assert ("-p", "127.0.0.1:8080:8080") in pairs(host.started)
+    assert ("-e", "MERGER_HOST=0.0.0.0") in pairs(host.started)  # inside
+    assert "runs at http://127.0.0.1:8080/" in done.stderr
+    with (host.checkout / ".env").open("a") as file:
+        file.write("MERGER_HOST=192.0.2.1\nMERGER_PORT=1\n#MERGER_PORT=2\nMERGER_PORT=9000\n")
+    done = host.run()
+    assert ("-p", "192.0.2.1:9000:9000") in pairs(host.started)
+    assert host.started.index("MERGER_HOST=0.0.0.0") > host.started.index(".env")
+    assert "runs at http://192.0.2.1:9000/" in done.stderr
+
+
+@pytest.mark.parametrize("given", [["--network", "host"], ["--net=host"]])
+def test_in_the_network_of_the_host_nothing_more_is_opened(host: Host, given: list[str]) -> None:
+    assert host.run(*given).returncode == 0
+    assert "-p" not in host.started
+    assert ("-e", "MERGER_HOST=127.0.0.1") in pairs(host.started)
+
+
 def test_a_gpu(host: Host) -> None:
     host.program("nvidia-smi", NVIDIA_SMI)
     host.environ["RUNTIMES"] = '{"nvidia":{"path":"nvidia-container-runtime"},"runc":{}}'
@@ -295,7 +317,7 @@ def entry(host: Host, *arguments: str) -> int:
     return host.run(*arguments, program="script/docker-entry").returncode
 
 
-@pytest.mark.parametrize("service", ["run", "daemon"])
+@pytest.mark.parametrize("service", ["run", "web", "daemon", "recorder"])
 def test_a_service_gets_its_tables_first(inside: Host, service: str) -> None:
     assert entry(inside, service, "an option") == 0
     assert inside.calls == [["app.py", "init-db"], ["app.py", service, "an option"]]
@@ -380,6 +402,33 @@ def test_data_outlives_the_container() -> None:
     assert "NVIDIA_VISIBLE_DEVICES" not in variables
 
 
+def test_the_container_is_as_well_as_its_web_service_says() -> None:
+    """The command as it is written there, run against something that answers, or does not."""
+    variables = dict(pair.split("=") for pair in the("ENV").split())
+    assert variables["MERGER_HOST"] == "0.0.0.0" and the("EXPOSE") == "8080"
+    command = the("HEALTHCHECK").partition("CMD ")[2].replace("python", shlex.quote(sys.executable))
+    answers = [200, 503]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/readyz"
+            self.send_response(answers.pop(0))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        environ = {"MERGER_HOST": "0.0.0.0", "MERGER_PORT": str(server.server_port)}
+        for expected in (0, 1):
+            asked = threading.Thread(target=server.handle_request)
+            asked.start()
+            done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True)
+            asked.join()
+            assert done.returncode == expected, done.stderr
+    assert subprocess.run(["sh", "-c", command], env=environ, capture_output=True).returncode == 1
+
+
 def test_requirements_have_a_layer_of_their_own() -> None:
     assert place("COPY", "requirements.txt") < place("RUN", "pip install") < place("COPY", ". .")
 
@@ -395,12 +444,12 @@ def test_what_does_not_get_into_the_image() -> None:
             for pattern in patterns
         )  # fmt: skip
 
-    for path in (".env", ".env.old", ".git/config", ".venv/bin/python", "demo/result", "tests/truth.py", "key.pem", "merger.db", "merger/__pycache__/a.pyc", "merger/.env"):  # fmt: skip
+    for path in (".env", ".env.old", ".git/config", ".venv/bin/python", "demo/result", "tests/truth.py", "key.pem", "merger.db", "merger/__pycache__/a.pyc", "merger/.env", "secrets/database-uri"):  # fmt: skip
         assert is_left_out(path), path
     for path in ("app.py", "models.py", "requirements.txt", "script/docker-entry", "LICENSE"):
         assert (ROOT / path).exists()
         assert not is_left_out(path), path
-    for folder in ("merger", "recorders", "migrations"):
+    for folder in ("commands", "merger", "recorders", "migrations"):
         for path in (ROOT / folder).rglob("*"):
             name = path.relative_to(ROOT).as_posix()
             assert "__pycache__" in name or not is_left_out(name), name
