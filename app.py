@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
 COMMANDS: dict[str, Command] = {
     "merge": merging.merge,
     "request": records.request,
+    "fetch-zoom": records.fetch_zoom,
     "records": records.listing,
     "show": records.show,
     "cancel": records.cancel,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from commands.base import Context, Printed, asked_span, check_utf8, database, now
+from commands.base import Context, Printed, asked_span, check_utf8, database, now, settings
+from merger.errors import Refused
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
@@ -29,6 +30,24 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
     record, is_new = records.ask(engine, wanted, now())
     document = {**record_views.details(engine, record), "is_new": is_new}
     return document, f"record {record}" + ("" if is_new else " (asked for before)")
+
+
+def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
+    """Ask for the video of a meeting that Zoom has recorded, however short it is."""
+    from merger import offers, record_views
+
+    check_utf8(options, "recording")
+    engine = database()
+    service = context.create_service(settings(), engine)
+    offer = service.offering["zoom"].offer_named(options.recording, now())
+    outcome = offers.take_up(service, offer, options.user, is_asked=True)
+    if outcome.record is None:
+        raise Refused("zoom", f"there is no record of it: {outcome.reason}")
+    document = {
+        **record_views.details(engine, outcome.record), "is_new": outcome.is_new,
+    }  # fmt: skip
+    told = "" if outcome.is_new else " (it was there before)"
+    return document, f"record {outcome.record}{told}"
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:

@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     records.add_argument("--status", metavar="WORD",
                          help="queued, running, delivered, failed or cancelled")  # fmt: skip
     records.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many")
+    fetch = command("fetch-zoom", "ask for the video of a meeting that Zoom has recorded")
+    fetch.add_argument("recording", metavar="UUID|LINK",
+                       help="the meeting's UUID, or a link to its recording")  # fmt: skip
+    fetch.add_argument("--user", action="append", default=[], metavar="EMAIL",
+                       help="who wants it beside the host; several times")  # fmt: skip
     show = command("show", "show what is known of a record, with its history")
     cancel = command("cancel", "stop a record")
     retry = command("retry", "queue a failed record again")
@@ -55,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     for about_one in (user, password):
         about_one.add_argument("email", metavar="EMAIL")
     user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
-    for told in (records, show, cancel, retry, rooms, user, check):
+    for told in (records, fetch, show, cancel, retry, rooms, user, check):
         told.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "make the tables, or bring them up to date")
     daemon = command("daemon", "work on records as they become due")

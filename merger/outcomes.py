@@ -125,6 +125,7 @@ def keep_segments(
     ids: Mapping[str, int],
     incomplete: Sequence[str],
     now: datetime,
+    papers: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write down what was collected for a record, by source, and that it is what it is made of.
 
@@ -163,6 +164,7 @@ def keep_segments(
             **(row.media or {}),
             "items": {name: _items(files, data) for name, files in collected.items()},
             "incomplete": list(incomplete),
+            "papers": sorted({name for names in (papers or {}).values() for name in names}),
         }
         for name, earlier in before.get("items", {}).items():
             items = row.media["items"].setdefault(name, [])

@@ -198,6 +198,7 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
             **summary(row),
             "warnings": report.get("warnings", []),
             "gaps": report.get("gaps", []),
+            "papers": (row.media or {}).get("papers", []),
             "scenes": report.get("scenes", []),
             "chunks": [
                 {

@@ -134,6 +134,16 @@ class Offering(Protocol):
         """Return what somebody means by a name or a link. Raises Refused where there is none."""
 
 
+@runtime_checkable
+class KeepsPapers(Protocol):
+    """A recorder that has more of a span than media: what was said or written, to be read."""
+
+    def papers(
+        self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
+    ) -> list[str]:
+        """Bring all of it into a folder, each complete or not at all; return the names there."""
+
+
 def fills_roles(recorder: Recorder) -> tuple[str, ...]:
     """Return the roles that a source of a recorder fills beside its own."""
     return recorder.fills if isinstance(recorder, FillsRoles) else ()

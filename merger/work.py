@@ -33,7 +33,7 @@ from merger.progress import Silent
 from merger.queue import Claim, LeaseLost
 from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at, waits_for_room
-from merger.sources import Collected, Found
+from merger.sources import Collected, Found, KeepsPapers
 from merger.storage import make_folder, publish, translated, work_folder
 from merger.task import Service, Task, checked, without_empty
 from models import STAGES
@@ -200,15 +200,35 @@ def _collect(
             source, found[source.name], collected[source.name], task, service.now()
         )
     ids = {source.name: source.id for source, _, _ in task.sources}
+    papers = _papers(service, heart, task, warnings)
     incomplete = [name for name in ids if name not in found or found[name].more_expected]
     heart.insist(
         lambda: outcomes.keep_segments(
-            service.engine, held, data, collected, ids, incomplete, service.now()
+            service.engine, held, data, collected, ids, incomplete, service.now(), papers
         )
     )
     reached("collect.written")
     media = heart.insist(lambda: outcomes.job(service.engine, held.record)).media
     return outcomes.kept_segments(media), warnings
+
+
+def _papers(
+    service: Service, heart: Heart, task: Task, warnings: list[str]
+) -> dict[str, list[str]]:
+    """Bring what there is to read beside the media, by source; without it, a video is made, too."""
+    found: dict[str, list[str]] = {}
+    into = _folder(service.settings, task.job) / "papers"
+    for source, seen, recorder in task.sources:
+        if not isinstance(recorder, KeepsPapers) or source not in task.job.sources:
+            continue
+        make_folder(into, "the data folder (MERGER_DATA)")
+        try:
+            found[source.name] = recorder.papers(seen, task.request.span, into, heart.should_stop)
+        except Cancelled:
+            raise
+        except MergerError as error:
+            warnings.append(f"{source.name}: what was written is not there: {error.message}")
+    return found
 
 
 def _left_out(

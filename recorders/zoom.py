@@ -22,6 +22,7 @@ import av
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.reader import demuxer_for, opened
+from merger.storage import publish
 from merger.timeline import Span
 from recorders import base
 from recorders.base import Collected, Found, Item, LeftOut, SourceOfRoom
@@ -97,6 +98,27 @@ class Zoom:
         if trouble and not there:
             raise trouble
         return there
+
+    def papers(
+        self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
+    ) -> list[str]:
+        """Bring what was written in the chat, and the transcripts, of the meetings in a span."""
+        client, names = self.client(source), []
+        for meeting, _ in self._meetings(source, span):
+            for file in meeting.files:
+                if not file.is_paper:
+                    continue
+                name = f"{file.recording_type or file.file_type.lower()}-{file.name}"
+                final = into / f"{name[:150]}.{'txt' if file.file_type == 'CHAT' else 'vtt'}"
+                try:
+                    if not final.exists():
+                        with base.work_folder(into) as work:
+                            _load(client, meeting, file, work / final.name, cancelled)
+                            publish(work / final.name, final)
+                except NotThere:
+                    continue  # deleted: the video is what was asked for
+                names.append(final.name)
+        return names
 
     def client(self, source: SourceOfRoom | None = None) -> Client:
         """Return what asks Zoom, for a source perhaps. Raises Refused without credentials."""

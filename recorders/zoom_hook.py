@@ -1,7 +1,7 @@
 """`POST /hooks/zoom`: what Zoom tells by itself, signed. A blueprint that app.py registers.
 
-https://developers.zoom.us/docs/api/webhooks/ says how it signs, and that it waits for three seconds.
-So nothing here asks Zoom, or does more than write down what came.
+https://developers.zoom.us/docs/api/webhooks/ says how it signs, and that it waits three seconds: so
+nothing here asks Zoom, or does more than write down what came.
 """
 
 from __future__ import annotations

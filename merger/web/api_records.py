@@ -12,6 +12,7 @@ from merger.access import Asker
 from merger.answers import answered_once
 from merger.errors import Refused
 from merger.localtime import instant_from, zone_named
+from merger.offers import take_up
 from merger.web import api
 from merger.web.gate import asker, service
 from merger.web.schemas import (
@@ -48,6 +49,11 @@ def ask(header: AskHeaders, body: Ask) -> Response:
 
 def _asked(who: Asker, body: Ask) -> tuple[int, str]:
     engine = service().engine
+    if body.zoom is not None:
+        return _fetched(who, body, body.zoom)
+    if body.room is None or body.start is None or body.end is None:
+        missing = [name for name in ("room", "start", "end") if getattr(body, name) is None]
+        raise Refused(missing[0], "; ".join(f"{name}: it is missing" for name in missing))
     zone = records.room_zone(engine, body.room)
     request = records.Request(
         room=body.room,
@@ -61,6 +67,30 @@ def _asked(who: Asker, body: Ask) -> tuple[int, str]:
     )
     record, is_new = records.ask(engine, request, service().now())
     return 201 if is_new else 200, json.dumps(record_views.details(engine, record))
+
+
+def _fetched(who: Asker, body: Ask, text: str) -> tuple[int, str]:
+    """Ask for a Zoom recording: editors for any, others for those of which they are the host."""
+    others = sorted(body.model_fields_set - {"zoom", "users"})
+    if any(getattr(body, name) is not None for name in others):
+        raise Refused(others[0], "beside zoom, only users has a meaning")
+    here = service()
+    if "zoom" not in here.offering:
+        raise Refused("zoom", "this service knows no Zoom")
+    try:
+        offer = here.offering["zoom"].offer_named(text, here.now())
+        is_theirs = offer.owner.strip().lower() == who.email
+    except Refused:
+        if who.sees_all:
+            raise
+        is_theirs = False  # nobody learns what there is by trying
+    if not (who.sees_all or is_theirs):
+        raise Refused("zoom", "there is no such recording, or you are not its host")
+    outcome = take_up(here, offer, (who.email, *body.users), is_asked=True)
+    if outcome.record is None:
+        raise Refused("zoom", f"there is no record of it: {outcome.reason}")
+    document = record_views.details(here.engine, outcome.record)
+    return 201 if outcome.is_new else 200, json.dumps(document)
 
 
 @blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")

@@ -17,6 +17,7 @@ from merger.task import Service
 from merger.web import (
     api_keys,
     api_montage,
+    api_offers,
     api_records,
     api_rooms,
     api_users,
@@ -80,7 +81,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     problems.register(app)
     gate.register(app)
     csrf = CSRFProtect(app)
-    for api in (api_records, api_rooms, api_users, api_keys, api_montage):
+    for api in (api_records, api_rooms, api_users, api_keys, api_montage, api_offers):
         # A session may not change anything there, so that no other site can have it do so.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)

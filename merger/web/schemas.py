@@ -38,11 +38,15 @@ class RecordPath(BaseModel):
 
 
 class Ask(Taken):
-    """A video that somebody wants."""
+    """A video that somebody wants: of a room from start to end, or of a Zoom recording."""
 
-    room: Text = Field(description="The room's name.", examples=["504"])
-    start: Instant = Field(description="Local time of the room, or with an offset.")
-    end: Instant = Field(description="After start, at most 24 hours.")
+    room: Text | None = Field(None, description="The room's name.", examples=["504"])
+    start: Instant | None = Field(None, description="Local time of the room, or with an offset.")
+    end: Instant | None = Field(None, description="After start, at most 24 hours.")
+    zoom: Annotated[str, Field(max_length=2000)] | None = Field(
+        None,
+        description="The UUID of a meeting, or a link to its recording; then only users beside it.",
+    )
     event_name: Text | None = Field(None, description="What the video is of.")
     layout: Text = Field(DEFAULT_LAYOUT, description=LAYOUT_ABOUT)
     profile: Text = Field(DEFAULT_PROFILE, description=PROFILE_ABOUT)
@@ -204,12 +208,39 @@ class RecordDetails(RecordOut):
     """All that is known of a record."""
 
     warnings: list[str]
+    papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
     scenes: list[Scene]
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
     deliveries: list[DeliveryOut]
     events: list[EventOut]
+
+
+# --- offers ---------------------------------------------------------------------------------------
+
+
+class OfferOut(BaseModel):
+    """A recording that was made without anybody asking."""
+
+    id: int
+    kind: str
+    origin: str
+    address: str
+    name: str
+    owner: str | None
+    start: str | None
+    end: str | None
+    state: Literal["record", "waiting", "unplaced", "ignored"]
+    reason: str | None
+    record: int | None
+    offered_at: str
+
+
+class OffersOut(BaseModel):
+    """The newest first."""
+
+    offers: list[OfferOut]
 
 
 # --- rooms ----------------------------------------------------------------------------------------

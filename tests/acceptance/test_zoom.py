@@ -106,6 +106,7 @@ WANTED = sorted({*range(0, END_S * RATE, 61), END_S * RATE - 1})
 def test_two_views_in_two_pieces(site: Site, zoom: ZoomServer, tmp_path: Path) -> None:
     film(zoom, tmp_path, "active_speaker", 1, FIRST, SECOND)
     film(zoom, tmp_path, "shared_screen", 2, FIRST, SECOND)
+    zoom.add_file("chat_file", START, END_S, b"Ann: hello", file_type="CHAT")
     add_room(site, ("speaker", "zoom", f"zoom:{NUMBER}"))
     record = tell(site, zoom)
     video = made(site, record)
@@ -115,6 +116,9 @@ def test_two_views_in_two_pieces(site: Site, zoom: ZoomServer, tmp_path: Path) -
     assert [chunk["verdict"] for chunk in told["chunks"] if chunk["presence"]]
     assert {gap["source"] for gap in told["gaps"]} == {"zoom-speaker", "zoom-speaker/screen"}
     assert told["users"] == ["prof@example.edu"] and told["name"] == "Algebra"
+    (chat,) = told["papers"]
+    kept = site.settings.data / "records" / str(record) / "papers" / chat
+    assert kept.read_bytes() == b"Ann: hello"
 
 
 def test_one_view_alone_fills_the_canvas(site: Site, zoom: ZoomServer, tmp_path: Path) -> None:

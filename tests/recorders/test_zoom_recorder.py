@@ -319,3 +319,23 @@ def test_no_credentials_at_all() -> None:
     with pytest.raises(Refused, match="MERGER_ZOOM_CREDENTIALS"):
         Zoom().check(source())
     Zoom().check(source(credentials="a:b:c"))
+
+
+def test_what_was_written_and_said_is_kept(zoom: ZoomServer, tmp_path: Path) -> None:
+    zoom.add_file("active_speaker", TEN, 3600)
+    zoom.add_file("chat_file", TEN, 3600, b"10:00 Ann: hello", file_type="CHAT")
+    zoom.add_file("audio_transcript", TEN, 3600, b"WEBVTT", file_type="TRANSCRIPT")
+    bare = zoom.add_file("", TEN, 3600, b"WEBVTT", file_type="CC", status=None)
+    bare["file_size"] = None
+    zoom.add_file("", TEN, 3600, b"{}", file_type="TIMELINE")
+    gone = zoom.add_file("chat_file", TEN, 3600, b"gone", file_type="CHAT")
+    del zoom.media[gone["id"]]
+    recorder = Zoom(zoom.account)
+    names = recorder.papers(source(), HOUR, tmp_path, never)
+    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
+    assert sorted(name.split("-")[0] for name in names) == ["audio_transcript", "cc", "chat_file"]
+    assert {(tmp_path / name).read_bytes() for name in names} == {b"10:00 Ann: hello", b"WEBVTT"}
+    asked = zoom.count("/rec/download")
+    assert recorder.papers(source(), HOUR, tmp_path, never) == names
+    assert zoom.count("/rec/download") == asked + 2  # the one that is gone, twice
+    assert not find(zoom).more_expected  # nobody waits for them

@@ -90,7 +90,7 @@ WRONG = [
     ({"users": "ann@example.org"}, "users", "list"),
     ({"event_name": "x" * 256}, "event_name", "255"),
     ({"room": 504}, "room", "string"),
-    ({"room": None}, "room", "string"),
+    ({"room": None}, "room", "missing"),
     ({"strat": "2026-11-20T10:00"}, "strat", "there is no such field"),
 ]  # fmt: skip
 
