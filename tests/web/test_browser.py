@@ -1,0 +1,265 @@
+"""A real browser and the whole service: asked for in the form, watched, played, merged again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from merger import people, schema
+from recorders.sample import write_sample
+from tests.conftest import CARRIED
+from tests.site import ROOT, Site
+from tests.waiting import until
+from tests.web.conftest import PASSWORD
+
+# Screenshots are kept here, to be looked at.
+SHOTS = ROOT / "tests" / "web" / "out"
+READY_WITHIN_MS = 180_000
+NARROW = {"width": 360, "height": 740}
+
+
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("TESTS_NEED_BROWSER") == "1":
+        pytest.fail("there is no chromium, and TESTS_NEED_BROWSER says that there must be")
+    pytest.skip("no chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@dataclass
+class Running:
+    """A service that runs."""
+
+    site: Site
+    address: str
+
+    def context(self, browser: Browser, locale: str = "en-GB", **options: object) -> BrowserContext:
+        made = browser.new_context(base_url=self.address, locale=locale, **options)  # type: ignore[arg-type]
+        made.set_default_timeout(30_000)
+        return made
+
+    def signed_in(self, browser: Browser, who: str, locale: str = "en-GB") -> Page:
+        page = self.context(browser, locale).new_page()
+        page.goto("/records")
+        page.locator("#email").fill(f"{who}@example.org")
+        page.locator("#password").fill(PASSWORD)
+        page.locator("main form button").click()
+        expect(page).to_have_url(re.compile("/records$"))
+        return page
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The service as an operator starts it, with people, and the sample lecture in its library."""
+    folder = tmp_path_factory.mktemp("browser")
+    site = Site(folder, f"sqlite:///{folder / 'database.sqlite'}")
+    schema.upgrade(site.engine)
+    site.add_room(roles=("speaker", "screen", "board"), chunk_s=30)
+    for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
+        user, _ = people.invite(site.engine, f"{name}@example.org", None, role)
+        people.set_password(site.engine, user["id"], PASSWORD)
+    write_sample(site.library().library, CARRIED)
+    log = site.folder / "log"
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [sys.executable, "app.py", "run", "--port", "0"], cwd=ROOT, stdin=subprocess.DEVNULL,
+            env={**os.environ, **site.variables}, stdout=file, stderr=file,
+        )  # fmt: skip
+
+    def address() -> str | None:
+        assert child.poll() is None, log.read_text()
+        found = re.search(r"listening on (http://\S+?)/?\s", log.read_text())
+        return found and found[1]
+
+    try:
+        yield Running(site, until(address) or "")
+    finally:
+        child.terminate()
+        child.wait(60)
+        site.engine.dispose()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of a page as it is wide, and as it is on a phone; it must fit there, too."""
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+    wide = page.viewport_size
+    page.set_viewport_size(NARROW)
+    page.screenshot(path=SHOTS / f"{name}-phone.png", full_page=True)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= NARROW["width"], f"{name} scrolls sideways on a phone: {width}"
+    assert wide is not None
+    page.set_viewport_size(wide)
+
+
+def accessible(page: Page) -> None:
+    """Check a page with axe."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def ask(page: Page, *, name: str, layout: str = "side_by_side") -> int:
+    """Ask for the lecture in the form."""
+    page.goto("/request")
+    page.locator("#f-room").select_option("504")
+    page.locator("#f-date").fill("2026-11-20")
+    page.locator("#f-start").fill("10:00")
+    page.locator("#f-end").fill("10:02")
+    page.locator("#f-name").fill(name)
+    page.locator(f"input[name=layout][value={layout}]").check()
+    page.locator("details.more summary").click()
+    page.locator("#f-profile").select_option("540p")
+    page.locator("main form button").last.click()
+    expect(page).to_have_url(re.compile(r"/records/\d+$"))
+    return int(page.url.rpartition("/")[2])
+
+
+def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser) -> None:
+    page = running.signed_in(browser, "ann")
+    record = ask(page, name="Networks, lecture 9")
+    page.goto("/records")
+    # Nobody loads the page again: it moves by itself.
+    row = page.locator("li", has_text="Networks, lecture 9")
+    expect(row.locator(".badge.delivered")).to_be_visible(timeout=READY_WITHIN_MS)
+    shoot(page, "records")
+    accessible(page)
+    page.get_by_role("link", name="Networks, lecture 9").first.click()
+    video = page.locator("video")
+    expect(video).to_be_visible()
+    length = (
+        "video => new Promise(told => { const say = () => told(video.duration);"
+        " video.readyState ? say() : video.addEventListener('loadedmetadata', say) })"
+    )
+    assert round(video.evaluate(length)) == 120
+    # Chromium of Debian decodes H.264: it really plays, and can be moved to the middle.
+    played = video.evaluate(
+        "async video => { video.muted = true; video.currentTime = 20; await video.play();"
+        " await new Promise(on => video.addEventListener('timeupdate', on, {once: true}));"
+        " video.pause(); return video.currentTime }"
+    )
+    assert played >= 20
+    expect(page.locator(".samples img").first).to_be_visible()
+    loaded = "image => image.decode().then(() => image.naturalWidth)"
+    assert page.locator(".samples img").first.evaluate(loaded) > 50
+    shoot(page, "record")
+    accessible(page)
+    page.locator("summary", has_text="again").click()
+    page.locator("#f-layout").select_option("speaker_only")
+    page.locator("form[action$=remerge] button").click()
+    expect(page.locator("dd", has_text="2").first).to_be_visible(timeout=READY_WITHIN_MS)
+    expect(page.locator(".badge.delivered")).to_be_visible(timeout=READY_WITHIN_MS)
+    kept = running.site.row(record)
+    assert (kept.version, kept.delivered_version, kept.layout) == (2, 2, "speaker_only")
+
+    other = running.signed_in(browser, "bob")
+    there = other.goto(f"/records/{record}")
+    assert there is not None and there.status == 404
+    accessible(other)
+    video_of_ann = other.goto(f"/api/v1/records/{record}/renditions/merge")
+    assert video_of_ann is not None and video_of_ann.status == 404
+    other.goto("/records")
+    expect(other.get_by_text("Networks, lecture 9")).to_have_count(0)
+
+
+def test_the_form_says_at_once_what_is_wrong(running: Running, browser: Browser) -> None:
+    page = running.signed_in(browser, "ann")
+    page.goto("/request")
+    accessible(page)
+    shoot(page, "request")
+    page.locator("#f-start").fill("11:00")
+    page.locator("#f-end").fill("10:00")
+    page.locator("#f-name").focus()
+    expect(page.locator("#f-end-error")).to_be_visible()
+    page.locator("main form button").last.click()
+    expect(page.locator(".summary")).to_be_focused()
+    shoot(page, "request-wrong")
+    accessible(page)
+
+
+def test_every_page_is_accessible_in_both_languages(running: Running, browser: Browser) -> None:
+    for locale in ("en-GB", "ru-RU"):
+        page = running.signed_in(browser, "ada", locale)
+        for path in (
+            "/records?whose=all",
+            "/request",
+            "/rooms",
+            "/rooms/new",
+            "/rooms/1/edit",
+            "/people",
+            "/keys",
+            "/api/docs",
+        ):
+            page.goto(path)
+            expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+            accessible(page)
+            shoot(page, f"{path.strip('/').partition('?')[0].replace('/', '-')}-{locale[:2]}")
+    stranger = running.context(browser).new_page()
+    stranger.goto("/login")
+    accessible(stranger)
+    shoot(stranger, "login")
+
+
+def test_without_javascript_and_with_the_keyboard(running: Running, browser: Browser) -> None:
+    context = running.context(browser, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/request")
+    page.keyboard.type("ann@example.org")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/request"))
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#f-name").focus()
+    page.keyboard.type("By keyboard")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/records/\d+$"))
+    expect(page.get_by_role("heading", name="By keyboard")).to_be_visible()
+
+
+def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(
+    running: Running, browser: Browser
+) -> None:
+    page = running.signed_in(browser, "ada")
+    hosts, complaints = set(), []
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    for path in (
+        "/records",
+        "/request",
+        "/rooms",
+        "/rooms/1/edit",
+        "/people",
+        "/keys",
+        "/api/docs",
+    ):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+    assert hosts == {running.address.split("/")[2]}
+    assert complaints == []
