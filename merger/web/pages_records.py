@@ -23,6 +23,7 @@ from merger.web.timeline_picture import timeline
 from models import STATUSES
 
 PAGE = 25  # records
+KINDS = ("merge", "backup")
 _SEARCH = ("whose", "q", "room", "status", "day")
 
 
@@ -54,7 +55,7 @@ def listing() -> Answer:
     kept = {name: text for name, text in search.items() if text}
     return form(
         "records.html", errors, search=search, statuses=STATUSES,
-        shown=[_shown(record, who) for record in found],
+        shown=[shown(record, who) for record in found],
         rooms=[room["name"] for room in rooms.all_of_them(service().engine)],
         is_searched=bool(kept.keys() - {"whose"}), is_first="cursor" not in request.args,
         first=f"/records?{urlencode(kept)}",
@@ -81,7 +82,8 @@ def _day(text: str, errors: Errors) -> date | None:
         return None
 
 
-def _shown(record: dict[str, Any], who: Asker) -> Shown:
+def shown(record: dict[str, Any], who: Asker) -> Shown:
+    """Return a record of a list with how it stands; a running one with how long it still takes."""
     events = ()
     if record["status"] == "running":  # few are
         events = record_views.details(service().engine, record["id"], who.only_of)["events"]
@@ -127,12 +129,17 @@ def _page(told: dict[str, Any], typed: Mapping[str, str], errors: Errors) -> Ans
 
 
 def _renditions(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the newest finished files by kind, as far as they are still kept."""
-    return {
-        one["kind"]: one
-        for one in sorted(told["renditions"], key=lambda r: r["version"])
-        if one.get("is_kept", True)
-    }
+    """Return the videos that can be played, by kind: what is told of each."""
+    found = {}
+    for kind in KINDS:
+        try:
+            file = record_views.rendition_file(service().engine, told["id"], kind)
+        except Refused:
+            continue
+        for one in told["renditions"]:
+            if file.path is not None and (one["kind"], one["sha256"]) == (kind, file.sha256):
+                found[kind] = one
+    return found
 
 
 # --- what can be done -----------------------------------------------------------------------------

@@ -17,8 +17,7 @@ from merger.localtime import length_from, zone_named
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
-from merger.web.pages_records import Shown
-from merger.web.record_state import state_of
+from merger.web.pages_records import Shown, shown
 from models import ROLES
 
 _FIELDS = ("name", "zone", "chunk", "sound_source", "drive_folder", "calendar_id")
@@ -67,7 +66,7 @@ def _going_on(who: Asker) -> dict[int, list[Shown]]:
     by_room: dict[int, list[Shown]] = defaultdict(list)
     for record in reversed(found):
         if len(by_room[record["room_id"]]) < _TOLD_OF_ROOM:
-            by_room[record["room_id"]].append(Shown(record, state_of(record, service().now())))
+            by_room[record["room_id"]].append(shown(record, who))
     return by_room
 
 

@@ -56,6 +56,7 @@ async function tick() {
   }
 }
 
+tick();
 setInterval(tick, TICK_MS);
 document.addEventListener("visibilitychange", tick);
 
