@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -66,7 +67,8 @@ class Server:
         """Answer what was asked before, and nothing more."""
         self._stopping.set()
         if self.lives:
-            self._server.pull_trigger()
+            with suppress(OSError):  # it has just ended by itself
+                self._server.pull_trigger()
             self._thread.join()
 
     def _run(self) -> None:

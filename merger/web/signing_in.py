@@ -16,11 +16,13 @@ from werkzeug.wrappers import Response
 
 from merger import people
 from merger.errors import Refused
+from merger.progress import printable
 from merger.web.gate import guesses, service, sign_in
 
 log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN_S = 10  # the provider
+_LONGEST_TOLD = 500
 # What the library raises for answers that make no sense, beside errors of its own.
 _SENSELESS = (AuthlibBaseError, JoseError, AttributeError, LookupError, RuntimeError, TypeError,
               ValueError)  # fmt: skip
@@ -179,8 +181,7 @@ def _check_issuer(provider: FlaskOAuth2App) -> Mapping[str, Any]:
 
 def _failed(on: str, sentence: str, why: object) -> Answer:
     """Say to a person that they are not signed in, and to the operator why."""
-    log.warning(
-        "nobody is signed in through %s: %s: %s",
-        service().settings.oidc_issuer, type(why).__name__, why,
-    )  # fmt: skip
+    # Some of it comes from the address of the request, which anybody may have written.
+    told = printable(f"{type(why).__name__}: {why}"[:_LONGEST_TOLD])
+    log.warning("nobody is signed in through %s: %s", service().settings.oidc_issuer, told)
     return _shown(on, sentence)

@@ -434,6 +434,15 @@ def test_whoever_says_no(known: Browser, provider: Provider) -> None:
 
 
 @ON_SQLITE
+def test_what_anybody_may_write_makes_no_line_of_the_log(
+    known: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    known.get(f"/login/oidc/callback?error=x&error_description=a%0Aforged{'y' * 9000}")
+    [line] = [r.getMessage() for r in caplog.records if r.name == "merger.web.signing_in"]
+    assert "a\\nforged" in line and len(line) < 1000
+
+
+@ON_SQLITE
 def test_an_answer_to_what_was_not_asked(known: Browser, provider: Provider) -> None:
     """Somebody else's code, by which one would sign in as them, or they as one."""
     begun = known.get("/login/oidc").location
