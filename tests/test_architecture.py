@@ -11,11 +11,14 @@ ROOT = Path(__file__).parents[1]
 # A module may import those before it, and none after it. A new module finds its place here.
 ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
-    "graph", "report", "progress", "sources", "failpoints", "due", "retry", "wording",
-    "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
-    "analysis.cards", "analysis.picture", "analysis.sampling", "analysis.hearing", "encode", "making", "pipeline",
-    "database", "schema", "queue", "access", "people", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
-    "heart", "task", "work", "late", "offers", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "arguments",
+    "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
+    "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
+    "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "encode", "making", "pipeline",
+    "database", "schema", "signs", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
+    "heart", "task", "work", "late", "offers", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
+    "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
+    "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages",
+    "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.application", "web.server", "arguments",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.
@@ -37,7 +40,7 @@ def modules(folder: str) -> dict[str, ast.Module]:
     }
 
 
-MERGER, RECORDERS = modules("merger"), modules("recorders")
+MERGER, RECORDERS, COMMANDS = modules("merger"), modules("recorders"), modules("commands")
 APP = ast.parse((ROOT / "app.py").read_text())
 
 
@@ -145,11 +148,20 @@ def test_graphs_are_built_in_one_module(name: str) -> None:
     assert ("ffmpeg" in packages(MERGER[name])) == (name == "graph")
 
 
-def test_the_composition_root_starts_no_process() -> None:
-    assert packages(APP) & STARTS_PROCESSES == set()
+@pytest.mark.parametrize("tree", [APP, *COMMANDS.values()], ids=["app", *COMMANDS])
+def test_the_command_line_starts_no_process(tree: ast.Module) -> None:
+    assert packages(tree) & STARTS_PROCESSES == set()
 
 
-EVERYTHING = {**MERGER, **{f"recorders.{k}": v for k, v in RECORDERS.items()}, "app": APP}
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_do_not_know_who_calls_them(name: str) -> None:
+    assert packages(COMMANDS[name]) & {"app", "google_apis", "tests"} == set()
+
+
+EVERYTHING = {
+    **MERGER, **{f"recorders.{k}": v for k, v in RECORDERS.items()},
+    **{f"commands.{k}": v for k, v in COMMANDS.items()}, "app": APP,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
