@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -20,6 +21,8 @@ from merger.errors import Temporary
 from merger.ffmpeg import dying_with_parent
 from merger.rooms_file import masked
 from recorders.rtsp_job import Job
+
+log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
 _STOPS_WITHIN_S = 8.0  # it reads for five seconds at most
@@ -130,3 +133,44 @@ def redacted(line: str, credentials: str | None) -> str:
             if secret:
                 line = line.replace(secret, "***")
     return _ADDRESS.sub("rtsp://***@", masked(line))
+
+
+@dataclass
+class Finisher:
+    """Has what is closed made into complete files, one folder at a time."""
+
+    _folders: dict[Path, None] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def add(self, folder: Path) -> None:
+        """Have a folder looked at, once more if it is being looked at now."""
+        self._folders[folder] = None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._folders and self._process is None
+
+    def go_on(self) -> None:
+        """Begin with the next folder, where the last one is done."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return
+            _, complaints = self._process.communicate()
+            if self._process.returncode != 0:
+                said = complaints.decode("utf-8", "replace")[-500:].strip()
+                log.error("recordings are not finished yet: %s", said)
+            self._process = None
+        if self._folders:
+            folder = next(iter(self._folders))
+            del self._folders[folder]
+            try:
+                self._process = started("recorders.recordings", str(folder))
+            except Temporary as error:
+                log.warning("%s", error.message)
+                self.add(folder)
+
+    def kill(self) -> None:
+        """End at once; what is half-done is done anew by the next recorder."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()

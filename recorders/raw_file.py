@@ -55,6 +55,8 @@ class RawFile:
         A stream copy has no decoding times for pictures that are sent in another order than they
         are shown. Matroska keeps none, so any that fit will do.
         """
+        if packet.is_corrupt:  # cut off, as the last one of a connection may be
+            return
         base = packet.time_base
         length_us = round((packet.duration or 0) * base * _SECOND_US)
         if number == self.lead:

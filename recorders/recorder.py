@@ -10,7 +10,6 @@ import fcntl
 import logging
 import os
 import random
-import subprocess
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable
@@ -23,10 +22,10 @@ from typing import Any
 from merger.bookings import Booking, Camera
 from merger.errors import MergerError, Refused
 from merger.storage import make_folder
-from recorders.live_child import Child, started
+from recorders.lane import Lane, Patience
+from recorders.live_child import Child, Finisher
 from recorders.recordings import folder_of, now_utc, raw_files
 from recorders.rtsp import Address, address_of
-from recorders.rtsp_job import Job
 from recorders.wanted import Wanted, pause_s, wanted
 
 log = logging.getLogger(__name__)
@@ -38,18 +37,6 @@ _STEADY_S = 10.0  # media for so long: a failure after that is a new one
 _MOST_COMPLAINTS = 20  # lines of one process
 _FINISHES_WITHIN_S = 60.0  # when we are to stop
 _LOOK_TRIES = 2
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a source may be silent, in seconds. key_s: without a picture to begin with.
-
-    Cameras that save bandwidth send a key frame every ten or twenty seconds.
-    """
-
-    open_s: float = 25.0
-    media_s: float = 10.0
-    key_s: float = 45.0
 
 
 @dataclass(frozen=True)
@@ -67,35 +54,6 @@ class Surroundings:
 
 
 @dataclass
-class Lane:
-    """One source, and how it is with it. Whatever happens in it, the others go on."""
-
-    wanted: Wanted
-    folder: Path
-    lock: int
-    since: datetime  # it is wanted
-    child: Child | None = None
-    failures: int = 0
-    again_s: float = 0.0
-    media_at: datetime | None = None  # captured last
-    came_s: float | None = None  # when something new came last, and when that began
-    steady_s: float | None = None
-    key_us: int | None = None
-    key_s: float = 0.0
-    lost_at: datetime | None = None  # since when there is no media
-    concerned: tuple[int, ...] = ()  # records, by that
-    complaints: int = 0
-    why: str = "it does not answer"
-    looked: set[int] = field(default_factory=set)  # records before which it was looked at
-    looks: int = 0
-
-    @property
-    def name(self) -> str:
-        source = self.wanted.camera.source
-        return f"source {source.name!r} of room {source.room!r}"
-
-
-@dataclass
 class Recorder:
     """All live sources."""
 
@@ -107,15 +65,14 @@ class Recorder:
     _told: str = ""
     _refused: set[tuple[int, str]] = field(default_factory=set)
     _untold: list[tuple[tuple[int, ...], datetime, str, str]] = field(default_factory=list)
-    _unfinished: dict[Path, None] = field(default_factory=dict)
-    _finisher: subprocess.Popen[bytes] | None = None
+    _finisher: Finisher = field(default_factory=Finisher)
 
     def begin(self) -> None:
         """Finish what an earlier recorder was killed over. Raises MergerError for the folder."""
         make_folder(self.around.recorded, "the folder for recordings in MERGER_DATA")
         for folder in self.around.recorded.iterdir():
             if raw_files(folder):
-                self._unfinished[folder] = None
+                self._finisher.add(folder)
 
     def tick(self, now: datetime) -> None:
         """Look once at everything."""
@@ -132,7 +89,7 @@ class Recorder:
                 log.warning("%s: %s", lane.name, error.message)
                 lane.failures += 1
                 lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
-        self._finish()
+        self._finisher.go_on()
         self._tell_again()
 
     def _look_into_tables(self, now: datetime) -> None:
@@ -173,7 +130,7 @@ class Recorder:
                 return  # another recorder has it
             self.lanes[number] = Lane(one, folder, lock, now)
             if raw_files(folder):
-                self._unfinished[folder] = None
+                self._finisher.add(folder)
             return
         before, lane.wanted = lane.wanted, one
         changed = (before.camera, before.address.url) != (one.camera, one.address.url)
@@ -192,41 +149,14 @@ class Recorder:
             self._hear(lane, now)  # its last words
             self._ended(lane, child, now)
             child = None
-        if child is not None and (why := self._silence(lane, child, now_s)):
+        if child is not None and (why := lane.silence(self.around.patience, now_s)):
             lane.why = why
             child.kill()
             return
         is_due = lane.wanted.is_recorded or self._is_to_be_looked_at(lane)
         if child is None and is_due and now_s >= lane.again_s:
-            lane.child = Child(self._job(lane))
-            lane.came_s = lane.steady_s = lane.key_us = None
-            lane.complaints = 0
+            lane.begin(grid_s=self.around.grid_s, allow_local=self.around.allow_local)
         self._tell_silence_before(lane, now)
-
-    def _job(self, lane: Lane) -> Job:
-        source = lane.wanted.camera.source
-        return Job(
-            url=lane.wanted.address.url,
-            credentials=source.credentials,
-            room=source.room,
-            source=source.name,
-            zone=source.zone.key,
-            folder=str(lane.folder),
-            grid_s=self.around.grid_s,
-            allow_local=self.around.allow_local,
-            look=not lane.wanted.is_recorded,
-        )
-
-    def _silence(self, lane: Lane, child: Child, now_s: float) -> str | None:
-        """Return why a process is to be ended, judged by what it brings."""
-        patience = self.around.patience
-        if lane.came_s is None:
-            return "it does not answer" if now_s - child.begun_s > patience.open_s else None
-        if now_s - lane.came_s > patience.media_s:
-            return "it sends nothing more"
-        if now_s - lane.key_s > patience.key_s:
-            return "it sends no key frame"
-        return None
 
     def _hear(self, lane: Lane, now: datetime) -> None:
         assert lane.child is not None
@@ -239,7 +169,7 @@ class Recorder:
                         lane.wanted.camera.id, now_utc(said["at_us"]), b64decode(said["picture"])
                     )
             if "closed" in said:
-                self._unfinished[lane.folder] = None
+                self._finisher.add(lane.folder)
             if "ended" in said:
                 lane.why = said["text"]
                 if said["ended"] == "seen":
@@ -269,7 +199,7 @@ class Recorder:
         code = child.process.returncode
         child.forget()
         lane.child = None
-        self._unfinished[lane.folder] = None
+        self._finisher.add(lane.folder)
         if child.job.look:
             lane.looks += code != 0
             lane.again_s = time.monotonic() + (pause_s(lane.looks, random.random()) if code else 0)
@@ -337,22 +267,12 @@ class Recorder:
                 return
             del self._untold[0]
 
-    def _finish(self) -> None:
-        """Have what is closed made into complete files, one folder at a time."""
-        if self._finisher is not None:
-            if self._finisher.poll() is None:
-                return
-            _, complaints = self._finisher.communicate()
-            if self._finisher.returncode != 0:
-                log.error("recordings are not finished: %s", complaints.decode()[-500:].strip())
-            self._finisher = None
-        if self._unfinished:
-            folder = next(iter(self._unfinished))
-            del self._unfinished[folder]
-            with suppress(MergerError):
-                self._finisher = started("recorders.recordings", str(folder))
-
-    def end(self, asked: Callable[[], int], pause: Callable[[float], None]) -> None:
+    def end(
+        self,
+        now: Callable[[], datetime],
+        asked: Callable[[], int],
+        pause: Callable[[float], None],
+    ) -> None:
         """Close all files and finish them; kill what does not end, or when asked twice."""
         until_s = time.monotonic() + _FINISHES_WITHIN_S
         while time.monotonic() < until_s and asked() < 2:
@@ -365,21 +285,22 @@ class Recorder:
                 if lane.child.has_ended:
                     lane.child.forget()
                     lane.child = None
-                    self._unfinished[lane.folder] = None
-            self._finish()
+                    self._finisher.add(lane.folder)
+            self._finisher.go_on()
             living = [lane for lane in self.lanes.values() if lane.child]
-            if not living and not self._unfinished and self._finisher is None:
+            if not living and self._finisher.is_idle:
                 break
             pause(_TICK_S)
         for lane in self.lanes.values():
             if lane.child:
                 lane.child.kill()
                 lane.child.forget()
+            if lane.lost_at is not None:
+                self._tell_outage(lane, now(), now())
             os.close(lane.lock)
+        self._tell_again()
         self.lanes.clear()
-        if self._finisher is not None:
-            self._finisher.kill()
-            self._finisher.communicate()
+        self._finisher.kill()
 
 
 def _lock(folder: Path) -> int | None:
@@ -410,4 +331,4 @@ def run(
                 log.exception("a mistake in this program; the recorder goes on")
             pause(_TICK_S)
     finally:
-        recorder.end(asked, pause)
+        recorder.end(now, asked, pause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -9,11 +10,17 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from merger.ffmpeg import dying_with_parent
+from merger.reader import read_media
+from tests.truth import clock_in, error_ms
 
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer
 _SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -46,7 +53,9 @@ class Camera:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", f"no camera at port {self.port}"
+        if self.process.stdout.readline() != "ready\n":
+            self.kill()
+            pytest.fail(f"no camera came up at port {self.port}")
 
     def kill(self) -> None:
         """Pull its plug."""
@@ -77,6 +86,39 @@ def require_cameras() -> None:
     if os.environ.get("TESTS_NEED_RTSP") == "1":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@dataclass
+class Recorded:
+    """A finished file, and what it shows."""
+
+    path: Path
+    start: datetime
+    end: datetime | None
+    clock: str
+    errors_ms: list[int]
+
+    @property
+    def frames(self) -> int:
+        return len(self.errors_ms)
+
+
+def looked_at(path: Path) -> Recorded:
+    """Return by how many milliseconds the pictures of a file are not those of their instants."""
+    said = json.loads(path.with_suffix(".json").read_text())
+    start = datetime.fromisoformat(said["start"])
+    zero_us = read_media(path).zero_us
+    errors = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(container.streams.video[0]):
+            plane = frame.planes[0]
+            luma = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+            clock = clock_in(luma[:, : plane.width])
+            assert clock is not None and frame.time is not None
+            at = start + timedelta(microseconds=round(frame.time * 1e6) - zero_us)
+            errors.append(error_ms(clock, at))
+    end = datetime.fromisoformat(said["end"]) if said["end"] else None
+    return Recorded(path, start, end, said["clock"], errors)
 
 
 @contextmanager

@@ -18,8 +18,9 @@ import time
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 DAY_MS = 24 * 60 * 60 * 1000
 SAMPLE_RATE = 16_000
@@ -192,10 +193,9 @@ def main() -> None:
     factory = Factory(options)
     if options.user:
         auth = GstRtspServer.RTSPAuth()
-        auth.set_supported_methods(3)  # Basic and Digest
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "viewer")
-        auth.add_digest(options.user, options.password, token)
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(options.user, options.password), token)
         server.set_auth(auth)
         factory.add_role_from_structure(

@@ -1,0 +1,81 @@
+"""How it is with one live source: the process that records it, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from recorders.live_child import Child
+from recorders.rtsp_job import Job
+from recorders.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a source may be silent, in seconds. key_s: without a picture to begin with.
+
+    Cameras that save bandwidth send a key frame every ten or twenty seconds.
+    """
+
+    open_s: float = 25.0
+    media_s: float = 10.0
+    key_s: float = 45.0
+
+
+@dataclass
+class Lane:
+    """One source, and how it is with it. Whatever happens in it, the others go on."""
+
+    wanted: Wanted
+    folder: Path
+    lock: int
+    since: datetime  # it is wanted
+    child: Child | None = None
+    failures: int = 0
+    again_s: float = 0.0
+    media_at: datetime | None = None  # captured last
+    came_s: float | None = None  # when something new came last, and when that began
+    steady_s: float | None = None
+    key_us: int | None = None
+    key_s: float = 0.0
+    lost_at: datetime | None = None  # since when there is no media
+    concerned: tuple[int, ...] = ()  # records, by that
+    complaints: int = 0
+    why: str = "it does not answer"
+    looked: set[int] = field(default_factory=set)  # records before which it was looked at
+    looks: int = 0
+
+    @property
+    def name(self) -> str:
+        source = self.wanted.camera.source
+        return f"source {source.name!r} of room {source.room!r}"
+
+    def begin(self, *, grid_s: int, allow_local: bool) -> None:
+        """Start a process that records it, or looks at it. Raises Temporary."""
+        source = self.wanted.camera.source
+        job = Job(
+            url=self.wanted.address.url,
+            credentials=source.credentials,
+            room=source.room,
+            source=source.name,
+            zone=source.zone.key,
+            folder=str(self.folder),
+            grid_s=grid_s,
+            allow_local=allow_local,
+            look=not self.wanted.is_recorded,
+        )
+        self.child = Child(job)
+        self.came_s = self.steady_s = self.key_us = None
+        self.complaints = 0
+
+    def silence(self, patience: Patience, now_s: float) -> str | None:
+        """Return why a process is to be ended, judged by what it brings."""
+        assert self.child is not None
+        if self.came_s is None:
+            return "it does not answer" if now_s - self.child.begun_s > patience.open_s else None
+        if now_s - self.came_s > patience.media_s:
+            return "it sends nothing more"
+        if now_s - self.key_s > patience.key_s:
+            return "it sends no key frame"
+        return None
