@@ -15,7 +15,7 @@ ORDER = [
     "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "encode", "making", "pipeline",
     "database", "schema", "signs", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
-    "heart", "task", "work", "late", "offers", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
+    "heart", "task", "work", "late", "offers", "recorded", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
     "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages",
     "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.application", "web.server", "arguments",

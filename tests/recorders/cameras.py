@@ -24,7 +24,6 @@ from tests.truth import clock_in, error_ms
 
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer
 _SERVER = Path(__file__).with_name("rtsp_server.py")
-_NEEDED = (
     "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 )
 PACKAGES = (
@@ -79,7 +78,9 @@ class Camera:
 def require_cameras() -> None:
     """Skip the test where GStreamer's RTSP server is not installed, and say so."""
     if Path(_PYTHON).exists():
-        tried = subprocess.run([_PYTHON, "-c", _NEEDED], capture_output=True, check=False)
+        tried = subprocess.run(
+            [_PYTHON, str(_SERVER), "--check"], capture_output=True, check=False
+        )
         if tried.returncode == 0:
             return
     message = f"NOT TESTED: no RTSP server is installed: apt-get install {PACKAGES}"

@@ -50,6 +50,7 @@ ENCODERS = {
     ),
     "jpeg": ("jpegenc", "rtpjpegpay"),
 }  # fmt: skip
+ELEMENTS = ("x264enc", "x265enc", "jpegenc", "avenc_aac", "h264parse", "rtph264pay", "appsrc")
 AUDIO = (
     " appsrc name=audio is-live=true format=time caps=audio/x-raw,format=S16LE,rate=16000,channels=1,"
     "layout=interleaved ! audioconvert ! avenc_aac bitrate=48000 ! aacparse ! rtpmp4gpay name={name} pt=97"
@@ -170,7 +171,8 @@ class Factory(GstRtspServer.RTSPMediaFactory):
 def main() -> None:
     parser = argparse.ArgumentParser()
     add = parser.add_argument
-    add("--port", type=int, required=True)
+    add("--port", type=int, default=8554)
+    add("--check", action="store_true", help="only whether all that this needs is installed")
     add("--size", default="320x180")
     add("--rate", type=int, default=25)
     add("--codec", default="h264", choices=[*ENCODERS, "none"])
@@ -184,6 +186,8 @@ def main() -> None:
     add("--wrong-clock", action="store_true", help="send reports of a clock that was never set")
     options = parser.parse_args()
     Gst.init(None)
+    if options.check:
+        sys.exit(0 if all(Gst.ElementFactory.find(name) for name in ELEMENTS) else 1)
     with socket.socket() as probe:  # attach() does not say that a port is taken
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", options.port))

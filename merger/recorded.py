@@ -1,0 +1,96 @@
+"""Removing what was recorded here, and no record needs any more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import or_, select
+
+from merger.database import reading
+from merger.library import LONGEST_SEGMENT
+from merger.task import Service
+from merger.timeline import Span
+from models import Record, Room
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A recording. own_bytes: none, where it was collected and that is the same file."""
+
+    path: Path
+    room: str | None
+    span: Span
+    own_bytes: int
+
+
+def recorded_bytes(service: Service) -> int:
+    """Return how many bytes recordings hold beside the collected segments."""
+    return sum(file.own_bytes for file in _files(service.settings.recorded))
+
+
+def forget_recorded(service: Service, now: datetime, too_many: int) -> int:
+    """Remove recordings that were kept for long enough, and the oldest while there are too many.
+
+    Returns how many bytes are too many still. What is being recorded is not looked at.
+    """
+    old = now - service.settings.keep_segments
+    for file in sorted(_files(service.settings.recorded), key=lambda file: file.span.end):
+        if file.span.end >= old and too_many <= 0:
+            break
+        if _is_needed(service, file, now):
+            continue
+        try:
+            file.path.unlink(missing_ok=True)  # first: a sidecar alone is nothing
+            file.path.with_suffix(".json").unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", file.path, error.strerror)
+            continue
+        too_many -= file.own_bytes
+    return too_many
+
+
+def _is_needed(service: Service, file: _File, now: datetime) -> bool:
+    if file.room is None:
+        return False
+    with reading(service.engine) as session:
+        needed = session.scalar(
+            select(Record.id)
+            .join(Room)
+            .where(
+                Room.name == file.room,
+                Record.end_at > file.span.start,
+                Record.start_at < file.span.end,
+                or_(Record.status.in_(("queued", "running")), Record.watched_until > now),
+            )
+            .limit(1)
+        )
+    return needed is not None
+
+
+def _files(recorded: Path) -> Iterator[_File]:
+    for path in recorded.glob("*/[!.]*.mkv"):
+        with suppress(FileNotFoundError):
+            yield _file(path)
+
+
+def _file(path: Path) -> _File:
+    """Return a recording as its sidecar tells it; without one, by when it was changed last."""
+    status = path.stat()
+    changed = datetime.fromtimestamp(status.st_mtime, UTC)
+    try:
+        said = json.loads(path.with_suffix(".json").read_text())
+        start = datetime.fromisoformat(said["start"])
+        end = datetime.fromisoformat(said["end"]) if said.get("end") else changed
+        room = said.get("room")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        start, end, room = changed - LONGEST_SEGMENT, changed, None
+    own_bytes = status.st_size if status.st_nlink == 1 else 0
+    return _File(path, room, Span(min(start, end), max(start, end)), own_bytes)
