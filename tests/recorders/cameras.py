@@ -24,8 +24,6 @@ from tests.truth import clock_in, error_ms
 
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer
 _SERVER = Path(__file__).with_name("rtsp_server.py")
-    "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-)
 PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
     " gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
@@ -78,9 +76,7 @@ class Camera:
 def require_cameras() -> None:
     """Skip the test where GStreamer's RTSP server is not installed, and say so."""
     if Path(_PYTHON).exists():
-        tried = subprocess.run(
-            [_PYTHON, str(_SERVER), "--check"], capture_output=True, check=False
-        )
+        tried = subprocess.run([_PYTHON, str(_SERVER), "--check"], capture_output=True, check=False)
         if tried.returncode == 0:
             return
     message = f"NOT TESTED: no RTSP server is installed: apt-get install {PACKAGES}"
