@@ -35,14 +35,14 @@ class Lane:
     failures: int = 0
     again_s: float = 0.0
     media_at: datetime | None = None  # captured last
-    came_s: float | None = None  # when something new came last, and when that began
-    steady_s: float | None = None
+    came_s: float | None = None  # when something new came last
     key_us: int | None = None
     key_s: float = 0.0
     lost_at: datetime | None = None  # since when there is no media
     concerned: tuple[int, ...] = ()  # records, by that
     complaints: int = 0
     why: str = "it does not answer"
+    ended_for: str = ""  # by us
     looked: set[int] = field(default_factory=set)  # records before which it was looked at
     looks: int = 0
 
@@ -66,8 +66,8 @@ class Lane:
             look=not self.wanted.is_recorded,
         )
         self.child = Child(job)
-        self.came_s = self.steady_s = self.key_us = None
-        self.complaints = 0
+        self.came_s = self.key_us = None
+        self.complaints, self.ended_for = 0, ""
 
     def silence(self, patience: Patience, now_s: float) -> str | None:
         """Return why a process is to be ended, judged by what it brings."""

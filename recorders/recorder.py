@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0  # into the tables
 _TICK_S = 0.1
 _SHORTEST_OUTAGE = timedelta(seconds=2)
-_STEADY_S = 10.0  # media for so long: a failure after that is a new one
 _MOST_COMPLAINTS = 20  # lines of one process
 _FINISHES_WITHIN_S = 60.0  # when we are to stop
 _LOOK_TRIES = 2
@@ -150,7 +149,7 @@ class Recorder:
             self._ended(lane, child, now)
             child = None
         if child is not None and (why := lane.silence(self.around.patience, now_s)):
-            lane.why = why
+            lane.ended_for = why
             child.kill()
             return
         is_due = lane.wanted.is_recorded or self._is_to_be_looked_at(lane)
@@ -190,13 +189,14 @@ class Recorder:
         if lane.lost_at is not None:
             self._tell_outage(lane, now_utc(said["key_us"]), now)
         lane.media_at, lane.came_s = at, now_s
-        lane.steady_s = lane.steady_s or now_s
         lane.looked.update(lane.wanted.soon)
-        if now_s - lane.steady_s > _STEADY_S:
-            lane.failures = 0
+        # One that comes and goes gives what it has: to wait longer each time would lose most of it.
+        lane.failures = 0
 
     def _ended(self, lane: Lane, child: Child, now: datetime) -> None:
         code = child.process.returncode
+        if code < 0:
+            lane.why = lane.ended_for or "what recorded it was killed"
         child.forget()
         lane.child = None
         self._finisher.add(lane.folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import array
 import math
+import os
 import socket
 import sys
 import threading
@@ -160,7 +161,10 @@ class Factory(GstRtspServer.RTSPMediaFactory):
         video, audio = element.get_by_name("video"), element.get_by_name("audio")
 
         def picture(at: float) -> bytes:
-            return coded(width, height, round(at * 1000) % DAY_MS, o.source)
+            made = coded(width, height, round(at * 1000) % DAY_MS, o.source)
+            from_row, rows = height // 2, o.noise
+            before, after = made[: from_row * width], made[(from_row + rows) * width :]
+            return before + os.urandom(rows * width) + after if rows else made
 
         if video is not None:
             Feed(video, 1 / o.rate, picture, o.wrong_clock).start()
@@ -180,6 +184,7 @@ def main() -> None:
     add("--kbit", type=int, default=500)
     add("--pitch", type=float, default=440.0, help="0: no sound")
     add("--source", type=int, default=1)
+    add("--noise", type=int, default=0, help="rows of the picture that no encoder makes small")
     add("--user", default="")
     add("--password", default="")
     add("--mute-rtcp", action="store_true", help="send no sender reports: a camera without NTP")

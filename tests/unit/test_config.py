@@ -32,6 +32,7 @@ def test_the_defaults_need_nothing() -> None:
         data=Path.home() / ".local/share/lecture-merger",
         output=None,
         database=config.Secret(""),
+        allow_local_cameras=False,
         workers=1,
         parallel=0,
         poll=timedelta(seconds=10),
@@ -73,6 +74,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_DATA": "/srv/data",
             "MERGER_OUTPUT": "/srv/merged",
             "SQLALCHEMY_DATABASE_URI": "mysql+pymysql://merger:hush@db/merger",
+            "MERGER_ALLOW_LOCAL_CAMERAS": "yes",
             "MERGER_WORKERS": "3",
             "MERGER_PARALLEL": "2",
             "MERGER_POLL": "2.5",
@@ -98,7 +100,7 @@ def test_every_setting_is_read() -> None:
         }
     ) == config.Settings(
         "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
-        Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), 3, 2,
+        Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), True, 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
         config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),
@@ -122,7 +124,7 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
+    [("MERGER_ALLOW_LOCAL_CAMERAS", "true"), ("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
      ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_KEEP_SEGMENTS_DAYS", "1.5"),
      ("MERGER_KEEP_SEGMENTS_SHARE", "0"), ("MERGER_KEEP_SEGMENTS_SHARE", "50%"), ("MERGER_KEEP_VIDEOS_DAYS", "-1")],
 )  # fmt: skip

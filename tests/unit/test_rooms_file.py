@@ -187,7 +187,7 @@ def test_a_chunk(written: str, seconds: int) -> None:
         (room("sources: [camera]"), "room 'a', source number 1: write name:, role:"),
         (room("sound_source: camera"), "sound_source: there is no source 'camera' in this room"),
         (source(role="speeker"), "source 'camera': role: there is no role 'speeker'; did you mean"),
-        (source(kind="rtsp"), "kind: there is no kind 'rtsp'; there are folder"),
+        (source(kind="xyz"), "kind: there is no kind 'xyz'; there are folder"),
         (source(kind="foldr"), "did you mean 'folder'?"),
         (source(address='""'), "source 'camera': address: it is missing"),
         (source(password="x"), "there is no key 'password'"),
