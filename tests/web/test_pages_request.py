@@ -1,0 +1,145 @@
+"""The form that asks for a video: what it proposes, and what it says at its fields."""
+
+from __future__ import annotations
+
+import pytest
+
+from merger import rooms
+from merger.timeline import utc
+from tests.conftest import START
+from tests.databases import ON_SQLITE
+from tests.web.conftest import Web
+from tests.web.reader import LECTURE, error_at, reader, value_of
+
+pytestmark = ON_SQLITE
+
+
+def test_the_half_hour_that_is_over_is_proposed_by_the_clock_of_the_room(web: Web) -> None:
+    web.site.add_room("Екатеринбург", zone="Asia/Yekaterinburg")
+    web.site.clock = utc(START.replace(hour=12, minute=47))
+    ann = reader(web, "ann")
+    page = ann.get("/request")
+    assert [value_of(page, name) for name in ("date", "start", "end")] == [
+        "2026-11-20",
+        "12:00",
+        "12:30",
+    ]
+    assert '<b data-zone-of="room">Europe/Moscow</b>' in page
+    page = ann.get("/request?room=Екатеринбург")
+    assert [value_of(page, name) for name in ("start", "end")] == ["14:00", "14:30"]
+    web.site.clock = utc(START.replace(hour=0, minute=10))
+    page = ann.get("/request")
+    assert [value_of(page, name) for name in ("date", "start", "end")] == [
+        "2026-11-19",
+        "23:30",
+        "00:00",
+    ]
+    page = ann.get("/request?room=504&date=2026-11-18&start=10:05&end=11:20&name=Матан")
+    values = [value_of(page, name) for name in ("date", "start", "end", "name")]
+    assert values == ["2026-11-18", "10:05", "11:20", "Матан"]
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_record_is_asked_for_cancelled_and_tried_again(web: Web, language: str) -> None:
+    ann = reader(web, "ann", language)
+    said = {
+        "en": ("The video is asked for.", "Cancelled.", "It is tried again now.", "Waiting"),
+        "ru": ("Видео запрошено.", "Отменено.", "Новая попытка началась.", "Ожидает"),
+    }[language]
+    asked = {**LECTURE, "course_code": "M1", "users": "bob@example.org, Eve@Example.org"}
+    page = ann.done("/request", "/request", asked)
+    assert said[0] in page and said[3] in page and "Матан" in page and "10:05–11:20" in page
+    details = web.site.details()
+    assert details["users"] == ["ann@example.org", "bob@example.org", "eve@example.org"]
+    assert (details["start"], details["course_code"]) == ("2026-11-20T10:05:00+03:00", "M1")
+    page = ann.done("/records/1", "/records/1/cancel")
+    assert said[1] in page and web.site.count("cancelled") == 1
+    page = ann.done("/records", "/records/1/retry")
+    assert said[2] in page and web.site.count("queued") == 1
+    assert web.site.events() == ["asked", "cancelled", "retried"]
+    page = ann.get("/records/1")
+    assert {"en": "queued again by hand", "ru": "поставлено в очередь вручную"}[language] in page
+
+
+def test_midnight_is_the_end_of_the_day(web: Web) -> None:
+    ann = reader(web, "ann")
+    ann.done("/request", "/request", {**LECTURE, "start": "23:30", "end": "00:00"})
+    assert web.site.details()["end"] == "2026-11-21T00:00:00+03:00"
+
+
+def test_who_asks_for_what_somebody_has_asked_for_shares_it(web: Web) -> None:
+    reader(web, "ann").done("/request", "/request", LECTURE)
+    bob = reader(web, "bob")
+    assert "it is yours, too" in bob.done("/request", "/request", LECTURE)
+    page = bob.done("/records/1", "/records/1/delete")
+    assert "Others still want it" in page and "Матан" not in page
+    ann = reader(web, "ann")
+    assert "The record is deleted" in ann.done("/records/1", "/records/1/delete")
+    ann.get("/records/1", 404)
+
+
+WRONG = [
+    ({"date": ""}, "date", "Fill this in", "Заполните это поле"),
+    ({"date": "2026-02-30"}, "date", "2026-02-30 is no date", "2026-02-30 — не дата"),
+    ({"start": ""}, "start", "Fill this in", "Заполните это поле"),
+    ({"start": "soon"}, "start", "soon is no time of day", "soon — не время суток"),
+    ({"start": "25:00"}, "start", "25:00 is no time of day", "25:00 — не время суток"),
+    ({"end": "10:05"}, "end", "The end is before the start", "Конец раньше начала"),
+    ({"end": "09:00"}, "end", "The end is before the start", "Конец раньше начала"),
+    ({"date": "2028-01-10"}, "start", "more than a year", "До начала больше года"),
+    ({"date": "1900-01-10"}, "date", "1900-01-10 is no date", "1900-01-10 — не дата"),
+    ({"room": "505"}, "room", "There is no room 505", "Помещения 505 нет"),
+    ({"room": ""}, "room", "Fill this in", "Заполните это поле"),
+    ({"name": "x" * 256}, "name", "At most 255 characters", "Не больше 255 знаков"),
+    ({"course_code": "x" * 256}, "course_code", "At most 255", "Не больше 255 знаков"),
+    ({"layout": "pyramid"}, "layout", "Choose one of these", "Выберите один"),
+    ({"profile": "8k"}, "profile", "Choose one of these", "Выберите один"),
+    ({"users": "bob@x.org, nobody"}, "users", "No mail address: nobody", "не почтовый адрес: nobody"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_is_wrong_is_said_at_the_field(web: Web, language: str) -> None:
+    there = reader(web, "ann", language)
+    for changes, name, english, russian in WRONG:
+        words = {"en": english, "ru": russian}[language]
+        page = there.wrong("/request", "/request", {**LECTURE, **changes})
+        assert words in error_at(page, name), changes
+        assert "Матан" in page or "name" in changes  # what was typed is kept
+        checked = there.send("/request", "/request/check", {**LECTURE, **changes}).get_json()
+        assert list(checked["errors"]) == [name] and words in checked["errors"][name]
+    assert web.site.count("queued") == 0
+
+
+def test_several_mistakes_are_said_at_once(web: Web) -> None:
+    there = reader(web, "ann")
+    page = there.wrong("/request", "/request", {**LECTURE, "date": "", "end": "x", "users": "?"})
+    for name in ("date", "end", "users"):
+        assert error_at(page, name)
+    assert value_of(page, "end") == "x" and "<title>Error: " in page
+    right = there.send("/request", "/request/check", LECTURE)
+    assert right.get_json() == {"errors": {}} and web.site.count("queued") == 0
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "words", "russian"),
+    [
+        ("2026-03-29", "02:30", "does not exist in Europe/Berlin", "не было"),
+        ("2026-10-25", "02:30", "happened twice in Europe/Berlin", "было дважды"),
+    ],
+)
+def test_the_nights_of_the_clock_change(
+    web: Web, day: str, clock: str, words: str, russian: str
+) -> None:
+    web.site.add_room("Berlin", zone="Europe/Berlin")
+    asked = {**LECTURE, "room": "Berlin", "date": day, "start": clock, "end": "05:00"}
+    assert words in error_at(reader(web, "ann").wrong("/request", "/request", asked), "start")
+    page = reader(web, "ann", "ru").wrong("/request", "/request", asked)
+    assert russian in error_at(page, "start")
+
+
+def test_without_rooms_nothing_can_be_asked_for(web: Web) -> None:
+    rooms.delete(web.site.engine, 1)
+    assert "There are no rooms yet." in reader(web, "ann").get("/request")
+    assert "Add a room" in reader(web, "eve").get("/request")
+    assert "There are no rooms yet." in reader(web, "ann").get("/rooms")

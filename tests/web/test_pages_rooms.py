@@ -1,0 +1,137 @@
+"""The pages of rooms, and the form that changes one."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from datetime import timedelta
+
+from merger import rooms
+from tests.databases import ON_SQLITE
+from tests.web.conftest import Web
+from tests.web.markup import check_markup
+from tests.web.reader import error_at, reader, value_of
+
+pytestmark = ON_SQLITE
+
+
+def source(n: int, **fields: str) -> dict[str, str]:
+    values = {"name": "", "role": "", "kind": "folder", "address": "", "credentials": "", **fields}
+    return {f"sources-{n}-{name}": value for name, value in values.items()}
+
+
+class Contented:
+    """A recorder to which every source is right."""
+
+    settle = timedelta(0)
+
+    def check(self, source: object) -> None:
+        pass
+
+
+def test_rooms_are_shown_with_what_is_made_in_them(web: Web) -> None:
+    web.site.ask(users=("ann@example.org",), name="Of Ann")
+    page = reader(web, "ann").get("/rooms")
+    assert "504" in page and "Europe/Moscow" in page and "Of Ann" in page
+    assert page.count("No picture yet") == 2
+    assert "Of Ann" not in reader(web, "bob").get("/rooms")
+
+
+def test_a_room_is_added_changed_and_removed(web: Web) -> None:
+    service = web.app.extensions["merger"]
+    web.app.extensions["merger"] = replace(service, recorder_of=lambda kind: Contented())
+    eve, folder = reader(web, "eve"), str(web.site.folder)
+    room = {
+        "name": "Aula", "zone": "Europe/Berlin", "chunk": "30m", "sound_source": "",
+        "drive_folder": "", "calendar_id": "",
+        **source(0, name="camera", role="speaker", address=folder, credentials="s3cret"),
+        **source(1, name="slides", role="screen", address=folder), **source(2, kind=""),
+    }  # fmt: skip
+    page = eve.done("/rooms/new", "/rooms/new", room)
+    assert "Room Aula is added." in page
+    page = eve.get("/rooms/2/edit")
+    assert value_of(page, "chunk") == "30m" and "s3cret" not in page
+    assert "Some are kept. Leave it empty to keep them." in page
+
+    known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
+    changed = {**room, **known, "chunk": "10m", "sources-0-credentials": ""}
+    changed |= {"sources-1-is_removed": "on"}
+    changed |= source(2, name="board", role="board", address=folder)
+    assert "Room Aula is changed." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
+    spec = next(spec for spec in rooms.stored(web.site.engine) if spec.name == "Aula")
+    assert spec.chunk_s == 600
+    assert [one.name for one in spec.sources] == ["camera", "board"]
+    assert spec.sources[0].credentials == "s3cret"
+
+    forgets = {**room, **known, "sources-0-credentials": "", "sources-0-forgets": "on"}
+    del forgets["sources-1-name"]
+    eve.done("/rooms/2/edit", "/rooms/2/edit", forgets)
+    spec = next(spec for spec in rooms.stored(web.site.engine) if spec.name == "Aula")
+    assert spec.sources[0].credentials is None
+    assert [one.name for one in spec.sources] == ["camera", "board"]  # not in the form: it stays
+    assert "The room is deleted." in eve.done("/rooms/2/edit", "/rooms/2/delete")
+    assert [spec.name for spec in rooms.stored(web.site.engine)] == ["504"]
+
+
+def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
+    hidden = rooms.stored(web.site.engine)[0]
+    assert hidden.sources[0].address
+    eve = reader(web, "eve")
+    page = eve.get("/rooms/1/edit")
+    address = html.unescape(hidden.sources[0].address)
+    assert address in page
+    same = {
+        "name": "504", "zone": "Europe/Moscow", "chunk": "10s", "sound_source": "speaker",
+        **source(0, name="speaker", role="speaker", address=address, is_known="1"),
+        **source(1, name="screen", role="screen", address=hidden.sources[1].address, is_known="1"),
+    }  # fmt: skip
+    eve.done("/rooms/1/edit", "/rooms/1/edit", same)
+    after = rooms.stored(web.site.engine)[0]
+    assert after.sources == hidden.sources and after.sound_source == "speaker"
+
+
+def test_a_form_of_a_room_has_room_for_another_source(web: Web) -> None:
+    answer = reader(web, "eve").send("/rooms/1/edit", "/rooms/1/edit", {
+        "name": "505", "zone": "?", "chunk": "10s", "another": "1",
+        **source(0, name="speaker", role="speaker", address="/x", is_known="1"),
+    })  # fmt: skip
+    assert answer.status_code == 200
+    check_markup(answer.text, "en")
+    assert 'name="sources-1-name"' in answer.text and value_of(answer.text, "name") == "505"
+    assert rooms.stored(web.site.engine)[0].name == "504"
+
+
+WRONG_ROOMS: list[tuple[dict[str, str], str, str]] = [
+    ({"name": ""}, "name", "Fill this in"),
+    ({"name": "504"}, "name", "there is a room '504' already"),
+    ({"name": "a/b"}, "name", "cannot be part of a file name"),
+    ({"zone": "Moscow"}, "zone", "Moscow is no time zone"),
+    ({"chunk": "long"}, "chunk", "long is no length"),
+    ({"sound_source": "ear"}, "sound_source", "there is no source 'ear'"),
+    ({"sources-1-role": "speaker"}, "sources-1-role", "one of each"),
+    ({"sources-1-name": "camera"}, "sources-1-name", "listed twice"),
+    ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'"),
+    ({"sources-1-address": "here"}, "sources-1-address", "here"),
+    ({"sources-0-credentials": "s3cret"}, "sources-0-credentials", "no credentials"),
+]
+
+
+def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web) -> None:
+    room = {
+        "name": "Aula", "zone": "Europe/Berlin", "chunk": "30m",
+        **source(0, name="camera", role="speaker", address="/srv"),
+        **source(1, name="slides", role="screen", address="/srv"),
+    }  # fmt: skip
+    eve = reader(web, "eve")
+    for changes, name, words in WRONG_ROOMS:
+        page = eve.wrong("/rooms/new", "/rooms/new", {**room, **changes})
+        assert words in error_at(page, name), changes
+        assert "s3cret" not in page
+    assert len(rooms.stored(web.site.engine)) == 1
+
+
+def test_a_room_that_records_wait_for_stays(web: Web) -> None:
+    web.site.ask()
+    refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
+    assert refused.status_code == 409 and "Сейчас нельзя" in refused.text
+    assert "сначала отмените их" in refused.text
