@@ -211,7 +211,11 @@ def table(result: dict[str, Any]) -> str:
         p99 = statistics.quantiles(values, n=100, method="inclusive")[98]
         lines.append(f"| {what} | {len(values)} | {statistics.median(values):.2f} | {p99:.2f} |")
     m = result["machine"]
-    lines += ["", f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Linux {m['kernel']}."]
+    lines += [
+        "",
+        f"Measured on {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB. The camera is on the"
+        " same cores: asked for more than they can encode, it sends less.",
+    ]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,11 @@ import av.container
 import av.packet
 import av.stream
 
+from merger.errors import Refused
 from recorders.capture_clock import Offset, StreamClock, end_offset
 from recorders.recordings import Journal, now_utc
+
+log = logging.getLogger(__name__)
 
 _SECOND_US = 1_000_000
 # A cluster is what Matroska loses when it is cut off; each goes to the system at once.
@@ -56,6 +60,8 @@ class RawFile:
         are shown. Matroska keeps none, so any that fit will do.
         """
         if packet.is_corrupt:  # cut off, as the last one of a connection may be
+            return
+        if number not in self._streams:
             return
         base = packet.time_base
         length_us = round((packet.duration or 0) * base * _SECOND_US)
@@ -133,7 +139,22 @@ def opened(
         shifts_us={n: c.offset.us - start.us for n, c in clocks.items() if c.is_known},
         _start=start,
         _container=container,
-        _streams={s.index: container.add_stream_from_template(s) for s in streams},
+        _streams=_added(container, streams, lead),
         _lock=lock,
         end_us=zero_us,
     )
+
+
+def _added(
+    container: av.container.OutputContainer, streams: Sequence[av.stream.Stream], lead: int
+) -> dict[int, Any]:
+    """Return the streams of a file; sound of a kind that it cannot hold costs no picture."""
+    found: dict[int, Any] = {}
+    for stream in streams:
+        try:
+            found[stream.index] = container.add_stream_from_template(stream)
+        except (ValueError, av.FFmpegError) as error:
+            if stream.index == lead:
+                raise Refused("media", f"{stream.codec_context.name} cannot be recorded") from error
+            log.warning("its sound (%s) cannot be recorded", stream.codec_context.name)
+    return found

@@ -111,11 +111,13 @@ def ask(site: Site, from_s: float = -1, until_s: float = 3600) -> int:
     return site.ask(start=begin + timedelta(seconds=from_s), end=begin + timedelta(seconds=until_s))
 
 
-def test_a_booked_room_is_recorded_exactly(live: Site) -> None:
+@pytest.mark.parametrize("command", ["recorder", "run"])
+def test_a_booked_room_is_recorded_exactly(live: Site, command: str) -> None:
+    live.environ["MERGER_PORT"] = "0"
     with camera("--pitch", "440") as one:
         add_room(live, ("speaker", one.url, None))
         ask(live)
-        with recorder(live) as process:
+        with live.process(sys.executable, "app.py", command) as process:
             until(lambda: raw_bytes(live) > 60_000)
             said = ended(process)
     [path] = finished(live)
@@ -127,7 +129,8 @@ def test_a_booked_room_is_recorded_exactly(live: Site) -> None:
     onsets = beep_onsets(sound_of(path))
     zero = seen.start.timestamp() - read_media(path).zero_us / 1e6
     # FFmpeg's AAC encoder in the camera is 1024 samples late, at 16 kHz.
-    late = [((zero + onset + 0.5) % 1 - 0.5) * 1000 - 64 for onset in onsets.tolist()]
+    # Where the file begins may be the middle of a beep.
+    late = [((zero + at + 0.5) % 1 - 0.5) * 1000 - 64 for at in onsets.tolist() if at > 0.3]
     assert late and max(map(abs, late)) < 5
     assert not living(live.folder)
 
