@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from recorders.live_child import Child
+from recorders.live_child import Child, Finisher
 from recorders.recordings import RAW, finish_all
 from recorders.rtsp_job import Job
 from tests.recorders.cameras import Camera, camera, looked_at
@@ -129,3 +129,22 @@ def test_an_address_that_does_not_exist(tmp_path: Path) -> None:
     with running(job(Camera(), tmp_path, allow_local=False)) as heard:
         until(lambda: heard.of("ended"))
     assert heard[-1]["ended"] == "address" and "MERGER_ALLOW_LOCAL_CAMERAS" in heard[-1]["text"]
+
+
+def test_what_cannot_be_finished_waits_for_another_try(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the disk is full: here, a folder is in the way."""
+    with camera() as one, running(job(one, tmp_path)) as heard:
+        until(lambda: heard.of("bytes")[-1:] > [30_000])
+    [raw] = (tmp_path / RAW).glob("*.mkv")
+    content = raw.read_bytes()
+    raw.unlink()
+    raw.mkdir()
+    finisher = Finisher()
+    finisher.add(tmp_path)
+    until(lambda: finisher.go_on() is None and "not finished yet" in caplog.text)
+    assert finisher.is_idle  # for a minute
+    raw.rmdir()
+    raw.write_bytes(content)
+    assert len(finish_all(tmp_path)) == 1

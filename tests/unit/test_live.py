@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -219,9 +220,7 @@ def test_nothing_of_the_credentials_is_left_in_a_line(line: str) -> None:
 # --- names and key frames -------------------------------------------------------------------------
 
 
-def test_folders_are_safe_and_nobody_else_s(tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_folders_are_safe_and_nobody_else_s() -> None:
     names = [
         folder_of(Path("/r"), room, name).name
         for room, name in (("a_b", "c"), ("a", "b_c"), ("..", "x"))
