@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import schedule
 
-from merger import queue, signs
+from merger import answers, queue, signs
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
@@ -178,9 +178,14 @@ class Daemon:
             log.warning("no housekeeping for now: %s", error.message)
 
 
+def forget(service: Service, now: datetime) -> None:
+    """Forget answers that nobody asks for again."""
+    answers.forget(service.engine, now)
+
+
 def keep_house(service: Service, now: datetime) -> None:
     """Look for media that came late or that nobody told of, and remove what nobody needs."""
-    for chore in (look_for_late, reconcile, tidy):
+    for chore in (look_for_late, reconcile, forget, tidy):
         try:
             chore(service, now)
         except MergerError as error:

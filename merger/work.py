@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from merger import ffmpeg, ledger, outcomes, pictures, queue
+from merger import ffmpeg, ledger, logs, outcomes, pictures, queue
 from merger.config import Settings
 from merger.delivery import Parcel, deliver
 from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
@@ -145,6 +145,7 @@ def _stages(service: Service, held: Claim, heart: Heart, task: Task) -> None:
 
 def _enter(service: Service, held: Claim, heart: Heart, stage: str) -> None:
     heart.insist(lambda: queue.enter(service.engine, held, stage, service.now()))
+    logs.about(stage=stage)
     reached(f"{stage}.entered")
 
 

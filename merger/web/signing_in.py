@@ -57,9 +57,9 @@ def _page() -> Answer:
     return redirect(on, 303) if g.get("asker") else _shown(on)
 
 
-def _shown(on: str, error: str | None = None) -> Answer:
+def _shown(on: str, error: str | None = None, email: str = "") -> Answer:
     has_oidc = bool(service().settings.oidc_issuer)
-    page = render_template("login.html", error=error, next=on, has_oidc=has_oidc)
+    page = render_template("login.html", error=error, next=on, has_oidc=has_oidc, email=email)
     return (page, 403) if error else page
 
 
@@ -71,7 +71,7 @@ def _with_password() -> Answer:
     if who is None:
         guesses().wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
-        return _shown(on, _WRONG)
+        return _shown(on, _WRONG, email)
     sign_in(who)
     log.info("user %s signed in with a password", who.user)
     return redirect(on, 303)

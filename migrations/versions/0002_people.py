@@ -39,9 +39,7 @@ def _add_column(table: str, column: Any) -> None:
 
 def upgrade() -> None:
     _add_column("users", sa.Column("role", _key(16), nullable=False, server_default="user"))
-    _add_column(
-        "users", sa.Column("invited", sa.Boolean(), nullable=False, server_default="0")
-    )
+    _add_column("users", sa.Column("invited", sa.Boolean(), nullable=False, server_default="0"))
     _add_column("users", sa.Column("password_hash", sa.Text()))
     _add_column(
         "users", sa.Column("session_number", sa.Integer(), nullable=False, server_default="1")

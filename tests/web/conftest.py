@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from merger import people
+from merger.access import granted
 from merger.web.application import create_web
 from tests.site import Site
 
@@ -35,7 +36,7 @@ class Web:
         engine = self.site.engine
         user, _ = people.invite(engine, f"{name}@example.org", name.title(), role)
         people.set_password(engine, user["id"], PASSWORD)
-        may = [scope for scope in scopes if scope in people.granted(role)]
+        may = [scope for scope in scopes if scope in granted(role)]
         _, key = people.make_key(engine, user["id"], "tests", may, self.site.clock)
         self.keys[name], self.ids[name] = key, user["id"]
 

@@ -127,6 +127,8 @@ def test_wrong_passwords(browser: Browser) -> None:
         text = said(browser.sign_in(email, password, next="/rooms"))
         assert "the address or the password is wrong" in text  # and not which of them
         assert 'value="/rooms"' in text
+        assert "x" * 10_000 not in text and PASSWORD not in text
+    assert f'value="{ANN}"' in said(browser.sign_in(password="wrong"))  # need not be typed again
     assert browser.who is None
 
 

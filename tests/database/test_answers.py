@@ -1,0 +1,54 @@
+"""Answers that are given again, as long as somebody may ask again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from merger import answers
+from merger.errors import Refused
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def ask(engine: Engine, said: str, *, user: int = 1, key: str = "k", asked: str = "a") -> str:
+    status, body = answers.answered_once(engine, user, key, asked, NOON, lambda: (201, said))
+    assert status == 201
+    return body
+
+
+def test_the_first_answer_is_given_again(engine: Engine) -> None:
+    assert ask(engine, "first") == "first"
+    assert ask(engine, "second") == "first"
+    assert ask(engine, "third", user=2) == "third"
+    assert ask(engine, "fourth", key="K") == "fourth"
+    with pytest.raises(Refused, match="was used for another request") as caught:
+        ask(engine, "fifth", asked="b")
+    assert caught.value.code == "idempotency_key"
+
+
+def test_who_is_quicker_has_answered_first(engine: Engine) -> None:
+    def slow() -> tuple[int, str]:
+        assert ask(engine, "quick") == "quick"
+        return 201, "slow"
+
+    assert answers.answered_once(engine, 1, "k", "a", NOON, slow) == (201, "quick")
+
+
+def test_an_answer_that_failed_is_none(engine: Engine) -> None:
+    def fail() -> tuple[int, str]:
+        raise Refused("room", "there is no such room")
+
+    with pytest.raises(Refused, match="no such room"):
+        answers.answered_once(engine, 1, "k", "a", NOON, fail)
+    assert ask(engine, "right") == "right"
+
+
+def test_old_answers_are_forgotten(engine: Engine) -> None:
+    ask(engine, "first")
+    answers.forget(engine, NOON + answers.KEPT - timedelta(seconds=1))
+    assert ask(engine, "second") == "first"
+    answers.forget(engine, NOON + answers.KEPT + timedelta(seconds=1))
+    assert ask(engine, "second") == "second"
