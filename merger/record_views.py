@@ -197,6 +197,7 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
         return {
             **summary(row),
             "warnings": report.get("warnings", []),
+            "sources": _filmed(row),
             "gaps": report.get("gaps", []),
             "papers": (row.media or {}).get("papers", []),
             "scenes": report.get("scenes", []),
@@ -231,6 +232,13 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                 for e in events
             ],
         }  # fmt: skip
+
+
+def _filmed(row: Record) -> list[str]:
+    """Return the sources whose pictures a record is made of, in the order of the room."""
+    used = (row.media or {}).get("items", {})
+    heard = {s.name for s in row.room.sources if s.role == "audio"} if row.room else set()
+    return [name for name in used if name not in heard]
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ class RecordDetails(RecordOut):
     """All that is known of a record."""
 
     warnings: list[str]
+    sources: list[str] = Field(description="Whose pictures it is made of.")
     papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
     scenes: list[Scene]
