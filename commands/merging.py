@@ -28,11 +28,11 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     from merger import ffmpeg, pipeline
     from merger.analysis.cards import read_card
     from merger.layout import layout_named
-    from merger.making import MergeRequest
     from merger.plan import Sources
     from merger.profiles import profile_named
     from merger.progress import Terminal
     from merger.report import result_document
+    from merger.surroundings import MergeRequest
 
     profile_named(options.profile)
     layout_named(options.layout)

@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from merger import ffmpeg, profiles
-from merger.analysis.cards import Card, shipped_cards
 from merger.analysis.hearing import is_silent
-from merger.analysis.sampling import Seen, chunk_seen
-from merger.budget import Budget, budget_of
+from merger.analysis.sampling import Seen
 from merger.check import Expected
-from merger.config import Settings
 from merger.encode import (
     DamageFound,
     EncoderFailed,
@@ -41,54 +30,17 @@ from merger.encode import (
 )
 from merger.errors import Broken, Cancelled, NoMedia
 from merger.failpoints import reached
-from merger.layout import DEFAULT_LAYOUT, Size
+from merger.layout import Size
 from merger.library import Entry, Library, segments
-from merger.localtime import chunks
 from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spec, spec_hash
-from merger.plan import Chunk, EditPlan, Sources, plan_edit
+from merger.plan import Chunk, EditPlan, plan_edit
 from merger.profiles import Encoder, Profile
-from merger.progress import Reporter
 from merger.report import MergeResult, Rendition, warnings_about
 from merger.space import require_space
-from merger.storage import Cache
-from merger.timeline import Span, Stretch, Track, picture_track, without
+from merger.surroundings import MergeRequest, Surroundings
+from merger.timeline import Span, Stretch, without
 
 _LISTEN_EVERY_S = 0.25
-# Raised when the same pictures would be judged otherwise, or told otherwise.
-ANALYSIS = 2
-
-
-@dataclass(frozen=True)
-class MergeRequest:
-    """What is to be made, wherever its media is from and wherever it goes."""
-
-    room: str
-    span: Span
-    zone: ZoneInfo
-    sources: Sources
-    name: str = "lecture"
-    profile: str = profiles.DEFAULT_PROFILE
-    layout: str = DEFAULT_LAYOUT
-    chunk: timedelta = timedelta(minutes=30)
-    cards: tuple[Card, ...] = ()
-    screen_is_known: bool = False  # what is on it is shared whenever there is media of it
-
-
-class Watch:
-    """Times the stages and tells the reporter."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self.reporter = reporter
-        self.timings: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self.reporter.stage(name)
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begun
 
 
 def usable(request: MergeRequest, library: Library, where: str) -> None:
@@ -116,93 +68,6 @@ def _with_real_sound(entry: Entry, library: Library) -> Entry:
         return entry
     library.notes.append(f"{entry.media.path.name}: its sound is digital silence and not used")
     return dataclasses.replace(entry, audible=False)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What making a video needs of its surroundings."""
-
-    settings: Settings
-    tool: ffmpeg.Tool
-    watch: Watch
-    cancelled: Callable[[], bool]
-    work: Path  # a work folder in the cache
-
-    @property
-    def cache(self) -> Cache:
-        return Cache(self.settings.cache, self.settings.cache_bytes)
-
-    @property
-    def budget(self) -> Budget:
-        cores = len(os.sched_getaffinity(0))
-        return budget_of(self.settings.cache / "slots", self.settings.parallel, cores)
-
-    def progress(self, done: float, total: float) -> None:
-        if self.cancelled():
-            raise Cancelled("cancelled", ffmpeg.STOPPED)
-        self.watch.reporter.progress(done, total)
-
-
-def analysed(around: Surroundings, request: MergeRequest, library: Library) -> list[Seen]:
-    """Decide presence for each chunk; what was decided before is not looked at again."""
-    screen = request.sources.screen
-    here = segments(library.entries, screen, {})
-    track = picture_track(screen, request.span, here) if screen else None
-    cells = chunks(request.span, request.chunk, request.zone)
-    if request.screen_is_known:
-        return [_known_seen(cell, track) for cell in cells]
-    cards = (*shipped_cards(), *request.cards)
-    seen: list[Seen] = []
-    for n, cell in enumerate(cells):
-        around.progress(n, len(cells))
-        name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
-        known = around.cache.recall(name, around.work)
-        if known:
-            seen.append(_chunk_known(cell, known))
-            continue
-        with around.budget.slot(around.cancelled):
-            one = chunk_seen(cell, track, library.media, cards)
-        around.cache.remember(name, _facts(one), around.work)
-        seen.append(one)
-    return seen
-
-
-def _known_seen(cell: Span, track: Track | None) -> Seen:
-    """Return that a presentation is shown in a chunk in which there is media of the screen."""
-    is_there = any(clip.span.cut_to(cell) for clip in (track.clips if track else ()))
-    chunk = Chunk(cell, is_there, "presentation" if is_there else "missing", Fraction(is_there), 0)
-    return Seen(chunk, ["its recorder knows what was shared"], [])
-
-
-def _chunk_hash(
-    cell: Span, track: Track | None, identities: Mapping[str, str], cards: Sequence[Card]
-) -> str:
-    """Return a name for all that a chunk's verdict depends on."""
-    clips = [
-        [
-            str(clip.span), identities[clip.segment.file], str(clip.segment.clock),
-            [str(stretch) for stretch in clip.segment.pictures],
-        ]
-        for clip in (track.clips if track else ())
-        if clip.span.cut_to(cell)
-    ]  # fmt: skip
-    known = [
-        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
-        for card in cards
-    ]
-    text = json.dumps([ANALYSIS, str(cell), track is None, clips, known])
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
-
-
-def _facts(seen: Seen) -> list[Any]:
-    chunk = seen.chunk
-    score = [chunk.score.numerator, chunk.score.denominator]
-    return [chunk.presence, chunk.verdict, score, chunk.samples, seen.reasons, seen.pictures]
-
-
-def _chunk_known(cell: Span, facts: Sequence[Any]) -> Seen:
-    presence, verdict, score, samples, reasons, pictures = facts
-    return Seen(Chunk(cell, presence, verdict, Fraction(*score), samples), reasons, pictures)
 
 
 def made(

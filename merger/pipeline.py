@@ -9,14 +9,16 @@ from pathlib import Path
 
 from merger import ffmpeg, profiles
 from merger.config import Settings
+from merger.deciding import analysed
 from merger.layout import layout_named
 from merger.library import read_library
-from merger.making import MergeRequest, Surroundings, Watch, analysed, made, usable
+from merger.making import made, usable
 from merger.names import ENDINGS, result_stem
 from merger.plan import EditPlan
 from merger.progress import Reporter
 from merger.report import MergeResult, plan_document
 from merger.storage import make_folder, publish, work_folder
+from merger.surroundings import MergeRequest, Surroundings, Watch
 
 
 def merge(

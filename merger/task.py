@@ -14,11 +14,11 @@ from merger.due import due_at
 from merger.errors import Refused
 from merger.layout import layout_named
 from merger.localtime import zone_named
-from merger.making import MergeRequest
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
 from merger.sources import Offering, Recorder, SourceOfRoom, fills_roles
+from merger.surroundings import MergeRequest
 from merger.timeline import LONGEST_RECORD, record_span
 
 

@@ -19,13 +19,14 @@ from typing import Any
 
 from merger import ffmpeg, ledger, logs, outcomes, pictures, queue
 from merger.config import Settings
+from merger.deciding import analysed
 from merger.delivery import Parcel, deliver
 from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
 from merger.heart import Heart, beating
 from merger.library import Candidate, Library, read_files, read_sidecar
-from merger.making import Surroundings, Watch, analysed, made, usable
+from merger.making import made, usable
 from merger.names import ENDINGS, result_stem
 from merger.outcomes import Job, Kept, SourceRow
 from merger.plan import EditPlan
@@ -35,6 +36,7 @@ from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at, waits_for_room
 from merger.sources import Collected, Found, KeepsPapers
 from merger.storage import make_folder, publish, translated, work_folder
+from merger.surroundings import Surroundings, Watch
 from merger.task import Service, Task, checked, without_empty
 from models import STAGES
 

@@ -15,11 +15,11 @@ import pytest
 
 from merger import ffmpeg, pipeline, profiles
 from merger.config import load
-from merger.making import MergeRequest
 from merger.plan import Sources
 from merger.profiles import Profile
 from merger.progress import Silent
 from merger.report import MergeResult
+from merger.surroundings import MergeRequest
 from merger.timeline import Span, utc
 from recorders.clock import Picture, plain, write_segment
 

@@ -13,7 +13,7 @@ ORDER = [
     "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
     "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
-    "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "encode", "making", "pipeline",
+    "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "encode", "surroundings", "deciding", "making", "pipeline",
     "database", "schema", "signs", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination",
     "heart", "task", "work", "late", "offers", "recorded", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",

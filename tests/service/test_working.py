@@ -18,5 +18,6 @@ def test_a_record_is_delivered(site: Site) -> None:
     check_instants(frames_seen(merge), START)
     row = site.row()
     assert (row.status, row.done, row.processing, row.attempt) == ("delivered", 1, 0, 1)
+    assert site.details()["sources"] == ["speaker", "screen"]
     assert site.events() == ["asked", "claimed", "sent", "sent", "delivered"]
     assert site.work() is None
