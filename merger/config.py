@@ -308,6 +308,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         except ValueError as error:
             shown = "***" if about["read"] is Secret else repr(text)
             mistakes.append(f"{about['variable']}={shown}: {error}")
+    if not mistakes and values["oidc_issuer"] and not values["oidc_client"]:
+        mistakes.append("MERGER_OIDC_CLIENT_ID: the issuer gave one; without it nobody signs in")
     if mistakes:
         raise Refused("config", "; ".join(mistakes))
     return Settings(**values)

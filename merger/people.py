@@ -259,6 +259,8 @@ def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dic
         if known is not None and known.invited:
             return _user_told(known), False
         row = known or user_row(session, address)
+        if row.role == "admin" and role != "admin":
+            _keep_an_administrator(session, row, "role")
         row.name, row.role, row.invited = name or row.name, role, True
         session.flush()
         return _user_told(row), True

@@ -217,3 +217,7 @@ def test_each_setting_is_explained_once() -> None:
         assert config.table().count(f"| `{variable}` |") == 1
         assert about.endswith(".")
         assert f"# {about}" in config.example()
+
+
+def test_an_issuer_without_a_client_id_is_refused() -> None:
+    assert "MERGER_OIDC_CLIENT_ID" in refusal({"MERGER_OIDC_ISSUER": "https://id.example.edu"})
