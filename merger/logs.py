@@ -19,14 +19,14 @@ _about: dict[str, Any] = {}
 def begin(form: Literal["text", "json"]) -> None:
     """Log to stderr, a line each, in UTC."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else _text_lines())
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(level)
 
 
 def about(**fields: Any) -> None:
-    """Have all lines of this process say what they are about, where they are objects."""
+    """Have all lines of this process say what they are about."""
     _about.update(fields)
 
 
@@ -35,12 +35,19 @@ def fields(**values: Any) -> dict[str, Any]:
     return {"fields": values}
 
 
-def _text_lines() -> logging.Formatter:
-    lines = logging.Formatter(
-        "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"
-    )
-    lines.converter = time.gmtime
-    return lines
+class TextLines(logging.Formatter):
+    """Writes a line of the log for people, with what it is about in front."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)s %(about)s%(message)s", "%Y-%m-%dT%H:%M:%S"
+        )
+        self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        words = ", ".join(f"{name} {value}" for name, value in _about.items())
+        record.about = f"[{words}] " if words else ""
+        return super().formatMessage(record)
 
 
 class JsonLines(logging.Formatter):

@@ -41,7 +41,7 @@ def test_text() -> None:
     at, level, *words = first.split(" ")
     assert (level, words) == ("INFO", ["one", "Лекция"])
     assert at.endswith("Z") and "T" in at
-    assert second.endswith(" WARNING two")
+    assert second.endswith(" WARNING [record 7, stage encode] two")
 
 
 def test_objects() -> None:

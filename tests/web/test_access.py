@@ -25,6 +25,7 @@ API = {
     "/api/v1/rooms/<int:room>/sources": {"GET": "read", "POST": "rooms"},
     "/api/v1/rooms/<int:room>/sources/<int:source>": {"GET": "read", "PATCH": "rooms", "DELETE": "rooms"},
     "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": "read"},
+    "/api/v1/offers": {"GET": "rooms"},
     "/api/v1/users": {"GET": "people", "POST": "people"},
     "/api/v1/users/<int:user>": {"GET": "people", "PATCH": "people", "DELETE": "people"},
     "/api/v1/api-keys": {"GET": "read", "POST": "write"},
