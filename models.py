@@ -82,14 +82,16 @@ class Base(DeclarativeBase):
     __table_args__: Any = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}  # noqa: RUF012
 
 
-def _table(*parts: Any) -> Any:
-    return (*parts, Base.__table_args__)
+def _table(*parts: Any, counts_on: bool = False) -> Any:
+    """Return the arguments of a table. counts_on: an id is never given again (SQLite would)."""
+    return (*parts, Base.__table_args__ | ({"sqlite_autoincrement": True} if counts_on else {}))
 
 
 class Room(Base):
     """A place with sources."""
 
     __tablename__ = "rooms"
+    __table_args__ = _table(counts_on=True)
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     name: Mapped[str] = mapped_column(key(), unique=True)
@@ -98,6 +100,11 @@ class Room(Base):
     calendar_id: Mapped[str | None] = mapped_column(key())
     sound_source: Mapped[str | None] = mapped_column(key())  # name of the source heard first
     chunk_s: Mapped[int] = mapped_column(Integer, default=1800, server_default="1800")
+    # So long before and after a record its live sources are recorded.
+    early_s: Mapped[int] = mapped_column(Integer, default=60, server_default="60")
+    late_s: Mapped[int] = mapped_column(Integer, default=120, server_default="120")
+    mails: Mapped[bool] = mapped_column(default=True, server_default="1")  # to those who asked
+    uploads_raw: Mapped[bool] = mapped_column(default=False, server_default="0")  # live segments
 
     sources: Mapped[list[Source]] = relationship(
         back_populates="room", order_by="Source.id", cascade="all, delete-orphan"
@@ -108,7 +115,7 @@ class Source(Base):
     """Something in a room that yields media."""
 
     __tablename__ = "sources"
-    __table_args__ = _table(UniqueConstraint("room_id", "name"))
+    __table_args__ = _table(UniqueConstraint("room_id", "name"), counts_on=True)
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
@@ -126,6 +133,7 @@ class User(Base):
     """Somebody who wants videos, and may perhaps sign in."""
 
     __tablename__ = "users"
+    __table_args__ = _table(counts_on=True)
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     email: Mapped[str] = mapped_column(key(), unique=True)  # in lower case
@@ -198,6 +206,7 @@ class Record(Base):
         Index(None, "room_id", "start_at"),
         Index("ix_records_updated_at", "updated_at", "id"),
         Index("ix_records_start_at", "start_at", "id"),
+        counts_on=True,
     )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
@@ -369,6 +378,75 @@ class Offer(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="SET NULL"))
     offered_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Message(Base):
+    """Something that somebody is told: a mail, or a call of a webhook. See merger/outbox.py."""
+
+    __tablename__ = "messages"
+    __table_args__ = _table(Index(None, "status", "due_at"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    # SHA-256 of what it is about and for whom: nobody is told the same thing twice.
+    identity: Mapped[str] = mapped_column(key(64), unique=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent
+    channel: Mapped[str] = mapped_column(key(16))  # mail, webhook
+    recipient: Mapped[str] = mapped_column(key())
+    status: Mapped[str] = mapped_column(key(16))  # pending, sending, sent, unknown, failed
+    tries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    due_at: Mapped[datetime] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    sent_at: Mapped[datetime | None] = mapped_column(Instant)
+    facts: Mapped[Any] = mapped_column(JSON)  # what it says, as it was then
+    error_text: Mapped[str | None] = mapped_column(Text)
+
+
+class Calendar(Base):
+    """How far a room's calendar has been read, and the channel by which it tells of changes."""
+
+    __tablename__ = "calendars"
+
+    room_id: Mapped[int] = mapped_column(
+        ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True
+    )
+    calendar_id: Mapped[str] = mapped_column(key())  # that the token is of
+    sync_token: Mapped[str | None] = mapped_column(Text)
+    synced_at: Mapped[datetime | None] = mapped_column(Instant)
+    due_at: Mapped[datetime] = mapped_column(Instant)  # it is read again
+    channel_id: Mapped[str | None] = mapped_column(key(64))
+    channel_token: Mapped[str | None] = mapped_column(key(64))
+    channel_resource: Mapped[str | None] = mapped_column(key())
+    channel_until: Mapped[datetime | None] = mapped_column(Instant)
+    error_text: Mapped[str | None] = mapped_column(Text)
+
+
+class Course(Base):
+    """Which course of Classroom a code means, where no sheet says it."""
+
+    __tablename__ = "courses"
+
+    code: Mapped[str] = mapped_column(key(), primary_key=True)
+    course_id: Mapped[str] = mapped_column(key(64))
+
+
+class Upload(Base):
+    """A segment that was recorded live, going to a destination as it is."""
+
+    __tablename__ = "uploads"
+    __table_args__ = _table(UniqueConstraint("source_id", "destination", "name"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
+    destination: Mapped[str] = mapped_column(key(64))
+    name: Mapped[str] = mapped_column(key())
+    state: Mapped[Any] = mapped_column(JSON)  # what the destination needs to go on after a crash
+    status: Mapped[str] = mapped_column(key(16))  # pending, uploaded, refused
+    sha256: Mapped[str | None] = mapped_column(key(64))
+    link: Mapped[str | None] = mapped_column(Text)
+    uploaded_at: Mapped[datetime | None] = mapped_column(Instant)
+    error_text: Mapped[str | None] = mapped_column(Text)
 
 
 class Fact(Base):

@@ -94,9 +94,19 @@ def _wrong(found: State, connection: Connection) -> Broken:
 def _alone(engine: Engine) -> Iterator[Connection]:
     """Open a connection that no other process migrates with at the same time."""
     if engine.dialect.name == "sqlite":
-        # One transaction, begun for writing: others wait, and it is all or nothing.
-        with engine.execution_options(writes=True).begin() as connection:
-            yield connection
+        with engine.execution_options(writes=True).connect() as connection:
+            # A migration may make a table anew: to drop the old one would drop what refers to it.
+            # Within a transaction it cannot be said (https://sqlite.org/pragma.html).
+            _refer(connection, "OFF")
+            try:
+                # One transaction, begun for writing: others wait, and it is all or nothing.
+                with connection.begin():
+                    yield connection
+                    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+                    if broken is not None:
+                        raise Broken("schema", f"rows of {broken[0]} refer to nothing any more")
+            finally:
+                _refer(connection, "ON")
         return
     with engine.connect() as connection:
         try:
@@ -111,6 +121,12 @@ def _alone(engine: Engine) -> Iterator[Connection]:
         finally:
             # Closed, not kept for others: that gives back the lock, whatever happened.
             connection.invalidate()
+
+
+def _refer(connection: Connection, value: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys = {value}")
+    cursor.close()
 
 
 def _config() -> Config:

@@ -269,6 +269,64 @@ def test_an_older_database_is_told_and_brought_up_to_date(
         assert connection.execute(text("SELECT name, floor FROM rooms")).all() == [("504", None)]
 
 
+@pytest.fixture
+def of_the_third(tmp_path: Path) -> Path:
+    """The migrations before SQLite was told to count on."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (folder / "versions").glob("*.py"):
+        if path.name > "0004":
+            path.unlink()
+    return folder
+
+
+def test_a_database_with_rows_keeps_them(
+    empty: Engine, of_the_third: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite makes tables anew to count on; what refers to them stays, and refers to them."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(schema, "MIGRATIONS", of_the_third)
+        assert schema.upgrade(empty) == REVISIONS[:3]
+    columns = (
+        "room_id, start_at, end_at, zone, layout, profile, created_at, updated_at, run_after,"
+        " event_name"
+    )
+    noon = "'2026-11-20 12:00:00'"
+    with empty.begin() as connection:
+        for statement in (
+            "INSERT INTO rooms (id, name, zone) VALUES (7, '504', 'UTC')",
+            "INSERT INTO sources (room_id, name, role, kind, address)"
+            " VALUES (7, 'camera', 'speaker', 'folder', '/videos')",
+            "INSERT INTO users (id, email) VALUES (3, 'a@example.edu')",
+            f"INSERT INTO records (id, {columns}) VALUES (9, 7, {noon}, {noon}, 'UTC',"
+            f" 'side_by_side', '720p', {noon}, {noon}, {noon}, 'lecture')",
+            "INSERT INTO record_users VALUES (9, 3, 0)",
+        ):
+            connection.execute(text(statement))
+    assert schema.upgrade(empty) == REVISIONS[3:]
+    with empty.begin() as connection:
+        kept = connection.execute(
+            text("SELECT r.id, r.done, s.name, u.user_id FROM records r"
+                 " JOIN sources s ON s.room_id = r.room_id JOIN record_users u ON u.record_id = r.id")
+        )  # fmt: skip
+        assert kept.all() == [(9, 0, "camera", 3)]
+        connection.execute(delete(Record))
+        connection.execute(delete(Room))
+        for table in ("record_users", "sources"):
+            assert connection.scalar(text(f"SELECT COUNT(*) FROM {table}")) == 0
+
+
+def test_no_id_is_given_again(engine: Engine) -> None:
+    """A worker that hung, a session, a link: they mean the old one."""
+    for model, values in ((Room, {"name": "504", "zone": "UTC"}), (Record, record())):
+        ids = []
+        for _ in range(2):
+            with engine.begin() as connection:
+                ids.append(connection.execute(insert(model).values(values)).inserted_primary_key[0])
+                connection.execute(delete(model))
+        assert ids[0] < ids[1]
+
+
 def test_a_new_migration_is_written_from_the_template(
     engine: Engine, newer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
