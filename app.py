@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import merging, recording, records, serving, upkeep
+    from commands import google, merging, recording, records, serving, upkeep
     from commands.base import (
         BROKEN,
         INTERRUPTED,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from flask import Flask
     from sqlalchemy import Engine
 
+    from google_apis.account import Account as GoogleAccount
     from merger.config import Settings
     from merger.task import Service
 
@@ -51,6 +53,7 @@ COMMANDS: dict[str, Command] = {
     "cancel": records.cancel,
     "retry": records.retry,
     "rooms": upkeep.rooms,
+    "courses": google.courses,
     "user": upkeep.user,
     "set-password": upkeep.set_password,
     "init-db": upkeep.init_db,
@@ -66,8 +69,10 @@ COMMANDS: dict[str, Command] = {
 
 def create_service(settings: Settings, engine: Engine) -> Service:
     """Return the service with everything plugged in."""
+    from google_apis.account import Account as GoogleAccount
     from merger.folder_destination import FolderDestination
     from merger.task import Service
+    from recorders.drive import Drive
     from recorders.kinds import kinds, recorder_of
     from recorders.rtsp import Rtsp
     from recorders.zoom_api import Account
@@ -79,19 +84,60 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     )  # fmt: skip
     rtsp = Rtsp(settings.recorded, settings.allow_local_cameras)
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
-    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, zoom, rtsp))
-    return Service(engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)})
+    account = GoogleAccount(
+        settings.google_credentials, settings.google_subject, settings.google_address
+    )
+    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account)))
+    service = Service(engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)})
+    return _with_google(service, account) if account.credentials else service
+
+
+def _with_google(service: Service, account: GoogleAccount) -> Service:
+    """Return a service that also delivers to Google, announces there, and reads calendars."""
+    from google_apis.calendar import EventAnnouncer
+    from google_apis.calendar_reader import Calendars
+    from google_apis.classroom import CourseAnnouncer
+    from google_apis.courses import Courses
+    from google_apis.drive_destination import DriveDestination
+    from google_apis.drive_folders import Folders
+    from merger.announcing import announcement
+    from merger.courses import course_of
+    from merger.facts import Facts
+
+    settings, engine, google = service.settings, service.engine, account.google()
+    drive = DriveDestination(
+        google, Folders(google, Facts(engine)), settings.drive_folder, settings.drive_tells
+    )
+    courses = Courses(
+        google, partial(course_of, engine), settings.courses_sheet, settings.courses_range
+    )
+    hook = f"{settings.web_address}/hooks/google/calendar"
+    return replace(
+        service,
+        destinations=(*service.destinations, drive),
+        announcers=(
+            EventAnnouncer(google),
+            CourseAnnouncer(google, courses, partial(announcement, settings.language)),
+        ),
+        # Google tells of changes only where it can check who answers.
+        calendars=Calendars(google, hook if hook.startswith("https://") else ""),
+    )
 
 
 def create_web(service: Service) -> Flask:
     """Return the web application of a service, with what recorders are told from outside."""
+    from google_apis import calendar_hook
+    from merger import calendars
     from merger.offers import take_up
     from merger.web import application
     from recorders import zoom_hook
 
     secret = service.settings.zoom_hook_secret.reveal()
-    hook = zoom_hook.blueprint(secret, service.now, partial(take_up, service))
-    return application.create_web(service, (hook,))
+    zoom = zoom_hook.blueprint(secret, service.now, partial(take_up, service))
+    calendar = calendar_hook.blueprint(
+        lambda channel, token: calendars.told(service.engine, channel, token, service.now())
+    )
+    return application.create_web(service, (zoom, calendar))
 
 
 def create_app() -> Flask:

@@ -7,8 +7,10 @@ import getpass
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from commands.base import BROKEN, DONE, Context, Printed, database, now, settings
+from commands.google import findings_of, set_up_room
 from merger import config
 from merger.errors import Cancelled, Refused
 from merger.progress import printable
@@ -31,15 +33,19 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
 
     known = settings()
     engine = connected(known.database_address)
-    recorder_of = context.create_service(known, engine).recorder_of
-    findings = health.check(known, engine, recorder_of, now)
+    # Without Google, so that all the rest is told, too, where we are not let in there.
+    plain = replace(known, google_credentials=None)
+    recorder_of = context.create_service(plain, engine).recorder_of
+    findings = [*health.check(known, engine, recorder_of, now), *findings_of(known)]
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
     return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
 
 
-def rooms(options: argparse.Namespace, _: Context) -> Printed:
-    """List the rooms, or import them from a file."""
+def rooms(options: argparse.Namespace, context: Context) -> Printed:
+    """List the rooms, import them from a file, or set one up at Google."""
+    if options.action == "google-setup":
+        return set_up_room(options, context)
     from merger import rooms as stored
     from merger import rooms_file, wording
     from recorders.kinds import kinds

@@ -54,13 +54,24 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("--dry-run", action="store_true", help="say what would change, and stop")
     load.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
                       help="print one JSON object on stdout")  # fmt: skip
+    google = actions.add_parser(
+        "google-setup", help="make the folder in Drive and the calendar of a room"
+    )
+    google.add_argument("room", metavar="ROOM")
+    google.add_argument("--share", action="append", default=[], metavar="EMAIL",
+                        help="who may put files and events in there; several times")  # fmt: skip
+    google.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
+                        help="print one JSON object on stdout")  # fmt: skip
+    courses = command("courses", "list which course of Classroom a code means, or say so")
+    courses.add_argument("courses", nargs="*", metavar="CODE=ID",
+                         help="a code and its course; without a course, it is removed")  # fmt: skip
     check = command("check", "explain what is missing for the service to run")
     user = command("user", "let somebody sign in, or change what they may")
     password = command("set-password", "give somebody another password")
     for about_one in (user, password):
         about_one.add_argument("email", metavar="EMAIL")
     user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
-    for told in (records, fetch, show, cancel, retry, rooms, user, check):
+    for told in (records, fetch, show, cancel, retry, rooms, courses, user, check):
         told.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "make the tables, or bring them up to date")
     daemon = command("daemon", "work on records as they become due")

@@ -92,6 +92,10 @@ def _folder_or_data(text: str) -> Path | None:
     return _folder(text) if text else None
 
 
+def _file_or_none(text: str) -> Path | None:
+    return _folder(text) if text else None
+
+
 def _one_of(*names: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in names:
@@ -268,6 +272,35 @@ class Settings:
         "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", _domains, "domains, by commas",
         "From where, and from below which, recordings are loaded; an address that stands here may"
         " be of this machine.",
+    )  # fmt: skip
+    google_credentials: Path | None = _setting(
+        "MERGER_GOOGLE_CREDENTIALS", "", _file_or_none, "file",
+        "The JSON of a service account's key, or of a user's token; empty: nothing of Google is"
+        " used. See docs/google.md.",
+    )  # fmt: skip
+    google_subject: str = _setting(
+        "MERGER_GOOGLE_SUBJECT", "", _text, "address",
+        "The user of the domain for whom the service account acts (domain-wide delegation).",
+    )  # fmt: skip
+    google_address: str = _setting(
+        "MERGER_GOOGLE_ADDRESS", "", _web_address, "URL",
+        "Where all of Google is taken to be; empty for where it is. For trials without an account.",
+    )  # fmt: skip
+    drive_folder: str = _setting(
+        "MERGER_DRIVE_FOLDER", "root", _text, "id of a folder",
+        "The folder of Drive below which rooms without a folder of their own get one.",
+    )  # fmt: skip
+    drive_tells: bool = _setting(
+        "MERGER_DRIVE_TELLS", "no", _yes_or_no, "yes, no",
+        "Whether Drive itself writes to people that they may read a video.",
+    )  # fmt: skip
+    courses_sheet: str = _setting(
+        "MERGER_COURSES_SHEET", "", _text, "id of a spreadsheet",
+        "A sheet with codes of courses and their ids in Classroom, in two columns.",
+    )  # fmt: skip
+    courses_range: str = _setting(
+        "MERGER_COURSES_RANGE", "A2:B", _text, "range",
+        "Where the codes and ids stand in that sheet.",
     )  # fmt: skip
     log_form: Literal["text", "json"] = _setting(
         "MERGER_LOG", "text", _one_of("text", "json"), "text, json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,20 @@ from sqlalchemy import Engine
 from merger import ledger
 from merger.failpoints import reached
 from merger.queue import Claim
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where something lies in a destination that has folders, and who may see it there.
+
+    folder: of the room, as it is configured. day: on which the record starts, in the room's zone.
+    readers: mail addresses.
+    """
+
+    room: str
+    folder: str | None
+    day: date
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,11 @@ class Parcel:
     path: Path
     size_bytes: int
     sha256: str
+    shelf: Shelf | None = None
+
+
+def _not_told(note: str) -> None:
+    """Leave a note unsaid."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +55,15 @@ class Fence:
     keep: writes down what is needed to go on after a crash; called before the outside call that it
     is about. check: cheap, between blocks; raises where somebody asked to stop. confirm: asks the
     database, before anything becomes visible; raises where the record is no longer ours. attempt:
-    whoever comes with a higher one has taken the record over, even from us.
+    whoever comes with a higher one has taken the record over, even from us. note: adds a line to
+    the history of the record: of what was left out, and is no failure.
     """
 
     keep: Callable[[Mapping[str, Any]], None]
     check: Callable[[], None]
     confirm: Callable[[], None]
     attempt: int = 0
+    note: Callable[[str], None] = _not_told
 
 
 class Destination(Protocol):
@@ -82,6 +103,10 @@ def deliver(
     """
     links = []
     known = ledger.entries(engine, held.record, destination.name)
+
+    def note(text: str) -> None:
+        ledger.note(engine, held, now(), text)
+
     for parcel in parcels:
         entry = known.get(parcel.kind)
         name = ledger.reserve(
@@ -96,7 +121,7 @@ def deliver(
         link = destination.send(
             replace(parcel, name=name),
             entry.state if entry else {},
-            Fence(keep, check, confirm, held.attempt),
+            Fence(keep, check, confirm, held.attempt, note),
         )
         reached("deliver.sent")
         ledger.done(

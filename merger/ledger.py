@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from merger.database import reading
 from merger.queue import Claim, LeaseLost, fenced, release, tell, was_let_go
-from models import Delivery, Record, Rendition
+from models import Delivery, Event, Record, Rendition
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,19 @@ def done(
         entry.status, entry.version, entry.sha256, entry.link = "delivered", version, sha256, link
         entry.delivered_at = now
         tell(session, row.id, held.attempt, now, "sent", f"{kind} is at {link}")
+
+    fenced(engine, held, write)
+
+
+def note(engine: Engine, held: Claim, now: datetime, text: str) -> None:
+    """Add a line to the history of a record, unless it is there already."""
+
+    def write(session: Session, row: Record) -> None:
+        known = select(Event.id).where(
+            Event.record_id == row.id, Event.kind == "note", Event.text == text
+        )
+        if session.scalar(known.limit(1)) is None:
+            tell(session, row.id, held.attempt, now, "note", text)
 
     fenced(engine, held, write)
 

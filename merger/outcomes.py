@@ -53,6 +53,11 @@ class Job:
     version: int
     delivered_version: int | None
     media: Mapping[str, Any]
+    users: tuple[str, ...] = ()  # mail addresses, the owner's first
+    drive_folder: str | None = None  # of the room
+    calendar_id: str | None = None  # in which the event is that it was made for
+    event_id: str | None = None
+    course_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,11 @@ def job_of(session: Session, row: Record) -> Job:
         version=row.version,
         delivered_version=row.delivered_version,
         media=row.media or {},
+        users=tuple(entry.user.email for entry in row.users),
+        drive_folder=room.drive_folder if room else None,
+        calendar_id=row.calendar_id,
+        event_id=row.event_id,
+        course_code=row.course_code,
     )
 
 

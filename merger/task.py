@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from merger.announcing import Announcer
 from merger.config import Settings
 from merger.delivery import Destination
 from merger.due import due_at
@@ -17,7 +18,7 @@ from merger.localtime import zone_named
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
-from merger.sources import Offering, Recorder, SourceOfRoom, fills_roles
+from merger.sources import CalendarReader, Offering, Recorder, SourceOfRoom, fills_roles
 from merger.surroundings import MergeRequest
 from merger.timeline import LONGEST_RECORD, record_span
 
@@ -32,6 +33,8 @@ class Service:
     destinations: Sequence[Destination]
     now: Callable[[], datetime]
     offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
+    announcers: Sequence[Announcer] = ()
+    calendars: CalendarReader | None = None  # of rooms; None where nobody has any
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from merger import ffmpeg, ledger, logs, outcomes, pictures, queue
+from merger.announcing import News, announce, links
 from merger.config import Settings
 from merger.deciding import analysed
-from merger.delivery import Parcel, deliver
+from merger.delivery import Parcel, Shelf, deliver
 from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
@@ -359,6 +360,8 @@ def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
     kept = heart.insist(lambda: outcomes.kept_renditions(service.engine, job.record, job.version))
     request = task.request
     stem = result_stem(request.name, request.room, request.span, request.zone)
+    day = request.span.start.astimezone(request.zone).date()
+    shelf = Shelf(request.room, job.drive_folder, day, job.users)
     parcels = []
     # The merge last: once it is there, everything is.
     for one in sorted(kept, key=lambda r: r.kind == "merge"):
@@ -367,7 +370,7 @@ def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
             return []
         parcels.append(
             Parcel(job.record, one.version, one.kind, stem + ENDINGS[one.kind], path,
-                   one.size_bytes, one.sha256)
+                   one.size_bytes, one.sha256, shelf)
         )  # fmt: skip
     return parcels
 
@@ -384,6 +387,7 @@ def _deliver(
                 engine, held, to, parcels, now, heart.check, heart.confirm
             )  # type: ignore[misc]
         )
+    _announce(service, held, heart, task)
     report: dict[str, Any] = heart.insist(lambda: outcomes.report(engine, held.record))
     media = heart.insist(lambda: outcomes.job(engine, held.record).media)
     until = task.due + WATCHED
@@ -394,3 +398,19 @@ def _deliver(
         lambda: ledger.complete(engine, held, now(), watched, len(report.get("warnings", [])))
     )
     reached("completed")
+
+
+def _announce(service: Service, held: Claim, heart: Heart, task: Task) -> None:
+    engine, job, span = service.engine, task.job, task.request.span
+    names = [destination.name for destination in service.destinations]
+    news = News(
+        job.record, job.version, task.request.name, task.request.room, span.start, span.end,
+        task.request.zone, heart.insist(lambda: links(engine, job.record, names)),
+        job.calendar_id, job.event_id, job.course_code,
+    )  # fmt: skip
+    heart.insist(
+        lambda: announce(
+            engine, held, service.announcers, news, job.tries, service.now, heart.check,
+            heart.confirm,
+        )
+    )  # fmt: skip

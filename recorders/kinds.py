@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from merger.errors import Refused
 from recorders.base import Recorder, suggestion
+from recorders.drive import Drive
 from recorders.folder import Folder
 from recorders.rtsp import Rtsp
 from recorders.testpattern import Pattern
@@ -14,12 +15,15 @@ from recorders.zoom_api import Account
 
 
 def kinds(
-    ffmpeg: str | None = None, zoom: Account | None = None, rtsp: Rtsp | None = None
+    ffmpeg: str | None = None,
+    zoom: Account | None = None,
+    rtsp: Rtsp | None = None,
+    drive: Drive | None = None,
 ) -> dict[str, Recorder]:
     """Return a recorder of every kind.
 
     ffmpeg: None for the one that a package carries; zoom: None for one without credentials;
-    rtsp: None where nothing is recorded here.
+    rtsp: None where nothing is recorded here; drive: None for one without credentials.
     """
     return {
         "folder": Folder(),

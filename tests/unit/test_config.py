@@ -53,6 +53,13 @@ def test_the_defaults_need_nothing() -> None:
         zoom_api="https://api.zoom.us/v2",
         zoom_oauth="https://zoom.us/oauth/token",
         zoom_hosts=("zoom.us", "zoomgov.com"),
+        google_credentials=None,
+        google_subject="",
+        google_address="",
+        drive_folder="root",
+        drive_tells=False,
+        courses_sheet="",
+        courses_range="A2:B",
         log_form="text",
     )
     assert settings.destination == settings.data / "merged"
@@ -95,6 +102,13 @@ def test_every_setting_is_read() -> None:
             "MERGER_ZOOM_API": "https://api.zoomgov.com/v2",
             "MERGER_ZOOM_OAUTH": "https://zoomgov.com/oauth/token",
             "MERGER_ZOOM_HOSTS": "zoomgov.com",
+            "MERGER_GOOGLE_CREDENTIALS": "/run/secrets/google.json",
+            "MERGER_GOOGLE_SUBJECT": "lectures@example.edu",
+            "MERGER_GOOGLE_ADDRESS": "http://127.0.0.1:9000/",
+            "MERGER_DRIVE_FOLDER": "folder",
+            "MERGER_DRIVE_TELLS": "yes",
+            "MERGER_COURSES_SHEET": "sheet",
+            "MERGER_COURSES_RANGE": "Codes!A2:B",
             "MERGER_LOG": "json",
             "PATH": "/bin",
         }
@@ -105,7 +119,8 @@ def test_every_setting_is_read() -> None:
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
         config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),
         config.Secret("hush"), "https://api.zoomgov.com/v2", "https://zoomgov.com/oauth/token",
-        ("zoomgov.com",), "json",
+        ("zoomgov.com",), Path("/run/secrets/google.json"), "lectures@example.edu",
+        "http://127.0.0.1:9000", "folder", True, "sheet", "Codes!A2:B", "json",
     )  # fmt: skip
 
 

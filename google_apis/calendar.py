@@ -1,0 +1,101 @@
+"""Calendar, call by call; and the announcement of a record in the event that it was made for.
+
+https://developers.google.com/workspace/calendar/api/v3/reference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google_apis.errors import Changed, Gone, NotThere
+from google_apis.http import Google
+from merger.announcing import Link, News
+from merger.delivery import Fence
+from merger.errors import Refused, Temporary
+from merger.failpoints import reached
+
+# https://developers.google.com/workspace/calendar/api/v3/reference/events#attachments
+MOST_ATTACHMENTS = 25
+_MOST_RACES = 5
+_LONGEST_DESCRIPTION = 8192  # characters; longer ones are cut by Google
+
+
+def events(google: Google) -> Any:
+    """Return the resource of events, which makes requests."""
+    return google.service("calendar", "v3").events()
+
+
+def with_links(event: Mapping[str, Any], links: tuple[Link, ...], title: str) -> dict[str, Any]:
+    """Return what to change of an event so that it holds links; empty where it does. Pure.
+
+    Files of Drive are attached beside what is there already; other links, and those for which there
+    is no room, stand in the description.
+    """
+    there = list(event.get("attachments") or ())
+    known = {str(one.get("fileUrl")) for one in there} | {str(one.get("fileId")) for one in there}
+    description = str(event.get("description") or "")
+    added: list[dict[str, str]] = []
+    lines: list[str] = []
+    for link in links:
+        if link.url in known or (link.file and link.file in known) or link.url in description:
+            continue
+        named = f"{title} ({link.kind})" if link.kind != "merge" else title
+        if link.file and len(there) + len(added) < MOST_ATTACHMENTS:
+            added.append({"fileUrl": link.url, "title": named, "mimeType": "video/mp4"})
+        elif len(description) + len(link.url) + len(named) < _LONGEST_DESCRIPTION - 10:
+            lines.append(f"{named}: {link.url}")
+    change: dict[str, Any] = {}
+    if added:
+        change["attachments"] = [*there, *added]
+    if lines:
+        change["description"] = "\n".join([*([description] if description else []), *lines])
+    return change
+
+
+@dataclass(frozen=True)
+class EventAnnouncer:
+    """Attaches a record's files to the event, in the calendar where the event is."""
+
+    google: Google
+    name: str = "calendar"
+
+    def concerns(self, news: News) -> bool:
+        """Return whether a record was made for an event."""
+        return bool(news.calendar_id and news.event_id)
+
+    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+        """Attach the links; attached already is as good. Raises Refused where the event is gone."""
+        links = tuple(link for link in news.links if link.file)
+        if not links:
+            raise Refused("no_link", "nothing of it is in Drive, and only such files are attached")
+        for _ in range(_MOST_RACES):
+            event = self._event(news)
+            change = with_links(event, links, news.name)
+            if not change:
+                return str(event.get("htmlLink") or news.event_id)
+            fence.confirm()
+            request = events(self.google).patch(
+                calendarId=news.calendar_id, eventId=news.event_id, body=change,
+                supportsAttachments=True, sendUpdates="none",
+            )  # fmt: skip
+            # Whoever else attached something meanwhile keeps it.
+            request.headers["If-Match"] = str(event.get("etag", "*"))
+            try:
+                self.google.call(request)
+            except Changed:
+                continue
+            reached("calendar.attached")
+        raise Temporary("google_busy", "the event is being changed again and again")
+
+    def _event(self, news: News) -> dict[str, Any]:
+        try:
+            event = self.google.call(
+                events(self.google).get(calendarId=news.calendar_id, eventId=news.event_id)
+            )
+        except (NotThere, Gone) as error:
+            raise Refused("event", "the event is no longer in the calendar") from error
+        if event.get("status") == "cancelled":
+            raise Refused("event", "the event was cancelled")
+        return event

@@ -1,0 +1,46 @@
+"""Which course of Classroom a code means: a row of a sheet, or of the service's own table.
+
+https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values/get
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from google_apis.http import Google
+
+
+def course_in(rows: Iterable[Sequence[object]], code: str) -> str | None:
+    """Return the course id beside a code, whatever its case and the spaces around it. Pure.
+
+    rows: code and course id in the first two columns; shorter ones are passed over.
+    """
+    wanted = code.strip().casefold()
+    for row in rows:
+        if len(row) >= 2 and str(row[0]).strip().casefold() == wanted and str(row[1]).strip():
+            return str(row[1]).strip()
+    return None
+
+
+@dataclass(frozen=True)
+class Courses:
+    """Courses by their codes. own: asks the service's own table. sheet: its id, or empty."""
+
+    google: Google
+    own: Callable[[str], str | None]
+    sheet: str = ""
+    range: str = "A2:B"
+
+    def course(self, code: str) -> str | None:
+        """Return the id of a course, or None where the code is nowhere."""
+        known = self.own(code)
+        if known or not self.sheet:
+            return known
+        said = self.google.call(
+            self.google.service("sheets", "v4")
+            .spreadsheets()
+            .values()
+            .get(spreadsheetId=self.sheet, range=self.range)
+        )
+        return course_in(said.get("values", ()), code)

@@ -1,0 +1,215 @@
+"""The destination `drive`: a folder for each day below the room's folder, readers by their address.
+
+What is known of a file before anything is sent, its id, is in the ledger: whoever goes on after a
+crash makes the same file, and Drive refuses a second one. A new version replaces the content: the
+link stays. What arrives carries another name until it has been checked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google_apis import drive, upload
+from google_apis.digest import md5_of
+from google_apis.drive_folders import Folders
+from google_apis.errors import AlreadyThere, NotThere
+from google_apis.http import Google
+from merger.delivery import Fence, Parcel, Shelf
+from merger.errors import Broken, Refused, Temporary
+from merger.failpoints import reached
+
+log = logging.getLogger(__name__)
+
+_UNCHECKED = ".part"
+_MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
+
+
+@dataclass(frozen=True)
+class DriveDestination:
+    """Uploads to Drive.
+
+    root: the id of the folder for rooms that have none of their own. tells: Drive itself writes to
+    the readers.
+    """
+
+    google: Google
+    folders: Folders
+    root: str = "root"
+    tells: bool = False
+    name: str = "drive"
+
+    def is_foreign(self, name: str) -> bool:
+        """Return False: files have ids in Drive, and one name is no obstacle to another file."""
+        return False
+
+    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+        """Put a parcel there, whole and checked, let its readers read it, and return its link."""
+        sending = _Sending(self, parcel, dict(state), fence)
+        there = sending.arrived()
+        sending.share()
+        return str(
+            there.get("webViewLink") or f"https://drive.google.com/file/d/{there['id']}/view"
+        )
+
+    def remove(self, name: str, state: Mapping[str, Any]) -> None:
+        """Move what an earlier version had put there to the bin."""
+        if state.get("session"):
+            upload.cancel(self.google, str(state["session"]))
+        if state.get("id"):
+            drive.move_to_bin(self.google, str(state["id"]))
+
+    def folder(self, shelf: Shelf) -> str:
+        """Return the id of the folder for a day, which is made where it is missing."""
+        if shelf.folder:
+            return self.folders.below(shelf.folder, shelf.day.isoformat())
+        return self.folders.below(self.root, shelf.room, shelf.day.isoformat())
+
+
+class _Sending:
+    """One parcel on its way. state: as the ledger keeps it.
+
+    id: of the file. session: the upload that was begun, of the content whose hash is `sending`.
+    is_made: the file was seen under its id. readers: who may read it by now.
+    """
+
+    def __init__(
+        self, to: DriveDestination, parcel: Parcel, state: dict[str, Any], fence: Fence
+    ) -> None:
+        self.to, self.parcel, self.state, self.fence = to, parcel, state, fence
+        self.google = to.google
+
+    def arrived(self) -> dict[str, Any]:
+        """Return what Drive says of the file, once it is there under its name."""
+        md5 = self._md5()
+        for _ in range(_MOST_UPLOADS):
+            there = self._there()
+            if there is None or not _has(there, md5, self.parcel.size_bytes):
+                before = there and there.get("md5Checksum")
+                self._upload(there)
+                reached("drive.uploaded")
+                there = drive.file(self.google, self.state["id"])
+                if there is None or there.get("md5Checksum") == before:
+                    continue  # an answer that was none: the upload is asked again
+            if _has(there, md5, self.parcel.size_bytes):
+                return self._named(there)
+            self._left_out(there)
+            raise Temporary("copy", "what arrived in Drive differs from what was sent")
+        raise Temporary("google_away", "Google does not complete an upload for now")
+
+    def _there(self) -> dict[str, Any] | None:
+        """Return the file of the reserved id; None where nothing has arrived yet."""
+        if "id" not in self.state:
+            self._keep(id=drive.reserved_id(self.google))
+            reached("drive.reserved")
+        there = drive.file(self.google, self.state["id"])
+        if there is None and self.state.get("is_made"):
+            # Somebody deleted it for ever: its id is used up.
+            self._keep(id=drive.reserved_id(self.google), is_made=False, session=None, readers=[])
+        elif there is not None and not self.state.get("is_made"):
+            self._keep(is_made=True)
+        return there
+
+    def _upload(self, there: Mapping[str, Any] | None) -> None:
+        """Send the content; what was sent of it before is not sent again."""
+        session, is_new = self.state.get("session"), False
+        if session and self.state.get("sending") != self.parcel.sha256:
+            # Of an earlier version; whoever may still be sending it cannot complete it any more.
+            upload.cancel(self.google, str(session))
+            session = None
+        if not session:
+            try:
+                session, is_new = self._begun(there), True
+            except AlreadyThere:
+                return  # an earlier try has completed it, and nobody heard
+        try:
+            upload.send(
+                self.google, str(session), self.parcel.path, self.parcel.size_bytes,
+                is_new=is_new, check=self.fence.check, before_last=self._before_last,
+            )  # fmt: skip
+        except upload.SessionLost:
+            self._keep(session=None)
+        except FileNotFoundError as error:
+            message = f"{self.parcel.path} vanished while it was sent"
+            raise Temporary("upload", message) from error
+
+    def _begun(self, there: Mapping[str, Any] | None) -> str:
+        self.fence.confirm()
+        body: dict[str, Any] = {"mimeType": "video/mp4"}
+        if there is None:
+            shelf = self.parcel.shelf
+            folder = self.to.folder(shelf) if shelf else self.to.root
+            body |= {"id": self.state["id"], "name": self._unchecked, "parents": [folder]}
+        known = str(there["id"]) if there else None
+        session = drive.begin_upload(self.google, body, self.parcel.size_bytes, known)
+        reached("drive.begun")
+        # Before the first byte: whoever goes on after us asks for what has arrived.
+        self._keep(session=session, sending=self.parcel.sha256)
+        return session
+
+    def _before_last(self) -> None:
+        self.fence.confirm()
+        reached("drive.confirmed")
+
+    def _named(self, there: dict[str, Any]) -> dict[str, Any]:
+        """Give a file that has been checked its name."""
+        wanted = {"name": self.parcel.name, "trashed": False}
+        if any(there.get(key) != value for key, value in wanted.items()):
+            self.fence.confirm()
+            there = drive.change(self.google, str(there["id"]), wanted)
+            reached("drive.named")
+        if self.state.get("session") or not self.state.get("is_made"):
+            self._keep(session=None, is_made=True)
+        return there
+
+    def _left_out(self, there: Mapping[str, Any]) -> None:
+        """Forget what arrived damaged; of a new file, nothing stays behind."""
+        if there.get("name") == self._unchecked:
+            drive.move_to_bin(self.google, str(there["id"]))
+            self._keep(id=drive.reserved_id(self.google), is_made=False, session=None)
+        else:
+            self._keep(session=None)
+
+    def share(self) -> None:
+        """Let everybody read it for whom it was made; who cannot is noted."""
+        readers = self.parcel.shelf.readers if self.parcel.shelf else ()
+        done = list(self.state.get("readers", ()))
+        for email in readers:
+            if email in done:
+                continue
+            self.fence.check()
+            try:
+                drive.let_read(self.google, self.state["id"], email, tells=self.to.tells)
+            except (Refused, Broken, NotThere) as error:
+                # One address that Google does not know never keeps the video from the others.
+                self.fence.note(f"Drive does not let {email} read it: {error.message}")
+                continue
+            done.append(email)
+            reached("drive.shared")
+        if done != list(self.state.get("readers", ())):
+            self._keep(readers=done)
+
+    def _keep(self, **changed: Any) -> None:
+        self.state |= changed
+        self.fence.keep(self.state)
+
+    @property
+    def _unchecked(self) -> str:
+        return self.parcel.name + _UNCHECKED
+
+    def _md5(self) -> str:
+        if self.state.get("md5_of") != self.parcel.sha256:
+            try:
+                self.state["md5"] = md5_of(self.parcel.path, self.fence.check)
+            except FileNotFoundError as error:
+                message = f"{self.parcel.path} vanished before it was sent"
+                raise Temporary("upload", message) from error
+            self.state["md5_of"] = self.parcel.sha256
+        return str(self.state["md5"])
+
+
+def _has(there: Mapping[str, Any], md5: str, size_bytes: int) -> bool:
+    """Return whether a file has the content that was sent."""
+    return there.get("md5Checksum") == md5 and str(there.get("size")) == str(size_bytes)

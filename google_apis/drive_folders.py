@@ -1,0 +1,68 @@
+"""Folders in Drive, made when they are missing: each once, whoever asks for it at the same time.
+
+Drive takes two folders of one name in one place. So the id of a folder is reserved, written down
+before it is made, and the first who wrote it down is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from google_apis import drive
+from google_apis.http import Google
+
+
+class Memory(Protocol):
+    """What is remembered for all workers, by a name: whoever writes first is right."""
+
+    def known(self, name: str) -> str | None:
+        """Return what is known under a name."""
+
+    def settled(self, name: str, value: str) -> str:
+        """Return what is known under a name; that is the value, where nothing was."""
+
+    def forget(self, name: str, value: str) -> None:
+        """Forget a value, unless it has become another one."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Folders by their names. memory: of all workers of a database."""
+
+    google: Google
+    memory: Memory
+
+    def below(self, parent: str, *names: str) -> str:
+        """Return the id of the folder at the end of a path of names."""
+        for name in names:
+            parent = self._one(parent, name)
+        return parent
+
+    def _one(self, parent: str, name: str) -> str:
+        key = f"drive-{hashlib.sha256(f'{parent}/{name}'.encode()).hexdigest()[:48]}"
+        known = self.memory.known(key)
+        if known is not None:
+            there = drive.file(self.google, known)
+            if there is not None and not there.get("trashed"):
+                return known
+            if there is not None:  # somebody put it into the bin; what is in there stays there
+                self.memory.forget(key, known)
+                known = None
+        if known is None:
+            known = self.memory.settled(key, self._there(parent, name) or self._reserved())
+        drive.make_folder(self.google, known, name, parent)
+        return known
+
+    def _there(self, parent: str, name: str) -> str | None:
+        """Return the oldest folder of this name that somebody has made."""
+        query = (
+            f"name = {drive.quoted(name)} and {drive.quoted(parent)} in parents"
+            f" and mimeType = {drive.quoted(drive.FOLDER)}"
+        )
+        ids = [str(one["id"]) for one in drive.found(self.google, query)]
+        return ids[0] if ids else None
+
+    def _reserved(self) -> str:
+        return drive.reserved_id(self.google)

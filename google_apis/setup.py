@@ -1,0 +1,67 @@
+"""What a room needs at Google, made once: its folder in Drive and its calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google_apis.drive_folders import Folders
+from google_apis.http import Google
+
+
+@dataclass(frozen=True)
+class Made:
+    """Ids of what a room has at Google now."""
+
+    folder: str
+    calendar: str
+
+
+def set_up(google: Google, folders: Folders, root: str, room: str, zone: str) -> Made:
+    """Make the folder and the calendar of a room, unless they are there; return their ids.
+
+    root: the id of the folder in which the room's is made.
+    """
+    folder = folders.below(root, room)
+    mark = _mark(room)
+    known = next((one for one in _calendars(google) if one.get("description") == mark), None)
+    if known is None:
+        body = {"summary": room, "description": mark, "timeZone": zone}
+        known = google.call(
+            google.service("calendar", "v3").calendars().insert(body=body), repeats=False
+        )
+    return Made(folder, str(known["id"]))
+
+
+def let_write(google: Google, made: Made, email: str) -> None:
+    """Let somebody put files into the folder, and events into the calendar."""
+    google.call(
+        google.service("drive", "v3").permissions().create(
+            fileId=made.folder, supportsAllDrives=True, sendNotificationEmail=False,
+            body={"type": "user", "role": "writer", "emailAddress": email},
+        )
+    )  # fmt: skip
+    rule = {"role": "writer", "scope": {"type": "user", "value": email}}
+    google.call(
+        google.service("calendar", "v3").acl().insert(
+            calendarId=made.calendar, body=rule, sendNotifications=False
+        )
+    )  # fmt: skip
+
+
+def _mark(room: str) -> str:
+    """Return what a calendar of ours is known by, whatever it is called."""
+    return f"Lectures in {room} (lecture-merger)"
+
+
+def _calendars(google: Google) -> Iterator[dict[str, Any]]:
+    token = None
+    while True:
+        said = google.call(
+            google.service("calendar", "v3").calendarList().list(maxResults=250, pageToken=token)
+        )
+        yield from said.get("items", ())
+        token = said.get("nextPageToken")
+        if not token:
+            return

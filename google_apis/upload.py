@@ -1,0 +1,123 @@
+"""Resumable uploads: in parts, asking after any failure how much has arrived.
+
+https://developers.google.com/workspace/drive/api/guides/manage-uploads#resumable. A loop of our
+own: the client library's gives up on a lost connection, and knows of no upload that another process
+has begun.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from google.auth.transport.requests import AuthorizedSession
+
+from google_apis.errors import Again, Gone, NotThere
+from google_apis.http import LONGEST_WAIT_S, TIMEOUT_S, Google, back_off_s, translated
+from merger.errors import Temporary
+
+UNIT = 256 * 1024  # bytes, of which a part that is not the last must be a multiple
+PART = 32 * UNIT
+_RANGE = re.compile(r"bytes=0-(\d+)")
+_CANCELLED = 499
+_MOST_FAILURES = 8  # in a row, without anything that arrived
+
+
+class SessionLost(Exception):
+    """The upload is no more: it has ended, or was too old, or was cancelled."""
+
+
+def send(
+    google: Google,
+    session: str,
+    path: Path,
+    size_bytes: int,
+    *,
+    is_new: bool,
+    check: Callable[[], None],
+    before_last: Callable[[], None],
+) -> None:
+    """Send what has not arrived yet of a file, until Google says that all has.
+
+    session: the address of the upload. is_new: nothing of it was sent yet. check: called before
+    each part. before_last: called before the last one, with which the file becomes visible.
+    Raises SessionLost, Temporary, Refused, Broken, and what the callables raise.
+    """
+    at: int | None = 0 if is_new else None
+    failures = 0
+    with path.open("rb") as file, google.session() as http:
+        while True:
+            check()
+            try:
+                if at is None:
+                    at = _asked(google, http, session, size_bytes)
+                if at >= size_bytes:
+                    return
+                length = min(PART, size_bytes - at)
+                if at + length == size_bytes:
+                    before_last()
+                file.seek(at)
+                data = file.read(length)
+                if len(data) != length:
+                    raise Temporary("upload", f"{path} became shorter while it was sent")
+                said = f"bytes {at}-{at + length - 1}/{size_bytes}"
+                arrived = _put(google, http, session, data, said, size_bytes)
+                failures = 0 if arrived > at else failures + 1
+                at = arrived
+            except (NotThere, Gone) as error:
+                raise SessionLost from error
+            except Again as error:  # whatever it was: only Google knows how much has arrived
+                at = None
+                failures += 1
+                wait_s = back_off_s(failures, google.chance())
+                wait_s = wait_s if error.after_s is None else error.after_s
+                if failures >= _MOST_FAILURES or wait_s > LONGEST_WAIT_S:
+                    raise
+                google.pause(wait_s)
+            if failures >= _MOST_FAILURES:
+                raise Temporary("google_away", "Google takes nothing more of an upload for now")
+
+
+def cancel(google: Google, session: str) -> None:
+    """End an upload: whoever still sends to it cannot complete it. Gone already is as good."""
+
+    def cancelled() -> None:
+        with google.session() as http, translated():
+            response = http.request(  # type: ignore[no-untyped-call]
+                "DELETE", session, timeout=TIMEOUT_S, allow_redirects=False
+            )
+            if response.status_code not in (_CANCELLED, 200, 204, 404, 410):
+                raise google.error_in(response)
+
+    google.repeated(cancelled)
+
+
+def _asked(google: Google, http: AuthorizedSession, session: str, size_bytes: int) -> int:
+    """Return how many bytes have arrived."""
+    return _put(google, http, session, b"", f"bytes */{size_bytes}", size_bytes)
+
+
+def _put(
+    google: Google,
+    http: AuthorizedSession,
+    session: str,
+    data: bytes,
+    content_range: str,
+    size_bytes: int,
+) -> int:
+    """Send some bytes, or a question; return how many have arrived from the beginning on."""
+    with translated():
+        response = http.request(  # type: ignore[no-untyped-call]
+            "PUT", session, data=data, headers={"Content-Range": content_range},
+            timeout=TIMEOUT_S, allow_redirects=False,
+        )  # fmt: skip
+    if response.status_code in (200, 201):
+        # Its body is not believed, and may be empty: the caller looks at the file.
+        return size_bytes
+    if response.status_code == 308:
+        held = _RANGE.fullmatch(response.headers.get("Range", ""))
+        return int(held[1]) + 1 if held else 0
+    if response.status_code == _CANCELLED:
+        raise Gone("google_gone", "the upload was cancelled")
+    raise google.error_in(response)

@@ -1,0 +1,164 @@
+"""Announcing a record where people look: after its delivery, and never at its cost.
+
+What an announcement needs from people (a course that is not there, an event that was deleted) is a
+note in the history of the record, which is delivered all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from merger import ledger
+from merger.delivery import Fence
+from merger.errors import Broken, Cancelled, MergerError, Temporary
+from merger.failpoints import reached
+from merger.plan import Language
+from merger.queue import Claim
+
+log = logging.getLogger(__name__)
+
+# Of the tries that a temporary failure has (`merger.retry`), the last ones are for the others.
+_MOST_TRIES = 6
+_KIND = "news"
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where a rendition is. file: what the destination knows it by, where it has such a thing."""
+
+    destination: str
+    kind: str
+    url: str
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """What there is to tell of a record. calendar_id, event_id: of the event it was made for."""
+
+    record: int
+    version: int
+    name: str
+    room: str
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    links: tuple[Link, ...]
+    calendar_id: str | None = None
+    event_id: str | None = None
+    course_code: str | None = None
+
+
+_TEXTS = {"en": "Video of the lecture: {what}", "ru": "Видеозапись занятия: {what}"}
+
+
+def announcement(language: Language, news: News) -> str:
+    """Return what an announcement says of a record, beside its files. Pure."""
+    start, end = (at.astimezone(news.zone) for at in (news.start, news.end))
+    what = f"{news.name}, {start:%Y-%m-%d, %H:%M}-{end:%H:%M}, {news.room}"
+    return _TEXTS[language].format(what=what)
+
+
+class Announcer(Protocol):
+    """Somewhere that a record is announced. Every error is Temporary, Refused or Broken."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger, for ever."""
+
+    def concerns(self, news: News) -> bool:
+        """Return whether there is anything to announce here. Pure."""
+
+    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+        """Announce a record, and return the link of the announcement.
+
+        Idempotent, whatever happened before: of one record there is one announcement. state: what
+        was kept last. Raises Refused where somebody has to act before it can be.
+        """
+
+
+def announce(
+    engine: Engine,
+    held: Claim,
+    announcers: Sequence[Announcer],
+    news: News,
+    tries: int,
+    now: Callable[[], datetime],
+    check: Callable[[], None],
+    confirm: Callable[[], None],
+) -> None:
+    """Announce a record everywhere. tries: failures in a row so far. Raises Temporary, Cancelled.
+
+    One announcer that fails does not stop the others.
+    """
+    waiting: Temporary | None = None
+    for announcer in announcers:
+        if not announcer.concerns(news):
+            continue
+        try:
+            _announce(engine, held, announcer, news, now, check, confirm)
+        except Cancelled:
+            raise
+        except Temporary as error:
+            if tries < _MOST_TRIES:
+                waiting = waiting or error
+                continue
+            _note(engine, held, announcer, error, now())
+        except MergerError as error:
+            if isinstance(error, Broken):
+                log.error("record %s: %s: %s", held.record, announcer.name, error.message)
+            _note(engine, held, announcer, error, now())
+    if waiting is not None:
+        raise waiting
+
+
+def _announce(
+    engine: Engine,
+    held: Claim,
+    announcer: Announcer,
+    news: News,
+    now: Callable[[], datetime],
+    check: Callable[[], None],
+    confirm: Callable[[], None],
+) -> None:
+    name = f"{announcer.name} {news.record}"
+    known = ledger.entries(engine, held.record, announcer.name).get(_KIND)
+    ledger.reserve(engine, held, announcer.name, _KIND, iter([name]), lambda _: False)
+    reached("announce.reserved")
+
+    def keep(state: Mapping[str, Any]) -> None:
+        ledger.keep(engine, held, announcer.name, _KIND, state)
+
+    def note(text: str) -> None:
+        ledger.note(engine, held, now(), text)
+
+    fence = Fence(keep, check, confirm, held.attempt, note)
+    link = announcer.announce(news, known.state if known else {}, fence)
+    reached("announce.sent")
+    ledger.done(engine, held, announcer.name, _KIND, news.version, "", link, now())
+    reached("announce.written")
+
+
+def _note(
+    engine: Engine, held: Claim, announcer: Announcer, error: MergerError, now: datetime
+) -> None:
+    ledger.note(engine, held, now, f"not announced in {announcer.name}: {error.message}")
+
+
+def links(engine: Engine, record: int, destinations: Sequence[str]) -> tuple[Link, ...]:
+    """Return where the renditions of a record are, the merge of each destination first."""
+    return tuple(
+        Link(destination, entry.kind, entry.link, entry.state.get("id"))
+        for destination in destinations
+        for entry in sorted(
+            ledger.entries(engine, record, destination).values(), key=lambda e: e.kind != "merge"
+        )
+        if entry.status == "delivered" and entry.link
+    )

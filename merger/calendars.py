@@ -1,0 +1,318 @@
+"""Events of rooms' calendars become records, and what becomes of them later.
+
+A calendar is read in increments as long as its token is good, and as a whole once a day: the window
+moves on, and an event that was deleted unheard is found missing. A record that somebody asked for
+by hand is never touched; one that was begun is not called back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from merger import records
+from merger.database import reading, writing
+from merger.errors import MergerError, Refused
+from merger.localtime import zone_named
+from merger.people import email_of, user_row
+from merger.queue import release, tell
+from merger.sources import CalendarReader, Changes, Channel, Happening
+from merger.task import Service
+from merger.timeline import LONGEST_RECORD, Span
+from models import Calendar, Record, RecordUser, Room
+
+log = logging.getLogger(__name__)
+
+POLLED = timedelta(minutes=5)
+CHECKED = timedelta(hours=1)  # with a channel, which may fail to tell
+WHOLE = timedelta(days=1)
+WINDOW = timedelta(days=1), timedelta(days=35)  # before and after now
+_CHANNEL = timedelta(days=7)
+_RENEWED = timedelta(days=1)  # before it ends
+_OFF = "event_off"
+_AFTER_A_FAILURE = timedelta(minutes=10)
+
+
+def read_calendars(service: Service, now: datetime) -> None:
+    """Read the calendars that are due. One that cannot be read does not stop the others."""
+    reader = service.calendars
+    if reader is None:
+        return
+    for room in _rooms(service.engine):
+        try:
+            _read(service.engine, reader, room, now)
+        except MergerError as error:
+            why = error.message
+            log.warning("the calendar of room %r cannot be read: %s", room.name, why)
+            writing(service.engine, lambda session, r=room, w=why: _failed(session, r, w, now))  # type: ignore[misc]
+
+
+def told(engine: Engine, channel: str, token: str, now: datetime) -> bool:
+    """Have a calendar read soon whose channel says that it changed; return whether it is ours."""
+
+    def mark(session: Session) -> bool:
+        row = session.scalars(select(Calendar).where(Calendar.channel_id == channel)).one_or_none()
+        if row is None or not hmac.compare_digest(
+            (row.channel_token or "").encode(), token.encode("utf-8", "surrogateescape")
+        ):
+            return False
+        row.due_at = min(row.due_at, now)
+        return True
+
+    return bool(channel and token) and writing(engine, mark)
+
+
+def is_any_due(engine: Engine, now: datetime) -> bool:
+    """Return whether a calendar is to be read now."""
+    with reading(engine) as session:
+        wanted = (
+            select(Room.id)
+            .outerjoin(Calendar, Calendar.room_id == Room.id)
+            .where(
+                Room.calendar_id.is_not(None),
+                Calendar.due_at.is_(None) | (Calendar.due_at <= now),
+            )
+        )
+        return session.scalar(wanted.limit(1)) is not None
+
+
+def _rooms(engine: Engine) -> list[Room]:
+    with reading(engine) as session:
+        wanted = select(Room).where(Room.calendar_id.is_not(None)).order_by(Room.id)
+        rows = list(session.scalars(wanted))
+        session.expunge_all()
+        return rows
+
+
+def _read(engine: Engine, reader: CalendarReader, room: Room, now: datetime) -> None:
+    calendar = room.calendar_id
+    assert calendar is not None
+    known = _known(engine, room.id)
+    if known is not None and known.calendar_id != calendar:
+        known = None  # the room has another calendar now
+    if known is not None and known.due_at > now:
+        return
+    zone = zone_named(room.zone)
+    window = Span(now - WINDOW[0], now + WINDOW[1])
+    is_old = known is None or known.synced_at is None or now - known.synced_at >= WHOLE
+    token = None if is_old or known is None else known.sync_token
+    changes = reader.changes(calendar, token, window, zone)
+    for one in changes.happenings:
+        _guarded(engine, room, one, now)
+    if changes.whole:
+        _cancel_missing(engine, room.id, calendar, window, changes, now)
+    channel = _channel(reader, calendar, known, now)
+    writing(engine, lambda session: _note(session, room, changes, channel, now))
+
+
+def _guarded(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
+    try:
+        apply(engine, room.name, one, now)
+    except Refused as error:  # such as an event of two days
+        log.info("event %r of room %r is no record: %s", one.name, room.name, error.message)
+
+
+def apply(engine: Engine, room: str, one: Happening, now: datetime) -> int | None:
+    """Make the record of an event, or change it; return which, or None where there is none."""
+    row = _record_of(engine, one)
+    if row is not None:
+        writing(engine, lambda session: _changed(session, row, one, now))
+        return row
+    if one.is_off or one.span is None or not _is_to_be_made(one.span, now):
+        return None
+    owner = _owner(one)
+    request = records.Request(
+        room, one.span.start, one.span.end, name=one.name, users=owner, course_code=one.course_code,
+        event_id=one.event, calendar_id=one.calendar, idempotency_key=key_of(one),
+    )  # fmt: skip
+    record, is_new = records.ask(engine, request, now)
+    if is_new:
+        log.info("record %s: for the event %r of room %r", record, one.name, room)
+    return record
+
+
+def _is_to_be_made(span: Span, now: datetime) -> bool:
+    return span.end > now - WINDOW[0] and span.length <= LONGEST_RECORD
+
+
+def key_of(one: Happening) -> str:
+    """Return what is known of an event's record, whatever becomes of the event. Pure."""
+    said = f"{one.calendar}\0{one.event}"
+    return f"event {hashlib.sha256(said.encode()).hexdigest()}"
+
+
+def _owner(one: Happening) -> tuple[str, ...]:
+    try:
+        return (email_of(one.owner, "owner"),) if one.owner else ()
+    except Refused:
+        return ()
+
+
+def _record_of(engine: Engine, one: Happening) -> int | None:
+    with reading(engine) as session:
+        wanted = select(Record.id).where(Record.idempotency_key == key_of(one))
+        return session.scalar(wanted)
+
+
+def _changed(session: Session, record: int, one: Happening, now: datetime) -> None:
+    row = session.get(Record, record, with_for_update=True)
+    if row is None:
+        return
+    if one.is_off:
+        if _is_not_begun(row):
+            _call_off(session, row, "the event was cancelled", now)
+        return
+    was_cancelled = row.status == "cancelled" and row.error_code == _OFF  # and not by a person
+    if not (_is_not_begun(row) or was_cancelled):
+        return
+    words = []
+    if one.span is None:
+        return
+    if (row.start_at, row.end_at) != (one.span.start, one.span.end):
+        if one.span.length > LONGEST_RECORD:
+            return
+        row.start_at, row.end_at = one.span.start, one.span.end
+        row.run_after = max(one.span.end, now)
+        words.append("moved")
+    if row.event_name != one.name:
+        row.event_name = one.name
+        words.append("renamed")
+    if row.course_code != one.course_code:
+        row.course_code = one.course_code
+        words.append("of another course")
+    if _add_owner(session, row, one):
+        words.append("of another owner")
+    if was_cancelled and _is_to_be_made(one.span, now):
+        row.error_code = row.error_text = None
+        release(row, "queued", now)
+        words.append("on again")
+    if words:
+        row.updated_at = now
+        tell(session, row.id, row.attempt, now, "event", f"the event was {', '.join(words)}")
+
+
+def _call_off(session: Session, row: Record, why: str, now: datetime) -> None:
+    row.error_code, row.error_text = _OFF, why
+    release(row, "cancelled", now)
+    tell(session, row.id, row.attempt, now, "cancelled", why)
+
+
+def _add_owner(session: Session, row: Record, one: Happening) -> bool:
+    """Make the organiser the owner; who else wants the record stays."""
+    owner = _owner(one)
+    if not owner or (row.users and row.users[0].user.email == owner[0]):
+        return False
+    others = [entry for entry in row.users if entry.user.email != owner[0]]
+    for position, entry in enumerate(others, 1):
+        entry.position = position
+    mine = [entry for entry in row.users if entry.user.email == owner[0]]
+    if mine:
+        mine[0].position = 0
+    else:
+        row.users.append(RecordUser(user=user_row(session, owner[0]), position=0))
+    return True
+
+
+def _is_not_begun(row: Record) -> bool:
+    return row.status == "queued" and row.stage == "collect" and row.delivered_version is None
+
+
+def _cancel_missing(
+    engine: Engine, room: int, calendar: str, window: Span, changes: Changes, now: datetime
+) -> None:
+    """Cancel records of events that are no longer there, though all that is there was listed."""
+    there = {key_of(one) for one in changes.happenings}
+
+    def cancel(session: Session) -> None:
+        wanted = (
+            select(Record)
+            .where(
+                Record.room_id == room,
+                Record.calendar_id == calendar,
+                Record.idempotency_key.like("event %"),
+                Record.status == "queued",
+                Record.start_at >= window.start,
+                Record.end_at <= window.end,
+            )
+            .with_for_update()
+        )
+        for row in session.scalars(wanted):
+            if row.idempotency_key not in there and _is_not_begun(row):
+                _call_off(session, row, "the event is gone", now)
+
+    writing(engine, cancel)
+
+
+# --- what is known of a calendar ------------------------------------------------------------------
+
+
+def _known(engine: Engine, room: int) -> Calendar | None:
+    with reading(engine) as session:
+        row = session.get(Calendar, room)
+        if row is not None:
+            session.expunge(row)
+        return row
+
+
+def _channel(
+    reader: CalendarReader, calendar: str, known: Calendar | None, now: datetime
+) -> Channel | None:
+    """Return the channel by which a calendar tells; another one before the old one ends."""
+    old = _channel_of(known)
+    if old is not None and old.until - now > _RENEWED:
+        return old
+    try:
+        new = reader.watch(calendar, secrets.token_hex(16), secrets.token_hex(16), now + _CHANNEL)
+    except MergerError as error:  # it is read every few minutes, then
+        log.info("calendar %s does not tell of changes: %s", calendar, error.message)
+        return old
+    if new is not None and old is not None:
+        reader.unwatch(old)
+    return new
+
+
+def _channel_of(row: Calendar | None) -> Channel | None:
+    if row is None or not (row.channel_id and row.channel_token and row.channel_until):
+        return None
+    return Channel(row.channel_id, row.channel_token, row.channel_resource or "", row.channel_until)
+
+
+def _note(
+    session: Session, room: Room, changes: Changes, channel: Channel | None, now: datetime
+) -> None:
+    row = session.get(Calendar, room.id)
+    if row is None:
+        row = Calendar(room_id=room.id)
+        session.add(row)
+    row.calendar_id, row.sync_token, row.error_text = room.calendar_id or "", changes.token, None
+    if changes.whole:
+        row.synced_at = now
+    row.due_at = now + (CHECKED if channel else POLLED)
+    channel = channel or Channel("", "", "", now)
+    row.channel_id, row.channel_token = channel.id or None, channel.token or None
+    row.channel_resource, row.channel_until = channel.resource or None, channel.until
+
+
+def _failed(session: Session, room: Room, why: str, now: datetime) -> None:
+    row = session.get(Calendar, room.id)
+    if row is None or row.calendar_id != room.calendar_id:
+        row = row or Calendar(room_id=room.id)
+        row.calendar_id, row.sync_token, row.synced_at = room.calendar_id or "", None, None
+        session.add(row)
+    row.error_text, row.due_at = why, now + _AFTER_A_FAILURE
+
+
+def states(engine: Engine) -> dict[int, str]:
+    """Return why the calendars of rooms cannot be read, by room: of those that cannot."""
+    with reading(engine) as session:
+        rows: Iterable[Calendar] = session.scalars(
+            select(Calendar).where(Calendar.error_text.is_not(None))
+        )
+        return {row.room_id: row.error_text or "" for row in rows}

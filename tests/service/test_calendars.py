@@ -1,0 +1,297 @@
+"""Events of a room's calendar become records, and what becomes of them when events change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import func, select
+
+from merger import calendars, records
+from merger.database import reading, writing
+from merger.errors import Refused, Temporary
+from merger.sources import Changes, Channel, Happening
+from merger.task import Service
+from merger.timeline import Span
+from models import Calendar, Record, Room
+from tests.site import Site
+
+CALENDAR = "room@group.calendar.google.com"
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass
+class Reader:
+    """A calendar that says what it is told to, and remembers what it was asked."""
+
+    whole: Sequence[Happening] = ()
+    since: Sequence[Happening] = ()
+    asked: list[str | None] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    fails: Exception | None = None
+    tells: bool = False
+    old: set[str] = field(default_factory=set)  # tokens that are no longer good
+
+    def changes(self, calendar: str, token: str | None, window: Span, zone: ZoneInfo) -> Changes:
+        self.asked.append(token)
+        if self.fails:
+            raise self.fails
+        whole = token is None or token in self.old
+        found = tuple(self.whole if whole else self.since)
+        return Changes(found, f"token {len(self.asked)}", whole)
+
+    def watch(self, calendar: str, channel: str, token: str, until: datetime) -> Channel | None:
+        if not self.tells:
+            return None
+        self.watched.append(channel)
+        return Channel(channel, token, f"resource {len(self.watched)}", until)
+
+    def unwatch(self, channel: Channel) -> None:
+        self.ended.append(channel.id)
+
+
+@dataclass
+class Calendared:
+    """A service with a room that has a calendar."""
+
+    site: Site
+    reader: Reader = field(default_factory=Reader)
+
+    def happening(self, **changes: object) -> Happening:
+        start = self.site.clock + DAY
+        one = Happening(
+            CALENDAR, "event1", "Algebra", Span(start, start + HOUR), "lecturer@example.edu",
+            "MATH-101", False,
+        )  # fmt: skip
+        return replace(one, **changes)  # type: ignore[arg-type]
+
+    @property
+    def service(self) -> Service:
+        return replace(self.site.service, calendars=self.reader)
+
+    def read(self, after: timedelta = timedelta()) -> None:
+        self.site.clock += after
+        calendars.read_calendars(self.service, self.site.clock)
+
+    def whole(self, *found: Happening) -> None:
+        """A day later, all is listed."""
+        self.reader.whole = found
+        self.read(DAY)
+
+    def since(self, *found: Happening) -> None:
+        """Some minutes later, changes are told."""
+        self.reader.since = found
+        self.read(calendars.POLLED)
+
+    def rows(self) -> list[Record]:
+        with reading(self.site.engine) as session:
+            rows = list(session.scalars(select(Record).order_by(Record.id)))
+            session.expunge_all()
+            return rows
+
+    def users(self, record: int = 1) -> list[str]:
+        with reading(self.site.engine) as session:
+            return [entry.user.email for entry in session.get_one(Record, record).users]
+
+
+@pytest.fixture
+def room(site: Site) -> Iterator[Calendared]:
+    site.add_room(calendar_id=CALENDAR)
+    yield Calendared(site)
+
+
+def test_an_event_becomes_a_record(room: Calendared) -> None:
+    one = room.happening()
+    room.reader.whole = [one]
+    room.read()
+    [row] = room.rows()
+    assert one.span is not None
+    assert (row.start_at, row.end_at) == (one.span.start, one.span.end)
+    assert (row.event_name, row.course_code) == ("Algebra", "MATH-101")
+    assert (row.calendar_id, row.event_id) == (CALENDAR, "event1")
+    assert row.run_after == one.span.end and room.users() == ["lecturer@example.edu"]
+
+
+def test_read_again_it_is_the_same_record(room: Calendared) -> None:
+    room.reader.whole = [room.happening()]
+    room.read()
+    for _ in range(3):
+        room.reader.since = room.reader.whole
+        room.read(calendars.POLLED)
+    assert len(room.rows()) == 1
+    assert room.site.events() == ["asked"]
+    assert room.reader.asked == [None, "token 1", "token 2", "token 3"]
+
+
+def test_it_is_not_read_before_it_is_due(room: Calendared) -> None:
+    room.read()
+    room.read(MINUTE)
+    assert room.reader.asked == [None]
+    assert not calendars.is_any_due(room.site.engine, room.site.clock)
+    assert calendars.is_any_due(room.site.engine, room.site.clock + calendars.POLLED)
+
+
+def test_a_moved_and_renamed_event(room: Calendared) -> None:
+    one = room.happening()
+    room.reader.whole = [one]
+    room.read()
+    assert one.span is not None
+    later = Span(one.span.start + HOUR, one.span.end + 2 * HOUR)
+    room.since(replace(one, span=later, name="Topology", course_code=None))
+    [row] = room.rows()
+    assert (row.start_at, row.end_at, row.run_after) == (later.start, later.end, later.end)
+    assert (row.event_name, row.course_code) == ("Topology", None)
+    assert room.site.events() == ["asked", "event"]
+
+
+def test_another_organiser_becomes_the_owner(room: Calendared) -> None:
+    one = room.happening()
+    room.reader.whole = [one]
+    room.read()
+    room.since(replace(one, owner="other@example.edu"))
+    assert room.users() == ["other@example.edu", "lecturer@example.edu"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone"])
+def test_an_event_that_is_off(room: Calendared, how: str) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    if how == "cancelled":
+        room.since(Happening(CALENDAR, "event1", "lecture", None, "", None, is_off=True))
+    else:
+        room.whole()
+    assert room.rows()[0].status == "cancelled"
+    room.since(one)
+    assert room.rows()[0].status == "queued" and len(room.rows()) == 1
+
+
+def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
+    one = room.happening()
+    room.reader.whole = [one]
+    room.read()
+    records.cancel(room.site.engine, 1, room.site.clock)
+    room.since(replace(one, name="Topology"))
+    assert [row.status for row in room.rows()] == ["cancelled"]
+
+
+def test_what_was_begun_is_not_called_back(room: Calendared) -> None:
+    one = room.happening(span=Span(room.site.clock - 2 * HOUR, room.site.clock - HOUR))
+    room.reader.whole = [one]
+    room.read()
+    assert room.site.claim() is not None
+    room.since(replace(one, is_off=True), replace(one, name="Topology"))
+    [row] = room.rows()
+    assert row.status == "running" and row.event_name == "Algebra"
+
+
+def test_a_request_by_hand_is_never_touched(room: Calendared) -> None:
+    one = room.happening()
+    assert one.span is not None
+    request = records.Request("504", one.span.start, one.span.end, name="Mine", users=("a@b.edu",))
+    records.ask(room.site.engine, request, room.site.clock)
+    room.reader.whole = [one]
+    room.read()
+    [row] = room.rows()
+    assert row.event_name == "Mine"
+    room.whole()
+    room.since(replace(one, is_off=True))
+    [row] = room.rows()
+    assert row.status == "queued" and row.event_name == "Mine"
+
+
+@pytest.mark.parametrize("why", ["all day", "long ago", "two days", "off"])
+def test_what_makes_no_record(room: Calendared, why: str) -> None:
+    start = room.site.clock
+    changed = {
+        "all day": {"span": None},
+        "long ago": {"span": Span(start - 3 * DAY, start - 3 * DAY + HOUR)},
+        "two days": {"span": Span(start, start + 2 * DAY)},
+        "off": {"is_off": True},
+    }[why]
+    room.reader.whole = [room.happening(**changed), room.happening(event="event2")]
+    room.read()
+    assert [row.event_id for row in room.rows()] == ["event2"]
+
+
+def test_each_of_a_series_is_a_record_of_its_own(room: Calendared) -> None:
+    start = room.site.clock + DAY
+    series = [
+        room.happening(event=f"e_{n}", span=Span(start + n * DAY, start + n * DAY + HOUR))
+        for n in range(3)
+    ]
+    room.reader.whole = series
+    room.read()
+    room.since(replace(series[1], is_off=True))
+    assert [row.status for row in room.rows()] == ["queued", "cancelled", "queued"]
+
+
+def test_an_owner_who_is_no_address(room: Calendared) -> None:
+    room.reader.whole = [room.happening(owner="no address")]
+    room.read()
+    assert room.users() == []
+
+
+def test_a_token_that_is_too_old(room: Calendared) -> None:
+    one = room.happening()
+    room.reader.whole = [one]
+    room.read()
+    room.reader.old = {"token 1"}
+    room.reader.whole = []
+    room.read(calendars.POLLED)
+    assert room.rows()[0].status == "cancelled"  # it was listed as a whole, and is not there
+
+
+def test_a_calendar_that_cannot_be_read(room: Calendared) -> None:
+    room.site.add_room("505", calendar_id="other@group.calendar.google.com")
+    room.reader.fails = Refused("calendar", "there is no calendar")
+    room.read()
+    assert calendars.states(room.site.engine) == {
+        1: "there is no calendar", 2: "there is no calendar",
+    }  # fmt: skip
+    room.reader.fails = Temporary("google_away", "away")
+    room.read(HOUR)
+    room.reader.fails, room.reader.whole = None, [room.happening()]
+    room.read(HOUR)
+    assert calendars.states(room.site.engine) == {}
+    assert room.reader.asked == [None] * 6
+
+
+def test_another_calendar_is_read_from_the_beginning(room: Calendared) -> None:
+    room.read()
+    writing(
+        room.site.engine, lambda s: setattr(s.get_one(Room, 1), "calendar_id", "new@example.edu")
+    )
+    room.read()
+    assert room.reader.asked == [None, None]
+
+
+def test_a_channel_is_made_and_renewed(room: Calendared) -> None:
+    room.reader.tells = True
+    room.read()
+    assert len(room.reader.watched) == 1
+    with reading(room.site.engine) as session:
+        row = session.get_one(Calendar, 1)
+        channel, token, due = row.channel_id, row.channel_token, row.due_at
+    assert channel and token
+    assert due - room.site.clock == calendars.CHECKED
+    told = calendars.told
+    engine, now = room.site.engine, room.site.clock
+    assert not told(engine, channel, "wrong", now) and not told(engine, "other", token, now)
+    assert not told(engine, "", "", now) and not calendars.is_any_due(engine, now)
+    assert told(engine, channel, token, now) and calendars.is_any_due(engine, now)
+    room.read(5 * DAY)
+    assert len(room.reader.watched) == 1
+    room.read(DAY + HOUR)
+    assert len(room.reader.watched) == 2 and room.reader.ended == [channel]
+
+
+def test_a_deleted_room_takes_its_state_along(room: Calendared) -> None:
+    room.read()
+    writing(room.site.engine, lambda s: s.delete(s.get_one(Room, 1)))
+    with reading(room.site.engine) as session:
+        assert session.scalar(select(func.count()).select_from(Calendar)) == 0
