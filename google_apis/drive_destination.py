@@ -7,6 +7,7 @@ link stays. What arrives carries another name until it has been checked.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from merger.failpoints import reached
 log = logging.getLogger(__name__)
 
 _UNCHECKED = ".part"
+_MARK = "lecture-merger"
 _MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
 
 
@@ -102,7 +104,7 @@ class _Sending:
     def _there(self) -> dict[str, Any] | None:
         """Return the file of the reserved id; None where nothing has arrived yet."""
         if "id" not in self.state:
-            self._keep(id=drive.reserved_id(self.google))
+            self._keep(id=self._found() or drive.reserved_id(self.google))
             reached("drive.reserved")
         there = drive.file(self.google, self.state["id"])
         if there is None and self.state.get("is_made"):
@@ -111,6 +113,18 @@ class _Sending:
         elif there is not None and not self.state.get("is_made"):
             self._keep(is_made=True)
         return there
+
+    def _found(self) -> str | None:
+        """Return the file that is ours although the ledger does not know: it was restored, say."""
+        query = (
+            f"{drive.quoted(self._folder())} in parents and appProperties has"
+            f" {{ key={drive.quoted(_MARK)} and value={drive.quoted(self._mark)} }}"
+        )
+        return next((str(one["id"]) for one in drive.found(self.google, query)), None)
+
+    def _folder(self) -> str:
+        shelf = self.parcel.shelf
+        return self.to.folder(shelf) if shelf else self.to.root
 
     def _upload(self, there: Mapping[str, Any] | None) -> None:
         """Send the content; what was sent of it before is not sent again."""
@@ -139,9 +153,10 @@ class _Sending:
         self.fence.confirm()
         body: dict[str, Any] = {"mimeType": "video/mp4"}
         if there is None:
-            shelf = self.parcel.shelf
-            folder = self.to.folder(shelf) if shelf else self.to.root
-            body |= {"id": self.state["id"], "name": self._unchecked, "parents": [folder]}
+            body |= {
+                "id": self.state["id"], "name": self._unchecked, "parents": [self._folder()],
+                "appProperties": {_MARK: self._mark},
+            }  # fmt: skip
         known = str(there["id"]) if there else None
         session = drive.begin_upload(self.google, body, self.parcel.size_bytes, known)
         reached("drive.begun")
@@ -194,6 +209,12 @@ class _Sending:
     def _keep(self, **changed: Any) -> None:
         self.state |= changed
         self.fence.keep(self.state)
+
+    @property
+    def _mark(self) -> str:
+        """What a file is known by, whatever people call it: 124 bytes at most, with its key."""
+        said = f"{self.parcel.kind}\0{self.parcel.name}"
+        return hashlib.sha256(said.encode()).hexdigest()
 
     @property
     def _unchecked(self) -> str:

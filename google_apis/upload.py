@@ -48,12 +48,12 @@ def send(
     failures = 0
     with path.open("rb") as file, google.session() as http:
         while True:
-            check()
             try:
                 if at is None:
                     at = _asked(google, http, session, size_bytes)
                 if at >= size_bytes:
                     return
+                check()
                 length = min(PART, size_bytes - at)
                 if at + length == size_bytes:
                     before_last()

@@ -26,6 +26,7 @@ def kinds(
     rtsp: None where nothing is recorded here; drive: None for one without credentials.
     """
     return {
+        "drive": drive or Drive(),
         "folder": Folder(),
         "rtsp": rtsp or Rtsp(),
         "testpattern": Pattern(tool=ffmpeg),

@@ -20,14 +20,17 @@ from typing import Any
 
 import pytest
 
+from google_apis.account import Account
 from merger.errors import Cancelled, MergerError, Refused
 from merger.timeline import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
+from recorders.drive import Drive
 from recorders.kinds import kinds, recorder_of
 from recorders.recordings import RAW, Journal, folder_of
 from recorders.rtsp import Rtsp
 from recorders.zoom import Zoom
+from tests.fakes.google import SUBJECT, google_served
 from tests.recorders.conftest import (
     CLIP_S,
     MOSCOW,
@@ -173,7 +176,38 @@ def rtsp_case(tmp_path: Path, clip_at: Clip) -> Case:
     )  # fmt: skip
 
 
+def drive_case(tmp_path: Path, clip_at: Clip) -> Case:
+    serving = ExitStack()
+    google = serving.enter_context(google_served())
+    folder = google.drive.make_folder("504", google.drive.root(SUBJECT), SUBJECT)
+    day = google.drive.make_folder("2026-11-20", folder, SUBJECT)
+    for n, named in enumerate(("2026-11-20_10:00", "2026-11-20_10:00:10")):
+        begins = TEN + timedelta(seconds=n * CLIP_S)
+        last = google.drive.put(
+            f"{named}_504_camera.mp4", clip_at(begins), day, SUBJECT,
+            videoMediaMetadata={"durationMillis": str(CLIP_S * 1000)},
+            modifiedTime="2026-11-20T07:10:00.000Z",
+        )  # fmt: skip
+    now = TEN + timedelta(hours=2)
+    file = google.drive.files[last]
+    md5 = file["md5Checksum"]
+
+    def grow() -> datetime:
+        del file["md5Checksum"]  # Drive has not looked at it yet
+        return now
+
+    account = Account(google.credentials_file(tmp_path), SUBJECT, google.address)
+    source = SourceOfRoom("504", "camera", "speaker", "drive", f"drive:{folder}", MOSCOW)
+    return Case(
+        Drive(account), source, now, (span(180_000, 180_020), now),
+        ("", "drive", "drive:", "drive:a/b", "folder:abcdefgh", "/a", "drive:abcdefgh#camera",
+         "https://example.edu/drive/folders/abcdefgh", "drive:abc defgh"),
+        grow, lambda: file.update(md5Checksum=md5), end=serving.close,
+    )  # fmt: skip
+
+
 CASES: dict[str, Callable[[Path, Clip], Case]] = {
+    "drive": drive_case,
     "folder": folder_case,
     "rtsp": rtsp_case,
     "testpattern": pattern_case,
