@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from google_apis.errors import AlreadyThere, NotThere
+from google_apis.errors import AlreadyThere, NotThere, Unanswered
 from google_apis.http import TIMEOUT_S, Google, translated
 
 FOLDER = "application/vnd.google-apps.folder"
@@ -135,8 +135,10 @@ def begin_upload(
                 timeout=TIMEOUT_S,
                 allow_redirects=False,
             )
-            if response.status_code != 200 or "Location" not in response.headers:
+            if response.status_code != 200:
                 raise google.error_in(response)
+            if "Location" not in response.headers:
+                raise Unanswered("google_away", "Google begins an upload and does not say where")
             return str(response.headers["Location"])
 
     return google.repeated(begun)

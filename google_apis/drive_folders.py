@@ -12,6 +12,9 @@ from typing import Protocol
 
 from google_apis import drive
 from google_apis.http import Google
+from merger.errors import Temporary
+
+_MOST_MADE = 3  # in a row
 
 
 class Memory(Protocol):
@@ -42,18 +45,22 @@ class Folders:
 
     def _one(self, parent: str, name: str) -> str:
         key = f"drive-{hashlib.sha256(f'{parent}/{name}'.encode()).hexdigest()[:48]}"
-        known = self.memory.known(key)
-        if known is not None:
+        for _ in range(_MOST_MADE):
+            known = self.memory.known(key)
+            if known is None:
+                found = self._there(parent, name)
+                known = self.memory.settled(key, found or drive.reserved_id(self.google))
+                if known == found:
+                    return known
             there = drive.file(self.google, known)
+            if there is None:
+                drive.make_folder(self.google, known, name, parent)
+                there = drive.file(self.google, known)
             if there is not None and not there.get("trashed"):
                 return known
-            if there is not None:  # somebody put it into the bin; what is in there stays there
-                self.memory.forget(key, known)
-                known = None
-        if known is None:
-            known = self.memory.settled(key, self._there(parent, name) or self._reserved())
-        drive.make_folder(self.google, known, name, parent)
-        return known
+            # Somebody put it into the bin, or deleted it for ever: another one is made.
+            self.memory.forget(key, known)
+        raise Temporary("google_busy", f"the folder {name!r} in Drive vanishes again and again")
 
     def _there(self, parent: str, name: str) -> str | None:
         """Return the oldest folder of this name that somebody has made."""
@@ -63,6 +70,3 @@ class Folders:
         )
         ids = [str(one["id"]) for one in drive.found(self.google, query)]
         return ids[0] if ids else None
-
-    def _reserved(self) -> str:
-        return drive.reserved_id(self.google)

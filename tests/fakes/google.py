@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ SERVICE = "merger@project.iam.gserviceaccount.com"
 SUBJECT = "lectures@example.edu"
 
 
+@lru_cache(maxsize=1)
+def _key() -> str:
+    """Return a private key, one for each process: to make one takes long."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
 class Dropped(Exception):
     """The connection ends here, without an answer."""
 
@@ -65,12 +76,7 @@ class Google:
         """Write a JSON file with credentials for this stand-in; return its path."""
         said: dict[str, Any] = {"type": kind, "token_uri": f"{self.address}/token"}
         if kind == "service_account":
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            pem = key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )  # fmt: skip
-            said |= {"client_email": SERVICE, "private_key": pem.decode(), "project_id": "project"}
+            said |= {"client_email": SERVICE, "private_key": _key(), "project_id": "project"}
         else:
             said |= {"client_id": "id", "client_secret": "hush", "refresh_token": f"1//{SUBJECT}"}
         path = folder / f"{kind}.json"

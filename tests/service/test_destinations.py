@@ -32,6 +32,7 @@ from models import Delivery
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import FOLDER
+from tests.google.sending import Memory
 from tests.site import Site
 
 # More than one block of a folder's copy, and of any upload in pieces.
@@ -123,20 +124,6 @@ class FolderPlace:
 
     def come_back(self) -> FolderPlace:
         return FolderPlace(self.folder / "share" / "not mounted")
-
-
-class Memory(dict[str, str]):
-    """What is remembered for all workers, in this process."""
-
-    def known(self, name: str) -> str | None:
-        return self.get(name)
-
-    def settled(self, name: str, value: str) -> str:
-        return self.setdefault(name, value)
-
-    def forget(self, name: str, value: str) -> None:
-        if self.get(name) == value:
-            del self[name]
 
 
 @dataclass

@@ -1,0 +1,256 @@
+"""Drive when things go wrong: no file twice, none lost, whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from google_apis import drive, upload
+from google_apis.drive_destination import DriveDestination
+from google_apis.drive_folders import Folders
+from google_apis.http import Google as Client
+from merger.delivery import Fence, Parcel, Shelf
+from merger.errors import Broken
+from tests.fakes.google import SUBJECT, Google
+from tests.fakes.google_answers import KINDS
+from tests.fakes.google_drive import FOLDER, UNIT
+from tests.google.sending import (
+    DAY,
+    PARTS,
+    READERS,
+    SIZE,
+    Line,
+    Memory,
+    Parcels,
+    check_right,
+    faulty,
+    maker,
+    videos,
+)  # fmt: skip
+
+SEED = 20261120
+
+
+@pytest.fixture
+def parcels(tmp_path: Path) -> Parcels:
+    return maker(tmp_path)
+
+
+@pytest.fixture
+def to(client: Client, monkeypatch: pytest.MonkeyPatch) -> DriveDestination:
+    monkeypatch.setattr(upload, "PART", UNIT)
+    return DriveDestination(client, Folders(client, Memory()))
+
+
+def test_a_file_lies_in_the_days_folder(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    line = Line(to, parcels())
+    link = line.send()
+    check_right(google, line)
+    [one] = videos(google)
+    assert link == one["webViewLink"]
+    day = google.drive.files[one["parents"][0]]
+    room = google.drive.files[day["parents"][0]]
+    assert (day["name"], room["name"]) == ("2026-11-20", "504")
+    assert room["parents"] == [google.drive.root(SUBJECT)]
+
+
+def test_a_rooms_own_folder_and_one_that_people_made(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
+    day = google.drive.make_folder("2026-11-20", own, SUBJECT)
+    Line(to, parcels(shelf=Shelf("504", own, DAY))).send()
+    assert videos(google)[0]["parents"] == [day]
+
+
+def test_a_folder_is_made_once_by_two_workers(
+    google: Google, client: Client, parcels: Parcels
+) -> None:
+    memory = Memory()
+    workers = [DriveDestination(client, Folders(client, memory)) for _ in range(4)]
+    lines = [Line(to, parcels()) for to in workers]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Line.send, lines))
+    check_right(google, *lines)
+    folders = [one["name"] for one in google.drive.files.values() if one["mimeType"] == FOLDER]
+    assert sorted(folders) == ["2026-11-20", "504", "My Drive"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "match",
+    ["generateIds", "POST /drive/v3/files?", "uploadType=resumable", "/upload/session", "permissions",
+     "PATCH /drive", "GET /drive/v3/files?", "GET /drive/v3/files/"],
+)  # fmt: skip
+def test_each_call_goes_wrong_in_each_way(
+    google: Google, to: DriveDestination, parcels: Parcels, kind: str, match: str
+) -> None:
+    google.faults.add(match, kind)
+    line = Line(to, parcels())
+    line.send_until_done(3)
+    assert google.faults.happened
+    check_right(google, line)
+
+
+@pytest.mark.parametrize("kind", ["503", "drop_before", "drop_after", "partial", "expire"])
+@pytest.mark.parametrize("part", range(1, PARTS + 2))
+def test_a_part_goes_wrong(
+    google: Google, to: DriveDestination, parcels: Parcels, kind: str, part: int
+) -> None:
+    line = Line(to, parcels())
+    seen = 0
+
+    def next_fault(asked: Any) -> Any:
+        nonlocal seen
+        if asked.method == "PUT":
+            seen += 1
+            if seen == part:
+                google.faults.add("PUT", kind)
+        return original(asked)
+
+    original = google.faults.next
+    google.faults.next = next_fault  # type: ignore[method-assign]
+    line.send_until_done(3)
+    assert google.faults.happened
+    check_right(google, line)
+
+
+def test_what_has_arrived_is_not_sent_again(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    """Another process goes on where this one was killed."""
+    line = Line(to, parcels())
+
+    class Killed(Exception):
+        pass
+
+    sent = 0
+
+    def kill() -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 3:  # of the file's hash, and then before each part
+            raise Killed
+
+    with pytest.raises(Killed):
+        to.send(line.parcel, {}, Fence(line.state.update, kill, lambda: None, 1))
+    held = sum(len(session.held) for session in google.drive.sessions.values())
+    assert 0 < held < SIZE
+    before = len(google.history)
+    line.send()
+    check_right(google, line)
+    puts = [one for one in google.history[before:] if " PUT " in one]
+    assert len(puts) < PARTS + 2
+
+
+def test_another_version_replaces_the_content_under_the_same_link(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    line = Line(to, parcels())
+    link = line.send()
+    other = parcels(record=1, version=2, name=line.parcel.name)
+    line.parcel = other
+    assert line.send() == link
+    check_right(google, line)
+
+
+@pytest.mark.parametrize("how", ["deleted", "bin"])
+def test_a_file_that_somebody_took_away_comes_back(
+    google: Google, to: DriveDestination, parcels: Parcels, how: str
+) -> None:
+    line = Line(to, parcels())
+    line.send()
+    [one] = videos(google)
+    if how == "deleted":
+        del google.drive.files[one["id"]]
+    else:
+        one["trashed"] = True
+    line.send()
+    check_right(google, line)
+
+
+def test_a_reader_without_an_account_is_a_note(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    shelf = Shelf("504", None, DAY, ("nobody@example.org", *READERS))
+    line = Line(to, parcels(shelf=shelf))
+    line.send()
+    check_right(google, line)
+    [note] = line.notes
+    assert "nobody@example.org" in note
+
+
+def test_who_wants_it_later_may_read_it_too(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    parcel = parcels(shelf=Shelf("504", None, DAY, READERS[:1]))
+    line = Line(to, parcel)
+    line.send()
+    line.parcel = replace(parcel, shelf=Shelf("504", None, DAY, READERS))
+    line.send()
+    check_right(google, line)
+
+
+def test_a_service_account_without_room_says_what_to_do(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    google.drive.full.add(SUBJECT)
+    with pytest.raises(Broken, match="shared drive"):
+        Line(to, parcels()).send()
+
+
+def test_two_hundred_faults(google: Google, to: DriveDestination, parcels: Parcels) -> None:
+    files, kinds = faulty(google, to, parcels, 200, SEED)
+    assert files > 5 and set(kinds) == set(KINDS)
+
+
+def test_quota_slows_down_and_nothing_fails(
+    google: Google, client: Client, parcels: Parcels
+) -> None:
+    """Every third call is told to be slower, two hundred files long."""
+    waits: list[float] = []
+    patient = replace(client, pause=waits.append)
+    to = DriveDestination(patient, Folders(patient, Memory()))
+    original, calls = google.faults.next, itertools.count(1)
+
+    def slower(asked: Any) -> Any:
+        if next(calls) % 3 == 0:
+            google.faults.add("", "403_rate")
+        return original(asked)
+
+    google.faults.next = slower  # type: ignore[method-assign]
+    small = Path(parcels().path)
+    small.write_bytes(b"a short lecture")
+    digest = hashlib.sha256(small.read_bytes()).hexdigest()
+    for n in range(200):
+        parcel = Parcel(
+            n, 1, "merge", f"{n}.mp4", small, 15, digest, Shelf("504", None, DAY, READERS[:1])
+        )  # fmt: skip
+        Line(to, parcel).send()
+    assert len(videos(google)) == 200 and waits
+
+
+def test_folders_that_were_put_in_the_bin_are_made_again(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    Line(to, parcels()).send()
+    [first] = videos(google)
+    google.drive.files[first["parents"][0]]["trashed"] = True
+    Line(to, parcels()).send()
+    parents = {one["parents"][0] for one in videos(google)}
+    assert len(parents) == 2
+
+
+def test_names_in_queries_are_quoted(client: Client, google: Google) -> None:
+    name = "O'Neill's \\ room"
+    known = google.drive.make_folder(name, google.drive.root(SUBJECT), SUBJECT)
+    [one] = drive.found(client, f"name = {drive.quoted(name)}")
+    assert one["id"] == known
