@@ -45,7 +45,8 @@ _TOO_FAST = {
 _TOO_MUCH = {"dailyLimitExceeded", "dailyLimitExceededUnreg", "quotaExceeded"}
 _FULL = {
     "storageQuotaExceeded", "teamDriveFileLimitExceeded", "numChildrenInNonRootLimitExceeded",
-    "activeItemCreationLimitExceeded", "teamDriveHierarchyTooDeep", "myDriveHierarchyDepthLimitExceeded",
+    "activeItemCreationLimitExceeded", "teamDriveHierarchyTooDeep",
+    "myDriveHierarchyDepthLimitExceeded",
 }  # fmt: skip
 _NOT_ENABLED = {"accessNotConfigured", "SERVICE_DISABLED"}
 _SCOPES = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"}

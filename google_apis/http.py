@@ -92,6 +92,8 @@ class Google:
                     answer = request.execute(http=_Transport(self, session), num_retries=0)
                 except (ValueError, ClientError):  # it might be quoted in the cause
                     answer = None
+            if answer in ("", b""):  # of methods that answer nothing, such as channels.stop
+                return {}
             if not isinstance(answer, dict):
                 raise Unanswered("google_away", "Google answers with something else than an object")
             return answer
