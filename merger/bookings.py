@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
@@ -20,10 +20,15 @@ from models import Record, Room, Source
 
 @dataclass(frozen=True)
 class Camera:
-    """A source that is recorded here, by its number in the tables."""
+    """A source that is recorded here, by its number in the tables.
+
+    early, late: so long before and after a record it is recorded.
+    """
 
     id: int
     source: SourceOfRoom
+    early: timedelta
+    late: timedelta
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ def cameras(engine: Engine, kind: str) -> list[Camera]:
                 Camera(
                     s.id,
                     SourceOfRoom(room.name, s.name, s.role, s.kind, s.address, zone, s.credentials),
+                    timedelta(seconds=room.early_s),
+                    timedelta(seconds=room.late_s),
                 )
                 for s in room.sources
                 if s.kind == kind

@@ -18,6 +18,7 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|
 _LENGTH = re.compile(r"([0-9]+)\s*(s|m|h)")
 _UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAY = timedelta(days=1)
+LONGEST_MARGIN = timedelta(hours=1)
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -70,13 +71,25 @@ def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
 
 def length_from(text: str, field: str) -> timedelta:
     """Return a length such as 30m, 10s or 1h. Raises Refused unless it is 1 s to 24 h."""
-    match = _LENGTH.fullmatch(text.strip())
-    if not match or len(match[1]) > 6:
-        raise Refused(field, f"{text!r} is no length; write 30m, 10s or 1h")
-    length = int(match[1]) * _UNIT[match[2]]
+    length = _length(text, field)
     if not timedelta(seconds=1) <= length <= _DAY:
         raise Refused(field, f"{text} is not between 1s and 24h")
     return length
+
+
+def margin_from(text: str, field: str) -> timedelta:
+    """Return a length that may be nothing, such as 0s or 2m. Raises Refused over an hour."""
+    length = _length(text, field)
+    if length > LONGEST_MARGIN:
+        raise Refused(field, f"{text} is not between 0s and 1h")
+    return length
+
+
+def _length(text: str, field: str) -> timedelta:
+    match = _LENGTH.fullmatch(text.strip())
+    if not match or len(match[1]) > 6:
+        raise Refused(field, f"{text!r} is no length; write 30m, 10s or 1h")
+    return int(match[1]) * _UNIT[match[2]]
 
 
 def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:

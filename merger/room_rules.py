@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from merger.errors import MergerError, Refused, did_you_mean
-from merger.localtime import zone_named
+from merger.localtime import LONGEST_MARGIN, zone_named
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.sources import Recorder, SourceOfRoom
 from models import ROLES
@@ -29,6 +29,9 @@ def problems_of(
         return
     if not 1 <= room.chunk_s <= LONGEST_CHUNK.total_seconds():
         yield "chunk", f"chunks of {room.chunk_s} s make no sense; write 1s to 24h"
+    for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
+        if not 0 <= margin_s <= LONGEST_MARGIN.total_seconds():
+            yield field, f"a margin of {margin_s} s makes no sense; write 0s to 1h"
     names = [source.name for source in room.sources]
     if room.sound_source is not None and room.sound_source not in names:
         meant = did_you_mean(room.sound_source, names)

@@ -141,9 +141,13 @@ def _as_in_a_file(room: RoomSpec) -> dict[str, Any]:
         "name": room.name,
         "zone": room.zone,
         "chunk": _length(room.chunk_s),
+        "early": _length(room.early_s),
+        "late": _length(room.late_s),
         "sound_source": room.sound_source,
         "drive_folder": room.drive_folder,
         "calendar_id": room.calendar_id,
+        "mails": room.mails,
+        "uploads_raw": room.uploads_raw,
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": masked(s.address)}
             for s in room.sources
@@ -162,7 +166,7 @@ def _spec_of(row: Room) -> RoomSpec:
     )
     return RoomSpec(
         row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
-        sources,
+        sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
     )  # fmt: skip
 
 
@@ -171,7 +175,9 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
         row = Room(name=spec.name)
         session.add(row)
     row.zone, row.chunk_s, row.sound_source = spec.zone, spec.chunk_s, spec.sound_source
+    row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
+    row.mails, row.uploads_raw = spec.mails, spec.uploads_raw
     known = {source.name: source for source in row.sources}
     # Those that are no longer listed are deleted, for want of a room.
     row.sources = [known.get(source.name) or Source(name=source.name) for source in spec.sources]
@@ -200,9 +206,13 @@ def _changed(old: RoomSpec, new: RoomSpec) -> list[str]:
         f"room {new.name!r}",
         ("zone", old.zone, new.zone),
         ("chunk", _chunk(old), _chunk(new)),
+        ("early", _length(old.early_s), _length(new.early_s)),
+        ("late", _length(old.late_s), _length(new.late_s)),
         ("sound_source", old.sound_source, new.sound_source),
         ("drive_folder", old.drive_folder, new.drive_folder),
         ("calendar_id", old.calendar_id, new.calendar_id),
+        ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
+        ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
     )
     known = {source.name: source for source in old.sources}
     for source in new.sources:
@@ -250,6 +260,10 @@ def _shown(text: str | None) -> str:
 
 def _chunk(room: RoomSpec) -> str:
     return _length(room.chunk_s)
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _length(seconds: int) -> str:

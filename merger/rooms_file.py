@@ -13,10 +13,11 @@ from zoneinfo import available_timezones
 import yaml
 
 from merger.errors import Refused, did_you_mean
-from merger.localtime import length_from, zone_named
+from merger.localtime import length_from, margin_from, zone_named
 from models import ROLES
 
 DEFAULT_CHUNK_S = 1800
+DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
 LONGEST_FILE = 500_000  # characters: more than a thousand rooms, read in seconds
 _DEEPEST = 10  # the composer calls itself for every level
 _MOST_TOLD = 20  # mistakes
@@ -24,9 +25,12 @@ _LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an exte
 _LONGEST_KEY = 255  # characters, as the tables have it
 _LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
 _ROOM_KEYS = (
-    "name", "zone", "chunk", "sound_source", "drive_folder", "calendar_id", "sources",
+    "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
+    "mails", "uploads_raw", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
+# Others write YAML's own words for it.
+_BOOLEANS = {"yes": True, "no": False, "true": True, "false": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PASSWORD_IN_ADDRESS = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
 
@@ -46,7 +50,11 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class RoomSpec:
-    """A room as a file, or the tables, have it."""
+    """A room as a file, or the tables, have it.
+
+    early_s, late_s: so long before and after a record its live sources are recorded. mails: whether
+    those who asked are told by mail. uploads_raw: whether what is recorded live is delivered, too.
+    """
 
     name: str
     zone: str
@@ -55,6 +63,10 @@ class RoomSpec:
     drive_folder: str | None = None
     calendar_id: str | None = None
     sources: tuple[SourceSpec, ...] = ()
+    early_s: int = DEFAULT_EARLY_S
+    late_s: int = DEFAULT_LATE_S
+    mails: bool = True
+    uploads_raw: bool = False
 
 
 def parse(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
@@ -213,6 +225,22 @@ class _Entry:
             return ""
         return word
 
+    def boolean(self, key: str, default: bool) -> bool:
+        """Return whether yes is written, or what counts where nothing is."""
+        word = self.text(key)
+        if word and word not in _BOOLEANS:
+            self.wrong(key, f"{word!r} is neither yes nor no")
+        return _BOOLEANS.get(word, default)
+
+    def seconds(self, key: str, default: int, read: Callable[[str, str], timedelta]) -> int:
+        """Return a length such as 30m in seconds, or what counts where nothing is written."""
+        length = self.text(key)
+        try:
+            return read(length, key) // timedelta(seconds=1) if length else default
+        except Refused as error:
+            self.wrong(key, error.message)
+            return default
+
     def entries(self, key: str, where: str, known: Sequence[str]) -> Iterator[_Entry]:
         """Yield the mappings of a list. where: names one, before its number."""
         node = self._values.get(key)
@@ -235,10 +263,14 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
         room = RoomSpec(
             name=name,
             zone=_zone(entry),
-            chunk_s=_chunk_s(entry),
+            chunk_s=entry.seconds("chunk", DEFAULT_CHUNK_S, length_from),
+            early_s=entry.seconds("early", DEFAULT_EARLY_S, margin_from),
+            late_s=entry.seconds("late", DEFAULT_LATE_S, margin_from),
             sound_source=entry.name("sound_source") or None,
             drive_folder=entry.text("drive_folder") or None,
             calendar_id=entry.text("calendar_id") or None,
+            mails=entry.boolean("mails", True),
+            uploads_raw=entry.boolean("uploads_raw", False),
             sources=_sources(entry, kinds, secrets),
         )
         names = [source.name for source in room.sources]
@@ -284,15 +316,6 @@ def _zone(room: _Entry) -> str:
         meant = did_you_mean(zone, available_timezones())
         room.wrong("zone", f"{zone!r} is no time zone; write it like Europe/Moscow{meant}")
         return ""
-
-
-def _chunk_s(room: _Entry) -> int:
-    chunk = room.text("chunk")
-    try:
-        return length_from(chunk, "chunk") // timedelta(seconds=1) if chunk else DEFAULT_CHUNK_S
-    except Refused as error:
-        room.wrong("chunk", error.message)
-        return DEFAULT_CHUNK_S
 
 
 def _address(source: _Entry) -> str:

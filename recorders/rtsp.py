@@ -1,11 +1,8 @@
 """Kind `rtsp`: a camera or an encoder in the room, which `app.py recorder` records.
 
-The address is one such as `rtsp://10.0.5.4/stream1`, or `rtsps://…`, with what else there is to say
-behind a `#`, as in `rtsp://10.0.5.4/stream1#always&late=300`:
-
-always   is recorded all the time, not only when a record was asked for
-early    seconds that recording begins before a record, 0 to 3600     60
-late     seconds that it goes on after it, 0 to 3600                  120
+The address is one such as `rtsp://10.0.5.4/stream1`, or `rtsps://…`. With `#always` behind it, the
+source is recorded all the time, not only when a record was asked for. How long before and after a
+record is a setting of the room.
 
 The credentials are `user:password`. What is recorded lies in the data folder, in a folder for each
 source, and is found and collected there as from any library.
@@ -30,9 +27,8 @@ from recorders.hosts import is_forbidden
 from recorders.recordings import file_name, folder_of, raw_files, read_journal
 
 SCHEMES = ("rtsp", "rtsps")
-EARLY, LATE = timedelta(seconds=60), timedelta(seconds=120)
-_KEYS = ("always", "early", "late")
-_MOST_S = 3600
+_KEYS = ("always",)
+_OF_ROOM = ("early", "late")
 # A file that is published is complete at once.
 _QUIET = timedelta()
 _LONGEST_NAME = 255  # bytes of a file's name
@@ -44,8 +40,6 @@ class Address:
 
     url: str
     always: bool = False
-    early: timedelta = EARLY
-    late: timedelta = LATE
 
 
 @dataclass(frozen=True)
@@ -159,19 +153,14 @@ def _with_options(address: Address, said: str, refused: Callable[[str], Refused]
     """Return an address with what stands behind its #."""
     seen = set()
     for key, value in parse_qsl(said, keep_blank_values=True):
+        if key in _OF_ROOM:
+            raise refused(f"says {key}, which is a setting of the room; write it there")
         if key not in _KEYS:
             raise refused(f"has no setting {key!r}; {suggestion(key, _KEYS)}")
         if key in seen:
             raise refused(f"says {key} twice")
         seen.add(key)
-        if key == "always":
-            if value:
-                raise refused("says always to be something; write #always")
-            address = replace(address, always=True)
-            continue
-        if not re.fullmatch(r"[0-9]{1,4}", value) or int(value) > _MOST_S:
-            raise refused(f"says {key}={value}; write seconds, 0 to {_MOST_S}")
-        length = timedelta(seconds=int(value))
-        is_early = key == "early"
-        address = replace(address, early=length) if is_early else replace(address, late=length)
+        if value:
+            raise refused(f"says {key} to be something; write #{key}")
+        address = replace(address, always=True)
     return address

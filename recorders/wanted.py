@@ -48,12 +48,12 @@ def wanted(
             records=tuple(
                 record
                 for record, span in spans
-                if span.start - address.early <= now < span.end + address.late
+                if span.start - camera.early <= now < span.end + camera.late
             ),
             soon=tuple(
                 record
                 for record, span in spans
-                if span.start - max(LOOKED_AT, address.early) <= now < span.start
+                if span.start - max(LOOKED_AT, camera.early) <= now < span.start
             ),
         )
         if one.is_recorded or one.soon:

@@ -11,7 +11,7 @@ from flask import Response
 
 from merger import rooms
 from merger.errors import Refused
-from merger.localtime import length_from
+from merger.localtime import length_from, margin_from
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.web import api
 from merger.web.gate import asker, service
@@ -30,6 +30,7 @@ from merger.web.schemas import (
 
 blueprint = api.resources("rooms", "Places with sources of media.")
 _OWN = ("id", "has_credentials")  # fields that are read, and cannot be written
+_LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
 @blueprint.get("/rooms", responses={"200": RoomsOut}, operation_id="listRooms")
@@ -44,15 +45,16 @@ def create(body: RoomIn) -> Response:
     """Add a room."""
     asker("rooms")
     spec = RoomSpec(
-        body.name, body.zone, _seconds(body.chunk), body.sound_source, body.drive_folder,
+        body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
+        _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
     )  # fmt: skip
     room = rooms.create(service().engine, spec, service().recorder_of)
     return api.reply(rooms.one(service().engine, room), 201)
 
 
-def _seconds(chunk: str) -> int:
-    return length_from(chunk, "chunk") // timedelta(seconds=1)
+def _seconds(field: str, text: str) -> int:
+    return _LENGTHS[field](text, field) // timedelta(seconds=1)
 
 
 @blueprint.get("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="showRoom")
@@ -67,11 +69,11 @@ def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room: what is left out stays as it is."""
     asker("rooms")
     changes = {name: value for name, value in api.given(body).items() if name not in _OWN}
-    for name in ("name", "zone", "chunk"):
+    for name in ("name", "zone", "mails", "uploads_raw", *_LENGTHS):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
-    if "chunk" in changes:
-        changes["chunk_s"] = _seconds(changes.pop("chunk"))
+    for name in _LENGTHS.keys() & changes.keys():
+        changes[f"{name}_s"] = _seconds(name, changes.pop(name))
     return _edited(path.room, lambda spec: replace(spec, **changes))
 
 

@@ -13,15 +13,19 @@ from flask import flash, redirect, request
 from merger import pictures, record_views, rooms
 from merger.access import Asker
 from merger.errors import Refused
-from merger.localtime import length_from, zone_named
+from merger.localtime import length_from, margin_from, zone_named
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
 from merger.web.pages_records import Shown, shown
 from models import ROLES
 
-_FIELDS = ("name", "zone", "chunk", "sound_source", "drive_folder", "calendar_id")
-_NEW: Mapping[str, str] = {**dict.fromkeys(_FIELDS, ""), "chunk": "30m"}
+_LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
+_CHECKED = ("mails", "uploads_raw")
+_FIELDS = ("name", "zone", *_LENGTHS, "sound_source", "drive_folder", "calendar_id", *_CHECKED)
+_NEW: Mapping[str, str] = {
+    **dict.fromkeys(_FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
+}  # fmt: skip
 _MOST_SOURCES = 20  # rows of a form
 _MOST_RECORDS = 200
 _TOLD_OF_ROOM = 5  # records
@@ -180,16 +184,21 @@ def _mistakes(typed: Mapping[str, str]) -> Errors:
     errors: Errors = {}
     if not typed["name"]:
         errors["name"] = wrong("missing")
-    for name, key, check in (("zone", "zone", zone_named), ("chunk", "chunk", _chunk)):
+    try:
+        zone_named(typed["zone"])
+    except Refused:
+        errors["zone"] = wrong("zone", given=typed["zone"])
+    for name in _LENGTHS:
         try:
-            check(typed[name])
+            _seconds(name, typed)
         except Refused:
+            key = "chunk" if name == "chunk" else "margin"
             errors[name] = wrong(key, given=typed[name])
     return errors
 
 
-def _chunk(text: str) -> int:
-    return length_from(text, "chunk") // timedelta(seconds=1)
+def _seconds(name: str, typed: Mapping[str, str]) -> int:
+    return _LENGTHS[name](typed[name], name) // timedelta(seconds=1)
 
 
 def _kept(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
@@ -204,7 +213,9 @@ def _spec(typed: Mapping[str, str], rows: Sequence[Row], before: RoomSpec) -> Ro
     known = {source.name: source for source in before.sources}
     listed = {row.name for row in rows}
     return replace(
-        before, name=typed["name"], zone=typed["zone"], chunk_s=_chunk(typed["chunk"]),
+        before, name=typed["name"], zone=typed["zone"], chunk_s=_seconds("chunk", typed),
+        early_s=_seconds("early", typed), late_s=_seconds("late", typed),
+        mails=bool(typed["mails"]), uploads_raw=bool(typed["uploads_raw"]),
         sound_source=typed["sound_source"] or None, drive_folder=typed["drive_folder"] or None,
         calendar_id=typed["calendar_id"] or None,
         sources=(

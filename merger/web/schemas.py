@@ -20,6 +20,10 @@ UserRole = Literal["user", "editor", "admin"]
 Scope = Literal["read", "write", "rooms", "people"]
 LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
+EARLY_ABOUT = "So long before a record its live sources are recorded; 0s to 1h."
+LATE_ABOUT = "So long after a record its live sources are recorded; 0s to 1h."
+MAILS_ABOUT = "Whether those who asked are told by mail."
+UPLOADS_ABOUT = "Whether what is recorded live is delivered as it is, too."
 
 
 class Taken(BaseModel):
@@ -291,9 +295,13 @@ class RoomIn(Taken):
     name: Text
     zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
     chunk: Text = Field("30m", description="For how long presence is decided at once.")
+    early: Text = Field("1m", description=EARLY_ABOUT)
+    late: Text = Field("2m", description=LATE_ABOUT)
     sound_source: Text | None = None
     drive_folder: Text | None = None
     calendar_id: Text | None = None
+    mails: bool = Field(True, description=MAILS_ABOUT)
+    uploads_raw: bool = Field(False, description=UPLOADS_ABOUT)
     sources: list[SourceIn] = Field([], max_length=100)
 
 
@@ -303,9 +311,13 @@ class RoomChange(Taken):
     name: Text | None = None
     zone: Text | None = None
     chunk: Text | None = None
+    early: Text | None = Field(None, description=EARLY_ABOUT)
+    late: Text | None = Field(None, description=LATE_ABOUT)
     sound_source: Text | None = None
     drive_folder: Text | None = None
     calendar_id: Text | None = None
+    mails: bool | None = Field(None, description=MAILS_ABOUT)
+    uploads_raw: bool | None = Field(None, description=UPLOADS_ABOUT)
     id: int | None = Field(None, description="As it was read; it changes nothing.")
 
 
@@ -327,9 +339,13 @@ class RoomOut(BaseModel):
     name: str
     zone: str
     chunk: str
+    early: str
+    late: str
     sound_source: str | None
     drive_folder: str | None
     calendar_id: str | None
+    mails: bool
+    uploads_raw: bool
     sources: list[SourceOut]
 
 

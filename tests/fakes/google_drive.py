@@ -104,7 +104,8 @@ class Drive:
             return self._begin(asked, parts[4] if len(parts) > 4 else None)
         parts = parts[2:]
         if parts == ["about"]:
-            return Said(document={"user": {"emailAddress": asked.who}, "storageQuota": {}})
+            about = {"user": {"emailAddress": asked.who}, "storageQuota": {}}
+            return Said(document=fields_of(about, asked.query["fields"]))
         if parts == ["files", "generateIds"]:
             ids = [self._id() for _ in range(int(asked.query.get("count", 10)))]
             self.reserved |= set(ids)
