@@ -88,11 +88,12 @@ class Google:
 
         def sent() -> dict[str, Any]:
             with self.session() as session:
+                transport = _Transport(self, session)
                 try:
-                    answer = request.execute(http=_Transport(self, session), num_retries=0)
+                    answer = request.execute(http=transport, num_retries=0)
                 except (ValueError, ClientError):  # it might be quoted in the cause
                     answer = None
-            if answer in ("", b""):  # of methods that answer nothing, such as channels.stop
+            if transport.has_nothing_to_say:  # such as of channels.stop
                 return {}
             if not isinstance(answer, dict):
                 raise Unanswered("google_away", "Google answers with something else than an object")
@@ -211,6 +212,7 @@ class _Transport:
     def __init__(self, google: Google, session: AuthorizedSession) -> None:
         self._google = google
         self._session = session
+        self.has_nothing_to_say = False  # the last answer: 204
 
     def request(
         self,
@@ -231,6 +233,7 @@ class _Transport:
             )
         if not 200 <= response.status_code < 300:
             raise self._google.error_in(response)
+        self.has_nothing_to_say = response.status_code == 204
         return httplib2.Response(
             {**response.headers, "status": response.status_code}
         ), response.content

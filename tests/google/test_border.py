@@ -1,18 +1,24 @@
-"""The border to Google: what it answers becomes one of our errors, or is asked for again."""
+"""The border to Google: the real client library, over real HTTP, to the stand-in."""
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from google_apis.account import Account
-from google_apis.auth import account_of, credentials_from, describes
-from google_apis.checking import finding
+from google_apis import http
+from google_apis.auth import SCOPES, account_of, credentials_from, describes
 from google_apis.errors import (
     Again,
     AlreadyThere,
@@ -22,173 +28,445 @@ from google_apis.errors import (
     Unanswered,
     error_of,
 )
-from google_apis.http import TRIES, asked_wait_s, back_off_s, reason_of
+from google_apis.http import LONGEST_WAIT_S, TRIES, asked_wait_s, back_off_s, reason_of, translated
 from google_apis.http import Google as Client
 from merger.errors import Broken, MergerError, Refused, Temporary
 from tests.fakes.google import SERVICE, SUBJECT, Google
+from tests.fakes.google_answers import Asked, Said
 
 
-def about(client: Client) -> dict[str, Any]:
-    return client.call(client.service("drive", "v3").about().get(fields="user"))
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(google: Google, tmp_path: Path, pauses: list[float]) -> Client:
+    """A client that notes for how long it would wait, without anything by chance."""
+    credentials = credentials_from(google.credentials_file(tmp_path), SUBJECT)
+    return Client(credentials, google.address, pause=pauses.append, chance=lambda: 0.0)
+
+
+def about(client: Client) -> str:
+    said = client.call(client.service("drive", "v3").about().get(fields="user"))
+    return str(said["user"]["emailAddress"])
+
+
+def make_folder(client: Client, **how: bool) -> dict[str, Any]:
+    body = {"name": "504", "mimeType": "application/vnd.google-apps.folder"}
+    return client.call(client.service("drive", "v3").files().create(body=body), **how)
+
+
+def folders(google: Google) -> list[str]:
+    return [one["name"] for one in google.drive.files.values() if one["name"] != "My Drive"]
+
+
+def asked(google: Google, part: str) -> int:
+    return sum(part in line for line in google.history)
+
+
+# --- signing in -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "kind", "code", "advice"),
+    ("kind", "subject", "who", "words"),
     [
-        (429, "", Again, "google_busy", "less often"),
-        (403, "userRateLimitExceeded", Again, "google_busy", "less often"),
-        (403, "RESOURCE_EXHAUSTED", Again, "google_busy", "less often"),
-        (403, "dailyLimitExceeded", Temporary, "google_busy", "limit"),
-        (500, "", Unanswered, "google_away", "cannot answer"),
-        (503, "backendError", Unanswered, "google_away", "cannot answer"),
-        (403, "storageQuotaExceeded", Broken, "google_full", "shared drive"),
-        (403, "accessNotConfigured", Broken, "google_api_off", "enable"),
-        (403, "insufficientPermissions", Broken, "google_scope", "scope"),
-        (403, "domainPolicy", Broken, "google_policy", "administrator"),
-        (403, "forbidden", Broken, "google_rights", "share"),
-        (401, "authError", Broken, "google_credentials", "credentials"),
-        (404, "notFound", NotThere, "google_not_there", "no such thing"),
-        (409, "fileIdInUse", AlreadyThere, "google_already_there", "already"),
-        (409, "ABORTED", Again, "google_busy", "changing"),
-        (410, "fullSyncRequired", Gone, "google_gone", "no more"),
-        (412, "conditionNotMet", Changed, "google_changed", "somebody else"),
-        (400, "invalid", Refused, "google_refused", "does not take"),
+        ("service_account", SUBJECT, SUBJECT, f"{SERVICE} acts for {SUBJECT}"),
+        ("service_account", "", SERVICE, "has no room of its own in Drive"),
+        ("authorized_user", "", SUBJECT, "a user's token"),
     ],
 )
-def test_each_answer_is_one_of_our_errors(
-    status: int, reason: str, kind: type[MergerError], code: str, advice: str
+def test_as_whom_we_act(
+    google: Google, tmp_path: Path, kind: str, subject: str, who: str, words: str
 ) -> None:
-    error = error_of(status, reason, "as they say it")
-    assert type(error) is kind and error.code == code and advice in error.message
+    credentials = credentials_from(google.credentials_file(tmp_path, kind), subject)
+    assert about(Client(credentials, google.address)) == who
+    assert words in describes(credentials)
+    assert account_of(credentials) == ("" if kind == "authorized_user" else who)
 
 
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        (b'{"error": {"message": "m", "errors": [{"reason": "notFound"}]}}', ("notFound", "m")),
-        (b'{"error": {"message": "m", "status": "NOT_FOUND"}}', ("NOT_FOUND", "m")),
-        (b'{"error": {"details": [{"reason": "SERVICE_DISABLED"}]}}', ("SERVICE_DISABLED", "")),
-        (b'{"error": "invalid_grant"}', ("invalid_grant", "")),
-        (b"<html>", ("", "")), (b"", ("", "")), (b"[]", ("", "")),
-    ],
-)  # fmt: skip
-def test_the_reason_in_an_answer(body: bytes, found: tuple[str, str]) -> None:
-    assert reason_of(body) == found
+def test_a_service_account_asks_for_all_scopes_and_a_user_for_none(
+    google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms: list[dict[str, list[str]]] = []
+    signs_in = google._token
+
+    def noting(asked: Asked) -> Said:
+        forms.append(parse_qs(asked.body.decode()))
+        return signs_in(asked)
+
+    monkeypatch.setattr(google, "_token", noting)
+    for kind in ("service_account", "authorized_user"):
+        about(Client(credentials_from(google.credentials_file(tmp_path, kind)), google.address))
+    claims = forms[0]["assertion"][0].split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    assert set(said["scope"].split()) == set(SCOPES)
+    assert "scope" not in forms[1]
 
 
-def test_no_secret_is_told() -> None:
-    secret = "ya29.abc Bearer xyz upload_id=123 https://upload.example.com/x 1//refresh"
-    message = error_of(400, "invalid", secret).message
-    for part in ("ya29", "xyz", "123", "upload.example.com", "refresh"):
-        assert part not in message
-
-
-def test_back_off_doubles_up_to_a_limit() -> None:
-    assert [back_off_s(n, 0.5) for n in (1, 2, 3, 10)] == [1.5, 2.5, 4.5, 32.5]
-
-
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [(None, None), ("", None), ("7", 7.0), ("soon", None),
-     ("Fri, 20 Nov 2026 10:00:30 GMT", 30.0), ("Fri, 20 Nov 2026 09:00:00 GMT", 0.0)],
-)  # fmt: skip
-def test_what_a_retry_after_asks_for(said: str | None, seconds: float | None) -> None:
-    assert asked_wait_s(said, datetime(2026, 11, 20, 10, tzinfo=UTC)) == seconds
-
-
-@pytest.mark.parametrize("kind", ["500", "503", "429", "403_rate", "drop_before", "drop_after"])
-def test_what_may_pass_is_asked_for_again(google: Google, client: Client, kind: str) -> None:
-    google.faults.add("about", kind, times=2)
-    assert about(client) == {"user": {"emailAddress": SUBJECT}}
-
-
-def test_who_is_not_to_repeat_hears_that_nobody_knows(google: Google, client: Client) -> None:
-    google.faults.add("about", "drop_after")
-    with pytest.raises(Unanswered):
-        client.call(client.service("drive", "v3").about().get(fields="user"), repeats=False)
-
-
-def test_it_waits_as_long_as_it_is_asked_to(google: Google, tmp_path: Path) -> None:
-    waits: list[float] = []
-    credentials = credentials_from(google.credentials_file(tmp_path), SUBJECT)
-    client = Client(credentials, google.address, pause=waits.append, chance=lambda: 0.0)
-    google.faults.add("about", "429", retry_after="7")
-    google.faults.add("about", "503", times=2)
-    about(client)
-    assert waits == [7.0, 2.0, 4.0]
-    google.faults.add("about", "429", retry_after="3600")
-    with pytest.raises(Temporary):
-        about(client)
-
-
-def test_it_gives_up_after_some_tries(google: Google, client: Client) -> None:
-    google.faults.add("about", "503", times=100)
-    with pytest.raises(Temporary) as told:
-        about(client)
-    assert told.value.code == "google_away" and len(google.faults.happened) <= TRIES
-
-
-def test_a_token_that_has_ended_is_renewed(google: Google, client: Client) -> None:
+def test_a_token_that_was_revoked_is_replaced(google: Google, client: Client) -> None:
     about(client)
     google.tokens.clear()
-    assert about(client) == {"user": {"emailAddress": SUBJECT}}
+    assert about(client) == SUBJECT
 
 
-def test_nobody_is_there(client: Client, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    away = Client(client.credentials, f"http://127.0.0.1:{port}", pause=lambda seconds: None)
-    about(client)  # so that there is a token
-    with pytest.raises(Temporary) as told:
-        about(away)
-    assert told.value.code == "google_away"
+def test_a_token_that_is_good_is_used_again(google: Google, client: Client) -> None:
+    about(client)
+    about(client)
+    assert len(google.tokens) == 1
 
 
-def test_as_whom_we_act(google: Google, tmp_path: Path) -> None:
-    service = google.credentials_file(tmp_path)
-    user = google.credentials_file(tmp_path, "authorized_user")
-    alone, acting = credentials_from(service), credentials_from(service, SUBJECT)
-    assert (account_of(alone), account_of(acting)) == (SERVICE, SUBJECT)
-    assert "no room of its own" in describes(alone) and SUBJECT in describes(acting)
-    for credentials, who in (
-        (alone, SERVICE),
-        (acting, SUBJECT),
-        (credentials_from(user), SUBJECT),
-    ):
-        assert about(Client(credentials, google.address)) == {"user": {"emailAddress": who}}
+def test_the_passwords_of_the_user_are_not_sent(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password hunter2\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert about(client) == SUBJECT
 
 
 @pytest.mark.parametrize(
-    ("text", "word"),
+    ("said", "words"),
     [
-        ("", "not JSON"), ("[]", "not an object"), ("{}", "neither"),
-        ('{"installed": {}}', "sign in once"),
-        ('{"type": "service_account"}', "client_email"),
-        ('{"type": "service_account", "client_email": "a", "private_key": "b"}', "private_key"),
-        ('{"type": "authorized_user"}', "refresh_token"),
+        (None, "put the"),
+        ("", "not JSON"),
+        ("[]", "not an object"),
+        ("x" * ((1 << 20) + 1), "too large"),
+        ("{}", "neither service_account nor authorized_user"),
+        ('{"installed": {"client_secret": "hush"}}', "sign in once"),
+        ('{"type": "service_account", "client_email": "a@example.edu"}', "no private_key"),
+        (
+            '{"type": "service_account", "client_email": "a@example.edu", "private_key": "hush"}',
+            "private_key is none",
+        ),
+        ('{"type": "authorized_user", "client_id": "a", "client_secret": "hush"}', "refresh_token"),
+    ],
+)
+def test_a_file_without_credentials(tmp_path: Path, said: str | None, words: str) -> None:
+    path = tmp_path / "google.json"
+    if said is not None:
+        path.write_text(said)
+    with pytest.raises(Broken) as error:
+        credentials_from(path)
+    assert error.value.code == "google_credentials"
+    assert str(path) in error.value.message
+    assert words in error.value.message
+    assert "hush" not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_users_token_acts_for_nobody_else(google: Google, tmp_path: Path) -> None:
+    with pytest.raises(Broken, match="leave the subject empty"):
+        credentials_from(google.credentials_file(tmp_path, "authorized_user"), SUBJECT)
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("invalid_grant", "sign in again"),
+        ("unauthorized_client", "client ID act for its users"),
+        ("invalid_scope", "must allow our scopes"),
+        ("invalid_client", "secret is wrong"),
+        ("something_new", "something_new"),
+        ("Bad! 1//hush", "no reason"),
+    ],
+)
+def test_a_sign_in_that_is_refused_is_the_operators(
+    google: Google, client: Client, pauses: list[float], monkeypatch: pytest.MonkeyPatch,
+    word: str, advice: str,
+) -> None:  # fmt: skip
+    said = Said(400, {"error": word, "error_description": "1//hush is not known"})
+    monkeypatch.setattr(google, "_token", lambda asked: said)
+    with pytest.raises(Broken, match=advice) as error:
+        about(client)
+    assert error.value.code == "google_credentials"
+    assert "hush" not in "".join(traceback.format_exception(error.value))
+    assert pauses == []
+
+
+def test_a_sign_in_that_fails_for_now_is_tried_again(
+    google: Google, client: Client, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The library tries three times itself, and waits between.
+    monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(google, "_token", lambda asked: Said(503, {"error": "unavailable"}))
+    with pytest.raises(Again, match="gives no token now"):
+        make_folder(client, repeats=False)
+    assert len(pauses) == TRIES - 1  # it was never done, whatever `repeats` says
+    assert google.history == []
+
+
+# --- trying again ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["500", "503", "429", "403_rate", "drop_before", "drop_after", "empty_200"]
+)
+def test_what_passes_is_tried_again(
+    google: Google, client: Client, pauses: list[float], kind: str
+) -> None:
+    google.faults.add("GET /drive/v3/about", kind, times=2)
+    assert about(client) == SUBJECT
+    assert pauses == [1.0, 2.0]
+
+
+def test_it_gives_up_at_last(google: Google, client: Client, pauses: list[float]) -> None:
+    google.faults.add("GET", "503", times=100)
+    with pytest.raises(Unanswered) as error:
+        about(client)
+    assert error.value.code == "google_away"
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+    assert len(google.faults.happened) == TRIES
+
+
+@pytest.mark.parametrize(
+    ("kind", "asks", "waits"), [("429", "7", 7.0), ("403_rate", "0", 0.0), ("503", "nonsense", 1.0)]
+)
+def test_it_waits_as_long_as_it_is_asked_to(
+    google: Google, client: Client, pauses: list[float], kind: str, asks: str, waits: float
+) -> None:
+    google.faults.add("GET", kind, retry_after=asks)
+    about(client)
+    assert pauses == [waits]
+
+
+def test_it_does_not_wait_for_longer_than_a_worker_should(
+    google: Google, client: Client, pauses: list[float]
+) -> None:
+    google.faults.add("GET", "429", retry_after="3600")
+    with pytest.raises(Again) as error:
+        about(client)
+    assert error.value.code == "google_busy"
+    assert error.value.after_s == 3600
+    google.faults.add("GET", "429", times=3, retry_after="16")
+    with pytest.raises(Again):
+        about(client)
+    assert sum(pauses) <= LONGEST_WAIT_S
+
+
+def test_what_may_not_be_repeated_is_sent_once(
+    google: Google, client: Client, pauses: list[float]
+) -> None:
+    google.faults.add("POST /drive/v3/files", "drop_after")
+    with pytest.raises(Unanswered):
+        make_folder(client, repeats=False)
+    assert folders(google) == ["504"]
+    assert asked(google, "POST /drive/v3/files") == 1
+    google.faults.add("POST /drive/v3/files", "500")
+    with pytest.raises(Unanswered):
+        make_folder(client, repeats=False)
+    assert pauses == []
+
+
+def test_what_was_not_done_is_repeated_even_so(
+    google: Google, client: Client, pauses: list[float]
+) -> None:
+    google.faults.add("POST /drive/v3/files", "429")
+    make_folder(client, repeats=False)
+    assert folders(google) == ["504"]
+    assert pauses == [1.0]
+
+
+def test_a_lost_answer_is_not_asked_for_again_behind_our_back(
+    google: Google, client: Client
+) -> None:
+    google.faults.add("POST /drive/v3/files", "drop_after")
+    make_folder(client)
+    assert asked(google, "POST /drive/v3/files") == 2  # as `repeats` allows, and not one more
+    assert folders(google) == ["504", "504"]
+
+
+def test_nobody_there(client: Client, pauses: list[float]) -> None:
+    about(client)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(Again) as error:
+        make_folder(replace(client, root=f"http://127.0.0.1:{port}"), repeats=False)
+    assert error.value.code == "google_away"
+    assert not isinstance(error.value, Unanswered)  # nothing was sent
+    assert len(pauses) == TRIES - 1
+
+
+def test_an_answer_that_does_not_come(
+    google: Google, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about(client)
+    goes_on, answers = threading.Event(), google.answer
+
+    def slow(asked: Asked) -> Said:
+        goes_on.wait(60)
+        return answers(asked)
+
+    monkeypatch.setattr(google, "answer", slow)
+    monkeypatch.setattr(http, "TIMEOUT_S", (5.0, 0.05))
+    try:
+        with pytest.raises(Unanswered, match="ReadTimeout"):
+            about(client)
+    finally:
+        goes_on.set()
+
+
+@pytest.mark.parametrize(
+    ("tried", "chance", "waits"), [(1, 0.0, 1.0), (2, 0.5, 2.5), (5, 0.0, 16.0), (9, 0.25, 32.25)]
+)
+def test_back_off(tried: int, chance: float, waits: float) -> None:
+    assert back_off_s(tried, chance) == waits
+
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        (None, None), ("", None), ("soon", None), ("0", 0.0), (" 12 ", 12.0), ("-5", None),
+        ("Fri, 20 Nov 2026 10:00:30 GMT", 30.0), ("Fri, 20 Nov 2026 09:00:00 GMT", 0.0),
     ],
 )  # fmt: skip
-def test_a_file_that_holds_no_credentials(tmp_path: Path, text: str, word: str) -> None:
-    path = tmp_path / "google.json"
-    path.write_text(text)
-    with pytest.raises(Broken, match=word) as told:
-        credentials_from(path)
-    assert told.value.code == "google_credentials"
-    with pytest.raises(Broken, match="cannot be read"):
-        credentials_from(tmp_path / "missing.json")
+def test_how_long_it_asks_to_wait(said: str | None, waits: float | None) -> None:
+    assert asked_wait_s(said, NOW) == waits
 
 
-def test_a_sign_in_that_is_refused_says_what_to_do(google: Google, tmp_path: Path) -> None:
-    path = google.credentials_file(tmp_path, "authorized_user")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "refresh_token": "1//"}))
-    with pytest.raises(Broken, match="invalid_grant"):
-        about(Client(credentials_from(path), google.address, pause=lambda seconds: None))
+# --- what answers mean ----------------------------------------------------------------------------
 
 
-def test_what_check_says(google: Google, tmp_path: Path) -> None:
-    path = google.credentials_file(tmp_path)
-    ok, text = finding(Account(path, SUBJECT, google.address))
-    assert ok and SUBJECT in text
-    ok, text = finding(Account(tmp_path / "missing.json", "", google.address))
-    assert not ok and "cannot be read" in text
+@pytest.mark.parametrize(
+    ("status", "reason", "kind", "code", "words"),
+    [
+        (400, "invalid", Refused, "google_refused", "does not take"),
+        (400, "invalidSharingRequest", Refused, "google_refused", ""),
+        (413, "", Refused, "google_refused", "413"),
+        (401, "authError", Broken, "google_credentials", "does not know us"),
+        (403, "rateLimitExceeded", Again, "google_busy", "less often"),
+        (403, "userRateLimitExceeded", Again, "google_busy", ""),
+        (403, "sharingRateLimitExceeded", Again, "google_busy", ""),
+        (403, "dailyLimitExceeded", Temporary, "google_busy", "used up"),
+        (403, "quotaExceeded", Temporary, "google_busy", "used up"),
+        (403, "storageQuotaExceeded", Broken, "google_full", "shared drive"),
+        (403, "accessNotConfigured", Broken, "google_api_off", "enable that API"),
+        (403, "SERVICE_DISABLED", Broken, "google_api_off", "enable that API"),
+        (403, "insufficientPermissions", Broken, "google_scope", "delegation"),
+        (403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", Broken, "google_scope", ""),
+        (403, "forbiddenForServiceAccounts", Broken, "google_rights", "subject"),
+        (403, "domainPolicy", Broken, "google_policy", "administrator"),
+        (403, "insufficientFilePermissions", Broken, "google_rights", "us@example.edu"),
+        (403, "forbidden", Broken, "google_rights", "share the folder"),
+        (403, "PERMISSION_DENIED", Broken, "google_rights", ""),
+        (404, "notFound", NotThere, "google_not_there", ""),
+        (408, "", Unanswered, "google_away", ""),
+        (409, "fileIdInUse", AlreadyThere, "google_already_there", ""),
+        (409, "ABORTED", Again, "google_busy", ""),
+        (410, "fullSyncRequired", Gone, "google_gone", ""),
+        (412, "conditionNotMet", Changed, "google_changed", ""),
+        (429, "", Again, "google_busy", ""),
+        (500, "internalError", Unanswered, "google_away", ""),
+        (503, "", Unanswered, "google_away", "cannot answer now"),
+    ],
+)
+def test_who_must_act(
+    status: int, reason: str, kind: type[MergerError], code: str, words: str
+) -> None:
+    error = error_of(status, reason, "Some words.", account="us@example.edu")
+    assert type(error) is kind
+    assert error.code == code
+    assert words in error.message
+    assert str(status) in error.message
+    assert len(error.message) < 500
+
+
+def test_storage_that_is_full_by_its_older_name() -> None:
+    message = "The user has exceeded their Drive storage quota"
+    assert error_of(403, "quotaExceeded", message).code == "google_full"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", ("", "")),
+        (b"<html>", ("", "")),
+        (b"[]", ("", "")),
+        (b'{"error": "invalid_grant"}', ("invalid_grant", "")),
+        (b'{"error": {"message": "No", "errors": [{"reason": "notFound"}]}}', ("notFound", "No")),
+        (b'{"error": {"status": "NOT_FOUND", "message": "No"}}', ("NOT_FOUND", "No")),
+        (
+            b'{"error": {"status": "PERMISSION_DENIED", "errors": [{"reason": "forbidden"}],'
+            b' "details": [{"@type": "x"}, {"reason": "SERVICE_DISABLED"}]}}',
+            ("SERVICE_DISABLED", ""),
+        ),
+        (b'{"error": {"errors": null, "details": [7]}}', ("", "")),
+    ],
+)
+def test_where_google_says_why(body: bytes, said: tuple[str, str]) -> None:
+    assert reason_of(body) == said
+
+
+def test_an_error_of_the_library_is_one_of_ours(client: Client) -> None:
+    with pytest.raises(NotThere):
+        client.call(client.service("drive", "v3").files().get(fileId="nothing"))
+    with pytest.raises(NotThere):
+        client.call(
+            client.service("calendar", "v3").events().list(calendarId="a", singleEvents=True)
+        )
+
+
+@pytest.mark.parametrize(
+    "secret", ["ya29.a0AfB_by-C", "1//0gHush-hush", "Bearer hush", "https://x/y?upload_id=hush"]
+)
+def test_no_secret_in_an_error(secret: str) -> None:
+    message = error_of(400, "invalid", f"What is {secret} for?").message
+    assert secret not in message
+    assert "hush" not in message.lower()
+
+
+def test_no_address_of_an_upload_in_an_error(google: Google, client: Client) -> None:
+    google.faults.add("PUT /upload", "drop_before", times=9)
+    with client.session() as session, pytest.raises(Unanswered) as error, translated():
+        session.put(f"{google.address}/upload/session/s?upload_id=hush", timeout=5)
+    assert "hush" not in "".join(traceback.format_exception(error.value))
+
+
+def test_no_secret_in_what_is_printed(client: Client) -> None:
+    about(client)
+    assert "credentials" not in repr(client)
+
+
+# --- the client -----------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched(
+    client: Client, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[Any] = []
+    connect: Callable[..., None] = socket.socket.connect
+
+    def noting(self: socket.socket, address: Any) -> None:
+        reached.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noting)
+    for name, version in (
+        ("drive", "v3"),
+        ("calendar", "v3"),
+        ("classroom", "v1"),
+        ("sheets", "v4"),
+    ):
+        Client(client.credentials).service(name, version)
+        client.service(name, version)
+    assert reached == []
+    about(client)
+    assert {f"http://{host}:{port}" for host, port in reached} == {google.address}
+
+
+def test_where_the_apis_are(client: Client, google: Google) -> None:
+    real = Client(client.credentials)
+    assert real.address("drive", "v3") == "https://www.googleapis.com/drive/v3"
+    assert real.upload_address("drive", "v3") == "https://www.googleapis.com/upload/drive/v3"
+    assert real.address("classroom", "v1") == "https://classroom.googleapis.com"
+    assert real.service("sheets", "v4")._baseUrl == "https://sheets.googleapis.com/"
+    assert client.address("drive", "v3") == f"{google.address}/drive/v3"
+    assert client.upload_address("drive", "v3") == f"{google.address}/upload/drive/v3"
+    assert client.service("classroom", "v1")._baseUrl == f"{google.address}/"
+
+
+def test_several_threads_use_one_client(google: Google, client: Client) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: about(client), range(16))) == {SUBJECT}
