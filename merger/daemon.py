@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import schedule
 
 from merger import answers, queue, signs
+from merger.calendars import read_calendars
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
@@ -184,8 +185,8 @@ def forget(service: Service, now: datetime) -> None:
 
 
 def keep_house(service: Service, now: datetime) -> None:
-    """Look for media that came late or that nobody told of, and remove what nobody needs."""
-    for chore in (look_for_late, reconcile, forget, tidy):
+    """Look for events, for media that came late or that nobody told of; remove what nobody needs."""
+    for chore in (read_calendars, look_for_late, reconcile, forget, tidy):
         try:
             chore(service, now)
         except MergerError as error:

@@ -82,7 +82,7 @@ def _board(_: datetime) -> Picture:
     return picture
 
 
-def write_sample(folder: Path, tool: ffmpeg.Tool) -> None:
+def write_sample(folder: Path, tool: ffmpeg.Tool, begin: datetime = START) -> None:
     """Write the segments of the sample lecture into a folder; those that are there are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     card = np.asarray(cv2.resize(next(iter(draw_cards().values())), SIZE), np.uint8)
@@ -95,7 +95,7 @@ def write_sample(folder: Path, tool: ffmpeg.Tool) -> None:
         for half in range(4):
             if (name, half) == ("speaker", 1):
                 continue  # the missing file
-            start = START + half * HALF
+            start = begin + half * HALF
             path = folder / f"{start:%Y-%m-%d_%H-%M-%S}_504_{name}.mp4"
             if path.exists():
                 continue

@@ -69,7 +69,10 @@ class Calendar:
         if parts[2:] == ["events"] and asked.method == "GET":
             return self._list(asked, calendar)
         if parts[2:] == ["events"]:
-            known = self.put(calendar, **json.loads(asked.body))
+            body = json.loads(asked.body)
+            if body.get("id") in self.events[calendar]:
+                raise Wrong(409, "duplicate", "The requested identifier already exists.")
+            known = self.put(calendar, **body)
             return Said(document=_shown(self.events[calendar][known]))
         if parts[2:] == ["events", "watch"]:
             body = json.loads(asked.body)
@@ -77,6 +80,8 @@ class Calendar:
             self.channels[body["id"]] = {**body, "resourceId": resource, "calendar": calendar}
             said = {"id": body["id"], "resourceId": resource, "expiration": body["expiration"]}
             return Said(document=said)
+        if len(parts) != 4 or asked.method not in ("GET", "PATCH", "DELETE"):
+            raise Wrong(501, "notImplemented", "The stand-in does not know this call.")
         return self._one(asked, calendar, parts[3])
 
     def _one(self, asked: Asked, calendar: str, known: str) -> Said:

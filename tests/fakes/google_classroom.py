@@ -29,6 +29,8 @@ class Classroom:
         course = self.announcements.get(parts[1])
         if course is None:
             raise Wrong(404, "notFound", "Requested entity was not found.")
+        if parts[2:] != ["announcements"]:
+            raise Wrong(501, "notImplemented", "The stand-in does not know this call.")
         if asked.method == "GET":
             return self._list(asked, course)
         body = json.loads(asked.body)

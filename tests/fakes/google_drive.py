@@ -113,8 +113,10 @@ class Drive:
         if parts == ["files"]:
             return self._list(asked) if asked.method == "GET" else self._create(asked)
         known = self._file(asked, parts[1])
-        if parts[2:] == ["permissions"]:
+        if parts[2:] == ["permissions"] and asked.method in ("GET", "POST"):
             return self._permissions(asked, known)
+        if len(parts) > 2:
+            raise Wrong(501, "notImplemented", "The stand-in does not know this call.")
         return self._one(asked, known)
 
     def _file(self, asked: Asked, known: str) -> dict[str, Any]:
