@@ -25,6 +25,13 @@ from recorders.clock import Picture, plain, write_segment
 
 pytest_plugins = ["tests.databases", "tests.site"]
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--live", action="store_true", help="ask Google itself, as MERGER_GOOGLE_… say"
+    )
+
+
 MOSCOW = ZoneInfo("Europe/Moscow")
 START = datetime(2026, 11, 20, 10, 0, tzinfo=MOSCOW)
 SMALL = (320, 180)

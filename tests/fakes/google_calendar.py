@@ -63,6 +63,9 @@ class Calendar:
         calendar = parts[1]
         if calendar not in self.calendars:
             raise Wrong(404, "notFound", "Not Found")
+        if len(parts) == 2 and asked.method == "DELETE":
+            del self.calendars[calendar], self.events[calendar]
+            return Said(204)
         if parts[2:] == ["acl"]:
             self.rules.append((calendar, json.loads(asked.body)["scope"]["value"]))
             return Said(document={"id": "rule"})

@@ -19,7 +19,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
+
 from merger import config, ffmpeg
+from merger.database import connected, writing
+from models import Calendar
 from recorders.sample import ZONE, write_sample
 from tests.fakes.google import SUBJECT, Google, google_served
 
@@ -76,11 +80,18 @@ class Trial:
     def put_event(self, calendar: str, **more: Any) -> str:
         """Somebody puts the lecture into the calendar."""
         start, end = self.begin + timedelta(seconds=10), self.begin + timedelta(minutes=2)
-        return self.google.calendar.put(
-            calendar, summary="A queue in SQL", description="Поток: SQL-1",
-            organizer={"email": LECTURER}, start={"dateTime": start.isoformat()},
-            end={"dateTime": end.isoformat()}, **more,
-        )  # fmt: skip
+        event = {
+            "summary": "A queue in SQL", "description": "Поток: SQL-1",
+            "organizer": {"email": LECTURER}, "start": {"dateTime": start.isoformat()},
+            "end": {"dateTime": end.isoformat()}, **more,
+        }  # fmt: skip
+        return self.google.calendar.put(calendar, **event)
+
+    def read_calendars_again(self) -> None:
+        """Have calendars read by the next who looks, as some minutes later."""
+        engine = connected(config.load(self.environ).database_address)
+        writing(engine, lambda session: session.execute(update(Calendar).values(due_at=self.begin)))
+        engine.dispose()
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""The whole way through Google, by the service's own commands: an event in, everything out, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.google import SUBJECT
+from tests.fakes.google_trial import COURSE, LECTURER, Trial, trial
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Trial]:
+    with trial(tmp_path) as found:
+        yield found
+
+
+def test_an_event_comes_back_as_a_video(one: Trial) -> None:
+    calendar = one.set_up()
+    again = json.loads(one.app("rooms", "google-setup", "504", "--json"))
+    assert again["calendar_id"] == calendar
+    event = one.put_event(calendar)
+    one.app("daemon", "--once")
+    told = json.loads(one.app("show", "1", "--json"))
+    assert told["status"] == "delivered" and told["course_code"] == "SQL-1"
+    assert told["users"] == [LECTURER]
+
+    def check_once() -> None:
+        """Of the record there are both files, one attachment of each, and one announcement."""
+        files = [f for f in one.google.drive.files.values() if f["mimeType"] == "video/mp4"]
+        merged = sorted((one.folder / "data" / "merged").glob("*.mp4"))
+        assert sorted(f["name"] for f in files) == [path.name for path in merged]
+        for path in merged:
+            [file] = [f for f in files if f["name"] == path.name]
+            md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+            assert file["md5Checksum"] == md5 and not file["trashed"]
+            assert [p["emailAddress"] for p in file["permissions"]] == [LECTURER]
+        urls = {file["webViewLink"] for file in files}
+        attached = one.google.calendar.events[calendar][event]["attachments"]
+        assert {a["fileUrl"] for a in attached} == urls and len(attached) == len(files) == 2
+        [post] = one.google.classroom.announcements[COURSE]
+        assert post["state"] == "PUBLISHED" and len(post["materials"]) == 2
+        assert one.google.drive.mails == []
+
+    check_once()
+    made = len(one.google.history)
+    one.app("daemon", "--once")  # nothing is due, and nothing is done again
+    assert len(one.google.history) == made
+    check_once()
+    assert "Drive knows us as " + SUBJECT in one.app("check")
+
+
+def test_an_event_to_come_and_its_end(one: Trial) -> None:
+    calendar = one.set_up()
+    tomorrow = {
+        key: {"dateTime": (one.begin + timedelta(days=1, hours=n)).isoformat()}
+        for n, key in enumerate(("start", "end"))
+    }
+    event = one.put_event(calendar, **tomorrow)
+
+    def records() -> list[tuple[str, str]]:
+        found = json.loads(one.app("records", "--json"))["records"]
+        return [(record["name"], record["status"]) for record in found]
+
+    one.app("daemon", "--once")
+    assert records() == [("A queue in SQL", "queued")]
+    one.google.calendar.put(calendar, id=event, summary="Two queues")
+    one.google.calendar.put(calendar, id=event, status="cancelled")
+    one.read_calendars_again()
+    one.app("daemon", "--once")
+    assert records() == [("A queue in SQL", "cancelled")]

@@ -1,0 +1,144 @@
+"""What the service needs of Google, seen from outside: from the stand-in, or from Google itself.
+
+`python -m pytest tests/google/test_live.py --live` asks Google, with MERGER_GOOGLE_CREDENTIALS and
+MERGER_GOOGLE_SUBJECT; it makes a folder and a calendar, and removes both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from google_apis import drive, upload
+from google_apis.account import Account
+from google_apis.calendar import EventAnnouncer, events
+from google_apis.calendar_reader import Calendars
+from google_apis.digest import md5_of
+from google_apis.drive_destination import DriveDestination
+from google_apis.drive_download import download
+from google_apis.drive_folders import Folders
+from google_apis.errors import AlreadyThere
+from google_apis.http import Google as Client
+from google_apis.setup import set_up
+from merger.announcing import Link, News
+from merger.delivery import Fence, Parcel, Shelf
+from merger.timeline import Span
+from tests.fakes.google import SUBJECT, google_served
+from tests.google.sending import Memory
+
+SIZE = 600_000
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
+    """Google, or the stand-in."""
+    if request.config.getoption("--live"):
+        path = Path(os.environ["MERGER_GOOGLE_CREDENTIALS"])
+        yield Account(path, os.environ.get("MERGER_GOOGLE_SUBJECT", "")).google()
+        return
+    with google_served() as google:
+        yield Account(google.credentials_file(tmp_path), SUBJECT, google.address).google()
+
+
+@pytest.fixture
+def folder(there: Client) -> Iterator[str]:
+    known = drive.reserved_id(there)
+    drive.make_folder(there, known, f"lecture-merger test {known}", "root")
+    yield known
+    drive.move_to_bin(there, known)
+
+
+@pytest.fixture
+def parcel(tmp_path: Path) -> Callable[..., Parcel]:
+    def one(version: int = 1) -> Parcel:
+        path = tmp_path / f"{version}.mp4"
+        path.write_bytes(os.urandom(SIZE))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        shelf = Shelf("O'Neill's room", None, date(2026, 11, 20))
+        return Parcel(1, version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
+
+    return one
+
+
+def test_a_file_and_its_next_version(
+    there: Client,
+    folder: str,
+    parcel: Callable[..., Parcel],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upload, "PART", upload.UNIT)
+    to = DriveDestination(there, Folders(there, Memory()), folder)
+    state: dict[str, Any] = {}
+    fence = Fence(state.update, lambda: None, lambda: None)
+    links = set()
+    for version in (1, 2):
+        sent = parcel(version)
+        links.add(to.send(sent, dict(state), fence))
+        back = tmp_path / f"back-{version}"
+        assert download(there, state["id"], back, lambda: None) == md5_of(sent.path, lambda: None)
+    assert len(links) == 1
+    day = to.folder(sent.shelf or Shelf("", None, date.min))
+    found = list(drive.found(there, f"{drive.quoted(day)} in parents"))
+    assert [one["name"] for one in found] == ["It's a lecture.mp4"]
+    to.remove("It's a lecture.mp4", state)
+    assert list(drive.found(there, f"{drive.quoted(day)} in parents")) == []
+
+
+def test_an_id_is_used_once(there: Client, folder: str) -> None:
+    known = drive.reserved_id(there)
+    drive.make_folder(there, known, "once", folder)
+    body = {"id": known, "name": "twice", "mimeType": drive.FOLDER, "parents": [folder]}
+    with pytest.raises(AlreadyThere):
+        there.call(drive.files(there).create(body=body, supportsAllDrives=True))
+
+
+def test_an_upload_that_was_cancelled(
+    there: Client, folder: str, parcel: Callable[..., Parcel]
+) -> None:
+    body = {"id": drive.reserved_id(there), "name": "never", "parents": [folder]}
+    session = drive.begin_upload(there, body, SIZE, None)
+    upload.cancel(there, session)
+    with pytest.raises(upload.SessionLost):
+        upload.send(
+            there, session, parcel().path, SIZE, is_new=True, check=lambda: None,
+            before_last=lambda: None,
+        )  # fmt: skip
+
+
+def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
+    made = set_up(there, Folders(there, Memory()), folder, f"room {folder}", "Europe/Moscow")
+    calendar = there.service("calendar", "v3").calendars()
+    try:
+        start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+        body = {
+            "summary": "Algebra", "start": {"dateTime": start.isoformat()},
+            "end": {"dateTime": (start + timedelta(hours=1)).isoformat()},
+        }  # fmt: skip
+        event = there.call(events(there).insert(calendarId=made.calendar, body=body))
+        reader, zone = Calendars(there), ZoneInfo("Europe/Moscow")
+        window = Span(start - timedelta(days=2), start + timedelta(days=30))
+        whole = reader.changes(made.calendar, None, window, zone)
+        assert [one.name for one in whole.happenings] == ["Algebra"]
+        one = drive.file(there, folder)
+        assert one is not None
+        news = News(
+            1, 1, "Algebra", "504", start, start + timedelta(hours=1), zone,
+            (Link("drive", "merge", one["webViewLink"], folder),), made.calendar, event["id"],
+        )  # fmt: skip
+        fence = Fence(lambda state: None, lambda: None, lambda: None)
+        for _ in range(2):
+            EventAnnouncer(there).announce(news, {}, fence)
+        said = there.call(events(there).get(calendarId=made.calendar, eventId=event["id"]))
+        assert len(said["attachments"]) == 1
+        since = reader.changes(made.calendar, whole.token, window, zone)
+        assert [one.event for one in since.happenings] == [event["id"]]
+    finally:
+        there.call(calendar.delete(calendarId=made.calendar))
