@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,42 @@ class DriveDestination:
         """Put a parcel there, whole and checked, let its readers read it, and return its link."""
         sending = _Sending(self, parcel, dict(state), fence)
         there = sending.arrived()
-        sending.share()
+        readers = parcel.shelf.readers if parcel.shelf else ()
+        let = self.let_read(sending.state, readers, fence.check, fence.note)
+        if let != sending.state:
+            fence.keep(let)
         return str(
             there.get("webViewLink") or f"https://drive.google.com/file/d/{there['id']}/view"
         )
+
+    def let_read(
+        self,
+        state: Mapping[str, Any],
+        readers: Sequence[str],
+        check: Callable[[], None],
+        note: Callable[[str], None],
+    ) -> Mapping[str, Any]:
+        """Let people read what is there, who may not yet; return the state with them.
+
+        check: called before each, to stop. note: hears of those whom Drive does not know.
+        """
+        done, refused = list(state.get("readers", ())), list(state.get("refused", ()))
+        for email in readers:
+            if email in done or email in refused:
+                continue
+            check()
+            try:
+                drive.let_read(self.google, str(state["id"]), email, tells=self.tells)
+            except (Refused, Broken, NotThere) as error:
+                # One address that Google does not know never keeps the video from the others.
+                note(f"Drive does not let {email} read it: {error.message}")
+                refused.append(email)
+                continue
+            done.append(email)
+            reached("drive.shared")
+        if (done, refused) == (list(state.get("readers", ())), list(state.get("refused", ()))):
+            return state
+        return {**state, "readers": done, "refused": refused}
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
         """Move what an earlier version had put there to the bin."""
@@ -74,7 +106,8 @@ class _Sending:
     """One parcel on its way. state: as the ledger keeps it.
 
     id: of the file. session: the upload that was begun, of the content whose hash is `sending`.
-    is_made: the file was seen under its id. readers: who may read it by now.
+    is_made: the file was seen under its id. readers: who may read it by now; refused: whom Drive
+    does not know.
     """
 
     def __init__(
@@ -109,7 +142,13 @@ class _Sending:
         there = drive.file(self.google, self.state["id"])
         if there is None and self.state.get("is_made"):
             # Somebody deleted it for ever: its id is used up.
-            self._keep(id=drive.reserved_id(self.google), is_made=False, session=None, readers=[])
+            self._keep(
+                id=drive.reserved_id(self.google),
+                is_made=False,
+                session=None,
+                readers=[],
+                refused=[],
+            )
         elif there is not None and not self.state.get("is_made"):
             self._keep(is_made=True)
         return there
@@ -186,25 +225,6 @@ class _Sending:
             self._keep(id=drive.reserved_id(self.google), is_made=False, session=None)
         else:
             self._keep(session=None)
-
-    def share(self) -> None:
-        """Let everybody read it for whom it was made; who cannot is noted."""
-        readers = self.parcel.shelf.readers if self.parcel.shelf else ()
-        done = list(self.state.get("readers", ()))
-        for email in readers:
-            if email in done:
-                continue
-            self.fence.check()
-            try:
-                drive.let_read(self.google, self.state["id"], email, tells=self.to.tells)
-            except (Refused, Broken, NotThere) as error:
-                # One address that Google does not know never keeps the video from the others.
-                self.fence.note(f"Drive does not let {email} read it: {error.message}")
-                continue
-            done.append(email)
-            reached("drive.shared")
-        if done != list(self.state.get("readers", ())):
-            self._keep(readers=done)
 
     def _keep(self, **changed: Any) -> None:
         self.state |= changed

@@ -16,6 +16,7 @@ from merger.errors import MergerError
 from merger.late import look_for_late
 from merger.offers import reconcile
 from merger.queue import Claim, LeaseLost
+from merger.readers import let_new_readers
 from merger.retry import delay
 from merger.task import Service
 from merger.tidy import tidy
@@ -185,8 +186,8 @@ def forget(service: Service, now: datetime) -> None:
 
 
 def keep_house(service: Service, now: datetime) -> None:
-    """Look for events, for media that came late or that nobody told of; remove what nobody needs."""
-    for chore in (read_calendars, look_for_late, reconcile, forget, tidy):
+    """Look what has happened elsewhere: events, late media, readers; remove what nobody needs."""
+    for chore in (read_calendars, look_for_late, reconcile, let_new_readers, forget, tidy):
         try:
             chore(service, now)
         except MergerError as error:

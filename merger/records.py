@@ -83,7 +83,8 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             session.flush()
             who = f" by {users[0]}" if users else ""
             tell(session, row.id, 0, now, "asked", f"asked for{who}")
-        _add_users(session, row, users)
+        if _add_users(session, row, users) and not is_new:
+            row.updated_at = now  # so that they get what is there already
         return row.id, is_new
 
     return writing(engine, create)
@@ -127,13 +128,14 @@ def _asked_before(session: Session, request: Request, room: int, span: Span) -> 
     ).one_or_none()
 
 
-def _add_users(session: Session, row: Record, emails: Iterable[str]) -> None:
+def _add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
+    """Add users to a record; return whether any was new."""
     there = {entry.user.email for entry in row.users}
-    for email in dict.fromkeys(emails):
-        if email in there:
-            continue
+    new = [email for email in dict.fromkeys(emails) if email not in there]
+    for email in new:
         after = max((entry.position for entry in row.users), default=-1) + 1
         row.users.append(RecordUser(user=user_row(session, email), position=after))
+    return bool(new)
 
 
 def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
