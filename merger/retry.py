@@ -3,7 +3,7 @@
 | failure | tried again |
 |---|---|
 | Temporary | after 1 min, doubling to 1 h, with jitter; 8 tries in a row |
-| Temporary, a share that is away | the same for about a day: somebody has to act |
+| Temporary, a share or Google that is away | the same for about a day: somebody has to act |
 | Temporary, a full disk | after 10 min, later 1 h, with jitter, without end: no try at all |
 | NoMedia | 3 h after the media was due, and once more the next morning |
 | Broken, of the machine and not of the record | about hourly, until it is put right |
@@ -22,7 +22,9 @@ FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
 TRIES = 8
 _A_DAY = 30  # tries
-TRIES_BY_CODE = dict.fromkeys(("storage_away", "destination", "source_away", "sources"), _A_DAY)
+TRIES_BY_CODE = dict.fromkeys(
+    ("storage_away", "destination", "source_away", "sources", "google_away", "google_busy"), _A_DAY
+)
 # A full disk: whoever sees it has made room within minutes. Later a look is worth less, and still
 # reads all inputs and adds two lines to the history: a sixth of the time since the record was due.
 LOOK_FOR_ROOM = timedelta(minutes=10)
