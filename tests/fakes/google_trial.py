@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -116,7 +117,9 @@ def main() -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    with trial(Path(sys.argv[1]), say) as one:
+    folder = Path(sys.argv[1])
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier trial, with another stand-in
+    with trial(folder, say) as one:
         calendar = one.set_up()
         event = one.put_event(calendar)
         say(f"The event {event} is in the calendar. Working off the queue (a minute or so) ...")
