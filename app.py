@@ -64,6 +64,7 @@ COMMANDS: dict[str, Command] = {
     "recorder": recording.recorder,
     "work": serving.work,
     "keep-house": serving.keep_house,
+    "errands": serving.errands,
 }
 
 
@@ -71,6 +72,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     """Return the service with everything plugged in."""
     from google_apis.account import Account as GoogleAccount
     from merger.folder_destination import FolderDestination
+    from merger.raw_destination import RawFolder
     from merger.task import Service
     from recorders.drive import Drive
     from recorders.kinds import kinds, recorder_of
@@ -84,11 +86,15 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     )  # fmt: skip
     rtsp = Rtsp(settings.recorded, settings.allow_local_cameras)
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
+    raw = RawFolder(settings.destination, is_ours=settings.output is None)
     account = GoogleAccount(
         settings.google_credentials, settings.google_subject, settings.google_address
     )
     recorders = partial(recorder_of, kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account)))
-    service = Service(engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)})
+    service = Service(
+        engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)},
+        raw_destinations=(raw,),
+    )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
 
 
@@ -100,6 +106,8 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
     from google_apis.courses import Courses
     from google_apis.drive_destination import DriveDestination
     from google_apis.drive_folders import Folders
+    from google_apis.raw_drive import RawDrive
+    from merger import rooms
     from merger.announcing import announcement
     from merger.courses import course_of
     from merger.facts import Facts
@@ -115,6 +123,10 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
     return replace(
         service,
         destinations=(*service.destinations, drive),
+        raw_destinations=(
+            *service.raw_destinations,
+            RawDrive(drive, partial(rooms.drive_folder_of, engine)),
+        ),
         announcers=(
             EventAnnouncer(google),
             CourseAnnouncer(google, courses, partial(announcement, settings.language)),

@@ -142,6 +142,7 @@ class User(Base):
     # Whether they may sign in although their address is of no domain that may.
     invited: Mapped[bool] = mapped_column(default=False, server_default="0")
     password_hash: Mapped[str | None] = mapped_column(Text, deferred=True)
+    language: Mapped[str | None] = mapped_column(key(8))  # in which they read the pages last
     # Raised to end all sessions of this user.
     session_number: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
 

@@ -104,7 +104,12 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
     camera.start()
     zone = ZoneInfo("Europe/Moscow")
     sources = [
-        Source(n, SourceOfRoom("504", f"c{n}", "speaker", "rtsp", f"{camera.url}#always", zone))
+        Source(
+            n,
+            SourceOfRoom("504", f"c{n}", "speaker", "rtsp", f"{camera.url}#always", zone),
+            early=timedelta(),
+            late=timedelta(),
+        )
         for n in range(cameras)
     ]
     recorder = Recorder(
@@ -114,6 +119,7 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
             bookings=lambda now: (),
             tell=lambda *_: None,
             keep_picture=lambda *_: None,
+            give_sign=lambda *_: None,
             allow_local=True,
         )
     )

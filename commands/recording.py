@@ -61,11 +61,12 @@ def _pause(seconds: float) -> None:
 
 
 def _recorder(service: Service) -> Recorder:
-    from merger import bookings, pictures
+    from merger import bookings, media_signs, pictures
     from merger.timeline import Span
     from recorders.recorder import Recorder, Surroundings
 
     engine, known = service.engine, service.settings
+    media_signs.forget(known)
     return Recorder(
         Surroundings(
             recorded=known.recorded,
@@ -73,6 +74,7 @@ def _recorder(service: Service) -> Recorder:
             bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
             tell=partial(bookings.tell_records, engine),
             keep_picture=partial(pictures.keep, known),
+            give_sign=partial(media_signs.give, known),
             allow_local=known.allow_local_cameras,
         )
     )

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from commands.base import Context, Printed, database_when_there, now, settings
 from commands.recording import recording
 from merger import logs
 from merger.config import Settings
-from merger.errors import Broken
+from merger.errors import Broken, MergerError
 
 if TYPE_CHECKING:
     from merger.task import Service
@@ -84,6 +85,24 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
     return {}, ""
 
 
+def errands(_: argparse.Namespace, context: Context) -> Printed:
+    """Tell people what there is to tell, and read the calendars that are due."""
+    from merger.calendars import read_calendars
+    from merger.database import connected
+    from merger.posting import post
+
+    known = settings()
+    logs.begin(known.log_form)
+    service = context.create_service(known, connected(known.database_address))
+    telling = partial(post, service, now(), context.stopping)
+    for errand in (telling, partial(read_calendars, service, now())):
+        try:
+            errand()
+        except MergerError as error:  # one never keeps the other from being done
+            logging.warning("%s", error.message)
+    return {}, ""
+
+
 def _begun(options: argparse.Namespace, context: Context) -> Service:
     """Return the service, once its database is there."""
     known = settings()
@@ -116,6 +135,7 @@ def _work_on(
         service,
         start=children.starter([*this, "work"]),
         start_house=lambda: children.started([*this, "keep-house"]),
+        start_errands=lambda: children.started([*this, "errands"]),
         name=f"{socket.gethostname()}-{os.getpid()}",
         check_machine=lambda: check_machine(service.settings),
     )

@@ -8,12 +8,17 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from commands.base import BROKEN, DONE, Context, Printed, database, now, settings
 from commands.google import findings_of, set_up_room
 from merger import config
+from merger.config import Settings
 from merger.errors import Cancelled, Refused
 from merger.progress import printable
+
+if TYPE_CHECKING:
+    from merger.health import Finding
 
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
@@ -36,10 +41,21 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
     # Without Google, so that all the rest is told, too, where we are not let in there.
     plain = replace(known, google_credentials=None)
     recorder_of = context.create_service(plain, engine).recorder_of
-    findings = [*health.check(known, engine, recorder_of, now), *findings_of(known)]
+    findings = [*health.check(known, engine, recorder_of, now), *findings_of(known), *_mail(known)]
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
     return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
+
+
+def _mail(known: Settings) -> list[Finding]:
+    if not known.mail_server:
+        return []
+    from merger import smtp
+    from merger.health import Finding
+
+    server = smtp.server_of(known.mail_server, known.mail_password.reveal())
+    ok, text = smtp.finding(replace(server, timeout_s=10.0))
+    return [Finding("mail", "ok" if ok else "broken", text)]
 
 
 def rooms(options: argparse.Namespace, context: Context) -> Printed:

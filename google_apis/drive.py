@@ -129,7 +129,7 @@ def begin_upload(
                 params={"uploadType": "resumable", "supportsAllDrives": "true"},
                 json=dict(body),
                 headers={
-                    "X-Upload-Content-Type": "video/mp4",
+                    "X-Upload-Content-Type": str(body.get("mimeType", "application/octet-stream")),
                     "X-Upload-Content-Length": str(size_bytes),
                 },
                 timeout=TIMEOUT_S,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,9 +98,10 @@ class DriveDestination:
 
     def folder(self, shelf: Shelf) -> str:
         """Return the id of the folder for a day, which is made where it is missing."""
+        names = (*shelf.below, shelf.day.isoformat())
         if shelf.folder:
-            return self.folders.below(shelf.folder, shelf.day.isoformat())
-        return self.folders.below(self.root, shelf.room, shelf.day.isoformat())
+            return self.folders.below(shelf.folder, *names)
+        return self.folders.below(self.root, shelf.room, *names)
 
 
 class _Sending:
@@ -190,7 +192,8 @@ class _Sending:
 
     def _begun(self, there: Mapping[str, Any] | None) -> str:
         self.fence.confirm()
-        body: dict[str, Any] = {"mimeType": "video/mp4"}
+        kind = mimetypes.guess_type(self.parcel.name)[0] or "application/octet-stream"
+        body: dict[str, Any] = {"mimeType": kind}
         if there is None:
             body |= {
                 "id": self.state["id"], "name": self._unchecked, "parents": [self._folder()],

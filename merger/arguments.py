@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     command("recorder", "record the cameras of rooms that are booked")
     # What the daemon starts; no commands for people, so the help is silent about them.
     commands.add_parser("keep-house").set_defaults(json=False)
+    commands.add_parser("errands").set_defaults(json=False)
     work = commands.add_parser("work")
     work.set_defaults(json=False)
     work.add_argument("record", type=int)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
+from merger import outbox
 from merger.database import reading, writing
 from merger.errors import Refused
 from merger.localtime import zone_named
@@ -16,6 +17,8 @@ from merger.queue import tell
 from merger.sources import SourceOfRoom
 from merger.timeline import Span
 from models import Record, Room, Source
+
+SILENT = "silent"  # what editors are told by mail, too
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,10 @@ def tell_records(
     wanted = tuple(records)
 
     def write(session: Session) -> None:
-        rows = session.execute(select(Record.id, Record.attempt).where(Record.id.in_(wanted)))
-        for record, attempt in rows.all():
-            tell(session, record, attempt, now, kind, text)
+        for row in session.scalars(select(Record).where(Record.id.in_(wanted))):
+            tell(session, row.id, row.attempt, now, kind, text)
+            if kind == SILENT:
+                outbox.add_silent(session, row, text, now)
 
     if wanted:
         writing(engine, write)

@@ -115,6 +115,26 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _hook_address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/@#]+(/[^\s#]*)?", text):
+        raise ValueError("write it like https://chat.example.edu/hooks/lectures")
+    return text
+
+
+def _mail_server(text: str) -> str:
+    if text and not re.fullmatch(r"smtps?://([^\s/:@]+@)?[^\s/:@]+(:\d{1,5})?/?", text):
+        raise ValueError(
+            "write it like smtp://user@mail.example.edu:587; the password has a variable of its own"
+        )
+    return text.rstrip("/")
+
+
+def _mail_address(text: str) -> str:
+    if text and not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)*", text, re.ASCII):
+        raise ValueError("write it like lectures@example.edu")
+    return text
+
+
 def _domains(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
     for name in names:
@@ -169,7 +189,8 @@ class Settings:
     )
     language: Language = _setting(
         "MERGER_LANGUAGE", "en", _one_of("en", "ru"), "en, ru",
-        "The language of the slates in the video.",
+        "The language of the slates in the video, of announcements, and of mails to those whose"
+        " language is not known.",
     )  # fmt: skip
 
     data: Path = _setting(
@@ -302,6 +323,31 @@ class Settings:
         "MERGER_COURSES_RANGE", "A2:B", _text, "range",
         "Where the codes and ids stand in that sheet.",
     )  # fmt: skip
+    mail_server: str = _setting(
+        "MERGER_MAIL_SERVER", "", _mail_server, "URL",
+        "Who takes our mails, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu;"
+        " empty: no mails are sent.",
+    )  # fmt: skip
+    mail_password: Secret = _setting(
+        "MERGER_MAIL_PASSWORD", "", Secret, "text",
+        "The password of the user in MERGER_MAIL_SERVER.",
+    )  # fmt: skip
+    mail_from: str = _setting(
+        "MERGER_MAIL_FROM", "", _mail_address, "address",
+        "From whom mails are, like lectures@example.edu.",
+    )  # fmt: skip
+    mail_redirect: str = _setting(
+        "MERGER_MAIL_REDIRECT", "", _mail_address, "address",
+        "To whom all mails go instead, for trials; the subject says whom each was for.",
+    )  # fmt: skip
+    webhook_url: str = _setting(
+        "MERGER_WEBHOOK_URL", "", _hook_address, "URL",
+        "Who is told of ready and failed records by a signed POST, such as a chat bot.",
+    )  # fmt: skip
+    webhook_secret: Secret = _setting(
+        "MERGER_WEBHOOK_SECRET", "", Secret, "text",
+        "With what those calls are signed: docs/operating.md.",
+    )  # fmt: skip
     log_form: Literal["text", "json"] = _setting(
         "MERGER_LOG", "text", _one_of("text", "json"), "text, json",
         "How the log is written to stderr: a line of text, or a JSON object in a line.",
@@ -343,6 +389,10 @@ def load(environ: Mapping[str, str]) -> Settings:
             mistakes.append(f"{about['variable']}={shown}: {error}")
     if not mistakes and values["oidc_issuer"] and not values["oidc_client"]:
         mistakes.append("MERGER_OIDC_CLIENT_ID: the issuer gave one; without it nobody signs in")
+    if not mistakes and values["mail_server"] and not values["mail_from"]:
+        mistakes.append("MERGER_MAIL_FROM: say from whom mails are, like lectures@example.edu")
+    if not mistakes and values["webhook_url"] and not values["webhook_secret"]:
+        mistakes.append("MERGER_WEBHOOK_SECRET: without it, nobody can tell our calls from others")
     if mistakes:
         raise Refused("config", "; ".join(mistakes))
     return Settings(**values)

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 import schedule
 
-from merger import answers, queue, signs
-from merger.calendars import read_calendars
+from merger import answers, outbox, queue, signs
+from merger.calendars import is_any_due, read_calendars
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
 from merger.offers import reconcile
 from merger.queue import Claim, LeaseLost
+from merger.raw_uploads import upload_raw
 from merger.readers import let_new_readers
 from merger.retry import delay
 from merger.task import Service
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING = timedelta(minutes=10)
 _HOUSE_ENDS_WITHIN = timedelta(hours=1)
+_ERRANDS_END_WITHIN = timedelta(minutes=30)
 _CHECK_EVERY = timedelta(minutes=1)
 # Whoever asks whether a daemon lives is patient for a minute (`merger.vitals`).
 _SIGN_EVERY = timedelta(seconds=10)
@@ -44,6 +46,7 @@ class Daemon:
     """Workers at work, and how to start more.
 
     start_house: starts the housekeeping, in a process of its own: it reads what others upload.
+    start_errands: starts telling people and reading calendars, in another one: servers may hang.
     name: of this daemon, told in every claim. check_machine: raises for what would fail every
     record; then none is claimed.
     """
@@ -53,10 +56,13 @@ class Daemon:
     start_house: Callable[[], Child]
     name: str
     check_machine: Callable[[], None] = lambda: None
+    start_errands: Callable[[], Child] | None = None
     running: dict[Claim, Child] = field(default_factory=dict)
     house: Child | None = None
+    errands: Child | None = None
     _silent: dict[Claim, tuple[datetime, int]] = field(default_factory=dict)  # since, seen so often
     _house_since: datetime | None = None
+    _errands_since: datetime | None = None
     _checked_at: datetime | None = None
     _signed_at: datetime | None = None
     _failed_starts: int = 0  # in a row
@@ -78,6 +84,7 @@ class Daemon:
                 log.warning("record %s: its worker gave no sign of life", record)
             self._check(now)
             started = self._start_due(now)
+            self._run_errands(now)
             self._give_sign(now)
             self._told = ""
             return started
@@ -103,6 +110,18 @@ class Daemon:
             queue.crashed(self.service.engine, held, now, _SILENT)
             log.error("record %s: %s; does a share hang?", held.record, _SILENT)
             child.kill()
+
+    def _run_errands(self, now: datetime) -> None:
+        """Start telling people, and reading calendars, where there is something to do."""
+        if self.start_errands is None:
+            return
+        if self.errands is not None and self.errands.ended() is None:
+            if self._errands_since is None or now - self._errands_since < _ERRANDS_END_WITHIN:
+                return
+            log.error("telling people hangs and is ended; does a mail server hang?")
+            self.errands.kill()
+        if errands_are_due(self.service, now):
+            self.errands, self._errands_since = self.start_errands(), now
 
     def _check(self, now: datetime) -> None:
         """Look now and then whether the machine is fit to work."""
@@ -180,14 +199,26 @@ class Daemon:
             log.warning("no housekeeping for now: %s", error.message)
 
 
+def errands_are_due(service: Service, now: datetime) -> bool:
+    """Return whether somebody is to be told something now, or a calendar to be read."""
+    if service.calendars is not None and is_any_due(service.engine, now):
+        return True
+    by = outbox.channels(service.settings)
+    return bool(by) and outbox.is_any_due(service.engine, now, by)
+
+
 def forget(service: Service, now: datetime) -> None:
-    """Forget answers that nobody asks for again."""
+    """Forget answers that nobody asks for again, and messages that nobody is to get any more."""
     answers.forget(service.engine, now)
+    outbox.clear(service.engine, now, outbox.channels(service.settings))
 
 
 def keep_house(service: Service, now: datetime) -> None:
     """Look what has happened elsewhere: events, late media, readers; remove what nobody needs."""
-    for chore in (read_calendars, look_for_late, reconcile, let_new_readers, forget, tidy):
+    # Uploads last: they may take long, and the housekeeping is ended some time.
+    for chore in (
+        read_calendars, look_for_late, reconcile, let_new_readers, forget, tidy, upload_raw,
+    ):  # fmt: skip
         try:
             chore(service, now)
         except MergerError as error:
@@ -229,7 +260,23 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
     while daemon.running and not signals.asked():
         signals.pause(_REAP_EVERY_S)
         _go_on(daemon, plan)
+    _tell_all(daemon, signals)
     _wind_up(daemon, signals)
+
+
+def _tell_all(daemon: Daemon, signals: Signals) -> None:
+    """Wait until people were told what there is to tell."""
+
+    def are_told() -> bool:
+        return daemon.errands is None or daemon.errands.ended() is not None
+
+    for _ in range(2):  # one may be at it, and what came meanwhile is the next one's
+        while not are_told() and not signals.asked():
+            signals.pause(_REAP_EVERY_S)
+        if not signals.asked():
+            _guarded(lambda: daemon._run_errands(daemon.service.now()))
+    while not are_told() and not signals.asked():
+        signals.pause(_REAP_EVERY_S)
 
 
 def _passes(daemon: Daemon) -> schedule.Scheduler:
@@ -252,8 +299,9 @@ def _go_on(daemon: Daemon, plan: schedule.Scheduler) -> None:
 
 def _wind_up(daemon: Daemon, signals: Signals) -> None:
     """Let the workers hand their records back; kill them when asked a second time."""
-    if daemon.house is not None and daemon.house.ended() is None:
-        daemon.house.kill()
+    for chore in (daemon.house, daemon.errands):
+        if chore is not None and chore.ended() is None:
+            chore.kill()
     for child in daemon.running.values():
         child.stop()
     while daemon.running and signals.asked() < 2:

@@ -21,13 +21,14 @@ class Shelf:
     """Where something lies in a destination that has folders, and who may see it there.
 
     folder: of the room, as it is configured. day: on which the record starts, in the room's zone.
-    readers: mail addresses.
+    readers: mail addresses. below: names of folders between that of the room and that of the day.
     """
 
     room: str
     folder: str | None
     day: date
     readers: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,38 +42,24 @@ class FolderDestination:
 
     def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
         final = self.folder / parcel.name
-        try:
+        with sending_to(self.folder):
             self._check_folder()
             self._revoke(parcel.name, fence.attempt)
-            if _is_there(final, parcel, fence.check):
+            if is_there(final, parcel.size_bytes, parcel.sha256, fence.check):
                 return str(final)
             require_space(self.folder, parcel.size_bytes, f"delivering {parcel.name}")
             with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
-                _copy(parcel.path, copy, fence.check)
+                copy_whole(parcel.path, copy, fence.check)
                 reached("folder.copied")
-                if _sha256(copy, fence.check) != parcel.sha256:
-                    raise Temporary(
-                        "copy", f"what arrived in {self.folder} differs from what was sent"
-                    )
+                require_same(copy, parcel.sha256, self.folder, fence.check)
                 fence.confirm()
                 reached("folder.confirmed")
                 publish(copy, final)
-        except FileNotFoundError as error:
-            message = f"{error.filename} vanished while it was copied to {self.folder}"
-            raise Temporary("destination", message) from error
-        except OSError as error:
-            raise translated(error, self.folder) from error
         return str(final)
 
     def _check_folder(self) -> None:
-        if self.is_ours:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        elif not self.folder.is_dir():
-            raise Temporary(
-                "destination",
-                f"there is no folder {self.folder} (MERGER_OUTPUT); make it, or mount it",
-            )
+        require_mounted(self.folder, is_ours=self.is_ours)
 
     def _revoke(self, name: str, before: float = math.inf) -> None:
         """Take away what earlier attempts have copied: one may hang just before it renames it.
@@ -100,23 +87,58 @@ def _mark(name: str) -> str:
     return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-"
 
 
-def _is_there(final: Path, parcel: Parcel, check: Callable[[], None]) -> bool:
+def never_asked() -> None:
+    """Go on: whoever is not asked in between, such as the housekeeping, is killed to be stopped."""
+
+
+@contextmanager
+def sending_to(folder: Path) -> Iterator[None]:
+    """Tell what goes wrong while files are copied to a folder."""
     try:
-        if final.stat().st_size != parcel.size_bytes:
+        yield
+    except FileNotFoundError as error:
+        message = f"{error.filename} vanished while it was copied to {folder}"
+        raise Temporary("destination", message) from error
+    except OSError as error:
+        raise translated(error, folder) from error
+
+
+def require_mounted(folder: Path, *, is_ours: bool) -> None:
+    """Make a folder where it is ours; else raise Temporary where it is missing."""
+    if is_ours:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not folder.is_dir():
+        raise Temporary(
+            "destination", f"there is no folder {folder} (MERGER_OUTPUT); make it, or mount it"
+        )
+
+
+def is_there(final: Path, size_bytes: int, sha256: str, check: Callable[[], None]) -> bool:
+    """Return whether a file has arrived under its name."""
+    try:
+        if final.stat().st_size != size_bytes:
             return False
     except FileNotFoundError:
         return False
-    return _sha256(final, check) == parcel.sha256
+    return sha256_of(final, check) == sha256
 
 
-def _copy(source: Path, target: Path, check: Callable[[], None]) -> None:
+def require_same(copy: Path, sha256: str, folder: Path, check: Callable[[], None]) -> None:
+    """Read back what has arrived; raise Temporary where it is not what was sent."""
+    if sha256_of(copy, check) != sha256:
+        raise Temporary("copy", f"what arrived in {folder} differs from what was sent")
+
+
+def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:
+    """Copy a file, and ask between its blocks."""
     with source.open("rb") as reading, target.open("xb") as writing:
         while block := reading.read(_BLOCK):
             check()
             writing.write(block)
 
 
-def _sha256(path: Path, check: Callable[[], None]) -> str:
+def sha256_of(path: Path, check: Callable[[], None]) -> str:
+    """Return the hash of a file, and ask between its blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
+from merger import outbox
 from merger.database import reading
 from merger.queue import Claim, LeaseLost, fenced, release, tell, was_let_go
 from models import Delivery, Event, Record, Rendition
@@ -184,6 +185,7 @@ def complete(
         )
         release(row, "delivered", now)
         tell(session, row.id, held.attempt, now, "delivered", what + more)
+        outbox.add_ready(session, row, now)
 
     try:
         fenced(engine, held, write)

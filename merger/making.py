@@ -36,7 +36,7 @@ from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spe
 from merger.plan import Chunk, EditPlan, plan_edit
 from merger.profiles import Encoder, Profile
 from merger.report import MergeResult, Rendition, warnings_about
-from merger.space import require_space
+from merger.space import make_room
 from merger.surroundings import MergeRequest, Surroundings
 from merger.timeline import Span, Stretch, without
 
@@ -214,7 +214,7 @@ class _Job:
         missing = self._missing(parts)
         heard = self.cache.use(sound_name, self.step.folder)
         needed_bytes = likely_bytes([spec for spec, _ in missing], None if heard else sound)
-        require_space(self.cache.folder, needed_bytes, "encoding")
+        make_room(self.cache, self.cache.folder, needed_bytes, "encoding")
         failed = threading.Event()
         step = dataclasses.replace(
             self.step, cancelled=lambda: failed.is_set() or self.step.cancelled()
@@ -310,7 +310,7 @@ class _Job:
         parts = {k: [f"{name}.{k}.mp4" for _, name in files.parts] for k in first.outputs}
         joined = [name for names in parts.values() for name in (*names, files.sound)]
         needed_bytes = sum((self.step.folder / name).stat().st_size for name in joined)
-        require_space(out.parent, needed_bytes, "joining the parts")
+        make_room(self.cache, out.parent, needed_bytes, "joining the parts")
         for kind, size in first.outputs.items():
             with self.watch.stage("join"):
                 path = out / f"{kind}.mp4"

@@ -302,3 +302,14 @@ def _keep_an_administrator(session: Session, but_for: User, field: str) -> None:
     others = select(func.count()).where(User.role == "admin", User.id != but_for.id)
     if not session.scalar(others):
         raise Refused(field, f"{but_for.email} is the last administrator; name another one first")
+
+
+def note_language(engine: Engine, user: int, language: str) -> None:
+    """Remember in which language somebody reads."""
+
+    def write(session: Session) -> None:
+        row = session.get(User, user)
+        if row is not None and row.language != language:
+            row.language = language
+
+    writing(engine, write)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import CursorResult, Engine, Select, and_, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from merger import outbox
 from merger.database import LostRace, reading, writing
 from merger.errors import MergerError
 from merger.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
@@ -243,6 +244,8 @@ def _let_go(
         if status == "queued" and row.cancel_requested_at is not None:
             ended = "cancelled"
             tell(session, row.id, held.attempt, now, ended, _CANCELLED)
+        if ended == "failed":
+            outbox.add_failed(session, row, now)
         if ended in ("failed", "cancelled") and row.delivered_version is not None:
             # The reason why there is no new one stays readable beside it.
             ended = "delivered"
@@ -376,6 +379,8 @@ def _take_back(
         row.run_after = now + delay(row.lost - 1) if row.lost > 1 else now
     if ended != "queued":
         tell(session, record, attempt, now, ended, why)
+        if ended == "failed":
+            outbox.add_failed(session, row, now)
         row.lost = 0
         if row.delivered_version is not None:
             ended = "delivered"

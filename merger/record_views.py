@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, false, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
+from merger.config import Settings
 from merger.database import reading
 from merger.errors import Refused
 from merger.localtime import zone_named
 from merger.names import ENDINGS, result_stem
 from merger.records import record_row, room_row
 from merger.timeline import Span
-from models import STATUSES, Chunk, Delivery, Event, Record, RecordUser, Rendition, User
+from models import STATUSES, Chunk, Delivery, Event, Message, Record, RecordUser, Rendition, User
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
             "warnings": report.get("warnings", []),
             "sources": _filmed(row),
             "gaps": report.get("gaps", []),
-            "papers": (row.media or {}).get("papers", []),
+            "papers": _papers(row),
             "scenes": report.get("scenes", []),
             "chunks": [
                 {
@@ -227,11 +229,25 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                 }
                 for d in deliveries
             ],
+            "messages": [
+                {
+                    "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
+                    "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
+                    "error": m.error_text,
+                }
+                for m in session.scalars(_messages_of(record, only_of))
+            ],
             "events": [
                 {"at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind, "text": e.text}
                 for e in events
             ],
         }  # fmt: skip
+
+
+def _messages_of(record: int, only_of: int | None) -> Select[Message]:
+    """Select who was told; of what is for those who look after rooms, only they hear."""
+    wanted = select(Message).where(Message.record_id == record).order_by(Message.id)
+    return wanted if only_of is None else wanted.where(Message.kind != "silent")
 
 
 def _filmed(row: Record) -> list[str]:
@@ -248,6 +264,24 @@ class RenditionFile:
     path: str | None
     name: str
     sha256: str
+
+
+def papers_folder(settings: Settings, record: int) -> Path:
+    """Return where what was said or written beside a record lies."""
+    return settings.data / "records" / str(record) / "papers"
+
+
+def check_paper(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
+    """Raise Refused where a record has no paper of a name, or is not for this user."""
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        if name not in _papers(row):
+            raise Refused("paper", f"there is no paper {name!r} of record {record}")
+
+
+def _papers(row: Record) -> list[str]:
+    found = (row.media or {}).get("papers", [])
+    return [name for name in found if isinstance(name, str)]
 
 
 def rendition_file(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,30 +22,38 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _File:
-    """A recording. own_bytes: none, where it was collected and that is the same file."""
+class Recording:
+    """A file that was recorded here. own_bytes: none, where it was collected as the same file.
+
+    room, source, sha256: None where its sidecar does not say so.
+    """
 
     path: Path
     room: str | None
+    source: str | None
     span: Span
+    sha256: str | None
     own_bytes: int
 
 
 def recorded_bytes(service: Service) -> int:
     """Return how many bytes recordings hold beside the collected segments."""
-    return sum(file.own_bytes for file in _files(service.settings.recorded))
+    return sum(file.own_bytes for file in recordings(service.settings.recorded))
 
 
-def forget_recorded(service: Service, now: datetime, too_many: int) -> int:
+def forget_recorded(
+    service: Service, now: datetime, too_many: int, waiting: Collection[Path]
+) -> int:
     """Remove recordings that were kept for long enough, and the oldest while there are too many.
 
-    Returns how many bytes are too many still. What is being recorded is not looked at.
+    Returns how many bytes are too many still. What is being recorded is not looked at. waiting: to
+    be uploaded, and kept until then.
     """
     old = now - service.settings.keep_segments
-    for file in sorted(_files(service.settings.recorded), key=lambda file: file.span.end):
+    for file in sorted(recordings(service.settings.recorded), key=lambda file: file.span.end):
         if file.span.end >= old and too_many <= 0:
             break
-        if _is_needed(service, file, now):
+        if file.path in waiting or _is_needed(service, file, now):
             continue
         try:
             file.path.unlink(missing_ok=True)  # first: a sidecar alone is nothing
@@ -57,7 +65,7 @@ def forget_recorded(service: Service, now: datetime, too_many: int) -> int:
     return too_many
 
 
-def _is_needed(service: Service, file: _File, now: datetime) -> bool:
+def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
     if file.room is None:
         return False
     with reading(service.engine) as session:
@@ -75,13 +83,14 @@ def _is_needed(service: Service, file: _File, now: datetime) -> bool:
     return needed is not None
 
 
-def _files(recorded: Path) -> Iterator[_File]:
+def recordings(recorded: Path) -> Iterator[Recording]:
+    """Yield what was recorded and is complete, in no order."""
     for path in recorded.glob("*/[!.]*.mkv"):
         with suppress(FileNotFoundError):
-            yield _file(path)
+            yield _recording(path)
 
 
-def _file(path: Path) -> _File:
+def _recording(path: Path) -> Recording:
     """Return a recording as its sidecar tells it; without one, by when it was changed last."""
     status = path.stat()
     changed = datetime.fromtimestamp(status.st_mtime, UTC)
@@ -89,8 +98,9 @@ def _file(path: Path) -> _File:
         said = json.loads(path.with_suffix(".json").read_text())
         start = datetime.fromisoformat(said["start"])
         end = datetime.fromisoformat(said["end"]) if said.get("end") else changed
-        room = said.get("room")
+        room, source, sha256 = said.get("room"), said.get("source"), said.get("sha256")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        start, end, room = changed - LONGEST_SEGMENT, changed, None
+        start, end, room, source, sha256 = changed - LONGEST_SEGMENT, changed, None, None, None
     own_bytes = status.st_size if status.st_nlink == 1 else 0
-    return _File(path, room, Span(min(start, end), max(start, end)), own_bytes)
+    span = Span(min(start, end), max(start, end))
+    return Recording(path, room, source, span, sha256, own_bytes)

@@ -104,6 +104,12 @@ def delete(engine: Engine, room: int) -> None:
     writing(engine, remove)
 
 
+def drive_folder_of(engine: Engine, room: str) -> str | None:
+    """Return the folder in Drive of a room by its name; None where it has none."""
+    with reading(engine) as session:
+        return session.scalar(select(Room.drive_folder).where(Room.name == room))
+
+
 def _row(session: Session, room: int, *, lock: bool = False) -> Room:
     wanted = _all_rooms().where(Room.id == room)
     row = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merger.errors import Temporary
-from merger.storage import writing_to
+from merger.storage import Cache, writing_to
 
 # What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
 # more than a long lecture takes, or a large share would be called full with plenty of room.
@@ -58,6 +58,24 @@ def require_space(folder: Path, needed_bytes: int, what: str) -> None:
         f" in {folder} (beside a reserve of {amount(disk.reserve)}); free some space there"
     )
     raise Temporary("disk_full", message)
+
+
+def make_room(cache: Cache, folder: Path, needed_bytes: int, what: str) -> None:
+    """Do as require_space; where the cache is on the same disk, what it holds makes room first."""
+    try:
+        require_space(folder, needed_bytes, what)
+    except Temporary:
+        if disk_number(folder) != disk_number(cache.folder):
+            raise
+        disk = disk_of(folder)
+        cache.free(needed_bytes - disk.room)
+        require_space(folder, needed_bytes, what)
+
+
+def disk_number(folder: Path) -> int:
+    """Return what tells the disk of a folder, which may be missing yet, from others."""
+    with writing_to(folder):
+        return next(p for p in (folder, *folder.parents) if p.exists()).stat().st_dev
 
 
 def amount(size_bytes: int) -> str:

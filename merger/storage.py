@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,15 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, so that they survive a power cut. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def make_folder(folder: Path, what: str) -> None:
@@ -152,9 +161,14 @@ def disk_full(folder: Path) -> Temporary:
     return Temporary("disk_full", message)
 
 
+def is_full(error: Exception) -> bool:
+    """Return whether a write failed for want of room, also as other libraries tell it."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def translated(error: OSError, parent: Path) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error):
         return disk_full(Path(error.filename) if error.filename else parent)
     if error.errno in AWAY:
         return Temporary("storage_away", f"{parent} is away ({error.strerror})")
@@ -220,6 +234,14 @@ class Cache:
 
     def shrink(self) -> None:
         """Remove what was not used for longest and no living run uses, until the rest fits."""
+        self._remove(lambda held, _: held <= self.limit_bytes)
+
+    def free(self, size_bytes: int) -> None:
+        """Remove what was not used for longest and no living run uses, until so much is gone."""
+        self._remove(lambda _, removed: removed >= size_bytes)
+
+    def _remove(self, is_enough: Callable[[int, int], bool]) -> None:
+        """Remove files until it is enough. is_enough: asked with the bytes held, and removed."""
         used = {link.name for link in self.folder.glob(f"{_MARK}*/*") if link.is_symlink()}
         files = []
         for path in self.folder.glob("??/*"):
@@ -228,13 +250,13 @@ class Cache:
             except FileNotFoundError:
                 continue
             files.append((stat.st_mtime_ns, stat.st_size, path))
-        total = sum(size for _, size, _ in files)
+        held, removed = sum(size for _, size, _ in files), 0
         for used_at, size, path in sorted(files):
-            if total <= self.limit_bytes:
+            if is_enough(held, removed):
                 break
             if path.name in used:
                 continue
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime_ns == used_at:  # nobody has begun to use it meanwhile
                     path.unlink()
-                    total -= size
+                    held, removed = held - size, removed + size

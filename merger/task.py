@@ -18,6 +18,7 @@ from merger.localtime import zone_named
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
 from merger.profiles import profile_named
+from merger.raw_destination import RawDestination
 from merger.sources import CalendarReader, Offering, Recorder, SourceOfRoom, fills_roles
 from merger.surroundings import MergeRequest
 from merger.timeline import LONGEST_RECORD, record_span
@@ -35,6 +36,7 @@ class Service:
     offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
     announcers: Sequence[Announcer] = ()
     calendars: CalendarReader | None = None  # of rooms; None where nobody has any
+    raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
 
 
 @dataclass(frozen=True)

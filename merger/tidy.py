@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from merger import pictures
 from merger.database import reading, writing
 from merger.outcomes import kept_segments
+from merger.raw_uploads import waiting
 from merger.recorded import forget_recorded, recorded_bytes
 from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
@@ -44,7 +45,7 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
     sizes = _segment_sizes(data)
     share = (disk_bytes or shutil.disk_usage(data).total) * settings.keep_segments_share // 100
     too_many = sum(sizes.values()) + recorded_bytes(service) - share
-    too_many = forget_recorded(service, now, too_many)
+    too_many = forget_recorded(service, now, too_many, waiting(service))
     old = now - settings.keep_segments
     for path in writing(
         service.engine, lambda session: _forget_segments(session, now, old, sizes, too_many)

@@ -1,4 +1,7 @@
-"""How the service is, in numbers and words that name nothing and nobody: for whoever watches it."""
+"""How the service is, in numbers and words for whoever watches it.
+
+They name no lecture, person, folder or host, and rooms only where it is about a room's sources.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from merger import schema, signs
+from merger import media_signs, schema, signs
 from merger.config import Settings
 from merger.database import reading
 from merger.errors import MergerError
+from merger.media_signs import Flow
 from merger.space import Disk, disk_of
-from models import Record
+from models import Record, Room, Source
 
 _OK = "ok"
 # A daemon gives a sign at its passes. Several may be missed while the database is busy.
@@ -72,6 +76,16 @@ def vitals(engine: Engine, now: datetime) -> Vitals:
         silence_s=_since(signs.last(engine), now),
         speed=speed([json.loads(text) for text in reports if text]),
     )
+
+
+def sources(engine: Engine, settings: Settings, now: datetime) -> dict[tuple[str, str], Flow]:
+    """Return how it is with the media of what is to be recorded now, by room and source."""
+    flows = media_signs.flows(settings, now)
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Source.id, Room.name, Source.name).join(Room).where(Source.id.in_(flows))
+        ).all()
+    return {(room, source): flows[number] for number, room, source in rows}
 
 
 def speed(reports: Sequence[Mapping[str, Any]]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +11,9 @@ from pathlib import Path
 from recorders.live_child import Child
 from recorders.rtsp_job import Job
 from recorders.wanted import Wanted
+
+# Told in the history of one record: a camera that comes and goes does so hundreds of times.
+MOST_OUTAGES = 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Lane:
     complaints: int = 0
     why: str = "it does not answer"
     ended_for: str = ""  # by us
+    ended_as: str = ""  # the code of how the last process ended
+    lost_by: str = ""  # the code that was told last of why there is no media
+    has_sign: bool = False  # that others see
+    outages: Counter[int] = field(default_factory=Counter)  # by record
     looked: set[int] = field(default_factory=set)  # records before which it was looked at
     looks: int = 0
 
@@ -50,6 +59,30 @@ class Lane:
     def name(self) -> str:
         source = self.wanted.camera.source
         return f"source {source.name!r} of room {source.room!r}"
+
+    @property
+    def heard_until(self) -> datetime:
+        """When something was captured last, since it is to be recorded."""
+        return max(self.since, self.media_at or self.since)
+
+    def silent_since(self, patience: Patience, now_s: float) -> datetime | None:
+        """Return since when nothing comes; None while media comes."""
+        came_s = self.came_s if self.child is not None else None
+        if came_s is not None and now_s - came_s <= patience.media_s:
+            return None
+        return self.lost_at or self.heard_until
+
+    def counted(self, records: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Count an outage of records; return who is told of it, and who that no more are told."""
+        told: list[int] = []
+        last: list[int] = []
+        for record in records:
+            if self.outages[record] < MOST_OUTAGES:
+                told.append(record)
+            elif self.outages[record] == MOST_OUTAGES:
+                last.append(record)
+            self.outages[record] += 1
+        return tuple(told), tuple(last)
 
     def begin(self, *, grid_s: int, allow_local: bool) -> None:
         """Start a process that records it, or looks at it. Raises Temporary."""
@@ -67,7 +100,7 @@ class Lane:
         )
         self.child = Child(job)
         self.came_s = self.key_us = None
-        self.complaints, self.ended_for = 0, ""
+        self.complaints, self.ended_for, self.ended_as = 0, "", ""
 
     def silence(self, patience: Patience, now_s: float) -> str | None:
         """Return why a process is to be ended, judged by what it brings."""

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
 _STOPS_WITHIN_S = 8.0  # it reads for five seconds at most
-_AGAIN_S = 60.0  # somebody makes room
+_AGAIN_S = 20.0  # somebody makes room
 _MOST_BYTES = 1 << 20  # of one line: a picture has some 50 kB
 _ADDRESS = re.compile(r"rtsps?://[^/\s@]*@")
 
@@ -140,20 +140,22 @@ def redacted(line: str, credentials: str | None) -> str:
 class Finisher:
     """Has what is closed made into complete files, one folder at a time."""
 
-    _folders: dict[Path, None] = field(default_factory=dict)
+    _folders: dict[Path, float] = field(default_factory=dict)  # not before, by `time.monotonic`
     _folder: Path | None = None
     _process: subprocess.Popen[bytes] | None = None
-    _again_s: float = 0.0
 
     def add(self, folder: Path) -> None:
         """Have a folder looked at, once more if it is being looked at now."""
-        self._folders[folder] = None
+        self._folders.setdefault(folder, 0.0)
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to be done, or nothing that can be done just now."""
-        waits = time.monotonic() < self._again_s
-        return (waits or not self._folders) and self._process is None
+        return self._due() is None and self._process is None
+
+    def _due(self) -> Path | None:
+        now_s = time.monotonic()
+        return next((folder for folder, at_s in self._folders.items() if at_s <= now_s), None)
 
     def go_on(self) -> None:
         """Begin with the next folder, where the last one is done."""
@@ -166,20 +168,20 @@ class Finisher:
                 log.error("recordings are not finished yet: %s", said)
                 self._wait()
             self._process = None
-        if self._folders and time.monotonic() >= self._again_s:
-            self._folder = next(iter(self._folders))
-            del self._folders[self._folder]
+        folder = self._due()
+        if folder is not None:
+            self._folder = folder
+            del self._folders[folder]
             try:
-                self._process = started("recorders.recordings", str(self._folder))
+                self._process = started("recorders.recordings", str(folder))
             except Temporary as error:
                 log.warning("%s", error.message)
                 self._wait()
 
     def _wait(self) -> None:
-        """Try the last folder again in a while, after all others."""
+        """Try the last folder again in a while; the others do not wait for it."""
         assert self._folder is not None
-        self.add(self._folder)
-        self._again_s = time.monotonic() + _AGAIN_S
+        self._folders[self._folder] = time.monotonic() + _AGAIN_S
 
     def kill(self) -> None:
         """End at once; what is half-done is done anew by the next recorder."""

@@ -21,8 +21,9 @@ from typing import Any
 
 from merger.bookings import Booking, Camera
 from merger.errors import MergerError, Refused
+from merger.media_signs import Sign
 from merger.storage import make_folder
-from recorders.lane import Lane, Patience
+from recorders.lane import MOST_OUTAGES, Lane, Patience
 from recorders.live_child import Child, Finisher
 from recorders.recordings import folder_of, now_utc, raw_files
 from recorders.rtsp import Address, address_of
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0  # into the tables
 _TICK_S = 0.1
+_SIGN_EVERY_S = 5.0
 _SHORTEST_OUTAGE = timedelta(seconds=2)
 _MOST_COMPLAINTS = 20  # lines of one process
 _FINISHES_WITHIN_S = 60.0  # when we are to stop
@@ -47,6 +49,7 @@ class Surroundings:
     bookings: Callable[[datetime], Iterable[Booking]]
     tell: Callable[[Iterable[int], datetime, str, str], None]
     keep_picture: Callable[[int, datetime, bytes], None]
+    give_sign: Callable[[int, Sign | None], None]
     allow_local: bool = False
     grid_s: int = 1800
     patience: Patience = field(default_factory=Patience)
@@ -65,6 +68,7 @@ class Recorder:
     _refused: set[tuple[int, str]] = field(default_factory=set)
     _untold: list[tuple[tuple[int, ...], datetime, str, str]] = field(default_factory=list)
     _finisher: Finisher = field(default_factory=Finisher)
+    _signed_s: float = float("-inf")
 
     def begin(self) -> None:
         """Finish what an earlier recorder was killed over. Raises MergerError for the folder."""
@@ -90,6 +94,7 @@ class Recorder:
                 lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
         self._finisher.go_on()
         self._tell_again()
+        self._give_signs(now)
 
     def _look_into_tables(self, now: datetime) -> None:
         if time.monotonic() - self._looked_s < _LOOK_EVERY_S:
@@ -170,7 +175,7 @@ class Recorder:
             if "closed" in said:
                 self._finisher.add(lane.folder)
             if "ended" in said:
-                lane.why = said["text"]
+                lane.why, lane.ended_as = said["text"], said["ended"]
                 if said["ended"] == "seen":
                     lane.looked.update(lane.wanted.soon)
                 elif said.get("never"):
@@ -206,9 +211,12 @@ class Recorder:
             return
         if code == 0 or not lane.wanted.is_recorded:
             return
-        if lane.lost_at is None:
-            lane.lost_at = lane.media_at or lane.since
+        if lane.lost_at is None or lane.lost_by != lane.ended_as:
             log.warning("%s: no media: %s", lane.name, lane.why)
+            lane.lost_by = lane.ended_as
+            if lane.ended_as == "disk_full":  # nobody has to wait for its end to hear of that
+                self._tell_full_disk(lane, now)
+        lane.lost_at = lane.lost_at or lane.heard_until
         lane.concerned = tuple(dict.fromkeys((*lane.concerned, *lane.wanted.records)))
         lane.failures += 1
         lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
@@ -241,7 +249,15 @@ class Recorder:
             f" {until.astimezone(zone):%H:%M:%S} ({length:.0f} s): {lane.why}"
         )
         log.warning("room %r: %s", lane.wanted.camera.source.room, text)
-        self._tell(records, now, "outage", text)
+        told, last = lane.counted(records)
+        self._tell(told, now, "outage", text)
+        text = f"{lane.wanted.camera.source.name} comes and goes: more of it is in the log alone"
+        self._tell(last, now, "outage", text)
+
+    def _tell_full_disk(self, lane: Lane, now: datetime) -> None:
+        told = tuple(r for r in lane.wanted.records if lane.outages[r] < MOST_OUTAGES)
+        source = lane.wanted.camera.source.name
+        self._tell(told, now, "disk_full", f"{source} is not recorded for now: {lane.why}")
 
     def _let_go(self, number: int, lane: Lane, now: datetime) -> None:
         """End what is no longer wanted."""
@@ -251,8 +267,30 @@ class Recorder:
         if lane.lost_at is not None:
             self._tell_outage(lane, now, now)
         if lane.child is None:
+            self._withdraw_sign(number, lane)
             os.close(lane.lock)
             del self.lanes[number]
+
+    def _give_signs(self, now: datetime) -> None:
+        """Let others see whether media comes of what is to be recorded."""
+        now_s = time.monotonic()
+        if now_s - self._signed_s < _SIGN_EVERY_S:
+            return
+        self._signed_s = now_s
+        for number, lane in self.lanes.items():
+            if not lane.wanted.is_recorded:
+                self._withdraw_sign(number, lane)
+                continue
+            lane.has_sign = True
+            silent_since = lane.silent_since(self.around.patience, now_s)
+            with suppress(MergerError):  # a full disk, say: then it grows old
+                self.around.give_sign(number, Sign(now, silent_since))
+
+    def _withdraw_sign(self, number: int, lane: Lane) -> None:
+        if lane.has_sign:
+            with suppress(MergerError):
+                self.around.give_sign(number, None)
+                lane.has_sign = False
 
     def _tell(self, records: tuple[int, ...], at: datetime, kind: str, text: str) -> None:
         if records:
@@ -291,7 +329,8 @@ class Recorder:
             if not living and self._finisher.is_idle:
                 break
             pause(_TICK_S)
-        for lane in self.lanes.values():
+        for number, lane in self.lanes.items():
+            self._withdraw_sign(number, lane)
             if lane.child:
                 lane.child.kill()
                 lane.child.forget()

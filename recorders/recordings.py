@@ -135,7 +135,10 @@ def finish(raw: Path, folder: Path) -> Path | None:
     """
     journal = read_journal(raw)
     if journal is None:
-        raw.replace(raw.with_name(f"{raw.name}.broken"))
+        if raw.stat().st_size:
+            raw.replace(raw.with_name(f"{raw.name}.broken"))
+        else:
+            _remove(raw)  # the disk was full when it was begun
         return None
     require_space(folder, raw.stat().st_size, f"finishing {printable(raw.name)}")
     final = _free_name(folder, journal)
@@ -183,7 +186,8 @@ def _free_name(folder: Path, journal: Journal) -> Path:
 
 
 def _remove(raw: Path) -> None:
-    raw.with_suffix(".json").unlink(missing_ok=True)
+    for suffix in (".json.partial", ".json"):
+        raw.with_suffix(suffix).unlink(missing_ok=True)
     raw.unlink(missing_ok=True)
 
 

@@ -34,7 +34,7 @@ import av.stream
 from merger.errors import MergerError, Refused, Temporary
 from merger.localtime import chunks
 from merger.space import require_space
-from merger.storage import translated
+from merger.storage import disk_full, is_full, translated
 from merger.timeline import Span
 from recorders.capture_clock import SECOND_US, StreamClock
 from recorders.hosts import forbidden, is_forbidden, resolved
@@ -274,14 +274,14 @@ def main() -> int:
         never = not isinstance(error, Temporary)
         tell(ended=error.code, text=error.message, never=never)
     except av.FFmpegError as error:  # its text would have the address with the password
-        tell(**_explained(error))
+        tell(**_explained(error, Path(job.folder)))
     except OSError as error:
         told = translated(error, Path(job.folder))
         tell(ended=told.code, text=told.message)
     return 0 if stopped else 1
 
 
-def _explained(error: av.FFmpegError) -> dict[str, Any]:
+def _explained(error: av.FFmpegError, folder: Path) -> dict[str, Any]:
     if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
         text = "it does not let us in: correct the user and the password in its credentials"
         return {"ended": "credentials", "text": text, "never": True}
@@ -290,8 +290,9 @@ def _explained(error: av.FFmpegError) -> dict[str, Any]:
         return {"ended": "address", "text": text, "never": True}
     if isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
         return {"ended": "silent", "text": "it does not answer"}
-    if isinstance(error, OSError) and error.errno == 28:
-        return {"ended": "disk_full", "text": "the disk is full"}
+    if is_full(error):
+        full = disk_full(folder)
+        return {"ended": full.code, "text": full.message}
     return {"ended": "away", "text": error.strerror or "it cannot be read"}
 
 

@@ -14,11 +14,12 @@ ORDER = [
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
     "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "media_signs", "encode", "surroundings", "deciding", "making", "pipeline",
-    "database", "schema", "signs", "facts", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination", "announcing", "courses",
-    "heart", "task", "work", "late", "offers", "calendars", "readers", "recorded", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
+    "database", "schema", "signs", "facts", "outbox", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination", "raw_destination", "announcing", "courses",
+    "heart", "task", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
-    "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages",
+    "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
     "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.application", "web.server", "arguments",
+    "webhook", "smtp", "mail", "posting",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]
 # Everything else that is imported reaches outside, or might: pure modules compute.

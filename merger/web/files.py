@@ -28,6 +28,12 @@ class RenditionPath(RecordPath):
     kind: Literal["merge", "backup"]
 
 
+class PaperPath(RecordPath):
+    """Which paper of which record, by a name that the record lists."""
+
+    name: str
+
+
 class Download(Taken):
     """How a video is given."""
 
@@ -80,6 +86,25 @@ def _sent(path: Path, gone: Refused, kept: str, **options: Any) -> Response:
         raise gone from error
     response.headers["Cache-Control"] = kept
     return response
+
+
+@blueprint.get(
+    "/records/<int:record>/papers/<name>",
+    responses={
+        "200": _given("The text", "text/plain"), "206": _given("A range of it", "text/plain"),
+        **_IN_PIECES,
+    },
+    operation_id="downloadPaper",
+)  # fmt: skip
+def paper(path: PaperPath) -> Response:
+    """Give what was said or written beside the video, such as a chat or a transcript."""
+    who = asker("read")
+    record_views.check_paper(service().engine, path.record, path.name, who.only_of)
+    return _sent(
+        record_views.papers_folder(service().settings, path.record) / path.name,
+        Refused("paper", f"{path.name!r} of record {path.record} is no longer kept here"), _OWN,
+        mimetype="text/plain", download_name=path.name, as_attachment=True,
+    )  # fmt: skip
 
 
 @blueprint.get(

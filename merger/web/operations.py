@@ -84,6 +84,16 @@ class Numbers(Collector):
             " that were kept took no time.", (),
             {} if seen.speed is None else {(): seen.speed},
         )  # fmt: skip
+        now = self._service.now()
+        flows = vitals.sources(self._service.engine, self._service.settings, now)
+        yield _gauge(
+            "merger_source_is_live", "1 while media comes of what is to be recorded now, else 0.",
+            ("room", "source"), {names: float(f.how == "coming") for names, f in flows.items()},
+        )  # fmt: skip
+        yield _gauge(
+            "merger_source_silent_seconds", "For how long no media comes of it.",
+            ("room", "source"), {names: flow.silent_s(now) for names, flow in flows.items()},
+        )  # fmt: skip
         found = vitals.disks(self._disks, self._service.settings)
         disks = {name: disk for name, disk in found.items() if isinstance(disk, Disk)}
         yield _gauge(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from merger.web import page, pages_people, pages_records, pages_request, pages_rooms
+from merger.web import page, pages_offers, pages_people, pages_records, pages_request, pages_rooms
 from merger.web.page import Answer, blueprint
 
-__all__ = ["blueprint", "pages_people", "pages_records", "pages_request", "pages_rooms", "register"]
+__all__ = [
+    "blueprint", "pages_offers", "pages_people", "pages_records", "pages_request", "pages_rooms",
+    "register",
+]  # fmt: skip
 
 
 @blueprint.get("/")

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from flask import flash, redirect, request
 
-from merger import pictures, record_views, rooms
+from merger import media_signs, pictures, record_views, rooms
 from merger.access import Asker
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from, zone_named
@@ -60,7 +60,8 @@ def rooms_page() -> Answer:
         for room in told
         for source in room["sources"]
     }
-    return form("rooms.html", {}, rooms=told, taken=taken, shown=_going_on(who))
+    flows = media_signs.flows(service().settings, service().now())
+    return form("rooms.html", {}, rooms=told, taken=taken, flows=flows, shown=_going_on(who))
 
 
 def _going_on(who: Asker) -> dict[int, list[Shown]]:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 API = "/api/"
 # Codes of what is not there; everything else that is refused is a mistake in a field.
-_NOT_FOUND = {"record", "user", "key", "source", "rendition", "picture", "room_id"}
+_NOT_FOUND = {"record", "user", "key", "source", "rendition", "paper", "picture", "room_id"}
 _NOW_NOT = {"status", "conflict"}
 
 

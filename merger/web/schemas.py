@@ -208,6 +208,17 @@ class EventOut(BaseModel):
     text: str
 
 
+class MessageOut(BaseModel):
+    """Somebody who was told, or is to be; recipient: empty for the webhook."""
+
+    kind: Literal["ready", "failed", "silent"]
+    channel: Literal["mail", "webhook"]
+    recipient: str
+    status: Literal["pending", "sending", "sent", "unknown", "failed"]
+    at: str
+    error: str | None
+
+
 class RecordDetails(RecordOut):
     """All that is known of a record."""
 
@@ -219,6 +230,7 @@ class RecordDetails(RecordOut):
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
     deliveries: list[DeliveryOut]
+    messages: list[MessageOut]
     events: list[EventOut]
 
 

@@ -15,9 +15,11 @@ from requests import RequestException
 from werkzeug.wrappers import Response
 
 from merger import people
+from merger.access import Asker
 from merger.errors import Refused
 from merger.progress import printable
 from merger.web.gate import guesses, service, sign_in
+from merger.web.page import language
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +74,15 @@ def _with_password() -> Answer:
         guesses().wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
         return _shown(on, _WRONG, email)
-    sign_in(who)
+    _begin_session(who)
     log.info("user %s signed in with a password", who.user)
     return redirect(on, 303)
+
+
+def _begin_session(who: Asker) -> None:
+    sign_in(who)
+    # Mails are written in the language in which the pages are read.
+    people.note_language(service().engine, who.user, language())
 
 
 def _out() -> Answer:
@@ -148,7 +156,7 @@ def _from_provider() -> Answer:
         )
     except Refused as error:
         return _failed(on, error.message, "not admitted")
-    sign_in(who)
+    _begin_session(who)
     log.info("user %s signed in through %s", who.user, service().settings.oidc_issuer)
     return redirect(on, 303)
 

@@ -76,6 +76,7 @@ def upgrade() -> None:
     _add_column("rooms", sa.Column("late_s", sa.Integer(), nullable=False, server_default="120"))
     _add_column("rooms", sa.Column("mails", sa.Boolean(), nullable=False, server_default="1"))
     _add_column("rooms", sa.Column("uploads_raw", sa.Boolean(), nullable=False, server_default="0"))
+    _add_column("users", sa.Column("language", _key(8)))
     if op.get_bind().dialect.name == "sqlite":
         for table in _COUNT_ON:
             _count_on(table)

@@ -46,6 +46,8 @@ def test_an_event_comes_back_as_a_video(one: Trial) -> None:
         [post] = one.google.classroom.announcements[COURSE]
         assert post["state"] == "PUBLISHED" and len(post["materials"]) == 2
         assert one.google.drive.mails == []
+        [mail] = one.mails
+        assert mail["To"] == LECTURER and "is ready" in mail["Subject"]
 
     check_once()
     made = len(one.google.history)
@@ -74,3 +76,4 @@ def test_an_event_to_come_and_its_end(one: Trial) -> None:
     one.read_calendars_again()
     one.app("daemon", "--once")
     assert records() == [("A queue in SQL", "cancelled")]
+    assert one.mails == []

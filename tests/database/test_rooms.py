@@ -25,6 +25,7 @@ SLIDES = SourceSpec("slides", "screen", "folder", "/srv/recordings#504_slides")
 BOARD = SourceSpec("board", "board", "folder", "/srv/recordings", "geheim")
 ROOM = RoomSpec("504", "Europe/Moscow", sources=(CAMERA, BOARD))
 HALL = RoomSpec("Актовый зал", "Asia/Tokyo", 600, "camera", "0AbC", "a@b", (CAMERA, SLIDES))
+OWN = RoomSpec("OWN", "UTC", early_s=0, late_s=3600, mails=False, uploads_raw=True)
 
 
 def rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
@@ -75,13 +76,20 @@ def test_the_second_time_nothing_happens(engine: Engine) -> None:
 
 def test_a_room_is_changed(engine: Engine) -> None:
     applied(engine, HALL)
-    changed = RoomSpec("Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources)
+    changed = RoomSpec(
+        "Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources,
+        early_s=0, late_s=90, mails=False, uploads_raw=True,
+    )  # fmt: skip
     assert applied(engine, changed) == [
         "changed zone of room 'Актовый зал' from 'Asia/Tokyo' to 'Europe/Moscow'",
         "changed chunk of room 'Актовый зал' from '10m' to '2h'",
+        "changed early of room 'Актовый зал' from '1m' to '0s'",
+        "changed late of room 'Актовый зал' from '2m' to '90s'",
         "changed sound_source of room 'Актовый зал' from 'camera' to nothing",
         "changed drive_folder of room 'Актовый зал' from '0AbC' to '0XyZ'",
         "changed calendar_id of room 'Актовый зал' from 'a@b' to nothing",
+        "changed mails of room 'Актовый зал' from 'yes' to 'no'",
+        "changed uploads_raw of room 'Актовый зал' from 'no' to 'yes'",
     ]
     assert stored(engine) == [changed]
 
@@ -211,16 +219,20 @@ def test_a_room_that_another_adds_meanwhile(
 
 def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
     assert listing(engine) == []
-    applied(engine, HALL, ROOM)
+    applied(engine, HALL, ROOM, OWN)
     found = listing(engine)
     assert "geheim" not in str(found)
-    assert found[1] == {
+    assert found[2] == {
         "name": "Актовый зал",
         "zone": "Asia/Tokyo",
         "chunk": "10m",
+        "early": "1m",
+        "late": "2m",
         "sound_source": "camera",
         "drive_folder": "0AbC",
         "calendar_id": "a@b",
+        "mails": True,
+        "uploads_raw": False,
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": s.address}
             for s in HALL.sources
@@ -248,8 +260,8 @@ def test_what_was_written_by_hand_is_listed_and_masked(engine: Engine) -> None:
 def test_tables_that_are_missing(engine: Engine) -> None:
     applied(engine, ROOM)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE segments")
-        connection.exec_driver_sql("DROP TABLE sources")
+        for table in ("uploads", "segments", "sources"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
     for act in (stored, listing, lambda e: apply(e, [ROOM]), lambda e: differences(e, [ROOM])):
         with pytest.raises(Broken, match="init-db"):
             act(engine)

@@ -27,6 +27,7 @@ from merger.database import connected, writing
 from models import Calendar
 from recorders.sample import ZONE, write_sample
 from tests.fakes.google import SUBJECT, Google, google_served
+from tests.fakes.mail_server import mail_served
 
 ROOT = Path(__file__).parents[2]
 COURSE, LECTURER = "123456789012", "lecturer@example.edu"
@@ -99,7 +100,7 @@ class Trial:
 def trial(folder: Path, say: Callable[[str], None] = lambda line: None) -> Iterator[Trial]:
     """Have the stand-ins at hand, and a service beside them in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with google_served() as google:
+    with google_served() as google, mail_served() as server:
         environ = {
             "PATH": os.environ["PATH"], "HOME": str(folder),
             "MERGER_FFMPEG": os.environ.get("MERGER_FFMPEG", ""),
@@ -107,8 +108,10 @@ def trial(folder: Path, say: Callable[[str], None] = lambda line: None) -> Itera
             "MERGER_GOOGLE_CREDENTIALS": str(google.credentials_file(folder)),
             "MERGER_GOOGLE_SUBJECT": SUBJECT, "MERGER_GOOGLE_ADDRESS": google.address,
             "MERGER_COURSES_SHEET": "sheet",
+            "MERGER_MAIL_SERVER": f"smtp://127.0.0.1:{server.port}",
+            "MERGER_MAIL_FROM": "lectures@example.edu",
         }  # fmt: skip
-        yield Trial(folder.absolute(), google, [], environ, say)
+        yield Trial(folder.absolute(), google, server.mails, environ, say)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from google_apis import drive, upload
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
+from google_apis.raw_drive import RawDrive
 from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken
 from tests.fakes.google import SUBJECT, Google
@@ -247,6 +248,29 @@ def test_folders_that_were_put_in_the_bin_are_made_again(
     Line(to, parcels()).send()
     parents = {one["parents"][0] for one in videos(google)}
     assert len(parents) == 2
+
+
+def test_a_segment_as_it_was_recorded(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    """Again after each step that was written down: one file, in `raw` below the room's folder."""
+    parcel = parcels()
+    raw = RawDrive(to, {"504": google.drive.make_folder("504", "root", SUBJECT)}.get)
+    states: list[dict[str, Any]] = [{}]
+
+    def put(state: dict[str, Any]) -> str:
+        return raw.put(
+            parcel.path, "504", DAY, parcel.name, parcel.sha256, state,
+            lambda kept: states.append(dict(kept)),
+        )  # fmt: skip
+
+    link = put({})
+    assert all(put(state) == link for state in list(states))
+    [one] = videos(google)
+    day = google.drive.files[one["parents"][0]]
+    below = google.drive.files[day["parents"][0]]
+    assert (day["name"], below["name"]) == ("2026-11-20", "raw")
+    assert one["permissions"] == []
 
 
 def test_names_in_queries_are_quoted(client: Client, google: Google) -> None:

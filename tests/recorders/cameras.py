@@ -17,6 +17,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from merger.ffmpeg import dying_with_parent
 from merger.reader import read_media
@@ -26,7 +31,7 @@ _PYTHON = "/usr/bin/python3"  # the system's has GStreamer
 _SERVER = Path(__file__).with_name("rtsp_server.py")
 PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-    " gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
+    " gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav glib-networking"
 )
 
 
@@ -40,7 +45,8 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/live"
+        scheme = "rtsps" if "--certificate" in self.options else "rtsp"
+        return f"{scheme}://127.0.0.1:{self.port}/live"
 
     def start(self, *options: str) -> None:
         """Switch it on, with other options than before where there are any."""
@@ -71,6 +77,23 @@ class Camera:
     def thaw(self) -> None:
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGCONT)
+
+
+def self_signed(folder: Path) -> Path:
+    """Return a certificate with its key, such as cameras make for themselves."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
+    begins = datetime(2020, 1, 1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=20 * 365))
+        .sign(key, hashes.SHA256())
+    )
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / "camera.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM) + key.private_bytes(*form))
+    return path
 
 
 def require_cameras() -> None:

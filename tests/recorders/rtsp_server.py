@@ -21,7 +21,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 DAY_MS = 24 * 60 * 60 * 1000
 SAMPLE_RATE = 16_000
@@ -187,12 +187,14 @@ def main() -> None:
     add("--noise", type=int, default=0, help="rows of the picture that no encoder makes small")
     add("--user", default="")
     add("--password", default="")
+    add("--certificate", default="", help="a PEM file with its key: speak TLS")
     add("--mute-rtcp", action="store_true", help="send no sender reports: a camera without NTP")
     add("--wrong-clock", action="store_true", help="send reports of a clock that was never set")
     options = parser.parse_args()
     Gst.init(None)
     if options.check:
-        sys.exit(0 if all(Gst.ElementFactory.find(name) for name in ELEMENTS) else 1)
+        has_all = all(Gst.ElementFactory.find(name) for name in ELEMENTS)
+        sys.exit(0 if has_all and Gio.TlsBackend.get_default().supports_tls() else 1)
     with socket.socket() as probe:  # attach() does not say that a port is taken
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", options.port))
@@ -202,6 +204,8 @@ def main() -> None:
     factory = Factory(options)
     if options.user:
         auth = GstRtspServer.RTSPAuth()
+        if options.certificate:
+            auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(options.certificate))
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "viewer")

@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import select
 
 from merger.database import reading, writing
+from merger.media_signs import flows
 from merger.reader import read_media
 from models import Event, Record, Source
 from models import Room as RoomRow
@@ -197,6 +198,35 @@ def check_merge(site: Site, record: int, first: Recorded, second: Recorded) -> N
             assert abs(error_ms(seen.left, at)) <= FRAME_MS
         shown[has_media] += 1
     assert shown[True] > 50 and shown[False] > 100
+
+
+def test_others_see_whether_media_comes(live: Site) -> None:
+    def how() -> list[str]:
+        return [flow.how for flow in flows(live.settings, now()).values()]
+
+    with camera() as one:
+        add_room(live, ("speaker", one.url, None))
+        soon = ask(live, from_s=300)
+        with recorder(live) as process:
+            until(lambda: list((live.settings.data / "pictures").glob("*.jpg")))
+            assert how() == []  # it was only looked at
+            assert live.command("cancel", str(soon)).returncode == 0
+            ask(live)
+            until(lambda: how() == ["coming"])
+            one.kill()
+            lost_at = now()
+            until(lambda: how() == ["silent"])
+            [flow] = flows(live.settings, now()).values()
+            assert flow.since and abs(flow.since - lost_at) < timedelta(seconds=2)
+            process.kill()
+            later = now() + timedelta(minutes=2)
+            [flow] = flows(live.settings, later).values()
+            assert flow.how == "unknown"
+        with recorder(live) as process:
+            one.start()
+            until(lambda: how() == ["coming"])
+            ended(process)
+    assert how() == []
 
 
 def test_a_dead_microphone_costs_no_picture(live: Site) -> None:

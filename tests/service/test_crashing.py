@@ -74,8 +74,9 @@ PLACES = sorted(
         for folder in ("merger", "recorders")
         for path in (ROOT / folder).rglob("*.py")
         for name in failpoints_of(path)
-        # A camera is recorded by another process: tests/recorders/test_recordings.py.
-        if not name.startswith("recording.")
+        # A camera is recorded by another process: tests/recorders/test_recordings.py. What it sent
+        # is uploaded by the housekeeping: tests/service/test_raw_uploads.py.
+        if not name.startswith(("recording.", "raw."))
     }
 )
 

@@ -60,6 +60,12 @@ def test_the_defaults_need_nothing() -> None:
         drive_tells=False,
         courses_sheet="",
         courses_range="A2:B",
+        mail_server="",
+        mail_password=config.Secret(""),
+        mail_from="",
+        mail_redirect="",
+        webhook_url="",
+        webhook_secret=config.Secret(""),
         log_form="text",
     )
     assert settings.destination == settings.data / "merged"
@@ -109,6 +115,12 @@ def test_every_setting_is_read() -> None:
             "MERGER_DRIVE_TELLS": "yes",
             "MERGER_COURSES_SHEET": "sheet",
             "MERGER_COURSES_RANGE": "Codes!A2:B",
+            "MERGER_MAIL_SERVER": "smtp://merger@mail.example.edu:587/",
+            "MERGER_MAIL_PASSWORD": "hush",
+            "MERGER_MAIL_FROM": "lectures@example.edu",
+            "MERGER_MAIL_REDIRECT": "me@example.edu",
+            "MERGER_WEBHOOK_URL": "https://chat.example.edu/hook?room=1",
+            "MERGER_WEBHOOK_SECRET": "hush",
             "MERGER_LOG": "json",
             "PATH": "/bin",
         }
@@ -120,7 +132,9 @@ def test_every_setting_is_read() -> None:
         config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),
         config.Secret("hush"), "https://api.zoomgov.com/v2", "https://zoomgov.com/oauth/token",
         ("zoomgov.com",), Path("/run/secrets/google.json"), "lectures@example.edu",
-        "http://127.0.0.1:9000", "folder", True, "sheet", "Codes!A2:B", "json",
+        "http://127.0.0.1:9000", "folder", True, "sheet", "Codes!A2:B",
+        "smtp://merger@mail.example.edu:587", config.Secret("hush"), "lectures@example.edu",
+        "me@example.edu", "https://chat.example.edu/hook?room=1", config.Secret("hush"), "json",
     )  # fmt: skip
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from merger.bookings import Booking, Camera
 from merger.errors import Refused, Temporary
+from merger.media_signs import Flow, Sign, flow
 from merger.sources import SourceOfRoom
 from merger.timeline import Span
 from recorders.capture_clock import LATENCY_US, Offset, StreamClock, end_offset
 from recorders.hosts import is_forbidden, resolved
 from recorders.key_pictures import parameter_sets
+from recorders.lane import MOST_OUTAGES, Lane, Patience
 from recorders.live_child import redacted
 from recorders.recordings import file_name, folder_of
 from recorders.rtsp import Address, Rtsp, address_of
-from recorders.wanted import pause_s, wanted
+from recorders.wanted import Wanted, pause_s, wanted
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 TEN = datetime(2026, 11, 20, 7, tzinfo=UTC)
@@ -109,6 +113,12 @@ def test_drift_is_what_a_quartz_can_do(end: Offset, length_us: int, drifts: bool
 
 # --- what is wanted -------------------------------------------------------------------------------
 
+
+def booked(number: int, *, room: str = "504", early_s: int = 60, late_s: int = 120) -> Camera:
+    camera = replace(source(), room=room)
+    return Camera(number, camera, timedelta(seconds=early_s), timedelta(seconds=late_s))
+
+
 LECTURE = Booking(7, "504", Span(TEN, TEN + timedelta(hours=1)))
 
 
@@ -127,7 +137,7 @@ LECTURE = Booking(7, "504", Span(TEN, TEN + timedelta(hours=1)))
 def test_when_a_source_is_wanted(
     at_s: int, records: tuple[int, ...] | None, soon: tuple[int, ...] | None
 ) -> None:
-    camera = Camera(3, source())
+    camera = booked(3)
     found = wanted(TEN + timedelta(seconds=at_s), [(camera, Address("rtsp://x"))], [LECTURE])
     if records is None:
         assert found == {}
@@ -137,16 +147,16 @@ def test_when_a_source_is_wanted(
 
 
 def test_always_is_always_and_each_has_its_own_edges() -> None:
-    always = Camera(1, source()), Address("rtsp://x", always=True)
-    early = Camera(2, source()), Address("rtsp://x", early=timedelta(minutes=20))
-    elsewhere = (
-        Camera(4, SourceOfRoom("505", "camera", "speaker", "rtsp", "", MOSCOW)),
-        Address("rtsp://x"),
-    )
+    always = booked(1), Address("rtsp://x", always=True)
+    early = booked(2, early_s=1200), Address("rtsp://x")
+    elsewhere = booked(4, room="505"), Address("rtsp://x")
     found = wanted(TEN - timedelta(minutes=15), [always, early, elsewhere], [LECTURE])
     assert found[1].is_recorded and found[1].records == ()
     assert found[2].records == (7,)
     assert 4 not in found
+    short = booked(5, early_s=0, late_s=0), Address("rtsp://x")
+    assert wanted(TEN - timedelta(seconds=1), [short], [LECTURE])[5].records == ()
+    assert wanted(LECTURE.span.end, [short], [LECTURE]) == {}
 
 
 def test_pauses_grow_to_a_minute() -> None:
@@ -154,14 +164,64 @@ def test_pauses_grow_to_a_minute() -> None:
     assert pause_s(1, 0.0) == pytest.approx(0.7) and pause_s(8, 1.0) == pytest.approx(78)
 
 
+# --- how it is with a source ----------------------------------------------------------------------
+
+MINUTE = timedelta(minutes=1)
+
+
+def lane() -> Lane:
+    return Lane(Wanted(booked(1), Address("rtsp://x"), records=(7,)), Path("/"), -1, since=TEN)
+
+
+def test_since_when_a_source_is_silent() -> None:
+    one, patience = lane(), Patience()
+    assert one.silent_since(patience, 0.0) == TEN  # nobody has asked it yet
+    one.child = cast(Any, object())
+    assert one.silent_since(patience, 5.0) == TEN  # nothing has come yet
+    one.media_at, one.came_s = TEN + MINUTE, 60.0
+    assert one.silent_since(patience, 60.0 + patience.media_s) is None
+    assert one.silent_since(patience, 60.1 + patience.media_s) == TEN + MINUTE
+    one.child = None
+    assert one.silent_since(patience, 60.0) == TEN + MINUTE
+    one.lost_at = TEN + 2 * MINUTE
+    assert one.silent_since(patience, 200.0) == TEN + 2 * MINUTE
+    one.lost_at, one.since = None, TEN + 3 * MINUTE  # of another record: what came before is over
+    assert one.silent_since(patience, 200.0) == TEN + 3 * MINUTE
+
+
+def test_a_record_is_told_of_so_many_outages_and_then_that_there_are_more() -> None:
+    one = lane()
+    for _ in range(MOST_OUTAGES):
+        assert one.counted((7,)) == ((7,), ())
+    assert one.counted((7, 8)) == ((8,), (7,))
+    assert one.counted((7, 8)) == ((8,), ())
+
+
+@pytest.mark.parametrize(
+    ("sign", "after_s", "means", "silent_s"),
+    [
+        (Sign(TEN), 60, Flow("coming"), 0),
+        (Sign(TEN), 61, Flow("unknown", TEN), 61),
+        (Sign(TEN, TEN - MINUTE), 5, Flow("silent", TEN - MINUTE), 65),
+        (Sign(TEN, TEN - MINUTE), 120, Flow("unknown", TEN - MINUTE), 180),
+        (Sign(TEN, TEN), -5, Flow("silent", TEN), 0),  # a clock of another machine
+    ],
+)
+def test_what_a_sign_means(sign: Sign, after_s: int, means: Flow, silent_s: int) -> None:
+    now = TEN + timedelta(seconds=after_s)
+    assert flow(sign, now) == means
+    assert means.silent_s(now) == silent_s
+
+
 # --- addresses ------------------------------------------------------------------------------------
 
 
 def test_what_an_address_says() -> None:
-    said = address_of(source("rtsps://cam-504.example.edu:8322/a?b=1#always&early=0&late=300"))
-    assert said == Address(
-        "rtsps://cam-504.example.edu:8322/a?b=1", True, timedelta(), timedelta(minutes=5)
-    )
+    said = address_of(source("rtsps://cam-504.example.edu:8322/a?b=1#always"))
+    assert said == Address("rtsps://cam-504.example.edu:8322/a?b=1", True)
+    for margin in ("early", "late"):
+        with pytest.raises(Refused, match=f"says {margin}, which is a setting of the room"):
+            address_of(source(f"rtsp://10.0.5.4/live#{margin}=60"))
     with pytest.raises(Refused, match="did you mean always"):
         address_of(source("rtsp://10.0.5.4/live#alway"))
     with pytest.raises(Refused, match="shorten"):

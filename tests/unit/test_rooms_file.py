@@ -28,9 +28,13 @@ rooms:
   - name: "504"
     zone: Europe/Moscow
     chunk: 10m
+    early: 5m
+    late: 90s
     sound_source: camera
     drive_folder: 0AbC
     calendar_id: room@example.org
+    mails: no
+    uploads_raw: yes
     sources:
       - {name: camera, role: speaker, kind: folder, address: /srv/recordings}
       - {name: slides, role: screen, kind: folder, address: "/srv/recordings#504_slides"}
@@ -84,6 +88,7 @@ def test_a_file() -> None:
                 SourceSpec("slides", "screen", "folder", "/srv/recordings#504_slides"),
                 SourceSpec("board", "board", "folder", "/srv/recordings", "sehr-geheim"),
             ),
+            300, 90, mails=False, uploads_raw=True,
         ),
         RoomSpec("Актовый зал", "Asia/Tokyo", 1800),
     ]  # fmt: skip
@@ -157,6 +162,21 @@ def test_a_chunk(written: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "seconds"), [("0s", 0), ("90s", 90), ("2m", 120), ("1h", 3600), ("null", 60)]
+)
+def test_a_margin(written: str, seconds: int) -> None:
+    assert parsed(room(f"early: {written}"))[0].early_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("yes", True), ("no", False), ("true", True), ("'false'", False), ("null", True)],
+)
+def test_yes_and_no(written: str, means: bool) -> None:
+    assert parsed(room(f"mails: {written}"))[0].mails is means
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("", "the file is empty"),
@@ -180,6 +200,12 @@ def test_a_chunk(written: str, seconds: int) -> None:
         (room("zone: [UTC]"), "zone: write one text"),
         (room("chunk: 30"), "line 5: room 'a': chunk: '30' is no length; write 30m"),
         (room("chunk: 25h"), "chunk: 25h is not between"),
+        (room("early: 60"), "line 5: room 'a': early: '60' is no length; write 30m"),
+        (room("late: 61m"), "late: 61m is not between 0s and 1h"),
+        (room("earli: 1m"), "there is no key 'earli'; did you mean 'early'?"),
+        (room("mails: maybe"), "line 5: room 'a': mails: 'maybe' is neither yes nor no"),
+        (room("uploads_raw: [yes]"), "uploads_raw: write one text"),
+        (room("upload_raw: yes"), "there is no key 'upload_raw'; did you mean 'uploads_raw'?"),
         (room("zoen: UTC"), "line 5: room number 1: there is no key 'zoen'; did you mean 'zone'?"),
         (room("<<: {chunk: 1h}"), "there is no key '<<'"),
         (room("sources: null"), "line 4: room 'a': sources: write a list"),
@@ -187,7 +213,7 @@ def test_a_chunk(written: str, seconds: int) -> None:
         (room("sources: [camera]"), "room 'a', source number 1: write name:, role:"),
         (room("sound_source: camera"), "sound_source: there is no source 'camera' in this room"),
         (source(role="speeker"), "source 'camera': role: there is no role 'speeker'; did you mean"),
-        (source(kind="xyz"), "kind: there is no kind 'xyz'; there are folder"),
+        (source(kind="xyz"), "kind: there is no kind 'xyz'; there are drive, folder"),
         (source(kind="foldr"), "did you mean 'folder'?"),
         (source(address='""'), "source 'camera': address: it is missing"),
         (source(password="x"), "there is no key 'password'"),
@@ -217,7 +243,7 @@ def test_all_mistakes_are_told_together_up_to_twenty() -> None:
         FILE.replace("Moscow", "Moskow").replace("speaker", "talker").replace("10m", "10")
     )
     assert [part.split(":")[0] for part in told.split("; ") if part.startswith("line")] == [
-        "line 3", "line 4", "line 9",
+        "line 3", "line 4", "line 13",
     ]  # fmt: skip
     assert "and more" not in told
     many = refusal("rooms:\n" + " - a\n" * 30)
@@ -350,6 +376,8 @@ def files(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "name": name,
                 "zone": draw(st.sampled_from(["UTC", "Europe/Moscow"])),
                 "chunk": f"{draw(st.integers(1, 24))}h",
+                "late": f"{draw(st.integers(0, 3600))}s",
+                "uploads_raw": draw(st.booleans()),
                 "sound_source": draw(st.sampled_from([None, *names])),
                 "drive_folder": draw(TEXTS),
                 "sources": [
@@ -371,6 +399,8 @@ def test_what_others_write_is_read_as_they_mean_it(rooms: list[dict[str, Any]], 
         assert room.name == composed(meant["name"])
         assert room.zone == meant["zone"]
         assert room.drive_folder == meant["drive_folder"]
+        assert f"{room.late_s}s" == meant["late"]
+        assert room.uploads_raw is meant["uploads_raw"]
         assert room.chunk_s == 3600 * int(meant["chunk"][:-1])
         assert [(s.role, s.address) for s in room.sources] == [
             (s["role"], s["address"]) for s in meant["sources"]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Temporary
-from merger.space import amount, require_space
+from merger.space import amount, make_room, require_space
+from merger.storage import Cache, work_folder
 
 GB, MB = 1_000_000_000, 1_000_000
 Disk = Callable[..., list[Path]]
@@ -111,3 +112,33 @@ def test_amounts_in_words() -> None:
     assert [amount(size) for size in sizes] == [
         "0.0 MB", "0.0 MB", "0.1 MB", "100.0 MB", "0.1 GB", "3.1 GB",
     ]  # fmt: skip
+
+
+def test_the_cache_makes_room_on_its_own_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not used for longest goes, but nothing that a living run uses."""
+    cache = Cache(tmp_path / "cache", GB)
+    cache.folder.mkdir()
+    with work_folder(cache.folder) as work, work_folder(cache.folder) as ended:
+        for n in range(5):
+            partial = ended / f"{n}.partial"
+            partial.write_bytes(bytes(100_000))
+            cache.add(partial, f"{n}a", ended)
+            os.utime(cache.path(f"{n}a"), (n, n))
+            (ended / f"{n}a").unlink()
+        cache.use("1a", work)
+        os.utime(cache.path("1a"), (1, 1))
+        there: Callable[[], list[str]] = lambda: sorted(p.name for p in cache.folder.glob("??/*"))  # noqa: E731
+
+        def usage(_: Path) -> Any:
+            return SimpleNamespace(total=MB, free=600_000 - 100_000 * len(there()))
+
+        monkeypatch.setattr(shutil, "disk_usage", usage)
+        make_room(cache, tmp_path, 50_000, "encoding")
+        assert len(there()) == 5
+        make_room(cache, tmp_path, 250_000, "encoding")
+        assert there() == ["1a", "3a", "4a"]
+        with pytest.raises(Temporary):
+            make_room(cache, tmp_path, 900_000, "encoding")
+        assert there() == ["1a"]

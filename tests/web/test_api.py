@@ -249,11 +249,13 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
             "eve",
             "POST",
             "/rooms",
-            json={"name": "506", "zone": "Europe/Berlin", "sources": [camera]},
+            json={"name": "506", "zone": "Europe/Berlin", "sources": [camera], "early": "90s"},
         ),
         201,
     )
     room = f"/rooms/{made['id']}"
+    assert (made["early"], made["late"]) == ("90s", "2m")
+    assert (made["mails"], made["uploads_raw"]) == (True, False)
     assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
     assert told(web.api("ann", "GET", room)) == made
     assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
@@ -278,6 +280,8 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
         )
     )
     assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
+    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True}
+    assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
     problem(web.api("eve", "DELETE", where), 422, "sound_source")
     told(web.api("eve", "PATCH", room, json={"sound_source": None}))
     assert web.api("eve", "DELETE", where).status_code == 204
@@ -296,6 +300,7 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     for changes, field in (
         ({"name": "504"}, "name"), ({"name": "a/b"}, "name"), ({"name": " "}, "name"), ({"name": "x" * 201}, "name"),
         ({"zone": "Moscow"}, "zone"), ({"chunk": "0s"}, "chunk"), ({"chunk": "25h"}, "chunk"),
+        ({"early": "61m"}, "early"), ({"late": "2"}, "late"), ({"mails": "perhaps"}, "mails"),
         ({"sound_source": "mic"}, "sound_source"), ({"floor": 5}, "floor"),
         ({"sources": [source, source]}, "sources.1.name"),
         ({"sources": [source, {**source, "name": "other"}]}, "sources.1.role"),
@@ -306,7 +311,8 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     ):  # fmt: skip
         said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
         assert "secret" not in said["detail"]
-    problem(web.api("eve", "PATCH", "/rooms/1", json={"name": None}), 422, "name")
+    for field in ("name", "chunk", "early", "mails", "uploads_raw"):
+        problem(web.api("eve", "PATCH", "/rooms/1", json={field: None}), 422, field)
     problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
     problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)
     problem(web.api("eve", "PATCH", "/rooms/1/sources/77", json={}), 404)

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from merger import queue, records, signs, vitals
 from merger.database import writing
 from merger.errors import Refused
+from merger.media_signs import Sign, give
 from merger.space import Disk, disk_of
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
@@ -56,7 +57,8 @@ def numbers(web: Web, who: str = "ada") -> dict[tuple[str, ...], float]:
     answer = web.call(who, "GET", "/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.content_type.startswith("text/plain; version=0.0.4")
-    names_nobody(web, answer)
+    if "merger_source_is_live{" not in answer.text:  # which names rooms
+        names_nobody(web, answer)
     return {
         (sample.name, *(sample.labels[label] for label in sorted(sample.labels))): sample.value
         for family in text_string_to_metric_families(answer.text)
@@ -289,3 +291,28 @@ def test_what_machines_ask_all_the_time_is_told_when_it_is_wrong(
     web.site.clock += 3600 * SECOND
     web.call(None, "GET", "/readyz")
     assert len(lines(caplog)) == 1
+
+
+@ON_SQLITE
+def test_whether_media_comes_is_a_number(web: Web) -> None:
+    now = web.site.clock
+    assert not [names for names in numbers(web) if names[0].startswith("merger_source")]
+    give(web.site.settings, 1, Sign(now))
+    give(web.site.settings, 2, Sign(now, now - 90 * SECOND))
+    give(web.site.settings, 77, Sign(now))  # of a source that was removed
+    web.site.clock = now + 10 * SECOND
+
+    def seen() -> dict[tuple[str, ...], float]:
+        found = numbers(web)
+        return {k: v for k, v in found.items() if k[0].startswith("merger_source")}
+
+    speaker, screen = ("504", "speaker"), ("504", "screen")
+    assert seen() == {
+        ("merger_source_is_live", *speaker): 1.0, ("merger_source_silent_seconds", *speaker): 0.0,
+        ("merger_source_is_live", *screen): 0.0, ("merger_source_silent_seconds", *screen): 100.0,
+    }  # fmt: skip
+    web.site.clock = now + 120 * SECOND  # the recorder was killed
+    assert seen() == {
+        ("merger_source_is_live", *speaker): 0.0, ("merger_source_silent_seconds", *speaker): 120.0,
+        ("merger_source_is_live", *screen): 0.0, ("merger_source_silent_seconds", *screen): 210.0,
+    }  # fmt: skip

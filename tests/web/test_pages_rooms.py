@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 from merger import rooms
+from merger.media_signs import Sign, give
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.markup import check_markup
 from tests.web.reader import error_at, reader, value_of
 
 pytestmark = ON_SQLITE
+LENGTHS = {"chunk": "30m", "early": "1m", "late": "2m"}
 
 
 def source(n: int, **fields: str) -> dict[str, str]:
     values = {"name": "", "role": "", "kind": "folder", "address": "", "credentials": "", **fields}
     return {f"sources-{n}-{name}": value for name, value in values.items()}
+
+
+def is_checked(page: str, name: str) -> bool:
+    found = re.search(rf'<input type="checkbox" name="{name}"[^>]*>', page)
+    assert found, f"no checkbox {name}"
+    return " checked" in found[0]
 
 
 class Contented:
@@ -37,13 +46,30 @@ def test_rooms_are_shown_with_what_is_made_in_them(web: Web) -> None:
     assert "Of Ann" not in reader(web, "bob").get("/rooms")
 
 
+def test_whether_media_comes_is_shown(web: Web) -> None:
+    now = web.site.clock
+    assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
+    give(web.site.settings, 1, Sign(now))
+    give(web.site.settings, 2, Sign(now, now - timedelta(minutes=18)))
+    page = reader(web, "ann").get("/rooms")
+    shown = re.findall(r'<span class="badge flow (\w+)">.*?</span> (.*?)</span>', page)
+    # It is 15:00 in the room.
+    assert shown == [("coming", "Media is coming"), ("silent", "Silent since 14:42")]
+    web.site.clock = now + timedelta(days=1)
+    page = reader(web, "ann", "ru").get("/rooms")
+    assert page.count("не отзывается с") == 2 and "20 ноября 2026, 14:42" in page
+    give(web.site.settings, 1, None)
+    give(web.site.settings, 2, None)
+    assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
+
+
 def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     service = web.app.extensions["merger"]
     web.app.extensions["merger"] = replace(service, recorder_of=lambda kind: Contented())
     eve, folder = reader(web, "eve"), str(web.site.folder)
     room = {
-        "name": "Aula", "zone": "Europe/Berlin", "chunk": "30m", "sound_source": "",
-        "drive_folder": "", "calendar_id": "",
+        "name": "Aula", "zone": "Europe/Berlin", **LENGTHS, "sound_source": "",
+        "drive_folder": "", "calendar_id": "", "uploads_raw": "on",
         **source(0, name="camera", role="speaker", address=folder, credentials="s3cret"),
         **source(1, name="slides", role="screen", address=folder), **source(2, kind=""),
     }  # fmt: skip
@@ -51,15 +77,19 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     assert "Room Aula is added." in page
     page = eve.get("/rooms/2/edit")
     assert value_of(page, "chunk") == "30m" and "s3cret" not in page
+    assert (value_of(page, "early"), value_of(page, "late")) == ("1m", "2m")
+    assert not is_checked(page, "mails") and is_checked(page, "uploads_raw")
     assert "Some are kept. Leave it empty to keep them." in page
 
     known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
-    changed = {**room, **known, "chunk": "10m", "sources-0-credentials": ""}
+    changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on"}
+    changed |= {"sources-0-credentials": "", "uploads_raw": ""}
     changed |= {"sources-1-is_removed": "on"}
     changed |= source(2, name="board", role="board", address=folder)
     assert "Room Aula is changed." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
     spec = next(spec for spec in rooms.stored(web.site.engine) if spec.name == "Aula")
-    assert spec.chunk_s == 600
+    assert (spec.chunk_s, spec.early_s, spec.late_s) == (600, 60, 0)
+    assert (spec.mails, spec.uploads_raw) == (True, False)
     assert [one.name for one in spec.sources] == ["camera", "board"]
     assert spec.sources[0].credentials == "s3cret"
 
@@ -81,7 +111,7 @@ def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
     address = html.unescape(hidden.sources[0].address)
     assert address in page
     same = {
-        "name": "504", "zone": "Europe/Moscow", "chunk": "10s", "sound_source": "speaker",
+        "name": "504", "zone": "Europe/Moscow", **LENGTHS, "sound_source": "speaker",
         **source(0, name="speaker", role="speaker", address=address, is_known="1"),
         **source(1, name="screen", role="screen", address=hidden.sources[1].address, is_known="1"),
     }  # fmt: skip
@@ -107,6 +137,8 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str]] = [
     ({"name": "a/b"}, "name", "cannot be part of a file name"),
     ({"zone": "Moscow"}, "zone", "Moscow is no time zone"),
     ({"chunk": "long"}, "chunk", "long is no length"),
+    ({"early": "61m"}, "early", "61m is no length of 0 s to 1 h"),
+    ({"late": ""}, "late", "no length of 0 s to 1 h"),
     ({"sound_source": "ear"}, "sound_source", "there is no source 'ear'"),
     ({"sources-1-role": "speaker"}, "sources-1-role", "one of each"),
     ({"sources-1-name": "camera"}, "sources-1-name", "listed twice"),
@@ -118,7 +150,7 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str]] = [
 
 def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web) -> None:
     room = {
-        "name": "Aula", "zone": "Europe/Berlin", "chunk": "30m",
+        "name": "Aula", "zone": "Europe/Berlin", **LENGTHS,
         **source(0, name="camera", role="speaker", address="/srv"),
         **source(1, name="slides", role="screen", address="/srv"),
     }  # fmt: skip

@@ -1,0 +1,158 @@
+"""A message as a mail: its words, its headers, its pictures; and how calls are signed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from merger.mail import Letter, composed, message_id, one_line, spread
+from merger.smtp import Server, server_of
+from merger.webhook import body_of, signature
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+FACTS: dict[str, Any] = {
+    "record": 7, "version": 1, "name": "Алгебра & logic", "room": "504", "zone": "Europe/Moscow",
+    "start": "2026-11-20T07:00:00+00:00", "end": "2026-11-20T08:20:00+00:00", "course_code": None,
+    "links": [
+        {"destination": "drive", "kind": "merge", "link": "https://drive.google.com/file/d/1/view"},
+        {"destination": "folder", "kind": "merge", "link": "/srv/merged/a.mp4"},
+        {"destination": "calendar", "kind": "news", "link": "https://calendar.google.com/x"},
+    ],
+    "warnings": ["speaker has no pictures from 10:00:30 to 10:01:00"], "error": None,
+}  # fmt: skip
+LETTER = Letter(
+    "abc123" * 10, "ready", "lecturer@example.edu", FACTS, "en", "lectures@example.edu",
+    web="https://lectures.example.edu",
+)  # fmt: skip
+
+
+def read(letter: Letter) -> EmailMessage:
+    """Return a letter as it arrives."""
+    mail = message_from_bytes(composed(letter, NOW).as_bytes(), policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def words(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+def test_a_video_is_ready() -> None:
+    mail = read(LETTER)
+    assert mail["Subject"] == "Your video is ready: Алгебра & logic, 2026-11-20 10:00"
+    assert mail["To"] == "lecturer@example.edu"
+    assert mail["From"].addresses[0].addr_spec == "lectures@example.edu"
+    assert mail["Message-ID"] == message_id(LETTER.identity, LETTER.sender)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    text, html = words(mail, "plain"), words(mail, "html")
+    for part in (text, html):
+        assert "2026-11-20, 10:00" in part and "Europe/Moscow" in part
+        assert "https://drive.google.com/file/d/1/view" in part and "/srv/merged/a.mp4" in part
+        assert "https://lectures.example.edu/records/7" in part and "calendar.google" not in part
+        assert "no pictures from 10:00:30" in part
+    assert "Алгебра & logic" in text and "Алгебра &amp; logic" in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "language", "subject", "said"),
+    [
+        ({"version": 2}, "en", "A better version", "links stay"),
+        ({}, "ru", "Видео готово", "speaker: нет картинки"),
+        ({"error": {"code": "speaker", "message": "room '504' has no source with the role speaker;"
+           " add one to the room"}, "kind": "failed"}, "en", "could not be made", "Ask an editor"),
+        ({"error": {"code": "no_such", "message": "odd"}, "kind": "failed"}, "ru",
+         "Не удалось", "администратор"),
+        ({"kind": "silent", "text": "camera is silent"}, "en", "No media before", "camera is silent"),
+    ],
+)  # fmt: skip
+def test_the_other_kinds_and_languages(
+    changes: dict[str, Any], language: str, subject: str, said: str
+) -> None:
+    facts = {**FACTS, **changes}
+    kind = str(facts.pop("kind", "ready"))
+    mail = read(replace(LETTER, kind=kind, facts=facts, language=language))
+    assert mail["Subject"].startswith(subject) or subject in mail["Subject"]
+    assert mail["Content-Language"] == language
+    for part in ("plain", "html"):
+        assert said in words(mail, part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\r\nBcc: everybody@example.edu", "a\nX: y", "a\x00b", "a\u2028Bcc: x", "\u202egnp", "x" * 900,
+     "=?utf-8?q?Bcc?=", "name, with; <odd@signs>", "🎓 " * 200],
+)  # fmt: skip
+def test_a_name_cannot_become_a_header(name: str) -> None:
+    facts = {**FACTS, "name": name, "room": name}
+    for kind in ("ready", "silent"):
+        raw = composed(replace(LETTER, facts={**facts, "text": name}, kind=kind), NOW).as_bytes()
+        mail = message_from_bytes(raw, policy=policy.default)
+        assert sorted(mail.keys()) == sorted(read(LETTER).keys())
+        assert mail["To"] == "lecturer@example.edu" and mail["Bcc"] is None
+        assert "\n" not in mail["Subject"] and len(mail["Subject"]) < 200
+        assert max(map(len, raw.splitlines())) <= 998
+
+
+def test_all_mails_may_go_to_one_address() -> None:
+    mail = read(replace(LETTER, redirect="me@example.edu"))
+    assert mail["To"] == "me@example.edu"
+    assert mail["Subject"].startswith("[lecturer@example.edu] ")
+    assert "(lecturer@example.edu)" in words(mail, "plain")
+
+
+def test_pictures_are_inside() -> None:
+    mail = read(replace(LETTER, pictures=[bytes([0xFF, 0xD8, n]) for n in range(9)]))
+    html = words(mail, "html")
+    images = [part for part in mail.walk() if part.get_content_type() == "image/jpeg"]
+    assert len(images) == 6 == html.count("<img")
+    for image in images:
+        assert f"cid:{image['Content-ID'][1:-1]}" in html
+        assert image.get_content_disposition() == "inline"
+
+
+def test_pictures_are_of_the_whole_record() -> None:
+    assert spread([bytes([n]) for n in range(3)]) == [b"\0", b"\1", b"\2"]
+    assert [p[0] for p in spread([bytes([n]) for n in range(50)])] == [0, 9, 19, 29, 39, 49]
+
+
+def test_a_message_id_is_the_same_each_time() -> None:
+    assert composed(LETTER, NOW)["Message-ID"] == composed(LETTER, NOW)["Message-ID"]
+    assert message_id("x" * 64, "a@example.edu") == f"<{'x' * 40}@example.edu>"
+
+
+def test_one_line() -> None:
+    assert one_line(" a \r\n b\tc ") == "a b c"
+    assert len(one_line("x" * 500)) == 150
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("smtp://mail.example.edu", Server("mail.example.edu", 587, False)),
+        ("smtps://u%40x@mail.example.edu", Server("mail.example.edu", 465, True, "u@x", "hush")),
+        ("smtp://u@127.0.0.1:25", Server("127.0.0.1", 25, False, "u", "hush")),
+    ],
+)
+def test_the_address_of_a_server(address: str, server: Server) -> None:
+    assert server_of(address, server.password) == server
+    assert "hush" not in repr(server)
+
+
+def test_how_a_call_is_signed() -> None:
+    body = body_of("event", "ready", FACTS, "https://lectures.example.edu")
+    said = json.loads(body)
+    assert said["id"] == "event" and said["type"] == "record.ready"
+    assert said["record"]["page"] == "https://lectures.example.edu/records/7"
+    stamp, code = (part.partition("=")[2] for part in signature("hush", NOW, body).split(","))
+    wanted = hmac.new(b"hush", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    assert int(stamp) == NOW.timestamp() and code == wanted
