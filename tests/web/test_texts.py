@@ -32,7 +32,18 @@ CODE = "\n".join(path.read_text() for path in (*WEB.glob("*.py"), *WEB.glob("tem
 BELOW = {found.rstrip(".") for found in re.findall(r'\bt\(\s*"([\w.]+\.)"\s*~', CODE)} | set(
     re.findall(r'\bnamed\(\s*"([\w.]+)"', CODE)
 )
-BELOW |= {"mail", "weekday", "month", "size", "said", "wrong", "people.roles", "role", "layout", "profile"}
+BELOW |= {
+    "mail",
+    "weekday",
+    "month",
+    "size",
+    "said",
+    "wrong",
+    "people.roles",
+    "role",
+    "layout",
+    "profile",
+}
 LITERAL = set(re.findall(r'\bt\(\s*"([\w.]+\w)"\s*[,)]', CODE))
 
 
