@@ -1,6 +1,6 @@
 """What the service needs of Google, seen from outside: from the stand-in, or from Google itself.
 
-`python -m pytest tests/google/test_live.py --live` asks Google, with MERGER_GOOGLE_CREDENTIALS and
+`python -m pytest tests/google/test_google_itself.py --live` asks Google, with MERGER_GOOGLE_CREDENTIALS and
 MERGER_GOOGLE_SUBJECT; it makes a folder and a calendar, and removes both.
 """
 
