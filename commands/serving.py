@@ -96,6 +96,8 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     service = context.create_service(known, connected(known.database_address))
     telling = partial(post, service, now(), context.stopping)
     for errand in (telling, partial(read_calendars, service, now())):
+        if context.stopping():
+            break
         try:
             errand()
         except MergerError as error:  # one never keeps the other from being done

@@ -126,11 +126,15 @@ def _mail_server(text: str) -> str:
         raise ValueError(
             "write it like smtp://user@mail.example.edu:587; the password has a variable of its own"
         )
+    port = re.search(r":(\d+)/?$", text)
+    if port and not 1 <= int(port[1]) <= 65535:
+        raise ValueError("a port is a number from 1 to 65535")
     return text.rstrip("/")
 
 
 def _mail_address(text: str) -> str:
-    if text and not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)*", text, re.ASCII):
+    word = r"[\w!#$%&'*+/=?^`{|}~-]+"
+    if text and not re.fullmatch(rf"{word}(\.{word})*@[\w-]+(\.[\w-]+)*", text, re.ASCII):
         raise ValueError("write it like lectures@example.edu")
     return text
 

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING = timedelta(minutes=10)
 _HOUSE_ENDS_WITHIN = timedelta(hours=1)
 _ERRANDS_END_WITHIN = timedelta(minutes=30)
+_MAIL_ENDS_WITHIN = timedelta(seconds=20)  # the one that is being sent when the service is stopped
 _CHECK_EVERY = timedelta(minutes=1)
 # Whoever asks whether a daemon lives is patient for a minute (`merger.vitals`).
 _SIGN_EVERY = timedelta(seconds=10)
@@ -299,16 +300,26 @@ def _go_on(daemon: Daemon, plan: schedule.Scheduler) -> None:
 
 def _wind_up(daemon: Daemon, signals: Signals) -> None:
     """Let the workers hand their records back; kill them when asked a second time."""
-    for chore in (daemon.house, daemon.errands):
-        if chore is not None and chore.ended() is None:
-            chore.kill()
+    if daemon.house is not None and daemon.house.ended() is None:
+        daemon.house.kill()
+    errands = daemon.errands if daemon.errands and daemon.errands.ended() is None else None
+    if errands is not None:
+        errands.stop()  # of a mail that is just being sent, nobody would know whether it was
     for child in daemon.running.values():
         child.stop()
-    while daemon.running and signals.asked() < 2:
+    patience = daemon.service.now() + _MAIL_ENDS_WITHIN
+
+    def are_busy() -> bool:
+        mails = errands is not None and errands.ended() is None
+        return bool(daemon.running) or (mails and daemon.service.now() < patience)
+
+    while are_busy() and signals.asked() < 2:
         signals.pause(_REAP_EVERY_S)
         _guarded(lambda: daemon.reap(daemon.service.now()))
     for child in daemon.running.values():
         child.kill()
+    if errands is not None and errands.ended() is None:
+        errands.kill()
 
 
 def _guarded(act: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,6 +18,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from merger.errors import Refused
 from merger.localtime import zone_named
 from merger.web import texts
 
@@ -45,12 +47,12 @@ class Letter:
 
 
 def composed(letter: Letter, now: datetime) -> EmailMessage:
-    """Return a letter as a mail that can be sent."""
+    """Return a letter as a mail that can be sent. Raises Refused for an address that is none."""
     values = _values(letter)
     subject = one_line(_say(letter, "subject", **values["words"]))
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = Address(_say_plain(letter.language, "site.name"), addr_spec=letter.sender)
-    mail["To"] = Address(addr_spec=letter.redirect or letter.recipient)
+    mail["From"] = _address(letter.sender, _say_plain(letter.language, "site.name"))
+    mail["To"] = _address(letter.redirect or letter.recipient)
     mail["Subject"] = f"[{letter.recipient}] {subject}" if letter.redirect else subject
     mail["Date"] = now
     mail["Message-ID"] = message_id(letter.identity, letter.sender)
@@ -65,6 +67,20 @@ def composed(letter: Letter, now: datetime) -> EmailMessage:
         )
     mail["Content-Language"] = letter.language  # last: what begins with Content- goes to a part
     return mail
+
+
+def _address(text: str, name: str = "") -> Address:
+    """Return an address for a header, and for the server. Raises Refused."""
+    local, _, domain = text.rpartition("@")
+    try:
+        spec = f"{local}@{domain.encode('idna').decode()}"
+        address = Address(name, addr_spec=spec)
+        # A part in parentheses would be taken for a comment, and the mail go to somebody else.
+        if address.addr_spec != spec:
+            raise ValueError(text)
+    except (ValueError, MessageError) as error:  # no ASCII before the @, two dots in a row, ...
+        raise Refused("address", f"no mail can be sent to {text!r}") from error
+    return address
 
 
 def message_id(identity: str, sender: str) -> str:

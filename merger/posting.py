@@ -64,7 +64,10 @@ def post(service: Service, now: datetime, asked: Callable[[], bool] = lambda: Fa
         if one is None:
             continue
         reached("post.taken")
-        sent += _sent(service, one)
+        try:
+            sent += _sent(service, one)
+        except (smtp.Away, Broken):  # no other mail would be taken now either
+            _put_off_others(engine, service.now(), one.tries)
     return sent
 
 
@@ -83,7 +86,7 @@ def _taken(session: Session, number: int, now: datetime) -> _Post | None:
     """Take a message, unless another daemon was quicker; write down that it is being sent."""
     changed = session.execute(
         update(Message)
-        .where(Message.id == number, Message.status == "pending")
+        .where(Message.id == number, Message.status == "pending", Message.due_at <= now)
         .values(status="sending", due_at=now, tries=Message.tries + 1)
     )
     if changed.rowcount != 1:  # type: ignore[attr-defined]
@@ -96,7 +99,10 @@ def _taken(session: Session, number: int, now: datetime) -> _Post | None:
 
 
 def _sent(service: Service, one: _Post) -> bool:
-    """Send a message and write down what became of it; return whether it was sent."""
+    """Send a message and write down what became of it; return whether it was sent.
+
+    Raises smtp.Away, or Broken, where no other mail could be sent either.
+    """
     now = service.now()
     try:
         if now - one.created_at > TOO_OLD:
@@ -109,9 +115,15 @@ def _sent(service: Service, one: _Post) -> bool:
         return _ended(service, one, "unknown", error.message)
     except (Temporary, Broken) as error:
         log.warning("record %s: not told to %s yet: %s", one.record, _whom(one), error.message)
-        return _put_off(service, one, error)
+        _put_off(service, one, error)
+        if isinstance(error, smtp.Away | Broken):
+            raise
+        return False
     except MergerError as error:
         return _ended(service, one, "failed", error.message)
+    except Exception:  # the one place of posting: one message never stops the others
+        log.exception("record %s: a mistake in this program", one.record)
+        return _ended(service, one, "unknown", "a mistake in this program; the log shows it")
     reached("post.sent")
     _ended(service, one, "sent", None)
     return True
@@ -159,10 +171,15 @@ def _whom(one: _Post) -> str:
     return one.recipient or "the webhook"
 
 
+def _shown(kind: str, recipient: str) -> str:
+    """Return who was told, for the history: users of a record do not read editors' addresses."""
+    return "an editor" if kind == "silent" and recipient else recipient or "the webhook"
+
+
 def _ended(service: Service, one: _Post, status: str, why: str | None) -> bool:
     now = service.now()
     words = _WORDS[status]
-    whom = "an editor" if one.kind == "silent" and one.recipient else _whom(one)
+    whom = _shown(one.kind, one.recipient)
     text = f"{whom} {words} that it is {one.kind}" + (f": {why}" if why else "")
 
     def write(session: Session) -> None:
@@ -178,10 +195,11 @@ def _ended(service: Service, one: _Post, status: str, why: str | None) -> bool:
     return status == "sent"
 
 
-def _put_off(service: Service, one: _Post, error: MergerError) -> bool:
+def _put_off(service: Service, one: _Post, error: MergerError) -> None:
     at = service.now() + delay(one.tries)
     if at - one.created_at > TOO_OLD:
-        return _ended(service, one, "failed", error.message)
+        _ended(service, one, "failed", error.message)
+        return
 
     def write(session: Session) -> None:
         row = session.get(Message, one.id, with_for_update=True)
@@ -190,7 +208,16 @@ def _put_off(service: Service, one: _Post, error: MergerError) -> bool:
             row.error_text = error.message[:_LONGEST_TEXT]
 
     writing(service.engine, write)
-    return False
+
+
+def _put_off_others(engine: Engine, now: datetime, tries: int) -> None:
+    """Put off the mails that are due, as one for which the server was away: it is asked once."""
+    statement = (
+        update(Message)
+        .where(Message.status == "pending", Message.channel == MAIL, Message.due_at <= now)
+        .values(due_at=now + delay(tries))
+    )
+    writing(engine, lambda session: session.execute(statement))
 
 
 def _find_lost(engine: Engine, now: datetime) -> None:
@@ -206,7 +233,8 @@ def _find_lost(engine: Engine, now: datetime) -> None:
                 continue
             row.status = "unknown"
             row.error_text = "the program ended while it was sent"
-            text = f"{row.recipient} may have been told that it is {row.kind}: {row.error_text}"
+            whom = _shown(row.kind, row.recipient)
+            text = f"{whom} may have been told that it is {row.kind}: {row.error_text}"
             tell(session, row.record_id, 0, now, "untold", text)
 
     writing(engine, write)

@@ -245,8 +245,12 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
 
 
 def _messages_of(record: int, only_of: int | None) -> Select[Message]:
-    """Select who was told; of what is for those who look after rooms, only they hear."""
-    wanted = select(Message).where(Message.record_id == record).order_by(Message.id)
+    """Select who was told, or could not be yet; of what is for editors, only they hear.
+
+    What nobody has tried to tell may be for a channel that nobody has set up.
+    """
+    is_tried = or_(Message.status != "pending", Message.tries > 0)
+    wanted = select(Message).where(Message.record_id == record, is_tried).order_by(Message.id)
     return wanted if only_of is None else wanted.where(Message.kind != "silent")
 
 

@@ -19,6 +19,10 @@ class Unknown(MergerError):
     """The server may have taken it: to send it again might be to send it twice."""
 
 
+class Away(Temporary):
+    """The server cannot be reached: it would take no other mail now either."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A mail server. tls: whether the connection begins with it; else it is asked for."""
@@ -42,9 +46,9 @@ def server_of(address: str, password: str) -> Server:
 def send(server: Server, mail: EmailMessage) -> None:
     """Send a mail to its one recipient. Raises Temporary, Refused, Broken, or Unknown."""
     with connected(server) as smtp:
-        smtp.ehlo_or_helo_if_needed()
         try:
-            _accepted(smtp.mail(_address(mail["From"])), "the sender")
+            smtp.ehlo_or_helo_if_needed()
+            _accept_sender(smtp.mail(_address(mail["From"])))
             _accepted(smtp.rcpt(_address(mail["To"])), "the recipient")
         except smtplib.SMTPException as error:
             raise _away(error) from error
@@ -55,6 +59,8 @@ def send(server: Server, mail: EmailMessage) -> None:
         except (smtplib.SMTPException, OSError) as error:
             message = f"the connection was lost while it was sent ({type(error).__name__})"
             raise Unknown("mail_unknown", message) from error
+        if not 200 <= code < 300 and not 400 <= code < 600:
+            raise Unknown("mail_unknown", f"the mail server's answer makes no sense ({code})")
         _accepted((code, said), "the mail")
 
 
@@ -63,7 +69,7 @@ def connected(server: Server) -> Iterator[smtplib.SMTP]:
     """Connect and sign in. Raises Temporary, or Broken for what the operator has to put right."""
     try:
         smtp = _opened(server)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, UnicodeError, smtplib.SMTPException) as error:
         raise _away(error) from error
     try:
         try:
@@ -72,7 +78,7 @@ def connected(server: Server) -> Iterator[smtplib.SMTP]:
         except smtplib.SMTPAuthenticationError as error:
             message = "the mail server does not let us in; look at MERGER_MAIL_SERVER and _PASSWORD"
             raise Broken("mail", message) from error
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, UnicodeError, smtplib.SMTPException) as error:
             raise _away(error) from error
         yield smtp
     finally:
@@ -104,6 +110,14 @@ def _leave(smtp: smtplib.SMTP) -> None:
         smtp.close()
 
 
+def _accept_sender(answer: tuple[int, bytes]) -> None:
+    try:
+        _accepted(answer, "the sender")
+    except Refused as error:  # "authentication required", perhaps: no mail's fault
+        message = f"{error.message}; look at MERGER_MAIL_FROM and the user in MERGER_MAIL_SERVER"
+        raise Broken("mail", message) from error
+
+
 def _accepted(answer: tuple[int, bytes], what: str) -> None:
     code, said = answer
     if 200 <= code < 300:
@@ -120,7 +134,10 @@ def _away(error: Exception) -> MergerError:
         return Broken("mail", f"the mail server's certificate is not good ({error.reason})")
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Broken("mail", f"the mail server cannot be used: {error}")
-    return Temporary("mail", f"the mail server cannot be reached ({type(error).__name__})")
+    if isinstance(error, UnicodeError):  # its text would repeat a password
+        message = "MERGER_MAIL_SERVER or _PASSWORD has letters that mail servers do not take"
+        return Broken("mail", message)
+    return Away("mail", f"the mail server cannot be reached ({type(error).__name__})")
 
 
 def _bytes(said: bytes | str) -> bytes:

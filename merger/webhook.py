@@ -43,9 +43,12 @@ def call(url: str, secret: str, body: bytes, event: str, now: datetime) -> None:
     try:
         with requests.Session() as session:
             session.trust_env = False  # no password out of ~/.netrc
+            # Its body is not read: it may be long, or never end.
             answer = session.post(
-                url, data=body, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False
-            )
+                url, data=body, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False,
+                stream=True,
+            )  # fmt: skip
+            answer.close()
     except requests.RequestException as error:
         message = f"the webhook cannot be reached ({type(error).__name__})"
         raise Temporary("webhook", message) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from merger import config, ffmpeg
 from merger.database import connected, writing
-from models import Calendar
+from models import Calendar, Record
 from recorders.sample import ZONE, write_sample
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.mail_server import mail_served
+from tests.waiting import living, until
 
 ROOT = Path(__file__).parents[2]
 COURSE, LECTURER = "123456789012", "lecturer@example.edu"
@@ -65,6 +68,30 @@ class Trial:
         )
         return ran.stdout.decode()
 
+    def work_until(self, what: Callable[[], object], how: signal.Signals) -> None:
+        """Let a daemon work until something has happened; then end it, and all that it started."""
+        command = [sys.executable, str(ROOT / "app.py"), "daemon"]
+        daemon = subprocess.Popen(command, env=dict(self.environ), cwd=self.folder)
+        try:
+            until(what)
+        finally:
+            daemon.send_signal(how)
+            daemon.wait()
+        until(lambda: not living(self.folder))
+
+    def killed_at(self, line: str, *, after: bool) -> None:
+        """Work until Google is asked something; then end all of it with -9.
+
+        after: once that had its effect, though nobody heard the answer.
+        """
+        happened = self.google.faults.happened
+        known = len(happened)
+        self.google.faults.add(line, "drop_after" if after else "drop_before")
+        self.work_until(lambda: len(happened) > known, signal.SIGKILL)
+        # Else the service takes the record for one that kills its workers, and waits.
+        values = {"lost": 0, "run_after": self.begin}
+        self._write(lambda session: session.execute(update(Record).values(values)))
+
     def set_up(self) -> str:
         """Make tables, the room with its media, its folder and calendar; return the calendar."""
         self.say("Filming a sample lecture, three hours ago ...")
@@ -91,27 +118,32 @@ class Trial:
 
     def read_calendars_again(self) -> None:
         """Have calendars read by the next who looks, as some minutes later."""
+        self._write(lambda s: s.execute(update(Calendar).values(due_at=self.begin)))
+
+    def _write(self, act: Callable[[Session], object]) -> None:
         engine = connected(config.load(self.environ).database_address)
-        writing(engine, lambda session: session.execute(update(Calendar).values(due_at=self.begin)))
+        writing(engine, act)
         engine.dispose()
 
 
 @contextmanager
-def trial(folder: Path, say: Callable[[str], None] = lambda line: None) -> Iterator[Trial]:
+def trial(
+    folder: Path, say: Callable[[str], None] = lambda line: None, **environ: str
+) -> Iterator[Trial]:
     """Have the stand-ins at hand, and a service beside them in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with google_served() as google, mail_served() as server:
-        environ = {
+        variables = {
             "PATH": os.environ["PATH"], "HOME": str(folder),
             "MERGER_FFMPEG": os.environ.get("MERGER_FFMPEG", ""),
             "MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache"),
             "MERGER_GOOGLE_CREDENTIALS": str(google.credentials_file(folder)),
             "MERGER_GOOGLE_SUBJECT": SUBJECT, "MERGER_GOOGLE_ADDRESS": google.address,
-            "MERGER_COURSES_SHEET": "sheet",
+            "MERGER_COURSES_SHEET": "sheet", "MERGER_POLL": "0.2",
             "MERGER_MAIL_SERVER": f"smtp://127.0.0.1:{server.port}",
-            "MERGER_MAIL_FROM": "lectures@example.edu",
+            "MERGER_MAIL_FROM": "lectures@example.edu", **environ,
         }  # fmt: skip
-        yield Trial(folder.absolute(), google, server.mails, environ, say)
+        yield Trial(folder.absolute(), google, server.mails, variables, say)
 
 
 def main() -> None:

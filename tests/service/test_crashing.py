@@ -75,8 +75,9 @@ PLACES = sorted(
         for path in (ROOT / folder).rglob("*.py")
         for name in failpoints_of(path)
         # A camera is recorded by another process: tests/recorders/test_recordings.py. What it sent
-        # is uploaded by the housekeeping: tests/service/test_raw_uploads.py.
-        if not name.startswith(("recording.", "raw."))
+        # is uploaded by the housekeeping: tests/service/test_raw_uploads.py. People are told by an
+        # errand: tests/service/test_outbox.py. Nothing is announced here: test_announcing.py.
+        if not name.startswith(("recording.", "raw.", "post.", "announce."))
     }
 )
 

@@ -229,6 +229,23 @@ def test_what_another_daemon_took_away_does_not_make_room(crew: Crew) -> None:
     assert crew.hands[-1].held == Claim(4, 1, "daemon-1")
 
 
+def test_a_mail_that_is_being_sent_when_the_service_stops_is_waited_for(crew: Crew) -> None:
+    """Ended in the middle, nobody would know whether it was sent. One that hangs is ended."""
+    crew.asked = 1
+    for ends in (True, False):
+        hand = Hand(Claim(0, 0, "errands"))
+        crew.daemon.errands, crew.pauses = hand, 0
+
+        def on_pause(hand: Hand = hand, ends: bool = ends) -> None:
+            if ends and crew.pauses == 5:
+                hand.how = ""
+
+        crew.on_pause = on_pause
+        run(crew.daemon, crew.signals)
+        assert (hand.asked, hand.killed) == (1, not ends)
+        assert ends == (crew.pauses == 5)
+
+
 # --- workers that are frozen ----------------------------------------------------------------------
 
 PATIENCE = 2 * MINUTE  # after a lease is over
