@@ -105,6 +105,7 @@ def set_password(options: argparse.Namespace, _: Context) -> Printed:
         add = f"python app.py user {options.email} --role user"
         raise Refused("email", f"there is no user {options.email}; add them with: {add}")
     people.set_password(engine, known["id"], _typed_password(known["email"]))
+    people.change_user(engine, known["id"], {"invited": True})  # or it would be good for nothing
     return {"id": known["id"]}, f"{known['email']} has another password; old sessions have ended"
 
 

@@ -24,7 +24,7 @@ from merger.errors import MergerError, Temporary
 from merger.ffmpeg import Tool
 from merger.profiles import DEFAULT_PROFILE, Profile, candidates
 from merger.room_rules import problems_of
-from merger.rooms_file import warnings
+from merger.rooms_file import RoomSpec, warnings
 from merger.sources import Recorder
 
 Level = Literal["ok", "warning", "broken"]
@@ -217,5 +217,14 @@ def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[F
             Finding(what, "broken", message) for _, message in problems_of(room, recorder_of)
         ]
         findings += [Finding(what, "warning", message) for message in warnings([room])]
+        findings += [Finding(what, "warning", message) for message in _missing_folders(room)]
         names = ", ".join(source.name for source in room.sources)
         yield from findings or [Finding(what, "ok", f"{room.zone}; {names}")]
+
+
+def _missing_folders(room: RoomSpec) -> Iterator[str]:
+    """Yield which folders of a room's sources are not there."""
+    for source in room.sources:
+        folder = source.address.rpartition("#")[0] or source.address
+        if source.kind == "folder" and folder.startswith("/") and not Path(folder).is_dir():
+            yield f"source {source.name!r}: there is no folder {folder}; mount it, or correct it"

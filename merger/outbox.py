@@ -49,7 +49,11 @@ def _has_mails(row: Record) -> bool:
 
 
 def _mails_of(row: Record) -> list[str]:
-    return [entry.user.email for entry in row.users] if _has_mails(row) else []
+    if not _has_mails(row):
+        return []
+    # The first account has an address that leads nowhere.
+    emails = (entry.user.email for entry in row.users)
+    return [email for email in emails if not email.endswith("@localhost")]
 
 
 def _add(

@@ -66,14 +66,25 @@ def make_first_account(engine: Engine) -> tuple[str, str] | None:
     return writing(engine, make)
 
 
-def with_password(engine: Engine, email: str, password: str) -> Asker | None:
-    """Return who has an address and a password, or None."""
+def with_password(
+    engine: Engine, email: str, password: str, domains: Collection[str] = ()
+) -> Asker | None:
+    """Return who has an address and a password, or None; also for one who may not sign in.
+
+    domains: of addresses that may without having been invited.
+    """
     with reading(engine) as session:
         wanted = select(User).where(User.email == email.strip().lower())
         user = session.scalars(wanted.options(undefer(User.password_hash))).one_or_none()
         known = user.password_hash if user is not None else None
         fits = check_password_hash(known or _NOBODY, password)
-        return _asker(user) if user is not None and known and fits else None
+        if user is None or not known or not fits:
+            return None
+        return _asker(user) if user.invited or _is_of(user.email, domains) else None
+
+
+def _is_of(address: str, domains: Collection[str]) -> bool:
+    return address.rpartition("@")[2] in {domain.lower() for domain in domains}
 
 
 def of_session(engine: Engine, user: int, number: int) -> Asker | None:
@@ -92,8 +103,7 @@ def admitted(engine: Engine, email: str, name: str | None, domains: Collection[s
 
     def admit(session: Session) -> Asker:
         row = session.scalars(select(User).where(User.email == address)).one_or_none()
-        is_ours = address.rpartition("@")[2] in {domain.lower() for domain in domains}
-        if not is_ours and (row is None or not row.invited):
+        if not _is_of(address, domains) and (row is None or not row.invited):
             raise Refused("sign_in", f"{address} may not sign in here; ask an administrator")
         row = row or user_row(session, address)
         row.name = name or row.name

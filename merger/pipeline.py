@@ -63,11 +63,12 @@ def _replaced(path: Path, plan: EditPlan) -> list[str]:
     """Return a warning where a result of another span has the same name (it has no seconds)."""
     try:
         earlier = json.loads(path.read_text())["span"]
+        start, end = earlier["start"], earlier["end"]
     except (OSError, ValueError, TypeError, KeyError):
         return []
     if earlier == plan_document(plan)["span"]:
         return []
-    return [f"an earlier result of {earlier} had the same name, and was replaced"]
+    return [f"an earlier result, of {start} to {end}, had the same name, and was replaced"]
 
 
 def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path) -> None:

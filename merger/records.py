@@ -223,8 +223,10 @@ def remerge(
         row.stage, row.run_after, row.tries, row.lost = "collect", max(span.end, now), 0, 0
         row.error_code = row.error_text = None
         release(row, "queued", now)
-        what = f"asked for again: {row.layout}, {row.profile}, {span.start:%H:%M}-{span.end:%H:%M}"
-        tell(session, record, row.attempt, now, "remerged", f"{what} UTC")
+        zone = zone_named(row.zone)
+        begins, ends = (at.astimezone(zone) for at in (span.start, span.end))
+        what = f"asked for again: {row.layout}, {row.profile}, {begins:%H:%M:%S}-{ends:%H:%M:%S}"
+        tell(session, record, row.attempt, now, "remerged", what)
 
     writing(engine, again)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
@@ -29,6 +31,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     if owner != who.email and not who.sees_all:
         raise Refused("user_email", "only an editor asks for the videos of others")
     zone = records.room_zone(service().engine, path.room)
+    instant_from(f"{body.date}T00:00", ZoneInfo("UTC"), "date")  # so that it is told as such
     request = records.Request(
         room=path.room,
         start=instant_from(f"{body.date}T{body.start_time}", zone, "start_time"),
@@ -37,7 +40,8 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         users=(owner,),
     )
     record, _ = records.ask(service().engine, request, service().now())
-    return api.reply({"message": f"Record {record} is queued", "id": record}, 201)
+    status = record_views.details(service().engine, record)["status"]
+    return api.reply({"message": f"Record {record} is {status}", "id": record}, 201)
 
 
 @blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")

@@ -113,13 +113,14 @@ def change_password() -> Answer:
     who = asker("read")
     current, wanted = (request.form.get(name, "") for name in ("current", "password"))
     gate.guesses().check("password")
-    if people.with_password(service().engine, who.email, current) is None:
+    domains = service().settings.oidc_domains
+    if people.with_password(service().engine, who.email, current, domains) is None:
         gate.guesses().wrong("password")
         return _keys(who, {"current": wrong("password")})
     if len(wanted) < people.SHORTEST_PASSWORD:
         return _keys(who, {"password": wrong("too_short", shortest=people.SHORTEST_PASSWORD)})
     people.set_password(service().engine, who.user, wanted)
-    known = people.with_password(service().engine, who.email, wanted)
+    known = people.with_password(service().engine, who.email, wanted, domains)
     assert known is not None
     gate.sign_in(known)
     flash(t("keys.password_changed"))

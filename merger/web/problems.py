@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Response, current_app, json, render_template, request
+from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -36,6 +37,12 @@ class Problem(BaseModel):
     detail: str
     code: str
     errors: list[FieldProblem] = []
+
+
+_OLD_FORM = (
+    "somebody has signed in or out here since this page was opened; sign in, go back to it, and"
+    " send it once more"
+)
 
 
 def problem(
@@ -89,6 +96,10 @@ def register(app: Flask) -> None:
         detail = error.message if status < 500 else f"{title}; the operator's log says more"
         errors = [FieldProblem(field=error.code, message=error.message)] if status == 422 else []
         return _answer(status, title, detail, error.code, errors)
+
+    @app.errorhandler(CSRFError)
+    def of_another_session(error: CSRFError) -> Any:
+        return _answer(400, "Not sent", _OLD_FORM, "csrf")
 
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Any:

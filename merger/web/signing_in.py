@@ -69,7 +69,8 @@ def _with_password() -> Answer:
     on = local(request.form.get("next"))
     guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
-    who = people.with_password(service().engine, email, password)
+    domains = service().settings.oidc_domains
+    who = people.with_password(service().engine, email, password, domains)
     if who is None:
         guesses().wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)

@@ -25,7 +25,8 @@ from recorders.kinds import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 
 GB = 1_000_000_000
-CAMERA = SourceSpec("camera", "speaker", "folder", "/srv/recordings")
+# A folder that is there.
+CAMERA = SourceSpec("camera", "speaker", "folder", str(Path(__file__).parent))
 RECORDERS = partial(recorder_of, kinds())
 
 
@@ -360,3 +361,11 @@ def test_a_share_that_is_away(
     monkeypatch.setattr(shutil, "disk_usage", away)
     found = looked(tmp_path, lite)["data folder (MERGER_DATA)"]
     assert found.level == "broken" and "Stale file handle" in found.text
+
+
+@ON_SQLITE
+def test_a_folder_that_is_not_there(site: Engine, tmp_path: Path) -> None:
+    lost = SourceSpec("camera", "speaker", "folder", "/srv/nowhere#504_camera")
+    rooms.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
+    found = looked(tmp_path, site)["room '505'"]
+    assert found.level == "warning" and "there is no folder /srv/nowhere" in found.text

@@ -396,7 +396,7 @@ def test_the_header_of_another_api(web: Web) -> None:
     problem(web.call("ann", "POST", "/api/montage-event/nowhere", json=lecture), 422, "room")
     for changes, field in (
         ({"start_time": "25:00"}, "start_time"),
-        ({"date": "20.11.2026"}, "start_time"),
+        ({"date": "20.11.2026"}, "date"),
         ({"end_time": "10:00"}, "end"),
     ):
         problem(
