@@ -44,6 +44,7 @@ class Drive:
     domain: str = "@example.edu"
     damages: bool = False  # what arrives, in one bit
     full: set[str] = field(default_factory=set)  # accounts without room
+    drives: dict[str, set[str]] = field(default_factory=dict)  # shared ones, and their members
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def root(self, who: str) -> str:
@@ -63,6 +64,22 @@ class Drive:
     def stamp(self) -> str:
         at = self.now().astimezone(UTC)
         return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+
+    def share_drive(self, name: str, *members: str) -> str:
+        """Somebody makes a shared drive; return the id of its top folder."""
+        known = f"drive-{name}"
+        self.drives[known] = set(members)
+        self.files[known] = self._new(known, {"name": name, "mimeType": FOLDER}, known)
+        return known
+
+    def drive_of(self, one: Mapping[str, Any]) -> str | None:
+        """Return the shared drive that a file is in; None in somebody's own."""
+        if one["id"] in self.drives:
+            return str(one["id"])
+        above = (self.files.get(parent) for parent in one.get("parents", ()))
+        return next(
+            (found for parent in above if parent and (found := self.drive_of(parent))), None
+        )
 
     def put(self, name: str, data: bytes, parent: str, who: str, **more: Any) -> str:
         """Somebody uploads a file."""
@@ -122,11 +139,16 @@ class Drive:
     def _file(self, asked: Asked, known: str) -> dict[str, Any]:
         known = self.root(asked.who) if known == "root" else known
         one = self.files.get(known)
+        knows_drives = asked.query.get("supportsAllDrives") == "true"
+        if one is not None and self.drive_of(one) and not knows_drives:
+            one = None
         if one is None or not self._may(asked.who, one):
             raise Wrong(404, "notFound", f"File not found: {known}.")
         return one
 
     def _may(self, who: str, one: Mapping[str, Any]) -> bool:
+        if who in self.drives.get(str(one["id"]), ()):
+            return True
         if one["owner"] == who or any(p["emailAddress"] == who for p in one["permissions"]):
             return True
         above = (self.files.get(parent) for parent in one.get("parents", ()))
@@ -195,7 +217,12 @@ class Drive:
         query = asked.query
         said = query.get("q", "trashed = false")
         matches = parsed(said.replace("'root' in", f"'{self.root(asked.who)}' in"))
-        found = [one for one in self.files.values() if self._may(asked.who, one) and matches(one)]
+        everywhere = query.get("includeItemsFromAllDrives") == "true"
+        found = [
+            one
+            for one in self.files.values()
+            if self._may(asked.who, one) and matches(one) and (everywhere or not self.drive_of(one))
+        ]
         start, size = int(query.get("pageToken") or 0), int(query.get("pageSize", 100))
         shown = inside(query.get("fields", ""), "files")
         page = [fields_of(one, shown) for one in found[start : start + size]]
@@ -209,7 +236,7 @@ class Drive:
     def _begin(self, asked: Asked, known: str | None) -> Said:
         assert asked.query.get("uploadType") == "resumable"
         body = json.loads(asked.body or b"{}")
-        if asked.who in self.full:
+        if asked.who in self.full and not self._is_in_a_drive(asked, body, known):
             raise Wrong(403, "storageQuotaExceeded", "The user's storage quota is exceeded.")
         if known is None:
             self._claimed(asked, body)
@@ -221,6 +248,11 @@ class Drive:
         self.sessions[name] = Session(asked.who, body, size, known)
         host = asked.headers["Host"]
         return Said(headers={"Location": f"http://{host}/upload/session/{name}?upload_id={name}"})
+
+    def _is_in_a_drive(self, asked: Asked, body: Mapping[str, Any], known: str | None) -> bool:
+        """Return whether an upload goes to a shared drive, which has room of its own."""
+        wanted = [known] if known else list(body.get("parents") or ["root"])
+        return all(self.drive_of(self._file(asked, str(one))) for one in wanted)
 
     def _session(self, asked: Asked, name: str) -> Said:
         session = self.sessions.get(name)

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from google_apis import drive, upload
+from google_apis.auth import credentials_from
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from google_apis.raw_drive import RawDrive
 from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken
-from tests.fakes.google import SUBJECT, Google
+from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 from tests.fakes.google_drive import FOLDER, UNIT
 from tests.google.sending import (
@@ -248,6 +249,30 @@ def test_folders_that_were_put_in_the_bin_are_made_again(
     Line(to, parcels()).send()
     parents = {one["parents"][0] for one in videos(google)}
     assert len(parents) == 2
+
+
+def test_a_shared_drive_has_room_for_a_service_account(
+    google: Google, tmp_path: Path, parcels: Parcels
+) -> None:
+    """All of it there: folders, an upload that breaks off, another version, readers, removing."""
+    google.drive.full.add(SERVICE)
+    drive_id = google.drive.share_drive("Lectures", SERVICE)
+    client = Client(
+        credentials_from(google.credentials_file(tmp_path)), google.address, pause=lambda s: None
+    )
+    to = DriveDestination(client, Folders(client, Memory()), drive_id)
+    line = Line(to, parcels())
+    google.faults.add("PUT", "drop_after")
+    link = line.send()
+    line.parcel = parcels(record=1, version=2, name=line.parcel.name)
+    assert line.send() == link
+    check_right(google, line)
+    [one] = videos(google)
+    assert google.drive.drive_of(one) == drive_id
+    to.remove(line.parcel.name, line.state)
+    assert one["trashed"]
+    with pytest.raises(Broken, match="shared drive"):
+        Line(DriveDestination(client, Folders(client, Memory())), parcels()).send()
 
 
 def test_a_segment_as_it_was_recorded(
