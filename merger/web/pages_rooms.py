@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from flask import flash, redirect, request
 
-from merger import media_signs, pictures, record_views, rooms
+from merger import calendars, media_signs, pictures, record_views, rooms
 from merger.access import Asker
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from, zone_named
@@ -61,7 +61,11 @@ def rooms_page() -> Answer:
         for source in room["sources"]
     }
     flows = media_signs.flows(service().settings, service().now())
-    return form("rooms.html", {}, rooms=told, taken=taken, flows=flows, shown=_going_on(who))
+    troubles = calendars.states(service().engine) if who.may("rooms") else {}
+    return form(
+        "rooms.html", {}, rooms=told, taken=taken, flows=flows, shown=_going_on(who),
+        troubles=troubles,
+    )  # fmt: skip
 
 
 def _going_on(who: Asker) -> dict[int, list[Shown]]:

@@ -7,8 +7,13 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from merger import rooms
+from merger.database import writing
 from merger.media_signs import Sign, give
+from models import Calendar, Room
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.markup import check_markup
@@ -167,3 +172,22 @@ def test_a_room_that_records_wait_for_stays(web: Web) -> None:
     refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
     assert refused.status_code == 409 and "Сейчас нельзя" in refused.text
     assert "сначала отмените их" in refused.text
+
+
+def test_a_calendar_that_cannot_be_read_is_told_to_editors(web: Web) -> None:
+    web.site.add_room("z", calendar_id="room@group.calendar.google.com")
+
+    def fail(session: Session) -> None:
+        room = session.scalars(select(Room).where(Room.name == "z")).one()
+        session.add(
+            Calendar(
+                room_id=room.id, calendar_id="room@group.calendar.google.com",
+                due_at=web.site.clock, error_text="there is no such calendar",
+            )
+        )  # fmt: skip
+
+    writing(web.site.engine, fail)
+    page = reader(web, "eve").get("/rooms")
+    assert "The calendar of this room cannot be read:" in page
+    assert "there is no such calendar" in page
+    assert "there is no such calendar" not in reader(web, "ann").get("/rooms")
