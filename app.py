@@ -90,10 +90,10 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     account = GoogleAccount(
         settings.google_credentials, settings.google_subject, settings.google_address
     )
-    recorders = partial(recorder_of, kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account)))
+    known = kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account))
     service = Service(
-        engine, settings, recorders, (folder,), now, {"zoom": ZoomOffers(zoom)},
-        raw_destinations=(raw,),
+        engine, settings, partial(recorder_of, known), (folder,), now, {"zoom": ZoomOffers(zoom)},
+        kinds=tuple(known), raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
 

@@ -36,6 +36,7 @@ class Service:
     offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
     announcers: Sequence[Announcer] = ()
     calendars: CalendarReader | None = None  # of rooms; None where nobody has any
+    kinds: Sequence[str] = ()  # of sources that there are, to choose from
     raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
 
 

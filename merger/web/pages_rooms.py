@@ -157,9 +157,7 @@ def delete_room(room: int) -> Answer:
 def _form(
     room: int | None, typed: Mapping[str, str], rows: Sequence[Row], errors: Errors
 ) -> Answer:
-    kinds = {
-        source["kind"] for one in rooms.all_of_them(service().engine) for source in one["sources"]
-    }
+    kinds = service().kinds
     return form(
         "room.html", errors, room=room, typed=typed, rows=rows, roles=ROLES, kinds=sorted(kinds),
         zones=sorted(available_timezones()),
