@@ -44,7 +44,8 @@ def merge(
             lambda done, total: reporter.progress(done, total),
         )  # fmt: skip
         usable(request, library, str(folder))
-        for note in library.notes:
+        # Warnings, too, before minutes of encoding: a name may have been mistyped.
+        for note in (*library.notes, *library.warnings):
             reporter.note(note)
     make_folder(output, "--output")
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
