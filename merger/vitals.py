@@ -22,7 +22,7 @@ from merger.database import reading
 from merger.errors import MergerError
 from merger.media_signs import Flow
 from merger.space import Disk, disk_of
-from models import Record, Room, Source
+from models import Message, Record, Room, Source
 
 _OK = "ok"
 # A daemon gives a sign at its passes. Several may be missed while the database is busy.
@@ -42,6 +42,7 @@ class Vitals:
 
     records: Mapping[tuple[str, str], int]  # by status and stage
     failures: Mapping[str, int]  # by code
+    messages: Mapping[tuple[str, str], int]  # by channel and status
     oldest_due_s: float
     silence_s: float
     speed: float | None
@@ -58,6 +59,11 @@ def vitals(engine: Engine, now: datetime) -> Vitals:
             .where(Record.status == "failed")
             .group_by(Record.error_code)
         ).all()
+        messages = session.execute(
+            select(Message.channel, Message.status, func.count()).group_by(
+                Message.channel, Message.status
+            )
+        ).all()
         oldest = session.scalar(
             select(func.min(Record.run_after)).where(
                 Record.status == "queued", Record.run_after <= now
@@ -72,6 +78,7 @@ def vitals(engine: Engine, now: datetime) -> Vitals:
     return Vitals(
         records={(status, stage): count for status, stage, count in by_stage},
         failures={code or "unknown": count for code, count in failures},
+        messages={(channel, status): count for channel, status, count in messages},
         oldest_due_s=_since(oldest, now) if oldest else 0.0,
         silence_s=_since(signs.last(engine), now),
         speed=speed([json.loads(text) for text in reports if text]),

@@ -70,6 +70,10 @@ class Numbers(Collector):
             {(code,): count for code, count in seen.failures.items()},
         )  # fmt: skip
         yield _gauge(
+            "merger_messages", "Mails and calls of the webhook, by what became of them.",
+            ("channel", "status"), {key: float(n) for key, n in seen.messages.items()},
+        )  # fmt: skip
+        yield _gauge(
             "merger_oldest_due_seconds", "For how long the record waits that waits longest.", (),
             {(): seen.oldest_due_s},
         )  # fmt: skip

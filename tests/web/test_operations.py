@@ -217,6 +217,7 @@ def test_numbers(web: Web) -> None:
         ("collect", "cancelled"): 1,
     }  # fmt: skip
     assert found["merger_failed_records", "no_media"] == 2
+    assert found["merger_messages", "webhook", "pending"] == 2  # of the records that failed
     assert found["merger_oldest_due_seconds",] == 90
     assert found["merger_daemon_silence_seconds",] == 7
     assert ("merger_encode_speed",) not in found
