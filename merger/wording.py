@@ -15,7 +15,7 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
     rows = [("ID", "STATUS", "ROOM", "START", "END", "NAME")]
     rows += [
         (
-            str(r["id"]), state(r), r["room"] or "-", _minute(r["start"]), _minute(r["end"])[11:],
+            str(r["id"]), state(r), r["room"] or "-", _moment(r["start"]), _moment(r["end"])[11:],
             r["name"],
         )
         for r in records
@@ -35,7 +35,7 @@ def state(record: Mapping[str, Any]) -> str:
     if status == "running":
         return f"{record['stage']} {100 * record['progress']:.0f} %"
     if status == "queued" and record["run_after"]:
-        return f"queued for {_minute(record['run_after'])}"
+        return f"queued for {record['run_after'][:16].replace('T', ' ')}"
     return status
 
 
@@ -43,8 +43,8 @@ def record_page(record: Mapping[str, Any]) -> str:
     """Return all about a record as lines."""
     lines = [
         f"record {record['id']}: {record['name']}",
-        f"  room {record['room'] or '-'}, {_minute(record['start'])} to"
-        f" {_minute(record['end'])[11:]} ({record['zone']})",
+        f"  room {record['room'] or '-'}, {_moment(record['start'])} to"
+        f" {_moment(record['end'])[11:]} ({record['zone']})",
         f"  {record['layout']}, {record['profile']}",
         f"  {state(record)}, version {record['version']}",
     ]
@@ -54,7 +54,7 @@ def record_page(record: Mapping[str, Any]) -> str:
         lines.append(f"  error {record['error']['code']}: {record['error']['message']}")
     lines += [f"  warning: {text}" for text in record["warnings"]]
     lines += [
-        f"  chunk {_minute(c['start'])}: {c['verdict']} ({c['samples']} samples)"
+        f"  chunk {_moment(c['start'])}: {c['verdict']} ({c['samples']} samples)"
         for c in record["chunks"]
     ]
     lines += [
@@ -80,5 +80,6 @@ def rooms_table(rooms: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
-def _minute(instant: str) -> str:
-    return instant[:16].replace("T", " ")
+def _moment(instant: str) -> str:
+    """Return an instant without its offset, and without seconds where there are none."""
+    return instant[: 16 if instant[16:19] == ":00" else 19].replace("T", " ")
