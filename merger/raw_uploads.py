@@ -60,8 +60,8 @@ def upload_raw(service: Service, now: datetime) -> None:
 
     What goes wrong with one file is a line of the log, and none of the others waits for it.
     """
-    if not service.raw_destinations:
-        return
+    if not service.raw_destinations or not _sources(service.engine):
+        return  # no room wants that
     begun_s, said = time.monotonic(), set[str]()
     with _alone(service.settings.data) as is_alone:
         if not is_alone:
