@@ -12,7 +12,9 @@ import hmac
 import logging
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -37,7 +39,18 @@ WINDOW = timedelta(days=1), timedelta(days=35)  # before and after now
 _CHANNEL = timedelta(days=7)
 _RENEWED = timedelta(days=1)  # before it ends
 _OFF = "event_off"
+_MISTAKE = "a mistake in this program; its log says more"
 _AFTER_A_FAILURE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class _State:
+    """How far a calendar was read. held: until when it is this process's to read."""
+
+    token: str | None
+    synced_at: datetime | None
+    channel: Channel | None
+    held: datetime
 
 
 def read_calendars(service: Service, now: datetime) -> None:
@@ -46,12 +59,17 @@ def read_calendars(service: Service, now: datetime) -> None:
     if reader is None:
         return
     for room in _rooms(service.engine):
+        state = writing(service.engine, partial(_taken, room=room, now=now))
+        if state is None:
+            continue
         try:
-            _read(service.engine, reader, room, now)
+            _read(service.engine, reader, room, state, now)
         except MergerError as error:
-            why = error.message
-            log.warning("the calendar of room %r cannot be read: %s", room.name, why)
-            writing(service.engine, lambda session, r=room, w=why: _failed(session, r, w, now))  # type: ignore[misc]
+            log.warning("the calendar of room %r cannot be read: %s", room.name, error.message)
+            writing(service.engine, partial(_failed, room=room, why=error.message))
+        except Exception:  # the one place of the calendars: what others write is odd at times
+            log.exception("the calendar of room %r: a mistake in this program", room.name)
+            writing(service.engine, partial(_failed, room=room, why=_MISTAKE))
 
 
 def told(engine: Engine, channel: str, token: str, now: datetime) -> bool:
@@ -77,7 +95,9 @@ def is_any_due(engine: Engine, now: datetime) -> bool:
             .outerjoin(Calendar, Calendar.room_id == Room.id)
             .where(
                 Room.calendar_id.is_not(None),
-                Calendar.due_at.is_(None) | (Calendar.due_at <= now),
+                Calendar.due_at.is_(None)
+                | (Calendar.due_at <= now)
+                | (Calendar.calendar_id != Room.calendar_id),
             )
         )
         return session.scalar(wanted.limit(1)) is not None
@@ -91,25 +111,17 @@ def _rooms(engine: Engine) -> list[Room]:
         return rows
 
 
-def _read(engine: Engine, reader: CalendarReader, room: Room, now: datetime) -> None:
-    calendar = room.calendar_id
-    assert calendar is not None
-    known = _known(engine, room.id)
-    if known is not None and known.calendar_id != calendar:
-        known = None  # the room has another calendar now
-    if known is not None and known.due_at > now:
-        return
-    zone = zone_named(room.zone)
+def _read(engine: Engine, reader: CalendarReader, room: Room, state: _State, now: datetime) -> None:
+    calendar, zone = room.calendar_id or "", zone_named(room.zone)
     window = Span(now - WINDOW[0], now + WINDOW[1])
-    is_old = known is None or known.synced_at is None or now - known.synced_at >= WHOLE
-    token = None if is_old or known is None else known.sync_token
-    changes = reader.changes(calendar, token, window, zone)
+    is_old = state.synced_at is None or now - state.synced_at >= WHOLE
+    changes = reader.changes(calendar, None if is_old else state.token, window, zone)
     for one in changes.happenings:
         _guarded(engine, room, one, now)
     if changes.whole:
         _cancel_missing(engine, room.id, calendar, window, changes, now)
-    channel = _channel(reader, calendar, known, now)
-    writing(engine, lambda session: _note(session, room, changes, channel, now))
+    channel = _channel(reader, calendar, state.channel, now)
+    writing(engine, lambda session: _note(session, room, state, changes, channel, now))
 
 
 def _guarded(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
@@ -253,19 +265,28 @@ def _cancel_missing(
 # --- what is known of a calendar ------------------------------------------------------------------
 
 
-def _known(engine: Engine, room: int) -> Calendar | None:
-    with reading(engine) as session:
-        row = session.get(Calendar, room)
-        if row is not None:
-            session.expunge(row)
-        return row
+def _taken(session: Session, room: Room, now: datetime) -> _State | None:
+    """Take a calendar that is due, unless another daemon has; return how far it was read.
+
+    Where its reader dies, it is due again after some minutes.
+    """
+    row = session.get(Calendar, room.id, with_for_update=True)
+    if row is None or row.calendar_id != room.calendar_id:
+        if row is None:
+            row = Calendar(room_id=room.id)
+            session.add(row)
+        row.calendar_id, row.sync_token, row.synced_at = room.calendar_id or "", None, None
+        row.channel_id = row.channel_token = row.channel_resource = row.channel_until = None
+    elif row.due_at > now:
+        return None
+    row.due_at = now + _AFTER_A_FAILURE
+    return _State(row.sync_token, row.synced_at, _channel_of(row), row.due_at)
 
 
 def _channel(
-    reader: CalendarReader, calendar: str, known: Calendar | None, now: datetime
+    reader: CalendarReader, calendar: str, old: Channel | None, now: datetime
 ) -> Channel | None:
     """Return the channel by which a calendar tells; another one before the old one ends."""
-    old = _channel_of(known)
     if old is not None and old.until - now > _RENEWED:
         return old
     try:
@@ -278,35 +299,38 @@ def _channel(
     return new
 
 
-def _channel_of(row: Calendar | None) -> Channel | None:
-    if row is None or not (row.channel_id and row.channel_token and row.channel_until):
+def _channel_of(row: Calendar) -> Channel | None:
+    if not (row.channel_id and row.channel_token and row.channel_until):
         return None
     return Channel(row.channel_id, row.channel_token, row.channel_resource or "", row.channel_until)
 
 
 def _note(
-    session: Session, room: Room, changes: Changes, channel: Channel | None, now: datetime
+    session: Session,
+    room: Room,
+    state: _State,
+    changes: Changes,
+    channel: Channel | None,
+    now: datetime,
 ) -> None:
-    row = session.get(Calendar, room.id)
-    if row is None:
-        row = Calendar(room_id=room.id)
-        session.add(row)
-    row.calendar_id, row.sync_token, row.error_text = room.calendar_id or "", changes.token, None
+    row = session.get(Calendar, room.id, with_for_update=True)
+    if row is None or row.calendar_id != room.calendar_id:
+        return  # the room is gone, or has another one meanwhile
+    row.sync_token, row.error_text = changes.token, None
     if changes.whole:
         row.synced_at = now
-    row.due_at = now + (CHECKED if channel else POLLED)
-    channel = channel or Channel("", "", "", now)
-    row.channel_id, row.channel_token = channel.id or None, channel.token or None
-    row.channel_resource, row.channel_until = channel.resource or None, channel.until
+    if row.due_at == state.held:  # else it has told of another change while it was read
+        row.due_at = now + (CHECKED if channel else POLLED)
+    row.channel_id = channel.id if channel else None
+    row.channel_token = channel.token if channel else None
+    row.channel_resource = channel.resource if channel else None
+    row.channel_until = channel.until if channel else None
 
 
-def _failed(session: Session, room: Room, why: str, now: datetime) -> None:
-    row = session.get(Calendar, room.id)
-    if row is None or row.calendar_id != room.calendar_id:
-        row = row or Calendar(room_id=room.id)
-        row.calendar_id, row.sync_token, row.synced_at = room.calendar_id or "", None, None
-        session.add(row)
-    row.error_text, row.due_at = why, now + _AFTER_A_FAILURE
+def _failed(session: Session, room: Room, why: str) -> None:
+    row = session.get(Calendar, room.id, with_for_update=True)
+    if row is not None:
+        row.error_text = why
 
 
 def states(engine: Engine) -> dict[int, str]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import schedule
 
 from merger import answers, outbox, queue, signs
-from merger.calendars import is_any_due, read_calendars
+from merger.calendars import is_any_due
 from merger.children import EXITED, Child, Start
 from merger.errors import MergerError
 from merger.late import look_for_late
@@ -215,11 +215,9 @@ def forget(service: Service, now: datetime) -> None:
 
 
 def keep_house(service: Service, now: datetime) -> None:
-    """Look what has happened elsewhere: events, late media, readers; remove what nobody needs."""
+    """Look what has happened elsewhere: late media, new readers; remove what nobody needs."""
     # Uploads last: they may take long, and the housekeeping is ended some time.
-    for chore in (
-        read_calendars, look_for_late, reconcile, let_new_readers, forget, tidy, upload_raw,
-    ):  # fmt: skip
+    for chore in (look_for_late, reconcile, let_new_readers, forget, tidy, upload_raw):
         try:
             chore(service, now)
         except MergerError as error:
@@ -256,27 +254,28 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
     _guarded(lambda: daemon.keep_house(now()))
     while daemon.house and daemon.house.ended() is None and not signals.asked():
         signals.pause(_REAP_EVERY_S)
+    _run_all_errands(daemon, signals)  # events in calendars become records that are due
     daemon.one_pass(now())
     plan = _passes(daemon)
     while daemon.running and not signals.asked():
         signals.pause(_REAP_EVERY_S)
         _go_on(daemon, plan)
-    _tell_all(daemon, signals)
+    _run_all_errands(daemon, signals)
     _wind_up(daemon, signals)
 
 
-def _tell_all(daemon: Daemon, signals: Signals) -> None:
-    """Wait until people were told what there is to tell."""
+def _run_all_errands(daemon: Daemon, signals: Signals) -> None:
+    """Wait until people were told what there is to tell, and calendars were read."""
 
-    def are_told() -> bool:
+    def are_done() -> bool:
         return daemon.errands is None or daemon.errands.ended() is not None
 
     for _ in range(2):  # one may be at it, and what came meanwhile is the next one's
-        while not are_told() and not signals.asked():
+        while not are_done() and not signals.asked():
             signals.pause(_REAP_EVERY_S)
         if not signals.asked():
             _guarded(lambda: daemon._run_errands(daemon.service.now()))
-    while not are_told() and not signals.asked():
+    while not are_done() and not signals.asked():
         signals.pause(_REAP_EVERY_S)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -295,3 +296,43 @@ def test_a_deleted_room_takes_its_state_along(room: Calendared) -> None:
     writing(room.site.engine, lambda s: s.delete(s.get_one(Room, 1)))
     with reading(room.site.engine) as session:
         assert session.scalar(select(func.count()).select_from(Calendar)) == 0
+
+
+def test_a_mistake_with_one_calendar_does_not_stop_the_others(room: Calendared) -> None:
+    room.site.add_room("505", calendar_id="other@group.calendar.google.com")
+    room.reader.fails = KeyError("what nobody thought of")
+    room.read()
+    assert set(calendars.states(room.site.engine)) == {1, 2}
+    assert not calendars.is_any_due(room.site.engine, room.site.clock)  # it is no loop
+    room.reader.fails, room.reader.whole = None, [room.happening()]
+    room.read(HOUR)
+    assert calendars.states(room.site.engine) == {} and len(room.rows()) == 1
+
+
+def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
+    room.reader.tells = True
+    room.read()
+    with reading(room.site.engine) as session:
+        row = session.get_one(Calendar, 1)
+        channel, token = row.channel_id or "", row.channel_token or ""
+    read = room.reader.changes
+
+    def tell(*asked: Any) -> Changes:
+        assert calendars.told(room.site.engine, channel, token, room.site.clock)
+        return read(*asked)
+
+    room.reader.changes = tell  # type: ignore[method-assign]
+    room.read(2 * HOUR)
+    assert calendars.is_any_due(room.site.engine, room.site.clock)
+
+
+def test_two_daemons_do_not_read_the_same_calendar(room: Calendared) -> None:
+    read = room.reader.changes
+
+    def meanwhile(*asked: Any) -> Changes:
+        room.read()  # the other one
+        return read(*asked)
+
+    room.reader.changes = meanwhile  # type: ignore[method-assign]
+    room.read()
+    assert room.reader.asked == [None]
