@@ -22,10 +22,11 @@ from merger.config import Settings
 from merger.database import reading
 from merger.errors import MergerError, Temporary
 from merger.ffmpeg import Tool
+from merger.localtime import zone_named
 from merger.profiles import DEFAULT_PROFILE, Profile, candidates
 from merger.room_rules import problems_of
 from merger.rooms_file import RoomSpec, warnings
-from merger.sources import Recorder
+from merger.sources import Recorder, SaysWhatIsMissing, SourceOfRoom
 
 Level = Literal["ok", "warning", "broken"]
 
@@ -217,14 +218,21 @@ def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[F
             Finding(what, "broken", message) for _, message in problems_of(room, recorder_of)
         ]
         findings += [Finding(what, "warning", message) for message in warnings([room])]
-        findings += [Finding(what, "warning", message) for message in _missing_folders(room)]
+        if _fine(findings):
+            findings += [Finding(what, "warning", why) for why in _missing(room, recorder_of)]
         names = ", ".join(source.name for source in room.sources)
         yield from findings or [Finding(what, "ok", f"{room.zone}; {names}")]
 
 
-def _missing_folders(room: RoomSpec) -> Iterator[str]:
-    """Yield which folders of a room's sources are not there."""
+def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[str]:
+    """Yield what is not there of what the sources of a room need; the room itself was checked."""
     for source in room.sources:
-        folder = source.address.rpartition("#")[0] or source.address
-        if source.kind == "folder" and folder.startswith("/") and not Path(folder).is_dir():
-            yield f"source {source.name!r}: there is no folder {folder}; mount it, or correct it"
+        recorder = recorder_of(source.kind)
+        if not isinstance(recorder, SaysWhatIsMissing):
+            continue
+        seen = SourceOfRoom(
+            room.name, source.name, source.role, source.kind, source.address,
+            zone_named(room.zone),
+        )  # fmt: skip
+        if why := recorder.missing(seen):
+            yield f"source {source.name!r}: {why}"

@@ -80,7 +80,11 @@ def with_password(
         fits = check_password_hash(known or _NOBODY, password)
         if user is None or not known or not fits:
             return None
-        return _asker(user) if user.invited or _is_of(user.email, domains) else None
+        return _asker(user) if _may_sign_in(user, domains) else None
+
+
+def _may_sign_in(user: User, domains: Collection[str]) -> bool:
+    return user.invited or _is_of(user.email, domains)
 
 
 def _is_of(address: str, domains: Collection[str]) -> bool:
@@ -138,12 +142,15 @@ def end_sessions(engine: Engine, user: int) -> None:
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def of_key(engine: Engine, key: str, now: datetime) -> Asker | None:
-    """Return for whom a key acts, or None where it is none, or was revoked."""
+def of_key(engine: Engine, key: str, now: datetime, domains: Collection[str] = ()) -> Asker | None:
+    """Return for whom a key acts; None for one that is none, or revoked, or of who is locked out.
+
+    domains: of addresses that may without having been invited.
+    """
     wanted = select(ApiKey).where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None))
     with reading(engine) as session:
         row = session.scalars(wanted).one_or_none()
-        if row is None:
+        if row is None or not _may_sign_in(row.user, domains):
             return None
         asker = _asker(row.user, row.scopes)
         known, used = row.id, row.last_used_at
@@ -279,7 +286,7 @@ def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dic
 
 
 def change_user(engine: Engine, wanted: int, changes: dict[str, Any]) -> dict[str, Any]:
-    """Change name, role or invited of a user; the last administrator stays one. Raises Refused."""
+    """Change name, role or invited of a user; the last administrator stays in. Raises Refused."""
     if "role" in changes and changes["role"] not in USER_ROLES:
         raise Refused("role", f"{changes['role']!r} is none of {', '.join(USER_ROLES)}")
 
@@ -287,6 +294,8 @@ def change_user(engine: Engine, wanted: int, changes: dict[str, Any]) -> dict[st
         row = _user(session, wanted)
         if row.role == "admin" and changes.get("role", "admin") != "admin":
             _keep_an_administrator(session, row, "role")
+        if row.role == "admin" and changes.get("invited") is False:
+            _keep_an_administrator(session, row, "invited")  # who could invite them again?
         for name, value in changes.items():
             setattr(row, name, value)
         if changes.get("invited") is False:

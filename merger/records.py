@@ -138,6 +138,12 @@ def _add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
     return bool(new)
 
 
+def status(engine: Engine, record: int) -> str:
+    """Return the status of a record. Raises Refused where it is not there."""
+    with reading(engine) as session:
+        return record_row(session, record).status
+
+
 def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
     """Ask to stop a record; return its status. Raises Refused where it has ended already.
 

@@ -103,6 +103,14 @@ class FillsRoles(Protocol):
         """The roles of a room that a source fills beside its own, where nothing else has them."""
 
 
+@runtime_checkable
+class SaysWhatIsMissing(Protocol):
+    """A recorder that can tell at once, without a network, whether a source can have media."""
+
+    def missing(self, source: SourceOfRoom) -> str | None:
+        """Return in a sentence what is missing where a source's media is to be; else None."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """A recording that was made without anybody asking, such as of a meeting.

@@ -90,6 +90,11 @@ class Folder:
         _address(source)
         refuse_credentials(source)
 
+    def missing(self, source: SourceOfRoom) -> str | None:
+        """Return that a folder is not there; that its share hangs is not found out."""
+        folder = _address(source).folder
+        return None if folder.is_dir() else f"there is no folder {folder}; mount it, or correct it"
+
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what exists of a span. Raises Temporary for a share that is not mounted.
 

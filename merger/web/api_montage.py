@@ -40,7 +40,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         users=(owner,),
     )
     record, _ = records.ask(service().engine, request, service().now())
-    status = record_views.details(service().engine, record)["status"]
+    status = records.status(service().engine, record)
     return api.reply({"message": f"Record {record} is {status}", "id": record}, 201)
 
 

@@ -72,7 +72,8 @@ def _of_key() -> Asker | None:
         key = token.strip()
     if key is None:
         return None
-    asker = people.of_key(service().engine, key, service().now())
+    domains = service().settings.oidc_domains
+    asker = people.of_key(service().engine, key, service().now(), domains)
     if asker is None:
         # Right keys are answered all the same: others may be behind the same address.
         guesses().check("key")

@@ -51,7 +51,7 @@ def change(user: int) -> Answer:
     try:
         told = people.change_user(service().engine, user, changes)
     except Refused as error:
-        if error.code != "role":
+        if error.code not in ("role", "invited"):
             raise
         return _people({}, {f"role-{user}": refused(error)})
     flash(t("people.changed", email=told["email"]))

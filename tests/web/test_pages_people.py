@@ -33,6 +33,8 @@ def test_the_last_administrator_stays_one(web: Web) -> None:
     ada, number = reader(web, "ada", "ru"), web.ids["ada"]
     page = ada.wrong("/people", f"/people/{number}", {"role": "user", "invited": "on"})
     assert "последний администратор" in error_at(page, f"role-{number}")
+    page = ada.wrong("/people", f"/people/{number}", {"role": "admin"})  # invited no more
+    assert "последний администратор" in error_at(page, f"role-{number}")
     assert ada.send("/people", f"/people/{number}/delete").status_code == 409
 
 
@@ -92,3 +94,17 @@ def test_guessing_a_password_ends(web: Web) -> None:
         ann.wrong("/keys", "/keys/password", guess)
     answer = ann.send("/keys", "/keys/password", {**guess, "current": PASSWORD})
     assert answer.status_code == 429 and "Too often" in answer.text
+
+
+def test_who_is_invited_no_more_is_locked_out(web: Web) -> None:
+    """By password, by a session, and by a key; named in the domains, they may all the same."""
+    ann = {"Authorization": f"Bearer {web.keys['ann']}"}
+    session = web.signed_in("ann")
+    assert session.get("/records").status_code == 200
+    people.change_user(web.site.engine, web.ids["ann"], {"invited": False})
+    assert session.get("/records").status_code != 200
+    assert people.with_password(web.site.engine, "ann@example.org", PASSWORD) is None
+    assert web.app.test_client().get("/api/v1/records", headers=ann).status_code == 401
+    key, now, domains = web.keys["ann"], web.site.clock, ("Example.org",)
+    assert people.with_password(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
+    assert people.of_key(web.site.engine, key, now, domains) is not None
