@@ -23,7 +23,7 @@ from merger.surroundings import MergeRequest
 from merger.timeline import Span, utc
 from recorders.clock import Picture, plain, write_segment
 
-pytest_plugins = ["tests.databases", "tests.site"]
+pytest_plugins = ["tests.databases", "tests.site", "tests.crew"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

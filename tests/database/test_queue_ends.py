@@ -1,0 +1,357 @@
+"""How a record leaves its worker: waiting, failing, cancelled; and how it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from merger import ledger, queue, records
+from merger.database import reading, writing
+from merger.errors import MergerError, NoMedia, Refused, Temporary
+from merger.queue import Claim, LeaseLost, Order
+from merger.retry import MOST_LOST
+from models import STATUSES
+from tests.line import HOUR, MINUTE, NOON, Line
+from tests.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
+
+# --- letting go -----------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_handed_back_can_be_taken_up_at_once(line: Line, held: Claim) -> None:
+    line.set(stage="encode", tries=2, progress=0.5)
+    line.clock += MINUTE
+    queue.hand_back(line.engine, held, line.clock, "the service is being stopped")
+    row = line.row()
+    assert (row.status, row.stage, row.tries, row.progress) == ("queued", "encode", 2, 0.5)
+    assert (row.claimed_by, row.lease_until, row.updated_at) == (None, None, line.clock)
+    assert line.told()[-1] == ("handed_back", "the service is being stopped")
+    assert line.claim("two") == Claim(1, 2, "two")
+
+
+def test_waiting_is_no_failure(line: Line, held: Claim) -> None:
+    line.set(stage="analyse")
+    queue.wait(line.engine, held, line.clock, line.clock + MINUTE, "waits for media")
+    row = line.row()
+    assert (row.status, row.tries, row.stage, row.error_code) == ("queued", 0, "collect", None)
+    assert row.run_after == NOON + MINUTE
+    assert line.told()[-1] == ("waiting", "waits for media")
+    assert line.claim() is None
+    line.clock += MINUTE
+    assert line.claim() == Claim(1, 2, "one")
+
+
+def test_a_failure_that_may_pass_is_counted(line: Line) -> None:
+    line.ask()
+    for tries in (1, 2, 3):
+        held = line.claimed()
+        queue.enter(line.engine, held, "encode", line.clock)
+        queue.put_off(line.engine, held, line.clock, line.clock + MINUTE, AWAY)
+        row = line.row()
+        assert (row.status, row.tries, row.stage) == ("queued", tries, "encode")
+        assert (row.error_code, row.error_text) == ("share", "the share is away")
+        assert row.run_after == line.clock + MINUTE
+        assert line.told()[-1] == ("put_off", "the share is away")
+        line.clock += MINUTE
+    ledger.complete(line.engine, line.claimed(), line.clock, None, 0)
+    row = line.row()
+    assert (row.status, row.tries, row.error_code, row.error_text) == ("delivered", 0, None, None)
+
+
+def test_a_record_without_media_is_watched_for_some(line: Line, held: Claim) -> None:
+    queue.fail(line.engine, held, line.clock, NoMedia("no_media", "nothing"), line.clock + HOUR)
+    row = line.row()
+    assert (row.status, row.error_code, row.watched_until) == ("failed", "no_media", NOON + HOUR)
+
+
+def test_a_failure_that_somebody_has_to_act_on_ends_a_record(line: Line, held: Claim) -> None:
+    queue.fail(line.engine, held, line.clock, WRONG)
+    assert line.row().watched_until is None
+    row = line.row()
+    assert (row.status, row.tries, row.error_code) == ("failed", 1, "ffmpeg")
+    assert row.error_text == "there is no ffmpeg"
+    assert line.told()[-1] == ("failed", "there is no ffmpeg")
+    assert line.claim() is None
+
+
+@pytest.mark.parametrize("end", ["put_off", "fail"])
+def test_the_longest_message_can_be_kept(line: Line, held: Claim, end: str) -> None:
+    error = Temporary("share", "я" * 100_000)
+    if end == "fail":
+        queue.fail(line.engine, held, line.clock, error)
+    else:
+        queue.put_off(line.engine, held, line.clock, line.clock, error)
+    assert set(line.row().error_text or "") == {"я"}
+    assert set(line.told()[-1][1]) == {"я"}
+
+
+LET_GO = ["hand_back", "wait", "put_off", "fail", "cancelled"]
+
+
+@pytest.mark.parametrize("name", LET_GO)
+def test_to_let_go_twice_is_to_let_go_once(line: Line, held: Claim, name: str) -> None:
+    """As when the database was away just when it answered."""
+    WRITES[name](line, held)
+    once = line.dump()
+    WRITES[name](line, held)
+    assert line.dump() == once
+    other = LET_GO[LET_GO.index(name) - 1]
+    with pytest.raises(LeaseLost):  # to say something else is no repetition
+        WRITES[other](line, held)
+    assert line.dump() == once
+
+
+@pytest.mark.parametrize("name", ["hand_back", "wait", "put_off"])
+def test_to_let_go_twice_does_not_disturb_the_next_worker(
+    line: Line, held: Claim, name: str
+) -> None:
+    WRITES[name](line, held)
+    later = line.claimed("two")
+    taken = line.dump()
+    WRITES[name](line, held)
+    assert line.dump() == taken
+    assert queue.orders(line.engine, later) == Order(cancelled=False)
+
+
+def test_what_an_earlier_attempt_let_go_of_is_no_answer_to_a_later_one(
+    line: Line, held: Claim
+) -> None:
+    queue.hand_back(line.engine, held, line.clock, "why")
+    later = line.claimed()
+    taken_back(line)
+    with pytest.raises(LeaseLost):
+        queue.hand_back(line.engine, later, line.clock, "why")
+
+
+@pytest.mark.parametrize("name", LET_GO)
+def test_a_lost_answer_is_no_lost_lease(
+    line: Line, held: Claim, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answerless(engine: Engine, act: Any) -> Any:
+        writing(engine, act)
+        monkeypatch.undo()
+        raise Temporary("database", "the database cannot be reached")
+
+    monkeypatch.setattr(queue, "writing", answerless)
+    with pytest.raises(Temporary):
+        WRITES[name](line, held)
+    WRITES[name](line, held)
+    assert len(line.events()) == 3
+
+
+# --- cancelling -----------------------------------------------------------------------------------
+
+
+def test_cancelling_what_is_queued(line: Line) -> None:
+    line.ask()
+    assert records.cancel(line.engine, 1, line.clock) == "cancelled"
+    assert line.row().status == "cancelled"
+    assert line.told()[-1] == ("cancelled", "cancelled before it was begun")
+    assert line.claim() is None
+
+
+def test_cancelling_what_is_worked_on(line: Line, held: Claim) -> None:
+    assert records.cancel(line.engine, 1, line.clock) == "running"
+    line.clock += SECOND
+    assert records.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
+    row = line.row()
+    assert (row.status, row.cancel_requested_at) == ("running", NOON)
+    assert line.told()[-1] == ("cancel", "asked to stop")
+    queue.cancelled(line.engine, held, line.clock)
+    row = line.row()
+    assert (row.status, row.cancel_requested_at, row.error_code) == ("cancelled", None, None)
+    assert line.events() == ["asked", "claimed", "cancel", "cancelled"]
+
+
+@pytest.mark.parametrize("status", ["delivered", "failed", "cancelled"])
+def test_cancelling_what_has_ended(line: Line, status: str) -> None:
+    line.ask()
+    line.set(status=status)
+    before = line.dump()
+    with pytest.raises(Refused, match=f"already {status}"):
+        records.cancel(line.engine, 1, line.clock)
+    assert line.dump() == before
+
+
+@pytest.mark.parametrize("act", [records.cancel, records.retry])
+def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
+    with pytest.raises(Refused, match="there is no record 7"):
+        act(line.engine, 7, line.clock)
+
+
+@pytest.mark.parametrize("name", ["hand_back", "wait", "put_off"])
+def test_who_lets_go_of_a_record_that_is_to_be_cancelled_cancels_it(
+    line: Line, held: Claim, name: str
+) -> None:
+    records.cancel(line.engine, 1, line.clock)
+    WRITES[name](line, held)
+    row = line.row()
+    assert (row.status, row.cancel_requested_at) == ("cancelled", None)
+    assert line.events()[-1] == "cancelled"
+    assert line.claim() is None
+    WRITES[name](line, held)
+    assert line.events().count("cancelled") == 1
+
+
+def test_a_record_that_is_to_be_cancelled_may_fail_or_be_delivered_first(line: Line) -> None:
+    for n, (name, status) in enumerate((("fail", "failed"), ("complete", "delivered")), 1):
+        line.ask()
+        held = line.claimed()
+        records.cancel(line.engine, n, line.clock)
+        WRITES[name](line, held)
+        row = line.row(n)
+        assert (row.status, row.cancel_requested_at) == (status, None)
+
+
+@pytest.mark.parametrize("known_dead", [True, False])
+def test_a_record_that_is_to_be_cancelled_is_not_queued_again_when_it_is_lost(
+    line: Line, known_dead: bool
+) -> None:
+    line.ask()
+    queue.put_off(line.engine, line.claimed(), line.clock, line.clock, AWAY)
+    held = line.claimed()
+    records.cancel(line.engine, 1, line.clock)
+    if known_dead:
+        queue.crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
+    else:
+        taken_back(line)
+    row = line.row()
+    assert (row.status, row.lost, row.cancel_requested_at) == ("cancelled", 0, None)
+    kinds = line.events()
+    assert kinds[-2:] == ["lost", "cancelled"]
+    assert "share" not in line.told()[-1][1]  # what went wrong before is not why
+
+
+# --- what people look for -------------------------------------------------------------------------
+
+
+def test_done_and_processing_follow_the_status(line: Line) -> None:
+    expected = {
+        "queued": (0, 0), "running": (1, 0), "delivered": (0, 1), "failed": (0, 1), "cancelled": (0, 1)
+    }  # fmt: skip
+    for n, status in enumerate(STATUSES, 1):
+        line.ask()
+        line.set(n, status=status)
+        assert (line.row(n).processing, line.row(n).done) == expected[status]
+    with reading(line.engine) as session:
+        found = session.execute(
+            text("SELECT id FROM records WHERE done = 0 AND processing = 0")
+        ).all()
+    assert found == [(1 + STATUSES.index("queued"),)]
+
+
+# --- making a record again ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remade(line: Line, held: Claim) -> Claim:
+    """A claim of a record that was delivered and is made again, as version 2."""
+    ledger.complete(line.engine, held, line.clock, line.clock + HOUR, 0)
+    line.set(status="queued", version=2, stage="collect")
+    return line.claimed()
+
+
+@pytest.mark.parametrize("way", ["fail", "worker_died"])
+def test_a_remake_that_fails_leaves_what_people_have(line: Line, remade: Claim, way: str) -> None:
+    if way == "fail":
+        queue.fail(line.engine, remade, line.clock, WRONG)
+        code, kind = "ffmpeg", "failed"
+    else:
+        line.set(lost=MOST_LOST - 1)
+        taken_back(line)
+        code, kind = "worker_died", "failed"
+    row = line.row()
+    assert (row.status, row.version, row.delivered_version) == ("delivered", 1, 1)
+    assert (row.done, row.processing, row.error_code) == (1, 0, code)
+    assert row.error_text
+    assert line.events()[-1] == kind
+
+
+@pytest.mark.parametrize("way", ["worker", "hand_back", "lost", "queued"])
+def test_a_remake_that_is_cancelled_leaves_what_people_have(
+    line: Line, remade: Claim, way: str
+) -> None:
+    if way == "queued":
+        queue.hand_back(line.engine, remade, line.clock, "the service is being stopped")
+    assert records.cancel(line.engine, 1, line.clock) == (
+        "delivered" if way == "queued" else "running"
+    )
+    if way == "worker":
+        queue.cancelled(line.engine, remade, line.clock)
+    elif way == "hand_back":
+        queue.hand_back(line.engine, remade, line.clock, "the service is being stopped")
+    elif way == "lost":
+        taken_back(line)
+    row = line.row()
+    assert (row.status, row.version, row.error_code) == ("delivered", 1, None)
+    assert row.cancel_requested_at is None
+    assert line.events()[-1] == "cancelled"
+
+
+def test_a_remake_that_waits_or_is_put_off_is_still_a_remake(line: Line, remade: Claim) -> None:
+    queue.wait(line.engine, remade, line.clock, line.clock, "waits")
+    assert (line.row().status, line.row().version) == ("queued", 2)
+    queue.put_off(line.engine, line.claimed(), line.clock, line.clock, AWAY)
+    assert (line.row().status, line.row().version) == ("queued", 2)
+
+
+def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Claim) -> None:
+    line.set(stage="deliver")
+    queue.fail(line.engine, remade, line.clock, WRONG)
+    line.clock += MINUTE
+    records.retry(line.engine, 1, line.clock)
+    row = line.row()
+    assert (row.status, row.version, row.delivered_version) == ("queued", 2, 1)
+    assert (row.stage, row.tries, row.error_code, row.error_text) == ("collect", 0, None, None)
+    assert (row.run_after, line.told()[-1][0]) == (line.clock, "retried")
+    ledger.complete(line.engine, line.claimed(), line.clock, None, 0)
+    row = line.row()
+    assert (row.status, row.version, row.delivered_version) == ("delivered", 2, 2)
+    with pytest.raises(Refused, match="nothing failed"):
+        records.retry(line.engine, 1, line.clock)
+
+
+# --- trying again by hand -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [WRONG, AWAY])
+def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: MergerError) -> None:
+    line.ask()
+    held = line.claimed()
+    queue.enter(line.engine, held, "encode", line.clock)
+    queue.fail(line.engine, held, line.clock, error)
+    line.clock += MINUTE
+    records.retry(line.engine, 1, line.clock)
+    row = line.row()
+    assert (row.status, row.stage, row.tries, row.lost) == ("queued", "collect", 0, 0)
+    assert (row.run_after, row.error_code, row.version) == (line.clock, None, 1)
+    assert line.claim() == Claim(1, 2, "one")
+
+
+def test_what_could_not_be_delivered_is_not_made_again(line: Line, held: Claim) -> None:
+    queue.enter(line.engine, held, "deliver", line.clock)
+    queue.fail(line.engine, held, line.clock, WRONG)
+    records.retry(line.engine, 1, line.clock)
+    assert line.row().stage == "deliver"
+
+
+def test_a_cancelled_record_can_be_tried_again(line: Line) -> None:
+    line.ask()
+    records.cancel(line.engine, 1, line.clock)
+    records.retry(line.engine, 1, line.clock)
+    assert line.claim() == Claim(1, 1, "one")
+
+
+def test_a_record_that_waits_can_be_tried_at_once(line: Line, held: Claim) -> None:
+    queue.put_off(line.engine, held, line.clock, line.clock + HOUR, AWAY)
+    assert line.claim() is None
+    records.retry(line.engine, 1, line.clock)
+    assert line.claim() == Claim(1, 2, "one")
+
+
+def test_what_is_worked_on_is_not_tried_again(line: Line, held: Claim) -> None:
+    with pytest.raises(Refused, match="is being worked on"):
+        records.retry(line.engine, 1, line.clock)
+    assert queue.orders(line.engine, held) == Order(cancelled=False)
