@@ -23,7 +23,7 @@ from merger.surroundings import MergeRequest
 from merger.timeline import Span, utc
 from recorders.clock import Picture, plain, write_segment
 
-pytest_plugins = ["tests.databases", "tests.site", "tests.crew"]
+pytest_plugins = ["tests.databases", "tests.site", "tests.crew", "tests.places"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
