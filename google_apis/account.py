@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from google_apis.auth import credentials_from
-from google_apis.http import Google
 from merger.errors import Broken
+
+if TYPE_CHECKING:  # Google's libraries take a fifth of a second, which every worker would pay
+    from google_apis.http import Google
 
 
 @dataclass(frozen=True)
@@ -29,5 +31,8 @@ class Account:
 
 @lru_cache(maxsize=8)
 def _google(account: Account) -> Google:
+    from google_apis.auth import credentials_from
+    from google_apis.http import Google
+
     assert account.credentials is not None
     return Google(credentials_from(account.credentials, account.subject), account.root)

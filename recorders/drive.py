@@ -8,36 +8,20 @@ looked into.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from google_apis import drive
 from google_apis.account import Account
-from google_apis.drive_download import download
-from google_apis.errors import NotThere
-from google_apis.http import Google
-from merger.errors import MergerError, Refused, Temporary
-from merger.failpoints import reached
-from merger.library import LONGEST_SEGMENT
-from merger.localtime import wall_time
-from merger.names import library_name
-from merger.progress import printable
+from merger.errors import Refused
 from merger.timeline import Span
 from recorders import base
-from recorders.base import Collected, Found, Item, LeftOut, SourceOfRoom
+from recorders.base import Collected, Found, SourceOfRoom
 
-_QUIET = timedelta(seconds=60)  # a sync program may replace what it has just uploaded
-_DEEPEST = 4  # folders: drive, room, year, day
-_MOST_FOLDERS = 500
 _ID = re.compile(r"[A-Za-z0-9_-]{5,128}")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_LARGEST_SIDECAR = 1_000_000  # bytes, as merger/library.py has it
 
 
 @dataclass(frozen=True)
@@ -50,20 +34,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class _File:
-    """A file of Drive that may belong to a span."""
-
-    item: Item
-    id: str
-    md5: str
-    changed_at: datetime
-    sidecar: str | None  # its id
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Drive:
-    """Files that appear in a folder of Drive."""
+    """Files that appear in a folder of Drive.
+
+    Google's libraries take a fifth of a second to import: only who looks there pays that.
+    """
 
     account: Account = field(default_factory=Account)
     settle: timedelta = timedelta(minutes=60)
@@ -75,7 +50,9 @@ class Drive:
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what exists of a span. Raises Temporary, Broken, Refused for a missing folder."""
-        files = self._files(source, span, now)
+        from recorders.drive_library import files_of
+
+        files = files_of(self.account.google(), place_of(source), source, span, now)
         items = tuple(file.item for file in files)
         growing = not all(item.settled for item in items)
         notes = tuple(note for file in files for note in file.notes)
@@ -90,59 +67,13 @@ class Drive:
         cancelled: Callable[[], bool],
     ) -> list[Collected]:
         """Load settled files that are not there yet; each is what Drive says by its MD5."""
-        place_of(source)
+        from recorders.drive_library import bring_all, files_of
+
+        place = place_of(source)
         base.stop_if(cancelled)
         google = self.account.google()
-        files = self._files(source, span, now)
-        base.prepare(into)
-        there: list[Collected] = []
-        trouble: MergerError | None = None
-        for file in files:
-            if not file.item.settled:
-                continue
-            base.stop_if(cancelled)
-            extension = file.item.origin.rpartition(".")[2].lower()
-            final = into / base.file_name(source, file.item, extension)
-            try:
-                if not _is_there(final, file):
-                    _bring(google, file, final, cancelled)
-            except LeftOut as left:  # one bad file never stops the others
-                trouble = left.trouble or trouble
-                continue
-            there.append(Collected(file.item, final))
-        if trouble and not there:
-            raise trouble
-        return there
-
-    def _files(self, source: SourceOfRoom, span: Span, now: datetime) -> list[_File]:
-        place = place_of(source)
-        google = self.account.google()
-        if drive.file(google, place.folder) is None:
-            message = (
-                f"source {source.name!r}: there is no folder {place.folder} in Drive, or not for"
-                f" {google.account}; share it with that address"
-            )
-            raise Refused("address", message)
-        days = _days(span, source)
-        listed = list(_listed(google, place.folder, days))
-        sidecars = {
-            one["name"].rpartition(".")[0]: str(one["id"])
-            for one in listed
-            if one["name"].endswith(".json") and int(one.get("size") or 0) <= _LARGEST_SIDECAR
-        }
-        found = []
-        for one in listed:
-            said = library_name(one["name"], place.room, {place.source})
-            if isinstance(said, str):
-                continue
-            start, odd = wall_time(said.start, source.zone)
-            if start >= span.end or start <= span.start - LONGEST_SEGMENT:
-                continue
-            file = _file(one, start, odd, sidecars.get(one["name"].rpartition(".")[0]), now)
-            if not _is_over(file.item, span.start):
-                found.append(file)
-        found.sort(key=lambda file: (file.item.start, file.item.origin))
-        return [f for n, f in enumerate(found) if not _is_followed(found, n, span.start)]
+        files = files_of(google, place, source, span, now)
+        return bring_all(google, source, files, into, cancelled)
 
 
 def place_of(source: SourceOfRoom) -> Place:
@@ -163,99 +94,3 @@ def place_of(source: SourceOfRoom) -> Place:
     if not (room and underscore and name):
         raise refused("must end in room and source as the files have them, like #504_camera")
     return Place(folder, room, name)
-
-
-def _days(span: Span, source: SourceOfRoom) -> list[date]:
-    """Return the days by which files of a span may be called."""
-    first = (span.start - LONGEST_SEGMENT).astimezone(source.zone).date()
-    last = span.end.astimezone(source.zone).date()
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
-    """Yield the files of some days in a folder and below it."""
-    # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
-    # name finds the words that begin so.
-    of_days = " or ".join(f"name contains {drive.quoted(day.isoformat())}" for day in days)
-    looked, level = 0, [folder]
-    for _ in range(_DEEPEST):
-        below: list[str] = []
-        for parent in level:
-            looked += 1
-            inside = f"{drive.quoted(parent)} in parents"
-            is_folder = f"mimeType = {drive.quoted(drive.FOLDER)}"
-            for one in drive.found(google, f"{inside} and ({is_folder} or {of_days})"):
-                if one.get("mimeType") != drive.FOLDER:
-                    yield one
-                elif not _DAY.fullmatch(one["name"]) or one["name"] in map(str, days):
-                    below.append(str(one["id"]))
-        level = below
-        if not level:
-            return
-        if looked + len(level) > _MOST_FOLDERS:
-            message = (
-                f"there are more than {_MOST_FOLDERS} folders to look into; name one further down"
-            )
-            raise Refused("address", message)
-
-
-def _file(
-    one: Mapping[str, Any], start: datetime, odd: str | None, sidecar: str | None, now: datetime
-) -> _File:
-    changed_at = datetime.fromisoformat(one["modifiedTime"])
-    length_ms = int((one.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
-    end = start + timedelta(milliseconds=length_ms) if length_ms else None
-    size_bytes, md5 = int(one.get("size") or 0), str(one.get("md5Checksum") or "")
-    settled = bool(md5 and size_bytes) and now - changed_at >= _QUIET
-    name = str(one["name"])
-    # Two files of one name are two origins.
-    item = Item(f"{one['id']} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)
-    notes = (f"{printable(name)}: {odd}",) if odd else ()
-    return _File(item, str(one["id"]), md5, changed_at, sidecar, notes)
-
-
-def _is_over(item: Item, instant: datetime) -> bool:
-    return item.end is not None and item.end <= instant
-
-
-def _is_followed(files: list[_File], n: int, instant: datetime) -> bool:
-    """Return whether a file without a known end was over when the span began."""
-    item = files[n].item
-    return item.end is None and any(
-        item.start < other.item.start <= instant for other in files[n + 1 :]
-    )
-
-
-def _is_there(final: Path, file: _File) -> bool:
-    try:
-        return final.stat().st_size == file.item.size_bytes
-    except OSError:
-        return False
-
-
-def _bring(google: Google, file: _File, final: Path, cancelled: Callable[[], bool]) -> None:
-    """Load a file under its final name. Raises LeftOut for one that Drive does not give."""
-    base.require_space(final.parent, file.item.size_bytes, f"loading {final.name}")
-    with base.work_folder(final.parent) as work:
-        partial = work / final.name
-        try:
-            md5 = download(google, file.id, partial, lambda: base.stop_if(cancelled))
-            sidecar = _sidecar(google, file.sidecar, work / "sidecar", cancelled)
-        except NotThere as error:
-            raise LeftOut(Temporary("source_away", f"{file.item.origin} is gone")) from error
-        if md5 != file.md5:
-            raise LeftOut(Temporary("source_away", f"{file.item.origin} changed while it loaded"))
-        # The cache knows files by the time of their change: loaded again, it is the same file.
-        changed_ns = int(file.changed_at.timestamp()) * 1_000_000_000
-        os.utime(partial, ns=(changed_ns, changed_ns))
-        reached("recorder.copied")
-        base.publish_media(partial, sidecar, final)
-
-
-def _sidecar(
-    google: Google, known: str | None, partial: Path, cancelled: Callable[[], bool]
-) -> bytes | None:
-    if known is None:
-        return None
-    download(google, known, partial, lambda: base.stop_if(cancelled))
-    return partial.read_bytes()
