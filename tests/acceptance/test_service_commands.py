@@ -151,7 +151,8 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert page[-1].endswith("delivered: delivered")
     table = desk.ok("records").splitlines()
     assert table[0].split() == ["ID", "STATUS", "ROOM", "START", "END", "NAME"]
-    assert table[1].split() == ["1", "delivered", "504", "2024-11-20", "10:00", "10:00", "Лекция"]
+    expected = ["1", "delivered", "504", "2024-11-20", "10:00:05", "10:00:13", "Лекция"]
+    assert table[1].split() == expected
     assert [r["id"] for r in desk.json("records")["records"]] == [1]
     desk.ok("daemon", "--once")  # nothing to do
     assert desk.json("show", "1") == shown
