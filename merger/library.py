@@ -64,6 +64,7 @@ class Library:
     notes: list[str] = field(default_factory=list)  # for who runs the command
     ignored: list[str] = field(default_factory=list)  # notes about names that do not fit
     known: set[str] = field(default_factory=set)  # sources of which there is any file
+    starts: dict[str, datetime] = field(default_factory=dict)  # of all their files, by name
     others: set[str] = field(default_factory=set)  # files of other rooms and sources
 
     @property
@@ -126,6 +127,7 @@ def read_library(
             found.warnings.append(f"{name}: {complaint}; its start is taken from its name")
         if sidecar.start is not None:
             start, odd = sidecar.start, None
+        found.starts[name] = start
         if start >= span.end or start + LONGEST_SEGMENT <= span.start:
             continue
         if odd:

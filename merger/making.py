@@ -32,6 +32,7 @@ from merger.errors import Broken, Cancelled, NoMedia
 from merger.failpoints import reached
 from merger.layout import Size
 from merger.library import Entry, Library, segments
+from merger.names import nearest
 from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spec, spec_hash
 from merger.plan import Chunk, EditPlan, plan_edit
 from merger.profiles import Encoder, Profile
@@ -60,7 +61,9 @@ def usable(request: MergeRequest, library: Library, where: str) -> None:
         f"no media of {names} in room {request.room!r} between {start.isoformat()}"
         f" and {end.isoformat()} in {where}"
     )
-    raise NoMedia("no_media", "; ".join([message, *library.warnings]))
+    near = nearest(library.starts, request.span)
+    said = [message, *[near] * bool(near), *library.warnings]
+    raise NoMedia("no_media", "; ".join(said))
 
 
 def _with_real_sound(entry: Entry, library: Library) -> Entry:

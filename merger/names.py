@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -74,6 +75,19 @@ def is_of_another(name: str) -> bool:
     """Return whether a file that does not fit is well named, and so of another room or source."""
     match = _NAME.fullmatch(name)
     return match is not None and match["extension"].lower() in MEDIA_EXTENSIONS
+
+
+def nearest(starts: Mapping[str, datetime], span: Span) -> str:
+    """Return which files begin last before a span and first after it, for a person (a sentence).
+
+    starts: of files, by name. Empty where there are none, for who has mistyped a day or an hour.
+    """
+    before = sorted((at, name) for name, at in starts.items() if at < span.start)[-1:]
+    after = sorted((at, name) for name, at in starts.items() if at >= span.end)[:1]
+    names = [name for _, name in before + after]
+    if not names:
+        return ""
+    return f"the nearest file{'s are' if len(names) > 1 else ' is'} {' and '.join(names)}"
 
 
 def _nfc(text: str) -> str:

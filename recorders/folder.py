@@ -24,7 +24,7 @@ import av
 from merger.errors import MergerError, Refused
 from merger.library import LONGEST_SEGMENT, Sidecar, read_sidecar
 from merger.localtime import wall_time
-from merger.names import is_of_another, library_name, place_and_source
+from merger.names import is_of_another, library_name, nearest, place_and_source
 from merger.progress import printable
 from merger.reader import demuxer_for, opened
 from merger.timeline import Span
@@ -201,15 +201,15 @@ def _files(
     files: list[_File] = []
     notes: list[str] = []
     others: set[str] = set()
-    is_known = False
+    starts: dict[str, datetime] = {}
     for name in _names(address.folder):
         said = library_name(name, address.room, {address.source})
         if isinstance(said, str):
             if is_of_another(name):
                 others.add(place_and_source(name))
             continue
-        is_known = True
         start, odd = wall_time(said.start, source.zone)
+        starts[name] = start
         if not span.start - LONGEST_SEGMENT - _NEAR < start < span.end + _NEAR:
             continue
         try:
@@ -222,10 +222,12 @@ def _files(
             files.append(file)
         elif file:
             notes.append(f"{printable(name)}: {file}")
-    if not is_known:
+    if not starts:
         notes.append(_nothing_of(address, others))
     files.sort(key=lambda file: (file.item.start, file.item.origin))
     files = [file for file in files if not _is_over_before(file.item, files, span.start)]
+    if not files and (near := nearest(starts, span)):
+        notes.append(printable(f"{address.folder} holds nothing of this time; {near}"))
     notes += [f"{printable(file.item.origin)}: {text}" for file in files for text in file.notes]
     return files, notes
 

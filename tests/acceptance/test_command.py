@@ -159,6 +159,7 @@ def test_no_media_for_the_span(filmed: Room) -> None:
     said = json.loads(done.stdout)
     assert (said["status"], said["error"]["code"]) == ("failed", "no_media")
     assert said["span"]["start"] == "2026-11-20T12:00:00+03:00"
+    assert "; the nearest file is 2026-11-20_" in said["error"]["message"]
     assert "Traceback" not in done.stderr and not list(filmed.output.glob("*"))
 
 

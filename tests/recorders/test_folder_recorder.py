@@ -526,6 +526,18 @@ def test_the_share_is_not_mounted_on_its_folder(share: Share) -> None:
     assert "is the share mounted?" in found.notes[0]
 
 
+def test_who_asked_for_another_day_is_told_what_is_nearest(share: Share) -> None:
+    for name in ("2026-11-17_10-00", "2026-11-18_10-00", "2026-11-23_10-00", "2026-11-24_10-00"):
+        share.put(f"{name}_504_camera.mp4")
+    (note,) = find(share).notes
+    assert note == (
+        f"{share.folder} holds nothing of this time; the nearest files are"
+        " 2026-11-18_10-00_504_camera.mp4 and 2026-11-23_10-00_504_camera.mp4"
+    )
+    share.put(NAME)
+    assert find(share).notes == ()
+
+
 def test_the_address_is_a_file(share: Share) -> None:
     share.address = str(share.put(NAME))
     with pytest.raises(Refused, match="write its folder"):

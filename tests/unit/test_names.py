@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.localtime import wall_time
-from merger.names import LibraryName, library_name, result_stem
+from merger.names import LibraryName, library_name, nearest, result_stem
 from merger.timeline import Span
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -155,3 +155,14 @@ def test_a_long_title_does_not_swallow_the_room() -> None:
 def test_letters_of_any_script_are_kept() -> None:
     for title in ("Линейная алгебра — лекция №5", "線形代数", "Álgebra (1)", "αβγ & co."):
         assert result_stem(title, "5", LECTURE, MOSCOW).startswith(f"{title}_5_")
+
+
+def test_the_files_that_are_nearest_to_a_span() -> None:
+    at = {
+        name: LECTURE.start + timedelta(minutes=minutes)
+        for name, minutes in (("a", -90), ("b", -60), ("within", 10), ("c", 75), ("d", 80))
+    }
+    assert nearest(at, LECTURE) == "the nearest files are b and c"
+    assert nearest({"d": at["d"]}, LECTURE) == "the nearest file is d"
+    assert nearest({"within": at["within"]}, LECTURE) == ""
+    assert nearest({}, LECTURE) == ""
