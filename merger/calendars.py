@@ -7,7 +7,6 @@ by hand is never touched; one that was begun is not called back.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import secrets
@@ -28,7 +27,7 @@ from merger.queue import release, tell
 from merger.sources import CalendarReader, Changes, Channel, Happening
 from merger.task import Service
 from merger.timeline import LONGEST_RECORD, Span
-from models import Calendar, Record, RecordUser, Room
+from models import Calendar, Fact, Record, RecordUser, Room
 
 log = logging.getLogger(__name__)
 
@@ -116,48 +115,47 @@ def _read(engine: Engine, reader: CalendarReader, room: Room, state: _State, now
     window = Span(now - WINDOW[0], now + WINDOW[1])
     is_old = state.synced_at is None or now - state.synced_at >= WHOLE
     changes = reader.changes(calendar, None if is_old else state.token, window, zone)
-    for one in changes.happenings:
-        _guarded(engine, room, one, now)
+    # What is off comes first: an event that stands in for another at the same time, such as of a
+    # series that was cut in two, must not join a record that is called off a moment later.
     if changes.whole:
         _cancel_missing(engine, room.id, calendar, window, changes, now)
+    for one in sorted(changes.happenings, key=lambda one: not one.is_off):
+        _guarded(engine, room, one, now)
     channel = _channel(reader, calendar, state.channel, now)
     writing(engine, lambda session: _note(session, room, state, changes, channel, now))
 
 
 def _guarded(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
     try:
-        apply(engine, room.name, one, now)
+        apply(engine, room, one, now)
     except Refused as error:  # such as an event of two days
         log.info("event %r of room %r is no record: %s", one.name, room.name, error.message)
 
 
-def apply(engine: Engine, room: str, one: Happening, now: datetime) -> int | None:
-    """Make the record of an event, or change it; return which, or None where there is none."""
-    row = _record_of(engine, one)
+def apply(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
+    """Make the record of an event of a room's calendar, or change it. Raises Refused."""
+    key = records.event_key(one.calendar, one.event)
+    row = _record_of(engine, key)
     if row is not None:
-        writing(engine, lambda session: _changed(session, row, one, now))
-        return row
+        writing(engine, lambda session: _changed(session, row, room, one, now))
+        return
     if one.is_off or one.span is None or not _is_to_be_made(one.span, now):
-        return None
+        return
+    if _is_settled(engine, key, one.span):
+        return
     owner = _owner(one)
     request = records.Request(
-        room, one.span.start, one.span.end, name=one.name, users=owner, course_code=one.course_code,
-        event_id=one.event, calendar_id=one.calendar, idempotency_key=key_of(one),
+        room.name, one.span.start, one.span.end, name=one.name, users=owner,
+        course_code=one.course_code, event_id=one.event, calendar_id=one.calendar,
+        idempotency_key=key,
     )  # fmt: skip
     record, is_new = records.ask(engine, request, now)
     if is_new:
-        log.info("record %s: for the event %r of room %r", record, one.name, room)
-    return record
+        log.info("record %s: for the event %r of room %r", record, one.name, room.name)
 
 
 def _is_to_be_made(span: Span, now: datetime) -> bool:
     return span.end > now - WINDOW[0] and span.length <= LONGEST_RECORD
-
-
-def key_of(one: Happening) -> str:
-    """Return what is known of an event's record, whatever becomes of the event. Pure."""
-    said = f"{one.calendar}\0{one.event}"
-    return f"event {hashlib.sha256(said.encode()).hexdigest()}"
 
 
 def _owner(one: Happening) -> tuple[str, ...]:
@@ -167,29 +165,46 @@ def _owner(one: Happening) -> tuple[str, ...]:
         return ()
 
 
-def _record_of(engine: Engine, one: Happening) -> int | None:
+def _record_of(engine: Engine, key: str) -> int | None:
     with reading(engine) as session:
-        wanted = select(Record.id).where(Record.idempotency_key == key_of(one))
-        return session.scalar(wanted)
+        return session.scalar(select(Record.id).where(Record.idempotency_key == key))
 
 
-def _changed(session: Session, record: int, one: Happening, now: datetime) -> None:
+def _is_settled(engine: Engine, key: str, span: Span) -> bool:
+    """Return whether an event has no record of its own to be made.
+
+    People removed it, or asked for it by hand as well: then it is theirs, until the event moves
+    away from it.
+    """
+    with reading(engine) as session:
+        if session.get(Fact, records.removed_name(key)) is not None:
+            return True
+        wanted = select(Record).where(Record.idempotency_key == records.kept_key(key))
+        row = session.scalars(wanted).one_or_none()
+        return row is not None and (
+            not _is_not_begun(row) or (row.start_at, row.end_at) == (span.start, span.end)
+        )
+
+
+def _changed(session: Session, record: int, room: Room, one: Happening, now: datetime) -> None:
     row = session.get(Record, record, with_for_update=True)
     if row is None:
-        return
-    if one.is_off:
-        if _is_not_begun(row):
-            _call_off(session, row, "the event was cancelled", now)
         return
     was_cancelled = row.status == "cancelled" and row.error_code == _OFF  # and not by a person
     if not (_is_not_begun(row) or was_cancelled):
         return
-    words = []
-    if one.span is None:
+    why = _why_off(one)
+    if why or one.span is None:
+        if not was_cancelled:
+            _call_off(session, row, why, now)
         return
+    words = []
+    if row.room_id != room.id:
+        if row.room_id is not None and _has_calendar(session, row.room_id, one.calendar):
+            return  # two rooms share a calendar: it is the first one's
+        row.room_id, row.zone = room.id, room.zone
+        words.append("given to another room")
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
-        if one.span.length > LONGEST_RECORD:
-            return
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
         words.append("moved")
@@ -208,6 +223,22 @@ def _changed(session: Session, record: int, one: Happening, now: datetime) -> No
     if words:
         row.updated_at = now
         tell(session, row.id, row.attempt, now, "event", f"the event was {', '.join(words)}")
+
+
+def _why_off(one: Happening) -> str:
+    """Return why an event is no lecture any more, or an empty text. Pure."""
+    if one.is_off:
+        return "the event was cancelled"
+    if one.span is None:
+        return "the event lasts whole days"
+    if one.span.length > LONGEST_RECORD:
+        return "the event is longer than a record can be"
+    return ""
+
+
+def _has_calendar(session: Session, room: int, calendar: str) -> bool:
+    row = session.get(Room, room)
+    return row is not None and row.calendar_id == calendar
 
 
 def _call_off(session: Session, row: Record, why: str, now: datetime) -> None:
@@ -240,7 +271,7 @@ def _cancel_missing(
     engine: Engine, room: int, calendar: str, window: Span, changes: Changes, now: datetime
 ) -> None:
     """Cancel records of events that are no longer there, though all that is there was listed."""
-    there = {key_of(one) for one in changes.happenings}
+    there = {records.event_key(one.calendar, one.event) for one in changes.happenings}
 
     def cancel(session: Session) -> None:
         wanted = (
@@ -293,9 +324,12 @@ def _channel(
         new = reader.watch(calendar, secrets.token_hex(16), secrets.token_hex(16), now + _CHANNEL)
     except MergerError as error:  # it is read every few minutes, then
         log.info("calendar %s does not tell of changes: %s", calendar, error.message)
-        return old
+        return old if old is not None and old.until > now else None
     if new is not None and old is not None:
-        reader.unwatch(old)
+        try:
+            reader.unwatch(old)
+        except MergerError as error:  # it ends by itself, and until then tells as well
+            log.info("calendar %s: an old channel goes on: %s", calendar, error.message)
     return new
 
 
@@ -321,6 +355,9 @@ def _note(
         row.synced_at = now
     if row.due_at == state.held:  # else it has told of another change while it was read
         row.due_at = now + (CHECKED if channel else POLLED)
+    if not changes.whole and any(one.is_off for one in changes.happenings):
+        # An earlier event at that time may have had no record of its own, and is not told again.
+        row.synced_at, row.due_at = None, now
     row.channel_id = channel.id if channel else None
     row.channel_token = channel.token if channel else None
     row.channel_resource = channel.resource if channel else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
 from merger.queue import keep_delivered, release, tell
 from merger.timeline import Span, record_span
-from models import Record, RecordUser, Room
+from models import Fact, Record, RecordUser, Room
 
 LONGEST_NAME = 255
 ENDED = ("delivered", "failed", "cancelled")
@@ -39,6 +40,22 @@ class Request:
     event_id: str | None = None
     calendar_id: str | None = None
     idempotency_key: str | None = None
+
+
+def event_key(calendar: str, event: str) -> str:
+    """Return the idempotency key of the record that an event has made. Pure."""
+    said = f"{calendar}\0{event}"
+    return f"event {hashlib.sha256(said.encode()).hexdigest()}"
+
+
+def kept_key(key: str) -> str:
+    """Return what the key of an event's record becomes once somebody asked for it by hand. Pure."""
+    return key.replace("event ", "kept ", 1)
+
+
+def removed_name(key: str) -> str:
+    """Return the fact that an event's record was removed, never to be made again. Pure."""
+    return f"removed {key.split()[-1][:48]}"
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -83,6 +100,9 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             session.flush()
             who = f" by {users[0]}" if users else ""
             tell(session, row.id, 0, now, "asked", f"asked for{who}")
+        elif request.event_id is None and (row.idempotency_key or "").startswith("event "):
+            # Somebody wants it now, whatever becomes of the event.
+            row.idempotency_key = kept_key(row.idempotency_key or "")
         if _add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
@@ -255,6 +275,9 @@ def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None
             return False
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on; cancel it first")
+        if row.calendar_id and row.event_id:
+            name = removed_name(event_key(row.calendar_id, row.event_id))
+            session.merge(Fact(name=name, value=now.isoformat()))
         session.delete(row)
         return True
 

@@ -336,3 +336,138 @@ def test_two_daemons_do_not_read_the_same_calendar(room: Calendared) -> None:
     room.reader.changes = meanwhile  # type: ignore[method-assign]
     room.read()
     assert room.reader.asked == [None]
+
+
+# --- one event in the place of another ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("how", ["in one read", "in two reads", "in a whole read"])
+def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, order: int) -> None:
+    """Such as of a series that was cut in two: at no time is the lecture without a record."""
+    at = Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    old = room.happening(span=at)
+    new, off = replace(old, event="event2"), replace(old, is_off=True)
+    room.reader.whole = [old]
+    room.read()
+    if how == "in a whole read":
+        room.whole(new)
+    else:
+        room.reader.whole = [new]
+        steps = [(new, off)[::order]] if how == "in one read" else [(new,), (off,)][::order]
+        for step in steps:
+            room.since(*step)
+        while calendars.is_any_due(room.site.engine, room.site.clock):
+            room.read()
+    live = [row for row in room.rows() if row.status == "queued"]
+    assert [(row.event_id, row.start_at) for row in live] == [("event2", at.start)]
+
+
+@pytest.mark.parametrize("status", ["queued", "delivered"])
+def test_what_people_have_removed_does_not_come_back(room: Calendared, status: str) -> None:
+    one = room.happening(span=Span(room.site.clock - HOUR, room.site.clock))
+    room.reader.whole = [one]
+    room.read()
+    if status == "delivered":
+        writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "status", status))
+    records.leave(room.site.engine, 1, room.site.clock)
+    room.since(replace(one, name="Topology"))
+    room.reader.whole = [one, room.happening(event="event2")]
+    room.read(DAY)
+    assert [row.event_id for row in room.rows()] == ["event2"]
+    assert one.span is not None
+    by_hand = records.Request("504", one.span.start, one.span.end)
+    assert records.ask(room.site.engine, by_hand, room.site.clock)[1]
+
+
+def test_a_calendar_that_is_given_to_another_room(room: Calendared) -> None:
+    room.reader.whole = [room.happening()]
+    room.read()
+    room.site.add_room(name="505", zone="Europe/Berlin")
+    for number, calendar in ((1, None), (2, CALENDAR)):
+        writing(
+            room.site.engine,
+            lambda s, n=number, c=calendar: setattr(s.get_one(Room, n), "calendar_id", c),
+        )
+    room.read(MINUTE)
+    [row] = room.rows()
+    assert (row.room_id, row.zone, row.status) == (2, "Europe/Berlin", "queued")
+    assert room.site.events()[-1] == "event"
+
+
+def test_two_rooms_with_one_calendar_do_not_take_records_from_each_other(room: Calendared) -> None:
+    room.site.add_room(name="505", calendar_id=CALENDAR)
+    room.reader.whole = [room.happening()]
+    for _ in range(3):
+        room.read(calendars.POLLED)
+    assert [row.room_id for row in room.rows()] == [1]
+    assert room.site.events() == ["asked"]
+
+
+@pytest.mark.parametrize("how", ["whole days", "longer than"])
+def test_an_event_that_is_no_lecture_any_more(room: Calendared, how: str) -> None:
+    one = room.happening()
+    assert one.span is not None
+    room.reader.whole = [one]
+    room.read()
+    long = None if how == "whole days" else Span(one.span.start, one.span.start + 2 * DAY)
+    room.since(replace(one, span=long))
+    [row] = room.rows()
+    assert row.status == "cancelled" and how in (row.error_text or "")
+    room.reader.whole = [one]
+    room.since(one)
+    assert [row.status for row in room.rows()] == ["queued"]
+
+
+@pytest.mark.parametrize("happens", ["off", "gone", "moved"])
+def test_what_somebody_asked_for_as_well_is_theirs(room: Calendared, happens: str) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    assert one.span is not None
+    request = records.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
+    assert records.ask(room.site.engine, request, room.site.clock) == (1, False)
+    later = Span(one.span.start + HOUR, one.span.end + HOUR)
+    if happens == "off":
+        room.since(replace(one, is_off=True))
+    elif happens == "gone":
+        room.whole()
+    else:
+        room.since(replace(one, span=later))
+        room.since(replace(one, span=later))
+    rows = room.rows()
+    assert (rows[0].status, rows[0].start_at) == ("queued", one.span.start)
+    assert room.users() == ["lecturer@example.edu", "ivan@example.edu"]
+    # The event goes on with a record of its own, where it is now.
+    assert [row.start_at for row in rows[1:]] == [later.start] * (happens == "moved")
+
+
+def test_an_old_channel_that_cannot_be_ended_costs_nothing(
+    room: Calendared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.reader.tells = True
+    room.read()
+
+    def away(channel: Channel) -> None:
+        raise Temporary("google_away", "away")
+
+    monkeypatch.setattr(room.reader, "unwatch", away)
+    room.read(timedelta(days=6.5))
+    assert len(room.reader.watched) == 2
+    with reading(room.site.engine) as session:
+        row = session.get_one(Calendar, 1)
+        assert (row.channel_id, row.sync_token) == (room.reader.watched[-1], "token 2")
+
+
+def test_without_a_channel_again_it_is_read_often(
+    room: Calendared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.reader.tells = True
+    room.read()
+
+    def away(*_: Any) -> Channel | None:
+        raise Temporary("google_away", "away")
+
+    monkeypatch.setattr(room.reader, "watch", away)
+    room.read(timedelta(days=8))
+    assert calendars.is_any_due(room.site.engine, room.site.clock + calendars.POLLED)
