@@ -43,16 +43,18 @@ def recorded_bytes(service: Service) -> int:
 
 def forget_recorded(
     service: Service, now: datetime, too_many: int, waiting: Collection[Path]
-) -> int:
+) -> None:
     """Remove recordings that were kept for long enough, and the oldest while there are too many.
 
-    Returns how many bytes are too many still. What is being recorded is not looked at. waiting: to
-    be uploaded, and kept until then.
+    too_many: bytes. What is being recorded is not looked at. waiting: to be uploaded, and kept
+    until then.
     """
     old = now - service.settings.keep_segments
     for file in sorted(recordings(service.settings.recorded), key=lambda file: file.span.end):
         if file.span.end >= old and too_many <= 0:
             break
+        if file.span.end >= old and not file.own_bytes:
+            continue  # it shares its bytes with what was collected: there is no room to be had
         if file.path in waiting or _is_needed(service, file, now):
             continue
         try:
@@ -62,7 +64,6 @@ def forget_recorded(
             log.warning("%s cannot be removed: %s", file.path, error.strerror)
             continue
         too_many -= file.own_bytes
-    return too_many
 
 
 def _is_needed(service: Service, file: Recording, now: datetime) -> bool:

@@ -45,13 +45,15 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
     sizes = _segment_sizes(data)
     share = (disk_bytes or shutil.disk_usage(data).total) * settings.keep_segments_share // 100
     too_many = sum(sizes.values()) + recorded_bytes(service) - share
-    too_many = forget_recorded(service, now, too_many, waiting(service))
     old = now - settings.keep_segments
+    # What was collected goes before what was recorded, which is nowhere else.
     for path in writing(
         service.engine, lambda session: _forget_segments(session, now, old, sizes, too_many)
     ):
         _remove(data / path)
         _remove((data / path).with_suffix(".json"))
+    too_many = sum(_segment_sizes(data).values()) + recorded_bytes(service) - share
+    forget_recorded(service, now, too_many, waiting(service))
     _sweep_records(service, now)
     _sweep_segments(service, now)
     _sweep_pictures(service)

@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
+from merger.database import writing
 from merger.tidy import tidy
 from merger.timeline import utc
+from models import Segment
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.site import Site
@@ -75,6 +78,28 @@ def test_what_was_collected_is_counted_once(recorded: Site) -> None:
     segments.mkdir(parents=True)
     os.link(path, segments / "same.mkv")
     assert kept(recorded, utc(START) + DAY, disk_bytes=3 * SIZE) == {"100.mkv"}
+
+
+def test_what_was_collected_goes_before_what_is_nowhere_else(recorded: Site) -> None:
+    record(recorded, 100)
+    segments = recorded.settings.data / "segments" / "1"
+    segments.mkdir(parents=True)
+    early = utc(START) - 2 * DAY
+
+    def add(session: Session) -> None:
+        for n in range(4):
+            (segments / f"{n}.mp4").write_bytes(bytes(SIZE))
+            session.add(
+                Segment(
+                    source_id=1, origin=f"{n}", fingerprint="", path=f"segments/1/{n}.mp4",
+                    start_at=early, end_at=early, size_bytes=SIZE, collected_at=early,
+                )
+            )  # fmt: skip
+
+    writing(recorded.engine, add)
+    # Half of the disk is what three of the five hold.
+    assert kept(recorded, utc(START) + DAY / 2, disk_bytes=6 * SIZE) == {"100.mkv"}
+    assert {path.name for path in segments.iterdir()} == {"2.mp4", "3.mp4"}
 
 
 def test_one_without_a_sidecar_goes_by_its_time(recorded: Site) -> None:
