@@ -253,8 +253,8 @@ class Record(Base):
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
     delivered_version: Mapped[int | None] = mapped_column(Integer)
     delivered_at: Mapped[datetime | None] = mapped_column(Instant)
-    # Layout, profile and span of what was delivered, while another version is made.
-    delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    # What was delivered, while another version is made; what one was to be that came to nothing.
+    delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     # Until when media that comes late makes a delivered record again; null: nothing is missing.
     watched_until: Mapped[datetime | None] = mapped_column(Instant, index=True)
     media: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))  # what was found, and used

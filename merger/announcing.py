@@ -21,12 +21,12 @@ from merger.errors import Broken, Cancelled, MergerError, Temporary
 from merger.failpoints import reached
 from merger.plan import Language
 from merger.queue import Claim
+from merger.versions import NEWS
 
 log = logging.getLogger(__name__)
 
 # Of the tries that a temporary failure has (`merger.retry`), the last ones are for the others.
 _MOST_TRIES = 6
-_KIND = "news"
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def _announce(
     confirm: Callable[[], None],
 ) -> None:
     name = f"{announcer.name} {news.record}"
-    known = ledger.entries(engine, held.record, announcer.name).get(_KIND)
-    ledger.reserve(engine, held, announcer.name, _KIND, iter([name]), lambda _: False)
+    known = ledger.entries(engine, held.record, announcer.name).get(NEWS)
+    ledger.reserve(engine, held, announcer.name, NEWS, iter([name]), lambda _: False)
     reached("announce.reserved")
 
     def keep(state: Mapping[str, Any]) -> None:
-        ledger.keep(engine, held, announcer.name, _KIND, state)
+        ledger.keep(engine, held, announcer.name, NEWS, state)
 
     def note(text: str) -> None:
         ledger.note(engine, held, now(), text)
@@ -142,7 +142,7 @@ def _announce(
     fence = Fence(keep, check, confirm, held.attempt, note)
     link = announcer.announce(news, known.state if known else {}, fence)
     reached("announce.sent")
-    ledger.done(engine, held, announcer.name, _KIND, news.version, "", link, now())
+    ledger.done(engine, held, announcer.name, NEWS, news.version, "", link, now())
     reached("announce.written")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from merger import outcomes
+from merger import outcomes, versions
 from merger.database import reading, writing
 from merger.due import is_stable
 from merger.errors import MergerError
@@ -78,8 +78,9 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
             seen_first = {"key": key, "since": since.isoformat()}
             row.media = {**(row.media or {}), "late": {**late, **seen_first}}
             return False
+        if row.status == "delivered":
+            versions.begin(session, row)
         row.media = {**(row.media or {}), "late": {"made": key}}
-        row.version += row.status == "delivered"
         row.stage, row.run_after = "collect", now
         row.tries = row.lost = 0
         row.error_code = row.error_text = None

@@ -176,8 +176,12 @@ def complete(
     def write(session: Session, row: Record) -> None:
         what = "delivered" if row.version == 1 else f"version {row.version} delivered"
         more = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
-        row.delivered_version, row.delivered_at = row.version, now
-        row.error_code = row.error_text = row.delivered_as = None
+        is_put_back = row.delivered_version == row.version
+        if is_put_back:  # the reason why there is no new version stays
+            what, more = f"version {row.version} was put back", ""
+        else:
+            row.delivered_version, row.delivered_at = row.version, now
+            row.error_code = row.error_text = row.delivered_as = None
         row.tries = row.lost = 0
         row.progress, row.watched_until = 1.0, watched_until
         session.execute(
@@ -185,7 +189,8 @@ def complete(
         )
         release(row, "delivered", now)
         tell(session, row.id, held.attempt, now, "delivered", what + more)
-        outbox.add_ready(session, row, now)
+        if not is_put_back:
+            outbox.add_ready(session, row, now)
 
     try:
         fenced(engine, held, write)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,9 @@ def keep_segments(
             **(row.media or {}),
             "items": {name: _items(files, data) for name, files in collected.items()},
             "incomplete": list(incomplete),
-            "papers": sorted({name for names in (papers or {}).values() for name in names}),
+            "papers": sorted(
+                {*before.get("papers", ()), *chain.from_iterable((papers or {}).values())}
+            ),
         }
         for name, earlier in before.get("items", {}).items():
             items = row.media["items"].setdefault(name, [])

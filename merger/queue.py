@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, Engine, Select, and_, case, delete, func, select, update
+from sqlalchemy import CursorResult, Engine, Select, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
-from merger import outbox
+from merger import outbox, versions
 from merger.database import LostRace, reading, writing
 from merger.errors import MergerError
 from merger.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
-from models import STAGES, Event, Record, RecordUser, Rendition
+from models import STAGES, Event, Record, RecordUser
 
 T = TypeVar("T")
 
@@ -244,12 +244,11 @@ def _let_go(
         if status == "queued" and row.cancel_requested_at is not None:
             ended = "cancelled"
             tell(session, row.id, held.attempt, now, ended, _CANCELLED)
-        if ended == "failed":
+        if ended == "failed" and row.version != row.delivered_version:
             outbox.add_failed(session, row, now)
         if ended in ("failed", "cancelled") and row.delivered_version is not None:
             # The reason why there is no new one stays readable beside it.
-            ended = "delivered"
-            keep_delivered(session, row)
+            ended = versions.end(session, row, now)
         release(row, ended, now)
 
     try:
@@ -272,20 +271,6 @@ def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
                 )
             )
         )
-
-
-def keep_delivered(session: Session, row: Record) -> None:
-    """Have a record be again what was delivered of it, after another version came to nothing."""
-    assert row.delivered_version is not None
-    row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
-    # Nobody will deliver what was ready of the other: tidy removes its files.
-    session.execute(
-        delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
-    )
-    was, row.delivered_as = row.delivered_as, None
-    if was:
-        row.layout, row.profile = was["layout"], was["profile"]
-        row.start_at, row.end_at = (datetime.fromisoformat(was[name]) for name in ("start", "end"))
 
 
 def release(row: Record, status: str, now: datetime) -> None:
@@ -379,12 +364,11 @@ def _take_back(
         row.run_after = now + delay(row.lost - 1) if row.lost > 1 else now
     if ended != "queued":
         tell(session, record, attempt, now, ended, why)
-        if ended == "failed":
+        if ended == "failed" and row.version != row.delivered_version:
             outbox.add_failed(session, row, now)
         row.lost = 0
         if row.delivered_version is not None:
-            ended = "delivered"
-            keep_delivered(session, row)
+            ended = versions.end(session, row, now)
     release(row, ended, now)
     return True
 

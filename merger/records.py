@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from merger import versions
 from merger.database import reading, writing
 from merger.errors import Refused, did_you_mean
 from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
 from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
-from merger.queue import keep_delivered, release, tell
+from merger.queue import release, tell
 from merger.timeline import Span, record_span
 from models import Fact, Record, RecordUser, Room
 
@@ -181,8 +182,7 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
             return "running"
         tell(session, record, row.attempt, now, "cancelled", "cancelled before it was begun")
         if row.delivered_version is not None:
-            keep_delivered(session, row)
-            release(row, "delivered", now)
+            release(row, versions.end(session, row, now), now)
         else:
             release(row, "cancelled", now)
         return row.status
@@ -200,8 +200,8 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
         if row.status == "delivered" and row.error_code is None:
             raise Refused("status", f"record {record} is delivered; nothing failed")
         if row.status == "delivered":
-            row.version += 1
-        elif row.stage != "deliver":
+            versions.begin(session, row, as_wished=True)
+        elif row.stage != "deliver" and row.status in ENDED:
             row.media = None  # a file that somebody has taken out is not to come back
         row.run_after, row.tries, row.lost = now, 0, 0
         row.error_code = row.error_text = None
@@ -234,18 +234,13 @@ def remerge(
         if row.status not in ENDED:
             raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
         span = record_span(start or row.start_at, end or row.end_at, now)
-        was = {
-            "layout": row.layout, "profile": row.profile,
-            "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
-        }  # fmt: skip
+        if row.status == "delivered":
+            versions.begin(session, row)
+        else:
+            row.media = None  # as in retry
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
-        if row.status == "delivered":
-            row.delivered_as = was
-            row.version += 1
-        else:
-            row.media = None  # as in retry
         row.stage, row.run_after, row.tries, row.lost = "collect", max(span.end, now), 0, 0
         row.error_code = row.error_text = None
         release(row, "queued", now)

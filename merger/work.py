@@ -116,9 +116,9 @@ def _failed(
         error = Temporary(error.code, f"{error.message}: the record goes on by itself")
     at = None
     if task is not None:
-        at = again_at(
-            error, task.job.tries + 1, service.now(), task.due, task.request.zone, random.random()
-        )
+        # As they are now: a stage that was reached meanwhile has failed never yet.
+        tries = heart.insist(lambda: outcomes.job(service.engine, held.record)).tries
+        at = again_at(error, tries + 1, service.now(), task.due, task.request.zone, random.random())
     if at is None:
         level = logging.ERROR if isinstance(error, Broken) else logging.WARNING
         log.log(level, "record %s failed: %s", held.record, error.message)
@@ -403,6 +403,7 @@ def _deliver(
 def _announce(service: Service, held: Claim, heart: Heart, task: Task) -> None:
     engine, job, span = service.engine, task.job, task.request.span
     names = [destination.name for destination in service.destinations]
+    tries = heart.insist(lambda: outcomes.job(engine, held.record)).tries
     news = News(
         job.record, job.version, task.request.name, task.request.room, span.start, span.end,
         task.request.zone, heart.insist(lambda: links(engine, job.record, names)),
@@ -410,7 +411,7 @@ def _announce(service: Service, held: Claim, heart: Heart, task: Task) -> None:
     )  # fmt: skip
     heart.insist(
         lambda: announce(
-            engine, held, service.announcers, news, job.tries, service.now, heart.check,
+            engine, held, service.announcers, news, tries, service.now, heart.check,
             heart.confirm,
         )
     )  # fmt: skip

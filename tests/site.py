@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import undefer
 
 from merger import queue, record_views, records
 from merger.config import Settings, load
@@ -133,7 +134,7 @@ class Site:
     def row(self, record: int = 1) -> Record:
         """Return the row of a record, for reading."""
         with reading(self.engine) as session:
-            row = session.get_one(Record, record)
+            row = session.get_one(Record, record, options=[undefer(Record.delivered_as)])
             session.expunge(row)
             return row
 

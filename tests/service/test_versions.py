@@ -12,15 +12,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from merger import failpoints, queue, record_views, records, work
-from merger.database import reading
-from merger.errors import Broken, Refused
+from merger import failpoints, outcomes, queue, record_views, records, work
+from merger.database import reading, writing
+from merger.delivery import Parcel
+from merger.errors import Broken, Refused, Temporary
 from merger.folder_destination import FolderDestination
 from merger.heart import Heart
+from merger.retry import TRIES
 from merger.tidy import tidy
 from merger.timeline import utc
-from models import Record, User
+from models import Message, Record, User
+from recorders.folder import Folder
 from tests.aftermath import LATER, check_only, deliveries, rows
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -201,12 +205,20 @@ EVERYTHING_ELSE = {
 }  # fmt: skip
 
 
+def told_of(site: Site) -> tuple[Any, ...]:
+    """What was told of a record, and what it was made of."""
+    details = site.details()
+    media = {key: value for key, value in (site.row().media or {}).items() if key != "late"}
+    return outcomes.report(site.engine, 1), details["chunks"], details["gaps"], media
+
+
 def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None:
     """A record is what it was, and so is what people have, in the folder and over the web."""
     row = site.row()
     assert wanted(row) == wanted(before)
     assert (row.status, row.delivered_version, row.done, row.processing) == ("delivered", 1, 1, 0)
-    assert (row.stage, row.progress, row.delivered_as) == ("deliver", 1.0, None)
+    assert (row.stage, row.progress) == ("deliver", 1.0)
+    assert set(row.delivered_as or ()) <= {"wished"}
     assert in_the_folder(site) == first
     assert {r["version"] for r in site.details()["renditions"]} == {1}
     for kind, name in names_in_the_ledger(site).items():
@@ -229,13 +241,14 @@ def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None
 def test_a_version_that_fails_leaves_the_record_as_it_was(
     lecture: Site, monkeypatch: pytest.MonkeyPatch, stumble: Stumble, words: str
 ) -> None:
-    before, first = lecture.row(), in_the_folder(lecture)
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     assert wanted(lecture.row()) == (*EVERYTHING_ELSE.values(), 2)
     with monkeypatch.context() as patched:
         stumble(lecture, patched)
         assert lecture.work() == "failed"
     is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
     assert words in lecture.details()["error"]["message"]
     again(lecture, layout="screen_large")
     assert lecture.details()["error"] is None
@@ -246,7 +259,7 @@ def test_a_version_that_fails_leaves_the_record_as_it_was(
 @ON_SQLITE
 def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
     """The record is looked at again as long as any other without media; then it is as it was."""
-    before, first = lecture.row(), in_the_folder(lecture)
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     hour = timedelta(hours=1)
     again(lecture, start=before.start_at - hour, end=before.end_at - hour)
     while (outcome := lecture.work()) == "put off":
@@ -254,14 +267,16 @@ def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
         lecture.clock = lecture.row().run_after
     assert outcome == "failed"
     is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
     assert "no media of speaker, screen" in lecture.details()["error"]["message"]
 
 
 def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
-    before, first = lecture.row(), in_the_folder(lecture)
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
     assert lecture.work() is None
     assert lecture.details()["events"][-1]["text"] == "cancelled before it was begun"
 
@@ -273,11 +288,12 @@ def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
 def test_a_version_that_is_cancelled_while_it_is_made(
     lecture: Site, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    before, first = lecture.row(), in_the_folder(lecture)
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     cancel_at(lecture, monkeypatch, place)
     assert lecture.work() == "cancelled"
     is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
     assert lecture.details()["events"][-1]["text"] == "cancelled while it was worked on"
 
 
@@ -301,13 +317,142 @@ def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
 
 @ON_SQLITE
 def test_a_version_whose_workers_die_leaves_the_record_as_it_was(lecture: Site) -> None:
-    before, first = lecture.row(), in_the_folder(lecture)
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     while (held := lecture.claim()) is not None:
         queue.crashed(lecture.engine, held, lecture.clock, "it was ended by SIGSEGV")
         lecture.clock += timedelta(hours=1)
     is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
     assert "SIGSEGV" in lecture.details()["error"]["message"]
+
+
+def cannot_send_merges(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that takes the backup, which comes first, and not the merge."""
+    real = FolderDestination.send
+
+    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
+        if parcel.kind == "merge":
+            raise Broken("destination", "nobody may write there any more")
+        return real(self, parcel, *rest)
+
+    monkeypatch.setattr(FolderDestination, "send", send)
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+def test_a_version_that_had_arrived_in_part_is_put_back(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    mails = messages(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    with monkeypatch.context() as patched:
+        if how == "failed":
+            cannot_send_merges(lecture, patched)
+        else:
+            cancel_at(lecture, patched, "deliver.written")
+        assert lecture.work() == how
+    assert in_the_folder(lecture) != first  # the backup of the other
+    assert (lecture.row().status, lecture.row().version) == ("queued", 1)
+    assert lecture.work() == "delivered"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert lecture.work() is None
+    assert messages(lecture) - mails == Counter({("failed", 2): 3} if how == "failed" else {})
+    error = lecture.details()["error"]
+    assert ("nobody may write" in error["message"]) if how == "failed" else error is None
+    assert lecture.details()["events"][-1]["text"] == "version 1 was put back"
+
+
+@ON_SQLITE
+def test_a_destination_that_takes_nothing_any_more_is_not_asked_for_ever(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, **EVERYTHING_ELSE)
+    with monkeypatch.context() as patched:
+        cannot_send_merges(lecture, patched)
+        assert lecture.work() == "failed"
+        cannot_deliver(lecture, patched)
+        assert lecture.work() == "failed"
+        assert lecture.work() is None
+    row = lecture.row()
+    assert (row.status, row.version, row.delivered_version) == ("delivered", 1, 1)
+
+
+def messages(site: Site) -> Counter[tuple[str, int]]:
+    with reading(site.engine) as session:
+        rows = session.execute(select(Message.kind, Message.version)).all()
+        return Counter((kind, version) for kind, version in rows)
+
+
+def test_a_version_that_failed_is_tried_again_as_it_was_wished(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_encode(lecture, patched)
+        assert lecture.work() == "failed"
+    assert lecture.row().layout == "side_by_side"
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_a_version_that_is_tried_at_once_forgets_no_media(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library has it no more."""
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_reach(lecture, patched)
+        assert lecture.work() == "put off"
+    for path in lecture.library().library.iterdir():
+        path.unlink()
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_what_was_written_beside_an_earlier_version_stays(lecture: Site) -> None:
+    def had_a_chat(session: Session) -> None:
+        row = session.get_one(Record, 1)
+        row.media = {**(row.media or {}), "papers": ["chat.txt"]}
+
+    writing(lecture.engine, had_a_chat)
+    again(lecture, layout="screen_large")
+    assert lecture.work() == "delivered"
+    assert (lecture.row().media or {})["papers"] == ["chat.txt"]
+
+
+def cannot_reach(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise Temporary("source_away", "the share is away")
+
+    monkeypatch.setattr(Folder, "find", away)
+
+
+@ON_SQLITE
+def test_what_failed_in_an_earlier_stage_does_not_count(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_room()
+    site.film("speaker", 0, 12, sound=True)
+    site.ask(12, users=())
+    with monkeypatch.context() as patched:
+        cannot_reach(site, patched)
+        for _ in range(TRIES):
+            assert site.work() == "put off"
+            site.clock = site.row().run_after
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "made", lambda *_: short_of_memory())
+        assert site.work() == "put off"
+    assert (site.row().stage, site.row().tries) == ("analyse", 1)
+
+
+def short_of_memory() -> None:
+    raise MemoryError
 
 
 # --- when there may be another --------------------------------------------------------------------

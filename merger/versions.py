@@ -1,0 +1,117 @@
+"""Versions of a record that was delivered: one is begun, and comes to something or to nothing.
+
+What people have is kept beside the row while another version is made: its wishes, what it was made
+of, and what was told of it. When the other comes to nothing, the row is again what people have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session, undefer
+
+from models import Chunk, Delivery, Record, Rendition
+
+_CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
+NEWS = "news"  # the kind of deliveries that are announcements, not files
+
+
+def begin(session: Session, row: Record, *, as_wished: bool = False) -> None:
+    """Begin another version of a delivered record.
+
+    as_wished: it is to be what the last one was to be, which came to nothing.
+    """
+    wished = (row.delivered_as or {}).get("wished") if as_wished else None
+    chunks = session.scalars(
+        select(Chunk)
+        .where(Chunk.record_id == row.id)
+        .options(undefer(Chunk.pictures))
+        .order_by(Chunk.start_at)
+    )
+    row.delivered_as = {
+        **_wishes(row),
+        "media": row.media,
+        "report": row.report,
+        "chunks": [
+            {
+                "start_at": chunk.start_at.isoformat(), "end_at": chunk.end_at.isoformat(),
+                **{name: getattr(chunk, name) for name in _CHUNK},
+            }
+            for chunk in chunks
+        ],
+    }  # fmt: skip
+    row.version += 1
+    if wished:
+        _wish(row, wished)
+
+
+def end(session: Session, row: Record, now: datetime) -> str:
+    """Have a record be again what was delivered of it; return its status.
+
+    That is `delivered`, or `queued` where the version that came to nothing had arrived somewhere
+    already: there, what was delivered is put back.
+    """
+    assert row.delivered_version is not None
+    is_another = row.version != row.delivered_version
+    row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
+    # Nobody will deliver what was ready of the other: tidy removes its files.
+    session.execute(
+        delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
+    )
+    was, wished = row.delivered_as, _wishes(row)
+    if was and "wished" not in was:
+        row.delivered_as = None
+        _wish(row, was)
+        late = {"late": row.media["late"]} if row.media and "late" in row.media else {}
+        row.media = {**(was["media"] or {}), **late}
+        row.report = was["report"]
+        _put_back(session, row, was["chunks"])
+        if wished != _wishes(row):
+            row.delivered_as = {"wished": wished}
+    if is_another and _is_half_replaced(session, row):
+        # Once: where that fails as well, it is left to whoever looks into why.
+        row.progress, row.run_after, row.tries = 0.0, now, 0
+        row.cancel_requested_at = None
+        return "queued"
+    return "delivered"
+
+
+def _wishes(row: Record) -> dict[str, str]:
+    return {
+        "layout": row.layout, "profile": row.profile,
+        "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
+    }  # fmt: skip
+
+
+def _wish(row: Record, wishes: Mapping[str, Any]) -> None:
+    row.layout, row.profile = wishes["layout"], wishes["profile"]
+    row.start_at, row.end_at = (datetime.fromisoformat(wishes[name]) for name in ("start", "end"))
+
+
+def _put_back(session: Session, row: Record, chunks: list[dict[str, Any]]) -> None:
+    session.execute(delete(Chunk).where(Chunk.record_id == row.id))
+    for chunk in chunks:
+        at = {name: datetime.fromisoformat(chunk[name]) for name in ("start_at", "end_at")}
+        session.add(Chunk(record_id=row.id, **at, **{name: chunk[name] for name in _CHUNK}))
+
+
+def _is_half_replaced(session: Session, row: Record) -> bool:
+    """Return whether some destination holds files of another version, and ours are still there."""
+    ours = session.execute(
+        select(Rendition.kind, Rendition.path).where(
+            Rendition.record_id == row.id, Rendition.version == row.version
+        )
+    ).all()
+    if any(path is None for _, path in ours):
+        return False
+    there: dict[str, dict[str, int]] = {}
+    for entry in session.scalars(
+        select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != NEWS)
+    ):
+        if entry.version is not None:
+            there.setdefault(entry.destination, {})[entry.kind] = entry.version
+    wanted = {kind: row.version for kind, _ in ours}
+    return any(kinds != wanted for kinds in there.values())
