@@ -174,27 +174,26 @@ def complete(
     """End a record: all its renditions are where they should be."""
 
     def write(session: Session, row: Record) -> None:
-        what = "delivered" if row.version == 1 else f"version {row.version} delivered"
-        more = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
-        is_put_back = row.delivered_version == row.version
-        if is_put_back:  # the reason why there is no new version stays
-            what, more = f"version {row.version} was put back", ""
+        if row.delivered_version == row.version:
+            # The reason why there is no new version stays.
+            tell(session, row.id, held.attempt, now, "put_back", f"version {row.version} is back")
         else:
+            what = "delivered" if row.version == 1 else f"version {row.version} delivered"
+            more = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
+            tell(session, row.id, held.attempt, now, "delivered", what + more)
             row.delivered_version, row.delivered_at = row.version, now
             row.error_code = row.error_text = row.delivered_as = None
+            outbox.add_ready(session, row, now)
         row.tries = row.lost = 0
         row.progress, row.watched_until = 1.0, watched_until
         session.execute(
             delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
         )
         release(row, "delivered", now)
-        tell(session, row.id, held.attempt, now, "delivered", what + more)
-        if not is_put_back:
-            outbox.add_ready(session, row, now)
 
     try:
         fenced(engine, held, write)
     except LeaseLost:
         # The answer to the same call may have been lost on its way before.
-        if not was_let_go(engine, held, "delivered"):
+        if not any(was_let_go(engine, held, kind) for kind in ("delivered", "put_back")):
             raise

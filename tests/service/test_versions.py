@@ -361,7 +361,7 @@ def test_a_version_that_had_arrived_in_part_is_put_back(
     assert messages(lecture) - mails == Counter({("failed", 2): 3} if how == "failed" else {})
     error = lecture.details()["error"]
     assert ("nobody may write" in error["message"]) if how == "failed" else error is None
-    assert lecture.details()["events"][-1]["text"] == "version 1 was put back"
+    assert lecture.details()["events"][-1]["text"] == "version 1 is back"
 
 
 @ON_SQLITE
