@@ -22,6 +22,9 @@ PART = 32 * UNIT
 _RANGE = re.compile(r"bytes=0-(\d+)")
 _CANCELLED = 499
 _MOST_FAILURES = 8  # in a row, without anything that arrived
+# To connect and send, and for the answer: urllib3 leaves the first on the socket until all is sent,
+# and ten seconds for a whole part would be too little below 7 Mbit/s.
+_SENDING_S = (60.0, 60.0)
 
 
 class SessionLost(Exception):
@@ -45,12 +48,14 @@ def send(
     Raises SessionLost, Temporary, Refused, Broken, and what the callables raise.
     """
     at: int | None = 0 if is_new else None
-    failures = 0
+    best, failures = 0, 0
     with path.open("rb") as file, google.session() as http:
         while True:
             try:
                 if at is None:
                     at = _asked(google, http, session, size_bytes)
+                if at > best:  # whoever says so: an answer to a part, or to the question
+                    best, failures = at, 0
                 if at >= size_bytes:
                     return
                 check()
@@ -63,7 +68,7 @@ def send(
                     raise Temporary("upload", f"{path} became shorter while it was sent")
                 said = f"bytes {at}-{at + length - 1}/{size_bytes}"
                 arrived = _put(google, http, session, data, said, size_bytes)
-                failures = 0 if arrived > at else failures + 1
+                failures += arrived <= at
                 at = arrived
             except (NotThere, Gone) as error:
                 raise SessionLost from error
@@ -110,7 +115,7 @@ def _put(
     with translated():
         response = http.request(  # type: ignore[no-untyped-call]
             "PUT", session, data=data, headers={"Content-Range": content_range},
-            timeout=TIMEOUT_S, allow_redirects=False,
+            timeout=_SENDING_S if data else TIMEOUT_S, allow_redirects=False,
         )  # fmt: skip
     if response.status_code in (200, 201):
         # Its body is not believed, and may be empty: the caller looks at the file.

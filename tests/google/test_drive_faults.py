@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import itertools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from google_apis.raw_drive import RawDrive
 from merger.delivery import Fence, Parcel, Shelf
-from merger.errors import Broken
+from merger.errors import Broken, Temporary
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 from tests.fakes.google_drive import FOLDER, UNIT
@@ -151,6 +153,69 @@ def test_what_has_arrived_is_not_sent_again(
     check_right(google, line)
     puts = [one for one in google.history[before:] if " PUT " in one]
     assert len(puts) < PARTS + 2
+
+
+def long_parcel(parcels: Parcels, units: int) -> Parcel:
+    """Return one of so many units and some bytes."""
+    parcel = parcels()
+    data = os.urandom(units * UNIT + 1000)
+    parcel.path.write_bytes(data)
+    return replace(parcel, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def test_a_connection_that_breaks_in_every_part_brings_all_of_it(
+    google: Google, to: DriveDestination, parcels: Parcels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part is ever answered; what has arrived of it is only told when Google is asked."""
+    monkeypatch.setattr(upload, "PART", 2 * UNIT)
+    original = google.faults.next
+
+    def next_fault(asked: Any) -> Any:
+        if asked.method == "PUT" and len(asked.body) == upload.PART:
+            google.faults.add("PUT", "partial")
+        return original(asked)
+
+    google.faults.next = next_fault  # type: ignore[method-assign]
+    line = Line(to, long_parcel(parcels, 12))
+    line.send()
+    assert len(google.faults.happened) == 11
+    check_right(google, line)
+
+
+def test_google_that_takes_nothing_more_is_left_alone(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    line = Line(to, parcels())
+    original, parts = google.faults.next, itertools.count()
+
+    def next_fault(asked: Any) -> Any:
+        if asked.method == "PUT" and asked.body and next(parts) >= 2:
+            google.faults.add("PUT", "drop_before")
+        return original(asked)
+
+    google.faults.next = next_fault  # type: ignore[method-assign]
+    with pytest.raises(Temporary):
+        line.send()
+    assert 2 < next(parts) < 20
+    google.faults.next = original  # type: ignore[method-assign]
+    line.send()
+    check_right(google, line)
+
+
+def test_a_part_has_a_minute_to_be_sent(
+    to: DriveDestination, parcels: Parcels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts = []
+    send = http.client.HTTPConnection.send
+
+    def noting(connection: http.client.HTTPConnection, data: Any) -> None:
+        if len(data) == UNIT:
+            timeouts.append(connection.sock.gettimeout())
+        send(connection, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", noting)
+    Line(to, parcels()).send()
+    assert timeouts == [60.0] * PARTS
 
 
 def test_another_version_replaces_the_content_under_the_same_link(
