@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
 _MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
+# Of an address, or of what may be shared with whom; anything else that is broken is of ourselves.
+_OF_A_READER = {"google_rights", "google_policy"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class DriveDestination:
         sending = _Sending(self, parcel, dict(state), fence)
         there = sending.arrived()
         readers = parcel.shelf.readers if parcel.shelf else ()
-        let = self.let_read(sending.state, readers, fence.check, fence.note)
-        if let != sending.state:
-            fence.keep(let)
+        # Whom Drive did not know when it was sent last may have got an account since.
+        state = {**sending.state, "refused": []}
+        self.let_read(state, readers, fence.check, fence.note, fence.keep)
         return str(
             there.get("webViewLink") or f"https://drive.google.com/file/d/{there['id']}/view"
         )
@@ -66,10 +68,12 @@ class DriveDestination:
         readers: Sequence[str],
         check: Callable[[], None],
         note: Callable[[str], None],
-    ) -> Mapping[str, Any]:
-        """Let people read what is there, who may not yet; return the state with them.
+        keep: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Let people read what is there, who may not yet.
 
-        check: called before each, to stop. note: hears of those whom Drive does not know.
+        check: called before each, to stop. note: hears of those whom Drive does not know. keep:
+        takes the state after each: nobody is told twice because it failed for somebody else.
         """
         done, refused = list(state.get("readers", ())), list(state.get("refused", ()))
         for email in readers:
@@ -79,15 +83,15 @@ class DriveDestination:
             try:
                 drive.let_read(self.google, str(state["id"]), email, tells=self.tells)
             except (Refused, Broken, NotThere) as error:
+                if isinstance(error, Broken) and error.code not in _OF_A_READER:
+                    raise
                 # One address that Google does not know never keeps the video from the others.
                 note(f"Drive does not let {email} read it: {error.message}")
                 refused.append(email)
-                continue
-            done.append(email)
-            reached("drive.shared")
-        if (done, refused) == (list(state.get("readers", ())), list(state.get("refused", ()))):
-            return state
-        return {**state, "readers": done, "refused": refused}
+            else:
+                done.append(email)
+                reached("drive.shared")
+            keep({**state, "readers": [*done], "refused": [*refused]})
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
         """Move what an earlier version had put there to the bin."""

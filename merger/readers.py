@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
 from merger.database import reading, writing
-from merger.errors import MergerError
+from merger.errors import MergerError, Temporary
 from merger.queue import tell
 from merger.task import Service
 from models import Delivery, Record, RecordUser
@@ -36,8 +36,9 @@ class LetsRead(Protocol):
         readers: Sequence[str],
         check: Callable[[], None],
         note: Callable[[str], None],
-    ) -> Mapping[str, Any]:
-        """Let people read what is there, who may not yet; return the state with them."""
+        keep: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Let people read what is there, who may not yet. keep: takes the state after each."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,23 @@ def _delivered(engine: Engine, destination: str, since: datetime) -> list[_There
 
 def _let(engine: Engine, destination: LetsRead, one: _There, now: datetime) -> None:
     notes: list[str] = []
-    state = destination.let_read(one.state, one.readers, lambda: None, notes.append)
-    if state == one.state:
-        return
+    kept = one.state
 
-    def write(session: Session) -> None:
-        row = session.get(Delivery, one.id, with_for_update=True)
-        if row is not None and row.state == one.state:  # else a worker is at it
+    def keep(state: Mapping[str, Any]) -> None:
+        nonlocal kept
+
+        def write(session: Session) -> bool:
+            row = session.get(Delivery, one.id, with_for_update=True)
+            if row is None or row.state != kept:
+                return False
             row.state = dict(state)
             for note in notes:
                 tell(session, one.record, 0, now, "note", note)
+            return True
 
-    writing(engine, write)
+        if not writing(engine, write):
+            raise Temporary("readers", "a worker is at it, and lets them read it itself")
+        kept = state
+        notes.clear()
+
+    destination.let_read(one.state, one.readers, lambda: None, notes.append, keep)

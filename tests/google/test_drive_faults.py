@@ -255,6 +255,54 @@ def test_a_reader_without_an_account_is_a_note(
     assert "nobody@example.org" in note
 
 
+@pytest.mark.parametrize("version", [1, 2], ids=["again", "a new version"])
+def test_a_reader_who_has_an_account_by_now_is_let_in(
+    google: Google, to: DriveDestination, parcels: Parcels, version: int
+) -> None:
+    shelf = Shelf("504", None, DAY, ("nobody@example.org", *READERS))
+    line = Line(to, parcels(shelf=shelf))
+    line.send()
+    google.drive.domain = "@example.org"
+    if version > 1:
+        line.parcel = parcels(version=version, name=line.parcel.name, shelf=shelf)
+    line.send()
+    [one] = videos(google)
+    assert {p["emailAddress"] for p in one["permissions"]} == set(shelf.readers)
+    assert line.state["refused"] == [] and len(line.notes) == 1
+
+
+def test_what_is_wrong_with_us_locks_no_reader_out(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    google.faults.add("permissions", "401", times=3)  # and signing in again does not help
+    line = Line(to, parcels())
+    with pytest.raises(Broken, match="does not know us"):
+        line.send()
+    line.send()
+    check_right(google, line)
+    assert line.notes == []
+
+
+def test_a_reader_is_told_once_though_it_fails_for_the_next(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    line = Line(replace(to, tells=True), parcels())
+    original = google.faults.next
+
+    def next_fault(asked: Any) -> Any:
+        if "permissions" in asked.path and READERS[1].encode() in asked.body:
+            google.faults.add("permissions", "503")
+        return original(asked)
+
+    google.faults.next = next_fault  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(Temporary):
+            line.send()
+    google.faults.next = original  # type: ignore[method-assign]
+    line.send()
+    assert google.drive.mails == [(email, line.parcel.name) for email in READERS]
+
+
 def test_who_wants_it_later_may_read_it_too(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:

@@ -15,6 +15,7 @@ from merger.task import Service
 from merger.work import work
 from tests.databases import ON_SQLITE
 from tests.fakes.google import Google
+from tests.fakes.google_answers import Asked, Fault
 from tests.site import Site
 
 
@@ -44,6 +45,50 @@ def test_who_asks_afterwards(site: Site, service: Service, google: Google) -> No
     made = len(google.history)
     let_new_readers(service, site.clock)
     assert len(google.history) == made
+
+
+def asked_for(google: Google, email: str) -> int:
+    """Return how often Drive was asked to let somebody read."""
+    return sum("/permissions" in line and email in line for line in google.history)
+
+
+@ON_SQLITE
+def test_who_was_let_in_is_kept_though_it_fails_for_the_next(
+    site: Site, service: Service, google: Google
+) -> None:
+    site.ask(users=("first@example.edu",))
+    held = site.claim()
+    assert held is not None and work(service, held, lambda: False) == "delivered"
+    site.ask(users=("second@example.edu", "third@example.edu"))
+    original = google.faults.next
+
+    def next_fault(asked: Asked) -> Fault | None:
+        if b"third" in asked.body:
+            google.faults.add("permissions", "503")
+        return original(asked)
+
+    google.faults.next = next_fault  # type: ignore[method-assign]
+    for _ in range(2):
+        let_new_readers(service, site.clock)
+    google.faults.next = original  # type: ignore[method-assign]
+    let_new_readers(service, site.clock)
+    assert readers(google) == ["first@example.edu", "second@example.edu", "third@example.edu"]
+    assert asked_for(google, "second@example.edu") == 1
+
+
+@ON_SQLITE
+def test_what_is_wrong_with_us_locks_nobody_out(
+    site: Site, service: Service, google: Google
+) -> None:
+    site.ask(users=("first@example.edu",))
+    held = site.claim()
+    assert held is not None and work(service, held, lambda: False) == "delivered"
+    site.ask(users=("second@example.edu",))
+    google.faults.add("permissions", "401", times=3)
+    for _ in range(2):
+        let_new_readers(service, site.clock)
+    assert readers(google) == ["first@example.edu", "second@example.edu"]
+    assert "note" not in site.events()
 
 
 @ON_SQLITE
