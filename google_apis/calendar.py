@@ -13,7 +13,7 @@ from google_apis.errors import Changed, Gone, NotThere
 from google_apis.http import Google
 from merger.announcing import Link, News
 from merger.delivery import Fence
-from merger.errors import Refused, Temporary
+from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
 
 # https://developers.google.com/workspace/calendar/api/v3/reference/events#attachments
@@ -54,6 +54,10 @@ def with_links(event: Mapping[str, Any], links: tuple[Link, ...], title: str) ->
     return change
 
 
+def _is_not_for_us(error: MergerError) -> bool:
+    return isinstance(error, NotThere | Gone) or error.code == "google_rights"
+
+
 @dataclass(frozen=True)
 class EventAnnouncer:
     """Attaches a record's files to the event, in the calendar where the event is."""
@@ -66,18 +70,26 @@ class EventAnnouncer:
         return bool(news.calendar_id and news.event_id)
 
     def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
-        """Attach the links; attached already is as good. Raises Refused where the event is gone."""
+        """Attach the links; attached already is as good. Raises Refused where the event is gone.
+
+        Where the room is only invited, the organiser's copy is changed, from which Google changes
+        the others; if that is not for us, the room's copy, which guests may be let to modify.
+        """
         links = tuple(link for link in news.links if link.file)
         if not links:
             raise Refused("no_link", "nothing of it is in Drive, and only such files are attached")
+        rooms = str(news.calendar_id)
+        at_organizers = True
         for _ in range(_MOST_RACES):
-            event = self._event(news)
+            calendar, event = rooms, self._event(news)
+            if at_organizers and (found := self._at_organizers(event)):
+                calendar, event = found
             change = with_links(event, links, news.name)
             if not change:
                 return str(event.get("htmlLink") or news.event_id)
             fence.confirm()
             request = events(self.google).patch(
-                calendarId=news.calendar_id, eventId=news.event_id, body=change,
+                calendarId=calendar, eventId=news.event_id, body=change,
                 supportsAttachments=True, sendUpdates="none",
             )  # fmt: skip
             # Whoever else attached something meanwhile keeps it.
@@ -85,6 +97,11 @@ class EventAnnouncer:
             try:
                 self.google.call(request)
             except Changed:
+                continue
+            except MergerError as error:
+                if calendar == rooms or not _is_not_for_us(error):
+                    raise
+                at_organizers = False  # we may read there, and not write
                 continue
             reached("calendar.attached")
         raise Temporary("google_busy", "the event is being changed again and again")
@@ -99,3 +116,18 @@ class EventAnnouncer:
         if event.get("status") == "cancelled":
             raise Refused("event", "the event was cancelled")
         return event
+
+    def _at_organizers(self, event: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Return the organiser's calendar and copy, where that is to be changed, and is for us."""
+        organizer = event.get("organizer") or {}
+        email = organizer.get("email")
+        if not email or organizer.get("self") or event.get("guestsCanModify"):
+            return None
+        request = events(self.google).get(calendarId=email, eventId=event["id"])
+        try:
+            copy = self.google.call(request)
+        except MergerError as error:
+            if _is_not_for_us(error):
+                return None
+            raise
+        return None if copy.get("status") == "cancelled" else (str(email), copy)

@@ -113,6 +113,13 @@ def _forbidden(reason: str, message: str, said: str, account: str) -> MergerErro
     if reason == "forbiddenForServiceAccounts":
         advice = "give a subject and delegate the domain's authority, or invite nobody"
         return Broken("google_rights", f"a service account may not do it ({said}); {advice}")
+    if reason == "forbiddenForNonOrganizer":
+        return Broken(
+            "google_rights",
+            f"only the organiser may change the event ({said}); make events in the room's own"
+            " calendar, or let guests modify the event, or share the organiser's calendar with"
+            f" {account}, with the right to change it",
+        )
     if reason in _POLICY:
         advice = "ask the domain's administrator to allow it"
         return Broken("google_policy", f"a rule of the domain forbids it ({said}); {advice}")

@@ -27,6 +27,7 @@ class Calendar:
     rules: list[tuple[str, str]] = field(default_factory=list)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     oldest_token: int = 0  # sync tokens before it are no longer good
+    read_only: set[str] = field(default_factory=set)  # calendars that are shared for reading alone
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
     _changes: Any = field(default_factory=lambda: itertools.count(1))
     _last: int = 0
@@ -46,6 +47,12 @@ class Calendar:
             "htmlLink": f"https://calendar.google.com/event?eid={known}",
         }  # fmt: skip
         return known
+
+    def invite(self, organizer: str, known: str, guest: str) -> None:
+        """The organiser of an event invites a guest, in whose calendar a copy of it appears."""
+        guests = [*self.events[organizer][known].get("attendees", ()), {"email": guest}]
+        self.put(organizer, id=known, attendees=guests)
+        self.put(guest, **{**self.events[organizer][known], "organizer": {"email": organizer}})
 
     def answer(self, asked: Asked) -> Said:
         """Answer a call below /calendar/v3."""
@@ -95,6 +102,7 @@ class Calendar:
             self.put(calendar, **{**event, "status": "cancelled"})
             return Said(204)
         if asked.method == "PATCH":
+            self._check_rights(calendar, event)
             if asked.headers.get("If-Match", event["etag"]) not in (event["etag"], "*"):
                 raise Wrong(412, "conditionNotMet", "Precondition Failed")
             body = json.loads(asked.body)
@@ -104,7 +112,27 @@ class Calendar:
                 raise Wrong(400, "invalid", "Too many attachments.")
             self.put(calendar, **{**event, **body})
             event = self.events[calendar][known]
+            for guest in self._guests_of(calendar, known):
+                self.put(guest, id=known, **body)
         return Said(document=_shown(event))
+
+    def _check_rights(self, calendar: str, event: Mapping[str, Any]) -> None:
+        if calendar in self.read_only:
+            message = "You need to have writer access to this calendar."
+            raise Wrong(403, "requiredAccessLevel", message)
+        organizer = event.get("organizer") or {"self": True}
+        if not organizer.get("self") and not event.get("guestsCanModify"):
+            message = "Shared properties can only be changed by the organizer of the event."
+            raise Wrong(403, "forbiddenForNonOrganizer", message)
+
+    def _guests_of(self, calendar: str, known: str) -> list[str]:
+        """Return the calendars with a copy of an event of a calendar."""
+        return [
+            guest
+            for guest, events in self.events.items()
+            if guest != calendar
+            and events.get(known, {}).get("organizer", {}).get("email") == calendar
+        ]
 
     def _event(self, calendar: str, known: str) -> dict[str, Any]:
         events = self.events[calendar]

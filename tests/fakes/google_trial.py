@@ -111,7 +111,8 @@ class Trial:
         start, end = self.begin + timedelta(seconds=10), self.begin + timedelta(minutes=2)
         event = {
             "summary": "A queue in SQL", "description": "Поток: SQL-1",
-            "organizer": {"email": LECTURER}, "start": {"dateTime": start.isoformat()},
+            "creator": {"email": LECTURER}, "organizer": {"email": calendar, "self": True},
+            "start": {"dateTime": start.isoformat()},
             "end": {"dateTime": end.isoformat()}, **more,
         }  # fmt: skip
         return self.google.calendar.put(calendar, **event)

@@ -17,12 +17,13 @@ from google_apis.courses import Courses
 from google_apis.http import Google as Client
 from merger.announcing import Announcer, Link, News, announcement
 from merger.delivery import Fence
-from merger.errors import MergerError, Refused, Temporary
+from merger.errors import Broken, MergerError, Refused, Temporary
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 
 ROOM = "room@group.calendar.google.com"
 COURSE = "123456789012"
+LECTURER = "lecturer@example.edu"
 
 
 @dataclass
@@ -139,6 +140,52 @@ def test_one_of_a_series_is_attached_to(google: Google, event: EventAnnouncer, n
     assert (
         len(events[second]["attachments"]) == 2 and not events[news.event_id or ""]["attachments"]
     )
+
+
+@pytest.fixture
+def invited(google: Google, news: News) -> News:
+    """Of a record for an event of the lecturer's, to which the room is invited."""
+    google.calendar.add(LECTURER)
+    known = google.calendar.put(
+        LECTURER, organizer={"email": LECTURER, "self": True},
+        **{key: google.calendar.events[ROOM][news.event_id or ""][key] for key in ("start", "end")},
+    )  # fmt: skip
+    google.calendar.events[ROOM].clear()
+    google.calendar.invite(LECTURER, known, ROOM)
+    return replace(news, event_id=known)
+
+
+@pytest.mark.parametrize("how", ["the organiser's calendar is ours", "guests modify"])
+def test_a_room_that_is_invited(
+    google: Google, event: EventAnnouncer, invited: News, how: str
+) -> None:
+    if how == "guests modify":
+        google.calendar.put(ROOM, id=invited.event_id, guestsCanModify=True)
+        google.calendar.read_only.add(LECTURER)
+    for _ in range(2):
+        Line(event).announce(invited)
+    assert attached(google, invited) == ["Algebra", "Algebra (backup)"]
+
+
+@pytest.mark.parametrize(
+    "how", ["no calendar", "no event", "cancelled", "another's event", "for reading"]
+)
+def test_a_room_that_is_invited_by_somebody_whose_calendar_is_not_ours(
+    google: Google, event: EventAnnouncer, invited: News, how: str
+) -> None:
+    if how == "no calendar":
+        del google.calendar.calendars[LECTURER]
+    elif how == "no event":
+        google.calendar.events[LECTURER].clear()
+    elif how == "cancelled":
+        google.calendar.put(LECTURER, id=invited.event_id, status="cancelled")
+    elif how == "for reading":
+        google.calendar.read_only.add(LECTURER)
+    else:
+        google.calendar.put(LECTURER, id=invited.event_id, organizer={"email": "x@example.edu"})
+    with pytest.raises(Broken, match=f"organiser's calendar with {SUBJECT}"):
+        Line(event).announce(invited)
+    assert attached(google, invited) == []
 
 
 @pytest.mark.parametrize("how", ["deleted", "cancelled", "no calendar", "nothing in Drive"])

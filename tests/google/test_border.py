@@ -348,6 +348,7 @@ def test_how_long_it_asks_to_wait(said: str | None, waits: float | None) -> None
         (403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", Broken, "google_scope", ""),
         (403, "forbiddenForServiceAccounts", Broken, "google_rights", "subject"),
         (403, "domainPolicy", Broken, "google_policy", "administrator"),
+        (403, "forbiddenForNonOrganizer", Broken, "google_rights", "the room's own calendar"),
         (403, "insufficientFilePermissions", Broken, "google_rights", "us@example.edu"),
         (403, "forbidden", Broken, "google_rights", "share the folder"),
         (403, "PERMISSION_DENIED", Broken, "google_rights", ""),
