@@ -73,7 +73,7 @@ def _address(text: str, name: str = "") -> Address:
     """Return an address for a header, and for the server. Raises Refused."""
     local, _, domain = text.rpartition("@")
     try:
-        spec = f"{local}@{domain.encode('idna').decode()}"
+        spec = f"{local}@{_ascii(domain)}"
         address = Address(name, addr_spec=spec)
         # A part in parentheses would be taken for a comment, and the mail go to somebody else.
         if address.addr_spec != spec:
@@ -83,9 +83,14 @@ def _address(text: str, name: str = "") -> Address:
     return address
 
 
+def _ascii(domain: str) -> str:
+    """Return a domain as servers know it. Raises UnicodeError for what is none."""
+    return domain.encode("idna").decode()
+
+
 def message_id(identity: str, sender: str) -> str:
     """Return the id of a mail, the same however often it is made. Pure."""
-    return f"<{identity[:40]}@{sender.rpartition('@')[2]}>"
+    return f"<{identity[:40]}@{_ascii(sender.rpartition('@')[2])}>"
 
 
 def one_line(text: str) -> str:
@@ -102,7 +107,8 @@ def spread(pictures: Sequence[bytes], most: int = MOST_PICTURES) -> list[bytes]:
 
 
 def _cid(letter: Letter, n: int) -> str:
-    return f"{n}.{message_id(letter.identity, letter.sender)[1:-1]}"
+    # Short: Python's library would write a longer line as encoded words, and no id is read so.
+    return f"{n}.{letter.identity[:20]}@mail"
 
 
 def _values(letter: Letter) -> dict[str, Any]:

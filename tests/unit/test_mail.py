@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -118,6 +119,25 @@ def test_pictures_are_inside() -> None:
     for image in images:
         assert f"cid:{image['Content-ID'][1:-1]}" in html
         assert image.get_content_disposition() == "inline"
+
+
+@pytest.mark.parametrize(
+    ("sender", "domain"),
+    [
+        ("lectures@lectures.cs.some-university.edu.ru", "lectures.cs.some-university.edu.ru"),
+        (f"lectures@{'a' * 60}.{'b' * 60}.edu", f"{'a' * 60}.{'b' * 60}.edu"),
+        ("lectures@университет.рф", "xn--b1agajc0ayikbb.xn--p1ai"),
+    ],
+)
+def test_a_senders_domain_that_is_long_or_not_ascii(sender: str, domain: str) -> None:
+    letter = replace(LETTER, sender=sender, pictures=[b"\xff\xd8", b"\xff\xd9"])
+    sent = composed(letter, NOW).as_bytes()
+    ids = re.findall(rb"^Content-ID: <(\S+)>\r$", sent, re.MULTILINE)
+    html = words(read(letter), "html")
+    assert len(ids) == 2 and [one.decode() for one in ids] == re.findall('"cid:([^"]+)"', html)
+    [known] = re.findall(rb"^Message-ID:\s+(<\S+>)\r$", sent, re.MULTILINE)
+    assert known.decode() == f"<{letter.identity[:40]}@{domain}>"
+    assert read(letter)["From"].addresses[0].addr_spec == f"lectures@{domain}"
 
 
 def test_pictures_are_of_the_whole_record() -> None:
