@@ -17,7 +17,10 @@ from merger.timeline import Span, utc
 
 _LONGEST_NAME = 255
 # A line such as `course: MATH-101` or `Поток: БПМИ231`, in whatever case.
-_COURSE = re.compile(r"^\s*(?:course|поток)\s*[::]\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_SPACE = r"[^\S\r\n]*"  # what stands behind a `course:` without a code is another line
+_COURSE = re.compile(
+    rf"^{_SPACE}(?:course|поток){_SPACE}:{_SPACE}(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE
+)
 # People write descriptions in an editor that makes HTML of them.
 _BREAK = re.compile(r"<\s*(?:br|/p|/div|/li)\s*/?\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")

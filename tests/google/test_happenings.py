@@ -89,6 +89,12 @@ def test_a_calendar_is_no_person() -> None:
         ("<div>course: A&amp;B</div>", "A&B"),
         ("this course: of events", None),
         ("course:", None),
+        ("course:\nBring paper", None),
+        ("course:\r\nBring paper", None),
+        ("course\n: Bring paper", None),
+        ("<p>course: </p><p>Bring paper</p>", None),
+        ("course:\nПоток: БПМИ231", "БПМИ231"),
+        ("\n \tcourse:\t MATH-101\r\n\r\nBring paper", "MATH-101"),
         ("", None),
     ],
 )
