@@ -10,6 +10,7 @@ from typing import Any
 
 from google_apis.errors import AlreadyThere, NotThere, Unanswered
 from google_apis.http import TIMEOUT_S, Google, translated
+from merger.errors import Temporary
 
 FOLDER = "application/vnd.google-apps.folder"
 _FIELDS = (
@@ -48,13 +49,16 @@ def quoted(text: str) -> str:
 
 
 def found(google: Google, query: str) -> Iterator[dict[str, Any]]:
-    """Yield the files that a query names, from all drives, without those in the bin."""
+    """Yield the files that a query names, from all drives, without those in the bin.
+
+    Raises Temporary where Drive did not look everywhere: what it did not find might be there.
+    """
     token = None
     while True:
         said = google.call(
             files(google).list(
                 q=f"({query}) and trashed = false",
-                fields=f"nextPageToken,files({_FIELDS})",
+                fields=f"nextPageToken,incompleteSearch,files({_FIELDS})",
                 pageSize=1000,
                 pageToken=token,
                 supportsAllDrives=True,
@@ -62,6 +66,8 @@ def found(google: Google, query: str) -> Iterator[dict[str, Any]]:
                 corpora="allDrives",
             )
         )
+        if said.get("incompleteSearch"):
+            raise Temporary("google_away", "Drive could not look into all of its drives for now")
         yield from said.get("files", ())
         token = said.get("nextPageToken")
         if not token:

@@ -43,6 +43,7 @@ class Drive:
     mails: list[tuple[str, str]] = field(default_factory=list)
     domain: str = "@example.edu"
     damages: bool = False  # what arrives, in one bit
+    looks_away: bool = False  # finds nothing, and says that it has not looked everywhere
     full: set[str] = field(default_factory=set)  # accounts without room
     drives: dict[str, set[str]] = field(default_factory=dict)  # shared ones, and their members
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -223,13 +224,14 @@ class Drive:
             for one in self.files.values()
             if self._may(asked.who, one) and matches(one) and (everywhere or not self.drive_of(one))
         ]
+        found = [] if self.looks_away else found
         start, size = int(query.get("pageToken") or 0), int(query.get("pageSize", 100))
         shown = inside(query.get("fields", ""), "files")
         page = [fields_of(one, shown) for one in found[start : start + size]]
-        document: dict[str, Any] = {"files": page}
+        document: dict[str, Any] = {"files": page, "incompleteSearch": self.looks_away}
         if start + size < len(found):
             document["nextPageToken"] = str(start + size)
-        return Said(document=document)
+        return Said(document=fields_of(document, query.get("fields", "")))
 
     # --- uploads ---------------------------------------------------------------------------------
 

@@ -75,6 +75,21 @@ def test_a_rooms_own_folder_and_one_that_people_made(
     assert videos(google)[0]["parents"] == [day]
 
 
+def test_no_folder_is_made_where_drive_did_not_look_everywhere(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
+    day = google.drive.make_folder("2026-11-20", own, SUBJECT)
+    line = Line(to, parcels(shelf=Shelf("504", own, DAY, READERS)))
+    google.drive.looks_away = True
+    with pytest.raises(Temporary, match="look into all"):
+        line.send()
+    google.drive.looks_away = False
+    line.send()
+    check_right(google, line)
+    assert videos(google)[0]["parents"] == [day]
+
+
 def test_a_folder_is_made_once_by_two_workers(
     google: Google, client: Client, parcels: Parcels
 ) -> None:
