@@ -53,11 +53,13 @@ class Calendars:
     ) -> Changes:
         found: list[Happening] = []
         page = None
+        # With a token all parameters must be as they were without; what was deleted since is always
+        # among what changed, and never among all there is.
         while True:
             said = self.google.call(
                 events(self.google).list(
-                    calendarId=calendar, singleEvents=True, showDeleted=not whole,
-                    maxResults=_PAGE, pageToken=page, **asked,
+                    calendarId=calendar, singleEvents=True, maxResults=_PAGE, pageToken=page,
+                    **asked,
                 )
             )  # fmt: skip
             read = (happening(calendar, event, zone) for event in said.get("items", ()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from dateutil.rrule import rrulestr
 
@@ -15,6 +16,7 @@ from tests.fakes.google_answers import Asked, Said, Wrong, parts_of
 
 MOST_ATTACHMENTS = 25
 _EXCLUSIVE = ("timeMin", "timeMax", "q", "updatedMin", "orderBy", "iCalUID")
+_OF_A_PAGE = ("syncToken", "pageToken", "maxResults")
 
 
 @dataclass
@@ -150,10 +152,14 @@ class Calendar:
         query = asked.query
         assert query.get("singleEvents") == "true"
         since, window = 0, (query.get("timeMin"), query.get("timeMax"))
+        others = {k: v for k, v in query.items() if k not in (*_EXCLUSIVE, *_OF_A_PAGE)}
+        asked_how = urlencode(sorted(others.items()))
         if token := query.get("syncToken"):
             if any(key in query for key in _EXCLUSIVE):
                 raise Wrong(400, "invalid", "Sync token cannot be used with filters.")
-            number, *bounds = token.split("|")
+            number, *bounds, before = token.split("|")
+            if asked_how != before:  # Google calls it undefined what happens then
+                raise Wrong(400, "invalid", "Other parameters than in the first read.")
             since, window = int(number), (bounds[0] or None, bounds[1] or None)
             if since < self.oldest_token:
                 raise Wrong(410, "fullSyncRequired", "Sync token is no longer valid.")
@@ -171,7 +177,7 @@ class Calendar:
             document["nextPageToken"] = str(start + size)
         else:
             bounds = [bound or "" for bound in window]
-            document["nextSyncToken"] = "|".join([str(self._last), *bounds])
+            document["nextSyncToken"] = "|".join([str(self._last), *bounds, asked_how])
         return Said(document=document)
 
     def _expanded(self, calendar: str) -> Iterator[dict[str, Any]]:

@@ -67,6 +67,14 @@ def test_pages(google: Google, reader: Calendars, monkeypatch: pytest.MonkeyPatc
     events = [put(google, 20 + n) for n in range(8)]
     found = reader.changes(ROOM, None, WINDOW, MOSCOW)
     assert [one.event for one in found.happenings] == events and found.token
+    for event in events[:4]:
+        google.calendar.put(ROOM, id=event, status="cancelled")
+    since = reader.changes(ROOM, found.token, WINDOW, MOSCOW)
+    assert [(one.event, one.is_off) for one in since.happenings] == [
+        (event, True) for event in events[:4]
+    ]
+    rest = reader.changes(ROOM, None, WINDOW, MOSCOW)
+    assert [one.event for one in rest.happenings] == events[4:]
 
 
 def test_a_series_within_the_window(google: Google, reader: Calendars) -> None:
