@@ -89,7 +89,7 @@ class Zoom:
             base.stop_if(cancelled)
             final = into / base.file_name(source, item, "mp4")
             try:
-                if not _is_there(final, file):
+                if not _is_there(final):
                     _bring(client, meeting, file, final, cancelled)
             except LeftOut as left:  # one bad file never stops the others
                 trouble = left.trouble or trouble
@@ -103,7 +103,9 @@ class Zoom:
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
     ) -> list[str]:
         """Bring what was written in the chat, and the transcripts, of the meetings in a span."""
-        client, names = self.client(source), []
+        client = self.client(source)
+        names: list[str] = []
+        trouble: Temporary | None = None
         for meeting, _ in self._meetings(source, span):
             for file in meeting.files:
                 if not file.is_paper:
@@ -113,11 +115,17 @@ class Zoom:
                 try:
                     if not final.exists():
                         with base.work_folder(into) as work:
-                            _load(client, meeting, file, work / final.name, cancelled)
+                            # Whatever its size is said to be: it is to be read, and no player's.
+                            _load(client, meeting, file, work / final.name, 0, cancelled)
                             publish(work / final.name, final)
                 except NotThere:
                     continue  # deleted: the video is what was asked for
+                except Temporary as error:  # one bad file never stops the others
+                    trouble = error
+                    continue
                 names.append(final.name)
+        if trouble and not names:
+            raise trouble
         return names
 
     def client(self, source: SourceOfRoom | None = None) -> Client:
@@ -206,13 +214,9 @@ def _start(item: Item) -> datetime:
     return item.start
 
 
-def _is_there(final: Path, file: File) -> bool:
-    try:
-        size = final.stat().st_size
-        final.with_suffix(".json").stat()
-    except OSError:
-        return False
-    return file.size_bytes in (0, size)
+def _is_there(final: Path) -> bool:
+    """Return whether a file was brought earlier. Its name is that of the size that Zoom tells."""
+    return final.is_file() and final.with_suffix(".json").is_file()
 
 
 def _bring(
@@ -220,24 +224,26 @@ def _bring(
 ) -> None:
     """Load a file under its final name, with a sidecar that places it.
 
-    Raises LeftOut for one that Zoom does not give, or that is no video; Cancelled; Temporary or
-    Broken for the folder.
+    One that is shorter than Zoom tells, and of which it has no more, is used as far as it goes.
+    Raises LeftOut for one that Zoom does not give, or not now, or that is no video; Cancelled;
+    Temporary or Broken for the folder.
     """
     assert file.span is not None
     base.require_space(final.parent, file.size_bytes, f"loading {file.name}")
     with base.work_folder(final.parent) as work:
         partial = work / final.name
         try:
-            _load(client, meeting, file, partial, cancelled)
+            _load(client, meeting, file, partial, file.size_bytes, cancelled)
+        except Temporary as error:
+            raise LeftOut(error) from error
         except NotThere as error:
             message = (
                 f"Zoom does not give {file.recording_type} of the meeting {meeting.uuid} ({error});"
                 " it was deleted, or the app may not have it"
             )
             raise LeftOut(Refused("source", message)) from error
-        if not _is_video(partial) or partial.stat().st_size != (
-            file.size_bytes or partial.stat().st_size
-        ):
+        is_longer = 0 < file.size_bytes < partial.stat().st_size
+        if is_longer or not _is_video(partial):
             raise LeftOut(Temporary("source_away", f"what Zoom gives as {file.name} is no video"))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.span.end.timestamp()) * 1_000_000_000
@@ -251,11 +257,16 @@ def _bring(
 
 
 def _load(
-    client: Client, meeting: Meeting, file: File, partial: Path, cancelled: Callable[[], bool]
+    client: Client,
+    meeting: Meeting,
+    file: File,
+    partial: Path,
+    size_bytes: int,
+    cancelled: Callable[[], bool],
 ) -> None:
     """Load a file; where its address has expired, ask for a new one, once."""
     try:
-        return download(client, file.url, partial, file.size_bytes, cancelled)
+        return download(client, file.url, partial, size_bytes, cancelled)
     except NotThere:
         said = client.meeting(meeting.uuid)
         try:
@@ -265,7 +276,7 @@ def _load(
         again = next((one for one in now if one.name == file.name and one.url), None)
         if again is None:
             raise
-    return download(client, again.url, partial, file.size_bytes, cancelled)
+    return download(client, again.url, partial, size_bytes, cancelled)
 
 
 def _is_video(path: Path) -> bool:

@@ -36,13 +36,13 @@ def download(
 ) -> None:
     """Load a file as a whole. size_bytes: that it has; 0 where nobody knows.
 
-    Raises NotThere for an address that gives no file, Cancelled, Temporary, Broken for an address
-    that is not Zoom's, OSError of the disk.
+    It is shorter than that where Zoom says in the end that there is no more of it. Raises NotThere
+    for an address that gives no file, Cancelled, Temporary, Broken for an address that is not
+    Zoom's, OSError of the disk.
     """
-    fruitless = 0
+    fruitless = most_bytes = 0
     partial.touch()
     while fruitless < _FRUITLESS:
-        before = partial.stat().st_size
         try:
             with requests.Session() as session:
                 _pin(session, client.account.hosts)
@@ -51,7 +51,10 @@ def download(
             done = False
         if done:
             return
-        fruitless = 0 if partial.stat().st_size > before else fruitless + 1
+        # What was there before, and is loaded anew, is no progress.
+        there = partial.stat().st_size
+        fruitless = 0 if there > most_bytes else fruitless + 1
+        most_bytes = max(most_bytes, there)
         if fruitless:
             client.pause(0.5 * 2**fruitless)
     raise Temporary("source_away", f"Zoom breaks off again and again while {partial.name} loads")
@@ -65,13 +68,15 @@ def _loaded(
     size_bytes: int,
     cancelled: Callable[[], bool],
 ) -> bool:
-    """Load what is missing of a file; return whether it is complete now."""
+    """Load what is missing of a file; return whether it is complete now, as far as Zoom knows."""
     there = partial.stat().st_size
     headers = {"Accept-Encoding": "identity"}  # lengths are of the file itself
     if there:
         headers["Range"] = f"bytes={there}-"
     with _followed(client, session, url, headers) as response:
         if response.status_code == 416:
+            if _whole(response) == there:
+                return True  # the list of files says another size, but there is no more
             partial.write_bytes(b"")  # what is there is not the beginning of what it is now
             return False
         if response.status_code in (429, 500, 502, 503, 504):
@@ -93,6 +98,12 @@ def _loaded(
 
 def _begins(response: requests.Response) -> int:
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else -1
+
+
+def _whole(response: requests.Response) -> int:
+    """Return how long a file is, as a refusal to give more of it says (RFC 9110, 14.4)."""
+    match = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
     return int(match[1]) if match else -1
 
 

@@ -227,6 +227,51 @@ def test_a_file_that_is_larger_than_zoom_says(
         collect(zoom, tmp_path / "into")
 
 
+def asked_too_often(zoom: ZoomServer) -> Callable[[], bool]:
+    """Stop what would go on for ever."""
+    return lambda: zoom.count("/rec/download") > 20
+
+
+def test_a_file_that_is_shorter_than_zoom_says_is_all_there_is(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path
+) -> None:
+    data = clip_at(TEN)
+    zoom.add_file("active_speaker", TEN, CLIP_S, data, file_size=len(data) + 1000)
+    recorder, into = Zoom(zoom.account), tmp_path / "into"
+    for _ in range(2):  # it is not loaded again
+        (one,) = recorder.collect(source(), HOUR, into, NOW, asked_too_often(zoom))
+        assert one.path.read_bytes() == data
+        assert zoom.count("/rec/download") == 2 and zoom.ranges == [f"bytes={len(data)}-"]
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_a_short_file_that_is_no_video_does_not_stop_the_others(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path, resumes: bool
+) -> None:
+    zoom.resumes = resumes
+    zoom.add_file("active_speaker", TEN, CLIP_S, b"no video" * 900, file_size=9000)
+    second = TEN + timedelta(seconds=CLIP_S + 10)
+    zoom.add_file("active_speaker", second, CLIP_S, clip_at(second))
+    found = Zoom(zoom.account).collect(
+        source(), HOUR, tmp_path / "into", NOW, asked_too_often(zoom)
+    )
+    assert [one.item.start for one in found] == [second]
+
+
+@pytest.mark.parametrize("status", [200, 416])
+def test_a_server_that_never_says_how_long_a_file_is(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path, status: int
+) -> None:
+    """The whole file again and again, or refusals in between, are no progress."""
+    data = clip_at(TEN)
+    zoom.resumes = False
+    zoom.add_file("active_speaker", TEN, CLIP_S, data, file_size=len(data) + 1000)
+    zoom.refuses_ranges = status == 416
+    with pytest.raises(Temporary, match="breaks off again and again"):
+        Zoom(zoom.account).collect(source(), HOUR, tmp_path / "into", NOW, asked_too_often(zoom))
+    assert zoom.count("/rec/download") == 5
+
+
 @pytest.mark.parametrize(
     "to",
     ["http://10.0.0.1/x", "http://169.254.169.254/latest", "https://example.org/x", "file:///etc/passwd",
@@ -339,3 +384,29 @@ def test_what_was_written_and_said_is_kept(zoom: ZoomServer, tmp_path: Path) -> 
     assert recorder.papers(source(), HOUR, tmp_path, never) == names
     assert zoom.count("/rec/download") == asked + 2  # the one that is gone, twice
     assert not find(zoom).more_expected  # nobody waits for them
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_the_size_of_what_was_written_is_not_believed(
+    zoom: ZoomServer, tmp_path: Path, resumes: bool
+) -> None:
+    zoom.resumes = resumes
+    zoom.add_file("active_speaker", TEN, 3600)
+    zoom.add_file("chat_file", TEN, 3600, b"10:00 Ann: hello", file_type="CHAT", file_size=999)
+    stop = asked_too_often(zoom)
+    (name,) = Zoom(zoom.account).papers(source(), HOUR, tmp_path, stop)
+    assert (tmp_path / name).read_bytes() == b"10:00 Ann: hello"
+
+
+def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Path) -> None:
+    zoom.add_file("active_speaker", TEN, 3600)
+    for view in ("chat_file", "closed_caption"):
+        zoom.add_file(view, TEN, 3600, view.encode(), file_type="CHAT")
+    name = zoom.meetings[UUID]["recording_files"][1]["id"]
+    zoom.faults = [Fault(f"/rec/download/{name}", "drop", times=99)]
+    recorder = Zoom(zoom.account)
+    (brought,) = recorder.papers(source(), HOUR, tmp_path, never)
+    assert brought.startswith("closed_caption")
+    del zoom.meetings[UUID]["recording_files"][2]
+    with pytest.raises(Temporary, match="breaks off"):
+        recorder.papers(source(), HOUR, tmp_path, never)

@@ -48,6 +48,7 @@ class ZoomServer:
     page_size: int = 300
     generation: int = 1
     resumes: bool = True
+    refuses_ranges: bool = False  # and does not say why
     go_on: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -227,8 +228,14 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         if asked:
             zoom.ranges.append(asked)
+        if asked and zoom.refuses_ranges:
+            self._send(416, b"", "text/plain")
+            return
         if asked and zoom.resumes:
             first = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if first >= len(data):
+                self._send(416, b"", "text/plain", {"Content-Range": f"bytes */{len(data)}"})
+                return
             headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
             data, status = data[first:], 206
         if fault and fault.what == "truncate":  # announced whole, and cut off
