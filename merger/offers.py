@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
@@ -22,7 +22,7 @@ from merger.people import email_of
 from merger.queue import tell
 from merger.sources import Offer
 from merger.task import Service
-from merger.timeline import Span
+from merger.timeline import Span, record_span
 from models import Fact, Record, Room, Source
 from models import Offer as OfferRow
 
@@ -56,33 +56,32 @@ def take_up(
     place_of = service.offering[offer.kind].place_of
     known = writing(engine, lambda session: _kept(session, offer, now))
     if known is not None and not is_asked:
-        return _grown(engine, offer, known, now)
+        _grow(engine, offer, known, now)
+        return Outcome(known)
     room = _room_of(engine, offer, place_of)
     state, reason = _why_not(offer, room, is_asked)
     if reason is not None or room is None or offer.span is None:
         return writing(engine, lambda session: _left(session, offer, state, reason))
     fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
     if fed is not None:
-        return writing(engine, lambda session: _placed(session, offer, fed, is_new=False))
+        return _placed(engine, offer, fed, now, is_new=False)
     request = records.Request(
         room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
         users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
-        idempotency_key=f"{offer.kind} {offer.origin}",
+        idempotency_key=_key(offer),
     )  # fmt: skip
     record, is_new = records.ask(engine, request, now)
-    return writing(engine, lambda session: _placed(session, offer, record, is_new=is_new))
+    return _placed(engine, offer, record, now, is_new=is_new)
 
 
 def _kept(session: Session, offer: Offer, now: datetime) -> int | None:
-    """Write an offer down as it is now; return its record, where it has one."""
+    """Write an offer down as it is now, but for its span; return its record, where it has one."""
     row = _row(session, offer, lock=True)
     if row is None:
         row = OfferRow(kind=offer.kind, origin=offer.origin, state="waiting", offered_at=now)
         session.add(row)
     row.place, row.name = offer.place, offer.name[:_LONGEST_NAME]
     row.owner = offer.owner[:_LONGEST_NAME] or None
-    if offer.span is not None:
-        row.start_at, row.end_at = offer.span.start, offer.span.end
     return row.record_id
 
 
@@ -123,6 +122,7 @@ def _left(session: Session, offer: Offer, state: str, reason: str | None) -> Out
     row = _row(session, offer, lock=True)
     if row is not None and row.record_id is None:
         row.state, row.reason = state, reason
+        _set_span(row, offer.span)
     return Outcome(row.record_id if row is not None else None, reason=reason)
 
 
@@ -151,25 +151,86 @@ def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None
     return None
 
 
-def _placed(session: Session, offer: Offer, record: int, *, is_new: bool) -> Outcome:
-    row = _row(session, offer, lock=True)
-    if row is not None:
+def _placed(engine: Engine, offer: Offer, record: int, now: datetime, *, is_new: bool) -> Outcome:
+    """Write down which record an offer has, and have that reach over it."""
+
+    def place(session: Session) -> None:
+        row = _row(session, offer, lock=True)
+        if row is None:
+            return
+        if row.record_id != record:
+            _set_span(row, None)  # nothing of it was taken up yet
         row.state, row.reason, row.record_id = "record", None, record
+
+    writing(engine, place)
+    _grow(engine, offer, record, now)
     return Outcome(record, is_new)
 
 
-def _grown(engine: Engine, offer: Offer, record: int, now: datetime) -> Outcome:
-    """Make another version of an offer's own record where more of it was recorded since."""
-    key = f"{offer.kind} {offer.origin}"
-    with reading(engine) as session:
-        row = session.get(Record, record)
-        span = Span(row.start_at, row.end_at) if row and row.idempotency_key == key else None
-        has_ended = row is not None and row.status in records.ENDED
-    if span and offer.span and has_ended and offer.is_complete:
-        both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
-        if both != span:
-            records.remerge(engine, record, now, start=both.start, end=both.end)
-    return Outcome(record)
+def _grow(engine: Engine, offer: Offer, record: int, now: datetime) -> None:
+    """Have an offer's own record reach over what was recorded since, too.
+
+    One that was not begun is made longer; of one that has ended there is another version. One that
+    is being worked on is left alone: the span of the offer's row is what was taken up of it, and
+    as long as that is not all, the next look comes back to it.
+    """
+    if offer.span is None or not offer.is_complete:
+        return
+    longer = writing(engine, lambda session: _longer(session, offer, record, now))
+    if isinstance(longer, Span):
+        records.remerge(engine, record, now, start=longer.start, end=longer.end)
+    if longer != "later":
+        writing(engine, lambda session: _taken_up(session, offer))
+
+
+def _longer(
+    session: Session, offer: Offer, record: int, now: datetime
+) -> Span | Literal["later"] | None:
+    """Make an offer's own record longer where it was not begun; return what is left to be done.
+
+    That is the span of another version, or nothing until its worker is done. A record that somebody
+    has made shorter since all of the offer was taken up stays so.
+    """
+    assert offer.span is not None
+    known = _row(session, offer)
+    if known is None or _is_taken_up(known, offer.span):
+        return None
+    row = session.get(Record, record, with_for_update=True)
+    if row is None or row.idempotency_key != _key(offer):
+        return None  # somebody else's, who has said from when to when
+    span = Span(row.start_at, row.end_at)
+    both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
+    if both == span:
+        return None
+    if row.status in records.ENDED:
+        return both
+    is_begun = row.status != "queued" or row.stage != "collect" or row.delivered_version is not None
+    if is_begun:
+        return "later"
+    record_span(both.start, both.end)
+    row.start_at, row.end_at, row.updated_at = both.start, both.end, now
+    row.run_after = max(row.run_after, both.end)
+    tell(session, row.id, row.attempt, now, "offered", f"{offer.kind} has recorded more of it")
+    return None
+
+
+def _taken_up(session: Session, offer: Offer) -> None:
+    row = _row(session, offer, lock=True)
+    if row is not None:
+        _set_span(row, offer.span)
+
+
+def _is_taken_up(row: OfferRow, span: Span) -> bool:
+    return (row.start_at, row.end_at) == (span.start, span.end)
+
+
+def _set_span(row: OfferRow, span: Span | None) -> None:
+    row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
+
+
+def _key(offer: Offer) -> str:
+    """Return the key of an offer's own record."""
+    return f"{offer.kind} {offer.origin}"
 
 
 def _addresses(owner: str) -> list[str]:
@@ -216,8 +277,7 @@ def _is_settled(engine: Engine, offer: Offer) -> bool:
             return False
         if row.state == "record" and row.record_id is None:
             return True  # its record was removed, which is to stay so
-        span = offer.span
-        return span is None or (row.start_at, row.end_at) == (span.start, span.end)
+        return offer.span is None or _is_taken_up(row, offer.span)
 
 
 def listing(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:

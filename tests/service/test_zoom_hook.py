@@ -314,6 +314,73 @@ def test_more_of_a_meeting_makes_another_version(hooked: Hooked) -> None:
     assert row.end_at == utc(START + timedelta(minutes=90))
 
 
+MORE_ENDS = utc(START + timedelta(minutes=90))
+
+
+def test_more_of_a_meeting_before_its_record_was_begun(hooked: Hooked) -> None:
+    hooked.add_room()
+    hooked.record()
+    hooked.tell()
+    hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
+    assert hooked.tell().get_json()["record"] == 1
+    row = hooked.site.row()
+    assert (row.status, row.version) == ("queued", 1)
+    assert (row.start_at, row.end_at) == (utc(START), MORE_ENDS) and row.run_after >= MORE_ENDS
+    assert hooked.site.events().count("offered") == 1
+    assert hooked.offers()[0]["end"] == MORE_ENDS.isoformat()
+    assert hooked.tell().get_json()["record"] == 1
+    assert hooked.site.events().count("offered") == 1  # nothing of it is new
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_hand: bool) -> None:
+    """Nobody tells of it again: the next look finds it."""
+    hooked.add_room()
+    hooked.record()
+    hooked.tell()
+    held = hooked.site.claim()
+    assert held is not None
+    hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
+    if by_hand:
+        named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+        assert offers.take_up(hooked.service, named, is_asked=True).record == 1
+    else:
+        assert hooked.tell().get_json()["record"] == 1
+    offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.site.row().end_at == utc(START + timedelta(hours=1))
+
+    def deliver(session: Any) -> None:
+        row = session.get(Record, 1)
+        row.status, row.stage, row.delivered_version = "delivered", "deliver", 1
+        row.claimed_by = row.claimed_at = row.lease_until = None
+
+    writing(hooked.site.engine, deliver)
+    hooked.site.clock += timedelta(hours=25)
+    offers.reconcile(hooked.service, hooked.site.clock)
+    row = hooked.site.row()
+    assert (row.status, row.version, row.end_at) == ("queued", 2, MORE_ENDS)
+    writing(hooked.site.engine, deliver)
+    hooked.site.clock += timedelta(hours=25)
+    offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.site.row().status == "delivered"  # once
+
+
+@ON_SQLITE
+def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
+    from merger import records
+
+    hooked.add_room()
+    hooked.record()
+    hooked.tell()
+    assert records.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
+    begins = utc(START + timedelta(minutes=5))
+    records.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
+    offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.site.row().start_at == begins
+    assert hooked.tell().get_json()["record"] == 1
+
+
 LINK = "https://zoom.us/recording/management/detail?meeting_id="
 
 
