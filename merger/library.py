@@ -298,8 +298,9 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     rate = Fraction(1)
     if sidecar.start and sidecar.end and media.length_us > 0:
         wall_us = microseconds(sidecar.end - sidecar.start)
-        measured = Fraction(wall_us, media.length_us)
-        if abs(wall_us - media.length_us) <= _ROUNDING_US:
+        length_us = _measured_us(media, wall_us)
+        measured = Fraction(wall_us, length_us)
+        if abs(wall_us - length_us) <= _ROUNDING_US:
             pass
         elif (
             abs(measured - 1) > LARGEST_DRIFT
@@ -307,7 +308,7 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
             or _was_cut(path, sidecar, measured)
         ):
             found.warnings.append(
-                f"{path.name} lasts {media.length_us / 1e6:.1f} s, its sidecar says"
+                f"{path.name} lasts {length_us / 1e6:.1f} s, its sidecar says"
                 f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
                 " believed, its end is not"
             )
@@ -316,3 +317,17 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     # A preallocated file that is still being copied has its final size, and its sidecar.
     identity = f"{media.size_bytes}-{media.mtime_ns}-{sidecar.sha256 or path.name}"
     return Entry(file.source, media, ClockMap(file.start, media.zero_us, rate), identity)
+
+
+def _measured_us(media: MediaFile, wall_us: int) -> int:
+    """Return the length of a file that the end in its sidecar is about: that of its pictures.
+
+    Sound may go on behind them. A screen that stood still at the end was filmed as long as its
+    sound, though, and a file without pictures is its sound.
+    """
+    whole_us, pictures_us = media.length_us, media.picture_ends_us - media.zero_us
+    if not len(media.picture_us) or pictures_us <= 0:
+        return whole_us
+    is_drift = abs(Fraction(wall_us, pictures_us) - 1) < SURPRISING_DRIFT
+    is_whole = abs(Fraction(wall_us, whole_us) - 1) < SURPRISING_DRIFT
+    return whole_us if is_whole and not is_drift else pictures_us

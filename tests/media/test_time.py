@@ -7,9 +7,13 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+import av
 import pytest
 
+from merger.library import read_library
+from merger.reader import read_media
 from merger.report import MergeResult
+from merger.timeline import Span, utc
 from tests.conftest import START, Room, seconds
 from tests.truth import Seen, error_ms, frames_seen, instant_of
 
@@ -130,6 +134,41 @@ def test_a_sidecar_that_no_drift_explains_is_not_believed(one_room: Room) -> Non
     check_instants(seen[:200], START)
     assert all(s.left is None for s in seen[200:])
     assert any("too far apart" in text for text in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("kept_s", "end_s", "rate"),
+    [
+        (9.6, 9.6, Fraction(1)),  # the sound of a camera goes on behind its pictures
+        (9.6, 9.504, Fraction(99, 100)),  # and its clock is 1 % fast
+        (9.6, None, Fraction(1)),  # a screen stood still until its sound was over
+        (0.0, None, Fraction(1)),  # a microphone
+    ],
+)
+def test_drift_is_measured_by_the_pictures(
+    one_room: Room, kept_s: float, end_s: float | None, rate: Fraction
+) -> None:
+    film = one_room.film("speaker", 0, 10, container="mkv")
+    path = film.with_suffix(".mp4")
+    with av.open(str(film)) as source, av.open(str(path), "w") as made:
+        kept = [s for s in source.streams if s.type == "audio" or kept_s]
+        streams = {stream.index: made.add_stream_from_template(stream) for stream in kept}
+        for packet in source.demux(*kept):
+            is_sound = packet.stream.type == "audio"
+            until_s = 10.0 if is_sound else kept_s
+            if packet.pts is not None and packet.pts * packet.time_base < Fraction(until_s - 0.001):
+                packet.stream = streams[packet.stream_index]
+                made.mux(packet)
+    film.unlink()
+    media = read_media(path)
+    if kept_s:
+        assert media.picture_ends_us - media.zero_us == kept_s * 1e6 < media.length_us - 300_000
+    end = START + (timedelta(microseconds=media.length_us) if end_s is None else seconds(end_s))
+    ends = {"start": START.isoformat(), "end": end.isoformat()}
+    path.with_suffix(".json").write_text(json.dumps(ends))
+    span = Span(utc(START), utc(START + seconds(5)))
+    found = read_library(one_room.library, "504", ["speaker"], span, one_room.zone)
+    assert [entry.clock.rate for entry in found.entries] == [rate] and found.warnings == []
 
 
 def test_a_long_record_of_many_parts(one_room: Room) -> None:
