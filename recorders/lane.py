@@ -53,7 +53,7 @@ class Lane:
     has_sign: bool = False  # that others see
     outages: Counter[int] = field(default_factory=Counter)  # by record
     looked: set[int] = field(default_factory=set)  # records before which it was looked at
-    looks: int = 0
+    looks: int = 0  # in a row that saw nothing
 
     @property
     def name(self) -> str:

@@ -85,7 +85,7 @@ class Recorder:
             self._want(number, one, now)
         for number, lane in list(self.lanes.items()):
             try:
-                self._watch(lane, now)
+                self._watch(lane, now, is_wanted=number in now_wanted)
                 if number not in now_wanted:
                     self._let_go(number, lane, now)
             except MergerError as error:
@@ -140,22 +140,24 @@ class Recorder:
         changed = (before.camera, before.address.url) != (one.camera, one.address.url)
         begins = one.is_recorded and not before.is_recorded
         if begins:
-            lane.since, lane.again_s, lane.failures = now, 0.0, 0
+            lane.since, lane.again_s, lane.failures, lane.looks = now, 0.0, 0, 0
         if lane.child and (changed or lane.child.job.look == one.is_recorded):
             lane.child.stop()
 
-    def _watch(self, lane: Lane, now: datetime) -> None:
+    def _watch(self, lane: Lane, now: datetime, *, is_wanted: bool) -> None:
         """See what came, end what hangs, start what is due."""
         if lane.child is not None:
             self._hear(lane, now)
         child, now_s = lane.child, time.monotonic()
         if child is not None and child.has_ended:
             self._hear(lane, now)  # its last words
-            self._ended(lane, child, now)
+            self._ended(lane, child, now, is_wanted=is_wanted)
             child = None
         if child is not None and (why := lane.silence(self.around.patience, now_s)):
             lane.ended_for = why
             child.kill()
+            return
+        if not is_wanted:
             return
         is_due = lane.wanted.is_recorded or self._is_to_be_looked_at(lane)
         if child is None and is_due and now_s >= lane.again_s:
@@ -178,6 +180,7 @@ class Recorder:
                 lane.why, lane.ended_as = said["text"], said["ended"]
                 if said["ended"] == "seen":
                     lane.looked.update(lane.wanted.soon)
+                    lane.looks = 0
                 elif said.get("never"):
                     lane.failures = max(lane.failures, 10)  # nobody is locked out by trying
         for line in lane.child.complained():
@@ -196,9 +199,9 @@ class Recorder:
         lane.media_at, lane.came_s = at, now_s
         lane.looked.update(lane.wanted.soon)
         # One that comes and goes gives what it has: to wait longer each time would lose most of it.
-        lane.failures = 0
+        lane.failures = lane.looks = 0
 
-    def _ended(self, lane: Lane, child: Child, now: datetime) -> None:
+    def _ended(self, lane: Lane, child: Child, now: datetime, *, is_wanted: bool) -> None:
         code = child.process.returncode
         if code < 0:
             lane.why = lane.ended_for or "what recorded it was killed"
@@ -209,7 +212,7 @@ class Recorder:
             lane.looks += code != 0
             lane.again_s = time.monotonic() + (pause_s(lane.looks, random.random()) if code else 0)
             return
-        if code == 0 or not lane.wanted.is_recorded:
+        if code == 0 or not (is_wanted and lane.wanted.is_recorded):
             return
         if lane.lost_at is None or lane.lost_by != lane.ended_as:
             log.warning("%s: no media: %s", lane.name, lane.why)

@@ -1,0 +1,185 @@
+"""What the supervisor makes of what its processes say; they are played here, and no time passes."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from merger.bookings import Booking, Camera
+from merger.sources import SourceOfRoom
+from merger.timeline import Span
+from recorders import lane, recorder
+from recorders.recorder import Recorder, Surroundings
+from recorders.rtsp_job import Job
+from tests.recorders.conftest import MOSCOW, TEN
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Child:
+    """A process that does as it is told; one that has not said anything yet dies of it."""
+
+    job: Job
+    begun_s: float = field(default_factory=time.monotonic)
+    code: int | None = None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    is_up: bool = False
+
+    @property
+    def process(self) -> Any:
+        return SimpleNamespace(returncode=self.code)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.code is not None
+
+    def said(self) -> list[dict[str, Any]]:
+        lines, self.lines = self.lines, []
+        return lines
+
+    def complained(self) -> list[str]:
+        return []
+
+    def stop(self) -> None:
+        if self.code is None:
+            self.code = 0 if self.is_up else -signal.SIGTERM
+
+    def kill(self) -> None:
+        self.code = -signal.SIGKILL
+
+    def forget(self) -> None:
+        pass
+
+    def sends(self, at: datetime) -> None:
+        self.is_up = True
+        us = round(at.timestamp() * 1_000_000)
+        self.lines.append({"bytes": 1000, "at_us": us, "key_us": us, "by": "camera"})
+
+    def ends(self, how: str) -> None:
+        self.lines.append({"ended": how, "text": f"it is {how}"})
+        self.code = 0 if how == "seen" else 1
+
+
+class Idle:
+    """Nothing is to be finished."""
+
+    is_idle = True
+
+    def add(self, folder: Path) -> None:
+        pass
+
+    def go_on(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
+
+@dataclass
+class Scene:
+    """A room with one camera. told: the records that were told something, and of what kind."""
+
+    folder: Path
+    bookings: list[Booking] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    told: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/", MOSCOW, id=1)
+        camera = Camera(1, source, early=MINUTE, late=2 * MINUTE)
+        around = Surroundings(
+            self.folder, lambda: [camera], lambda _: self.bookings, self.tell,
+            lambda *_: None, lambda *_: None,
+        )  # fmt: skip
+        self.recorder = Recorder(around, _finisher=cast(Any, Idle()))
+
+    def tell(self, records: Iterable[int], at: datetime, kind: str, text: str) -> None:
+        self.told += [(kind, record) for record in records]
+
+    def begun(self, job: Job) -> Child:
+        self.children.append(Child(job))
+        return self.children[-1]
+
+    def tick(self, at: datetime) -> Child:
+        """Have it look; whatever it waits for is over. Return the last process."""
+        for one in self.recorder.lanes.values():
+            one.again_s = 0.0
+        self.recorder.tick(at)
+        return self.children[-1]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path)
+    monkeypatch.setattr(lane, "Child", made.begun)
+    monkeypatch.setattr(recorder, "_LOOK_EVERY_S", 0.0)
+    return made
+
+
+def booked(record: int, begin: datetime = TEN) -> Booking:
+    return Booking(record, "504", Span(begin, begin + HOUR))
+
+
+def test_a_booking_that_runs_out_is_over(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.bookings = [booked(7)]
+    scene.tick(TEN).sends(TEN)
+    over = TEN + HOUR + 2 * MINUTE
+    for n in range(4):
+        scene.tick(over + timedelta(seconds=n))
+    assert len(scene.children) == 1 and scene.children[0].code == 0
+    assert scene.recorder.lanes == {} and scene.told == []
+    assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+
+
+def test_one_that_is_cancelled_at_once(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """The process that was just started dies of being asked to stop: nobody wants to know."""
+    scene.bookings = [booked(7)]
+    scene.tick(TEN)
+    scene.bookings = []
+    for n in range(4):
+        scene.tick(TEN + timedelta(seconds=n))
+    assert [child.code for child in scene.children] == [-signal.SIGTERM]
+    assert scene.recorder.lanes == {} and scene.told == []
+    assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+
+
+def test_a_camera_that_was_silent_once_and_is_recorded_now(scene: Scene) -> None:
+    """What is known of the first lecture says nothing about the next."""
+    scene.bookings = [booked(7)]
+    soon = TEN - 8 * MINUTE
+    for _ in range(2):
+        scene.tick(soon).ends("away")
+    scene.tick(soon)
+    assert scene.told == [("silent", 7)]
+    begins = TEN - MINUTE
+    scene.tick(begins).sends(begins)
+    scene.tick(begins)
+    scene.bookings.append(booked(8, TEN + HOUR))
+    child = scene.tick(TEN + 50 * MINUTE)  # it has said nothing new since a moment ago
+    assert not child.job.look and not child.has_ended
+    assert scene.told == [("silent", 7)]
+
+
+def test_two_looks_in_a_row_are_silence(scene: Scene) -> None:
+    scene.bookings = [booked(7)]
+    soon = TEN - 8 * MINUTE
+    scene.tick(soon).ends("away")
+    scene.tick(soon).ends("seen")
+    scene.bookings.append(booked(8, TEN + MINUTE))
+    scene.tick(soon).ends("away")
+    scene.tick(soon)
+    assert scene.told == []
+    scene.children[-1].ends("away")
+    scene.tick(soon)
+    assert scene.told == [("silent", 8)]
