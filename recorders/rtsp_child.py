@@ -286,8 +286,9 @@ def _explained(error: av.FFmpegError, folder: Path) -> dict[str, Any]:
         text = "it does not let us in: correct the user and the password in its credentials"
         return {"ended": "credentials", "text": text, "never": True}
     if isinstance(error, av.error.HTTPNotFoundError):
-        text = "it has no such stream: correct the path of its address"
-        return {"ended": "address", "text": text, "never": True}
+        # So say servers, too, to which nobody is sending just now.
+        text = "it has no such stream, or not now: correct the path of its address"
+        return {"ended": "address", "text": text}
     if isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
         return {"ended": "silent", "text": "it does not answer"}
     if is_full(error):
