@@ -56,7 +56,9 @@ def cameras(engine: Engine, kind: str) -> list[Camera]:
             found += [
                 Camera(
                     s.id,
-                    SourceOfRoom(room.name, s.name, s.role, s.kind, s.address, zone, s.credentials),
+                    SourceOfRoom(
+                        room.name, s.name, s.role, s.kind, s.address, zone, s.credentials, s.id
+                    ),
                     timedelta(seconds=room.early_s),
                     timedelta(seconds=room.late_s),
                 )

@@ -99,33 +99,29 @@ def _files(service: Service) -> Iterator[_File]:
     if not known:
         return
     for recording in recordings(service.settings.recorded):
-        if recording.room is None or recording.source is None:
+        number = recording.source
+        if number is None or number not in known:
             continue
-        source = known.get((recording.room, recording.source))
-        if source is None:
-            continue
-        number, zone = source
+        room, zone = known[number]
         start = recording.span.start
         for path, sha256 in (
             (recording.path.with_suffix(".json"), None),
             (recording.path, recording.sha256),
         ):
             day = start.astimezone(zone).date()
-            yield _File(path, recording.path, number, recording.room, day, start, sha256)
+            yield _File(path, recording.path, number, room, day, start, sha256)
 
 
-def _sources(engine: Engine) -> dict[tuple[str, str], tuple[int, ZoneInfo]]:
-    """Return sources of rooms that have their segments uploaded, by the names of both."""
+def _sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
+    """Return rooms that have their segments uploaded, and their zones, by number of source."""
     found = {}
     with reading(engine) as session:
         rows = session.execute(
-            select(Room.name, Source.name, Source.id, Room.zone)
-            .join(Room.sources)
-            .where(Room.uploads_raw)
+            select(Source.id, Room.name, Room.zone).join(Room.sources).where(Room.uploads_raw)
         ).all()
-    for room, source, number, zone in rows:
+    for number, room, zone in rows:
         try:
-            found[room, source] = number, zone_named(zone)
+            found[number] = room, zone_named(zone)
         except Refused:
             continue  # `app.py check` says so
     return found

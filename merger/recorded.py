@@ -16,7 +16,7 @@ from merger.database import reading
 from merger.library import LONGEST_SEGMENT
 from merger.task import Service
 from merger.timeline import Span
-from models import Record, Room
+from models import Record, Source
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 class Recording:
     """A file that was recorded here. own_bytes: none, where it was collected as the same file.
 
-    room, source, sha256: None where its sidecar does not say so.
+    source: its number, by which its folder is called; None for another folder, or without a sidecar
+    that can be read. sha256: None where that does not say so.
     """
 
     path: Path
-    room: str | None
-    source: str | None
+    source: int | None
     span: Span
     sha256: str | None
     own_bytes: int
@@ -67,14 +67,14 @@ def forget_recorded(
 
 
 def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
-    if file.room is None:
+    if file.source is None:
         return False
     with reading(service.engine) as session:
         needed = session.scalar(
             select(Record.id)
-            .join(Room)
+            .join(Source, Source.room_id == Record.room_id)
             .where(
-                Room.name == file.room,
+                Source.id == file.source,
                 Record.end_at > file.span.start,
                 Record.start_at < file.span.end,
                 or_(Record.status.in_(("queued", "running")), Record.watched_until > now),
@@ -99,9 +99,10 @@ def _recording(path: Path) -> Recording:
         said = json.loads(path.with_suffix(".json").read_text())
         start = datetime.fromisoformat(said["start"])
         end = datetime.fromisoformat(said["end"]) if said.get("end") else changed
-        room, source, sha256 = said.get("room"), said.get("source"), said.get("sha256")
+        folder, sha256 = path.parent.name, said.get("sha256")
+        source = int(folder) if folder.isdecimal() else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        start, end, room, source, sha256 = changed - LONGEST_SEGMENT, changed, None, None, None
+        start, end, source, sha256 = changed - LONGEST_SEGMENT, changed, None, None
     own_bytes = status.st_size if status.st_nlink == 1 else 0
     span = Span(min(start, end), max(start, end))
-    return Recording(path, room, source, span, sha256, own_bytes)
+    return Recording(path, source, span, sha256, own_bytes)

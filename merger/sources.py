@@ -17,7 +17,11 @@ from merger.timeline import Span
 
 @dataclass(frozen=True)
 class SourceOfRoom:
-    """A source as its recorder sees it. credentials: of a form that only the recorder knows."""
+    """A source as its recorder sees it. credentials: of a form that only the recorder knows.
+
+    id: its number in the tables, by which what was recorded of it is known whatever it is called;
+    None where it is not in there.
+    """
 
     room: str
     name: str
@@ -26,6 +30,7 @@ class SourceOfRoom:
     address: str
     zone: ZoneInfo
     credentials: str | None = field(default=None, repr=False)
+    id: int | None = None
 
 
 @dataclass(frozen=True)

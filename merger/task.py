@@ -91,7 +91,7 @@ def checked(service: Service, job: Job) -> Task:
     for source in used:
         seen = SourceOfRoom(
             job.room, source.name, source.role, source.kind, source.address, zone,
-            source.credentials,
+            source.credentials, source.id,
         )  # fmt: skip
         recorder = service.recorder_of(source.kind)
         recorder.check(seen)

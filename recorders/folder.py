@@ -24,7 +24,13 @@ import av
 from merger.errors import MergerError, Refused
 from merger.library import LONGEST_SEGMENT, Sidecar, read_sidecar
 from merger.localtime import wall_time
-from merger.names import is_of_another, library_name, nearest, place_and_source
+from merger.names import (
+    LibraryName,
+    is_of_another,
+    library_name,
+    nearest,
+    place_and_source,
+)
 from merger.progress import printable
 from merger.reader import demuxer_for, opened
 from merger.timeline import Span
@@ -57,17 +63,26 @@ _MOST_EXAMPLES = 5
 class Place:
     """Where the files are, and what their names hold of room and source.
 
-    quiet: so long without a change, nobody is writing a file.
+    quiet: so long without a change, nobody is writing a file. is_own: all files are of the source,
+    whatever it was called when they were recorded.
     """
 
     folder: Path
     room: str
     source: str
     quiet: timedelta = QUIET
+    is_own: bool = False
 
     @property
     def part(self) -> str:
         return f"{self.room}_{self.source}"
+
+    def said_by(self, name: str) -> LibraryName | str:
+        """Return what a file's name says, or why it does not fit."""
+        room, source = self.room, self.source
+        if self.is_own:
+            room, _, source = place_and_source(name).partition("_")
+        return library_name(name, room, {source})
 
 
 @dataclass(frozen=True)
@@ -203,7 +218,7 @@ def _files(
     others: set[str] = set()
     starts: dict[str, datetime] = {}
     for name in _names(address.folder):
-        said = library_name(name, address.room, {address.source})
+        said = address.said_by(name)
         if isinstance(said, str):
             if is_of_another(name):
                 others.add(place_and_source(name))

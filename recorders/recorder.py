@@ -124,7 +124,7 @@ class Recorder:
         lane = self.lanes.get(number)
         if lane is None:
             source = one.camera.source
-            folder = folder_of(self.around.recorded, source.room, source.name)
+            folder = folder_of(self.around.recorded, number)
             try:
                 lock = _lock(folder)
             except MergerError as error:

@@ -1,17 +1,16 @@
 """The files that are recorded here: where they lie, while they grow and when they are finished.
 
-A source has a folder. In its subfolder `raw` lies what is being recorded: Matroska that can be
-read up to its last second whatever happens, and beside it a journal. `finish` makes a complete file
-with its sidecar out of it, in the folder itself, under the name that any library has.
+A source has a folder, called by its number in the tables. In its subfolder `raw` lies what is being
+recorded: Matroska that can be read up to its last second whatever happens, and beside it a journal.
+`finish` makes a complete file with its sidecar out of it, in the folder itself, under the name that
+any library has.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,17 +31,20 @@ from merger.storage import work_folder
 from recorders.base import publish_media, sha256_of
 
 RAW = "raw"
-_LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
+_RAW_NAME = "%Y%m%dT%H%M%S.%fZ"
 # Pictures are decoded up to so long before they are shown: more than any camera reorders.
 _REORDERED_US = 1_000_000
 _SECOND = timedelta(seconds=1)
 
 
-def folder_of(recorded: Path, room: str, source: str) -> Path:
-    """Return the folder of a source: readable, safe, and nobody else's."""
-    mark = hashlib.sha256(f"{room}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    stem = re.sub(r"[^\w-]+", "_", f"{room}_{source}")[:_LONGEST_STEM]
-    return recorded / f"{stem}~{mark}"
+def folder_of(recorded: Path, source: int) -> Path:
+    """Return the folder of a source, by its number: room and source may get other names."""
+    return recorded / str(source)
+
+
+def raw_name(at: datetime) -> str:
+    """Return the name of a raw file: by the instant, as those of a folder must not meet."""
+    return f"{at.astimezone(UTC):{_RAW_NAME}}.mkv"
 
 
 def file_name(at: datetime, zone: str, room: str, source: str) -> str:

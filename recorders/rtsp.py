@@ -66,7 +66,7 @@ class Rtsp:
             note = f"nothing was recorded of {source.name} yet; is app.py recorder running?"
             return Found((), True, (note,))
         found = find_in(place, source, span, now)
-        growing = _growing(place, source, span)
+        growing = _growing(place, span)
         items = sorted((*found.items, *growing), key=lambda item: (item.start, item.origin))
         return Found(tuple(items), found.more_expected or bool(growing), found.notes)
 
@@ -87,13 +87,13 @@ class Rtsp:
 
     def _place(self, source: SourceOfRoom) -> Place:
         address_of(source, allow_local=self.allow_local)
-        if self.recorded is None:
+        if self.recorded is None or source.id is None:
             raise Refused("address", f"source {source.name!r}: nothing is recorded here")
-        folder = folder_of(self.recorded, source.room, source.name)
-        return Place(folder, source.room, source.name, _QUIET)
+        folder = folder_of(self.recorded, source.id)
+        return Place(folder, source.room, source.name, _QUIET, is_own=True)
 
 
-def _growing(place: Place, source: SourceOfRoom, span: Span) -> list[Item]:
+def _growing(place: Place, span: Span) -> list[Item]:
     """Return what is not finished yet of a span."""
     items = []
     for raw in raw_files(place.folder):
@@ -106,7 +106,7 @@ def _growing(place: Place, source: SourceOfRoom, span: Span) -> list[Item]:
             size = raw.stat().st_size
         except FileNotFoundError:
             continue  # finished this very moment
-        name = file_name(journal.start, source.zone.key, source.room, source.name)
+        name = file_name(journal.start, journal.zone, journal.room, journal.source)
         items.append(Item(name, f"raw-{size}", journal.start, None, size, settled=False))
     return items
 

@@ -143,8 +143,8 @@ def zoom_case(tmp_path: Path, clip_at: Clip) -> Case:
 def rtsp_case(tmp_path: Path, clip_at: Clip) -> Case:
     """What was recorded, as it lies in the data folder; tests/recorders/test_rtsp.py records."""
     recorded = tmp_path / "recorded"
-    source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/live", MOSCOW)
-    share = Share(folder_of(recorded, source.room, source.name))
+    source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/live", MOSCOW, id=7)
+    share = Share(folder_of(recorded, 7))
     (share.folder / RAW).mkdir(parents=True)
     for n in range(2):
         begins = TEN + timedelta(seconds=n * CLIP_S)

@@ -93,9 +93,9 @@ def test_a_disk_that_is_full_for_a_while(two_cameras: Site, tmp_path: Path) -> N
     site, disk = two_cameras, tiny_disk("80m")
     if not disk:
         pytest.skip("NOT TESTED: no tmpfs can be mounted here, so no disk can be full")
-    folder(site).mkdir(parents=True)
     with camera("--pitch", "0") as one:
         add_room(site, ("speaker", one.url, None), ("screen", one.url, None))
+        folder(site).mkdir(parents=True)
         ask(site)
         with site.process(*disk, str(folder(site)), *RECORDER) as process:
             # What only it sees is seen through it.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,11 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from merger import bookings, rooms
 from merger.database import reading, writing
 from merger.media_signs import flows
 from merger.reader import read_media
+from merger.timeline import Span
 from models import Event, Record, Source
 from models import Room as RoomRow
 from recorders.kinds import kinds, recorder_of
@@ -64,7 +67,9 @@ def live(site: Site) -> Site:
 
 
 def folder(site: Site, source: str = "speaker") -> Path:
-    return folder_of(site.settings.recorded, "504", source)
+    with reading(site.engine) as session:
+        number = session.scalars(select(Source.id).where(Source.name == source)).one()
+    return folder_of(site.settings.recorded, number)
 
 
 def raw_bytes(site: Site, source: str = "speaker", since: datetime | None = None) -> int:
@@ -292,6 +297,35 @@ def test_kill_9_of_the_recorder_leaves_no_orphans_and_no_half_file(live: Site) -
     for seen in map(looked_at, finished(live)):
         assert max(map(abs, seen.errors_ms)) <= 1
     assert not list((folder(live) / RAW).iterdir())
+
+
+def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
+    """What was recorded before is found as well as what is being recorded since."""
+
+    def found() -> list[str]:
+        [known] = bookings.cameras(live.engine, "rtsp")
+        items = (
+            Rtsp(live.settings.recorded, True).find(known.source, Span(begun, now()), now()).items
+        )
+        return [item.origin for item in items if item.size_bytes]
+
+    begun = now()
+    with camera() as one:
+        add_room(live, ("speaker", f"{one.url}#always", None))
+        with recorder(live) as process:
+            until(lambda: raw_bytes(live) > 60_000)
+            rooms.edit(
+                live.engine,
+                1,
+                lambda room: replace(room, name="Hall"),
+                lambda _: Rtsp(allow_local=True),
+            )
+            renamed_at = now()
+            until(lambda: finished(live) and raw_bytes(live, since=renamed_at) > 60_000)
+            names = found()
+            ended(process)
+    assert [name.partition("_speaker")[0][20:] for name in names] == ["504", "Hall"]
+    assert found() == names == [path.name for path in finished(live)]
 
 
 def test_credentials_are_seen_nowhere(live: Site) -> None:

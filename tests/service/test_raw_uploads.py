@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from merger import rooms
 from merger.database import reading, writing
 from merger.errors import Refused, Temporary
 from merger.raw_destination import RawDestination, RawFolder
@@ -24,7 +25,7 @@ from merger.raw_uploads import upload_raw, waiting
 from merger.task import Service
 from merger.tidy import tidy
 from merger.timeline import utc
-from models import Room, Upload
+from models import Room, Source, Upload
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.recorders.conftest import digest, state_of
@@ -41,9 +42,16 @@ def recorded(site: Site) -> Site:
     return site
 
 
+def source_of(site: Site, room: str) -> int:
+    """Return the number of the speaker of a room; of one that is no more, one that nobody has."""
+    with reading(site.engine) as session:
+        wanted = select(Source.id).join(Room).where(Room.name == room, Source.name == "speaker")
+        return session.scalar(wanted) or 99
+
+
 def record(site: Site, at_s: float = 0, room: str = "504", media: bytes = b"media") -> Path:
     """Put a recording of ten seconds where they lie."""
-    folder = site.settings.recorded / f"{room}_speaker~0"
+    folder = site.settings.recorded / str(source_of(site, room))
     folder.mkdir(parents=True, exist_ok=True)
     start = utc(START + seconds(at_s))
     local = START + seconds(at_s)
@@ -96,6 +104,29 @@ def test_a_segment_and_its_sidecar_go_once(recorded: Site) -> None:
     for file in (recorded.merged / "raw").rglob("*.*"):
         file.unlink()  # somebody took it away: it had been there
     assert uploaded(recorded) == {}
+
+
+@ON_SQLITE
+def test_a_room_that_got_another_name(recorded: Site) -> None:
+    before = uploaded_names(recorded, record(recorded))
+    recorder_of = recorded.service.recorder_of
+    rooms.edit(recorded.engine, 1, lambda room: replace(room, name="Hall"), recorder_of)
+    record(recorded, 10, room="Hall")
+    other = f"{NAME[:17]}10_Hall_speaker"
+    assert set(uploaded(recorded)) == before | {
+        f"raw/Hall/2026-11-20/{other}.json", f"raw/Hall/2026-11-20/{other}.mkv",
+    }  # fmt: skip
+    late = record(recorded, 20, room="Hall")  # recorded before the name was changed
+    for path in (late.with_suffix(".json"), late):
+        path.rename(path.with_name(path.name.replace("Hall", "504")))
+    assert f"raw/Hall/2026-11-20/{NAME[:17]}20_504_speaker.mkv" in uploaded(recorded)
+
+
+def uploaded_names(site: Site, path: Path) -> set[str]:
+    """Upload, and check that a recording is there; return all that is."""
+    there = set(uploaded(site))
+    assert path.name in [Path(name).name for name in there]
+    return there
 
 
 @ON_SQLITE

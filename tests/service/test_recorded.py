@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
+from merger import rooms
 from merger.database import writing
 from merger.tidy import tidy
 from merger.timeline import utc
@@ -32,15 +34,15 @@ def recorded(site: Site) -> Site:
     return site
 
 
-def record(site: Site, at_s: float, room: str = "504", name: str = "") -> Path:
-    """Put a recording of ten seconds where they lie."""
-    folder = site.settings.recorded / f"{room}_speaker~0"
+def record(site: Site, at_s: float, source: int = 1, name: str = "") -> Path:
+    """Put a recording of ten seconds where they lie: of the speaker of room 504, at first."""
+    folder = site.settings.recorded / str(source)
     folder.mkdir(parents=True, exist_ok=True)
     start = utc(START + seconds(at_s))
     path = folder / (name or f"{at_s}.mkv")
     path.write_bytes(bytes(SIZE))
     end = start + timedelta(seconds=10)
-    said = {"start": start.isoformat(), "end": end.isoformat(), "room": room}
+    said = {"start": start.isoformat(), "end": end.isoformat(), "room": "504"}
     path.with_suffix(".json").write_text(json.dumps(said))
     os.utime(path, (end.timestamp(), end.timestamp()))
     return path
@@ -57,12 +59,21 @@ def kept(site: Site, now: datetime, disk_bytes: int | None = None) -> set[str]:
 def test_a_recording_goes_after_some_days_unless_a_record_needs_it(recorded: Site) -> None:
     record(recorded, 0)
     record(recorded, 100)
-    record(recorded, 0, room="505", name="other.mkv")
+    record(recorded, 0, source=99, name="other.mkv")  # that is no more
     start = utc(START)
     assert kept(recorded, start + 2 * DAY) == {"0.mkv", "100.mkv", "other.mkv"}
     assert kept(recorded, start + 4 * DAY) == {"0.mkv"}
     assert recorded.said("cancel", "1")["status"] == "cancelled"
     assert kept(recorded, start + 4 * DAY) == set()
+
+
+def test_what_a_record_needs_stays_whatever_its_room_is_called(recorded: Site) -> None:
+    record(recorded, 0)
+    rooms.edit(
+        recorded.engine, 1, lambda room: replace(room, name="Hall"), recorded.service.recorder_of
+    )
+    record(recorded, 3, name="later.mkv")
+    assert kept(recorded, utc(START) + 4 * DAY) == {"0.mkv", "later.mkv"}
 
 
 def test_the_oldest_go_sooner_where_they_hold_too_much(recorded: Site) -> None:
