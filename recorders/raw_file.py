@@ -89,10 +89,14 @@ class RawFile:
             self._start = offset
             self._settled = age_us >= _SETTLED_US
         last = end_offset(self._start, offset, age_us)
+        # Who finishes the file knows its streams by the numbers that they have in there.
         shifts = {
-            number: clock.offset.us - offset.us - self.shifts_us.get(number, 0)
+            self._streams[number].index: clock.offset.us - offset.us - self.shifts_us.get(number, 0)
             for number, clock in clocks.items()
-            if number != self.lead and clock.is_known and clock.offset.by == offset.by
+            if number != self.lead
+            and number in self._streams
+            and clock.is_known
+            and clock.offset.by == offset.by
         }
         self.journal = replace(
             self.journal,
