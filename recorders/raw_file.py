@@ -135,6 +135,8 @@ def opened(
     journal = replace(journal, start=now_utc(zero_us + start.us), by=start.by)
     journal.write(path)
     container = av.open(str(path), "w", format="matroska", options=_OPTIONS)
+    # Whose it is can be read from it alone, should its journal be lost (recordings.recovered).
+    container.metadata.update(room=journal.room, source=journal.source, zone=journal.zone)
     return RawFile(
         path=path,
         journal=journal,

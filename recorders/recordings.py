@@ -57,7 +57,7 @@ class Journal:
     """What is known of a file that is being recorded; written anew whenever more is.
 
     shifts_us: by number of stream, how much later it is than it was written. by: what the instants
-    are known by, the camera's clock or the arrival of its packets.
+    are known by: the camera's clock, the arrival of its packets, or the name of the file alone.
     """
 
     room: str
@@ -69,12 +69,15 @@ class Journal:
     shifts_us: dict[int, int] = field(default_factory=dict)
 
     def write(self, raw: Path) -> None:
-        """Write it beside its file, whole or not at all. Raises OSError."""
+        """Write it beside its file, whole or not at all, also after a power cut. Raises OSError."""
         said: dict[str, Any] = asdict(self)
         said["start"] = self.start.isoformat()
         said["end"] = self.end and self.end.isoformat()
         partial = raw.with_suffix(".json.partial")
-        partial.write_text(json.dumps(said))
+        with partial.open("w") as file:
+            file.write(json.dumps(said))
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(raw.with_suffix(".json"))
 
 
@@ -92,6 +95,21 @@ def read_journal(raw: Path) -> Journal | None:
             shifts_us={int(n): us for n, us in said["shifts_us"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def recovered(raw: Path) -> Journal | None:
+    """Return what a raw file tells by itself where its journal was lost, as by a power cut.
+
+    Its name holds its instant, as well as that was known when it was begun; its header, of what it
+    is.
+    """
+    try:
+        start = datetime.strptime(raw.stem, _RAW_NAME).replace(tzinfo=UTC)
+        with _opened(raw) as container:
+            said = {name.lower(): text for name, text in container.metadata.items()}
+        return Journal(said["room"], said["source"], said["zone"], start, by="name")
+    except (ValueError, KeyError, av.FFmpegError):
         return None
 
 
@@ -135,7 +153,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
     What cannot be read is set aside, with `.broken` added to its name. Raises Temporary where
     there is no room.
     """
-    journal = read_journal(raw)
+    journal = read_journal(raw) or recovered(raw)
     if journal is None:
         if raw.stat().st_size:
             raw.replace(raw.with_name(f"{raw.name}.broken"))
@@ -200,7 +218,7 @@ def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:
     """
     packets = 0
     try:
-        source = av.open(str(raw), format="matroska", options={"protocol_whitelist": "file"})
+        source = _opened(raw)
     except av.FFmpegError:
         return 0  # killed before anything was written
     with source, av.open(str(partial), "w", format="matroska") as made:
@@ -230,6 +248,10 @@ def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:
             made.mux(packet)
             packets += 1
     return packets
+
+
+def _opened(raw: Path) -> av.container.InputContainer:
+    return av.open(str(raw), format="matroska", options={"protocol_whitelist": "file"})
 
 
 def _length_us(path: Path) -> int:

@@ -40,7 +40,7 @@ from recorders.capture_clock import SECOND_US, StreamClock
 from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
 from recorders.raw_file import RawFile, opened
-from recorders.recordings import RAW, Journal, file_name, now_utc
+from recorders.recordings import RAW, Journal, file_name, now_utc, raw_name
 from recorders.rtsp_job import Job
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
@@ -157,8 +157,7 @@ class Recording:
         folder = Path(job.folder)
         require_space(folder, _ROOM_BYTES, f"recording {job.source}")
         journal = Journal(job.room, job.source, job.zone, instant)
-        # By the instant, as the raw files of a folder must not meet.
-        path = folder / RAW / f"{instant:%Y%m%dT%H%M%S.%fZ}.mkv"
+        path = folder / RAW / raw_name(instant)
         if self.closing:
             self._close(self.closing)
         self.closing = self.current
