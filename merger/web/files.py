@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from flask import Response, request, send_file
 from pydantic import Field
+from werkzeug.datastructures import ContentRange
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from merger import pictures, record_views, rooms
 from merger.errors import Refused
@@ -20,6 +24,7 @@ _VIDEO, _JPEG = "video/mp4", "image/jpeg"
 # Whoever has one asks each time whether it is still the same: a version has the same address.
 _OWN = "private, no-cache"
 _LASTS_S = 30  # of the picture of a source
+_BLOCK = 1 << 16  # bytes
 
 
 class RenditionPath(RecordPath):
@@ -79,13 +84,71 @@ def rendition(path: RenditionPath, query: Download) -> Response:
     )  # fmt: skip
 
 
-def _sent(path: Path, gone: Refused, kept: str, **options: Any) -> Response:
+def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: Any) -> Response:
+    """Give a file, or the range of it that is asked for, or that it is still the same."""
     try:
-        response = send_file(path, conditional=True, **options)
+        file = path.open("rb")
     except FileNotFoundError as error:  # housekeeping was quicker
         raise gone from error
+    there = os.fstat(file.fileno())
+    response = send_file(
+        file, conditional=False, last_modified=there.st_mtime,
+        etag=etag or f"{there.st_mtime_ns:x}-{there.st_size:x}", **options,
+    )  # fmt: skip
+    response.content_length = there.st_size
     response.headers["Cache-Control"] = kept
+    response.make_conditional(request, accept_ranges=True)
+    wanted = _wanted(response)
+    if wanted is None:
+        return response
+    start, end = _bounds(wanted, there.st_size)
+    if start >= end:
+        response.close()
+        raise RequestedRangeNotSatisfiable(there.st_size)
+    response.status_code = 206
+    response.content_range = ContentRange("bytes", start, end, there.st_size)
+    response.content_length = end - start
+    file.seek(start)
+    # Waitress sends a file by itself, from where it stands and as long as is said, and keeps no
+    # thread waiting for whoever reads slowly. Another server sends what it is given.
+    if not hasattr(response.response, "prepare"):
+        response.direct_passthrough = False
+        response.response = _piece(file, end - start)
+        response.call_on_close(file.close)
     return response
+
+
+def _wanted(response: Response) -> tuple[int, int | None] | None:
+    """Return which range of a file is to be given, as it was asked for; None: all of it.
+
+    RFC 9110, 14.2: ranges are for GET, what is not understood is ignored, and several may be.
+    """
+    wanted = request.range
+    if request.method != "GET" or response.status_code != 200 or not response.content_length:
+        return None
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    same = request.if_range
+    if same.date is not None and same.date != response.last_modified:
+        return None
+    if same.etag is not None and same.etag != response.get_etag()[0]:
+        return None
+    start, end = wanted.ranges[0]
+    return start, end
+
+
+def _bounds(wanted: tuple[int, int | None], size: int) -> tuple[int, int]:
+    """Return from where to where a range reaches in a file; a negative one counts from its end."""
+    start, end = wanted
+    if start < 0:
+        return max(start + size, 0), size
+    return start, min(size if end is None else end, size)
+
+
+def _piece(file: BinaryIO, length: int) -> Iterator[bytes]:
+    while block := file.read(min(_BLOCK, length)):
+        length -= len(block)
+        yield block
 
 
 @blueprint.get(
