@@ -86,12 +86,13 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     """Let somebody sign in, or change their role."""
     from merger import people
 
-    engine = database()
+    engine, domains = database(), settings().oidc_domains
     known = people.of_address(engine, options.email)
     if known is None:
-        told, _is_new = people.invite(engine, options.email, None, options.role)
+        told, _is_new = people.invite(engine, options.email, None, options.role, domains)
     else:
-        told = people.change_user(engine, known["id"], {"role": options.role, "invited": True})
+        changes = {"role": options.role, "invited": True}
+        told = people.change_user(engine, known["id"], changes, domains)
     return told, f"{told['email']} may sign in, as {told['role']}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, undefer
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -265,8 +265,13 @@ def of_address(engine: Engine, email: str) -> dict[str, Any] | None:
         return _user_told(row) if row is not None else None
 
 
-def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dict[str, Any], bool]:
-    """Let somebody sign in; return what is known of them, and whether they are new."""
+def invite(
+    engine: Engine, email: str, name: str | None, role: str, domains: Collection[str] = ()
+) -> tuple[dict[str, Any], bool]:
+    """Let somebody sign in; return what is known of them, and whether they are new.
+
+    domains: as for signing in, here and below. Raises Refused.
+    """
     address = email_of(email)
     if role not in USER_ROLES:
         raise Refused("role", f"{role!r} is none of {', '.join(USER_ROLES)}")
@@ -277,7 +282,7 @@ def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dic
             return _user_told(known), False
         row = known or user_row(session, address)
         if row.role == "admin" and role != "admin":
-            _keep_an_administrator(session, row, "role")
+            _keep_an_administrator(session, row, "role", domains)
         row.name, row.role, row.invited = name or row.name, role, True
         session.flush()
         return _user_told(row), True
@@ -285,7 +290,9 @@ def invite(engine: Engine, email: str, name: str | None, role: str) -> tuple[dic
     return writing(engine, add)
 
 
-def change_user(engine: Engine, wanted: int, changes: dict[str, Any]) -> dict[str, Any]:
+def change_user(
+    engine: Engine, wanted: int, changes: dict[str, Any], domains: Collection[str] = ()
+) -> dict[str, Any]:
     """Change name, role or invited of a user; the last administrator stays in. Raises Refused."""
     if "role" in changes and changes["role"] not in USER_ROLES:
         raise Refused("role", f"{changes['role']!r} is none of {', '.join(USER_ROLES)}")
@@ -293,9 +300,10 @@ def change_user(engine: Engine, wanted: int, changes: dict[str, Any]) -> dict[st
     def change(session: Session) -> dict[str, Any]:
         row = _user(session, wanted)
         if row.role == "admin" and changes.get("role", "admin") != "admin":
-            _keep_an_administrator(session, row, "role")
+            _keep_an_administrator(session, row, "role", domains)
         if row.role == "admin" and changes.get("invited") is False:
-            _keep_an_administrator(session, row, "invited")  # who could invite them again?
+            # Who could invite them again?
+            _keep_an_administrator(session, row, "invited", domains)
         for name, value in changes.items():
             setattr(row, name, value)
         if changes.get("invited") is False:
@@ -305,21 +313,23 @@ def change_user(engine: Engine, wanted: int, changes: dict[str, Any]) -> dict[st
     return writing(engine, change)
 
 
-def delete_user(engine: Engine, wanted: int) -> None:
+def delete_user(engine: Engine, wanted: int, domains: Collection[str] = ()) -> None:
     """Remove a user with their keys; their records stay. Raises Refused."""
 
     def delete(session: Session) -> None:
         row = _user(session, wanted)
         if row.role == "admin":
-            _keep_an_administrator(session, row, "conflict")
+            _keep_an_administrator(session, row, "conflict", domains)
         session.delete(row)
 
     writing(engine, delete)
 
 
-def _keep_an_administrator(session: Session, but_for: User, field: str) -> None:
-    others = select(func.count()).where(User.role == "admin", User.id != but_for.id)
-    if not session.scalar(others):
+def _keep_an_administrator(
+    session: Session, but_for: User, field: str, domains: Collection[str]
+) -> None:
+    others = session.scalars(select(User).where(User.role == "admin", User.id != but_for.id))
+    if not any(_may_sign_in(other, domains) for other in others):
         raise Refused(field, f"{but_for.email} is the last administrator; name another one first")
 
 

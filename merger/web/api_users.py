@@ -24,7 +24,9 @@ def listing(query: UsersQuery) -> Response:
 def invite(body: UserIn) -> Response:
     """Let somebody sign in; 200, and no change, for somebody who may already."""
     asker("people")
-    user, is_new = people.invite(service().engine, body.email, body.name, body.role)
+    user, is_new = people.invite(
+        service().engine, body.email, body.name, body.role, service().settings.oidc_domains
+    )
     return api.reply(user, 201 if is_new else 200)
 
 
@@ -43,12 +45,13 @@ def change(path: UserPath, body: UserChange) -> Response:
     for name in ("role", "invited"):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
-    return api.reply(people.change_user(service().engine, path.user, changes))
+    domains = service().settings.oidc_domains
+    return api.reply(people.change_user(service().engine, path.user, changes, domains))
 
 
 @blueprint.delete("/users/<int:user>", responses={"204": api.NOTHING}, operation_id="deleteUser")
 def delete(path: UserPath) -> Response:
     """Remove a user with their keys; records stay."""
     asker("people")
-    people.delete_user(service().engine, path.user)
+    people.delete_user(service().engine, path.user, service().settings.oidc_domains)
     return Response(status=204)

@@ -33,8 +33,9 @@ def invite() -> Answer:
     typed = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
     try:
         told, is_new = people.invite(
-            service().engine, typed["email"], typed["name"] or None, typed["role"]
-        )
+            service().engine, typed["email"], typed["name"] or None, typed["role"],
+            service().settings.oidc_domains,
+        )  # fmt: skip
     except Refused as error:
         is_address = error.code == "email"
         why = wrong("address", given=typed["email"]) if is_address else refused(error)
@@ -49,7 +50,7 @@ def change(user: int) -> Answer:
     asker("people")
     changes = {"role": request.form.get("role", ""), "invited": "invited" in request.form}
     try:
-        told = people.change_user(service().engine, user, changes)
+        told = people.change_user(service().engine, user, changes, service().settings.oidc_domains)
     except Refused as error:
         if error.code not in ("role", "invited"):
             raise
@@ -62,7 +63,7 @@ def change(user: int) -> Answer:
 def remove(user: int) -> Answer:
     """Remove somebody with their keys; records stay."""
     asker("people")
-    people.delete_user(service().engine, user)
+    people.delete_user(service().engine, user, service().settings.oidc_domains)
     flash(t("people.deleted"))
     return redirect("/people", 303)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from merger import people
+from merger.errors import Refused
 from tests.databases import ON_SQLITE
 from tests.web.conftest import PASSWORD, Web
 from tests.web.markup import check_markup
@@ -36,6 +39,21 @@ def test_the_last_administrator_stays_one(web: Web) -> None:
     page = ada.wrong("/people", f"/people/{number}", {"role": "admin"})  # invited no more
     assert "последний администратор" in error_at(page, f"role-{number}")
     assert ada.send("/people", f"/people/{number}/delete").status_code == 409
+
+
+def test_an_administrator_who_is_locked_out_is_none_to_be_left_with(web: Web) -> None:
+    engine, ada, eve = web.site.engine, web.ids["ada"], web.ids["eve"]
+    people.change_user(engine, eve, {"role": "admin", "invited": False})
+    for act in (
+        lambda: people.change_user(engine, ada, {"role": "user"}),
+        lambda: people.change_user(engine, ada, {"invited": False}),
+        lambda: people.delete_user(engine, ada),
+    ):
+        with pytest.raises(Refused, match="the last administrator"):
+            act()
+    page = reader(web, "ada").wrong("/people", f"/people/{ada}", {"role": "user", "invited": "on"})
+    assert "the last administrator" in error_at(page, f"role-{ada}")
+    people.delete_user(engine, ada, ("example.org",))  # of which Eve is: she may sign in
 
 
 def test_many_people_have_pages(web: Web) -> None:
