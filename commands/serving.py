@@ -155,7 +155,7 @@ def _listening(service: Service, context: Context) -> Server:
     from merger.web.server import Server
 
     known = service.settings
-    server = Server(context.create_web(service), known.host, known.port, known.trusted_proxy)
+    server = Server(context.create_web(service), known.host, known.port)
     _make_first_account(service)
     server.start()
     logging.info("listening on %s", server.address)

@@ -18,7 +18,7 @@ ORDER = [
     "heart", "task", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
     "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
-    "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.application", "web.server", "arguments",
+    "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.proxy", "web.application", "web.server", "arguments",
     "webhook", "smtp", "mail", "posting",
 ]  # fmt: skip
 PURE = ORDER[: ORDER.index("wording") + 1]

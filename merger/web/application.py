@@ -30,6 +30,7 @@ from merger.web import (
     request_lines,
     signing_in,
 )
+from merger.web.proxy import BehindProxy
 from models import Fact
 
 LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
@@ -63,6 +64,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         template_folder="templates",
     )
     settings = service.settings
+    app.wsgi_app = BehindProxy(app.wsgi_app, settings.trusted_proxy)  # type: ignore[method-assign]
     is_https = settings.web_address.startswith("https://")
     app.config.update(
         SECRET_KEY=_secret(service),

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A video that somebody looks at may hold a thread for as long as it is looked at.
+# Answers are made in these; files, such as videos, are sent by the loop, and hold none.
 _THREADS = 16
 _CONNECTIONS = 1000
-_FORWARDED = "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port"
 # What is somewhat too large is refused by the application, in our words.
 _LARGEST_BODY = 16 * LARGEST_BODY
 _LOOK_S = 1.0
@@ -33,19 +32,15 @@ _ENDS_WITHIN_S = 10.0
 class Server:
     """Answers requests in a thread of its own, from its start until it is stopped.
 
-    trusted_proxy: whose X-Forwarded-… are believed; nobody's where it is empty. Raises Broken where
-    the port cannot be had, Refused for an address that is none.
+    Raises Broken where the port cannot be had, Refused for an address that is none.
     """
 
-    def __init__(self, app: WSGIApplication, host: str, port: int, trusted_proxy: str) -> None:
+    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
         self._map: dict[int, Any] = {}
-        options: dict[str, Any] = {}
-        if trusted_proxy:
-            options = {"trusted_proxy": trusted_proxy, "trusted_proxy_headers": _FORWARDED}
         self._server = create_server(
             app, map=self._map, sockets=[_bound(host, port)], threads=_THREADS, ident=None,
             connection_limit=_CONNECTIONS, max_request_body_size=_LARGEST_BODY,
-            clear_untrusted_proxy_headers=True, **options,
+            clear_untrusted_proxy_headers=False,  # the application knows whom it believes
         )  # fmt: skip
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web")

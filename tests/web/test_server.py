@@ -14,8 +14,11 @@ import requests
 from flask import Flask, request
 
 from merger.errors import Broken, Refused
-from merger.web.application import LARGEST_BODY
+from merger.web.application import LARGEST_BODY, create_web
+from merger.web.proxy import BehindProxy
 from merger.web.server import Server
+from tests.databases import ON_SQLITE
+from tests.site import Site
 from tests.waiting import happens
 
 HOST = "127.0.0.1"
@@ -27,7 +30,7 @@ SPOOFED = {
 
 @contextmanager
 def serving(app: Any, host: str = HOST, proxy: str = "") -> Iterator[Server]:
-    server = Server(app, host, 0, proxy)
+    server = Server(BehindProxy(app, proxy), host, 0)
     server.start()
     try:
         yield server
@@ -63,6 +66,28 @@ def test_the_proxy_is_believed() -> None:
         assert requests.get(server.address, headers=chain, timeout=10).json()["from"] == "192.0.2.7"
 
 
+@ON_SQLITE
+def test_every_server_believes_the_proxy_alone(site: Site) -> None:
+    """Ten wrong keys of one address keep no other waiting; nobody can take another's address."""
+    site.environ["MERGER_TRUSTED_PROXY"] = "192.0.2.1"
+    client = create_web(site.service).test_client()  # any server calls the application like this
+
+    def guess(at: str, client_of: str) -> int:
+        return client.get(
+            "/api/v1/records",
+            headers={"X-Forwarded-For": client_of, "key": "wrong"},
+            environ_overrides={"REMOTE_ADDR": at},
+        ).status_code
+
+    for _ in range(10):
+        assert guess("192.0.2.1", "192.0.2.7") == 401
+    assert guess("192.0.2.1", "192.0.2.7") == 429
+    assert guess("192.0.2.1", "192.0.2.8") == 401
+    for n in range(10):
+        assert guess("192.0.2.2", f"192.0.2.{n + 10}") == 401
+    assert guess("192.0.2.2", "192.0.2.99") == 429
+
+
 def test_the_server_does_not_say_what_it_is() -> None:
     with serving(app_of(lambda: "ok")) as server:
         assert "Server" not in requests.get(server.address, timeout=10).headers
@@ -72,18 +97,18 @@ def test_a_port_that_another_has() -> None:
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(Broken, match=f"nothing can listen on {HOST}, port {port}.*MERGER_PORT"):
-            Server(app_of(seen), HOST, port, "")
+            Server(app_of(seen), HOST, port)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "256.1.1.1", "a b"])
 def test_an_address_that_is_none(host: str) -> None:
     with pytest.raises(Refused, match="MERGER_HOST"):
-        Server(app_of(seen), host, 0, "")
+        Server(app_of(seen), host, 0)
 
 
 def test_an_address_of_another_machine() -> None:
     with pytest.raises(Broken, match=r"nothing can listen on 192\.0\.2\.1"):
-        Server(app_of(seen), "192.0.2.1", 0, "")
+        Server(app_of(seen), "192.0.2.1", 0)
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
