@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger import pictures, records
 from merger.database import writing
 from merger.timeline import utc
+from merger.web.server import Server
 from models import Chunk, Delivery, Record, Rendition
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -89,6 +93,10 @@ def test_a_player_seeks(ann: Web) -> None:
     assert said.headers["Content-Range"] == f"bytes 100-199/{len(content(1))}"
     last = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=-10"})
     assert (last.status_code, last.data) == (206, content(1)[-10:])
+    longest = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=-99999"})
+    assert (longest.status_code, longest.data) == (206, content(1))
+    head = ann.api("ann", "HEAD", MERGE, headers={"Range": "bytes=100-199"})
+    assert (head.status_code, head.content_length) == (200, len(content(1)))
     tag = said.headers["ETag"]
     same = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=0-9", "If-Range": tag})
     assert (same.status_code, same.data) == (206, content(1)[:10])
@@ -97,6 +105,68 @@ def test_a_player_seeks(ann: Web) -> None:
     beyond = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=1000000-"})
     problem(beyond, 416)
     assert beyond.headers["Content-Range"] == f"bytes */{len(content(1))}"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("odd", ["bytes=0-9,20-29", "bytes=a-b", "bytes=9-0", "lines=1-2", "bytes"])
+def test_ranges_that_are_not_given_in_pieces_are_ignored(ann: Web, odd: str) -> None:
+    said = ann.api("ann", "GET", MERGE, headers={"Range": odd})
+    assert (said.status_code, said.data) == (200, content(1))
+    tag = said.headers["ETag"]
+    same = ann.api("ann", "GET", MERGE, headers={"Range": odd, "If-None-Match": tag})
+    assert (same.status_code, same.data) == (304, b"")
+
+
+@pytest.fixture
+def at(ann: Web) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where the service answers as it does for people, and what Ann sends with everything."""
+    server = Server(ann.app, "127.0.0.1", 0)
+    server.start()
+    try:
+        yield server.address, {"Authorization": f"Bearer {ann.keys['ann']}"}
+    finally:
+        server.stop()
+
+
+@ON_SQLITE
+def test_exactly_what_was_asked_for_is_sent(at: tuple[str, dict[str, str]]) -> None:
+    address, key = at
+    for wanted, given in (
+        ("98-111", slice(98, 112)), ("0-0", slice(0, 1)), ("0-", slice(None)), ("-14", slice(-14, None)),
+        ("-99999", slice(None)), ("100-9999999", slice(100, None)),
+    ):  # fmt: skip
+        with requests.Session() as session:
+            said = session.get(
+                f"{address}api/v1{MERGE}", headers={**key, "Range": f"bytes={wanted}"}, timeout=10
+            )
+            assert (said.status_code, said.content) == (206, content(1)[given]), wanted
+            assert said.headers["Content-Length"] == str(len(said.content))
+            # The next answer on the same connection begins where this one has ended.
+            assert session.get(f"{address}healthz", timeout=10).text.strip() == "ok"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-"}, {"Range": "bytes=1000-"}])
+def test_many_who_watch_slowly_leave_room_for_others(
+    ann: Web, at: tuple[str, dict[str, str]], headers: dict[str, str]
+) -> None:
+    """Each begins to watch something large, and does not read on."""
+    path = ann.site.settings.data / "records/1/attempt-1/merge.mp4"
+    with path.open("r+b") as file:
+        file.truncate(64 << 20)  # more than is kept for who reads slowly
+    address, key = at
+    port = int(address.rstrip("/").rpartition(":")[2])
+    said = "".join(f"{name}: {value}\r\n" for name, value in {**key, **headers}.items())
+    watching = []
+    for _ in range(40):
+        viewer = socket.create_connection(("127.0.0.1", port))
+        viewer.send(f"GET /api/v1{MERGE} HTTP/1.1\r\nHost: x\r\n{said}\r\n".encode())
+        watching.append(viewer)
+    try:
+        assert requests.get(f"{address}healthz", timeout=30).status_code == 200
+    finally:
+        for viewer in watching:
+            viewer.close()
 
 
 @ON_SQLITE
