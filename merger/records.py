@@ -113,6 +113,8 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
     """Return the row of a room. Raises Refused with the name that was meant."""
+    if len(name) > LONGEST_NAME:
+        raise Refused("room", f"no room has a name of more than {LONGEST_NAME} characters")
     wanted = select(Room).where(Room.name == name)
     # Whoever asks for the same record at the same time waits here, and then finds it.
     room = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()

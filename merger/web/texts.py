@@ -17,7 +17,8 @@ import yaml
 FOLDER = Path(__file__).with_name("texts")
 LANGUAGES = ("en", "ru")
 FORMS = ("one", "few", "many", "other")
-_PLACEHOLDER = re.compile(r"\\\{(\w+)\\\}")  # in a pattern that was escaped
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_LONGEST_SAID = 1000  # characters; the core says nothing longer, unless somebody has typed it
 
 Text = str | Mapping[str, str]
 
@@ -85,7 +86,23 @@ def chosen(wanted: Iterable[tuple[str, float]]) -> str:
 def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     for key, text in _TEXTS["en"].items():
         if key.startswith("said.") and isinstance(text, str):
-            yield key, re.compile(_PLACEHOLDER.sub(r"(?P<\1>[^;]+?)", re.escape(text)))
+            yield key, _pattern(text)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return what recognises a text, in time that grows no faster than what is looked at.
+
+    What was found up to the next words of the text is not looked for anew, further on: a name may
+    repeat these words as often as somebody likes.
+    """
+    first, *rest = _PLACEHOLDER.split(text)
+    parts = [
+        f"(?P<{name}>[^;]+?){re.escape(words)}"
+        for name, words in zip(rest[::2], rest[1::2], strict=True)
+    ]
+    return re.compile(
+        re.escape(first) + "".join(f"(?>{part})" for part in parts[:-1]) + "".join(parts[-1:])
+    )
 
 
 _SAID = dict(_patterns())
@@ -109,6 +126,8 @@ def translated(language: str, sentence: str) -> Sentences:
 
 
 def _known(language: str, sentence: str) -> Said | None:
+    if len(sentence) > _LONGEST_SAID:
+        return None
     for key, pattern in _SAID.items():
         if match := pattern.fullmatch(sentence):
             return Said(say(language, key, **match.groupdict()), language)

@@ -170,6 +170,22 @@ def test_what_is_not_known_is_said_as_it_is() -> None:
     assert translated("ru", "there is no record 3; the moon is full") == (russian, english)
 
 
+def test_what_is_very_long_is_said_as_it_is() -> None:
+    """Somebody typed it; nothing is looked for in there."""
+    repeated = "x has no pictures from a to b" * 40
+    assert translated("ru", repeated) == (Said(repeated, "en"),)
+    known = Said("записи 3 нет", "ru")
+    assert translated("ru", f"there is no record 3; {repeated}") == (known, Said(repeated, "en"))
+
+
+def test_names_may_hold_the_words_of_a_text() -> None:
+    sentence = "a has no pictures from b to c has no pictures from 10:00:00 to 10:01:00"
+    (said,) = translated("ru", sentence)
+    assert said.language == "ru" and said.text.startswith("a: нет картинки с b до c has")
+    ending = "asked for again: a, b, c, d, 10:00-11:00"
+    assert translated("ru", ending) == (Said("запрошено заново: a, b, c, d, 10:00-11:00", "ru"),)
+
+
 def test_the_history_of_a_failed_record_is_recognised(site: Site) -> None:
     site.add_room()
     site.ask(users=("ann@example.org",))
