@@ -20,6 +20,7 @@ from models import USER_ROLES, ApiKey, User
 
 FIRST_ACCOUNT = "admin@localhost"
 SHORTEST_PASSWORD = 10
+_LONGEST_NAME = 255  # characters, as the tables have it
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _KEY_STARTS = "lm_"
 _USED_FROM = timedelta(minutes=1)  # not written at every request
@@ -110,7 +111,7 @@ def admitted(engine: Engine, email: str, name: str | None, domains: Collection[s
         if not _is_of(address, domains) and (row is None or not row.invited):
             raise Refused("sign_in", f"{address} may not sign in here; ask an administrator")
         row = row or user_row(session, address)
-        row.name = name or row.name
+        row.name = (name or "")[:_LONGEST_NAME] or row.name
         session.flush()
         return _asker(row)
 
@@ -275,6 +276,8 @@ def invite(
     address = email_of(email)
     if role not in USER_ROLES:
         raise Refused("role", f"{role!r} is none of {', '.join(USER_ROLES)}")
+    if len(name or "") > _LONGEST_NAME:
+        raise Refused("name", f"it is longer than {_LONGEST_NAME} characters")
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
         known = session.scalars(select(User).where(User.email == address)).one_or_none()

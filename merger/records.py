@@ -23,6 +23,7 @@ from merger.timeline import Span, record_span
 from models import Fact, Record, RecordUser, Room
 
 LONGEST_NAME = 255
+MOST_USERS = 100  # that somebody names at once
 ENDED = ("delivered", "failed", "cancelled")
 
 
@@ -155,9 +156,9 @@ def _add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
     """Add users to a record; return whether any was new."""
     there = {entry.user.email for entry in row.users}
     new = [email for email in dict.fromkeys(emails) if email not in there]
-    for email in new:
-        after = max((entry.position for entry in row.users), default=-1) + 1
-        row.users.append(RecordUser(user=user_row(session, email), position=after))
+    after = max((entry.position for entry in row.users), default=-1) + 1
+    for position, email in enumerate(new, after):
+        row.users.append(RecordUser(user=user_row(session, email), position=position))
     return bool(new)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from merger.errors import MergerError, Refused, did_you_mean
 from merger.localtime import LONGEST_MARGIN, zone_named
-from merger.rooms_file import RoomSpec, SourceSpec, masked
+from merger.rooms_file import LONGEST_KEY, LONGEST_TEXT, RoomSpec, SourceSpec, masked
 from merger.sources import Recorder, SourceOfRoom
 from models import ROLES
 
@@ -32,6 +33,9 @@ def problems_of(
     for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
         if not 0 <= margin_s <= LONGEST_MARGIN.total_seconds():
             yield field, f"a margin of {margin_s} s makes no sense; write 0s to 1h"
+    for field, text in (("drive_folder", room.drive_folder), ("calendar_id", room.calendar_id)):
+        if len(text or "") > LONGEST_KEY:
+            yield field, _too_long(LONGEST_KEY)
     names = [source.name for source in room.sources]
     if room.sound_source is not None and room.sound_source not in names:
         meant = did_you_mean(room.sound_source, names)
@@ -49,6 +53,9 @@ def problems_of(
         elif (other := roles.setdefault(source.role, source.name)) != source.name:
             why = f"{other!r} has the role {source.role} already; a room has one of each"
             yield f"{field}.role", f"source {source.name!r}: {why}"
+        for key, text in (("address", source.address), ("credentials", source.credentials)):
+            if len(text or "") > LONGEST_TEXT:
+                yield f"{field}.{key}", _too_long(LONGEST_TEXT)
         seen = SourceOfRoom(
             room.name, source.name, source.role, source.kind, source.address, zone,
             source.credentials,
@@ -66,6 +73,29 @@ def check_room(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> None:
     """Raise Refused, whose code is the field, for the first thing that is wrong with a room."""
     for field, why in problems_of(room, recorder_of):
         raise Refused(field, why)
+
+
+def kept_credentials(before: SourceSpec, kind: str, address: str) -> str | None:
+    """Return the credentials that a source keeps when nobody gives others with its change.
+
+    For another place they are not kept: whoever changes a room may not know them, and must not have
+    them sent to a host of theirs. Pure.
+    """
+    is_there = (kind, _place(address)) == (before.kind, _place(before.address))
+    return before.credentials if is_there else None
+
+
+def _place(address: str) -> tuple[object, ...]:
+    """Return where an address leads, whatever is asked for there."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme, parts.hostname, parts.port
+    except ValueError:  # a port that is no number
+        return (address,)
+
+
+def _too_long(longest: int) -> str:
+    return f"it is longer than {longest} characters"
 
 
 def _no_name(name: str) -> str | None:

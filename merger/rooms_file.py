@@ -22,8 +22,8 @@ LONGEST_FILE = 500_000  # characters: more than a thousand rooms, read in second
 _DEEPEST = 10  # the composer calls itself for every level
 _MOST_TOLD = 20  # mistakes
 _LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
-_LONGEST_KEY = 255  # characters, as the tables have it
-_LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
+LONGEST_KEY = 255  # characters, as the tables have it
+LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
     "mails", "uploads_raw", "sources",
@@ -178,7 +178,7 @@ class _Entry:
             elif name in known:
                 self._values[name] = value
             else:
-                shown = repr(name) if len(name) <= _LONGEST_KEY else "of this length"
+                shown = repr(name) if len(name) <= LONGEST_KEY else "of this length"
                 why = f"there is no key {shown}{did_you_mean(name, known)}"
                 mistakes.add(key, f"{where}{why}")
 
@@ -187,7 +187,7 @@ class _Entry:
         node = self._values.get(key, self._node)
         self._mistakes.add(node, f"{self.where}{key}{': ' if key else ''}{why}")
 
-    def text(self, key: str, *, required: bool = False, longest: int = _LONGEST_KEY) -> str:
+    def text(self, key: str, *, required: bool = False, longest: int = LONGEST_KEY) -> str:
         """Return a value as it is written; an empty text where there is none, or a wrong one."""
         node = self._values.get(key)
         if node is None or _is_nothing(node):
@@ -319,7 +319,7 @@ def _zone(room: _Entry) -> str:
 
 
 def _address(source: _Entry) -> str:
-    address = source.text("address", required=True, longest=_LONGEST_TEXT)
+    address = source.text("address", required=True, longest=LONGEST_TEXT)
     if masked(address) != address:
         why = "it holds a password; put that into a variable of the environment"
         source.wrong("address", f"{why}, and the variable's name into credentials_env")
@@ -345,8 +345,8 @@ def _credentials(source: _Entry, secrets: Secrets) -> str | None:
         return None
     if not credentials:
         source.wrong(key, "the environment has no variable of this name, or an empty one")
-    elif len(credentials) > _LONGEST_TEXT or not _is_unicode(credentials):
-        source.wrong(key, f"the variable is no text of at most {_LONGEST_TEXT} characters")
+    elif len(credentials) > LONGEST_TEXT or not _is_unicode(credentials):
+        source.wrong(key, f"the variable is no text of at most {LONGEST_TEXT} characters")
     return credentials
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.orm import Session
@@ -30,6 +31,7 @@ from merger.web import (
     request_lines,
     signing_in,
 )
+from merger.web.page import Number
 from merger.web.proxy import BehindProxy
 from models import Fact
 
@@ -50,6 +52,16 @@ _HEADERS = {
 }
 
 
+class _Json(DefaultJSONProvider):
+    """Reads JSON as Flask does; what is nested without end is broken like anything else."""
+
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        try:
+            return super().loads(s, **options)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+
 def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     """Return the application that shows a service. hooks: routes of those who tell us something."""
     app = OpenAPI(
@@ -65,6 +77,8 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     )
     settings = service.settings
     app.wsgi_app = BehindProxy(app.wsgi_app, settings.trusted_proxy)  # type: ignore[method-assign]
+    app.json = _Json(app)
+    app.url_map.converters["int"] = Number
     is_https = settings.web_address.startswith("https://")
     app.config.update(
         SECRET_KEY=_secret(service),

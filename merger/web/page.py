@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, g, redirect, render_template, request
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import NotFound, Unauthorized
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
 from merger.errors import MergerError
@@ -18,6 +19,8 @@ from merger.web.gate import service
 from merger.web.texts import Said, Sentences
 
 blueprint = Blueprint("pages", "merger.web")
+
+_MOST_DIGITS = 18  # of a number that every database holds
 
 Errors = dict[str, Sentences]
 Answer = str | AnyResponse | tuple[str, int]
@@ -101,6 +104,23 @@ def size(count: int) -> str:
     unit, over = ("gb", 1e9) if count >= 1e9 else ("mb", 1e6) if count >= 1e5 else ("kb", 1e3)
     number = f"{count / over:.1f}".replace(".", t("size.point"))
     return t(f"size.{unit}", number=number)
+
+
+# --- addresses ------------------------------------------------------------------------------------
+
+
+class Number(IntegerConverter):
+    """A number in an address; at one that no database might hold, there is nothing."""
+
+    regex = rf"\d{{1,{_MOST_DIGITS}}}"
+
+
+def number_after() -> int:
+    """Return behind which number a page begins. Raises 404, as above."""
+    after = request.args.get("after", 0, type=int)
+    if abs(after) >= 10**_MOST_DIGITS:
+        raise NotFound
+    return after
 
 
 # --- forms ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from merger.database import reading
 from merger.errors import Refused
 from merger.web import gate
 from merger.web.gate import asker, service
-from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
+from merger.web.page import Answer, Errors, blueprint, form, number_after, refused, t, wrong
 from models import USER_ROLES, User
 
 PAGE = 100  # users
@@ -69,8 +69,7 @@ def remove(user: int) -> Answer:
 
 
 def _people(typed: dict[str, str], errors: Errors) -> Answer:
-    after = request.args.get("after", 0, type=int)
-    found = people.users(service().engine, after, PAGE + 1)
+    found = people.users(service().engine, number_after(), PAGE + 1)
     return form(
         "people.html", errors, typed=typed, people=found[:PAGE], roles=USER_ROLES,
         next=f"/people?after={found[PAGE - 1]['id']}" if len(found) > PAGE else None,

@@ -199,6 +199,9 @@ def check_span(start: datetime, end: datetime, now: datetime, errors: Errors) ->
 
 def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
     addresses = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
+    if len(addresses) > records.MOST_USERS:
+        errors["users"] = wrong("too_many", most=records.MOST_USERS)
+        return ()
     bad = [address for address in addresses if not _is_address(address)]
     if bad:
         errors["users"] = wrong("address", given=", ".join(bad))

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merger.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.profiles import DEFAULT_PROFILE, PROFILES
+from merger.records import MOST_USERS
+from merger.rooms_file import LONGEST_TEXT
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # Of local time in the room's zone, or with an offset.
@@ -56,7 +58,7 @@ class Ask(Taken):
     profile: Text = Field(DEFAULT_PROFILE, description=PROFILE_ABOUT)
     course_code: Text | None = Field(None, description="The course in which it is announced.")
     users: list[Annotated[str, Field(max_length=254)]] = Field(
-        [], max_length=100, description="Mail addresses of others who want it, too."
+        [], max_length=MOST_USERS, description="Mail addresses of others who want it, too."
     )
 
 
@@ -283,8 +285,8 @@ class SourceIn(Taken):
     kind: Annotated[str, Field(max_length=32)] = Field(
         description="Of the recorder.", examples=["folder"]
     )
-    address: Annotated[str, Field(max_length=16_000)]
-    credentials: Annotated[str, Field(max_length=16_000)] | None = Field(
+    address: Annotated[str, Field(max_length=LONGEST_TEXT)]
+    credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
         None, description="Never given back."
     )
 
@@ -295,8 +297,11 @@ class SourceChange(Taken):
     name: Text | None = None
     role: Role | None = None
     kind: Annotated[str, Field(max_length=32)] | None = None
-    address: Annotated[str, Field(max_length=16_000)] | None = None
-    credentials: Annotated[str, Field(max_length=16_000)] | None = None
+    address: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
+    credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
+        None,
+        description="Left out, they are kept, but not for another kind, scheme, host or port.",
+    )
     id: int | None = Field(None, description="As it was read; it changes nothing.")
     has_credentials: bool | None = Field(None, description="As it was read; it changes nothing.")
 

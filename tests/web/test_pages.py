@@ -56,6 +56,24 @@ def test_who_may_not_is_told_so(web: Web) -> None:
     assert "/rooms/new" not in ann.get("/rooms") and "/people" not in eve.get("/records")
 
 
+@pytest.mark.parametrize("far", [str(2**63), "9" * 19, "9" * 5000], ids=len)
+def test_at_numbers_that_no_database_holds_there_is_nothing(web: Web, far: str) -> None:
+    ada = reader(web, "ada")
+    for path in ("records/{}", "records/{}/row", "records/{}/status", "rooms/{}/edit"):
+        assert "There is nothing here" in ada.get("/" + path.format(far), 404), path
+    for form in (
+        "records/{}/cancel", "records/{}/remerge", "rooms/{}/edit", "rooms/{}/delete", "people/{}",
+        "people/{}/delete", "keys/{}/revoke",
+    ):  # fmt: skip
+        assert ada.send("/keys", "/" + form.format(far)).status_code == 404, form
+
+
+def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
+    for number in (2**63, -(2**64), 10**100):
+        reader(web, "ada").get(f"/people?after={number}", 404)
+    reader(web, "ada").get(f"/people?after={10**18 - 1}")
+
+
 FORMS = (
     "/request", "/request/check", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
     "/records/1/delete", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",

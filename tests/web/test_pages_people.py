@@ -23,6 +23,8 @@ def test_people_are_invited_changed_and_removed(web: Web) -> None:
     assert "may sign in already" in ada.done("/people", "/people", invited)
     page = ada.wrong("/people", "/people", {**invited, "email": "nobody"})
     assert "No mail address: nobody" in error_at(page, "email")
+    page = ada.wrong("/people", "/people", {**invited, "email": "x@x.org", "name": "x" * 256})
+    assert "longer than 255 characters" in error_at(page, "name")
     new = people.of_address(web.site.engine, "new@example.org")
     assert new is not None
     ada.done("/people", f"/people/{new['id']}", {"role": "editor"})

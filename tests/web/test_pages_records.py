@@ -19,7 +19,7 @@ from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.markup import check_markup
-from tests.web.reader import LECTURE, error_at, reader, value_of
+from tests.web.reader import LECTURE, error_at, reader, text_of, value_of
 
 pytestmark = ON_SQLITE
 
@@ -61,6 +61,29 @@ def test_records_are_searched(web: Web) -> None:
     assert "soon is no date" in ann.get("/records?day=soon", 422)
     ann.get("/records?room=Nowhere", 422)
     ann.get("/records?cursor=nonsense", 422)
+
+
+def test_a_part_of_a_name_is_found_whatever_its_case(web: Web) -> None:
+    web.site.ask(users=("ann@example.org",), name="Матанализ и ЁЛКИ")
+    for text in ("матан", "МАТАН", "ёлки", "Ёл"):
+        assert "Матанализ" in reader(web, "ann").get(f"/records?q={text}"), text
+    assert "Матанализ" not in reader(web, "ann").get("/records?q=механика")
+
+
+@pytest.mark.parametrize(
+    ("language", "long", "room"),
+    [
+        ("en", "At most 255 characters", "no room has a name of more than 255 characters"),
+        ("ru", "Не больше 255 знаков", "помещения с названием длиннее 255 знаков нет"),
+    ],
+)
+def test_what_is_searched_for_is_short(web: Web, language: str, long: str, room: str) -> None:
+    ann = reader(web, "ann", language)
+    assert long in error_at(ann.get(f"/records?q={'x' * 60_000}", 422), "q")
+    name = "x has no pictures from a to b" * 1000
+    page = ann.get(f"/records?room={name}", 422)
+    assert room in page
+    assert page.count("has no pictures") == 0  # nothing is repeated
 
 
 def test_many_records_have_pages(web: Web) -> None:

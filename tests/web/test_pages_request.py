@@ -94,6 +94,7 @@ WRONG = [
     ({"course_code": "x" * 256}, "course_code", "At most 255", "Не больше 255 знаков"),
     ({"layout": "pyramid"}, "layout", "Choose one of these", "Выберите один"),
     ({"profile": "8k"}, "profile", "Choose one of these", "Выберите один"),
+    ({"users": "a@x.org " * 101}, "users", "At most 100 addresses", "Не больше 100 адресов"),
     ({"users": "bob@x.org, nobody"}, "users", "No mail address: nobody", "не почтовый адрес: nobody"),
 ]  # fmt: skip
 
