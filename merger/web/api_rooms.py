@@ -12,6 +12,7 @@ from flask import Response
 from merger import rooms
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from
+from merger.room_rules import kept_credentials
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.web import api
 from merger.web.gate import asker, service
@@ -125,7 +126,11 @@ def show_source(path: SourcePath) -> Response:
     operation_id="changeSource",
 )
 def change_source(path: SourcePath, body: SourceChange) -> Response:
-    """Change a source: what is left out stays as it is."""
+    """Change a source: what is left out stays as it is, but credentials are not kept elsewhere.
+
+    With another kind, or another scheme, host or port in the address, and no credentials beside it,
+    those that were stored are removed: has_credentials is false then.
+    """
     asker("rooms")
     known = _source(path)["name"]
     changes = {name: value for name, value in api.given(body).items() if name not in _OWN}
@@ -141,7 +146,10 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
         mine = dict(changes)
         if mine.get("address") == masked(source.address):
             del mine["address"]  # as it was read
-        return replace(source, **mine)
+        after = replace(source, **mine)
+        if "credentials" in mine:
+            return after
+        return replace(after, credentials=kept_credentials(source, after.kind, after.address))
 
     _edited(path.room, lambda spec: replace(spec, sources=tuple(map(changed, spec.sources))))
     return api.reply(_source(path))

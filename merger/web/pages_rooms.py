@@ -14,6 +14,7 @@ from merger import calendars, media_signs, pictures, record_views, rooms
 from merger.access import Asker
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from, zone_named
+from merger.room_rules import kept_credentials
 from merger.rooms_file import RoomSpec, SourceSpec, masked
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
@@ -129,18 +130,24 @@ def change_room(room: int) -> Answer:
     errors = _mistakes(typed)
     if "another" in request.form:
         return _form(room, typed, [*rows, Row()], {})
+    lost: list[str] = []
+
+    def wanted(before: RoomSpec) -> RoomSpec:
+        after = _spec(typed, rows, before)
+        lost[:] = _lost(before, after, rows)
+        return after
+
     if not errors:
         try:
-            rooms.edit(
-                service().engine, room, lambda spec: _spec(typed, rows, spec),
-                service().recorder_of,
-            )  # fmt: skip
+            rooms.edit(service().engine, room, wanted, service().recorder_of)
         except Refused as error:
             if error.code == "room_id":
                 raise
             errors[_field(error.code, rows)] = refused(error)
         else:
             flash(t("room.changed", room=typed["name"]))
+            for name in lost:
+                flash(t("room.credentials_lost", source=name))
             return redirect("/rooms", 303)
     return _form(room, typed, rows, errors)
 
@@ -234,8 +241,15 @@ def _source(row: Row, before: SourceSpec | None) -> SourceSpec:
         if address == masked(before.address):
             address = before.address  # as it was shown
         if credentials is None and not row.forgets:
-            credentials = before.credentials
+            credentials = kept_credentials(before, row.kind, address)
     return SourceSpec(row.name, row.role, row.kind, address, credentials)
+
+
+def _lost(before: RoomSpec, after: RoomSpec, rows: Sequence[Row]) -> list[str]:
+    """Return the sources that have no credentials any more, though nobody wanted to remove them."""
+    had = {source.name for source in before.sources if source.credentials is not None}
+    had -= {row.name for row in rows if row.forgets}
+    return [s.name for s in after.sources if s.name in had and s.credentials is None]
 
 
 def _field(code: str, rows: Sequence[Row]) -> str:

@@ -293,6 +293,46 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
     assert told(web.api("ann", "GET", "/records/1"))["room"] is None
 
 
+def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
+    ask(web)
+    ask(web, "bob")
+    refused = problem(web.api("bob", "POST", "/records/1/cancel"), 409)
+    assert "only its owner, or an editor, may do that" in refused["detail"]
+    assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "cancelled"
+    again = {"layout": "speaker_only"}
+    problem(web.api("bob", "POST", "/records/1/remerge", json=again), 409)
+    assert told(web.api("bob", "GET", "/records/1"))["layout"] == "side_by_side"
+    assert told(web.api("bob", "POST", "/records/1/retry"))["status"] == "queued"
+    assert told(web.api("eve", "POST", "/records/1/cancel"))["status"] == "cancelled"
+    assert (
+        told(web.api("ann", "POST", "/records/1/remerge", json=again))["layout"] == "speaker_only"
+    )
+    assert web.api("ann", "DELETE", "/records/1").status_code == 204
+    assert told(web.api("bob", "POST", "/records/1/cancel"))["status"] == "cancelled"  # his alone
+
+
+def test_credentials_do_not_go_elsewhere(web: Web) -> None:
+    camera = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": "rtsp://10.0.5.4/1"}
+    secret = {"credentials": "user:s3cret"}
+    room = {"name": "506", "zone": "Europe/Berlin", "sources": [{**camera, **secret}]}
+    made = told(web.api("eve", "POST", "/rooms", json=room), 201)
+    where = f"/rooms/{made['id']}/sources/{made['sources'][0]['id']}"
+
+    def after(**changes: Any) -> bool:
+        return bool(told(web.api("eve", "PATCH", where, json=changes))["has_credentials"])
+
+    assert (
+        after(**camera) and after() and after(role="board") and after(address="rtsp://10.0.5.4/2")
+    )
+    assert after(address="rtsp://10.0.5.5/1", **secret)
+    for address in ("rtsp://evil.example/1", "rtsps://10.0.5.5/1", "rtsp://10.0.5.5:8554/1"):
+        assert not after(address=address)
+        assert after(address="rtsp://10.0.5.5/1", **secret)
+    folder = {"kind": "folder", "address": "/srv"}
+    assert not after(**folder)
+    assert not after(credentials=None)
+
+
 @ON_SQLITE
 def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     room = {"name": "506", "zone": "Europe/Berlin"}

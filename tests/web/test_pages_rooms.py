@@ -84,7 +84,7 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     assert value_of(page, "chunk") == "30m" and "s3cret" not in page
     assert (value_of(page, "early"), value_of(page, "late")) == ("1m", "2m")
     assert not is_checked(page, "mails") and is_checked(page, "uploads_raw")
-    assert "Some are kept. Leave it empty to keep them." in page
+    assert "Some are kept. Leave it empty to keep them; for another kind" in page
 
     known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
     changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on"}
@@ -106,6 +106,43 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     assert [one.name for one in spec.sources] == ["camera", "board"]  # not in the form: it stays
     assert "The room is deleted." in eve.done("/rooms/2/edit", "/rooms/2/delete")
     assert [spec.name for spec in rooms.stored(web.site.engine)] == ["504"]
+
+
+def test_credentials_do_not_go_elsewhere(web: Web) -> None:
+    """Who changes a room may not know them, and could have them sent to a host of their own."""
+    service = web.app.extensions["merger"]
+    web.app.extensions["merger"] = replace(service, recorder_of=lambda kind: Contented())
+    eve = reader(web, "eve")
+    here = "rtsp://10.0.5.4:554/one"
+
+    def fields(**changes: str) -> dict[str, str]:
+        values = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": here, **changes}
+        return {"name": "Aula", "zone": "Europe/Berlin", **LENGTHS, **source(0, **values)}
+
+    def kept() -> str | None:
+        spec = next(spec for spec in rooms.stored(web.site.engine) if spec.name == "Aula")
+        return spec.sources[0].credentials
+
+    eve.done("/rooms/new", "/rooms/new", fields(credentials="user:s3cret"))
+    known = {"is_known": "1", "has_credentials": "1"}
+    for same in (here, "rtsp://10.0.5.4:554/two#always"):
+        page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(address=same, **known))
+        assert "its credentials are removed" not in page and kept() == "user:s3cret"
+    for changes in (
+        {"address": "rtsp://evil.example/one"}, {"address": "rtsp://10.0.5.4:8554/one"},
+        {"address": "rtsps://10.0.5.4:554/one"}, {"kind": "folder"},
+    ):  # fmt: skip
+        eve.done("/rooms/2/edit", "/rooms/2/edit", fields(credentials="user:s3cret", **known))
+        assert kept() == "user:s3cret"
+        page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(**known, **changes))
+        assert "Source camera is of another kind" in page and kept() is None, changes
+        page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(**known, **changes))
+        assert "its credentials are removed" not in page  # there are none any more
+    moved = fields(address="rtsp://10.0.5.5/one", credentials="user:new", **known)
+    eve.done("/rooms/2/edit", "/rooms/2/edit", moved)
+    assert kept() == "user:new"
+    removed = fields(**known, forgets="on")
+    assert "are removed" not in eve.done("/rooms/2/edit", "/rooms/2/edit", removed)
 
 
 def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
