@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, false, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.config import Settings
@@ -68,6 +68,19 @@ def page(
             last = rows[limit - 1]
             following = f"{last.start_at.isoformat()}~{last.id}"
         return [summary(row) for row in rows[:limit]], following
+
+
+def going_on(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
+    """Return running and coming records: of each room the first that begin, the first first."""
+    wanted = Filter(statuses=("queued", "running"), only_of=only_of)
+    in_order = (Record.start_at, Record.id)
+    place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
+    with reading(engine) as session:
+        places = _filtered(session, wanted).with_only_columns(Record.id, place.label("place"))
+        ranked = places.subquery()
+        query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
+        query = query.order_by(*in_order).options(*_WITH_WHAT_IS_TOLD)
+        return [summary(row) for row in session.scalars(query)]
 
 
 _WITH_WHAT_IS_TOLD = (

@@ -28,7 +28,6 @@ _NEW: Mapping[str, str] = {
     **dict.fromkeys(_FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
 }  # fmt: skip
 _MOST_SOURCES = 20  # rows of a form
-_MOST_RECORDS = 200
 _TOLD_OF_ROOM = 5  # records
 
 
@@ -71,12 +70,9 @@ def rooms_page() -> Answer:
 
 def _going_on(who: Asker) -> dict[int, list[Shown]]:
     """Return running and coming records by room, the next first."""
-    wanted = record_views.Filter(statuses=("queued", "running"), only_of=who.only_of)
-    found, _ = record_views.page(service().engine, wanted, limit=_MOST_RECORDS)
     by_room: dict[int, list[Shown]] = defaultdict(list)
-    for record in reversed(found):
-        if len(by_room[record["room_id"]]) < _TOLD_OF_ROOM:
-            by_room[record["room_id"]].append(shown(record, who))
+    for record in record_views.going_on(service().engine, _TOLD_OF_ROOM, who.only_of):
+        by_room[record["room_id"]].append(shown(record, who))
     return by_room
 
 

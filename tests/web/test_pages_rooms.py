@@ -51,6 +51,19 @@ def test_rooms_are_shown_with_what_is_made_in_them(web: Web) -> None:
     assert "Of Ann" not in reader(web, "bob").get("/rooms")
 
 
+def test_the_next_records_of_each_room_are_shown(web: Web) -> None:
+    web.site.add_room("505")
+    web.site.ask(6 + 30 * 60, 30 * 60, room="505", name="In 505")
+    for n in range(250):
+        web.site.ask(6 + 60 * n, 60 * n, name=f"Lecture <{n}>", users=("ann@example.org",))
+    page = reader(web, "eve").get("/rooms")
+    assert page.count('class="record"') == 6 and "In 505" in page
+    shown = re.findall(r"Lecture <(\d+)></a></h2>", page)
+    assert shown == ["0", "1", "2", "3", "4"]
+    assert reader(web, "ann").get("/rooms").count('class="record"') == 5
+    assert reader(web, "bob").get("/rooms").count('class="record"') == 0
+
+
 def test_whether_media_comes_is_shown(web: Web) -> None:
     now = web.site.clock
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
