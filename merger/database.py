@@ -105,6 +105,8 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # transactions begin where we say so, below
+        # SQLite's own knows no letters but those of ASCII.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         _keep_a_log(connection)
         for pragma in (
             "synchronous = FULL",  # a committed row survives a power cut
@@ -120,6 +122,10 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else str(text).lower()
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:
