@@ -9,14 +9,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from merger import people, schema
+from merger.database import writing
+from models import Record, RecordUser, Rendition
 from recorders.sample import write_sample
-from tests.conftest import CARRIED
+from tests.conftest import CARRIED, START
 from tests.site import ROOT, Site
 from tests.waiting import until
 from tests.web.conftest import PASSWORD
@@ -178,6 +183,61 @@ def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser
     assert video_of_ann is not None and video_of_ann.status == 404
     other.goto("/records")
     expect(other.get_by_text("Networks, lecture 9")).to_have_count(0)
+
+
+def test_who_watches_goes_on_while_another_version_is_made(
+    running: Running, browser: Browser
+) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+
+    def version(record: int, number: int) -> Rendition:
+        return Rendition(
+            record_id=record, version=number, kind="merge", path=f"{number}.mp4", size_bytes=1,
+            sha256=f"{number}" * 64, frames=1, width=1280, height=360, made_at=START,
+        )  # fmt: skip
+
+    def add(session: Session) -> int:
+        """Add a record on which another machine works."""
+        row = Record(
+            room_id=1, start_at=START, end_at=START + timedelta(minutes=2), zone="Europe/Moscow",
+            event_name="Watched", layout="side_by_side", profile="540p", created_at=START,
+            updated_at=START, run_after=START, status="running", stage="collect", version=2,
+            delivered_version=1, claimed_by="another", claimed_at=START, lease_until=later,
+            users=[RecordUser(user=people.user_row(session, "bob@example.org"), position=0)],
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        session.add(version(row.id, 1))
+        return row.id
+
+    def put(**values: object) -> None:
+        writing(
+            running.site.engine,
+            lambda session: session.execute(
+                update(Record).where(Record.id == record).values(**values)
+            ),
+        )
+
+    record = writing(running.site.engine, add)
+    page = running.signed_in(browser, "bob")
+    page.goto(f"/records/{record}")
+    page.evaluate("window.watched = document.querySelector('video')")
+    page.get_by_role("button", name="Cancel").focus()
+    is_kept = "document.querySelector('video') === window.watched"
+    for stage in ("analyse", "encode"):
+        put(stage=stage)
+        expect(page.locator("#status")).to_have_attribute(
+            "data-state", f"running {stage} 2", timeout=30_000
+        )
+        assert page.evaluate(is_kept), stage
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(1)
+    assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
+    assert page.locator("main > section.player").count() == page.locator("main > h1").count() == 1
+    writing(running.site.engine, lambda session: session.add(version(record, 2)))
+    put(status="delivered", delivered_version=2, claimed_by=None, lease_until=None)
+    expect(page.locator(".badge.delivered")).to_be_visible(timeout=30_000)
+    assert not page.evaluate(is_kept)
+    expect(page.locator("video")).to_have_attribute("data-sha256", "2" * 64)
 
 
 def test_the_form_says_at_once_what_is_wrong(running: Running, browser: Browser) -> None:

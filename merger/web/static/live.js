@@ -33,15 +33,28 @@ async function refresh(part) {
 
 async function refreshPage() {
   const page = await fetched(location.href).catch(() => null);
-  const main = page && page.getElementById("main");
-  if (main) replace(document.getElementById("main"), document.adoptNode(main));
+  const fresh = page && page.getElementById("main");
+  if (!fresh) return;
+  const main = document.getElementById("main");
+  const [playing, same] = [main, fresh].map((one) => one.querySelector(":scope > .player"));
+  if (!playing || !playing.isEqualNode(same)) return replace(main, document.adoptNode(fresh));
+  // Whoever watches this very video goes on: it never leaves the page.
+  const parts = [...fresh.children];
+  const had_focus = main.contains(document.activeElement) && !playing.contains(document.activeElement);
+  for (const part of [...main.children]) if (part !== playing) part.remove();
+  playing.before(...parts.slice(0, parts.indexOf(same)));
+  playing.after(...parts.slice(parts.indexOf(same) + 1));
+  if (had_focus) focusIn(main);
 }
 
 function replace(old, fresh) {
   const had_focus = old.contains(document.activeElement);
   old.replaceWith(fresh);
-  if (!had_focus) return;
-  const target = fresh.querySelector("a, button") || fresh;
+  if (had_focus) focusIn(fresh);
+}
+
+function focusIn(part) {
+  const target = part.querySelector("a, button") || part;
   target.focus({ preventScroll: true });
 }
 
