@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from merger.errors import Refused
@@ -39,6 +39,10 @@ class Asker:
     def only_of(self) -> int | None:
         """The user whose records alone they see; None where they see all."""
         return None if self.sees_all else self.user
+
+    def owns(self, users: Sequence[str]) -> bool:
+        """Whether they may stop or replace a record of these users, the owner first."""
+        return self.sees_all or list(users[:1]) == [self.email]
 
 
 def granted(role: str, wanted: Iterable[str] | None = None) -> frozenset[str]:

@@ -171,11 +171,13 @@ def status(engine: Engine, record: int) -> str:
 def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
     """Ask to stop a record; return its status. Raises Refused where it has ended already.
 
-    only_of: a user for whom the records of others do not exist; so it is below.
+    only_of: a user for whom the records of others do not exist; so it is below. Of several users,
+    the owner alone may.
     """
 
     def ask_to_stop(session: Session) -> str:
         row = record_row(session, record, only_of, lock=True)
+        _check_owner(row, only_of)
         if row.status in ENDED:
             raise Refused("status", f"record {record} is already {row.status}")
         if row.status == "running":
@@ -229,11 +231,13 @@ def remerge(
 ) -> None:
     """Queue another version of a record that has ended; None keeps what it is now.
 
-    What was delivered stays until the new version is. Raises Refused.
+    What was delivered stays until the new version is. Of several users, the owner alone may. Raises
+    Refused.
     """
 
     def again(session: Session) -> None:
         row = record_row(session, record, only_of, lock=True)
+        _check_owner(row, only_of)
         if row.status not in ENDED:
             raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
         span = record_span(start or row.start_at, end or row.end_at, now)
@@ -253,6 +257,16 @@ def remerge(
         tell(session, record, row.attempt, now, "remerged", what)
 
     writing(engine, again)
+
+
+def _check_owner(row: Record, only_of: int | None) -> None:
+    """Raise Refused for a user who may have joined a record only to spoil it for the others."""
+    if only_of is not None and row.users[0].user_id != only_of:
+        raise Refused(
+            "conflict",
+            f"others want record {row.id}, too: only its owner, or an editor, may do that; you can"
+            " remove it from your records",
+        )
 
 
 def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:

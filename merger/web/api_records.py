@@ -128,7 +128,10 @@ def _shown(record: int, who: Asker) -> Response:
     "/records/<int:record>/cancel", responses={"200": RecordDetails}, operation_id="cancelRecord"
 )
 def cancel(path: RecordPath) -> Response:
-    """Stop a record that is not done; what was delivered of it stays."""
+    """Stop a record that is not done; what was delivered of it stays.
+
+    Only the owner of the record, or an editor.
+    """
     who = asker("write")
     records.cancel(service().engine, path.record, service().now(), who.only_of)
     return _shown(path.record, who)
@@ -148,7 +151,10 @@ def retry(path: RecordPath) -> Response:
     "/records/<int:record>/remerge", responses={"200": RecordDetails}, operation_id="remergeRecord"
 )
 def remerge(path: RecordPath, body: Again) -> Response:
-    """Make another version; only what changes is encoded, and the old one stays until then."""
+    """Make another version; only what changes is encoded, and the old one stays until then.
+
+    Only the owner of the record, or an editor.
+    """
     who, engine = asker("write"), service().engine
     zone = zone_named(record_views.details(engine, path.record, who.only_of)["zone"])
     start, end = (

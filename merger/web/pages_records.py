@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -29,10 +29,11 @@ _SEARCH = ("whose", "q", "room", "status", "day")
 
 @dataclass(frozen=True)
 class Shown:
-    """A record in a list, and how it stands."""
+    """A record in a list, how it stands, and whether who looks may stop or replace it."""
 
     record: Mapping[str, Any]
     state: State
+    is_owner: bool
 
 
 @blueprint.get("/records")
@@ -86,44 +87,50 @@ def _day(text: str, errors: Errors) -> date | None:
 
 def shown(record: dict[str, Any], who: Asker) -> Shown:
     """Return a record of a list with how it stands; a running one with how long it still takes."""
-    events = ()
+    events: Sequence[Mapping[str, Any]] = ()
     if record["status"] == "running":  # few are
         events = record_views.details(service().engine, record["id"], who.only_of)["events"]
-    return Shown(record, state_of(record, service().now(), events))
+    return _shown(record, who, events)
+
+
+def _shown(record: dict[str, Any], who: Asker, events: Sequence[Mapping[str, Any]]) -> Shown:
+    is_owner = who.owns(record["users"])
+    return Shown(record, state_of(record, service().now(), events, is_owner=is_owner), is_owner)
 
 
 @blueprint.get("/records/<int:record>/row")
 def row(record: int) -> Answer:
     """Show the line of a record in the list alone, for a page that is open."""
-    told = _details(record, asker("read"))
-    return render_template("record_row.html", one=_with_state(told))
+    who = asker("read")
+    return render_template("record_row.html", one=_with_state(_details(record, who), who))
 
 
 @blueprint.get("/records/<int:record>/status")
 def status(record: int) -> Answer:
     """Show how a record stands alone, for a page that is open."""
-    told = _details(record, asker("read"))
-    return render_template("record_status.html", one=_with_state(told))
+    who = asker("read")
+    return render_template("record_status.html", one=_with_state(_details(record, who), who))
 
 
 @blueprint.get("/records/<int:record>")
 def show(record: int) -> Answer:
     """Show all about a record."""
-    told = _details(record, asker("read"))
-    return _page(told, _as_it_is(told), {})
+    who = asker("read")
+    told = _details(record, who)
+    return _page(told, who, _as_it_is(told), {})
 
 
 def _details(record: int, who: Asker) -> dict[str, Any]:
     return record_views.details(service().engine, record, who.only_of)
 
 
-def _with_state(told: dict[str, Any]) -> Shown:
-    return Shown(told, state_of(told, service().now(), told["events"]))
+def _with_state(told: dict[str, Any], who: Asker) -> Shown:
+    return _shown(told, who, told["events"])
 
 
-def _page(told: dict[str, Any], typed: Mapping[str, str], errors: Errors) -> Answer:
+def _page(told: dict[str, Any], who: Asker, typed: Mapping[str, str], errors: Errors) -> Answer:
     return form(
-        "record.html", errors, one=_with_state(told), record=told, typed=typed,
+        "record.html", errors, one=_with_state(told, who), record=told, typed=typed,
         picture=timeline(told, zone_named(told["zone"])), layouts=LAYOUTS.values(),
         profiles=profiles.PROFILES, has_ended=told["status"] in ENDED,
         renditions=_renditions(told),
@@ -200,7 +207,7 @@ def remerge(record: int) -> Answer:
                 raise
             errors[error.code] = refused(error)
     if errors:
-        return _page(told, typed, errors)
+        return _page(told, who, typed, errors)
     flash(t("record.made_again"))
     return redirect(f"/records/{record}", 303)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from models import STAGES
 
 ENDED = ("delivered", "failed", "cancelled")
+OF_OWNER = ("cancel",)  # what nobody else may do
 # Seconds until a page looks again: at what moves, and at what waits for its hour.
 _MOVING_S, _WAITING_S = 3, 30
 # An estimate from less is no better than a guess.
@@ -35,9 +36,23 @@ class State:
 
 
 def state_of(
-    record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]] = ()
+    record: Mapping[str, Any],
+    now: datetime,
+    events: Sequence[Mapping[str, Any]] = (),
+    *,
+    is_owner: bool = True,
 ) -> State:
-    """Return how a record stands. events: its history, to estimate how long it still takes."""
+    """Return how a record stands, for its owner or for another of its users.
+
+    events: its history, to estimate how long it still takes.
+    """
+    state = _state(record, now, events)
+    if is_owner:
+        return state
+    return replace(state, can=tuple(action for action in state.can if action not in OF_OWNER))
+
+
+def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]) -> State:
     status, stage = record["status"], record["stage"]
     if status == "running":
         return State(

@@ -49,6 +49,12 @@ def test_what_is_said_and_what_can_be_done(
     assert (state.progress is None) == (told["status"] != "running")
 
 
+def test_only_its_owner_is_offered_to_stop_a_record() -> None:
+    waiting = record("queued", run_after=at(1), error=ERROR)
+    assert state_of(waiting, NOW, is_owner=False).can == ("retry",)
+    assert state_of(record("running"), NOW, is_owner=False).can == ()
+
+
 def left(
     progress: float, claimed: float, told: float = 0, stage: str = "encode"
 ) -> timedelta | None:

@@ -263,6 +263,40 @@ def test_what_people_type_is_shown_as_they_typed_it(web: Web) -> None:
         assert name in ann.get(path)
 
 
+def test_who_joins_a_record_cannot_stop_or_replace_it(merged: Web) -> None:
+    merged.site.ask(20, users=("bob@example.org",))
+    ann, bob, eve = reader(merged, "ann"), reader(merged, "bob"), reader(merged, "eve")
+    again = {
+        "start": "2026-11-20T10:00", "end": "2026-11-20T10:00:20", "layout": "speaker_only",
+        "profile": "tiny",
+    }  # fmt: skip
+    before = merged.site.row()
+    for there, may in ((ann, True), (bob, False), (eve, True)):
+        assert ("/records/1/remerge" in there.get("/records/1")) == may
+    refused = bob.send("/records/1", "/records/1/remerge", again)
+    assert refused.status_code == 409
+    assert "only its owner, or an editor, may do that; you can remove it" in text_of(refused)
+    assert merged.site.row().version == before.version == 1
+    ann.done("/records/1", "/records/1/remerge", again)
+    for path in ("/records/1", "/records/1/row", "/records/1/status", "/records", "/rooms"):
+        for there, may in ((ann, True), (bob, False)):
+            assert ("/records/1/cancel" in there.get(path)) == may, path
+    assert bob.send("/records/1", "/records/1/cancel").status_code == 409
+    assert merged.site.row().status == "queued"
+    assert "нужна не только вам" in text_of(
+        reader(merged, "bob", "ru").send("/records/1", "/records/1/cancel")
+    )
+    eve.done("/records/1", "/records/1/cancel")
+
+
+def test_who_is_left_with_a_record_owns_it(web: Web) -> None:
+    web.site.ask(users=("ann@example.org", "bob@example.org"))
+    bob = reader(web, "bob")
+    assert "/records/1/cancel" not in bob.get("/records/1")
+    reader(web, "ann").done("/records/1", "/records/1/delete")
+    assert "Cancelled." in bob.done("/records/1", "/records/1/cancel")
+
+
 def test_local_time_is_that_of_the_room(web: Web) -> None:
     web.site.add_room("Aula", zone="America/New_York")
     asked = {**LECTURE, "room": "Aula"}
