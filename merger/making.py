@@ -244,9 +244,12 @@ class _Job:
         return complaints
 
     def _missing(self, parts: Sequence[tuple[PartSpec, str]]) -> list[tuple[PartSpec, str]]:
-        """Return the parts that the cache does not hold; what was said of the others is told."""
+        """Return the parts that the cache does not hold; what was said of the others is told.
+
+        Each once: two minutes without any media are the same part as the next two.
+        """
         missing = []
-        for spec, name in parts:
+        for name, spec in {name: spec for spec, name in parts}.items():
             files = [f"{name}.{kind}.mp4" for kind in spec.outputs]
             if all(self.cache.use(file, self.step.folder) for file in files):
                 self.warnings += self.cache.recall(f"{name}.json", self.step.folder)
