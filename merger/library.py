@@ -300,7 +300,7 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
         wall_us = microseconds(sidecar.end - sidecar.start)
         length_us = _measured_us(media, wall_us)
         measured = Fraction(wall_us, length_us)
-        if abs(wall_us - length_us) <= _ROUNDING_US:
+        if abs(wall_us - length_us) <= _ROUNDING_US or _stands_still(file, media, measured):
             pass
         elif (
             abs(measured - 1) > LARGEST_DRIFT
@@ -319,6 +319,18 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     return Entry(file.source, media, ClockMap(file.start, media.zero_us, rate), identity)
 
 
+def _stands_still(file: Candidate, media: MediaFile, measured: Fraction) -> bool:
+    """Return whether a file ends before its sidecar does because its last picture stood till then.
+
+    So it is with a screen that sends pictures when they change. No quartz clock drifts like that.
+    """
+    if media.video is None or not media.video.variable_rate or media.complaints:
+        return False
+    if measured - 1 < SURPRISING_DRIFT or _was_cut(file.path, file.sidecar, measured):
+        return False
+    return measured - 1 <= LARGEST_DRIFT or file.sidecar.sha256 is not None
+
+
 def _measured_us(media: MediaFile, wall_us: int) -> int:
     """Return the length of a file that the end in its sidecar is about: that of its pictures.
 
@@ -328,6 +340,8 @@ def _measured_us(media: MediaFile, wall_us: int) -> int:
     whole_us, pictures_us = media.length_us, media.picture_ends_us - media.zero_us
     if not len(media.picture_us) or pictures_us <= 0:
         return whole_us
+    if media.video is not None and media.video.variable_rate:
+        return min(pictures_us, whole_us, key=lambda length_us: abs(length_us - wall_us))
     is_drift = abs(Fraction(wall_us, pictures_us) - 1) < SURPRISING_DRIFT
     is_whole = abs(Fraction(wall_us, whole_us) - 1) < SURPRISING_DRIFT
     return whole_us if is_whole and not is_drift else pictures_us

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -169,6 +170,38 @@ def test_drift_is_measured_by_the_pictures(
     span = Span(utc(START), utc(START + seconds(5)))
     found = read_library(one_room.library, "504", ["speaker"], span, one_room.zone)
     assert [entry.clock.rate for entry in found.entries] == [rate] and found.warnings == []
+
+
+@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("longer_us", [20_000, 400_000, 1_500_000])
+def test_a_screen_that_stands_still_at_the_end_has_not_drifted(
+    one_room: Room, sound: bool, longer_us: int
+) -> None:
+    film = one_room.film("screen", 0, 10, container="mkv", sound=sound)
+    path = film.with_suffix(".mp4")
+    with av.open(str(film)) as source, av.open(str(path), "w") as made:
+        streams = {s.index: made.add_stream_from_template(s) for s in source.streams}
+        since_key = 0
+        for packet in source.demux():
+            if packet.pts is None:
+                continue
+            if packet.stream.type == "video":
+                since_key = 0 if packet.is_keyframe else since_key + 1
+                if since_key >= 5:
+                    continue
+            packet.stream = streams[packet.stream_index]
+            made.mux(packet)
+    film.unlink()
+    media = read_media(path)
+    assert media.video is not None and media.video.variable_rate
+    end = START + timedelta(microseconds=media.length_us + longer_us)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ends = {"start": START.isoformat(), "end": end.isoformat(), "sha256": digest}
+    path.with_suffix(".json").write_text(json.dumps(ends))
+    span = Span(utc(START), utc(START + seconds(5)))
+    found = read_library(one_room.library, "504", ["screen"], span, one_room.zone)
+    assert [entry.clock.rate for entry in found.entries] == [1]
+    assert found.warnings == []
 
 
 def test_a_long_record_of_many_parts(one_room: Room) -> None:
