@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import or_, select
@@ -42,23 +43,33 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
     if settings.keep_videos:  # else they are kept for ever
         ended_before = now - settings.keep_videos
         writing(service.engine, lambda session: _forget_renditions(session, ended_before))
-    sizes = _segment_sizes(data)
-    share = (disk_bytes or shutil.disk_usage(data).total) * settings.keep_segments_share // 100
-    too_many = sum(sizes.values()) + recorded_bytes(service) - share
-    old = now - settings.keep_segments
-    # What was collected goes before what was recorded, which is nowhere else.
-    for path in writing(
-        service.engine, lambda session: _forget_segments(session, now, old, sizes, too_many)
-    ):
-        _remove(data / path)
-        _remove((data / path).with_suffix(".json"))
-    too_many = sum(_segment_sizes(data).values()) + recorded_bytes(service) - share
-    forget_recorded(service, now, too_many, waiting(service))
+    _make_room(service, now, disk_bytes or shutil.disk_usage(data).total)
     _sweep_records(service, now)
     _sweep_segments(service, now)
     _sweep_pictures(service)
     for folder in (data, pictures.folder(settings), settings.cache, settings.destination):
         sweep(folder)
+
+
+def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
+    """Remove media that was kept for long enough, and more while it holds too much of the disk.
+
+    Then copies go first: what was recorded here is nowhere else, and to forget a segment that is
+    the same file as a recording makes no room by itself.
+    """
+    data, old = service.settings.data, now - service.settings.keep_segments
+    share = disk_bytes * service.settings.keep_segments_share // 100
+    for is_copy in (True, False):
+        sizes = _segment_sizes(data)
+        too_many = sum(size for size, _ in sizes.values()) + recorded_bytes(service) - share
+        may_go = {path: size for path, (size, links) in sizes.items() if (links == 1) == is_copy}
+        forget = partial(_forget_segments, now=now, old=old, sizes=may_go, too_many=too_many)
+        for path in writing(service.engine, forget):
+            _remove(data / path)
+            _remove((data / path).with_suffix(".json"))
+    sizes = _segment_sizes(data)
+    too_many = sum(size for size, _ in sizes.values()) + recorded_bytes(service) - share
+    forget_recorded(service, now, too_many, waiting(service))
 
 
 def _is_of_this_database(service: Service) -> bool:
@@ -110,12 +121,16 @@ def _forget_renditions(session: Session, before: datetime) -> None:
         rendition.path = None
 
 
-def _segment_sizes(data: Path) -> dict[str, int]:
-    """Return how many bytes each collected file holds, by its path below the data folder."""
+def _segment_sizes(data: Path) -> dict[str, tuple[int, int]]:
+    """Return how many bytes each collected file holds, and how many names it has.
+
+    By its path below the data folder.
+    """
     sizes = {}
     for path in (data / "segments").glob("*/[!.]*"):
         with suppress(FileNotFoundError):
-            sizes[str(path.relative_to(data))] = path.stat().st_size
+            status = path.stat()
+            sizes[str(path.relative_to(data))] = status.st_size, status.st_nlink
     return sizes
 
 
@@ -124,7 +139,8 @@ def _forget_segments(
 ) -> list[str]:
     """Forget segments that no record waits for, the oldest first; return where their files lie.
 
-    old: those collected before that are forgotten, and more as long as there are too many bytes.
+    old: those collected before that are forgotten, and more as long as there are too many bytes, of
+    those whose sizes are given.
     """
     forgotten = []
     for segment, room in session.execute(
@@ -133,8 +149,11 @@ def _forget_segments(
         .join(Room)
         .order_by(Segment.collected_at, Segment.id)
     ):
-        if segment.collected_at >= old and too_many <= 0:
-            break
+        if segment.collected_at >= old:
+            if too_many <= 0:
+                break
+            if segment.path not in sizes:
+                continue
         needed = session.scalar(
             select(Record.id)
             .where(

@@ -91,26 +91,35 @@ def test_what_was_collected_is_counted_once(recorded: Site) -> None:
     assert kept(recorded, utc(START) + DAY, disk_bytes=3 * SIZE) == {"100.mkv"}
 
 
-def test_what_was_collected_goes_before_what_is_nowhere_else(recorded: Site) -> None:
-    record(recorded, 100)
+@pytest.mark.parametrize("linked", [0, 2])
+def test_what_was_collected_goes_before_what_is_nowhere_else(recorded: Site, linked: int) -> None:
+    """Also when it was collected later, and recordings that were collected are the same files."""
+    names = [record(recorded, 100 + n).name for n in range(linked)]
+    record(recorded, 200)
     segments = recorded.settings.data / "segments" / "1"
     segments.mkdir(parents=True)
     early = utc(START) - 2 * DAY
 
     def add(session: Session) -> None:
-        for n in range(4):
-            (segments / f"{n}.mp4").write_bytes(bytes(SIZE))
+        for n in range(linked + 4):
+            path = segments / f"{n}.mkv"
+            if n < linked:
+                os.link(recorded.settings.recorded / "1" / names[n], path)
+            else:
+                path.write_bytes(bytes(SIZE))
             session.add(
                 Segment(
-                    source_id=1, origin=f"{n}", fingerprint="", path=f"segments/1/{n}.mp4",
+                    source_id=1, origin=f"{n}", fingerprint="", path=f"segments/1/{n}.mkv",
                     start_at=early, end_at=early, size_bytes=SIZE, collected_at=early,
                 )
             )  # fmt: skip
 
     writing(recorded.engine, add)
-    # Half of the disk is what three of the five hold.
-    assert kept(recorded, utc(START) + DAY / 2, disk_bytes=6 * SIZE) == {"100.mkv"}
-    assert {path.name for path in segments.iterdir()} == {"2.mp4", "3.mp4"}
+    # Half of the disk is what all but two of them hold.
+    disk_bytes = 2 * (linked + 3) * SIZE
+    assert kept(recorded, utc(START) + DAY / 2, disk_bytes) == {*names, "200.mkv"}
+    left = {path.name for path in segments.iterdir()}
+    assert left == {f"{n}.mkv" for n in range(linked + 4) if n not in (linked, linked + 1)}
 
 
 def test_one_without_a_sidecar_goes_by_its_time(recorded: Site) -> None:
