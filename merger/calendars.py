@@ -37,7 +37,6 @@ WHOLE = timedelta(days=1)
 WINDOW = timedelta(days=1), timedelta(days=35)  # before and after now
 _CHANNEL = timedelta(days=7)
 _RENEWED = timedelta(days=1)  # before it ends
-_OFF = "event_off"
 _MISTAKE = "a mistake in this program; its log says more"
 _AFTER_A_FAILURE = timedelta(minutes=10)
 
@@ -190,7 +189,8 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
     row = session.get(Record, record, with_for_update=True)
     if row is None:
         return
-    was_cancelled = row.status == "cancelled" and row.error_code == _OFF  # and not by a person
+    # By an event, and not by a person.
+    was_cancelled = row.status == "cancelled" and row.error_code == records.EVENT_OFF
     if not (_is_not_begun(row) or was_cancelled):
         return
     why = _why_off(one)
@@ -204,6 +204,13 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
             return  # two rooms share a calendar: it is the first one's
         row.room_id, row.zone = room.id, room.zone
         words.append("given to another room")
+    if was_cancelled or (row.start_at, row.end_at) != (one.span.start, one.span.end):
+        other = records.same_as(session, row, room.id, one.span)
+        if other is not None:  # one video is enough
+            records.add_users(session, other, _owner(one))
+            if not was_cancelled:
+                _call_off(session, row, f"record {other.id} is of the same time", now)
+            return
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
@@ -242,7 +249,7 @@ def _has_calendar(session: Session, room: int, calendar: str) -> bool:
 
 
 def _call_off(session: Session, row: Record, why: str, now: datetime) -> None:
-    row.error_code, row.error_text = _OFF, why
+    row.error_code, row.error_text = records.EVENT_OFF, why
     release(row, "cancelled", now)
     tell(session, row.id, row.attempt, now, "cancelled", why)
 

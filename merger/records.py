@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from merger import versions
@@ -25,6 +25,7 @@ from models import Fact, Record, RecordUser, Room
 LONGEST_NAME = 255
 MOST_USERS = 100  # that somebody names at once
 ENDED = ("delivered", "failed", "cancelled")
+EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on again, so is the record
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,14 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             who = f" by {users[0]}" if users else ""
             tell(session, row.id, 0, now, "asked", f"asked for{who}")
         elif request.event_id is None and (row.idempotency_key or "").startswith("event "):
-            # Somebody wants it now, whatever becomes of the event.
-            row.idempotency_key = kept_key(row.idempotency_key or "")
-        if _add_users(session, row, users) and not is_new:
+            # Somebody wants it now, whatever becomes of the event. One that was kept before, where
+            # the event was then, has nothing to do with it any more.
+            key = kept_key(row.idempotency_key or "")
+            session.execute(
+                update(Record).where(Record.idempotency_key == key).values(idempotency_key=None)
+            )
+            row.idempotency_key = key
+        if add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
 
@@ -137,22 +143,31 @@ def _asked_before(session: Session, request: Request, room: int, span: Span) -> 
                     f"the key {request.idempotency_key!r} was used for another request",
                 )
             return row
-    return session.scalars(
-        select(Record)
-        .where(
-            Record.room_id == room,
-            Record.start_at == span.start,
-            Record.end_at == span.end,
-            Record.layout == request.layout,
-            Record.profile == request.profile,
-            Record.status.not_in(("failed", "cancelled")),
-        )
-        .order_by(Record.id)
-        .limit(1)
-    ).one_or_none()
+    return _live(session, room, span, request.layout, request.profile)
 
 
-def _add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
+def same_as(session: Session, row: Record, room: int, span: Span) -> Record | None:
+    """Return another record that is, or will be, of the same room, span, layout and profile."""
+    return _live(session, room, span, row.layout, row.profile, but_for=row.id)
+
+
+def _live(
+    session: Session, room: int, span: Span, layout: str, profile: str, but_for: int | None = None
+) -> Record | None:
+    wanted = select(Record).where(
+        Record.room_id == room,
+        Record.start_at == span.start,
+        Record.end_at == span.end,
+        Record.layout == layout,
+        Record.profile == profile,
+        Record.status.not_in(("failed", "cancelled")),
+    )
+    if but_for is not None:
+        wanted = wanted.where(Record.id != but_for)
+    return session.scalars(wanted.order_by(Record.id).limit(1)).one_or_none()
+
+
+def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
     """Add users to a record; return whether any was new."""
     there = {entry.user.email for entry in row.users}
     new = [email for email in dict.fromkeys(emails) if email not in there]
@@ -180,6 +195,8 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
         _check_owner(row, only_of)
         if row.status in ENDED:
             raise Refused("status", f"record {record} is already {row.status}")
+        if versions.is_put_back(row):
+            raise Refused("status", f"version {row.version} of record {record} is being put back")
         if row.status == "running":
             if row.cancel_requested_at is None:
                 row.cancel_requested_at = now
@@ -204,6 +221,9 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
             raise Refused("status", f"record {record} is being worked on")
         if row.status == "delivered" and row.error_code is None:
             raise Refused("status", f"record {record} is delivered; nothing failed")
+        if versions.is_put_back(row):
+            row.run_after = now  # what failed is tried again when that is done
+            return
         if row.status == "delivered":
             versions.begin(session, row, as_wished=True)
         elif row.stage != "deliver" and row.status in ENDED:
@@ -287,7 +307,8 @@ def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None
             return False
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on; cancel it first")
-        if row.calendar_id and row.event_id:
+        is_off = row.status == "cancelled" and row.error_code == EVENT_OFF
+        if row.calendar_id and row.event_id and not is_off:
             name = removed_name(event_key(row.calendar_id, row.event_id))
             session.merge(Fact(name=name, value=now.isoformat()))
         session.delete(row)

@@ -471,3 +471,54 @@ def test_without_a_channel_again_it_is_read_often(
     monkeypatch.setattr(room.reader, "watch", away)
     room.read(timedelta(days=8))
     assert calendars.is_any_due(room.site.engine, room.site.clock + calendars.POLLED)
+
+
+def test_what_somebody_asked_for_at_each_time_of_an_event(room: Calendared) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    for hours in (0, 1, 2):
+        assert one.span is not None
+        at = Span(one.span.start + hours * HOUR, one.span.end + hours * HOUR)
+        room.since(replace(one, span=at))
+        request = records.Request("504", at.start, at.end, users=("ivan@example.edu",))
+        assert not records.ask(room.site.engine, request, room.site.clock)[1]
+    rows = room.rows()
+    assert [row.status for row in rows] == ["queued"] * 3
+    assert len({row.start_at for row in rows}) == 3
+
+
+@pytest.mark.parametrize("by_hand", ["as well", "before"])
+def test_an_event_that_moves_to_the_time_of_another_record(room: Calendared, by_hand: str) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    assert one.span is not None
+    later = replace(one, span=Span(one.span.start + HOUR, one.span.end + HOUR))
+    request = records.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
+    if by_hand == "as well":
+        room.reader.whole = [one]
+        room.read()
+    records.ask(room.site.engine, request, room.site.clock)
+    room.reader.whole = [later]
+    room.since(later) if by_hand == "as well" else room.read()
+    assert [row.status for row in room.rows()] == ["queued", "queued"]
+    for _ in range(2):
+        room.reader.whole = [one]
+        room.since(one)
+    first, second = room.rows()
+    assert (first.status, second.status) == ("queued", "cancelled")
+    assert sorted(room.users()) == ["ivan@example.edu", "lecturer@example.edu"]
+    room.since(later)
+    assert [row.status for row in room.rows()] == ["queued", "queued"]
+
+
+def test_a_record_that_was_called_off_and_cleared_away_comes_back(room: Calendared) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    room.reader.whole = []
+    room.since(replace(one, is_off=True))
+    records.leave(room.site.engine, 1, room.site.clock)
+    room.read()
+    assert room.rows() == []
+    room.since(one)
+    assert [row.status for row in room.rows()] == ["queued"]
