@@ -119,10 +119,15 @@ def deliver(
         def keep(state: Mapping[str, Any], kind: str = parcel.kind) -> None:
             ledger.keep(engine, held, destination.name, kind, state)
 
+        def confirm_this(entry: ledger.Entry | None = entry, parcel: Parcel = parcel) -> None:
+            confirm()
+            if entry is not None and entry.version not in (None, parcel.version):
+                ledger.replacing(engine, held, destination.name, parcel.kind, parcel.version)
+
         link = destination.send(
             replace(parcel, name=name),
             entry.state if entry else {},
-            Fence(keep, check, confirm, held.attempt, note),
+            Fence(keep, check, confirm_this, held.attempt, note),
         )
         reached("deliver.sent")
         ledger.done(

@@ -113,6 +113,20 @@ def keep(
     fenced(engine, held, write)
 
 
+def replacing(engine: Engine, held: Claim, destination: str, kind: str, version: int) -> None:
+    """Write down that what an earlier version had put there is about to be replaced.
+
+    From then on nobody knows which of the two is there, until one of them is `done`.
+    """
+
+    def write(session: Session, row: Record) -> None:
+        entry = _delivery(session, row.id, destination, kind)
+        if entry.version != version:
+            entry.version = None
+
+    fenced(engine, held, write)
+
+
 def done(
     engine: Engine,
     held: Claim,

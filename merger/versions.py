@@ -6,7 +6,7 @@ of, and what was told of it. When the other comes to nothing, the row is again w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -66,9 +66,9 @@ def end(session: Session, row: Record, now: datetime) -> str:
         row.delivered_as = None
         _wish(row, was)
         late = {"late": row.media["late"]} if row.media and "late" in row.media else {}
-        row.media = {**(was["media"] or {}), **late}
-        row.report = was["report"]
-        _put_back(session, row, was["chunks"])
+        row.media = {**(was.get("media") or {}), **late}
+        row.report = was.get("report")
+        _put_back(session, row, was.get("chunks", ()))
         if wished != _wishes(row):
             row.delivered_as = {"wished": wished}
     if is_another and _is_half_replaced(session, row):
@@ -77,6 +77,11 @@ def end(session: Session, row: Record, now: datetime) -> str:
         row.cancel_requested_at = None
         return "queued"
     return "delivered"
+
+
+def is_put_back(row: Record) -> bool:
+    """Return whether what is being done for a record is to put back what was delivered."""
+    return row.version == row.delivered_version and row.status in ("queued", "running")
 
 
 def _wishes(row: Record) -> dict[str, str]:
@@ -91,7 +96,7 @@ def _wish(row: Record, wishes: Mapping[str, Any]) -> None:
     row.start_at, row.end_at = (datetime.fromisoformat(wishes[name]) for name in ("start", "end"))
 
 
-def _put_back(session: Session, row: Record, chunks: list[dict[str, Any]]) -> None:
+def _put_back(session: Session, row: Record, chunks: Iterable[Mapping[str, Any]]) -> None:
     session.execute(delete(Chunk).where(Chunk.record_id == row.id))
     for chunk in chunks:
         at = {name: datetime.fromisoformat(chunk[name]) for name in ("start_at", "end_at")}
@@ -107,11 +112,11 @@ def _is_half_replaced(session: Session, row: Record) -> bool:
     ).all()
     if any(path is None for _, path in ours):
         return False
-    there: dict[str, dict[str, int]] = {}
+    there: dict[str, dict[str, int | None]] = {}
     for entry in session.scalars(
         select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != NEWS)
     ):
-        if entry.version is not None:
+        if entry.status == "delivered":
             there.setdefault(entry.destination, {})[entry.kind] = entry.version
-    wanted = {kind: row.version for kind, _ in ours}
+    wanted: dict[str, int | None] = {kind: row.version for kind, _ in ours}
     return any(kinds != wanted for kinds in there.values())

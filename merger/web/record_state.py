@@ -54,6 +54,8 @@ def state_of(
 
 def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]) -> State:
     status, stage = record["status"], record["stage"]
+    if status not in ENDED and record["version"] == record["delivered_version"]:
+        return _put_back(record, now)
     if status == "running":
         return State(
             f"running.{stage}", {}, record["progress"], STAGES.index(stage) + 1,
@@ -64,6 +66,13 @@ def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[st
     failed = bool(record["error"])
     can = ("retry",) if status != "delivered" or failed else ()
     return State("kept" if status == "delivered" and failed else status, can=can)
+
+
+def _put_back(record: Mapping[str, Any], now: datetime) -> State:
+    """Return how it stands while what was delivered replaces a version that came to nothing."""
+    waits = record["status"] == "queued" and _at(record["run_after"]) > now
+    every_s = _WAITING_S if waits else _MOVING_S
+    return State("put_back", every_s=every_s, can=("retry",) if waits else ())
 
 
 def _queued(record: Mapping[str, Any], now: datetime) -> State:

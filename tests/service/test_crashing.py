@@ -225,7 +225,11 @@ def renditions_of(site: Site, version: int) -> set[Path]:
 def left_by_a_crash(site: Site, version: int = 1) -> Left:
     """Remember the finished parts, the videos that rows know, and those that people can see."""
     renditions = renditions_of(site, version)
-    earlier = {d.name for d in deliveries(site, 1).values() if (d.version or version) < version}
+    earlier = {
+        d.name
+        for d in deliveries(site, 1).values()
+        if d.status == "delivered" and d.version != version
+    }
     paths = [
         *site.settings.cache.glob("??/*.m??"),
         *renditions,
@@ -275,7 +279,8 @@ def check_raised(crash: Crash, **changes: Any) -> None:
         assert row.status == "delivered"
     else:
         mine = row.delivered_version is None
-        has_arrived = crash.place == REMOVED  # all of a version: what was delivered is put back
+        # Of another version, or so it may be: what was delivered is put back.
+        has_arrived = not mine and crash.place in (REMOVED, "folder.confirmed")
         status = "failed" if mine else "queued" if has_arrived else "delivered"
         assert (row.status, row.error_code) == (status, "internal")
         assert f"a mistake in this program: RuntimeError: a mistake at {crash.place}" in (

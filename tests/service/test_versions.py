@@ -364,6 +364,66 @@ def test_a_version_that_had_arrived_in_part_is_put_back(
     assert lecture.details()["events"][-1]["text"] == "version 1 is back"
 
 
+def arrives_unheard(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that has everything, and fails before anybody knows."""
+    real = FolderDestination.send
+
+    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
+        link = real(self, parcel, *rest)
+        if parcel.kind == "merge":
+            raise Broken("destination", "nobody may look there any more")
+        return link
+
+    monkeypatch.setattr(FolderDestination, "send", send)
+
+
+def test_a_version_that_had_arrived_unheard_is_put_back(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, layout="screen_large")  # its backup is the same
+    with monkeypatch.context() as patched:
+        arrives_unheard(lecture, patched)
+        assert lecture.work() == "failed"
+    assert lecture.work() == "delivered"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+
+
+@ON_SQLITE
+def test_what_is_being_put_back_is_not_stopped_and_forgets_no_wish(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_send_merges(lecture, patched)
+        assert lecture.work() == "failed"
+    assert refused(lambda: records.cancel(lecture.engine, 1, lecture.clock)) == "status"
+    records.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
+    assert lecture.work() == "delivered"
+    assert (lecture.row().version, lecture.row().layout) == (1, "side_by_side")
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_a_version_that_an_earlier_program_has_begun(lecture: Site) -> None:
+    """It kept no more than the wishes."""
+    before = lecture.row()
+    again(lecture, layout="screen_large")
+
+    def as_it_was(session: Session) -> None:
+        row = session.get_one(Record, 1)
+        row.delivered_as = {
+            key: row.delivered_as[key] for key in ("layout", "profile", "start", "end")
+        }
+
+    writing(lecture.engine, as_it_was)
+    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert wanted(lecture.row()) == wanted(before)
+
+
 @ON_SQLITE
 def test_a_destination_that_takes_nothing_any_more_is_not_asked_for_ever(
     lecture: Site, monkeypatch: pytest.MonkeyPatch

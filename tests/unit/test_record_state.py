@@ -20,6 +20,7 @@ def record(status: str, **changes: Any) -> dict[str, Any]:
     values = {
         "status": status, "stage": "collect", "progress": 0.0, "error": None, "end": at(-60),
         "run_after": at(-60) if status == "queued" else None, "updated_at": at(0),
+        "version": 2, "delivered_version": 1,
     }  # fmt: skip
     return {**values, **changes}
 
@@ -35,6 +36,8 @@ ERROR = {"code": "source_away", "message": "the share is away"}
         (record("queued", run_after=at(30)), "waiting", 30, ("cancel",)),
         (record("queued", run_after=at(1), error=ERROR), "again", 30, ("retry", "cancel")),
         (record("running"), "running.collect", 3, ("cancel",)),
+        (record("queued", version=1), "put_back", 3, ()),
+        (record("queued", version=1, run_after=at(1), error=ERROR), "put_back", 30, ("retry",)),
         (record("delivered"), "delivered", 0, ()),
         (record("delivered", error=ERROR), "kept", 0, ("retry",)),
         (record("failed", error=ERROR), "failed", 0, ("retry",)),
