@@ -193,19 +193,21 @@ def segments(
     entries: Sequence[Entry], screen: str | None, holes: Mapping[str, Sequence[Stretch]]
 ) -> list[Segment]:
     """Return library entries as segments, without the stretches known to be undecodable."""
-    return [
-        Segment(
-            source=entry.source,
-            file=entry.file,
-            clock=entry.clock,
-            pictures=without(
-                entry.media.pictures(may_stand_still=entry.source == screen),
-                holes.get(entry.file, ()),
-            ),
-            sound=entry.media.sound if entry.audible else (),
-        )
-        for entry in entries
-    ]
+    return [_segment(entry, entry.source == screen, holes.get(entry.file, ())) for entry in entries]
+
+
+def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> Segment:
+    media = entry.media
+    pictures = without(media.pictures(may_stand_still=may_stand_still), holes)
+    whole = bool(pictures) and pictures[-1].end_us >= media.picture_ends_us
+    return Segment(
+        source=entry.source,
+        file=entry.file,
+        clock=entry.clock,
+        pictures=pictures,
+        sound=media.sound if entry.audible else (),
+        frame_us=media.video.frame_us if media.video and whole else 0,
+    )
 
 
 def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:

@@ -212,6 +212,9 @@ def _shot(
     assert video is not None
     at_us = segment.clock.file_us(plan.grid.instant(first))
     until_us = segment.clock.file_us(plan.grid.instant(end))
+    if at_us >= file.picture_ends_us:
+        # The last picture stands here: ffmpeg shows none whose time is over.
+        at_us = int(file.picture_us[-1])
     key = file.key_before(at_us)
     from_us = at_us if key is None else int(file.key_us[key])
     # HD pictures that do not say otherwise are BT.709, smaller ones BT.601 (ITU-R practice).

@@ -159,7 +159,8 @@ def plan_edit(
 
     chunks: tile the span. The scenes, the sound and the parts of the result tile it, too.
     """
-    tracks = {name: picture_track(name, span, segments) for name in sources.shown}
+    frame = timedelta(microseconds=round(1_000_000 / rate))
+    tracks = {name: picture_track(name, span, segments, frame) for name in sources.shown}
     frames = frame_count(span, rate)
     grid = FrameGrid(span.start, rate)
     lanes = {name: _on_grid(track, grid, frames) for name, track in tracks.items()}

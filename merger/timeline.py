@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -121,6 +121,8 @@ class Segment:
     clock: ClockMap
     pictures: tuple[Stretch, ...]
     sound: tuple[Stretch, ...]
+    # How long each picture is shown, in file time; 0 where the last one is not there to stand on.
+    frame_us: int = 0
 
     def spans(self, stretches: Iterable[Stretch]) -> list[Span]:
         """Return stretches of this file on the wall clock."""
@@ -158,6 +160,10 @@ class Track:
         return [item for item in self.items if isinstance(item, Gap)]
 
 
+def _order(clip: Clip) -> tuple[datetime, datetime, str]:
+    return clip.span.start, clip.span.end, clip.segment.file
+
+
 def track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
     """Lay clips edge to edge over a span, with gaps where there is nothing.
 
@@ -166,7 +172,7 @@ def track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
     """
     items: list[Clip | Gap] = []
     at = span.start
-    for clip in sorted(clips, key=lambda c: (c.span.start, c.span.end, c.segment.file)):
+    for clip in sorted(clips, key=_order):
         here = clip.span.cut_to(Span(at, span.end))
         if not here:
             continue
@@ -179,13 +185,47 @@ def track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
     return Track(source, tuple(items))
 
 
-def picture_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:
-    """Return the pictures of one source over a span."""
-    return track(
-        source,
-        span,
-        (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)),
-    )
+def picture_track(
+    source: str, span: Span, segments: Sequence[Segment], frame: timedelta | None = None
+) -> Track:
+    """Return the pictures of one source over a span.
+
+    frame: of the output, where the last picture of a file is to stand over the moment until the
+    next file begins.
+    """
+    clips = [
+        Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)
+    ]
+    return track(source, span, clips if frame is None else _held(clips, frame))
+
+
+def _held(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
+    """Let a file go on until the next one where no more than a frame is between them.
+
+    Recorders lose some milliseconds when they begin a new file; a frame of the output that falls
+    into them would flash a slate.
+    """
+    held: list[Clip] = []
+    last = 0  # the one that ends last, of those before
+    for clip in sorted(clips, key=_order):
+        if held:
+            before, start = held[last], clip.span.start
+            if before.span.end < start <= before.span.end + _may_stand(before, frame):
+                held[last] = replace(before, span=Span(before.span.start, start))
+        held.append(clip)
+        if clip.span.end > held[last].span.end:
+            last = len(held) - 1
+    return held
+
+
+def _may_stand(clip: Clip, frame: timedelta) -> timedelta:
+    """Return for how long the last picture of a clip may stand: not before a pause or damage."""
+    segment = clip.segment
+    ends = segment.clock.wall(segment.pictures[-1].end_us)
+    if not segment.frame_us or clip.span.end != ends:
+        return timedelta(0)
+    own = timedelta(microseconds=round(segment.frame_us * segment.clock.rate))
+    return max(frame, own)
 
 
 def sound_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import av
@@ -214,3 +215,36 @@ def test_a_long_record_of_many_parts(one_room: Room) -> None:
     seen = frames_seen(path_of(result))
     assert len(seen) == 6500
     check_instants(seen, start)
+
+
+def film_two(room: Room, source: str, cut_s: float, hole_s: float, **options: Any) -> None:
+    """Film a source in two files, with a hole between the last picture of one and the other."""
+    for at, until in ((-0.005, cut_s), (cut_s + hole_s, 22.0)):
+        begun = START + timedelta(minutes=1, seconds=50) + timedelta(seconds=at)
+        path = room.film(source, at, until - at, start=begun - seconds(at), **options)
+        path.with_suffix(".json").write_text(json.dumps({"start": begun.isoformat()}))
+
+
+@pytest.mark.parametrize(
+    ("cut_s", "hole_s", "rate"),
+    [
+        (5.995, 0.008, 25),
+        (9.995, 0.040, 25),  # a part ends in the hole
+        (9.995, 0.700, 1),  # the source's frames are longer than those of the result
+    ],
+)
+def test_a_moment_between_two_files_flashes_no_slate(
+    room: Room, cut_s: float, hole_s: float, rate: int
+) -> None:
+    """The last picture stands until the next file begins, and nothing behind it is shifted."""
+    start = START + timedelta(minutes=1, seconds=50)
+    film_two(room, "speaker", cut_s, hole_s, rate=Fraction(rate))
+    film_two(room, "screen", cut_s, hole_s, rate=Fraction(rate))
+    result = room.merge(20.0, start=start, chunk=timedelta(minutes=10))
+    assert result.plan.gaps() == []
+    seen = frames_seen(path_of(result))
+    assert len(seen) == 500
+    joint = [frame for frame in seen if cut_s <= frame.frame / 25 < cut_s + hole_s]
+    check_instants([frame for frame in seen if frame not in joint], start, 1000 / rate)
+    # The hole itself is the only time for which the picture is older than it ever is in a file.
+    check_instants(joint, start, 1000 / rate + 1000 * hole_s)

@@ -271,3 +271,15 @@ def test_the_room_that_encoding_takes_is_guessed_from_its_pixels() -> None:
     sound = SoundSpec(48_000 * 3600, (), "128k")
     assert likely_bytes([], sound) == 57_600_000
     assert likely_bytes([hour], sound) == likely_bytes([hour]) + 57_600_000
+
+
+def test_a_shot_behind_the_last_picture_of_its_file_shows_that() -> None:
+    record = Record()
+    plan = record.plan(first=7500, frames=50)  # begins where the files end
+    shown = [scene.left for scene in plan.scenes]
+    assert not any(isinstance(view, Segment) for view in shown)
+    whole = (Stretch(0, 10 * MINUTE + 40_000),)
+    record.segments = [dataclasses.replace(s, pictures=whole) for s in record.segments]
+    spec = record.spec(record.plan(first=7500, frames=50), 0)
+    shot = spec.runs[0][0].shots[0]
+    assert (shot.frames, shot.at_us, shot.pictures) == (1, 10 * MINUTE - 40_000, 50)

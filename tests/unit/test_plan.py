@@ -125,6 +125,24 @@ def test_a_new_file_of_the_same_source_is_a_new_scene() -> None:
     assert [scene.end for scene in found.scenes] == [250, 500]
 
 
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)], ids=str)
+def test_a_moment_between_two_files_flashes_no_slate(rate: Fraction) -> None:
+    """A frame whose instant no file holds shows the file before; nothing behind it is shifted."""
+    grid = FrameGrid(START, rate)
+    joint = grid.instant(250)
+    first, second = (
+        Segment("speaker", name, ClockMap(zero, 0), (Stretch(0, 10_000_000),), (), 40_000)
+        for name, zero in (
+            ("a", joint - timedelta(microseconds=10_005_000)),
+            ("b", joint + timedelta(microseconds=3_000)),
+        )
+    )
+    found = plan([first, second], [False] * 4, Sources("speaker"), rate=rate)
+    shown = [(s.first, s.end, s.left.file) for s in found.scenes if isinstance(s.left, Segment)]
+    assert (shown[0][2], shown[0][1], shown[1][0], shown[1][2]) == ("a", 251, 251, "b")
+    assert joint not in [gap.start for _, gap in found.gaps()]
+
+
 def test_gaps_longer_than_a_frame_are_told() -> None:
     segments = [segment("speaker", [(0.02, 9), (9.03, 15), (16, 20)])]
     found = plan(segments, [False] * 4, Sources("speaker", "screen"))

@@ -38,15 +38,19 @@ def span(start: float, end: float) -> Span:
     return Span(at(start), at(end))
 
 
-def segment(start: float, end: float, file: str = "a", source: str = "cam") -> Segment:
+def segment(
+    start: float, end: float, file: str = "a", source: str = "cam", frame_us: int = 0
+) -> Segment:
     """Return a segment without drift whose pictures and sound fill a stretch of seconds."""
     media = (Stretch(0, round((end - start) * 1_000_000)),)
-    return Segment(source, file, ClockMap(at(start), 0), media, media)
+    return Segment(source, file, ClockMap(at(start), 0), media, media, frame_us)
 
 
-def laid_out(*items: Segment) -> list[tuple[float, float, str | None]]:
+def laid_out(
+    *items: Segment, frame: timedelta | None = None
+) -> list[tuple[float, float, str | None]]:
     """Return the track of some segments over a minute, in seconds."""
-    found = picture_track("cam", span(0, 60), items)
+    found = picture_track("cam", span(0, 60), items, frame)
     return [
         (
             (item.span.start - START).total_seconds(),
@@ -89,6 +93,59 @@ def test_a_pause_in_a_file_is_a_gap_of_its_track() -> None:
     assert len(sound_track("cam", span(0, 60), [paused]).items) == 1
 
 
+FRAME = timedelta(milliseconds=40)
+WHOLE = [(0, 10, "a"), (10, 60, "b")]
+
+
+def film(start: float, end: float, file: str = "a", frame_us: int = 40_000) -> Segment:
+    return segment(start, end, file, frame_us=frame_us)
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [
+        # up to a frame of the output, or of the source where that is longer
+        ([film(0, 9.992), film(10, 60, "b")], WHOLE),
+        ([film(0, 9.96), film(10, 60, "b")], WHOLE),
+        ([film(0, 9.98, frame_us=16_667), film(10, 60, "b")], WHOLE),
+        ([film(0, 9, frame_us=1_000_000), film(10, 60, "b")], WHOLE),
+        ([film(0, 9.959), film(10, 60, "b")], [(0, 9.959, "a"), (9.959, 10, None), WHOLE[1]]),
+        ([film(0, 9), film(10, 60, "b", 1_000_000)], [(0, 9, "a"), (9, 10, None), WHOLE[1]]),
+        # nothing is held over what another file shows, nor where nothing follows
+        ([film(0, 9.98), film(5, 20, "b"), film(20.01, 60, "c")],
+         [(0, 9.98, "a"), (9.98, 20.01, "b"), (20.01, 60, "c")]),
+        ([film(0, 30), film(5, 20, "b"), film(20.01, 60, "c")], [(0, 30, "a"), (30, 60, "c")]),
+        ([film(0, 59.97)], [(0, 59.97, "a"), (59.97, 60, None)]),
+        ([film(0.03, 60)], [(0, 0.03, None), (0.03, 60, "a")]),
+        # a file that ended just before the record stands at its beginning
+        ([film(-9, -0.01), film(0.02, 60, "b")], [(0, 0.02, "a"), (0.02, 60, "b")]),
+        # damage at its end
+        ([film(0, 9.98, frame_us=0), film(10, 60, "b")],
+         [(0, 9.98, "a"), (9.98, 10, None), WHOLE[1]]),
+    ],
+)  # fmt: skip
+def test_a_moment_between_two_files_shows_the_first(
+    segments: list[Segment], expected: list[tuple[float, float, str | None]]
+) -> None:
+    assert laid_out(*segments, frame=FRAME) == expected
+
+
+def test_a_pause_inside_a_file_is_never_held() -> None:
+    stretches = (Stretch(0, 10_000_000), Stretch(10_030_000, 60_000_000))
+    paused = Segment("cam", "a", ClockMap(START, 0), stretches, (), 40_000)
+    expected = [(0, 10, "a"), (10, 10.03, None), (10.03, 60, "a")]
+    assert laid_out(paused, frame=FRAME) == expected
+
+
+def test_how_long_a_file_may_stand_is_by_the_wall_clock() -> None:
+    slow = Segment(
+        "cam", "a", ClockMap(START, 0, Fraction(101, 100)), (Stretch(0, 1_000_000),), (), 100_000
+    )
+    for gap, held in ((0.101, True), (0.102, False)):
+        track = laid_out(slow, film(1.01 + gap, 60, "b"), frame=FRAME)
+        assert (len(track) == 2) is held
+
+
 def test_an_empty_span_has_one_empty_gap() -> None:
     assert track("cam", span(5, 5), []).items == (Gap(span(5, 5)),)
 
@@ -105,7 +162,8 @@ def segments(draw: st.DrawFn) -> list[Segment]:
             draw(st.integers(-5_000_000, 5_000_000)),
             Fraction(draw(st.integers(950_000, 1_050_000)), 1_000_000),
         )
-        found.append(Segment("cam", f"{n}", clock, stretches, stretches))
+        frame_us = draw(st.sampled_from([0, 40_000, 2_000_000]))
+        found.append(Segment("cam", f"{n}", clock, stretches, stretches, frame_us))
     return found
 
 
@@ -130,6 +188,35 @@ def test_the_items_of_a_track(found: list[Segment], chance: random.Random) -> No
     shuffled = list(found)
     chance.shuffle(shuffled)
     assert picture_track("cam", whole, shuffled) == made
+
+
+@proven
+@given(segments(), st.randoms(use_true_random=False))
+def test_the_items_of_a_track_whose_files_are_held(
+    found: list[Segment], chance: random.Random
+) -> None:
+    whole = span(0, 60)
+    bare = picture_track("cam", whole, found)
+    made = picture_track("cam", whole, found, FRAME)
+    assert made.items[0].span.start == whole.start
+    assert made.items[-1].span.end == whole.end
+    assert all(a.span.end == b.span.start for a, b in pairwise(made.items))
+    assert all(item.span for item in made.items)
+    # What is seen stays where it is; gaps go as a whole, and only short ones.
+    for before in bare.items:
+        for instant in (before.span.start, before.span.end - timedelta.resolution):
+            after = next(item for item in made.items if instant in item.span)
+            if isinstance(before, Clip):
+                assert isinstance(after, Clip) and after.segment == before.segment
+            elif isinstance(after, Clip):
+                file = after.segment
+                own = timedelta(microseconds=round(file.frame_us * file.clock.rate))
+                assert file.frame_us and before.span.length <= max(FRAME, own)
+            else:
+                assert after == before
+    shuffled = list(found)
+    chance.shuffle(shuffled)
+    assert picture_track("cam", whole, shuffled, FRAME) == made
 
 
 @proven
