@@ -20,7 +20,7 @@ from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
-from merger.parts import Input, LaneSpec, PartSpec, Shot, SoundSpec
+from merger.parts import PCM_BYTES, Input, LaneSpec, PartSpec, Shot, SoundSpec, sound_runs
 from merger.plan import Language, SlateKey
 from merger.profiles import SAMPLE_RATE
 from merger.slate import slate_png
@@ -218,7 +218,7 @@ def _whole_shots(spec: PartSpec, files: set[str]) -> Holes:
 def encode_sound(
     step: Step, spec: SoundSpec, name: str, on_seconds: Callable[[float], None]
 ) -> tuple[Path, list[str]]:
-    """Encode the sound of a record in one go, and return the checked file, and warnings."""
+    """Encode the sound of a record as one track, and return the checked file, and warnings."""
     output = f"{name}.partial.m4a"
     expected = Expected(samples=spec.samples)
     outcome = _run_sound(step, spec, output, on_seconds)
@@ -238,8 +238,47 @@ def encode_sound(
 def _run_sound(
     step: Step, spec: SoundSpec, output: str, on_seconds: Callable[[float], None]
 ) -> Outcome:
+    runs = sound_runs(spec)
+    if len(runs) == 1:
+        return _sound_made(step, graph.sound_command(spec, output), on_seconds)
+    files = [f"{output}.{n}.pcm" for n in range(len(runs))]
+    for file in (output, *files):  # what an earlier try left is not this sound
+        (step.folder / file).unlink(missing_ok=True)
+    whole = Outcome()
+    done_s = 0.0
+    for one, file in zip(runs, files, strict=True):
+        outcome = _sound_made(
+            step, graph.sound_run_command(one, file),
+            lambda seconds, done_s=done_s: on_seconds(done_s + seconds),  # type: ignore[misc]
+        )  # fmt: skip
+        whole.complaints += outcome.complaints
+        whole.reconfigured |= outcome.reconfigured
+        wrong = _wrong_length(step.folder / file, one.samples)
+        if wrong:  # all that follows would be shifted
+            outcome.complaints.append(wrong)
+            return outcome
+        done_s += one.samples / SAMPLE_RATE
+    arguments = graph.sound_of_runs_command(spec, runs, files, output)
+    outcome = _sound_made(step, arguments, lambda seconds: None)
+    whole.code, whole.tail = outcome.code, outcome.tail
+    whole.complaints += outcome.complaints
+    for file in files:
+        (step.folder / file).unlink()
+    return whole
+
+
+def _wrong_length(pcm: Path, samples: int) -> str | None:
+    size = pcm.stat().st_size if pcm.exists() else 0
+    if size == samples * PCM_BYTES:
+        return None
+    return f"a run of the sound has {size / PCM_BYTES:g} samples instead of {samples}"
+
+
+def _sound_made(
+    step: Step, arguments: Sequence[str], on_seconds: Callable[[float], None]
+) -> Outcome:
     outcome = run(
-        step.tool, graph.sound_command(spec, output), step.folder,
+        step.tool, arguments, step.folder,
         on_progress=lambda values: on_seconds(_seconds(values)),
         cancelled=step.cancelled,
     )  # fmt: skip

@@ -6,7 +6,7 @@ enters a graph, and file names are absolute paths behind `-i` or names of our ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +34,8 @@ SlateNames = Mapping[tuple[SlateKey, Size], str]
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-y", "-copyts")
 _GPU_OPTIONS = ("-init_hw_device", "cuda=gpu", "-filter_hw_device", "gpu")
 _VAAPI_OPTIONS = ("-init_hw_device", "vaapi=gpu", "-filter_hw_device", "gpu")
+# Bare samples: no header that could say another number of them, or has no room for so many.
+_PCM: Mapping[str, Any] = {"f": "f32le", "ar": SAMPLE_RATE, "ac": 2}
 
 
 def part_command(
@@ -264,20 +266,51 @@ def _input_options(source: Input) -> dict[str, Any]:
 
 def sound_command(spec: SoundSpec, output: str) -> list[str]:
     """Return the arguments (without the program) that encode the sound of a record."""
-    joined: Stream | None = None
-    run: list[Stream] = []
-    for n, piece in enumerate(spec.pieces, 1):
-        stream = _sound_piece(piece, n)
-        if piece.lead:
-            joined, run = _crossfaded(joined, run), []
-        run.append(stream)
-    stream = _crossfaded(joined, run)
+    return _encoded_sound(_pieces_joined(spec), spec, output)
+
+
+def sound_run_command(run: SoundSpec, output: str) -> list[str]:
+    """Return the arguments that write a run of sound as bare samples, exactly as many as it has."""
+    stream = _pieces_joined(run).filter("atrim", end_sample=run.samples)
+    node = ffmpeg.output(stream, output, **_PCM, **{"c:a": "pcm_f32le"})
+    return [*GLOBAL_OPTIONS, *node.get_args()]
+
+
+def sound_of_runs_command(
+    spec: SoundSpec, runs: Sequence[SoundSpec], files: Sequence[str], output: str
+) -> list[str]:
+    """Return the arguments that encode the sound of a record from its runs.
+
+    files: of the runs, in order, as sound_run_command writes them. The sound is to the sample what
+    sound_command would make.
+    """
+    streams = [ffmpeg.input(file, protocol_whitelist="file", **_PCM).audio for file in files]
+    leads = [run.pieces[0].lead for run in runs]
+    return _encoded_sound(_joined(zip(streams, leads, strict=True)), spec, output)
+
+
+def _encoded_sound(stream: Stream, spec: SoundSpec, output: str) -> list[str]:
     stream = stream.filter("atrim", end_sample=spec.samples)
     node = ffmpeg.output(
         stream, output, f="mp4", **{"c:a": "aac", "b:a": spec.bitrate}, ar=SAMPLE_RATE, ac=2,
         map_metadata=-1,
     )  # fmt: skip
     return [*GLOBAL_OPTIONS, *node.get_args()]
+
+
+def _pieces_joined(spec: SoundSpec) -> Stream:
+    return _joined((_sound_piece(piece, n), piece.lead) for n, piece in enumerate(spec.pieces, 1))
+
+
+def _joined(streams: Iterable[tuple[Stream, int]]) -> Stream:
+    """Join sounds, each with its overlap with the one before; that of the first is kept."""
+    joined: Stream | None = None
+    run: list[Stream] = []
+    for stream, lead in streams:
+        if lead and run:
+            joined, run = _crossfaded(joined, run), []
+        run.append(stream)
+    return _crossfaded(joined, run)
 
 
 def _crossfaded(before: Stream | None, run: list[Stream]) -> Stream:

@@ -24,6 +24,10 @@ from merger.timeline import Segment, microseconds
 # Raise it when the same spec would give other pictures or another sound.
 SPEC_VERSION = 1
 CROSSFADE = timedelta(milliseconds=40)
+# Of sound, that one command makes: each takes some 300 bytes of a graph, which is one argument, and
+# Linux lets none be longer than 128 KiB.
+MOST_PIECES = 100
+PCM_BYTES = 8  # of a sample: two channels of 32-bit floats
 # Of a lecture, from above. Measured 2026-11-25 with the pictures of bench/ and our encoders: the
 # densest, a noisy camera beside a board and the board again, takes 0.047 in 1080 lines and 0.019 in
 # 720, the same with slides 0.026 and 0.013. So an hour at 720p is taken for 1.6 GB.
@@ -311,6 +315,19 @@ def _same_source(before: Sound, after: Sound) -> bool:
     return names[0] == names[1]
 
 
+def sound_runs(spec: SoundSpec) -> list[SoundSpec]:
+    """Return a sound as runs, in order, each of so few pieces that one command can make it.
+
+    A run may begin with the overlap of its first piece, and lasts longer by that.
+    """
+    runs = []
+    for first in range(0, len(spec.pieces), MOST_PIECES):
+        pieces = spec.pieces[first : first + MOST_PIECES]
+        samples = pieces[0].lead + sum(piece.samples for piece in pieces)
+        runs.append(SoundSpec(samples, pieces, spec.bitrate))
+    return runs
+
+
 def likely_bytes(parts: Iterable[PartSpec], sound: SoundSpec | None = None) -> int:
     """Return how much room encoding takes, seldom more: guessed by the number of pixels."""
     pixels = sum(
@@ -320,6 +337,8 @@ def likely_bytes(parts: Iterable[PartSpec], sound: SoundSpec | None = None) -> i
     if sound:
         bits_per_s = int(sound.bitrate.removesuffix("k")) * 1000
         heard = sound.samples * bits_per_s // (8 * SAMPLE_RATE)
+        if len(sound.pieces) > MOST_PIECES:
+            heard += sound.samples * PCM_BYTES
     return round(pixels * _BITS_PER_PIXEL / 8) + heard
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import wave
 from datetime import timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from merger import parts
+from merger.encode import Step, encode_sound
+from merger.ffmpeg import Tool
+from merger.parts import Input, SoundPiece, SoundSpec
 from tests.conftest import CARRIED, PITCHES, START, Room, seconds
 from tests.media.test_time import path_of
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of
@@ -204,3 +210,48 @@ def level(path) -> float:
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
     return float(np.sqrt(np.mean(np.concatenate(frames) ** 2)))
+
+
+TONE_HZ = 441.7  # no whole number of waves in a piece: what is shifted is out of phase
+PIECE, MARGIN, LEAD = 12_000, 4_800, 1_920  # samples
+
+
+def tone(first: int, end: int) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * TONE_HZ * np.arange(first, end) / 48_000)
+
+
+def many_files(folder: Path, count: int, every: int) -> SoundSpec:
+    """Write one tone in many files; each so-manieth is faded into, as that of another source."""
+    pieces = []
+    for n in range(count):
+        path = folder / f"{n:04}.wav"
+        samples = tone(n * PIECE - MARGIN, (n + 1) * PIECE + MARGIN)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((2, 2, 48_000, 0, "NONE", ""))
+            file.writeframes(np.repeat(np.rint(samples * 32767), 2).astype("<i2").tobytes())
+        lead = LEAD if n and n % every == 0 else 0
+        at_us = (MARGIN - lead) * 1_000_000 // 48_000
+        pieces.append(SoundPiece(PIECE, Input(str(path), f"{n}", "wav", 0, None), at_us, lead=lead))
+    return SoundSpec(count * PIECE, tuple(pieces), "128k")
+
+
+@pytest.mark.parametrize("every", [20, 7], ids=["faded", "cut"])  # at the joint of two commands
+def test_more_pieces_than_one_command_takes(
+    tmp_path: Path, tool: Tool, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = many_files(tmp_path, 130, every)
+    step = Step(tool, tmp_path, lambda: False)
+    told: list[float] = []
+    path, complaints = encode_sound(step, spec, "runs", told.append)
+    assert complaints == [] and not list(tmp_path.glob("*.pcm"))
+    assert told == sorted(told) and told[-1] >= 100 * PIECE / 48_000
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].duration == spec.samples
+    made = sound_of(path) / np.sqrt(2)  # both sides at once, of one phase
+    assert len(made) == spec.samples
+    # One tone from end to end, in phase: no click, no hole, nothing shifted by a single sample.
+    error = np.abs(made - tone(0, spec.samples))[2_400:-2_400]
+    assert error.max() < 0.02
+    monkeypatch.setattr(parts, "MOST_PIECES", 1000)
+    at_once, _ = encode_sound(step, spec, "at-once", lambda seconds: None)
+    assert np.array_equal(sound_of(at_once), sound_of(path))

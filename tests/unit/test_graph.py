@@ -12,9 +12,26 @@ from typing import Any
 
 import pytest
 
-from merger.graph import inputs, join_command, part_command, sound_command
+from merger.graph import (
+    inputs,
+    join_command,
+    part_command,
+    sound_command,
+    sound_of_runs_command,
+    sound_run_command,
+)
 from merger.layout import Size
-from merger.parts import Input, LaneSpec, PartSpec, Picture, Shot, SoundPiece, SoundSpec
+from merger.parts import (
+    MOST_PIECES,
+    Input,
+    LaneSpec,
+    PartSpec,
+    Picture,
+    Shot,
+    SoundPiece,
+    SoundSpec,
+    sound_runs,
+)
 from merger.plan import SlateKey
 from merger.profiles import ENCODERS
 
@@ -262,3 +279,56 @@ def test_a_sound_may_be_heard_again_and_again() -> None:
     command = sound_command(sound(SoundPiece(48_000), again, silence, again, silence), "a.m4a")
     graph = command[command.index("-filter_complex") + 1]
     assert graph.count("acrossfade=") == 4
+
+
+LONGEST_ARGUMENT = 128 * 1024  # of Linux
+
+
+def many_pieces(count: int, every: int = 3) -> SoundSpec:
+    """Return a sound of many files, of which each so-manieth is of another source."""
+    return sound(
+        *(
+            heard(
+                f"{n:05}", 480_000, rate=DRIFT, mono=True, sample_rate=44_100,
+                lead=1920 if n and n % every == 0 else 0,
+            )
+            for n in range(count)
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, MOST_PIECES])
+def test_few_pieces_are_one_run_and_it_is_the_sound(count: int) -> None:
+    spec = many_pieces(count)
+    assert sound_runs(spec) == [spec]
+
+
+@pytest.mark.parametrize("every", [50, 3])  # the runs begin with an overlap, or without
+def test_many_pieces_are_several_runs(every: int) -> None:
+    spec = many_pieces(2 * MOST_PIECES + 30, every)
+    runs = sound_runs(spec)
+    assert [len(run.pieces) for run in runs] == [MOST_PIECES, MOST_PIECES, 30]
+    assert tuple(piece for run in runs for piece in run.pieces) == spec.pieces
+    leads = [run.pieces[0].lead for run in runs]
+    assert leads == ([0, 1920, 1920] if every == 50 else [0, 0, 0])
+    assert sum(run.samples for run in runs) == spec.samples + sum(leads)
+    files = [f"{n}.pcm" for n in range(3)]
+    last = sound_of_runs_command(spec, runs, files, "sound.m4a")
+    assert [file for file, _ in inputs(last)] == files
+    graph = last[last.index("-filter_complex") + 1]
+    assert (graph.count("acrossfade="), graph.count("concat=")) == (
+        (2, 0) if any(leads) else (0, 1)
+    )
+    assert graph.endswith(f"atrim=end_sample={spec.samples}" + graph[graph.rindex("[") :])
+    for run, file in zip(runs, files, strict=True):
+        command = sound_run_command(run, file)
+        assert f"atrim=end_sample={run.samples}" in command[command.index("-filter_complex") + 1]
+
+
+def test_no_argument_is_longer_than_the_system_takes() -> None:
+    spec = many_pieces(500)  # more than 75 minutes in files of ten seconds
+    runs = sound_runs(spec)
+    files = [f"{'0' * 40}.partial.m4a.{n}.pcm" for n in range(len(runs))]
+    commands = [sound_run_command(*one) for one in zip(runs, files, strict=True)]
+    commands.append(sound_of_runs_command(spec, runs, files, "sound.m4a"))
+    assert max(len(argument) for command in commands for argument in command) < LONGEST_ARGUMENT / 2
