@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.layout import Size
+from merger.library import Entry, segments
 from merger.media import Audio, MediaFile, Video
 from merger.parts import (
     PartSpec,
+    SoundPiece,
     SoundSpec,
     cells,
     likely_bytes,
@@ -27,7 +29,7 @@ from merger.parts import (
     spec_json,
 )
 from merger.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
-from merger.profiles import ENCODERS
+from merger.profiles import ENCODERS, SAMPLE_RATE
 from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
 
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
@@ -283,3 +285,25 @@ def test_a_shot_behind_the_last_picture_of_its_file_shows_that() -> None:
     spec = record.spec(record.plan(first=7500, frames=50), 0)
     shot = spec.runs[0][0].shots[0]
     assert (shot.frames, shot.at_us, shot.pictures) == (1, 10 * MINUTE - 40_000, 50)
+
+
+def test_the_last_picture_of_a_file_may_stand_unless_it_is_damaged() -> None:
+    media = media_file("/library/speaker.mp4")
+    entry = Entry("speaker", media, ClockMap(START, 0), "1000-speaker")
+    last = Stretch(10 * MINUTE - 40_000, 10 * MINUTE)
+    inside = Stretch(MINUTE, 2 * MINUTE)
+
+    def frame_us(entry: Entry, *holes: Stretch) -> int:
+        return segments([entry], None, {entry.file: holes})[0].frame_us
+
+    assert frame_us(entry) == frame_us(entry, inside) == 40_000
+    assert frame_us(entry, last) == frame_us(entry, Stretch(0, 10 * MINUTE)) == 0
+    torn = dataclasses.replace(media, torn=(last,))
+    assert frame_us(dataclasses.replace(entry, media=torn)) == 0
+
+
+def test_sound_of_many_pieces_takes_room_for_its_runs() -> None:
+    piece = SoundPiece(SAMPLE_RATE)
+    few, many = (SoundSpec(n * SAMPLE_RATE, (piece,) * n, "128k") for n in (100, 101))
+    assert likely_bytes([], few) == 100 * 16_000
+    assert likely_bytes([], many) == 101 * (16_000 + 8 * SAMPLE_RATE)
