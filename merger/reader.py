@@ -33,7 +33,10 @@ from merger.media import (
 from merger.timeline import Stretch
 
 _SECOND_US = 1_000_000
-_PROBED_PACKETS = 300  # tried until one picture has been decoded
+# Tried until one picture has been decoded: from the first key frame on, and before it in case that
+# there is none.
+_PROBED_PACKETS = 300
+_REORDERED = 20  # pictures that may come before a key frame's own out of a decoder
 
 
 class Unreadable(Exception):
@@ -142,6 +145,8 @@ def _indexed(
                 heard.append((pts, packet.duration or 0))
             continue
         if packet.is_keyframe:
+            # However many there were before it: each may be the first that can be decoded.
+            tries = min(tries, _PROBED_PACKETS - _REORDERED) if keys else 0
             keys.append((pts, dts))
         if packet.is_corrupt:
             torn.append(pts)

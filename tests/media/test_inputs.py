@@ -12,6 +12,7 @@ from typing import Any
 import av
 import pytest
 
+from merger.reader import read_media
 from tests.conftest import CARRIED, START, Room, seconds
 from tests.media.test_time import check_instants, path_of
 from tests.truth import frames_seen
@@ -143,6 +144,26 @@ def test_transport_stream_that_begins_between_key_frames(room: Room) -> None:
     seen = frames_seen(path_of(room.merge(8.0)))
     assert all(s.left is None for s in seen[:49])
     check_instants(seen[51:199], START)
+
+
+@pytest.mark.parametrize("container", ["ts", "mkv"])
+def test_pictures_far_behind_the_beginning_of_a_stream(tmp_path: Path, container: str) -> None:
+    """The first key frame comes after 350 pictures: those before it are lost, and no others."""
+    whole, cut = tmp_path / "whole.ts", tmp_path / f"cut.{container}"
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=160x90:rate=60:duration=12",
+         "-c:v", "libx264", "-preset", "ultrafast", "-g", "400", "-sc_threshold", "0", str(whole)], check=True,
+    )  # fmt: skip
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as target:
+        video = source.streams.video[0]
+        copied = target.add_stream_from_template(video)
+        for n, packet in enumerate(p for p in source.demux(video) if p.size):
+            if n >= 50:
+                packet.stream = copied
+                target.mux(packet)
+    media = read_media(cut)
+    assert (media.video is not None, len(media.picture_us)) == (True, 320)
+    assert media.complaints == ()
 
 
 def test_a_pause_inside_a_file_is_a_gap(room: Room) -> None:
