@@ -16,7 +16,7 @@ import av.video.frame
 import numpy as np
 
 from merger.media import MAX_PIXELS, MediaFile
-from merger.reader import opened
+from merger.reader import blame, opened
 from merger.timeline import Stretch
 
 # Pictures that a decoder leaves out without a complaint (MPEG-4 "not coded" ones, say) make a hole
@@ -37,6 +37,7 @@ def inspected(media: MediaFile, start_us: int, end_us: int) -> Inspection:
 
     A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
     than packets without any damage: fields in packets of their own, pictures "not coded".
+    Raises Temporary or Broken where the file cannot be read, which is no damage.
     """
     if media.video is None:
         return Inspection([Stretch(start_us, end_us)], 0)
@@ -98,8 +99,8 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
                         continue
                     shown_us = round(frame.pts * base * 1_000_000)
                     (broken if frame.is_corrupt else good).append(shown_us)
-    except av.FFmpegError:
-        pass  # what has been read until here counts; the rest is missing
+    except av.FFmpegError as error:
+        blame(media, error)  # else what has been read until here counts; the rest is missing
     return np.array(sorted(good), np.int64), broken
 
 

@@ -36,6 +36,7 @@ from merger.names import nearest
 from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spec, spec_hash
 from merger.plan import Chunk, EditPlan, plan_edit
 from merger.profiles import Encoder, Profile
+from merger.reader import check_readable
 from merger.report import MergeResult, Rendition, warnings_about
 from merger.space import make_room
 from merger.surroundings import MergeRequest, Surroundings
@@ -167,6 +168,8 @@ class _Job:
                 with self.watch.stage("encode"):
                     return self._encoded_once(encoder)
             except DamageFound as found:
+                for file in found.holes:  # what is learnt now is never looked at again
+                    check_readable(self.media[file])
                 if not self._learn(found.holes) and not self._learn(found.shots):
                     raise Broken("input", f"{found}, and leaving them out does not help") from found
                 self.plan = self._planned()
@@ -237,11 +240,21 @@ class _Job:
         if self.cache.use(name, step.folder):
             return self.cache.recall(f"{name}.json", step.folder)
         # Outside the budget: it needs a fiftieth of what the pictures do, on one core.
-        path, complaints = encode_sound(step, spec, name, lambda seconds: None)
+        try:
+            path, complaints = encode_sound(step, spec, name, lambda seconds: None)
+        except Broken:
+            self._check_readable(spec)
+            raise
         if complaints:
+            self._check_readable(spec)
             self.cache.remember(f"{name}.json", complaints, step.folder)
         self.cache.add(path, name, step.folder)
         return complaints
+
+    def _check_readable(self, spec: SoundSpec) -> None:
+        """Raise Temporary or Broken where the sound's files cannot be read: no fault of theirs."""
+        for file in dict.fromkeys(piece.input.file for piece in spec.pieces if piece.input):
+            check_readable(self.media[file])
 
     def _missing(self, parts: Sequence[tuple[PartSpec, str]]) -> list[tuple[PartSpec, str]]:
         """Return the parts that the cache does not hold; what was said of the others is told.

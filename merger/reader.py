@@ -6,6 +6,7 @@ that a playlist called `.mp4` stays unreadable instead of fetching what it names
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
@@ -20,6 +21,7 @@ import av.stream
 import av.video.frame
 import numpy as np
 
+from merger.errors import Broken, Temporary
 from merger.media import (
     INTERLEAVING_US,
     MAX_PIXELS,
@@ -30,6 +32,7 @@ from merger.media import (
     Microseconds,
     Video,
 )
+from merger.storage import AWAY, translated
 from merger.timeline import Stretch
 
 _SECOND_US = 1_000_000
@@ -37,6 +40,9 @@ _SECOND_US = 1_000_000
 # there is none.
 _PROBED_PACKETS = 300
 _REORDERED = 20  # pictures that may come before a key frame's own out of a decoder
+_BLOCK = 1 << 20  # bytes
+# What only the system answers. libav says EIO, EAGAIN and ENOMEM of bad data, too.
+_OF_THE_SYSTEM = (AWAY - {errno.EIO, errno.EAGAIN}) | {errno.ENOENT, errno.EMFILE, errno.ENFILE}
 
 
 class Unreadable(Exception):
@@ -72,6 +78,39 @@ def opened(path: Path, demuxer: str) -> Iterator[av.container.InputContainer]:
     ) as c:
         assert isinstance(c, av.container.InputContainer)
         yield c
+
+
+def blame(media: MediaFile, error: av.FFmpegError) -> None:
+    """Raise Temporary or Broken where a failure is the system's and says nothing of the data."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        raise _unreadable_now(media.path, error) from error
+    if isinstance(error, OSError | MemoryError):
+        check_readable(media)
+
+
+def check_readable(media: MediaFile) -> None:
+    """Read a file as plain bytes. Raises Temporary or Broken unless it is there as it was.
+
+    Asked before anything is concluded from pictures that did not come: demuxers take a failure to
+    read for the end of the file.
+    """
+    try:
+        stat = media.path.stat()
+        with media.path.open("rb", buffering=0) as file:
+            while file.read(_BLOCK):
+                pass
+    except OSError as error:
+        raise _unreadable_now(media.path, error) from error
+    if (stat.st_size, stat.st_mtime_ns) != (media.size_bytes, media.mtime_ns):
+        message = f"{media.path} was changed while it was read; try again when it is complete"
+        raise Temporary("input_changed", message)
+
+
+def _unreadable_now(path: Path, error: OSError) -> Temporary | Broken:
+    if error.errno in (*_OF_THE_SYSTEM, errno.ENOMEM):
+        message = f"{path} cannot be read now ({error.strerror}); is its folder there?"
+        return Temporary("storage_away", message)
+    return translated(error, path.parent)
 
 
 def read_media(path: Path) -> MediaFile:

@@ -21,7 +21,7 @@ from merger.analysis.picture import classify
 from merger.layout import Size
 from merger.media import MAX_PIXELS, MediaFile
 from merger.plan import Chunk, Verdict
-from merger.reader import opened
+from merger.reader import blame, check_readable, opened
 from merger.timeline import Clip, Gap, Span, Track
 
 SAMPLE_EVERY = timedelta(seconds=10)
@@ -109,8 +109,12 @@ def _between_keys(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> 
 def look(
     file: MediaFile, wanted: Sequence[Target]
 ) -> Iterator[tuple[Target, av.video.frame.VideoFrame]]:
-    """Decode some pictures of a file, by seeking. One that cannot be decoded is left out."""
+    """Decode some pictures of a file, by seeking. One that cannot be decoded is left out.
+
+    Raises Temporary or Broken where the file cannot be read, which says nothing of its pictures.
+    """
     assert file.video is not None
+    seen = 0
     try:
         with opened(file.path, file.demuxer) as container:
             stream = cast(Any, container.streams[file.video.stream])
@@ -118,9 +122,12 @@ def look(
             for target in wanted:
                 frame = _decoded(container, stream, file, target)
                 if frame is not None:
+                    seen += 1
                     yield target, frame
-    except av.FFmpegError:
-        return
+    except av.FFmpegError as error:
+        blame(file, error)
+    if seen < len(wanted):
+        check_readable(file)
 
 
 def _decoded(
@@ -149,8 +156,8 @@ def _decoded(
                 if frame.pts is not None and frame.pts * base * 1_000_000 > target.at_us:
                     return best or cast(Any, frame)
                 best = cast(Any, frame)
-    except av.FFmpegError:
-        return best
+    except av.FFmpegError as error:
+        blame(file, error)
     return best
 
 

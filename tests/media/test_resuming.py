@@ -8,16 +8,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import av
 import pytest
 
-from merger import making, pipeline, plan, profiles
+from merger import deciding, making, pipeline, plan, profiles
 from merger.config import load
 from merger.encode import EncoderFailed
-from merger.errors import Cancelled
+from merger.errors import Cancelled, Temporary
 from merger.progress import Silent
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
@@ -159,6 +163,45 @@ def test_killed_with_no_warning_and_resumed(filmed: Room) -> None:
     assert packets(one) == packets(other)
     for folder in (filmed.output, filmed.cache):
         assert not list(folder.glob(".merge-work-*"))
+
+
+@contextmanager
+def away(room: Room) -> Iterator[None]:
+    """The share goes away, and comes back."""
+    room.library.rename(room.folder / "gone")
+    try:
+        yield
+    finally:
+        (room.folder / "gone").rename(room.library)
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(making, "encode_part"), (making, "encode_sound"), (deciding, "chunk_seen")],
+    ids=["pictures", "sound", "presence"],
+)
+def test_a_share_that_was_away_for_a_step_is_not_remembered(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
+) -> None:
+    """That is neither damage nor a screen that shows nothing."""
+    one_room.film("speaker", 0, 10)
+    one_room.film("screen", 0, 10, sound=False)
+    original = getattr(module, step)
+
+    def without_share(*arguments: Any) -> Any:
+        with away(one_room):
+            return original(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, step, without_share)
+        with pytest.raises(Temporary, match="cannot be read now") as told:
+            one_room.merge(10)
+    assert told.value.code == "storage_away"
+    assert not [name for name in one_room.cached() if name.endswith(".json")]
+    result = one_room.merge(10)
+    assert [(c.presence, c.verdict) for c in result.plan.chunks] == [(True, "presentation")]
+    assert not [text for text in result.warnings if "damaged" in text]
+    check_instants(frames_seen(path_of(result), wanted=range(0, 250, 19)), START)
 
 
 def test_the_cache_is_bounded(filmed: Room) -> None:
