@@ -17,7 +17,7 @@ from merger.surroundings import MergeRequest, Surroundings
 from merger.timeline import Span, Track, picture_track
 
 # Raised when the same pictures would be judged otherwise, or told otherwise.
-ANALYSIS = 2
+ANALYSIS = 3
 
 
 def analysed(around: Surroundings, request: MergeRequest, library: Library) -> list[Seen]:

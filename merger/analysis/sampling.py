@@ -1,19 +1,24 @@
-"""Looking at a screen: which key frames of a chunk are decoded, and what they show together."""
+"""Looking at a screen: which pictures of a chunk are decoded, and what they show together.
+
+Key frames, as they are cheap; where there are fewer than five in a chunk, others, too.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import groupby
 from typing import Any, cast
 
 import av
-import av.video.frame
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
+from av.video.frame import VideoFrame
 
 from merger.analysis.cards import Card
 from merger.analysis.jpeg import jpeg
@@ -57,12 +62,13 @@ def targets(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> tuple[
     """Return the pictures to look at in a chunk, and how many samples find no media at all.
 
     Pure. The chunk is cut into equal slots of at most ten seconds, at least five; each gives the
-    key frame nearest to its middle. Only in a chunk without any key frame is a picture between
-    two of them decoded.
+    key frame nearest to its middle. Where a chunk has fewer than five key frames, pictures between
+    them make up the five: one key frame alone would decide for all that comes after it.
     """
     slots = max(FEWEST_SAMPLES, -(-chunk.length // SAMPLE_EVERY))
     keys = [t for clip in track.clips for t in _keys(chunk, clip, media[clip.segment.file])]
-    chosen: list[tuple[timedelta, Target]] = []
+    picked: list[Target] = []
+    without_key: list[Target] = []  # what is shown in the middle of the other slots
     missing = 0
     for n in range(slots):
         slot = Span(
@@ -71,16 +77,23 @@ def targets(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> tuple[
         middle = slot.start + slot.length / 2
         inside = [(abs(at - middle), target) for at, target in keys if at in slot]
         if inside:
-            chosen.append(min(inside, key=lambda found: found[0]))
+            picked.append(min(inside, key=lambda found: found[0])[1])
         elif any(isinstance(item, Gap) and middle in item.span for item in track.items):
             missing += 1
-    picked = [target for _, target in chosen]
+        else:
+            without_key += [
+                _between_keys(middle, clip, media) for clip in track.clips if middle in clip.span
+            ][:1]
     if len(picked) < FEWEST_SAMPLES:  # key frames that lie close together
         rest = [target for _, target in keys if target not in picked]
         wanted = min(len(rest), FEWEST_SAMPLES - len(picked))
         picked += [rest[len(rest) * n // wanted] for n in range(wanted)]
-    if not picked:
-        picked = _between_keys(chunk, track, media)
+    picked += evenly(without_key, max(0, FEWEST_SAMPLES - len(picked)))
+    if not picked:  # media that no middle of a slot falls into
+        clips = [clip for clip in track.clips if clip.span.cut_to(chunk)]
+        for clip in sorted(clips, key=lambda c: c.span.cut_to(chunk).length)[-1:]:
+            here = clip.span.cut_to(chunk)
+            picked.append(_between_keys(here.start + here.length / 2, clip, media))
     return picked, missing
 
 
@@ -95,23 +108,16 @@ def _keys(chunk: Span, clip: Clip, file: MediaFile) -> Iterator[tuple[Any, Targe
         yield clock.wall(at_us), Target(clip.segment.file, key, at_us)
 
 
-def _between_keys(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> list[Target]:
-    clips = [clip for clip in track.clips if clip.span.cut_to(chunk)]
-    if not clips:
-        return []
-    clip = max(clips, key=lambda c: c.span.cut_to(chunk).length)
-    here = clip.span.cut_to(chunk)
-    at_us = clip.segment.clock.file_us(here.start + here.length / 2)
-    key = media[clip.segment.file].key_before(at_us)
-    return [Target(clip.segment.file, key or 0, at_us)]
+def _between_keys(at: datetime, clip: Clip, media: Mapping[str, MediaFile]) -> Target:
+    at_us = clip.segment.clock.file_us(at)
+    return Target(clip.segment.file, media[clip.segment.file].key_before(at_us) or 0, at_us)
 
 
-def look(
-    file: MediaFile, wanted: Sequence[Target]
-) -> Iterator[tuple[Target, av.video.frame.VideoFrame]]:
+def look(file: MediaFile, wanted: Sequence[Target]) -> Iterator[tuple[Target, VideoFrame]]:
     """Decode some pictures of a file, by seeking. One that cannot be decoded is left out.
 
-    Raises Temporary or Broken where the file cannot be read, which says nothing of its pictures.
+    Those after the same key frame that come one after another are decoded in one go. Raises
+    Temporary or Broken where the file cannot be read, which says nothing of its pictures.
     """
     assert file.video is not None
     seen = 0
@@ -119,9 +125,9 @@ def look(
         with opened(file.path, file.demuxer) as container:
             stream = cast(Any, container.streams[file.video.stream])
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-            for target in wanted:
-                frame = _decoded(container, stream, file, target)
-                if frame is not None:
+            for (_, is_key), some in groupby(wanted, lambda t: (t.key, _is_key(file, t))):
+                decoded = _keys_decoded if is_key else _passed
+                for target, frame in decoded(container, stream, file, list(some)):
                     seen += 1
                     yield target, frame
     except av.FFmpegError as error:
@@ -130,42 +136,85 @@ def look(
         check_readable(file)
 
 
-def _decoded(
-    container: av.container.InputContainer, stream: Any, file: MediaFile, target: Target
-) -> av.video.frame.VideoFrame | None:
-    key_us = int(file.key_us[target.key]) if len(file.key_us) else target.at_us
-    only_key = target.at_us == key_us
+def _is_key(file: MediaFile, target: Target) -> bool:
+    return bool(len(file.key_us)) and int(file.key_us[target.key]) == target.at_us
+
+
+def _keys_decoded(
+    container: InputContainer, stream: Any, file: MediaFile, wanted: Sequence[Target]
+) -> Iterator[tuple[Target, VideoFrame]]:
+    for target in wanted:
+        frame = _key_decoded(container, stream, file, target)
+        if frame is not None:
+            yield target, frame
+
+
+def _key_decoded(
+    container: InputContainer, stream: Any, file: MediaFile, target: Target
+) -> VideoFrame | None:
     # After a flush nothing but the key frame has been sent: it comes out without waiting for
     # pictures that would be shown before it.
-    stream.codec_context.skip_frame = "NONKEY" if only_key else "DEFAULT"
+    stream.codec_context.skip_frame = "NONKEY"
     base = stream.time_base
-    best: av.video.frame.VideoFrame | None = None
     try:
-        read_us = int(file.key_read_us[target.key]) if len(file.key_us) else target.at_us
-        container.seek(_ticks(read_us, base) + 1, stream=stream)
+        _seek(container, stream, file, target)
         for packet in container.demux(stream):
             pts = packet.pts if packet.pts is not None else packet.dts
             if pts is None:
                 break
-            if only_key:
-                if not packet.is_keyframe or pts < _ticks(key_us, base) - 1:
-                    continue
-                frames = [*packet.decode(), *stream.codec_context.decode(None)]
-                return cast(Any, frames[0]) if frames else None
-            for frame in packet.decode():
-                if frame.pts is not None and frame.pts * base * 1_000_000 > target.at_us:
-                    return best or cast(Any, frame)
-                best = cast(Any, frame)
+            if not packet.is_keyframe or pts < _ticks(target.at_us, base) - 1:
+                continue
+            frames = [*packet.decode(), *stream.codec_context.decode(None)]
+            return cast(Any, frames[0]) if frames else None
     except av.FFmpegError as error:
         blame(file, error)
-    return best
+    return None
+
+
+def _passed(
+    container: InputContainer, stream: Any, file: MediaFile, wanted: Sequence[Target]
+) -> Iterator[tuple[Target, VideoFrame]]:
+    """Decode from a key frame on, and yield what is shown at each of some times after it."""
+    stream.codec_context.skip_frame = "DEFAULT"
+    waiting = deque(wanted)
+    shown: VideoFrame | None = None
+    try:
+        _seek(container, stream, file, waiting[0])
+        for packet in container.demux(stream):
+            for frame in _frames(packet):
+                if frame.pts is None:
+                    continue
+                at_us = frame.pts * stream.time_base * 1_000_000
+                while waiting and at_us > waiting[0].at_us:
+                    yield waiting.popleft(), shown or frame
+                if not waiting:
+                    return
+                shown = frame
+    except av.FFmpegError as error:
+        blame(file, error)
+        return
+    if shown is not None:  # the last picture of the file
+        yield from ((target, shown) for target in waiting)
+
+
+def _frames(packet: Any) -> list[VideoFrame]:
+    """Decode a packet; a broken one is one picture less."""
+    try:
+        return cast(list[VideoFrame], packet.decode())
+    except av.FFmpegError:
+        return []
+
+
+def _seek(container: InputContainer, stream: Any, file: MediaFile, target: Target) -> None:
+    read_us = int(file.key_read_us[target.key]) if len(file.key_us) else target.at_us
+    container.seek(_ticks(read_us, stream.time_base) + 1, stream=stream)
 
 
 def _ticks(us: int, base: Fraction) -> int:
     return round(Fraction(us, 1_000_000) / base)
 
 
-def planes(frame: av.video.frame.VideoFrame) -> tuple[Plane, tuple[Plane, Plane] | None]:
+def planes(frame: VideoFrame) -> tuple[Plane, tuple[Plane, Plane] | None]:
     """Return luma (H, W) and the two chroma planes, or None for grey, of a picture.
 
     8-bit arrays, without copying where it is so stored.
@@ -178,7 +227,7 @@ def planes(frame: av.video.frame.VideoFrame) -> tuple[Plane, tuple[Plane, Plane]
     return _plane(frame, 0), (_plane(frame, 1), _plane(frame, 2))
 
 
-def _plane(frame: av.video.frame.VideoFrame, n: int) -> Plane:
+def _plane(frame: VideoFrame, n: int) -> Plane:
     plane = frame.planes[n]
     rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
@@ -219,9 +268,7 @@ def evenly(wanted: Sequence[Target], most: int) -> list[Target]:
     return [wanted[(2 * n + 1) * len(wanted) // (2 * count)] for n in range(count)]
 
 
-def _picture(
-    at: datetime, verdict: Verdict, frame: av.video.frame.VideoFrame, file: MediaFile
-) -> dict[str, str]:
+def _picture(at: datetime, verdict: Verdict, frame: VideoFrame, file: MediaFile) -> dict[str, str]:
     assert file.video is not None
     small = jpeg(frame, file.video, _LARGEST_PICTURE)
     return {"at": at.isoformat(), "verdict": verdict, "jpeg": base64.b64encode(small).decode()}

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from merger.analysis import sampling
 from merger.analysis.cards import draw_cards, shipped_cards
 from merger.analysis.jpeg import jpeg
 from merger.analysis.sampling import Seen, Target, chunk_seen, look
@@ -72,11 +73,33 @@ def test_six_pictures_show_why_a_chunk_was_taken_for_what(one_room: Room) -> Non
         assert far(small, filmed) < 6
 
 
-def test_a_chunk_with_few_key_frames_has_few_pictures(one_room: Room) -> None:
+def test_a_chunk_with_few_key_frames_has_pictures_between_them(one_room: Room) -> None:
     one_room.film("screen", 0, 12, sound=False, **RARE)
     assert [p["at"] for p in seen_in(one_room, 12).pictures] == [
-        utc(START + seconds(at)).isoformat() for at in (0, 5, 10)
+        utc(START + seconds(at)).isoformat() for at in (0, 3.6, 5, 8.4, 10)
     ]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_pictures_after_one_key_frame_are_decoded_in_one_go(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "1000", "-bf", "2")
+    path = one_room.film(
+        "screen", 0, 12, sound=False, rate=Fraction(5), codec=codec, container=container
+    )
+    media = read_media(path)
+    seeks: list[Target] = []
+    original = sampling._seek
+    monkeypatch.setattr(
+        sampling, "_seek", lambda *given: (seeks.append(given[-1]), original(*given))
+    )
+    first_us = int(media.key_us[0])
+    wanted = [Target("", 0, first_us + round(at * 1_000_000)) for at in (3.3, 7.1, 11.5, 11.9)]
+    found = list(look(media, wanted))
+    assert [target for target, _ in found] == wanted and len(seeks) == 1
+    shown = [frame.time - first_us / 1_000_000 for _, frame in found]
+    assert shown == pytest.approx([3.2, 7.0, 11.4, 11.8], abs=0.001)
 
 
 def test_nothing_to_look_at(one_room: Room) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 
 from merger.analysis.cards import card_from_picture, draw_cards
 from recorders.clock import plain
-from tests.conftest import START, Room
+from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import path_of
 from tests.truth import error_ms, frames_seen, instant_of
 
@@ -125,13 +126,31 @@ def test_every_chunk_by_itself(room: Room) -> None:
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
 def test_a_long_gop_in_a_short_chunk(one_room: Room, container: str) -> None:
-    """No key frame falls into the second chunk: a picture between two is decoded."""
+    """No key frame falls into the second chunk: pictures after it are decoded."""
     one_room.film("speaker", 0, 20)
     codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "1000", "-bf", "2")
     one_room.film("screen", 0, 20, container=container, codec=codec)
     chunks = one_room.merge(20.0).plan.chunks
     assert [c.presence for c in chunks] == [True, True]
-    assert chunks[1].samples == 1
+    assert [c.samples for c in chunks] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("black_s", "verdict", "score"), [(1, "presentation", 0.8), (25, "blank", 0.2)]
+)
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_one_key_frame_does_not_decide_for_all_that_follows(
+    one_room: Room, container: str, black_s: int, verdict: str, score: float
+) -> None:
+    one_room.film("speaker", 0, 30)
+    path = one_room.library / f"2026-11-20_10-00-00_504_screen.{container}"
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=30",
+         "-vf", f"drawbox=t=fill:color=black:enable='lt(t,{black_s})'", "-c:v", "libx264", "-preset", "ultrafast",
+         "-bf", "2", "-g", "100000", "-sc_threshold", "0", str(path)], check=True,
+    )  # fmt: skip
+    (chunk,) = one_room.merge(30.0, chunk=timedelta(minutes=30)).plan.chunks
+    assert (chunk.verdict, chunk.samples, float(chunk.score)) == (verdict, 5, score)
 
 
 def test_no_right_source_is_no_backup(one_room: Room) -> None:

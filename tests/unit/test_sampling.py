@@ -84,14 +84,34 @@ def test_key_frames_that_lie_close_together_make_up_the_five() -> None:
     assert len(set(found)) == FEWEST_SAMPLES
 
 
-def test_three_key_frames_are_three_samples() -> None:
-    found, _ = Screen((0, 1800), keys=[0.0, 0.1, 0.2]).targets()
-    assert sorted(t.key for t in found) == [0, 1, 2]
+def seconds(found: list[Target]) -> list[tuple[int, float]]:
+    return [(target.key, target.at_us / 1_000_000) for target in found]
 
 
-def test_a_chunk_between_two_key_frames_is_looked_at_in_its_middle() -> None:
+def test_few_key_frames_are_joined_by_pictures_between_them() -> None:
+    """However long the rest is, they would decide for it alone."""
+    found, missing = Screen((0, 1800), keys=[0.0]).targets()
+    assert seconds(found) == [(0, at_s) for at_s in (0.0, 235.0, 685.0, 1125.0, 1575.0)]
+    assert missing == 0
+    found, missing = Screen((0, 1800), keys=[0.0, 0.1, 0.2]).targets()
+    assert sorted(seconds(found)) == [(0, 0.0), (1, 0.1), (2, 0.2), (2, 455.0), (2, 1355.0)]
+    assert missing == 0
+
+
+def test_a_chunk_between_two_key_frames_is_looked_at_in_five_places() -> None:
     found, missing = Screen((0, 1800), keys=[0.0, 900.0]).targets(span(300, 600))
-    assert (found, missing) == ([Target("0", 0, 450_000_000)], 0)
+    assert seconds(found) == [(0, at_s) for at_s in (335.0, 395.0, 455.0, 515.0, 575.0)]
+    assert missing == 0
+
+
+def test_between_key_frames_only_media_is_looked_at() -> None:
+    found, missing = Screen((0, 3), keys=[0.0]).targets(span(1, 6))
+    assert (seconds(found), missing) == ([(0, 1.5), (0, 2.5)], 3)
+
+
+def test_media_that_no_middle_of_a_slot_falls_into_is_looked_at() -> None:
+    found, missing = Screen((0, 1000), keys=[0.0]).targets(span(999, 1799))
+    assert (seconds(found), missing) == ([(0, 999.5)], 80)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +144,7 @@ def test_no_media_at_all_gives_nothing_to_look_at() -> None:
     st.integers(0, 1700),
     st.integers(1, 1800),
 )
-def test_every_target_lies_in_the_chunk_and_is_a_key_frame(
+def test_every_target_lies_in_the_chunk_and_few_are_no_key_frames(
     edges: list[int], keys: float, start: int, length: int
 ) -> None:
     cuts = sorted(edges)
@@ -137,8 +157,8 @@ def test_every_target_lies_in_the_chunk_and_is_a_key_frame(
     for target in found:
         instant = at(float(target.file) + target.at_us / 1_000_000)
         assert instant in chunk
-        if len(found) > 1:
-            assert int(screen.media[target.file].key_us[target.key]) == target.at_us
+    keyed = [t for t in found if int(screen.media[t.file].key_us[t.key]) == t.at_us]
+    assert len(keyed) == len(found) <= slots or len(found) <= FEWEST_SAMPLES
     if any(clip.span.cut_to(chunk) for clip in screen.track.clips):
         assert found
 
