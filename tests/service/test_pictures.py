@@ -200,7 +200,7 @@ def test_the_pictures_of_a_chunk_are_told_and_given(filmed: Site) -> None:
         (START + seconds(at)).isoformat() for at in (0, 10)
     ]
     for number, (chunk, instants) in enumerate(
-        zip(chunks, ([1, 3, 5, 7, 9], [10, 11]), strict=True)
+        zip(chunks, ([1, 3, 5, 7, 9], [10, 10.6, 11, 11.4, 11.8]), strict=True)
     ):
         assert [set(picture) for picture in chunk["pictures"]] == [{"at", "verdict"}] * len(
             instants
