@@ -1,0 +1,361 @@
+"""Another version that comes to nothing: people have what they had, and are told of that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from merger import failpoints, outcomes, queue, record_views, records, work
+from merger.database import reading, writing
+from merger.delivery import Parcel
+from merger.errors import Broken, Temporary
+from merger.folder_destination import FolderDestination
+from merger.heart import Heart
+from merger.retry import TRIES
+from merger.tidy import tidy
+from merger.timeline import utc
+from models import Message, Record
+from recorders.folder import Folder
+from tests.conftest import START, seconds
+from tests.databases import ON_SQLITE
+from tests.service.test_late_media import cannot_collect, cannot_encode
+from tests.site import Site
+from tests.versions import (
+    CUT_S,
+    LARGE,
+    Stumble,
+    again,
+    cannot_deliver,
+    check_version,
+    delivered_lecture,
+    in_the_folder,
+    names_in_the_ledger,
+    refused,
+    wanted,
+)
+
+
+@pytest.fixture
+def lecture(site: Site) -> Site:
+    return delivered_lecture(site)
+
+
+EVERYTHING_ELSE = {
+    "layout": "screen_large", "profile": "tiny_av1",
+    "start": utc(START + seconds(CUT_S - 3)), "end": utc(START + seconds(CUT_S + 3)),
+}  # fmt: skip
+
+
+def told_of(site: Site) -> tuple[Any, ...]:
+    """What was told of a record, and what it was made of."""
+    details = site.details()
+    media = {key: value for key, value in (site.row().media or {}).items() if key != "late"}
+    return outcomes.report(site.engine, 1), details["chunks"], details["gaps"], media
+
+
+def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None:
+    """A record is what it was, and so is what people have, in the folder and over the web."""
+    row = site.row()
+    assert wanted(row) == wanted(before)
+    assert (row.status, row.delivered_version, row.done, row.processing) == ("delivered", 1, 1, 0)
+    assert (row.stage, row.progress) == ("deliver", 1.0)
+    assert set(row.delivered_as or ()) <= {"wished"}
+    assert in_the_folder(site) == first
+    assert {r["version"] for r in site.details()["renditions"]} == {1}
+    for kind, name in names_in_the_ledger(site).items():
+        file = record_views.rendition_file(site.engine, 1, kind)
+        assert file.path is not None and file.name == name
+        assert (site.settings.data / file.path).read_bytes() == first[name]
+    tidy(site.service, site.clock)
+    attempts = (site.settings.data / "records" / "1").glob("attempt-*")
+    assert [path.name for path in attempts] == ["attempt-1"]
+
+
+@pytest.mark.parametrize(
+    ("stumble", "words"),
+    [
+        (cannot_collect, "password was changed"),
+        (cannot_encode, "no encoder works"),
+        (cannot_deliver, "nobody may write there"),
+    ],
+)
+def test_a_version_that_fails_leaves_the_record_as_it_was(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch, stumble: Stumble, words: str
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    assert wanted(lecture.row()) == (*EVERYTHING_ELSE.values(), 2)
+    with monkeypatch.context() as patched:
+        stumble(lecture, patched)
+        assert lecture.work() == "failed"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert words in lecture.details()["error"]["message"]
+    again(lecture, layout="screen_large")
+    assert lecture.details()["error"] is None
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
+    """The record is looked at again as long as any other without media; then it is as it was."""
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    hour = timedelta(hours=1)
+    again(lecture, start=before.start_at - hour, end=before.end_at - hour)
+    while (outcome := lecture.work()) == "put off":
+        assert in_the_folder(lecture) == first
+        lecture.clock = lecture.row().run_after
+    assert outcome == "failed"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert "no media of speaker, screen" in lecture.details()["error"]["message"]
+
+
+def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert lecture.work() is None
+    assert lecture.details()["events"][-1]["text"] == "cancelled before it was begun"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "place", ["collect.entered", "analyse.written", "encode.part", "encode.joined"]
+)
+def test_a_version_that_is_cancelled_while_it_is_made(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    cancel_at(lecture, monkeypatch, place)
+    assert lecture.work() == "cancelled"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert lecture.details()["events"][-1]["text"] == "cancelled while it was worked on"
+
+
+def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Somebody cancels when a place is reached, and the worker hears it at once."""
+    hearts: list[Heart] = []
+    real = work.beating
+
+    def beating(heart: Heart) -> Any:
+        hearts.append(heart)
+        return real(heart)
+
+    def hook(name: str) -> None:
+        if name == place:
+            assert records.cancel(site.engine, 1, site.clock) == "running"
+            hearts[0].beat()
+
+    monkeypatch.setattr(work, "beating", beating)
+    monkeypatch.setattr(failpoints, "hook", hook)
+
+
+@ON_SQLITE
+def test_a_version_whose_workers_die_leaves_the_record_as_it_was(lecture: Site) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    while (held := lecture.claim()) is not None:
+        queue.crashed(lecture.engine, held, lecture.clock, "it was ended by SIGSEGV")
+        lecture.clock += timedelta(hours=1)
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert "SIGSEGV" in lecture.details()["error"]["message"]
+
+
+def cannot_send_merges(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that takes the backup, which comes first, and not the merge."""
+    real = FolderDestination.send
+
+    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
+        if parcel.kind == "merge":
+            raise Broken("destination", "nobody may write there any more")
+        return real(self, parcel, *rest)
+
+    monkeypatch.setattr(FolderDestination, "send", send)
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+def test_a_version_that_had_arrived_in_part_is_put_back(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    mails = messages(lecture)
+    again(lecture, **EVERYTHING_ELSE)
+    with monkeypatch.context() as patched:
+        if how == "failed":
+            cannot_send_merges(lecture, patched)
+        else:
+            cancel_at(lecture, patched, "deliver.written")
+        assert lecture.work() == how
+    assert in_the_folder(lecture) != first  # the backup of the other
+    assert (lecture.row().status, lecture.row().version) == ("queued", 1)
+    assert lecture.work() == "delivered"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+    assert lecture.work() is None
+    assert messages(lecture) - mails == Counter({("failed", 2): 3} if how == "failed" else {})
+    error = lecture.details()["error"]
+    assert ("nobody may write" in error["message"]) if how == "failed" else error is None
+    assert lecture.details()["events"][-1]["text"] == "version 1 is back"
+
+
+def arrives_unheard(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A destination that has everything, and fails before anybody knows."""
+    real = FolderDestination.send
+
+    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
+        link = real(self, parcel, *rest)
+        if parcel.kind == "merge":
+            raise Broken("destination", "nobody may look there any more")
+        return link
+
+    monkeypatch.setattr(FolderDestination, "send", send)
+
+
+def test_a_version_that_had_arrived_unheard_is_put_back(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
+    again(lecture, layout="screen_large")  # its backup is the same
+    with monkeypatch.context() as patched:
+        arrives_unheard(lecture, patched)
+        assert lecture.work() == "failed"
+    assert lecture.work() == "delivered"
+    is_as_delivered(lecture, before, first)
+    assert told_of(lecture) == told
+
+
+@ON_SQLITE
+def test_what_is_being_put_back_is_not_stopped_and_forgets_no_wish(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_send_merges(lecture, patched)
+        assert lecture.work() == "failed"
+    assert refused(lambda: records.cancel(lecture.engine, 1, lecture.clock)) == "status"
+    records.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
+    assert lecture.work() == "delivered"
+    assert (lecture.row().version, lecture.row().layout) == (1, "side_by_side")
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_a_version_that_an_earlier_program_has_begun(lecture: Site) -> None:
+    """It kept no more than the wishes."""
+    before = lecture.row()
+    again(lecture, layout="screen_large")
+
+    def as_it_was(session: Session) -> None:
+        row = session.get_one(Record, 1)
+        row.delivered_as = {
+            key: row.delivered_as[key] for key in ("layout", "profile", "start", "end")
+        }
+
+    writing(lecture.engine, as_it_was)
+    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert wanted(lecture.row()) == wanted(before)
+
+
+@ON_SQLITE
+def test_a_destination_that_takes_nothing_any_more_is_not_asked_for_ever(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, **EVERYTHING_ELSE)
+    with monkeypatch.context() as patched:
+        cannot_send_merges(lecture, patched)
+        assert lecture.work() == "failed"
+        cannot_deliver(lecture, patched)
+        assert lecture.work() == "failed"
+        assert lecture.work() is None
+    row = lecture.row()
+    assert (row.status, row.version, row.delivered_version) == ("delivered", 1, 1)
+
+
+def messages(site: Site) -> Counter[tuple[str, int]]:
+    with reading(site.engine) as session:
+        rows = session.execute(select(Message.kind, Message.version)).all()
+        return Counter((kind, version) for kind, version in rows)
+
+
+def test_a_version_that_failed_is_tried_again_as_it_was_wished(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_encode(lecture, patched)
+        assert lecture.work() == "failed"
+    assert lecture.row().layout == "side_by_side"
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_a_version_that_is_tried_at_once_forgets_no_media(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library has it no more."""
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_reach(lecture, patched)
+        assert lecture.work() == "put off"
+    for path in lecture.library().library.iterdir():
+        path.unlink()
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+def test_what_was_written_beside_an_earlier_version_stays(lecture: Site) -> None:
+    def had_a_chat(session: Session) -> None:
+        row = session.get_one(Record, 1)
+        row.media = {**(row.media or {}), "papers": ["chat.txt"]}
+
+    writing(lecture.engine, had_a_chat)
+    again(lecture, layout="screen_large")
+    assert lecture.work() == "delivered"
+    assert (lecture.row().media or {})["papers"] == ["chat.txt"]
+
+
+def cannot_reach(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise Temporary("source_away", "the share is away")
+
+    monkeypatch.setattr(Folder, "find", away)
+
+
+@ON_SQLITE
+def test_what_failed_in_an_earlier_stage_does_not_count(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_room()
+    site.film("speaker", 0, 12, sound=True)
+    site.ask(12, users=())
+    with monkeypatch.context() as patched:
+        cannot_reach(site, patched)
+        for _ in range(TRIES):
+            assert site.work() == "put off"
+            site.clock = site.row().run_after
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "made", lambda *_: short_of_memory())
+        assert site.work() == "put off"
+    assert (site.row().stage, site.row().tries) == ("analyse", 1)
+
+
+def short_of_memory() -> None:
+    raise MemoryError

@@ -1,0 +1,88 @@
+"""Shares that are away: tried again, done without, and made up for when they are back."""
+
+from __future__ import annotations
+
+import pytest
+
+from merger.late import look_for_late
+from tests.conftest import START
+from tests.databases import ON_SQLITE
+from tests.filmed import HOUR, MINUTE, filmed_room, merge_of, next_try, source
+from tests.media.test_time import check_instants
+from tests.site import Site
+from tests.truth import error_ms, frames_seen, instant_of
+
+
+@pytest.fixture
+def filmed(site: Site) -> Site:
+    return filmed_room(site)
+
+
+def away(site: Site, *names: str) -> None:
+    for name in names:
+        source(site, "504", name, address=f"{site.folder}/not mounted#504_{name}")
+
+
+def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site) -> None:
+    away(filmed, "screen")
+    record = filmed.ask()
+    assert filmed.work() == "put off"
+    row = filmed.row()
+    assert (row.status, row.error_code, row.tries, row.stage) == (
+        "queued",
+        "source_away",
+        1,
+        "collect",
+    )
+    assert "not mounted is away" in (row.error_text or "")
+    assert "mount the share again, or correct the address" in (row.error_text or "")
+    begun = filmed.clock
+    for tries in range(2, 6):
+        assert next_try(filmed) == "put off"
+        assert filmed.row().tries == tries
+    assert next_try(filmed) == "delivered"
+    assert 10 * MINUTE < filmed.clock - begun < HOUR
+    told = filmed.details(record)
+    [warning] = [w for w in told["warnings"] if "reached" in w]
+    assert warning.startswith("source 'screen' could not be reached: ")
+    assert told["error"] is None
+    seen = frames_seen(merge_of(filmed), left_width=10_000, wanted=range(0, 150, 25))
+    assert len(seen) == 6
+    for frame in seen:
+        assert frame.left is not None
+        assert abs(error_ms(frame.left, instant_of(START, frame.frame))) <= 40
+    # It is mounted again: people get the whole of it.
+    source(filmed, "504", "screen", address=f"{filmed.library().library}#504_screen")
+    assert look_for_late(filmed.service, filmed.clock) == [record]
+    assert filmed.work() == "delivered"
+    check_instants(frames_seen(merge_of(filmed)), START)
+    assert filmed.row().delivered_version == 2
+
+
+@ON_SQLITE
+def test_a_share_that_comes_back_meanwhile(filmed: Site) -> None:
+    away(filmed, "screen", "speaker")
+    filmed.ask()
+    assert filmed.work() == "put off"
+    for name in ("screen", "speaker"):
+        source(filmed, "504", name, address=f"{filmed.library().library}#504_{name}")
+    assert next_try(filmed) == "delivered"
+    check_instants(frames_seen(merge_of(filmed)), START)
+    row = filmed.row()
+    assert (row.error_code, row.error_text, row.tries) == (None, None, 0)
+
+
+@ON_SQLITE
+def test_when_no_share_is_there_somebody_has_to_act(filmed: Site) -> None:
+    away(filmed, "screen", "speaker")
+    filmed.ask()
+    begun = filmed.clock
+    outcome = filmed.work()
+    while outcome == "put off":
+        outcome = next_try(filmed)
+    assert outcome == "failed"
+    assert 18 * HOUR < filmed.clock - begun < 30 * HOUR
+    row = filmed.row()
+    assert (row.status, row.error_code) == ("failed", "sources")
+    for name in ("speaker", "screen"):
+        assert f"source '{name}' could not be reached" in (row.error_text or "")

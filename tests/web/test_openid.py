@@ -1,0 +1,291 @@
+"""Signing in through a real OpenID provider over real HTTP."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from sqlalchemy import select
+
+from merger import people
+from merger.database import reading
+from models import User
+from tests.databases import ON_SQLITE
+from tests.site import Site
+from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
+from tests.web.conftest import PASSWORD
+from tests.web.provider import CLIENT, OTHER_KEY, SECRET, Provider, provided
+
+
+@pytest.fixture
+def browser(site: Site) -> Browser:
+    return new_browser(site)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with provided() as provider:
+        yield provider
+
+
+@pytest.fixture
+def known(site: Site, provider: Provider) -> Browser:
+    """A browser at a service that sends people to a provider."""
+    settings = {
+        "MERGER_OIDC_ISSUER": provider.address, "MERGER_OIDC_CLIENT_ID": CLIENT,
+        "MERGER_OIDC_CLIENT_SECRET": SECRET, "MERGER_OIDC_DOMAINS": "example.org",
+    }  # fmt: skip
+    return Browser(site, settings)
+
+
+def users(site: Site) -> dict[str, str | None]:
+    with reading(site.engine) as session:
+        return {user.email: user.name for user in session.scalars(select(User))}
+
+
+def test_somebody_whom_the_provider_knows(known: Browser, provider: Provider) -> None:
+    assert "/login/oidc" in known.get("/login").text
+    answer = known.through_provider("/records?day=2026-11-20")
+    assert (answer.status_code, answer.location) == (303, "/records?day=2026-11-20")
+    assert known.who is not None
+    assert users(known.site) == {ANN: "Ann Example"}
+    with known.client.session_transaction() as session:
+        assert not [name for name in session if name.startswith("_state_")]
+    first = known.who
+    provider.claims = {"name": "Ann Other"}
+    again = Browser(known.site)
+    again.through_provider()
+    assert again.who == first
+    assert users(known.site) == {ANN: "Ann Other"}
+
+
+@ON_SQLITE
+def test_a_cookie_from_before_does_not_live_on(known: Browser) -> None:
+    with known.client.session_transaction() as session:
+        session["planted"] = "here"
+    assert known.through_provider().status_code == 303
+    with known.client.session_transaction() as session:
+        assert "planted" not in session and "next" not in session
+
+
+@ON_SQLITE
+def test_nobody_is_sent_elsewhere_by_the_provider(known: Browser) -> None:
+    for path in ELSEWHERE:
+        assert known.through_provider(path).location == "/"
+        known.post("/logout")
+
+
+@ON_SQLITE
+def test_where_the_provider_sends_people_back_to(site: Site, known: Browser) -> None:
+    assert (
+        "redirect_uri=http%3A%2F%2Flocalhost%2Flogin%2Foidc%2Fcallback"
+        in known.get("/login/oidc").location
+    )
+    behind = Browser(site, {"MERGER_WEB_ADDRESS": "https://lectures.example.edu"})
+    asked = behind.get("/login/oidc", headers={"Host": "elsewhere.example"}).location
+    assert "redirect_uri=https%3A%2F%2Flectures.example.edu%2Flogin%2Foidc%2Fcallback" in asked
+
+
+NOT_ACCEPTED = "was not accepted"
+NOT_VERIFIED = "does not vouch for a mail address"
+NOT_ADMITTED = "may not sign in here; ask an administrator"
+CLAIMS: list[tuple[dict[str, Any], str]] = [
+    ({"nonce": "another"}, NOT_ACCEPTED),
+    ({"nonce": None}, NOT_ACCEPTED),
+    ({"aud": "others"}, NOT_ACCEPTED),
+    ({"aud": ["others"], "azp": CLIENT}, NOT_ACCEPTED),
+    ({"aud": [CLIENT, "others"], "azp": "others"}, NOT_ACCEPTED),
+    ({"aud": None}, NOT_ACCEPTED),
+    ({"iss": "https://evil.example"}, NOT_ACCEPTED),
+    ({"iss": None}, NOT_ACCEPTED),
+    ({"exp": 1}, NOT_ACCEPTED),
+    ({"exp": None}, NOT_ACCEPTED),
+    ({"exp": "soon"}, NOT_ACCEPTED),
+    ({"iat": 4_000_000_000}, NOT_ACCEPTED),
+    ({"sub": None}, NOT_ACCEPTED),
+    ({"at_hash": "wrong"}, NOT_ACCEPTED),
+    ({"email_verified": False}, NOT_VERIFIED),
+    ({"email_verified": "false"}, NOT_VERIFIED),
+    ({"email_verified": None}, NOT_VERIFIED),
+    ({"email": None}, NOT_VERIFIED),
+    ({"email": ["ann@example.org"]}, NOT_VERIFIED),
+    ({"email": "nobody"}, "is no mail address"),
+    ({"email": "ann@example.com"}, NOT_ADMITTED),
+    ({"email": "ann@sub.example.org"}, NOT_ADMITTED),
+    ({"email": "ann@example.org@example.com"}, "is no mail address"),
+    ({"email": "ann@example.org\n"}, ""),  # which is Ann's
+]
+
+
+@ON_SQLITE
+def test_what_a_token_says(known: Browser, provider: Provider) -> None:
+    for claims, words in CLAIMS:
+        provider.claims = claims
+        answer = known.through_provider("/rooms")
+        if not words:
+            assert answer.status_code == 303
+            continue
+        text = said(answer)
+        assert words in text, claims
+        assert 'value="/rooms"' in text  # where a password leads to
+        assert known.who is None
+    assert users(known.site) == {ANN: "Ann Example"}
+
+
+@ON_SQLITE
+def test_audiences_with_ours_among_them_and_words_for_true(
+    known: Browser, provider: Provider
+) -> None:
+    provider.claims = {
+        "aud": [CLIENT, "others"], "azp": CLIENT, "email_verified": "true", "name": 7,
+    }  # fmt: skip
+    assert known.through_provider().status_code == 303
+    assert users(known.site) == {ANN: None}
+
+
+@ON_SQLITE
+def test_a_signature_of_somebody_else(known: Browser, provider: Provider) -> None:
+    provider.key = OTHER_KEY
+    assert NOT_ACCEPTED in said(known.through_provider())
+
+
+@ON_SQLITE
+def test_invited_though_of_another_domain(known: Browser, provider: Provider) -> None:
+    provider.claims = {"email": "guest@example.com"}
+    assert NOT_ADMITTED in said(known.through_provider())
+    user, _ = people.invite(known.site.engine, "guest@example.com", None, "editor")
+    assert known.through_provider().status_code == 303
+    assert known.who == user["id"]
+    people.change_user(known.site.engine, user["id"], {"invited": False})
+    assert known.who is None
+    assert NOT_ADMITTED in said(known.through_provider())
+
+
+@ON_SQLITE
+def test_an_address_that_only_the_userinfo_has(known: Browser, provider: Provider) -> None:
+    provider.claims = {"email": None, "email_verified": None, "name": None}
+    provider.userinfo = {"sub": "7", "email": ANN, "email_verified": True}
+    assert known.through_provider().status_code == 303
+    known.post("/logout")
+    provider.userinfo["sub"] = "8"
+    assert NOT_ACCEPTED in said(known.through_provider())
+
+
+BEGINNING = "/.well-known/openid-configuration"
+BROKEN = [
+    (BEGINNING, 500, "oops"), (BEGINNING, 404, "{}"), (BEGINNING, 200, "<html>"), (BEGINNING, 200, "[]"),
+    (BEGINNING, 200, "{}"), (BEGINNING, 200, '{"issuer": null}'), (BEGINNING, 200, '{"issuer": "http://127.0.0.1:1"}'),
+    ("/token", 500, "oops"), ("/token", 502, "<html>"), ("/token", 200, "[]"), ("/token", 200, "{}"),
+    ("/token", 400, '{"error": "invalid_client"}'), ("/token", 200, '{"id_token": "a.b.c"}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer", "id_token": "eyJhbGciOiJub25lIn0.e30."}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer", "id_token": 7}'),
+    ("/token", 200, '{"access_token": "x", "token_type": "Bearer"}'),
+    ("/keys", 500, "oops"), ("/keys", 200, "{}"), ("/keys", 200, '{"keys": []}'), ("/keys", 200, '{"keys": 7}'),
+    ("/keys", 200, '{"keys": [{"kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB"}]}'),
+    ("/keys", 200, '{"keys": [{"kty": "oct", "kid": "one", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}'),
+]  # fmt: skip
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("path", "status", "text"), BROKEN)
+def test_a_provider_that_answers_nonsense(
+    known: Browser, provider: Provider, path: str, status: int, text: str
+) -> None:
+    provider.broken = {path: (status, text)}
+    page = said(known.through_provider())
+    assert NOT_ACCEPTED in page or "does not answer" in page
+    provider.broken.clear()
+    assert known.through_provider().status_code == 303  # as soon as it is well again
+
+
+@ON_SQLITE
+def test_a_provider_that_is_away(site: Site) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    settings = {"MERGER_OIDC_ISSUER": address, "MERGER_OIDC_CLIENT_ID": CLIENT}
+    browser = Browser(site, settings)
+    assert "does not answer; try again later" in said(browser.get("/login/oidc?next=/rooms"))
+    # Whoever has a password gets in all the same.
+    ann(site.engine)
+    assert browser.sign_in().status_code == 303
+
+
+@ON_SQLITE
+def test_whoever_says_no(known: Browser, provider: Provider) -> None:
+    provider.denies = True
+    text = said(known.through_provider())
+    assert "you were not signed in; try again" in text
+    assert "<b>no</b>" not in text
+
+
+@ON_SQLITE
+def test_what_anybody_may_write_makes_no_line_of_the_log(
+    known: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    known.get(f"/login/oidc/callback?error=x&error_description=a%0Aforged{'y' * 9000}")
+    [line] = [r.getMessage() for r in caplog.records if r.name == "merger.web.signing_in"]
+    assert "a\\nforged" in line and len(line) < 1000
+
+
+@ON_SQLITE
+def test_an_answer_to_what_was_not_asked(known: Browser, provider: Provider) -> None:
+    """Somebody else's code, by which one would sign in as them, or they as one."""
+    begun = known.get("/login/oidc").location
+    back = urlsplit(requests.get(begun, allow_redirects=False, timeout=10).headers["Location"])
+    victim = Browser(known.site)
+    for query in (back.query, "", "code=x", "state=x", "code=x&state=x", "error=server_error"):
+        said(victim.get(f"{back.path}?{query}"))
+        assert victim.who is None
+    victim.get("/login/oidc")
+    assert "was not begun here" in said(victim.get(f"{back.path}?{back.query}"))
+    assert known.get(f"{back.path}?{back.query}").status_code == 303
+    # The same answer a second time, from the history of the browser.
+    said(Browser(known.site).get(f"{back.path}?{back.query}"))
+    said(known.get(f"{back.path}?{back.query}"))
+
+
+@ON_SQLITE
+def test_sign_ins_that_were_left_do_not_fill_the_cookie(known: Browser) -> None:
+    for _ in range(30):
+        known.get("/login/oidc")
+    assert len(known.cookie) < 4000
+    assert known.through_provider().status_code == 303
+
+
+@ON_SQLITE
+def test_without_a_provider(browser: Browser) -> None:
+    assert "/login/oidc" not in browser.get("/login").text
+    assert browser.get("/login/oidc").status_code == 404
+    assert browser.get("/login/oidc/callback?code=x&state=x").status_code == 404
+
+
+@ON_SQLITE
+def test_no_secret_reaches_the_log(
+    known: Browser, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ann(known.site.engine)
+    known.sign_in(password="a-wrong-password")
+    known.sign_in()
+    known.post("/logout")
+    known.through_provider()
+    for broken in ({"/token": (500, "oops")}, {"/token": (400, '{"error": "invalid_client"}')}):
+        provider.broken = broken
+        known.through_provider()
+    provider.broken, provider.key = {}, OTHER_KEY
+    known.through_provider()
+    for path in ("/api/v1/records", "/login", "/no-such-page"):
+        known.client.get(f"{path}?token=in-the-query", headers={"key": "lm_wrong-key"})
+    assert "signed in through" in caplog.text and "a wrong password" in caplog.text
+    secrets = (
+        "a-wrong-password", PASSWORD, SECRET, "code-0", "in-the-query", "lm_wrong-key", known.cookie,
+        str(known.app.config["SECRET_KEY"]),
+    )  # fmt: skip
+    for secret in secrets:
+        assert secret and secret not in caplog.text, secret
