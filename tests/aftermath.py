@@ -144,3 +144,15 @@ def check_only(site: Site, now: datetime) -> None:
     known |= {"database-id"}
     known |= {str((site.merged / name).relative_to(data)) for name in names}
     assert {str(p.relative_to(data)) for p in data.rglob("*") if not p.is_dir()} == known
+
+
+def merge_of(site: Site) -> Path:
+    """Return the only merge that people have."""
+    [merge] = [path for path in site.merged.glob("*.mp4") if "backup" not in path.name]
+    return merge
+
+
+def next_try(site: Site) -> str | None:
+    """Work when it is time for the next try."""
+    site.clock = site.row().run_after
+    return site.work()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
@@ -62,13 +61,3 @@ def filmed_room(site: Site) -> Site:
     site.film("speaker")
     site.film("screen", sound=False)
     return site
-
-
-def merge_of(site: Site) -> Path:
-    [merge] = [path for path in site.merged.glob("*.mp4") if "backup" not in path.name]
-    return merge
-
-
-def next_try(site: Site) -> str | None:
-    site.clock = site.row().run_after
-    return site.work()

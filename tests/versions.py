@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from merger import records
-from merger.errors import Broken, Refused
-from merger.folder_destination import FolderDestination
+from merger.errors import Refused
 from models import Record
 from tests.aftermath import deliveries
 from tests.conftest import START, seconds
@@ -75,16 +74,6 @@ def check_version(
         seen = [replace(frame, left=None) for frame in read]
     check_instants(seen, START + seconds(FROM_S), both=left_px is None)
     assert [frame.right is not None for frame in seen] == ["backup" in kinds] * len(seen)
-
-
-def cannot_deliver(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> str:
-        raise Broken("destination", "nobody may write there any more")
-
-    monkeypatch.setattr(FolderDestination, "send", refuse)
-
-
-Stumble = Callable[[Site, pytest.MonkeyPatch], None]
 
 
 def refused(act: Callable[[], object]) -> str:

@@ -15,9 +15,10 @@ from merger.late import look_for_late
 from merger.tidy import tidy
 from merger.timeline import utc
 from models import Room
+from tests.aftermath import merge_of
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
-from tests.filmed import DAY, HOUR, filmed_room, in_room, merge_of, put, source
+from tests.filmed import DAY, HOUR, filmed_room, in_room, put, source
 from tests.media.test_time import check_instants
 from tests.site import LENGTH_S, Site
 from tests.truth import frames_seen

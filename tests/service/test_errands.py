@@ -11,8 +11,8 @@ import pytest
 from merger import ledger
 from merger.daemon import Daemon, Signals, run_once
 from merger.errors import Temporary
+from tests.calendared import CALENDAR, Reader
 from tests.databases import ON_SQLITE
-from tests.service.test_calendars import CALENDAR, Reader
 from tests.site import Site
 
 MINUTE = timedelta(minutes=1)

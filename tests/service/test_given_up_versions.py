@@ -23,14 +23,12 @@ from models import Message, Record
 from recorders.folder import Folder
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
-from tests.service.test_late_media import cannot_collect, cannot_encode
 from tests.site import Site
+from tests.stumbling import Stumble, cannot_collect, cannot_deliver, cannot_encode
 from tests.versions import (
     CUT_S,
     LARGE,
-    Stumble,
     again,
-    cannot_deliver,
     check_version,
     delivered_lecture,
     in_the_folder,

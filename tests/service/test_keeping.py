@@ -12,9 +12,10 @@ from merger import records
 from merger.database import reading, writing
 from merger.tidy import tidy
 from models import Record, Rendition, Segment
+from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE
-from tests.filmed import DAY, MINUTE, filmed_room, merge_of, next_try
+from tests.filmed import DAY, MINUTE, filmed_room
 from tests.media.test_time import check_instants
 from tests.site import LENGTH_S, Site
 from tests.truth import frames_seen

@@ -9,9 +9,8 @@ from merger import failpoints, records
 from merger.database import reading
 from merger.tidy import tidy
 from models import User
-from tests.aftermath import deliveries, rows
+from tests.aftermath import deliveries, merge_of, rows
 from tests.databases import ON_SQLITE
-from tests.service.test_late_media import merge_of
 from tests.site import Site
 from tests.versions import (
     FROM_S,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from merger.late import look_for_late
+from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE
-from tests.filmed import HOUR, MINUTE, filmed_room, merge_of, next_try, source
+from tests.filmed import HOUR, MINUTE, filmed_room, source
 from tests.media.test_time import check_instants
 from tests.site import Site
 from tests.truth import error_ms, frames_seen, instant_of

@@ -14,16 +14,14 @@ from merger.timeline import utc
 from tests.aftermath import LATER, check_only, rows
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
-from tests.service.test_late_media import cannot_encode
 from tests.site import Site
+from tests.stumbling import Stumble, cannot_deliver, cannot_encode
 from tests.versions import (
     FILMED_S,
     FROM_S,
     LARGE,
     UNTIL_S,
-    Stumble,
     again,
-    cannot_deliver,
     check_version,
     delivered_lecture,
     in_the_folder,

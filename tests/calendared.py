@@ -1,0 +1,101 @@
+"""A room with a calendar that says what it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from merger import calendars
+from merger.database import reading
+from merger.sources import Changes, Channel, Happening
+from merger.task import Service
+from merger.timeline import Span
+from models import Record
+from tests.site import Site
+
+CALENDAR = "room@group.calendar.google.com"
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass
+class Reader:
+    """A calendar that says what it is told to, and remembers what it was asked."""
+
+    whole: Sequence[Happening] = ()
+    since: Sequence[Happening] = ()
+    asked: list[str | None] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    fails: Exception | None = None
+    tells: bool = False
+    old: set[str] = field(default_factory=set)  # tokens that are no longer good
+
+    def changes(self, calendar: str, token: str | None, window: Span, zone: ZoneInfo) -> Changes:
+        self.asked.append(token)
+        if self.fails:
+            raise self.fails
+        whole = token is None or token in self.old
+        found = tuple(self.whole if whole else self.since)
+        return Changes(found, f"token {len(self.asked)}", whole)
+
+    def watch(self, calendar: str, channel: str, token: str, until: datetime) -> Channel | None:
+        if not self.tells:
+            return None
+        self.watched.append(channel)
+        return Channel(channel, token, f"resource {len(self.watched)}", until)
+
+    def unwatch(self, channel: Channel) -> None:
+        self.ended.append(channel.id)
+
+
+@dataclass
+class Calendared:
+    """A service with a room that has a calendar."""
+
+    site: Site
+    reader: Reader = field(default_factory=Reader)
+
+    def happening(self, **changes: object) -> Happening:
+        start = self.site.clock + DAY
+        one = Happening(
+            CALENDAR, "event1", "Algebra", Span(start, start + HOUR), "lecturer@example.edu",
+            "MATH-101", False,
+        )  # fmt: skip
+        return replace(one, **changes)  # type: ignore[arg-type]
+
+    @property
+    def service(self) -> Service:
+        return replace(self.site.service, calendars=self.reader)
+
+    def read(self, after: timedelta = timedelta()) -> None:
+        self.site.clock += after
+        calendars.read_calendars(self.service, self.site.clock)
+
+    def whole(self, *found: Happening) -> None:
+        """A day later, all is listed."""
+        self.reader.whole = found
+        self.read(DAY)
+
+    def since(self, *found: Happening) -> None:
+        """Some minutes later, changes are told."""
+        self.reader.since = found
+        self.read(calendars.POLLED)
+
+    def rows(self) -> list[Record]:
+        with reading(self.site.engine) as session:
+            rows = list(session.scalars(select(Record).order_by(Record.id)))
+            session.expunge_all()
+            return rows
+
+    def users(self, record: int = 1) -> list[str]:
+        with reading(self.site.engine) as session:
+            return [entry.user.email for entry in session.get_one(Record, record).users]
+
+
+def calendared_room(site: Site) -> Calendared:
+    site.add_room(calendar_id=CALENDAR)
+    return Calendared(site)

@@ -1,0 +1,59 @@
+"""Ways in which the making of a record fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from merger import failpoints
+from merger.errors import Broken
+from merger.folder_destination import FolderDestination
+from merger.sources import Collected, Found, Recorder
+from tests.site import Site
+
+
+@dataclasses.dataclass(frozen=True)
+class Stumbling:
+    """A recorder that finds, and cannot bring."""
+
+    real: Recorder
+
+    @property
+    def settle(self) -> timedelta:
+        return self.real.settle
+
+    def check(self, source: Any) -> None:
+        self.real.check(source)
+
+    def find(self, *arguments: Any) -> Found:
+        return self.real.find(*arguments)
+
+    def collect(self, *_: Any) -> list[Collected]:
+        raise Broken("source_permission", "the camera's password was changed")
+
+
+def cannot_collect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = site.recorder_of
+    monkeypatch.setattr(site, "recorder_of", lambda kind: Stumbling(real(kind)))
+
+
+def cannot_encode(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(place: str) -> None:
+        if place == "encode.part":
+            raise Broken("encoder", "no encoder works any more")
+
+    monkeypatch.setattr(failpoints, "hook", stumble)
+
+
+def cannot_deliver(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> str:
+        raise Broken("destination", "nobody may write there any more")
+
+    monkeypatch.setattr(FolderDestination, "send", refuse)
+
+
+Stumble = Callable[[Site, pytest.MonkeyPatch], None]
