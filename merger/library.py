@@ -302,13 +302,11 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
         wall_us = microseconds(sidecar.end - sidecar.start)
         length_us = _measured_us(media, wall_us)
         measured = Fraction(wall_us, length_us)
-        if abs(wall_us - length_us) <= _ROUNDING_US or _stands_still(file, media, measured):
+        is_off = abs(wall_us - length_us) > _ROUNDING_US
+        was_cut = is_off and _was_cut(path, sidecar, measured)
+        if not is_off or (not was_cut and _stands_still(sidecar, media, measured)):
             pass
-        elif (
-            abs(measured - 1) > LARGEST_DRIFT
-            or media.complaints
-            or _was_cut(path, sidecar, measured)
-        ):
+        elif abs(measured - 1) > LARGEST_DRIFT or media.complaints or was_cut:
             found.warnings.append(
                 f"{path.name} lasts {length_us / 1e6:.1f} s, its sidecar says"
                 f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
@@ -321,16 +319,16 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     return Entry(file.source, media, ClockMap(file.start, media.zero_us, rate), identity)
 
 
-def _stands_still(file: Candidate, media: MediaFile, measured: Fraction) -> bool:
+def _stands_still(sidecar: Sidecar, media: MediaFile, measured: Fraction) -> bool:
     """Return whether a file ends before its sidecar does because its last picture stood till then.
 
     So it is with a screen that sends pictures when they change. No quartz clock drifts like that.
     """
     if media.video is None or not media.video.variable_rate or media.complaints:
         return False
-    if measured - 1 < SURPRISING_DRIFT or _was_cut(file.path, file.sidecar, measured):
+    if measured - 1 < SURPRISING_DRIFT:
         return False
-    return measured - 1 <= LARGEST_DRIFT or file.sidecar.sha256 is not None
+    return measured - 1 <= LARGEST_DRIFT or sidecar.sha256 is not None
 
 
 def _measured_us(media: MediaFile, wall_us: int) -> int:

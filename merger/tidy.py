@@ -62,13 +62,14 @@ def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
     for is_copy in (True, False):
         sizes = _segment_sizes(data)
         too_many = sum(size for size, _ in sizes.values()) + recorded_bytes(service) - share
+        if too_many <= 0 and not is_copy:
+            break  # of what is old, nothing is left
         may_go = {path: size for path, (size, links) in sizes.items() if (links == 1) == is_copy}
         forget = partial(_forget_segments, now=now, old=old, sizes=may_go, too_many=too_many)
         for path in writing(service.engine, forget):
             _remove(data / path)
             _remove((data / path).with_suffix(".json"))
-    sizes = _segment_sizes(data)
-    too_many = sum(size for size, _ in sizes.values()) + recorded_bytes(service) - share
+            too_many -= may_go.get(path, 0) if is_copy else 0
     forget_recorded(service, now, too_many, waiting(service))
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from merger import failpoints
-from merger.errors import Broken
+from merger.errors import Broken, Temporary
 from merger.folder_destination import FolderDestination
 from merger.sources import Collected, Found, Recorder
+from recorders.folder import Folder
 from tests.site import Site
 
 
@@ -54,6 +55,13 @@ def cannot_deliver(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         raise Broken("destination", "nobody may write there any more")
 
     monkeypatch.setattr(FolderDestination, "send", refuse)
+
+
+def cannot_reach(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise Temporary("source_away", "the share is away")
+
+    monkeypatch.setattr(Folder, "find", away)
 
 
 Stumble = Callable[[Site, pytest.MonkeyPatch], None]

@@ -13,18 +13,16 @@ from sqlalchemy.orm import Session
 from merger import failpoints, outcomes, queue, record_views, records, work
 from merger.database import reading, writing
 from merger.delivery import Parcel
-from merger.errors import Broken, Temporary
+from merger.errors import Broken
 from merger.folder_destination import FolderDestination
 from merger.heart import Heart
-from merger.retry import TRIES
 from merger.tidy import tidy
 from merger.timeline import utc
 from models import Message, Record
-from recorders.folder import Folder
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.site import Site
-from tests.stumbling import Stumble, cannot_collect, cannot_deliver, cannot_encode
+from tests.stumbling import Stumble, cannot_collect, cannot_deliver, cannot_encode, cannot_reach
 from tests.versions import (
     CUT_S,
     LARGE,
@@ -328,32 +326,3 @@ def test_what_was_written_beside_an_earlier_version_stays(lecture: Site) -> None
     again(lecture, layout="screen_large")
     assert lecture.work() == "delivered"
     assert (lecture.row().media or {})["papers"] == ["chat.txt"]
-
-
-def cannot_reach(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: Any) -> Any:
-        raise Temporary("source_away", "the share is away")
-
-    monkeypatch.setattr(Folder, "find", away)
-
-
-@ON_SQLITE
-def test_what_failed_in_an_earlier_stage_does_not_count(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site.add_room()
-    site.film("speaker", 0, 12, sound=True)
-    site.ask(12, users=())
-    with monkeypatch.context() as patched:
-        cannot_reach(site, patched)
-        for _ in range(TRIES):
-            assert site.work() == "put off"
-            site.clock = site.row().run_after
-    with monkeypatch.context() as patched:
-        patched.setattr(work, "made", lambda *_: short_of_memory())
-        assert site.work() == "put off"
-    assert (site.row().stage, site.row().tries) == ("analyse", 1)
-
-
-def short_of_memory() -> None:
-    raise MemoryError

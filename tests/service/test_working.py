@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from merger import work
+from merger.retry import TRIES
 from tests.conftest import START
+from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants
 from tests.site import Site
+from tests.stumbling import cannot_reach
 from tests.truth import frames_seen
 
 
@@ -21,3 +27,25 @@ def test_a_record_is_delivered(site: Site) -> None:
     assert site.details()["sources"] == ["speaker", "screen"]
     assert site.events() == ["asked", "claimed", "sent", "sent", "delivered"]
     assert site.work() is None
+
+
+@ON_SQLITE
+def test_what_failed_in_an_earlier_stage_does_not_count(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_room()
+    site.film("speaker", 0, 12, sound=True)
+    site.ask(12, users=())
+    with monkeypatch.context() as patched:
+        cannot_reach(site, patched)
+        for _ in range(TRIES):
+            assert site.work() == "put off"
+            site.clock = site.row().run_after
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "made", lambda *_: short_of_memory())
+        assert site.work() == "put off"
+    assert (site.row().stage, site.row().tries) == ("analyse", 1)
+
+
+def short_of_memory() -> None:
+    raise MemoryError
