@@ -145,7 +145,7 @@ def test_an_owner_who_is_no_address(room: Calendared) -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("how", ["in one read", "in two reads", "in a whole read"])
+@pytest.mark.parametrize("how", ["in one read", "in two reads", "in a whole read", "declined"])
 def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, order: int) -> None:
     """Such as of a series that was cut in two: at no time is the lecture without a record."""
     at = Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
@@ -155,6 +155,8 @@ def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, or
     room.read()
     if how == "in a whole read":
         room.whole(new)
+    elif how == "declined":
+        room.whole(*(new, off)[::order])
     else:
         room.reader.whole = [new]
         steps = [(new, off)[::order]] if how == "in one read" else [(new,), (off,)][::order]

@@ -210,11 +210,9 @@ def arrives_unheard(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A destination that has everything, and fails before anybody knows."""
     real = FolderDestination.send
 
-    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
-        link = real(self, parcel, *rest)
-        if parcel.kind == "merge":
-            raise Broken("destination", "nobody may look there any more")
-        return link
+    def send(self: FolderDestination, *sent: Any) -> str:
+        real(self, *sent)
+        raise Broken("destination", "nobody may look there any more")
 
     monkeypatch.setattr(FolderDestination, "send", send)
 
@@ -223,10 +221,11 @@ def test_a_version_that_had_arrived_unheard_is_put_back(
     lecture: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
-    again(lecture, layout="screen_large")  # its backup is the same
+    again(lecture, **EVERYTHING_ELSE)
     with monkeypatch.context() as patched:
         arrives_unheard(lecture, patched)
         assert lecture.work() == "failed"
+    assert in_the_folder(lecture) != first
     assert lecture.work() == "delivered"
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
