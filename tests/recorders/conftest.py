@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -95,6 +96,16 @@ def share(tmp_path: Path) -> Share:
     made = Share(tmp_path / "share")
     made.folder.mkdir()
     return made
+
+
+@pytest.fixture
+def afar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share is on another file system: its files cannot be linked."""
+
+    def link(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", link)
 
 
 @pytest.fixture(scope="session")

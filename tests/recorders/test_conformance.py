@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import os
 import pickle
@@ -16,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -233,13 +231,8 @@ def into(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As from a share: files cannot be linked, and arrive block by block."""
-
-    def link(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
-    monkeypatch.setattr(os, "link", link)
+def block_by_block(afar: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a share: files cannot be linked, and arrive piece by piece."""
     monkeypatch.setattr(base, "BLOCK", 4096)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import io
 import os
 from datetime import timedelta
@@ -32,16 +31,6 @@ from tests.recorders.shares import (
     into,
     minutes,
 )
-
-
-@pytest.fixture
-def afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The share is on another file system."""
-
-    def link(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
-    monkeypatch.setattr(os, "link", link)
 
 
 def test_on_one_file_system_nothing_is_copied(share: Share) -> None:

@@ -23,17 +23,11 @@ from tests.recorders.shares import (
     FOLDER,
     HOUR,
     NAME,
-    be_afar,
     collect,
     find,
     into,
     origins,
 )
-
-
-@pytest.fixture
-def afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    return be_afar(monkeypatch)
 
 
 def test_the_share_is_away(share: Share) -> None:
