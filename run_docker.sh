@@ -67,8 +67,8 @@ esac
 set -- --restart unless-stopped --stop-timeout 60 --env-file .env -v "$volume:/data" \
     --log-driver json-file --log-opt max-size=10m --log-opt max-file=5 "$@" "$name"
 
-# The old container works on until nothing but the change itself is left to do: a failed build, or a
-# mistake in .env or in the arguments, shows before.
+# The old container works on until nothing but the change itself is left to do: a failed build, or
+# what docker refuses of .env or the arguments, shows before.
 docker build -t "$name" . || refuse "the build failed; nothing was changed"
 trial=$(docker create "$@") || refuse "docker refuses such a container; nothing was changed"
 docker rm "$trial" >/dev/null
