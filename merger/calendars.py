@@ -203,7 +203,7 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
         if row.room_id is not None and _has_calendar(session, row.room_id, one.calendar):
             return  # two rooms share a calendar: it is the first one's
         row.room_id, row.zone = room.id, room.zone
-        words.append("given to another room")
+        words.append("the event was given to another room")
     if was_cancelled or (row.start_at, row.end_at) != (one.span.start, one.span.end):
         other = records.same_as(session, row, room.id, one.span)
         if other is not None:  # one video is enough
@@ -214,22 +214,22 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
-        words.append("moved")
+        words.append("the event was moved")
     if row.event_name != one.name:
         row.event_name = one.name
-        words.append("renamed")
+        words.append("the event was renamed")
     if row.course_code != one.course_code:
         row.course_code = one.course_code
-        words.append("of another course")
+        words.append("the event is of another course now")
     if _add_owner(session, row, one):
-        words.append("of another owner")
+        words.append("the event has another organiser now")
     if was_cancelled and _is_to_be_made(one.span, now):
         row.error_code = row.error_text = None
         release(row, "queued", now)
-        words.append("on again")
+        words.append("the event is on again")
     if words:
         row.updated_at = now
-        tell(session, row.id, row.attempt, now, "event", f"the event was {', '.join(words)}")
+        tell(session, row.id, row.attempt, now, "event", "; ".join(words))
 
 
 def _why_off(one: Happening) -> str:

@@ -101,6 +101,7 @@ class Heart:
                 if self.lost or self.stopping():
                     raise Cancelled("cancelled", error.message) from error  # no failure
                 log.warning("record %s waits: %s", self.held.record, error.message)
+            self._moved_s = time.monotonic()  # whoever waits for the database does not hang
             self.ended.wait(_ASK_AGAIN_S)
 
     def beat(self) -> None:

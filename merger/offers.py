@@ -56,7 +56,7 @@ def take_up(
     place_of = service.offering[offer.kind].place_of
     known = writing(engine, lambda session: _kept(session, offer, now))
     if known is not None and not is_asked:
-        _grow(engine, offer, known, now)
+        _grow(engine, offer, known, now, is_asked=False)
         return Outcome(known)
     room = _room_of(engine, offer, place_of)
     state, reason = _why_not(offer, room, is_asked)
@@ -64,14 +64,14 @@ def take_up(
         return writing(engine, lambda session: _left(session, offer, state, reason))
     fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
     if fed is not None:
-        return _placed(engine, offer, fed, now, is_new=False)
+        return _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
     request = records.Request(
         room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
         users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
         idempotency_key=_key(offer),
     )  # fmt: skip
     record, is_new = records.ask(engine, request, now)
-    return _placed(engine, offer, record, now, is_new=is_new)
+    return _placed(engine, offer, record, now, is_new=is_new, is_asked=is_asked)
 
 
 def _kept(session: Session, offer: Offer, now: datetime) -> int | None:
@@ -151,7 +151,9 @@ def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None
     return None
 
 
-def _placed(engine: Engine, offer: Offer, record: int, now: datetime, *, is_new: bool) -> Outcome:
+def _placed(
+    engine: Engine, offer: Offer, record: int, now: datetime, *, is_new: bool, is_asked: bool
+) -> Outcome:
     """Write down which record an offer has, and have that reach over it."""
 
     def place(session: Session) -> None:
@@ -163,20 +165,23 @@ def _placed(engine: Engine, offer: Offer, record: int, now: datetime, *, is_new:
         row.state, row.reason, row.record_id = "record", None, record
 
     writing(engine, place)
-    _grow(engine, offer, record, now)
+    _grow(engine, offer, record, now, is_asked=is_asked)
     return Outcome(record, is_new)
 
 
-def _grow(engine: Engine, offer: Offer, record: int, now: datetime) -> None:
+def _grow(engine: Engine, offer: Offer, record: int, now: datetime, *, is_asked: bool) -> None:
     """Have an offer's own record reach over what was recorded since, too.
 
     One that was not begun is made longer; of one that has ended there is another version. One that
     is being worked on is left alone: the span of the offer's row is what was taken up of it, and
-    as long as that is not all, the next look comes back to it.
+    as long as that is not all, the next look comes back to it. One that was cancelled stays so,
+    unless somebody asks for it.
     """
     if offer.span is None or not offer.is_complete:
         return
-    longer = writing(engine, lambda session: _longer(session, offer, record, now))
+    longer = writing(
+        engine, lambda session: _longer(session, offer, record, now, is_asked=is_asked)
+    )
     if isinstance(longer, Span):
         records.remerge(engine, record, now, start=longer.start, end=longer.end)
     if longer != "later":
@@ -184,7 +189,7 @@ def _grow(engine: Engine, offer: Offer, record: int, now: datetime) -> None:
 
 
 def _longer(
-    session: Session, offer: Offer, record: int, now: datetime
+    session: Session, offer: Offer, record: int, now: datetime, *, is_asked: bool
 ) -> Span | Literal["later"] | None:
     """Make an offer's own record longer where it was not begun; return what is left to be done.
 
@@ -200,7 +205,7 @@ def _longer(
         return None  # somebody else's, who has said from when to when
     span = Span(row.start_at, row.end_at)
     both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
-    if both == span:
+    if both == span or (row.status == "cancelled" and not is_asked):
         return None
     if row.status in records.ENDED:
         return both

@@ -39,20 +39,19 @@ def add_failed(session: Session, row: Record, now: datetime) -> None:
 def add_silent(session: Session, row: Record, text: str, now: datetime) -> None:
     """Tell those who look after rooms that a source is silent before a lecture."""
     wanted = select(User.email).where(User.role.in_(_TOLD_TO_EDITORS)).order_by(User.id)
-    editors = list(session.scalars(wanted)) if _has_mails(row) else []
     facts = {**_facts(session, row), "text": text}
-    _add(session, row, "silent", text, editors, facts, now)
-
-
-def _has_mails(row: Record) -> bool:
-    return row.room is None or row.room.mails
+    _add(session, row, "silent", text, _mailed(row, session.scalars(wanted)), facts, now)
 
 
 def _mails_of(row: Record) -> list[str]:
-    if not _has_mails(row):
+    return _mailed(row, (entry.user.email for entry in row.users))
+
+
+def _mailed(row: Record, emails: Iterable[str]) -> list[str]:
+    """Return to whom of some people mails about a record go."""
+    if row.room is not None and not row.room.mails:
         return []
     # The first account has an address that leads nowhere.
-    emails = (entry.user.email for entry in row.users)
     return [email for email in emails if not email.endswith("@localhost")]
 
 

@@ -103,19 +103,25 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             session.flush()
             who = f" by {users[0]}" if users else ""
             tell(session, row.id, 0, now, "asked", f"asked for{who}")
-        elif request.event_id is None and (row.idempotency_key or "").startswith("event "):
-            # Somebody wants it now, whatever becomes of the event. One that was kept before, where
-            # the event was then, has nothing to do with it any more.
-            key = kept_key(row.idempotency_key or "")
-            session.execute(
-                update(Record).where(Record.idempotency_key == key).values(idempotency_key=None)
-            )
-            row.idempotency_key = key
+        elif request.event_id is None:
+            _keep_for_people(session, row)
         if add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
 
     return writing(engine, create)
+
+
+def _keep_for_people(session: Session, row: Record) -> None:
+    """Make the record of an event one that somebody wants whatever becomes of the event."""
+    if not (row.idempotency_key or "").startswith("event "):
+        return
+    key = kept_key(row.idempotency_key or "")
+    # One that was kept before, where the event was then, has nothing to do with it any more.
+    session.execute(
+        update(Record).where(Record.idempotency_key == key).values(idempotency_key=None)
+    )
+    row.idempotency_key = key
 
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
@@ -228,6 +234,8 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
             versions.begin(session, row, as_wished=True)
         elif row.stage != "deliver" and row.status in ENDED:
             row.media = None  # a file that somebody has taken out is not to come back
+        if row.status == "cancelled" and row.error_code == EVENT_OFF:
+            _keep_for_people(session, row)
         row.run_after, row.tries, row.lost = now, 0, 0
         row.error_code = row.error_text = None
         # What was missing, or refused, may have been put right at any stage.
@@ -265,6 +273,7 @@ def remerge(
             versions.begin(session, row)
         else:
             row.media = None  # as in retry
+        _keep_for_people(session, row)
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end

@@ -22,7 +22,7 @@ from typing import Any
 from merger.bookings import Booking, Camera
 from merger.errors import MergerError, Refused
 from merger.media_signs import Sign
-from merger.storage import make_folder
+from merger.storage import make_folder, writing_to
 from recorders.lane import MOST_OUTAGES, Lane, Patience
 from recorders.live_child import Child, Finisher
 from recorders.recordings import folder_of, now_utc, raw_files
@@ -69,16 +69,14 @@ class Recorder:
     _untold: list[tuple[tuple[int, ...], datetime, str, str]] = field(default_factory=list)
     _finisher: Finisher = field(default_factory=Finisher)
     _signed_s: float = float("-inf")
-
-    def begin(self) -> None:
-        """Finish what an earlier recorder was killed over. Raises MergerError for the folder."""
-        make_folder(self.around.recorded, "the folder for recordings in MERGER_DATA")
-        for folder in self.around.recorded.iterdir():
-            if raw_files(folder):
-                self._finisher.add(folder)
+    _unlocked: dict[int, str] = field(default_factory=dict)  # why a source has no lock
+    _has_begun: bool = False
+    _why_not_begun: str = ""
 
     def tick(self, now: datetime) -> None:
         """Look once at everything."""
+        if not self._has_begun:
+            self._begin()
         self._look_into_tables(now)
         now_wanted = wanted(now, self._cameras, self._bookings)
         for number, one in now_wanted.items():
@@ -95,6 +93,22 @@ class Recorder:
         self._finisher.go_on()
         self._tell_again()
         self._give_signs(now)
+
+    def _begin(self) -> None:
+        """Finish what an earlier recorder was killed over, as soon as the folder is there."""
+        recorded = self.around.recorded
+        try:
+            make_folder(recorded, "the folder for recordings in MERGER_DATA")
+            with writing_to(recorded):
+                for folder in recorded.iterdir():
+                    if raw_files(folder):
+                        self._finisher.add(folder)
+        except MergerError as error:
+            if error.message != self._why_not_begun:
+                log.error("nothing is recorded: %s", error.message)
+            self._why_not_begun = error.message
+            return
+        self._has_begun = True
 
     def _look_into_tables(self, now: datetime) -> None:
         if time.monotonic() - self._looked_s < _LOOK_EVERY_S:
@@ -128,8 +142,11 @@ class Recorder:
             try:
                 lock = _lock(folder)
             except MergerError as error:
-                log.warning("source %r: %s", source.name, error.message)
+                if error.message != self._unlocked.get(number):  # it is asked again at once
+                    log.warning("source %r: %s", source.name, error.message)
+                self._unlocked[number] = error.message
                 return
+            self._unlocked.pop(number, None)
             if lock is None:
                 return  # another recorder has it
             self.lanes[number] = Lane(one, folder, lock, now)
@@ -348,7 +365,8 @@ class Recorder:
 def _lock(folder: Path) -> int | None:
     """Return the lock of a source, which ends with this process; None where another has it."""
     make_folder(folder, "the folder for recordings in MERGER_DATA")
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with writing_to(folder):
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -364,7 +382,6 @@ def run(
     pause: Callable[[float], None],
 ) -> None:
     """Record what is wanted until asked to stop."""
-    recorder.begin()
     try:
         while not asked():
             try:

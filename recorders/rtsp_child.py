@@ -217,10 +217,10 @@ def connected(job: Job) -> av.container.InputContainer:
     )
     assert isinstance(container, av.container.InputContainer)
     # A camera may have sent us elsewhere: FFmpeg follows.
-    others = {peer for peer in _peers() if peer != host}
-    if any(is_forbidden(peer) for peer in others) and not job.allow_local:
+    peer = next((peer for peer in _peers() if peer != host and is_forbidden(peer)), None)
+    if peer is not None and not job.allow_local:
         container.close()
-        raise forbidden(next(iter(others)))
+        raise forbidden(peer)
     return container
 
 

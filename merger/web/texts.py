@@ -130,5 +130,8 @@ def _known(language: str, sentence: str) -> Said | None:
         return None
     for key, pattern in _SAID.items():
         if match := pattern.fullmatch(sentence):
-            return Said(say(language, key, **match.groupdict()), language)
+            found = match.groupdict()
+            if (why := found.get("why")) and (reason := _known(language, why)):
+                found["why"] = reason.text
+            return Said(say(language, key, **found), language)
     return None

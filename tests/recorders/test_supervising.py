@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,13 +73,15 @@ class Child:
         self.code = 0 if how == "seen" else 1
 
 
+@dataclass
 class Idle:
-    """Nothing is to be finished."""
+    """Nothing is finished. folders: in which something was to be."""
 
+    folders: list[Path] = field(default_factory=list)
     is_idle = True
 
     def add(self, folder: Path) -> None:
-        pass
+        self.folders.append(folder)
 
     def go_on(self) -> None:
         pass
@@ -97,12 +101,14 @@ class Scene:
 
     def __post_init__(self) -> None:
         source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/", MOSCOW, id=1)
-        camera = Camera(1, source, early=MINUTE, late=2 * MINUTE)
+        self.camera = Camera(1, source, early=MINUTE, late=2 * MINUTE)
+        self.cameras = [self.camera]
         around = Surroundings(
-            self.folder, lambda: [camera], lambda _: self.bookings, self.tell,
+            self.folder, lambda: self.cameras, lambda _: self.bookings, self.tell,
             lambda *_: None, lambda *_: None,
         )  # fmt: skip
-        self.recorder = Recorder(around, _finisher=cast(Any, Idle()))
+        self.idle = Idle()
+        self.recorder = Recorder(around, _finisher=cast(Any, self.idle))
 
     def tell(self, records: Iterable[int], at: datetime, kind: str, text: str) -> None:
         self.told += [(kind, record) for record in records]
@@ -153,6 +159,50 @@ def test_one_that_is_cancelled_at_once(scene: Scene, caplog: pytest.LogCaptureFi
     assert [child.code for child in scene.children] == [-signal.SIGTERM]
     assert scene.recorder.lanes == {} and scene.told == []
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+
+
+def test_no_more_files_can_be_opened(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that cannot be begun does not keep the others from being heard."""
+    scene.bookings = [booked(7)]
+    child = scene.tick(TEN)
+    other = replace(scene.camera, id=2, source=replace(scene.camera.source, name="board", id=2))
+    scene.cameras.append(other)
+    original = os.open
+
+    def opens(path: Any, *rest: Any, **more: Any) -> int:
+        if Path(path).name == "lock":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return original(path, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", opens)
+        child.sends(TEN)
+        for n in range(3):
+            scene.tick(TEN + timedelta(seconds=n))
+        assert child.lines == [] and len(scene.children) == 1
+        assert len([line for line in caplog.records if "board" in line.message]) == 1
+    scene.tick(TEN + timedelta(seconds=3))
+    assert [one.job.source for one in scene.children] == ["camera", "board"]
+
+
+def test_the_folder_for_recordings_is_not_there_yet(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.folder.rmdir()
+    scene.folder.touch()
+    scene.bookings = [booked(7)]
+    for n in range(3):
+        scene.recorder.tick(TEN + timedelta(seconds=n))
+    assert scene.children == []
+    assert len([line for line in caplog.records if line.levelno == logging.ERROR]) == 1
+    scene.folder.unlink()
+    left = scene.folder / "2" / "raw" / "left.mkv"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    scene.tick(TEN + timedelta(seconds=3)).sends(TEN)
+    assert len(scene.children) == 1 and scene.idle.folders == [scene.folder / "2"]
 
 
 def test_a_camera_that_was_silent_once_and_is_recorded_now(scene: Scene) -> None:

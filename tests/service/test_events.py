@@ -87,6 +87,34 @@ def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
     assert [row.status for row in room.rows()] == ["cancelled"]
 
 
+@pytest.mark.parametrize("how", ["off", "gone"])
+@pytest.mark.parametrize("by", ["retry", "remerge"])
+def test_what_somebody_wants_though_the_event_is_off(room: Calendared, how: str, by: str) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    room.whole() if how == "gone" else room.since(replace(one, is_off=True))
+    assert room.rows()[0].status == "cancelled"
+    getattr(records, by)(room.site.engine, 1, room.site.clock)
+    room.whole()
+    room.since(replace(one, is_off=True))
+    assert [row.status for row in room.rows()] == ["queued"]
+    room.since(one)
+    assert [row.status for row in room.rows()] == ["queued"]  # one video is enough
+
+
+def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
+    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    room.reader.whole = [one]
+    room.read()
+    records.cancel(room.site.engine, 1, room.site.clock)
+    assert one.span is not None
+    begins = one.span.start + 5 * MINUTE
+    records.remerge(room.site.engine, 1, room.site.clock, start=begins)
+    room.whole(one)
+    assert room.rows()[0].start_at == begins
+
+
 def test_what_was_begun_is_not_called_back(room: Calendared) -> None:
     one = room.happening(span=Span(room.site.clock - 2 * HOUR, room.site.clock - HOUR))
     room.reader.whole = [one]

@@ -19,10 +19,6 @@ from sqlalchemy import event, update
 from sqlalchemy.engine import make_url
 
 from merger import failpoints, heart, queue
-from merger.database import LostRace
-from merger.errors import Broken, MergerError, Temporary
-from merger.heart import Heart
-from merger.queue import Claim
 from merger.work import work
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
@@ -374,34 +370,3 @@ def test_the_server_has_gone_away_at_heartbeats(
         places.pass_on["encode.part"].set()
         assert worker.result(DEADLINE_S) == "delivered"
     check_delivered(lecture)
-
-
-def insisting(site: Site, *errors: MergerError) -> Callable[[], str]:
-    """Return what a heart insists on that meets with these errors, one after the other."""
-    left = list(errors)
-    beating = Heart(
-        site.engine, Claim(1, 1, "tests"), now=lambda: site.clock, lease=timedelta(seconds=60),
-        stopping=lambda: False, give_up=pytest.fail,
-    )  # fmt: skip
-    beating.ended.set()  # it does not pause
-
-    def act() -> str:
-        if left:
-            raise left.pop(0)
-        return "done"
-
-    return lambda: beating.insist(act)
-
-
-@ON_SQLITE
-def test_what_is_insisted_on(site: Site) -> None:
-    """A database that is away, and lost races; nothing else, whatever came before it."""
-    gone, race = Temporary("database", "away"), LostRace("database_race", "others were quicker")
-    full, broken = Temporary("disk_full", "full"), Broken("schema", "the tables are missing")
-    assert insisting(site, *[gone] * 100, race, *[gone] * 100, race)() == "done"
-    with pytest.raises(LostRace):
-        insisting(site, *[race] * 100)()
-    for error in (full, broken):
-        for before in ((), (gone,), (race,), (race, gone, race)):
-            with pytest.raises(type(error), match=error.message):
-                insisting(site, *before, error)()

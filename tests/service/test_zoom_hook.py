@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 import app
-from merger import offers
+from merger import offers, records
 from merger.database import reading, writing
 from merger.errors import Refused
 from merger.task import Service
@@ -368,8 +368,6 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
 
 @ON_SQLITE
 def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
-    from merger import records
-
     hooked.add_room()
     hooked.record()
     hooked.tell()
@@ -379,6 +377,24 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
     offers.reconcile(hooked.service, hooked.site.clock)
     assert hooked.site.row().start_at == begins
     assert hooked.tell().get_json()["record"] == 1
+
+
+@ON_SQLITE
+def test_what_a_person_has_cancelled_stays_so(hooked: Hooked) -> None:
+    """However much more of the meeting is recorded; until somebody asks for it."""
+    hooked.add_room()
+    hooked.record()
+    hooked.tell()
+    records.cancel(hooked.site.engine, 1, hooked.site.clock)
+    hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
+    assert hooked.tell().get_json()["record"] == 1
+    offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.site.row().status == "cancelled"
+    hooked.zoom.add_file("active_speaker", START + timedelta(minutes=95), 1200)
+    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    assert offers.take_up(hooked.service, named, is_asked=True).record == 1
+    row = hooked.site.row()
+    assert (row.status, row.end_at) == ("queued", utc(START + timedelta(minutes=115)))
 
 
 LINK = "https://zoom.us/recording/management/detail?meeting_id="

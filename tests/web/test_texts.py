@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.conftest import START, seconds
 from tests.site import Site
 
 WEB = Path(texts.__file__).parent
+ROOT = WEB.parents[1]
 SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]
 CATALOGUES = {language: catalogue(language) for language in LANGUAGES}
 CODE = "\n".join(path.read_text() for path in (*WEB.glob("*.py"), *WEB.glob("templates/*.html")))
@@ -178,12 +180,36 @@ def test_what_is_very_long_is_said_as_it_is() -> None:
     assert translated("ru", f"there is no record 3; {repeated}") == (known, Said(repeated, "en"))
 
 
+def test_a_reason_is_said_in_the_same_language() -> None:
+    outage = "camera: no media from 10:00:00 to 10:00:20 (20 s): it does not answer"
+    (said,) = translated("ru", outage)
+    assert said == Said("camera: нет материала с 10:00:00 до 10:00:20 (20 с): не отвечает", "ru")
+    (said,) = translated("ru", "board is not recorded for now: the moon is full")
+    assert said == Said("board пока не записывается: the moon is full", "ru")
+
+
 def test_names_may_hold_the_words_of_a_text() -> None:
     sentence = "a has no pictures from b to c has no pictures from 10:00:00 to 10:01:00"
     (said,) = translated("ru", sentence)
     assert said.language == "ru" and said.text.startswith("a: нет картинки с b до c has")
     ending = "asked for again: a, b, c, d, 10:00-11:00"
     assert translated("ru", ending) == (Said("запрошено заново: a, b, c, d, 10:00-11:00", "ru"),)
+
+
+def test_every_kind_of_event_has_a_text() -> None:
+    """Whoever tells something of a record gives its kind; see what is told."""
+    kinds = set()
+    for path in (*ROOT.glob("merger/**/*.py"), *ROOT.glob("recorders/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _name(node.func) in ("tell", "_tell"):
+                given = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                words = {one for one in given if isinstance(one, str) and one.isidentifier()}
+                kinds |= {f"event.{word}" for word in words}
+    assert {"event.asked", "event.offered", "event.silent"} <= kinds <= CATALOGUES["en"].keys()
+
+
+def _name(called: ast.expr) -> str:
+    return called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
 
 
 def test_the_history_of_a_failed_record_is_recognised(site: Site) -> None:

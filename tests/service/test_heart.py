@@ -1,0 +1,81 @@
+"""What the heart of a worker insists on, and what it takes for hanging; no time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from merger.database import LostRace
+from merger.errors import Broken, MergerError, Temporary
+from merger.heart import Heart
+from merger.queue import Claim
+from tests.databases import ON_SQLITE
+from tests.site import Site
+
+
+@dataclass
+class Clock:
+    """A clock that stands."""
+
+    at_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+def heart_of(site: Site) -> Heart:
+    """Return a heart that does not pause."""
+    made = Heart(
+        site.engine, Claim(1, 1, "tests"), now=lambda: site.clock, lease=timedelta(seconds=60),
+        stopping=lambda: False, give_up=pytest.fail,
+    )  # fmt: skip
+    made.ended.set()
+    return made
+
+
+def insisting(site: Site, *errors: MergerError) -> Callable[[], str]:
+    """Return what a heart insists on that meets with these errors, one after the other."""
+    left = list(errors)
+    beating = heart_of(site)
+
+    def act() -> str:
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    return lambda: beating.insist(act)
+
+
+@ON_SQLITE
+def test_who_waits_for_the_database_does_not_hang(site: Site, monkeypatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("merger.heart.time.monotonic", clock)
+    left = [Temporary("database", "away")] * 10
+    beating = heart_of(site)
+
+    def act() -> None:
+        clock.at_s += 600.0
+        assert beating.hangs() is None
+        if left:
+            raise left.pop()
+
+    beating.insist(act)
+    clock.at_s += 3601.0
+    assert beating.hangs() is not None
+
+
+@ON_SQLITE
+def test_what_is_insisted_on(site: Site) -> None:
+    """A database that is away, and lost races; nothing else, whatever came before it."""
+    gone, race = Temporary("database", "away"), LostRace("database_race", "others were quicker")
+    full, broken = Temporary("disk_full", "full"), Broken("schema", "the tables are missing")
+    assert insisting(site, *[gone] * 100, race, *[gone] * 100, race)() == "done"
+    with pytest.raises(LostRace):
+        insisting(site, *[race] * 100)()
+    for error in (full, broken):
+        for before in ((), (gone,), (race,), (race, gone, race)):
+            with pytest.raises(type(error), match=error.message):
+                insisting(site, *before, error)()
