@@ -451,7 +451,7 @@ class Upload(Base):
 
 
 class Fact(Base):
-    """What is to be remembered of the database as a whole, such as who it is."""
+    """What is to be remembered beside the records, such as who this database is."""
 
     __tablename__ = "facts"
 

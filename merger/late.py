@@ -16,7 +16,7 @@ from merger import outcomes, versions
 from merger.database import reading, writing
 from merger.due import is_stable
 from merger.errors import MergerError
-from merger.queue import release, tell
+from merger.queue import requeue, tell
 from merger.sources import Found, Item
 from merger.task import Service, Task, checked
 from models import Record
@@ -81,10 +81,7 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
         if row.status == "delivered":
             versions.begin(session, row)
         row.media = {**(row.media or {}), "late": {"made": key}}
-        row.stage, row.run_after = "collect", now
-        row.tries = row.lost = 0
-        row.error_code = row.error_text = None
-        release(row, "queued", now)
+        requeue(row, now, now)
         tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
         return True
 

@@ -137,10 +137,12 @@ def keep_segments(
     incomplete: Sequence[str],
     now: datetime,
     papers: Mapping[str, Sequence[str]] | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write down what was collected for a record, by source, and that it is what it is made of.
 
-    ids: of the sources, by name; incomplete: of those of which more might have come. What an
+    ids: of the sources, by name; incomplete: of those of which more might have come; warnings: for
+    whoever goes on from there. What an
     earlier version was made of and is no longer where it came from is still used: a library that
     keeps its files for a week must not make a video worse.
     """
@@ -175,6 +177,7 @@ def keep_segments(
             **(row.media or {}),
             "items": {name: _items(files, data) for name, files in collected.items()},
             "incomplete": list(incomplete),
+            "warnings": list(warnings),
             "papers": sorted(
                 {*before.get("papers", ()), *chain.from_iterable((papers or {}).values())}
             ),

@@ -244,12 +244,10 @@ def _let_go(
         if status == "queued" and row.cancel_requested_at is not None:
             ended = "cancelled"
             tell(session, row.id, held.attempt, now, ended, _CANCELLED)
-        if ended == "failed" and row.version != row.delivered_version:
-            outbox.add_failed(session, row, now)
-        if ended in ("failed", "cancelled") and row.delivered_version is not None:
-            # The reason why there is no new one stays readable beside it.
-            ended = versions.end(session, row, now)
-        release(row, ended, now)
+        if ended in ("failed", "cancelled"):
+            come_to_nothing(session, row, ended, now)
+        else:
+            release(row, ended, now)
 
     try:
         fenced(engine, held, end)
@@ -271,6 +269,26 @@ def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
                 )
             )
         )
+
+
+def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -> None:
+    """End what was to be made of a record: it is `failed`, or `cancelled`.
+
+    Where people have an earlier version, the record is that again; the reason why there is no new
+    one stays readable beside it.
+    """
+    if status == "failed" and row.version != row.delivered_version:
+        outbox.add_failed(session, row, now)
+    if row.delivered_version is not None:
+        status = versions.end(session, row, now)
+    release(row, status, now)
+
+
+def requeue(row: Record, run_after: datetime, now: datetime, stage: str = "collect") -> None:
+    """Queue a record anew: nothing of it has failed yet."""
+    row.stage, row.run_after, row.tries, row.lost = stage, run_after, 0, 0
+    row.error_code = row.error_text = None
+    release(row, "queued", now)
 
 
 def release(row: Record, status: str, now: datetime) -> None:
@@ -362,14 +380,12 @@ def _take_back(
         # At once the first time; then with a pause, so that what ails the machine may pass.
         ended = "queued"
         row.run_after = now + delay(row.lost - 1) if row.lost > 1 else now
-    if ended != "queued":
-        tell(session, record, attempt, now, ended, why)
-        if ended == "failed" and row.version != row.delivered_version:
-            outbox.add_failed(session, row, now)
+    if ended == "queued":
+        release(row, ended, now)
+    else:
         row.lost = 0
-        if row.delivered_version is not None:
-            ended = versions.end(session, row, now)
-    release(row, ended, now)
+        tell(session, record, attempt, now, ended, why)
+        come_to_nothing(session, row, ended, now)
     return True
 
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
-from merger.config import Settings
 from merger.database import reading
 from merger.errors import Refused
 from merger.localtime import zone_named
@@ -281,11 +279,6 @@ class RenditionFile:
     path: str | None
     name: str
     sha256: str
-
-
-def papers_folder(settings: Settings, record: int) -> Path:
-    """Return where what was said or written beside a record lies."""
-    return settings.data / "records" / str(record) / "papers"
 
 
 def check_paper(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:

@@ -18,7 +18,7 @@ from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
 from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
-from merger.queue import release, tell
+from merger.queue import come_to_nothing, requeue, tell
 from merger.timeline import Span, record_span
 from models import Fact, Record, RecordUser, Room
 
@@ -209,10 +209,7 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
                 tell(session, record, row.attempt, now, "cancel", "asked to stop")
             return "running"
         tell(session, record, row.attempt, now, "cancelled", "cancelled before it was begun")
-        if row.delivered_version is not None:
-            release(row, versions.end(session, row, now), now)
-        else:
-            release(row, "cancelled", now)
+        come_to_nothing(session, row, "cancelled", now)
         return row.status
 
     return writing(engine, ask_to_stop)
@@ -236,11 +233,9 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
             row.media = None  # a file that somebody has taken out is not to come back
         if row.status == "cancelled" and row.error_code == EVENT_OFF:
             _keep_for_people(session, row)
-        row.run_after, row.tries, row.lost = now, 0, 0
-        row.error_code = row.error_text = None
         # What was missing, or refused, may have been put right at any stage.
-        row.stage = "collect" if row.stage != "deliver" or row.status == "delivered" else row.stage
-        release(row, "queued", now)
+        is_made = row.stage == "deliver" and row.status != "delivered"
+        requeue(row, now, now, "deliver" if is_made else "collect")
         tell(session, record, row.attempt, now, "retried", "queued again by hand")
 
     writing(engine, again)
@@ -277,9 +272,7 @@ def remerge(
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
-        row.stage, row.run_after, row.tries, row.lost = "collect", max(span.end, now), 0, 0
-        row.error_code = row.error_text = None
-        release(row, "queued", now)
+        requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)
         begins, ends = (at.astimezone(zone) for at in (span.start, span.end))
         what = f"asked for again: {row.layout}, {row.profile}, {begins:%H:%M:%S}-{ends:%H:%M:%S}"

@@ -15,15 +15,16 @@ from pathlib import Path
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from merger import pictures
+from merger import data_folder, pictures
 from merger.database import reading, writing
+from merger.facts import Facts
 from merger.outcomes import kept_segments
 from merger.raw_uploads import waiting
 from merger.recorded import forget_recorded, recorded_bytes
 from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
 from merger.timeline import LONGEST_RECORD
-from models import Fact, Record, Rendition, Room, Segment, Source
+from models import Record, Rendition, Room, Segment, Source
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +79,7 @@ def _is_of_this_database(service: Service) -> bool:
 
     To an empty database, which a mistyped address gives, everything in there would be unknown.
     """
-
-    def identity(session: Session) -> str:
-        fact = session.get(Fact, _IDENTITY)
-        if fact is None:
-            fact = Fact(name=_IDENTITY, value=uuid.uuid4().hex)
-            session.add(fact)
-        return fact.value
-
-    mine = writing(service.engine, identity)
+    mine = Facts(service.engine).settled(_IDENTITY, uuid.uuid4().hex)
     note = service.settings.data / _IDENTITY
     try:
         if not note.exists():
@@ -128,7 +121,7 @@ def _segment_sizes(data: Path) -> dict[str, tuple[int, int]]:
     By its path below the data folder.
     """
     sizes = {}
-    for path in (data / "segments").glob("*/[!.]*"):
+    for path in data_folder.collected(data).glob("*/[!.]*"):
         with suppress(FileNotFoundError):
             status = path.stat()
             sizes[str(path.relative_to(data))] = status.st_size, status.st_nlink
@@ -177,7 +170,7 @@ def _forget_segments(
 
 def _sweep_records(service: Service, now: datetime) -> None:
     """Remove what attempts have left that came to nothing, and all of records that are gone."""
-    there = sorted((service.settings.data / "records").glob("*"))
+    there = sorted(data_folder.records(service.settings.data).glob("*"))
     with reading(service.engine) as session:
         known = set(session.scalars(select(Record.id)))
     for folder in there:
@@ -187,10 +180,10 @@ def _sweep_records(service: Service, now: datetime) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             continue
         sweep(folder)
-        if not any(folder.glob("attempt-*")):
+        if not any(folder.glob(data_folder.ATTEMPTS)):
             continue  # all that is left is its plan
-        attempt, needed = _needed_of(service, int(folder.name), folder)
-        for made in folder.glob("attempt-*"):
+        attempt, needed = _needed_of(service, int(folder.name))
+        for made in folder.glob(data_folder.ATTEMPTS):
             if made in needed:
                 continue
             number = made.name.partition("-")[2]
@@ -200,7 +193,7 @@ def _sweep_records(service: Service, now: datetime) -> None:
                 shutil.rmtree(made, ignore_errors=True)
 
 
-def _needed_of(service: Service, record: int, folder: Path) -> tuple[int, set[Path]]:
+def _needed_of(service: Service, record: int) -> tuple[int, set[Path]]:
     """Return the last attempt at a record, and the folders of attempts that are needed."""
     with reading(service.engine) as session:
         row = session.execute(
@@ -214,7 +207,7 @@ def _needed_of(service: Service, record: int, folder: Path) -> tuple[int, set[Pa
         return sys.maxsize, needed
     status, attempt = row
     if status == "running":
-        needed.add(folder / f"attempt-{attempt}")
+        needed.add(data_folder.of_attempt(service.settings.data, record, attempt))
     return attempt, needed
 
 
@@ -231,7 +224,7 @@ def _sweep_segments(service: Service, now: datetime) -> None:
         ):  # of which a newer one has come meanwhile
             known |= {data / kept.path for kept in kept_segments(media)}
     known |= {path.with_suffix(".json") for path in known}
-    for path in (data / "segments").glob("*/[!.]*"):
+    for path in data_folder.collected(data).glob("*/[!.]*"):
         if path in known or not path.is_file():
             continue
         if _is_old(path, now):

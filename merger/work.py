@@ -13,46 +13,30 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from merger import ffmpeg, ledger, logs, outcomes, pictures, queue
+from merger import collecting, data_folder, ffmpeg, ledger, logs, outcomes, pictures, queue
 from merger.announcing import News, announce, links
-from merger.config import Settings
+from merger.collecting import Brought
 from merger.deciding import analysed
 from merger.delivery import Parcel, Shelf, deliver
-from merger.due import LOOK_AGAIN, PATIENCE, WATCHED, wait_until
+from merger.due import WATCHED
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
 from merger.heart import Heart, beating
-from merger.library import Candidate, Library, read_files, read_sidecar
 from merger.making import made, usable
 from merger.names import ENDINGS, result_stem
-from merger.outcomes import Job, Kept, SourceRow
 from merger.plan import EditPlan
 from merger.progress import Silent
 from merger.queue import Claim, LeaseLost
 from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at, waits_for_room
-from merger.sources import Collected, Found, KeepsPapers
 from merger.storage import make_folder, publish, translated, work_folder
 from merger.surroundings import Surroundings, Watch
 from merger.task import Service, Task, checked, without_empty
 from models import STAGES
 
 log = logging.getLogger(__name__)
-
-# After so many failures in a row to reach one source, the others are merged without it.
-_TRIES_OF_SOURCE = 5
-
-
-class NotYet(Exception):
-    """Media of the record may still appear."""
-
-    def __init__(self, until: datetime, why: str) -> None:
-        super().__init__(why)
-        self.until = until
 
 
 def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
@@ -82,7 +66,7 @@ def _worked(service: Service, held: Claim, heart: Heart) -> str:
         task = checked(service, job)
         _stages(service, held, heart, task)
         return "delivered"
-    except NotYet as waiting:
+    except collecting.NotYet as waiting:
         until, why = waiting.until, str(waiting)
         heart.insist(lambda: queue.wait(engine, held, now(), until, why))
         return "waiting"
@@ -133,15 +117,15 @@ def _failed(
 def _stages(service: Service, held: Claim, heart: Heart, task: Task) -> None:
     ready = _renditions(service, heart, task) if task.job.stage == "deliver" else []
     if not ready:
-        kept = _kept(service, task)
-        warnings: list[str] = []
-        if kept is None:
-            kept, warnings = _collect(service, held, heart, task)
+        brought = collecting.brought_before(service, task)
+        if brought is None:
+            _enter(service, held, heart, "collect")
+            brought = collecting.bring(service, held, heart, task)
         reached("collected")
-        _make(service, held, heart, task, kept, warnings)
+        _make(service, held, heart, task, brought)
         ready = _renditions(service, heart, task)
         if not ready:
-            where = _folder(service.settings, task.job)
+            where = data_folder.of_record(service.settings.data, held.record)
             raise Temporary("renditions", f"finished videos have vanished from {where}")
     _deliver(service, held, heart, task, ready)
 
@@ -150,126 +134,6 @@ def _enter(service: Service, held: Claim, heart: Heart, stage: str) -> None:
     heart.insist(lambda: queue.enter(service.engine, held, stage, service.now()))
     logs.about(stage=stage)
     reached(f"{stage}.entered")
-
-
-def _kept(service: Service, task: Task) -> list[Kept] | None:
-    """Return the files that were collected for a record before, or None to collect them."""
-    if STAGES.index(task.job.stage) <= STAGES.index("collect"):
-        return None
-    kept = outcomes.kept_segments(task.job.media)
-    there = all((service.settings.data / one.path).is_file() for one in kept)
-    return kept if kept and there else None
-
-
-def _collect(
-    service: Service, held: Claim, heart: Heart, task: Task
-) -> tuple[list[Kept], list[str]]:
-    data, span = service.settings.data, task.request.span
-    _enter(service, held, heart, "collect")
-    found: dict[str, Found] = {}
-    warnings: list[str] = []
-    for source, seen, recorder in task.sources:
-        heart.check()
-        try:
-            found[source.name] = recorder.find(seen, span, service.now())
-        except Temporary as error:
-            warnings.append(_without(source, error, task))
-            continue
-        warnings += [f"{source.name}: {note}" for note in found[source.name].notes]
-    if not found:
-        raise Temporary("sources", "; ".join(warnings))
-    until = wait_until(found.values(), service.now(), task.due)
-    if until is not None:
-        names = [name for name, one in found.items() if one.more_expected]
-        at = until.astimezone(task.request.zone)
-        raise NotYet(until, f"waits for media of {', '.join(names)} until {at:%Y-%m-%d %H:%M}")
-    collected: dict[str, list[Collected]] = {}
-    for n, (source, seen, recorder) in enumerate(task.sources):
-        if source.name not in found:
-            continue
-        heart.progress = n / len(task.sources)
-        into = data / "segments" / str(source.id)
-        make_folder(into, "the data folder (MERGER_DATA)")
-        try:
-            collected[source.name] = recorder.collect(
-                seen, span, into, service.now(), heart.should_stop
-            )
-        except Temporary as error:
-            if waits_for_room(error):
-                raise
-            warnings.append(_without(source, error, task))
-            continue
-        reached("collect.brought")
-        warnings += _left_out(
-            source, found[source.name], collected[source.name], task, service.now()
-        )
-    ids = {source.name: source.id for source, _, _ in task.sources}
-    papers = _papers(service, heart, task, warnings)
-    incomplete = [name for name in ids if name not in found or found[name].more_expected]
-    heart.insist(
-        lambda: outcomes.keep_segments(
-            service.engine, held, data, collected, ids, incomplete, service.now(), papers
-        )
-    )
-    reached("collect.written")
-    media = heart.insist(lambda: outcomes.job(service.engine, held.record)).media
-    return outcomes.kept_segments(media), warnings
-
-
-def _papers(
-    service: Service, heart: Heart, task: Task, warnings: list[str]
-) -> dict[str, list[str]]:
-    """Bring what there is to read beside the media, by source; without it, a video is made, too."""
-    found: dict[str, list[str]] = {}
-    into = _folder(service.settings, task.job) / "papers"
-    for source, seen, recorder in task.sources:
-        if not isinstance(recorder, KeepsPapers) or source not in task.job.sources:
-            continue
-        make_folder(into, "the data folder (MERGER_DATA)")
-        try:
-            found[source.name] = recorder.papers(seen, task.request.span, into, heart.should_stop)
-        except Cancelled:
-            raise
-        except MergerError as error:
-            warnings.append(f"{source.name}: what was written is not there: {error.message}")
-    return found
-
-
-def _left_out(
-    source: SourceRow, found: Found, collected: Sequence[Collected], task: Task, now: datetime
-) -> list[str]:
-    """Return warnings about files that are there and could not be brought, if they may not come."""
-    brought = {one.item.origin for one in collected}
-    left = [item.origin for item in found.items if item.settled and item.origin not in brought]
-    if left and now < task.due + PATIENCE:
-        raise NotYet(now + LOOK_AGAIN, f"{', '.join(left)} of {source.name} cannot be brought yet")
-    return [f"{origin} of {source.name} could not be brought" for origin in left]
-
-
-def _without(source: SourceRow, error: Temporary, task: Task) -> str:
-    """Return a warning that a source is done without. Raises the error while there is patience."""
-    if task.job.tries < _TRIES_OF_SOURCE:
-        raise error
-    return f"source {source.name!r} could not be reached: {error.message}"
-
-
-def _placed(service: Service, heart: Heart, task: Task, kept: Sequence[Kept]) -> Library:
-    library = Library()
-    candidates = []
-    for one in kept:
-        path = service.settings.data / one.path
-        sidecar, complaint = read_sidecar(path)
-        if complaint:
-            library.warnings.append(f"{one.origin}: {complaint}; its start is taken from its name")
-        start = sidecar.start or one.start
-        candidates.append(Candidate(path, one.source, start, sidecar, one.origin))
-    read_files(
-        candidates, task.request.span, library, lambda done, total: heart.check(), are_ours=True
-    )
-    for name in task.request.sources.names:
-        if not any(one.source == name for one in kept):
-            library.warnings.append(f"source {name!r} has no media for this record")
-    return library
 
 
 class _StageTeller(Silent):
@@ -289,23 +153,15 @@ class _StageTeller(Silent):
         self._heart.progress = done / total if total else 0.0
 
 
-def _make(
-    service: Service,
-    held: Claim,
-    heart: Heart,
-    task: Task,
-    kept: Sequence[Kept],
-    warnings: Sequence[str],
-) -> None:
+def _make(service: Service, held: Claim, heart: Heart, task: Task, brought: Brought) -> None:
     settings, engine = service.settings, service.engine
-    task = without_empty(task, {one.source for one in kept})
-    library = _placed(service, heart, task, kept)
-    library.warnings += warnings
+    task = without_empty(task, {one.source for one in brought.files})
+    library = collecting.placed(service, heart, task, brought)
     usable(task.request, library, "what was collected")
     ids = {source.name: source.id for source, _, _ in task.sources}
     pictures.keep_last(settings, ids, library)
     tool = ffmpeg.find(settings.ffmpeg or None)
-    folder = _folder(settings, task.job)
+    folder = data_folder.of_record(settings.data, held.record)
     make_folder(folder, "the data folder (MERGER_DATA)")
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
     watch = Watch(_StageTeller(service, held, heart))
@@ -325,19 +181,14 @@ def _make(
 
         result = made(around, task.request, library, seen, out, on_plan)
         reached("encode.joined")
-        _keep(service, held, heart, task, result, folder / f"attempt-{held.attempt}")
+        _keep(service, held, heart, task, result)
     reached("encode.written")
     around.cache.shrink()
 
 
-def _folder(settings: Settings, job: Job) -> Path:
-    return settings.data / "records" / str(job.record)
-
-
-def _keep(
-    service: Service, held: Claim, heart: Heart, task: Task, result: MergeResult, folder: Path
-) -> None:
+def _keep(service: Service, held: Claim, heart: Heart, task: Task, result: MergeResult) -> None:
     """Give the renditions names of this attempt alone: no other can write over them."""
+    folder = data_folder.of_attempt(service.settings.data, held.record, held.attempt)
     published: list[Rendition] = []
     for rendition in result.renditions:
         heart.confirm()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from merger import failpoints
-from merger.errors import Broken, Temporary
+from merger.errors import Broken, MergerError, Temporary
 from merger.folder_destination import FolderDestination
 from merger.sources import Collected, Found, Recorder
 from recorders.folder import Folder
@@ -42,10 +42,15 @@ def cannot_collect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "recorder_of", lambda kind: Stumbling(real(kind)))
 
 
-def cannot_encode(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+NO_ENCODER = Broken("encoder", "no encoder works any more")
+
+
+def cannot_encode(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: MergerError = NO_ENCODER
+) -> None:
     def stumble(place: str) -> None:
         if place == "encode.part":
-            raise Broken("encoder", "no encoder works any more")
+            raise error
 
     monkeypatch.setattr(failpoints, "hook", stumble)
 

@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those before it, and none after it. A new module finds its place here.
 ORDER = [
-    "errors", "timeline", "localtime", "names", "layout", "media", "plan", "profiles", "parts",
+    "errors", "timeline", "localtime", "names", "data_folder", "layout", "media", "plan", "profiles", "parts",
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
     "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "media_signs", "encode", "surroundings", "deciding", "making", "pipeline",
     "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination", "raw_destination", "announcing", "courses",
-    "heart", "task", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
+    "heart", "task", "collecting", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
     "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
     "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.proxy", "web.application", "web.server", "arguments",

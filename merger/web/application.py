@@ -11,9 +11,8 @@ from flask import Blueprint, Response, request
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy.orm import Session
 
-from merger.database import writing
+from merger.facts import Facts
 from merger.task import Service
 from merger.web import (
     api_keys,
@@ -33,7 +32,6 @@ from merger.web import (
 )
 from merger.web.page import Number
 from merger.web.proxy import BehindProxy
-from models import Fact
 
 LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
 _SESSION_LASTS = timedelta(days=14)
@@ -125,12 +123,4 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
 
 def _secret(service: Service) -> str:
     """Return what sessions are signed with: one for all processes of a database."""
-
-    def kept(session: Session) -> Any:
-        fact = session.get(Fact, _SECRET)
-        if fact is None:
-            fact = Fact(name=_SECRET, value=secrets.token_hex(32))
-            session.add(fact)
-        return fact.value
-
-    return str(writing(service.engine, kept))
+    return Facts(service.engine).settled(_SECRET, secrets.token_hex(32))

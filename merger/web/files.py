@@ -12,7 +12,7 @@ from pydantic import Field
 from werkzeug.datastructures import ContentRange
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from merger import pictures, record_views, rooms
+from merger import data_folder, pictures, record_views, rooms
 from merger.errors import Refused
 from merger.web import api
 from merger.web.gate import asker, service
@@ -164,7 +164,7 @@ def paper(path: PaperPath) -> Response:
     who = asker("read")
     record_views.check_paper(service().engine, path.record, path.name, who.only_of)
     return _sent(
-        record_views.papers_folder(service().settings, path.record) / path.name,
+        data_folder.papers(service().settings.data, path.record) / path.name,
         Refused("paper", f"{path.name!r} of record {path.record} is no longer kept here"), _OWN,
         mimetype="text/plain", download_name=path.name, as_attachment=True,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from merger.errors import Temporary
 from merger.late import look_for_late
 from tests.aftermath import merge_of, next_try
 from tests.conftest import START
@@ -11,6 +12,7 @@ from tests.databases import ON_SQLITE
 from tests.filmed import HOUR, MINUTE, filmed_room, source
 from tests.media.test_time import check_instants
 from tests.site import Site
+from tests.stumbling import cannot_encode
 from tests.truth import error_ms, frames_seen, instant_of
 
 
@@ -71,6 +73,23 @@ def test_a_share_that_comes_back_meanwhile(filmed: Site) -> None:
     check_instants(frames_seen(merge_of(filmed)), START)
     row = filmed.row()
     assert (row.error_code, row.error_text, row.tries) == (None, None, 0)
+
+
+@ON_SQLITE
+def test_what_was_done_without_is_told_by_whoever_goes_on(filmed: Site, monkeypatch) -> None:
+    """The attempt that has collected ends before the video is made."""
+    away(filmed, "screen")
+    record = filmed.ask()
+    filmed.work()
+    for _ in range(4):
+        next_try(filmed)
+    with monkeypatch.context() as patched:
+        cannot_encode(filmed, patched, Temporary("memory", "there was not enough memory"))
+        assert next_try(filmed) == "put off"
+    assert filmed.row().stage == "encode"
+    assert next_try(filmed) == "delivered"
+    told = filmed.details(record)["warnings"]
+    assert [w for w in told if w.startswith("source 'screen' could not be reached: ")]
 
 
 @ON_SQLITE
