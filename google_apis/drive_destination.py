@@ -8,7 +8,6 @@ link stays. What arrives carries another name until it has been checked.
 from __future__ import annotations
 
 import hashlib
-import logging
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from google_apis.http import Google
 from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken, Refused, Temporary
 from merger.failpoints import reached
-
-log = logging.getLogger(__name__)
 
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"

@@ -42,7 +42,7 @@ class RawDrive:
         except FileNotFoundError as error:
             raise Temporary("upload", f"{path} vanished before it was sent") from error
         shelf = Shelf(room, self.folder_of(room), day, below=_BELOW)
-        parcel = Parcel(0, 1, "raw", name, path, size_bytes, sha256, shelf)
+        parcel = Parcel(1, "raw", name, path, size_bytes, sha256, shelf)
         return self.drive.send(parcel, state, Fence(keep, _go_on, _go_on))
 
 

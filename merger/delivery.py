@@ -35,7 +35,6 @@ class Shelf:
 class Parcel:
     """A rendition on its way: what it is called there, and the file, which has been checked."""
 
-    record: int
     version: int
     kind: str
     name: str

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from merger import graph
-from merger.check import Checked, Expected, check_output, same_codec_header
+from merger.check import Expected, same_codec_header, wrong_with
 from merger.damage import Inspection, inspected
 from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
@@ -112,7 +112,7 @@ def encode_part(
     files = {kind: step.folder / output for kind, output in outputs.items()}
     for kind, size in spec.outputs.items():
         expected = Expected(spec.frames, spec.rate, size, spec.encoder.codec)
-        wrong = check_output(files[kind], expected).wrong
+        wrong = wrong_with(files[kind], expected)
         fragments = _fragments(spec)
         if wrong and fragments:
             raise DamageFound(fragments, fragments)
@@ -215,51 +215,40 @@ def _whole_shots(spec: PartSpec, files: set[str]) -> Holes:
     return holes
 
 
-def encode_sound(
-    step: Step, spec: SoundSpec, name: str, on_seconds: Callable[[float], None]
-) -> tuple[Path, list[str]]:
+def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[str]]:
     """Encode the sound of a record as one track, and return the checked file, and warnings."""
     output = f"{name}.partial.m4a"
     expected = Expected(samples=spec.samples)
-    outcome = _run_sound(step, spec, output, on_seconds)
-    checked = check_output(step.folder / output, expected)
-    if outcome.reconfigured or checked.wrong:
-        outcome = _run_sound(step, _with_uniform_inputs(step, spec), output, on_seconds)
-        checked = check_output(step.folder / output, expected)
-    if checked.wrong:
-        raise Broken(
-            "sound",
-            f"the sound could not be encoded: {'; '.join(checked.wrong)}; {outcome.last_words()}",
-        )
+    outcome = _run_sound(step, spec, output)
+    wrong = wrong_with(step.folder / output, expected)
+    if outcome.reconfigured or wrong:
+        outcome = _run_sound(step, _with_uniform_inputs(step, spec), output)
+        wrong = wrong_with(step.folder / output, expected)
+    if wrong:
+        said = "; ".join([*wrong, outcome.last_words()])
+        raise Broken("sound", f"the sound could not be encoded: {said}")
     complaints = ["some sound could not be decoded and is silent"] if outcome.complaints else []
     return step.folder / output, complaints
 
 
-def _run_sound(
-    step: Step, spec: SoundSpec, output: str, on_seconds: Callable[[float], None]
-) -> Outcome:
+def _run_sound(step: Step, spec: SoundSpec, output: str) -> Outcome:
     runs = sound_runs(spec)
     if len(runs) == 1:
-        return _sound_made(step, graph.sound_command(spec, output), on_seconds)
+        return _sound_made(step, graph.sound_command(spec, output))
     files = [f"{output}.{n}.pcm" for n in range(len(runs))]
     for file in (output, *files):  # what an earlier try left is not this sound
         (step.folder / file).unlink(missing_ok=True)
     whole = Outcome()
-    done_s = 0.0
     for one, file in zip(runs, files, strict=True):
-        outcome = _sound_made(
-            step, graph.sound_run_command(one, file),
-            lambda seconds, done_s=done_s: on_seconds(done_s + seconds),  # type: ignore[misc]
-        )  # fmt: skip
+        outcome = _sound_made(step, graph.sound_run_command(one, file))
         whole.complaints += outcome.complaints
         whole.reconfigured |= outcome.reconfigured
         wrong = _wrong_length(step.folder / file, one.samples)
         if wrong:  # all that follows would be shifted
             outcome.complaints.append(wrong)
             return outcome
-        done_s += one.samples / SAMPLE_RATE
     arguments = graph.sound_of_runs_command(spec, runs, files, output)
-    outcome = _sound_made(step, arguments, lambda seconds: None)
+    outcome = _sound_made(step, arguments)
     whole.code, whole.tail = outcome.code, outcome.tail
     whole.complaints += outcome.complaints
     for file in files:
@@ -274,14 +263,8 @@ def _wrong_length(pcm: Path, samples: int) -> str | None:
     return f"a run of the sound has {size / PCM_BYTES:g} samples instead of {samples}"
 
 
-def _sound_made(
-    step: Step, arguments: Sequence[str], on_seconds: Callable[[float], None]
-) -> Outcome:
-    outcome = run(
-        step.tool, arguments, step.folder,
-        on_progress=lambda values: on_seconds(_seconds(values)),
-        cancelled=step.cancelled,
-    )  # fmt: skip
+def _sound_made(step: Step, arguments: Sequence[str]) -> Outcome:
+    outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
     if outcome.disk_full:
         raise disk_full(step.folder.parent)
     return outcome
@@ -314,14 +297,9 @@ def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
     )
 
 
-def _seconds(values: Mapping[str, str]) -> float:
-    text = values.get("out_time_us", "0")
-    return int(text) / 1e6 if text.lstrip("-").isdigit() else 0.0
-
-
 def join(
     step: Step, kind: str, parts: Sequence[str], sound: str, output: Path, expected: Expected
-) -> Checked:
+) -> None:
     """Join parts and sound by stream copy into a file, and accept it by reading every packet.
 
     parts, sound: names in the work folder. Raises Broken where the result is not as expected.
@@ -338,13 +316,11 @@ def join(
         outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
         if outcome.disk_full:
             raise disk_full(output.parent.parent)
-        checked = check_output(output, expected)
-        if not checked.wrong:
-            return checked
-    raise Broken(
-        "output",
-        f"the joined video was not accepted: {'; '.join(checked.wrong)}; {outcome.last_words()}",
-    )
+        wrong = wrong_with(output, expected)
+        if not wrong:
+            return
+    said = "; ".join([*wrong, outcome.last_words()])
+    raise Broken("output", f"the joined video was not accepted: {said}")
 
 
 def _moov_bytes(expected: Expected) -> int:

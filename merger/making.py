@@ -241,7 +241,7 @@ class _Job:
             return self.cache.recall(f"{name}.json", step.folder)
         # Outside the budget: it needs a fiftieth of what the pictures do, on one core.
         try:
-            path, complaints = encode_sound(step, spec, name, lambda seconds: None)
+            path, complaints = encode_sound(step, spec, name)
         except Broken:
             self._check_readable(spec)
             raise

@@ -63,13 +63,13 @@ def create(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
 
 def edit(
     engine: Engine, room: int, act: Callable[[RoomSpec], RoomSpec], recorder_of: RecorderOf
-) -> list[str]:
-    """Make a room what a function makes of it; return in words what changed. Raises Refused.
+) -> None:
+    """Make a room what a function makes of it. Raises Refused.
 
     A source is known by its name: under another one, it is another source.
     """
 
-    def change(session: Session) -> list[str]:
+    def change(session: Session) -> None:
         row = _row(session, room, lock=True)
         before = _spec_of(row)
         after = act(before)
@@ -78,11 +78,9 @@ def edit(
             if session.scalar(select(Room.id).where(Room.name == after.name)) is not None:
                 raise Refused("name", f"there is a room {after.name!r} already")
             row.name = after.name
-        words = _changed(before, after) if before.name == after.name else []
         _write(session, row, after)
-        return words
 
-    return writing(engine, change)
+    writing(engine, change)
 
 
 def delete(engine: Engine, room: int) -> None:

@@ -220,7 +220,7 @@ def _renditions(service: Service, heart: Heart, task: Task) -> list[Parcel]:
         if not path.is_file() or path.stat().st_size != one.size_bytes:
             return []
         parcels.append(
-            Parcel(job.record, one.version, one.kind, stem + ENDINGS[one.kind], path,
+            Parcel(one.version, one.kind, stem + ENDINGS[one.kind], path,
                    one.size_bytes, one.sha256, shelf)
         )  # fmt: skip
     return parcels

@@ -40,7 +40,7 @@ from recorders.capture_clock import SECOND_US, StreamClock
 from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
 from recorders.raw_file import RawFile, opened
-from recorders.recordings import RAW, Journal, file_name, now_utc, raw_name
+from recorders.recordings import RAW, Journal, now_utc, raw_name
 from recorders.rtsp_job import Job
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
@@ -73,7 +73,6 @@ class Recording:
     job: Job
     streams: tuple[av.stream.Stream, ...]
     lead: av.stream.Stream
-    stopped: list[int]
     clocks: dict[int, StreamClock] = field(default_factory=dict)
     current: RawFile | None = None
     closing: RawFile | None = None  # waits for the sound of its last pictures
@@ -165,7 +164,6 @@ class Recording:
         cell = Span(instant, instant + timedelta(days=1))
         grid = timedelta(seconds=job.grid_s)
         self.until = chunks(cell, grid, ZoneInfo(job.zone))[0].end
-        tell(begun=file_name(instant, job.zone, job.room, job.source))
 
     def _tell(self, at: int) -> None:
         now_s = time.monotonic()
@@ -245,7 +243,7 @@ def record(job: Job, stopped: list[int]) -> None:
         if lead is None:
             raise Refused("media", "it sends neither pictures nor sound")
         streams = tuple(s for s in (video, audio) if s is not None)
-        recording = Recording(job, streams, lead, stopped)
+        recording = Recording(job, streams, lead)
         try:
             for packet in container.demux(*streams):
                 if stopped:

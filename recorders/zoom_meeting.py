@@ -17,7 +17,6 @@ from recorders.zoom_views import has_captions, sides, view_of
 
 # Begun by mistake, or to see whether it works.
 FALSE_START = timedelta(seconds=120)
-SHORTEST = timedelta(minutes=2)
 # Times are rounded to seconds: files that touch may seem to overlap.
 _ROUNDED = timedelta(seconds=2)
 _PAPERS = {"CHAT", "TRANSCRIPT", "CC"}

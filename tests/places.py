@@ -229,7 +229,7 @@ def parcel_of(path: Path, data: bytes, name: str = NAME, version: int = 1) -> Pa
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    return Parcel(1, version, "merge", name, path, len(data), digest)
+    return Parcel(version, "merge", name, path, len(data), digest)
 
 
 @pytest.fixture

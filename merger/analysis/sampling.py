@@ -220,7 +220,7 @@ def planes(frame: VideoFrame) -> tuple[Plane, tuple[Plane, Plane] | None]:
     8-bit arrays, without copying where it is so stored.
     """
     name = frame.format.name
-    if name.startswith("gray") and name == "gray":
+    if name == "gray":
         return _plane(frame, 0), None
     if not (name.startswith(("yuv4", "yuvj4")) and name[-1] == "p"):  # 10 bit, RGB, NV12 …
         frame = frame.reformat(format="yuv420p")

@@ -13,7 +13,6 @@ from merger.rooms_file import LONGEST_TEXT
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # Of local time in the room's zone, or with an offset.
-INSTANT = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?$"
 Instant = Annotated[str, Field(examples=["2026-11-20T10:05"], max_length=40)]
 Text = Annotated[str, Field(max_length=255)]
 Status = Literal["queued", "running", "delivered", "failed", "cancelled"]

@@ -101,7 +101,7 @@ def maker(folder: Path) -> Parcels:
         path = folder / f"{n}.mp4"
         path.write_bytes(data)
         whole = Parcel(
-            n, 1, "merge", f"Lecture {n}.mp4", path, SIZE, hashlib.sha256(data).hexdigest(),
+            1, "merge", f"Lecture {n}.mp4", path, SIZE, hashlib.sha256(data).hexdigest(),
             Shelf("504", None, DAY, READERS),
         )  # fmt: skip
         return replace(whole, **changes)

@@ -238,7 +238,7 @@ def test_another_version_replaces_the_content_under_the_same_link(
 ) -> None:
     line = Line(to, parcels())
     link = line.send()
-    other = parcels(record=1, version=2, name=line.parcel.name)
+    other = parcels(version=2, name=line.parcel.name)
     line.parcel = other
     assert line.send() == link
     check_right(google, line)
@@ -362,7 +362,7 @@ def test_quota_slows_down_and_nothing_fails(
     digest = hashlib.sha256(small.read_bytes()).hexdigest()
     for n in range(200):
         parcel = Parcel(
-            n, 1, "merge", f"{n}.mp4", small, 15, digest, Shelf("504", None, DAY, READERS[:1])
+            1, "merge", f"{n}.mp4", small, 15, digest, Shelf("504", None, DAY, READERS[:1])
         )  # fmt: skip
         Line(to, parcel).send()
     assert len(videos(google)) == 200 and waits
@@ -392,7 +392,7 @@ def test_a_shared_drive_has_room_for_a_service_account(
     line = Line(to, parcels())
     google.faults.add("PUT", "drop_after")
     link = line.send()
-    line.parcel = parcels(record=1, version=2, name=line.parcel.name)
+    line.parcel = parcels(version=2, name=line.parcel.name)
     assert line.send() == link
     check_right(google, line)
     [one] = videos(google)

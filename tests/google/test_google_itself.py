@@ -62,7 +62,7 @@ def parcel(tmp_path: Path) -> Callable[..., Parcel]:
         path.write_bytes(os.urandom(SIZE))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         shelf = Shelf("O'Neill's room", None, date(2026, 11, 20))
-        return Parcel(1, version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
+        return Parcel(version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
 
     return one
 

@@ -70,7 +70,7 @@ def delivering(site: Site, place: Place) -> Callable[..., Delivering]:
         ]
         kinds = ("backup", "merge")
         parcels = [
-            Parcel(held.record, version, kind, p.name, p.path, p.size_bytes, p.sha256)
+            Parcel(version, kind, p.name, p.path, p.size_bytes, p.sha256)
             for kind, p in zip(kinds, parcels, strict=True)
         ]
         return Delivering(site, place, held, parcels)

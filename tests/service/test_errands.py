@@ -129,4 +129,4 @@ def test_who_is_asked_to_stop_ends_the_errands(boss: Boss) -> None:
         return asked.pop(0) if len(asked) > 1 else asked[0]
 
     run_once(boss.daemon, Signals(is_asked, lambda seconds: None))
-    assert all(hand.how is not None for hand in boss.errands)
+    assert boss.errands and all(hand.how is not None for hand in boss.errands)

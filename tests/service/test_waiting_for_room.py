@@ -179,7 +179,7 @@ def test_a_record_that_waits_can_be_cancelled(lecture: Site, disks: Disks) -> No
 
 def sent(folder: Path, file: Path) -> str:
     data = file.read_bytes()
-    parcel = Parcel(1, 1, "merge", "lecture.mp4", file, len(data), digest(data))
+    parcel = Parcel(1, "merge", "lecture.mp4", file, len(data), digest(data))
     fence = Fence(lambda state: None, lambda: None, lambda: None)
     return FolderDestination(folder, is_ours=True).send(parcel, {}, fence)
 

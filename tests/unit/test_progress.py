@@ -118,8 +118,9 @@ def test_an_empty_stage_is_no_mistake() -> None:
     assert told.after(1, 0, 0, media=False) == f"{CLEAR}collect  [........................] 0 %"
 
 
-def test_silence() -> None:
+def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.stage("encode")
     silent.progress(1, 2, media=True)
     silent.note("nobody hears this")
+    assert capsys.readouterr() == ("", "")
