@@ -30,6 +30,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 STATUSES = ("queued", "running", "delivered", "failed", "cancelled")
+ENDED = ("delivered", "failed", "cancelled")
 STAGES = ("collect", "analyse", "plan", "encode", "deliver")
 ROLES = ("speaker", "screen", "board", "audio")
 USER_ROLES = ("user", "editor", "admin")

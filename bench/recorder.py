@@ -27,9 +27,9 @@ from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
 from merger import ffmpeg
 from merger.bookings import Camera as Source
-from merger.reader import read_media
+from merger.media_files import read_media
 from merger.sources import SourceOfRoom
-from recorders.recorder import Recorder, Surroundings
+from recorders.recorder import Supervisor, Wiring
 from recorders.recordings import RAW
 from tests.recorders.cameras import Camera
 
@@ -73,7 +73,7 @@ class Bench:
     """A camera, and a recorder of it."""
 
     camera: Camera
-    recorder: Recorder
+    recorder: Supervisor
     folder: Path
 
     def until(self, what: Callable[[], Any]) -> None:
@@ -93,8 +93,8 @@ class Bench:
         return set(self.folder.glob("*/*.mkv"))
 
     def processes(self) -> list[int]:
-        lanes = self.recorder.lanes.values()
-        return [lane.child.process.pid for lane in lanes if lane.child]
+        sources = self.recorder.sources.values()
+        return [one.child.process.pid for one in sources if one.child]
 
 
 @contextmanager
@@ -112,8 +112,8 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
         )
         for n in range(cameras)
     ]
-    recorder = Recorder(
-        Surroundings(
+    recorder = Supervisor(
+        Wiring(
             recorded=folder,
             cameras=lambda: sources,
             bookings=lambda now: (),
@@ -165,8 +165,8 @@ def lost(at_work: Bench) -> float:
 def reconnected(at_work: Bench) -> float:
     """Return how long after a camera is back the first picture was captured that is recorded."""
     at_work.camera.kill()
-    lanes = at_work.recorder.lanes.values()
-    at_work.until(lambda: all(lane.child is None for lane in lanes))
+    sources = at_work.recorder.sources.values()
+    at_work.until(lambda: all(one.child is None for one in sources))
     at_work.camera.start()
     back_at = datetime.now(UTC)
     at_work.until(lambda: at_work.raw(f"{back_at:%Y%m%dT%H%M%S.%f}"))

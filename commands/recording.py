@@ -16,7 +16,7 @@ from merger import logs
 
 if TYPE_CHECKING:
     from merger.task import Service
-    from recorders.recorder import Recorder
+    from recorders.recorder import Supervisor
 
 # Longer than any record is looked at before it begins, or goes on after it.
 _AROUND = timedelta(hours=2)
@@ -60,15 +60,15 @@ def _pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _recorder(service: Service) -> Recorder:
+def _recorder(service: Service) -> Supervisor:
     from merger import bookings, media_signs, pictures
     from merger.timeline import Span
-    from recorders.recorder import Recorder, Surroundings
+    from recorders.recorder import Supervisor, Wiring
 
     engine, known = service.engine, service.settings
     media_signs.forget(known)
-    return Recorder(
-        Surroundings(
+    return Supervisor(
+        Wiring(
             recorded=known.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
             bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),

@@ -62,8 +62,8 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     """List the rooms, import them from a file, or set one up at Google."""
     if options.action == "google-setup":
         return set_up_room(options, context)
+    from merger import room_spec, rooms_file, wording
     from merger import rooms as stored
-    from merger import rooms_file, wording
     from recorders.kinds import kinds
 
     engine = database()
@@ -75,7 +75,7 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
     specs = rooms_file.parse(text, kinds(), config.secrets(os.environ))
-    for warning in rooms_file.warnings(specs):
+    for warning in room_spec.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     changes = stored.differences(engine, specs) if options.dry_run else stored.apply(engine, specs)
     words = [f"would have {change}" if options.dry_run else change for change in changes]

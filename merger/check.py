@@ -14,8 +14,8 @@ import av
 import numpy as np
 
 from merger.layout import Size
+from merger.media_files import opened
 from merger.profiles import SAMPLE_RATE, Codec
-from merger.reader import opened
 
 # The sound ends with a packet that is filled up, and one of encoder delay.
 _SOUND_TOLERANCE = 2 * 1024

@@ -88,11 +88,7 @@ def _bytes(text: str) -> int:
     return value
 
 
-def _folder_or_data(text: str) -> Path | None:
-    return _folder(text) if text else None
-
-
-def _file_or_none(text: str) -> Path | None:
+def _path_or_none(text: str) -> Path | None:
     return _folder(text) if text else None
 
 
@@ -202,7 +198,7 @@ class Settings:
         "Where the service keeps its database, collected segments and finished videos.",
     )  # fmt: skip
     output: Path | None = _setting(
-        "MERGER_OUTPUT", "", _folder_or_data, "folder",
+        "MERGER_OUTPUT", "", _path_or_none, "folder",
         "Where the service delivers videos; empty for `merged` in MERGER_DATA.",
     )  # fmt: skip
     database: Secret = _setting(
@@ -299,7 +295,7 @@ class Settings:
         " be of this machine.",
     )  # fmt: skip
     google_credentials: Path | None = _setting(
-        "MERGER_GOOGLE_CREDENTIALS", "", _file_or_none, "file",
+        "MERGER_GOOGLE_CREDENTIALS", "", _path_or_none, "file",
         "The JSON of a service account's key, or of a user's token; empty: nothing of Google is"
         " used. See docs/google.md.",
     )  # fmt: skip

@@ -16,7 +16,7 @@ import av.video.frame
 import numpy as np
 
 from merger.media import MAX_PIXELS, MediaFile
-from merger.reader import blame, opened
+from merger.media_files import blame, opened
 from merger.timeline import Stretch
 
 # Pictures that a decoder leaves out without a complaint (MPEG-4 "not coded" ones, say) make a hole

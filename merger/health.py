@@ -25,8 +25,9 @@ from merger.ffmpeg import Tool
 from merger.localtime import zone_named
 from merger.profiles import DEFAULT_PROFILE, Profile, candidates
 from merger.room_rules import problems_of
-from merger.rooms_file import RoomSpec, warnings
+from merger.room_spec import RoomSpec, warnings
 from merger.sources import Recorder, SaysWhatIsMissing, SourceOfRoom
+from merger.space import nearest
 
 Level = Literal["ok", "warning", "broken"]
 
@@ -195,7 +196,7 @@ def _folder(what: str, folder: Path, is_ours: bool) -> Iterator[Finding]:
     if not folder.is_dir() and not is_ours:
         yield Finding(what, "broken", f"there is no folder {folder}; make it, or mount it")
         return
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = nearest(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield Finding(what, "broken", f"{there} cannot be written to; choose another folder")
         return

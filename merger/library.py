@@ -17,8 +17,8 @@ import av
 from merger.errors import Refused
 from merger.localtime import wall_time
 from merger.media import MediaFile
+from merger.media_files import Unreadable, demuxer_for, opened, read_media
 from merger.names import MEDIA_EXTENSIONS, is_of_another, library_name, place_and_source
-from merger.reader import Unreadable, demuxer_for, opened, read_media
 from merger.timeline import (
     ClockMap,
     Segment,
@@ -32,7 +32,7 @@ from merger.timeline import (
 
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
-_LARGEST_SIDECAR = 1_000_000  # bytes
+LARGEST_SIDECAR = 1_000_000  # bytes
 _MOST_NOTES = 5
 _ROUNDING_US = 2_000  # of timestamps in milliseconds, as Matroska has them, at both ends
 SURPRISING_DRIFT = Fraction(1, 1000)  # quartz clocks are a tenth of this off
@@ -220,8 +220,8 @@ def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
         if not sidecar.is_file():  # a pipe would be waited for
             return Sidecar(), f"{sidecar.name} is no file" if sidecar.exists() else None
         with sidecar.open("rb") as file:
-            text = file.read(_LARGEST_SIDECAR + 1)
-        if len(text) > _LARGEST_SIDECAR:
+            text = file.read(LARGEST_SIDECAR + 1)
+        if len(text) > LARGEST_SIDECAR:
             return Sidecar(), f"{sidecar.name} is too large to be a sidecar"
         said = json.loads(text)
     except (OSError, ValueError, RecursionError):

@@ -18,9 +18,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from merger import texts
 from merger.errors import Refused
 from merger.localtime import zone_named
-from merger.web import texts
 
 FOLDER = Path(__file__).with_name("mail_templates")
 MOST_PICTURES = 6

@@ -32,11 +32,11 @@ from merger.errors import Broken, Cancelled, NoMedia
 from merger.failpoints import reached
 from merger.layout import Size
 from merger.library import Entry, Library, segments
+from merger.media_files import check_readable
 from merger.names import nearest
 from merger.parts import PartSpec, SoundSpec, likely_bytes, part_spec, sound_spec, spec_hash
 from merger.plan import Chunk, EditPlan, plan_edit
 from merger.profiles import Encoder, Profile
-from merger.reader import check_readable
 from merger.report import MergeResult, Rendition, warnings_about
 from merger.space import make_room
 from merger.surroundings import MergeRequest, Surroundings

@@ -1,6 +1,6 @@
 """Media files as values: what is in a file, and where on its own clock it really has media.
 
-Pure. `merger/reader.py` makes these from files.
+Pure. `merger/media_files.py` makes these from files.
 """
 
 from __future__ import annotations

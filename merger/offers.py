@@ -23,7 +23,7 @@ from merger.queue import tell
 from merger.sources import Offer
 from merger.task import Service
 from merger.timeline import Span, record_span
-from models import Fact, Record, Room, Source
+from models import ENDED, Fact, Record, Room, Source
 from models import Offer as OfferRow
 
 log = logging.getLogger(__name__)
@@ -207,7 +207,7 @@ def _longer(
     both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
     if both == span or (row.status == "cancelled" and not is_asked):
         return None
-    if row.status in records.ENDED:
+    if row.status in ENDED:
         return both
     is_begun = row.status != "queued" or row.stage != "collect" or row.delivered_version is not None
     if is_begun:

@@ -7,9 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-from merger.errors import Refused
-from merger.failpoints import reached
-from merger.folder_destination import (
+from merger.copying import (
     copy_whole,
     is_there,
     never_asked,
@@ -17,6 +15,8 @@ from merger.folder_destination import (
     require_same,
     sending_to,
 )
+from merger.errors import Refused
+from merger.failpoints import reached
 from merger.space import require_space
 from merger.storage import make_folders, publish, work_folder
 

@@ -21,10 +21,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from merger.copying import never_asked, sha256_of
 from merger.database import reading, writing
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
-from merger.folder_destination import never_asked, sha256_of
 from merger.localtime import zone_named
 from merger.raw_destination import RawDestination
 from merger.recorded import recordings

@@ -20,11 +20,10 @@ from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
 from merger.queue import come_to_nothing, requeue, tell
 from merger.timeline import Span, record_span
-from models import Fact, Record, RecordUser, Room
+from models import ENDED, Fact, Record, RecordUser, Room
 
 LONGEST_NAME = 255
 MOST_USERS = 100  # that somebody names at once
-ENDED = ("delivered", "failed", "cancelled")
 EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on again, so is the record
 
 

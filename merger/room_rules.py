@@ -9,11 +9,17 @@ from urllib.parse import urlsplit
 
 from merger.errors import MergerError, Refused, did_you_mean
 from merger.localtime import LONGEST_MARGIN, zone_named
-from merger.rooms_file import LONGEST_KEY, LONGEST_TEXT, RoomSpec, SourceSpec, masked
+from merger.room_spec import (
+    LONGEST_KEY,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    RoomSpec,
+    SourceSpec,
+    masked,
+)
 from merger.sources import Recorder, SourceOfRoom
 from models import ROLES
 
-LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
 LONGEST_CHUNK = timedelta(hours=24)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from merger.database import reading, writing
 from merger.errors import Refused
 from merger.room_rules import check_room
-from merger.rooms_file import RoomSpec, SourceSpec, masked
+from merger.room_spec import RoomSpec, SourceSpec, masked
 from merger.sources import Recorder
 from models import Record, Room, Source
 

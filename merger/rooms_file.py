@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from zoneinfo import available_timezones
@@ -14,16 +13,22 @@ import yaml
 
 from merger.errors import Refused, did_you_mean
 from merger.localtime import length_from, margin_from, zone_named
+from merger.room_spec import (
+    DEFAULT_CHUNK_S,
+    DEFAULT_EARLY_S,
+    DEFAULT_LATE_S,
+    LONGEST_KEY,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    RoomSpec,
+    SourceSpec,
+    masked,
+)
 from models import ROLES
 
-DEFAULT_CHUNK_S = 1800
-DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
 LONGEST_FILE = 500_000  # characters: more than a thousand rooms, read in seconds
 _DEEPEST = 10  # the composer calls itself for every level
 _MOST_TOLD = 20  # mistakes
-_LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
-LONGEST_KEY = 255  # characters, as the tables have it
-LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
     "mails", "uploads_raw", "sources",
@@ -32,41 +37,8 @@ _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # Others write YAML's own words for it.
 _BOOLEANS = {"yes": True, "no": False, "true": True, "false": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PASSWORD_IN_ADDRESS = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
 
 Secrets = Callable[[str], str | None]
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """A source as a file, or the tables, have it."""
-
-    name: str
-    role: str
-    kind: str
-    address: str
-    credentials: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class RoomSpec:
-    """A room as a file, or the tables, have it.
-
-    early_s, late_s: so long before and after a record its live sources are recorded. mails: whether
-    those who asked are told by mail. uploads_raw: whether what is recorded live is delivered, too.
-    """
-
-    name: str
-    zone: str
-    chunk_s: int = DEFAULT_CHUNK_S
-    sound_source: str | None = None
-    drive_folder: str | None = None
-    calendar_id: str | None = None
-    sources: tuple[SourceSpec, ...] = ()
-    early_s: int = DEFAULT_EARLY_S
-    late_s: int = DEFAULT_LATE_S
-    mails: bool = True
-    uploads_raw: bool = False
 
 
 def parse(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
@@ -82,20 +54,6 @@ def parse(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]
     if mistakes.told:
         raise Refused("rooms", "; ".join(mistakes.told))
     return rooms
-
-
-def warnings(rooms: Iterable[RoomSpec]) -> list[str]:
-    """Return what is no mistake, but makes no lecture either. Pure."""
-    return [
-        f"room {room.name!r} has no source with the role speaker: no record can be made of it"
-        for room in rooms
-        if all(source.role != "speaker" for source in room.sources)
-    ]
-
-
-def masked(text: str) -> str:
-    """Return text without the passwords in addresses such as rtsp://user:password@host."""
-    return _PASSWORD_IN_ADDRESS.sub(r"\1:***@", text)
 
 
 class _Plain(yaml.SafeLoader):
@@ -211,8 +169,8 @@ class _Entry:
             self.wrong(key, f"{name!r} cannot be part of a file name: it holds a /")
         elif name != name.strip():
             self.wrong(key, f"{name!r} begins or ends with a space")
-        elif len(name.encode()) > _LONGEST_NAME:
-            self.wrong(key, f"it is too long for a file name: more than {_LONGEST_NAME} bytes")
+        elif len(name.encode()) > LONGEST_NAME:
+            self.wrong(key, f"it is too long for a file name: more than {LONGEST_NAME} bytes")
         else:
             return name
         return ""

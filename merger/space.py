@@ -38,9 +38,13 @@ class Disk:
 def disk_of(folder: Path) -> Disk:
     """Return the disk of a folder, which may be missing yet."""
     with writing_to(folder):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        usage = shutil.disk_usage(there)
+        usage = shutil.disk_usage(nearest(folder))
     return Disk(usage.total, usage.free)
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, which may be missing yet, or the first above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def require_space(folder: Path, needed_bytes: int, what: str) -> None:
@@ -75,7 +79,7 @@ def make_room(cache: Cache, folder: Path, needed_bytes: int, what: str) -> None:
 def disk_number(folder: Path) -> int:
     """Return what tells the disk of a folder, which may be missing yet, from others."""
     with writing_to(folder):
-        return next(p for p in (folder, *folder.parents) if p.exists()).stat().st_dev
+        return nearest(folder).stat().st_dev
 
 
 def amount(size_bytes: int) -> str:

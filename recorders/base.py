@@ -11,13 +11,13 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 
+from merger.copying import sha256_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.sources import Collected, Found, Item, Recorder, SourceOfRoom
@@ -28,7 +28,7 @@ from merger.timeline import Span
 __all__ = [
     "Collected", "Found", "Item", "LeftOut", "Original", "Recorder", "SourceOfRoom", "bring",
     "file_name", "is_there", "prepare", "publish_media", "reach_over", "refuse_credentials",
-    "require_space", "sha256_of", "stop_if", "suggestion", "trouble_of", "work_folder",
+    "require_space", "stop_if", "trouble_of", "work_folder",
 ]  # fmt: skip
 
 JOINT = timedelta(seconds=2)  # between two files, or at an edge: no media is missing there
@@ -79,13 +79,6 @@ def refuse_credentials(source: SourceOfRoom) -> None:
     if source.credentials:
         message = f"source {source.name!r}: kind {source.kind} uses no credentials; remove them"
         raise Refused("credentials", message)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return what to add to a message about an unknown name: what was meant, or what there is."""
-    names = sorted(known)
-    near = get_close_matches(name, names, 1)
-    return f"did you mean {near[0]}?" if near else f"it is one of {', '.join(names)}"
 
 
 def reach_over(items: Sequence[Item], span: Span) -> bool:
@@ -153,7 +146,7 @@ def bring(original: Original, final: Path, cancelled: Callable[[], bool]) -> Non
         if not unchanged or partial.stat().st_size != original.size_bytes:
             raise LeftOut
         if original.sha256:
-            digest = digest or sha256_of(partial, cancelled)
+            digest = digest or sha256_of(partial, lambda: stop_if(cancelled))
             if digest != original.sha256.lower():
                 raise LeftOut
         reached("recorder.copied")
@@ -213,16 +206,6 @@ def _copied(original: Original, partial: Path, cancelled: Callable[[], bool]) ->
             digest.update(block)
             copy.write(block)
     os.utime(partial, ns=(original.mtime_ns, original.mtime_ns))
-    return digest.hexdigest()
-
-
-def sha256_of(path: Path, cancelled: Callable[[], bool]) -> str:
-    """Return the SHA-256 of a file. Raises Cancelled, OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            stop_if(cancelled)
-            digest.update(block)
     return digest.hexdigest()
 
 

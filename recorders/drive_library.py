@@ -16,7 +16,7 @@ from google_apis.errors import NotThere
 from google_apis.http import Google
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
-from merger.library import LONGEST_SEGMENT
+from merger.library import LARGEST_SIDECAR, LONGEST_SEGMENT
 from merger.localtime import wall_time
 from merger.names import library_name
 from merger.progress import printable
@@ -29,7 +29,6 @@ _QUIET = timedelta(seconds=60)  # a sync program may replace what it has just up
 _DEEPEST = 4  # folders: drive, room, year, day
 _MOST_FOLDERS = 500
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_LARGEST_SIDECAR = 1_000_000  # bytes, as merger/library.py has it
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def files_of(
     sidecars = {
         one["name"].rpartition(".")[0]: str(one["id"])
         for one in listed
-        if one["name"].endswith(".json") and int(one.get("size") or 0) <= _LARGEST_SIDECAR
+        if one["name"].endswith(".json") and int(one.get("size") or 0) <= LARGEST_SIDECAR
     }
     found = []
     for one in listed:

@@ -22,8 +22,9 @@ from pathlib import Path
 import av
 
 from merger.errors import MergerError, Refused
-from merger.library import LONGEST_SEGMENT, Sidecar, read_sidecar
+from merger.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
 from merger.localtime import wall_time
+from merger.media_files import demuxer_for, opened
 from merger.names import (
     LibraryName,
     is_of_another,
@@ -32,7 +33,6 @@ from merger.names import (
     place_and_source,
 )
 from merger.progress import printable
-from merger.reader import demuxer_for, opened
 from merger.timeline import Span
 from recorders.base import (
     Collected,
@@ -55,7 +55,6 @@ QUIET = timedelta(seconds=60)  # without a change: nobody is writing
 CLOCKS_DIFFER = timedelta(minutes=5)  # ours and the share's, at most, where both are set
 _NEAR = timedelta(days=2)
 _NOT_OF_NOW = timedelta(days=1)
-_LARGEST_SIDECAR = 1_000_000  # bytes, as read_sidecar has it
 _MOST_EXAMPLES = 5
 
 
@@ -306,7 +305,7 @@ def _sidecar_bytes(path: Path) -> tuple[bytes | None, int]:
     sidecar = path.with_suffix(".json")
     try:
         status = sidecar.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_SIDECAR:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_SIDECAR:
             return None, 0
         return sidecar.read_bytes(), status.st_mtime_ns
     except OSError:

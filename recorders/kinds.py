@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from merger.errors import Refused
-from recorders.base import Recorder, suggestion
+from merger.errors import Refused, did_you_mean
+from recorders.base import Recorder
 from recorders.drive import Drive
 from recorders.folder import Folder
 from recorders.rtsp import Rtsp
@@ -37,5 +37,7 @@ def kinds(
 def recorder_of(known: Mapping[str, Recorder], kind: str) -> Recorder:
     """Return the recorder of a kind. Raises Refused for one that does not exist."""
     if kind not in known:
-        raise Refused("kind", f"there is no kind {kind!r} of source; {suggestion(kind, known)}")
+        raise Refused(
+            "kind", f"there is no kind {kind!r} of source{did_you_mean(kind, sorted(known))}"
+        )
     return known[kind]

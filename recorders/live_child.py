@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from merger.errors import Temporary
 from merger.ffmpeg import dying_with_parent
-from merger.rooms_file import masked
+from merger.room_spec import masked
 from recorders.rtsp_job import Job
 
 log = logging.getLogger(__name__)

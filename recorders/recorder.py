@@ -23,8 +23,8 @@ from merger.bookings import Booking, Camera
 from merger.errors import MergerError, Refused
 from merger.media_signs import Sign
 from merger.storage import make_folder, writing_to
-from recorders.lane import MOST_OUTAGES, Lane, Patience
 from recorders.live_child import Child, Finisher
+from recorders.live_source import MOST_OUTAGES, LiveSource, Patience
 from recorders.recordings import folder_of, now_utc, raw_files
 from recorders.rtsp import Address, address_of
 from recorders.wanted import Wanted, pause_s, wanted
@@ -41,8 +41,8 @@ _LOOK_TRIES = 2
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a recorder is plugged into. Each may raise MergerError, and is asked again then."""
+class Wiring:
+    """What the supervisor is wired to. Each may raise MergerError, and is asked again then."""
 
     recorded: Path
     cameras: Callable[[], Iterable[Camera]]
@@ -56,11 +56,11 @@ class Surroundings:
 
 
 @dataclass
-class Recorder:
+class Supervisor:
     """All live sources."""
 
-    around: Surroundings
-    lanes: dict[int, Lane] = field(default_factory=dict)
+    wiring: Wiring
+    sources: dict[int, LiveSource] = field(default_factory=dict)
     _cameras: list[tuple[Camera, Address]] = field(default_factory=list)
     _bookings: list[Booking] = field(default_factory=list)
     _looked_s: float = float("-inf")
@@ -81,22 +81,22 @@ class Recorder:
         now_wanted = wanted(now, self._cameras, self._bookings)
         for number, one in now_wanted.items():
             self._want(number, one, now)
-        for number, lane in list(self.lanes.items()):
+        for number, live in list(self.sources.items()):
             try:
-                self._watch(lane, now, is_wanted=number in now_wanted)
+                self._watch(live, now, is_wanted=number in now_wanted)
                 if number not in now_wanted:
-                    self._let_go(number, lane, now)
+                    self._let_go(number, live, now)
             except MergerError as error:
-                log.warning("%s: %s", lane.name, error.message)
-                lane.failures += 1
-                lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
+                log.warning("%s: %s", live.name, error.message)
+                live.failures += 1
+                live.again_s = time.monotonic() + pause_s(live.failures, random.random())
         self._finisher.go_on()
         self._tell_again()
         self._give_signs(now)
 
     def _begin(self) -> None:
         """Finish what an earlier recorder was killed over, as soon as the folder is there."""
-        recorded = self.around.recorded
+        recorded = self.wiring.recorded
         try:
             make_folder(recorded, "the folder for recordings in MERGER_DATA")
             with writing_to(recorded):
@@ -115,8 +115,8 @@ class Recorder:
             return
         self._looked_s = time.monotonic()
         try:
-            cameras = list(self.around.cameras())
-            self._bookings = list(self.around.bookings(now))
+            cameras = list(self.wiring.cameras())
+            self._bookings = list(self.wiring.bookings(now))
             self._told = ""
         except MergerError as error:  # what is wanted is known from before
             if error.message != self._told:
@@ -126,7 +126,7 @@ class Recorder:
         self._cameras = []
         for camera in cameras:
             try:
-                address = address_of(camera.source, allow_local=self.around.allow_local)
+                address = address_of(camera.source, allow_local=self.wiring.allow_local)
             except Refused as error:
                 if (camera.id, error.message) not in self._refused:
                     log.error("room %r: %s", camera.source.room, error.message)
@@ -135,10 +135,10 @@ class Recorder:
             self._cameras.append((camera, address))
 
     def _want(self, number: int, one: Wanted, now: datetime) -> None:
-        lane = self.lanes.get(number)
-        if lane is None:
+        live = self.sources.get(number)
+        if live is None:
             source = one.camera.source
-            folder = folder_of(self.around.recorded, number)
+            folder = folder_of(self.wiring.recorded, number)
             try:
                 lock = _lock(folder)
             except MergerError as error:
@@ -149,147 +149,147 @@ class Recorder:
             self._unlocked.pop(number, None)
             if lock is None:
                 return  # another recorder has it
-            self.lanes[number] = Lane(one, folder, lock, now)
+            self.sources[number] = LiveSource(one, folder, lock, now)
             if raw_files(folder):
                 self._finisher.add(folder)
             return
-        before, lane.wanted = lane.wanted, one
+        before, live.wanted = live.wanted, one
         changed = (before.camera, before.address.url) != (one.camera, one.address.url)
         begins = one.is_recorded and not before.is_recorded
         if begins:
-            lane.since, lane.again_s, lane.failures, lane.looks = now, 0.0, 0, 0
-        if lane.child and (changed or lane.child.job.look == one.is_recorded):
-            lane.child.stop()
+            live.since, live.again_s, live.failures, live.looks = now, 0.0, 0, 0
+        if live.child and (changed or live.child.job.look == one.is_recorded):
+            live.child.stop()
 
-    def _watch(self, lane: Lane, now: datetime, *, is_wanted: bool) -> None:
+    def _watch(self, live: LiveSource, now: datetime, *, is_wanted: bool) -> None:
         """See what came, end what hangs, start what is due."""
-        if lane.child is not None:
-            self._hear(lane, now)
-        child, now_s = lane.child, time.monotonic()
+        if live.child is not None:
+            self._hear(live, now)
+        child, now_s = live.child, time.monotonic()
         if child is not None and child.has_ended:
-            self._hear(lane, now)  # its last words
-            self._ended(lane, child, now, is_wanted=is_wanted)
+            self._hear(live, now)  # its last words
+            self._ended(live, child, now, is_wanted=is_wanted)
             child = None
-        if child is not None and (why := lane.silence(self.around.patience, now_s)):
-            lane.ended_for = why
+        if child is not None and (why := live.silence(self.wiring.patience, now_s)):
+            live.ended_for = why
             child.kill()
             return
         if not is_wanted:
             return
-        is_due = lane.wanted.is_recorded or self._is_to_be_looked_at(lane)
-        if child is None and is_due and now_s >= lane.again_s:
-            lane.begin(grid_s=self.around.grid_s, allow_local=self.around.allow_local)
-        self._tell_silence_before(lane, now)
+        is_due = live.wanted.is_recorded or self._is_to_be_looked_at(live)
+        if child is None and is_due and now_s >= live.again_s:
+            live.begin(grid_s=self.wiring.grid_s, allow_local=self.wiring.allow_local)
+        self._tell_silence_before(live, now)
 
-    def _hear(self, lane: Lane, now: datetime) -> None:
-        assert lane.child is not None
-        for said in lane.child.said():
+    def _hear(self, live: LiveSource, now: datetime) -> None:
+        assert live.child is not None
+        for said in live.child.said():
             if "bytes" in said:
-                self._media(lane, said, now)
+                self._media(live, said, now)
             if "picture" in said:
                 with suppress(MergerError):
-                    self.around.keep_picture(
-                        lane.wanted.camera.id, now_utc(said["at_us"]), b64decode(said["picture"])
+                    self.wiring.keep_picture(
+                        live.wanted.camera.id, now_utc(said["at_us"]), b64decode(said["picture"])
                     )
             if "closed" in said:
-                self._finisher.add(lane.folder)
+                self._finisher.add(live.folder)
             if "ended" in said:
-                lane.why, lane.ended_as = said["text"], said["ended"]
+                live.why, live.ended_as = said["text"], said["ended"]
                 if said["ended"] == "seen":
-                    lane.looked.update(lane.wanted.soon)
-                    lane.looks = 0
+                    live.looked.update(live.wanted.soon)
+                    live.looks = 0
                 elif said.get("never"):
-                    lane.failures = max(lane.failures, 10)  # nobody is locked out by trying
-        for line in lane.child.complained():
-            lane.complaints += 1
-            if lane.complaints <= _MOST_COMPLAINTS:
-                log.info("%s: %s", lane.name, line)
+                    live.failures = max(live.failures, 10)  # nobody is locked out by trying
+        for line in live.child.complained():
+            live.complaints += 1
+            if live.complaints <= _MOST_COMPLAINTS:
+                log.info("%s: %s", live.name, line)
 
-    def _media(self, lane: Lane, said: dict[str, Any], now: datetime) -> None:
+    def _media(self, live: LiveSource, said: dict[str, Any], now: datetime) -> None:
         at, now_s = now_utc(said["at_us"]), time.monotonic()
-        if said["key_us"] != lane.key_us:
-            lane.key_us, lane.key_s = said["key_us"], now_s
-        if lane.media_at is not None and at <= lane.media_at and lane.came_s is not None:
+        if said["key_us"] != live.key_us:
+            live.key_us, live.key_s = said["key_us"], now_s
+        if live.media_at is not None and at <= live.media_at and live.came_s is not None:
             return
-        if lane.lost_at is not None:
-            self._tell_outage(lane, now_utc(said["key_us"]), now)
-        lane.media_at, lane.came_s = at, now_s
-        lane.looked.update(lane.wanted.soon)
+        if live.lost_at is not None:
+            self._tell_outage(live, now_utc(said["key_us"]), now)
+        live.media_at, live.came_s = at, now_s
+        live.looked.update(live.wanted.soon)
         # One that comes and goes gives what it has: to wait longer each time would lose most of it.
-        lane.failures = lane.looks = 0
+        live.failures = live.looks = 0
 
-    def _ended(self, lane: Lane, child: Child, now: datetime, *, is_wanted: bool) -> None:
+    def _ended(self, live: LiveSource, child: Child, now: datetime, *, is_wanted: bool) -> None:
         code = child.process.returncode
         if code < 0:
-            lane.why = lane.ended_for or "what recorded it was killed"
+            live.why = live.ended_for or "what recorded it was killed"
         child.forget()
-        lane.child = None
-        self._finisher.add(lane.folder)
+        live.child = None
+        self._finisher.add(live.folder)
         if child.job.look:
-            lane.looks += code != 0
-            lane.again_s = time.monotonic() + (pause_s(lane.looks, random.random()) if code else 0)
+            live.looks += code != 0
+            live.again_s = time.monotonic() + (pause_s(live.looks, random.random()) if code else 0)
             return
-        if code == 0 or not (is_wanted and lane.wanted.is_recorded):
+        if code == 0 or not (is_wanted and live.wanted.is_recorded):
             return
-        if lane.lost_at is None or lane.lost_by != lane.ended_as:
-            log.warning("%s: no media: %s", lane.name, lane.why)
-            lane.lost_by = lane.ended_as
-            if lane.ended_as == "disk_full":  # nobody has to wait for its end to hear of that
-                self._tell_full_disk(lane, now)
-        lane.lost_at = lane.lost_at or lane.heard_until
-        lane.concerned = tuple(dict.fromkeys((*lane.concerned, *lane.wanted.records)))
-        lane.failures += 1
-        lane.again_s = time.monotonic() + pause_s(lane.failures, random.random())
+        if live.lost_at is None or live.lost_by != live.ended_as:
+            log.warning("%s: no media: %s", live.name, live.why)
+            live.lost_by = live.ended_as
+            if live.ended_as == "disk_full":  # nobody has to wait for its end to hear of that
+                self._tell_full_disk(live, now)
+        live.lost_at = live.lost_at or live.heard_until
+        live.concerned = tuple(dict.fromkeys((*live.concerned, *live.wanted.records)))
+        live.failures += 1
+        live.again_s = time.monotonic() + pause_s(live.failures, random.random())
 
-    def _is_to_be_looked_at(self, lane: Lane) -> bool:
-        return bool(set(lane.wanted.soon) - lane.looked)
+    def _is_to_be_looked_at(self, live: LiveSource) -> bool:
+        return bool(set(live.wanted.soon) - live.looked)
 
-    def _tell_silence_before(self, lane: Lane, now: datetime) -> None:
+    def _tell_silence_before(self, live: LiveSource, now: datetime) -> None:
         """Tell of a source that is silent though a lecture begins soon."""
-        silent = lane.lost_at is not None or lane.looks >= _LOOK_TRIES
-        due = tuple(record for record in lane.wanted.soon if record not in lane.looked)
+        silent = live.lost_at is not None or live.looks >= _LOOK_TRIES
+        due = tuple(record for record in live.wanted.soon if record not in live.looked)
         if due and silent:
             text = (
-                f"{lane.wanted.camera.source.name} is silent, and a lecture begins soon: {lane.why}"
+                f"{live.wanted.camera.source.name} is silent, and a lecture begins soon: {live.why}"
             )
-            log.warning("%s: silent before record %s: %s", lane.name, due, lane.why)
+            log.warning("%s: silent before record %s: %s", live.name, due, live.why)
             self._tell(due, now, "silent", text)
-            lane.looked.update(due)
+            live.looked.update(due)
 
-    def _tell_outage(self, lane: Lane, until: datetime, now: datetime) -> None:
-        since, lane.lost_at = lane.lost_at, None
-        records, lane.concerned = lane.concerned, ()
+    def _tell_outage(self, live: LiveSource, until: datetime, now: datetime) -> None:
+        since, live.lost_at = live.lost_at, None
+        records, live.concerned = live.concerned, ()
         assert since is not None
         if until - since < _SHORTEST_OUTAGE:
             return
-        zone = lane.wanted.camera.source.zone
+        zone = live.wanted.camera.source.zone
         length = (until - since) / timedelta(seconds=1)
         text = (
-            f"{lane.wanted.camera.source.name}: no media from {since.astimezone(zone):%H:%M:%S} to"
-            f" {until.astimezone(zone):%H:%M:%S} ({length:.0f} s): {lane.why}"
+            f"{live.wanted.camera.source.name}: no media from {since.astimezone(zone):%H:%M:%S} to"
+            f" {until.astimezone(zone):%H:%M:%S} ({length:.0f} s): {live.why}"
         )
-        log.warning("room %r: %s", lane.wanted.camera.source.room, text)
-        told, last = lane.counted(records)
+        log.warning("room %r: %s", live.wanted.camera.source.room, text)
+        told, last = live.counted(records)
         self._tell(told, now, "outage", text)
-        text = f"{lane.wanted.camera.source.name} comes and goes: more of it is in the log alone"
+        text = f"{live.wanted.camera.source.name} comes and goes: more of it is in the log alone"
         self._tell(last, now, "outage", text)
 
-    def _tell_full_disk(self, lane: Lane, now: datetime) -> None:
-        told = tuple(r for r in lane.wanted.records if lane.outages[r] < MOST_OUTAGES)
-        source = lane.wanted.camera.source.name
-        self._tell(told, now, "disk_full", f"{source} is not recorded for now: {lane.why}")
+    def _tell_full_disk(self, live: LiveSource, now: datetime) -> None:
+        told = tuple(r for r in live.wanted.records if live.outages[r] < MOST_OUTAGES)
+        source = live.wanted.camera.source.name
+        self._tell(told, now, "disk_full", f"{source} is not recorded for now: {live.why}")
 
-    def _let_go(self, number: int, lane: Lane, now: datetime) -> None:
+    def _let_go(self, number: int, live: LiveSource, now: datetime) -> None:
         """End what is no longer wanted."""
-        if lane.child is not None and not lane.child.has_ended:
-            lane.child.stop()
+        if live.child is not None and not live.child.has_ended:
+            live.child.stop()
             return
-        if lane.lost_at is not None:
-            self._tell_outage(lane, now, now)
-        if lane.child is None:
-            self._withdraw_sign(number, lane)
-            os.close(lane.lock)
-            del self.lanes[number]
+        if live.lost_at is not None:
+            self._tell_outage(live, now, now)
+        if live.child is None:
+            self._withdraw_sign(number, live)
+            os.close(live.lock)
+            del self.sources[number]
 
     def _give_signs(self, now: datetime) -> None:
         """Let others see whether media comes of what is to be recorded."""
@@ -297,20 +297,20 @@ class Recorder:
         if now_s - self._signed_s < _SIGN_EVERY_S:
             return
         self._signed_s = now_s
-        for number, lane in self.lanes.items():
-            if not lane.wanted.is_recorded:
-                self._withdraw_sign(number, lane)
+        for number, live in self.sources.items():
+            if not live.wanted.is_recorded:
+                self._withdraw_sign(number, live)
                 continue
-            lane.has_sign = True
-            silent_since = lane.silent_since(self.around.patience, now_s)
+            live.has_sign = True
+            silent_since = live.silent_since(self.wiring.patience, now_s)
             with suppress(MergerError):  # a full disk, say: then it grows old
-                self.around.give_sign(number, Sign(now, silent_since))
+                self.wiring.give_sign(number, Sign(now, silent_since))
 
-    def _withdraw_sign(self, number: int, lane: Lane) -> None:
-        if lane.has_sign:
+    def _withdraw_sign(self, number: int, live: LiveSource) -> None:
+        if live.has_sign:
             with suppress(MergerError):
-                self.around.give_sign(number, None)
-                lane.has_sign = False
+                self.wiring.give_sign(number, None)
+                live.has_sign = False
 
     def _tell(self, records: tuple[int, ...], at: datetime, kind: str, text: str) -> None:
         if records:
@@ -320,7 +320,7 @@ class Recorder:
         """Tell what is to be told, as soon as the tables are there."""
         while self._untold:
             try:
-                self.around.tell(*self._untold[0])
+                self.wiring.tell(*self._untold[0])
             except MergerError:
                 return
             del self._untold[0]
@@ -334,31 +334,31 @@ class Recorder:
         """Close all files and finish them; kill what does not end, or when asked twice."""
         until_s = time.monotonic() + _FINISHES_WITHIN_S
         while time.monotonic() < until_s and asked() < 2:
-            for lane in self.lanes.values():
-                if lane.child is None:
+            for live in self.sources.values():
+                if live.child is None:
                     continue
-                lane.child.stop()
-                lane.child.said()
-                lane.child.complained()
-                if lane.child.has_ended:
-                    lane.child.forget()
-                    lane.child = None
-                    self._finisher.add(lane.folder)
+                live.child.stop()
+                live.child.said()
+                live.child.complained()
+                if live.child.has_ended:
+                    live.child.forget()
+                    live.child = None
+                    self._finisher.add(live.folder)
             self._finisher.go_on()
-            living = [lane for lane in self.lanes.values() if lane.child]
+            living = [live for live in self.sources.values() if live.child]
             if not living and self._finisher.is_idle:
                 break
             pause(_TICK_S)
-        for number, lane in self.lanes.items():
-            self._withdraw_sign(number, lane)
-            if lane.child:
-                lane.child.kill()
-                lane.child.forget()
-            if lane.lost_at is not None:
-                self._tell_outage(lane, now(), now())
-            os.close(lane.lock)
+        for number, live in self.sources.items():
+            self._withdraw_sign(number, live)
+            if live.child:
+                live.child.kill()
+                live.child.forget()
+            if live.lost_at is not None:
+                self._tell_outage(live, now(), now())
+            os.close(live.lock)
         self._tell_again()
-        self.lanes.clear()
+        self.sources.clear()
         self._finisher.kill()
 
 
@@ -376,7 +376,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def run(
-    recorder: Recorder,
+    recorder: Supervisor,
     now: Callable[[], datetime],
     asked: Callable[[], int],
     pause: Callable[[float], None],

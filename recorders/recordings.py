@@ -23,12 +23,13 @@ from zoneinfo import ZoneInfo
 import av
 import av.container
 
+from merger.copying import never_asked, sha256_of
 from merger.errors import MergerError
 from merger.failpoints import reached
 from merger.progress import printable
 from merger.space import require_space
 from merger.storage import work_folder
-from recorders.base import publish_media, sha256_of
+from recorders.base import publish_media
 
 RAW = "raw"
 _RAW_NAME = "%Y%m%dT%H%M%S.%fZ"
@@ -171,7 +172,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
         said = {
             "start": journal.start.isoformat(),
             "end": end.isoformat() if journal.end else None,
-            "sha256": sha256_of(partial, lambda: False),
+            "sha256": sha256_of(partial, never_asked),
             "room": journal.room,
             "source": journal.source,
             "clock": journal.by,

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from merger.errors import Refused
+from merger.errors import Refused, did_you_mean
 from merger.library import LONGEST_SEGMENT
 from merger.timeline import Span
-from recorders.base import Collected, Found, Item, SourceOfRoom, prepare, suggestion
+from recorders.base import Collected, Found, Item, SourceOfRoom, prepare
 from recorders.folder import Place, collect_from, find_in
 from recorders.hosts import is_forbidden
 from recorders.recordings import file_name, folder_of, raw_files, read_journal
@@ -156,7 +156,7 @@ def _with_options(address: Address, said: str, refused: Callable[[str], Refused]
         if key in _OF_ROOM:
             raise refused(f"says {key}, which is a setting of the room; write it there")
         if key not in _KEYS:
-            raise refused(f"has no setting {key!r}; {suggestion(key, _KEYS)}")
+            raise refused(f"has no setting {key!r}{did_you_mean(key, sorted(_KEYS))}")
         if key in seen:
             raise refused(f"says {key} twice")
         seen.add(key)

@@ -29,10 +29,11 @@ from urllib.parse import parse_qsl, urlsplit
 import cv2
 
 from merger import ffmpeg
-from merger.errors import Broken, Refused
+from merger.copying import sha256_of
+from merger.errors import Broken, Refused, did_you_mean
 from merger.failpoints import reached
 from merger.localtime import chunks, length_from
-from merger.reader import Unreadable, read_media
+from merger.media_files import Unreadable, read_media
 from merger.space import require_space
 from merger.timeline import Span
 from recorders.base import (
@@ -44,9 +45,7 @@ from recorders.base import (
     prepare,
     publish_media,
     refuse_credentials,
-    sha256_of,
     stop_if,
-    suggestion,
     work_folder,
 )
 from recorders.clock import Picture, plain, write_segment
@@ -171,7 +170,7 @@ def _film(
         said = {
             "start": item.start.isoformat(),
             "end": item.end.isoformat(),
-            "sha256": sha256_of(partial, cancelled),
+            "sha256": sha256_of(partial, lambda: stop_if(cancelled)),
         }
         reached("recorder.copied")
         publish_media(partial, json.dumps(said).encode(), final)
@@ -232,7 +231,7 @@ def _settings(source: SourceOfRoom) -> _Settings:
     said = dict(pairs)
     for key in said:
         if key not in _KEYS:
-            raise refused(f"there is no setting {key}; {suggestion(key, _KEYS)}")
+            raise refused(f"there is no setting {key!r}{did_you_mean(key, sorted(_KEYS))}")
     if len(said) != len(pairs):
         raise refused("a setting is given twice")
     try:

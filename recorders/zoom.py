@@ -19,9 +19,10 @@ from pathlib import Path
 
 import av
 
+from merger.copying import sha256_of
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
-from merger.reader import demuxer_for, opened
+from merger.media_files import demuxer_for, opened
 from merger.storage import publish
 from merger.timeline import Span
 from recorders import base
@@ -250,7 +251,7 @@ def _bring(
         os.utime(partial, ns=(changed_ns, changed_ns))
         said = {
             "start": file.span.start.isoformat(),
-            "sha256": base.sha256_of(partial, cancelled),
+            "sha256": sha256_of(partial, lambda: base.stop_if(cancelled)),
         }
         reached("recorder.copied")
         base.publish_media(partial, json.dumps(said).encode(), final)

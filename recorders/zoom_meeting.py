@@ -153,18 +153,18 @@ class Used:
 def used(meeting: Meeting) -> Used:
     """Return which files of a meeting are used.
 
-    A segment is what was recorded between start and pause: files of several views that overlap.
+    A piece is what was recorded between start and pause: files of several views that overlap.
     Each has the views that it has, so what stands left and right is decided for each of them.
     """
     shown = [file for file in meeting.files if file.view]
-    pieces = segments(shown)
+    found = pieces_of(shown)
     notes = []
-    if _is_false_start(pieces):
-        begun = pieces.pop(0)
+    if _is_false_start(found):
+        begun = found.pop(0)
         notes.append(f"a first piece of {_length(begun).seconds} s is taken for a false start")
     left: list[File] = []
     right: list[File] = []
-    for piece in pieces:
+    for piece in found:
         views = {file.view: file for file in piece if file.view}
         one, other = sides(views.keys())
         left += _of_view(piece, one)
@@ -177,7 +177,7 @@ def used(meeting: Meeting) -> Used:
     )  # fmt: skip
 
 
-def segments(files: Iterable[File]) -> list[list[File]]:
+def pieces_of(files: Iterable[File]) -> list[list[File]]:
     """Return the files that were recorded at the same time, together, in order of time.
 
     Zoom gives the files of a piece one recording_start; a screen that was shared later may have its

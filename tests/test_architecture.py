@@ -1,7 +1,9 @@
 """What docs/design/architecture.md says about the code, held by reading its syntax trees."""
 
 import ast
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,14 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those before it, and none after it. A new module finds its place here.
 ORDER = [
-    "errors", "timeline", "localtime", "names", "data_folder", "layout", "media", "plan", "profiles", "parts",
+    "errors", "timeline", "localtime", "names", "data_folder", "room_spec", "layout", "media", "plan", "profiles", "parts",
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
-    "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "reader", "damage", "check", "library",
+    "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "media_files", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "media_signs", "encode", "surroundings", "deciding", "making", "pipeline",
-    "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "folder_destination", "raw_destination", "announcing", "courses",
-    "heart", "task", "collecting", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals",
+    "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "copying", "folder_destination", "raw_destination", "announcing", "courses",
+    "heart", "task", "collecting", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals", "texts",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
-    "web.texts", "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
+    "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
     "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.proxy", "web.application", "web.server", "arguments",
     "webhook", "smtp", "mail", "posting",
 ]  # fmt: skip
@@ -99,6 +101,25 @@ def test_arrows_point_down(name: str) -> None:
 
 def test_every_module_of_the_order_is_there() -> None:
     assert set(ORDER) == set(MERGER)
+
+
+def test_the_document_names_every_module() -> None:
+    text = (ROOT / "docs/design/architecture.md").read_text()
+    named = {path.rsplit("/", 1)[-1] for path in re.findall(r"[\w/*]+\.py", text)}
+    missing = [
+        name
+        for folder in (MERGER, RECORDERS, COMMANDS, GOOGLE)
+        for name in folder
+        if not any(fnmatch(f"{name.rsplit('.', 1)[-1]}.py", pattern) for pattern in named)
+    ]
+    assert missing == []
+    there = {
+        f"{name.rsplit('.', 1)[-1]}.py"
+        for one in (MERGER, RECORDERS, COMMANDS, GOOGLE)
+        for name in one
+    }
+    there |= {path.name for path in (*ROOT.glob("*.py"), *(ROOT / "tests").glob("*.py"))}
+    assert [pattern for pattern in named if not any(fnmatch(name, pattern) for name in there)] == []
 
 
 @pytest.mark.parametrize("name", PURE)

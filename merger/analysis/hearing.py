@@ -11,7 +11,7 @@ import av.audio.frame
 import numpy as np
 
 from merger.media import MediaFile
-from merger.reader import opened
+from merger.media_files import opened
 
 # The quietest room is some 20 dB above this; a dead input is below, dithered or not.
 SILENT_PEAK = 10 ** (-80 / 20)

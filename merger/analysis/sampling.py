@@ -25,8 +25,8 @@ from merger.analysis.jpeg import jpeg
 from merger.analysis.picture import classify
 from merger.layout import Size
 from merger.media import MAX_PIXELS, MediaFile
+from merger.media_files import blame, check_readable, opened
 from merger.plan import Chunk, Verdict
-from merger.reader import blame, check_readable, opened
 from merger.timeline import Clip, Gap, Span, Track
 
 SAMPLE_EVERY = timedelta(seconds=10)

@@ -13,7 +13,7 @@ from merger import rooms
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from
 from merger.room_rules import kept_credentials
-from merger.rooms_file import RoomSpec, SourceSpec, masked
+from merger.room_spec import RoomSpec, SourceSpec, masked
 from merger.web import api
 from merger.web.gate import asker, service
 from merger.web.schemas import (

@@ -12,11 +12,11 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
+from merger import texts
 from merger.errors import MergerError
 from merger.localtime import zone_named
-from merger.web import texts
+from merger.texts import Said, Sentences
 from merger.web.gate import service
-from merger.web.texts import Said, Sentences
 
 blueprint = Blueprint("pages", "merger.web")
 

@@ -18,9 +18,9 @@ from merger.localtime import zone_named
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, come_from, form, refused, t, wrong
 from merger.web.pages_request import check_span, instant_of
-from merger.web.record_state import ENDED, State, state_of
+from merger.web.record_state import State, state_of
 from merger.web.timeline_picture import timeline
-from models import STATUSES
+from models import ENDED, STATUSES
 
 PAGE = 25  # records
 KINDS = ("merge", "backup")

@@ -15,7 +15,7 @@ from merger.access import Asker
 from merger.errors import Refused
 from merger.localtime import length_from, margin_from, zone_named
 from merger.room_rules import kept_credentials
-from merger.rooms_file import RoomSpec, SourceSpec, masked
+from merger.room_spec import RoomSpec, SourceSpec, masked
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
 from merger.web.pages_records import Shown, shown

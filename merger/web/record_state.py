@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import STAGES
+from models import ENDED, STAGES
 
-ENDED = ("delivered", "failed", "cancelled")
 OF_OWNER = ("cancel",)  # what nobody else may do
 # Seconds until a page looks again: at what moves, and at what waits for its hour.
 _MOVING_S, _WAITING_S = 3, 30

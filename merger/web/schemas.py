@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.profiles import DEFAULT_PROFILE, PROFILES
 from merger.records import MOST_USERS
-from merger.rooms_file import LONGEST_TEXT
+from merger.room_spec import LONGEST_TEXT
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # Of local time in the room's zone, or with an offset.

@@ -19,7 +19,7 @@ from merger.config import Settings, load
 from merger.database import connected
 from merger.errors import Broken, Refused, Temporary
 from merger.health import Finding, check
-from merger.rooms_file import RoomSpec, SourceSpec
+from merger.room_spec import RoomSpec, SourceSpec
 from models import Room, Source
 from recorders.kinds import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB

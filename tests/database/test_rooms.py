@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 from merger import rooms
 from merger.database import reading, writing
 from merger.errors import Broken
+from merger.room_spec import RoomSpec, SourceSpec
 from merger.rooms import apply, differences, listing, stored
-from merger.rooms_file import RoomSpec, SourceSpec, parse
+from merger.rooms_file import parse
 from models import Record, Room, Segment, Source
 from tests.databases import ON_MARIADB, ON_SQLITE
 

@@ -18,7 +18,7 @@ from merger.analysis.jpeg import jpeg
 from merger.analysis.sampling import Seen, Target, chunk_seen, look
 from merger.layout import Size
 from merger.library import read_library, segments
-from merger.reader import read_media
+from merger.media_files import read_media
 from merger.timeline import Span, picture_track, utc
 from tests.conftest import CARRIED, MOSCOW, START, Room, seconds
 from tests.media.test_inputs import remux

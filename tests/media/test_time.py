@@ -13,7 +13,7 @@ import av
 import pytest
 
 from merger.library import read_library
-from merger.reader import read_media
+from merger.media_files import read_media
 from merger.report import MergeResult
 from merger.timeline import Span, utc
 from tests.conftest import START, Room, seconds

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from merger.ffmpeg import dying_with_parent
-from merger.reader import read_media
+from merger.media_files import read_media
 from tests.truth import clock_in, error_ms
 
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer

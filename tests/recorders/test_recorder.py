@@ -21,8 +21,8 @@ from sqlalchemy import select
 
 from merger import bookings, rooms
 from merger.database import reading, writing
+from merger.media_files import read_media
 from merger.media_signs import flows
-from merger.reader import read_media
 from merger.timeline import Span
 from models import Event, Record, Source
 from models import Room as RoomRow

@@ -19,8 +19,8 @@ import pytest
 from merger.bookings import Booking, Camera
 from merger.sources import SourceOfRoom
 from merger.timeline import Span
-from recorders import lane, recorder
-from recorders.recorder import Recorder, Surroundings
+from recorders import live_source, recorder
+from recorders.recorder import Supervisor, Wiring
 from recorders.rtsp_job import Job
 from tests.recorders.conftest import MOSCOW, TEN
 
@@ -103,12 +103,12 @@ class Scene:
         source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/", MOSCOW, id=1)
         self.camera = Camera(1, source, early=MINUTE, late=2 * MINUTE)
         self.cameras = [self.camera]
-        around = Surroundings(
+        around = Wiring(
             self.folder, lambda: self.cameras, lambda _: self.bookings, self.tell,
             lambda *_: None, lambda *_: None,
         )  # fmt: skip
         self.idle = Idle()
-        self.recorder = Recorder(around, _finisher=cast(Any, self.idle))
+        self.recorder = Supervisor(around, _finisher=cast(Any, self.idle))
 
     def tell(self, records: Iterable[int], at: datetime, kind: str, text: str) -> None:
         self.told += [(kind, record) for record in records]
@@ -120,7 +120,7 @@ class Scene:
     def tick(self, at: datetime) -> Child:
         """Have it hear, and do what there is to do, without a pause; return the last process."""
         self.recorder.tick(at)
-        for one in self.recorder.lanes.values():
+        for one in self.recorder.sources.values():
             one.again_s = 0.0
         self.recorder.tick(at)
         return self.children[-1]
@@ -129,7 +129,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
-    monkeypatch.setattr(lane, "Child", made.begun)
+    monkeypatch.setattr(live_source, "Child", made.begun)
     monkeypatch.setattr(recorder, "_LOOK_EVERY_S", 0.0)
     return made
 
@@ -145,7 +145,7 @@ def test_a_booking_that_runs_out_is_over(scene: Scene, caplog: pytest.LogCapture
     for n in range(4):
         scene.tick(over + timedelta(seconds=n))
     assert len(scene.children) == 1 and scene.children[0].code == 0
-    assert scene.recorder.lanes == {} and scene.told == []
+    assert scene.recorder.sources == {} and scene.told == []
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
 
 
@@ -157,7 +157,7 @@ def test_one_that_is_cancelled_at_once(scene: Scene, caplog: pytest.LogCaptureFi
     for n in range(4):
         scene.tick(TEN + timedelta(seconds=n))
     assert [child.code for child in scene.children] == [-signal.SIGTERM]
-    assert scene.recorder.lanes == {} and scene.told == []
+    assert scene.recorder.sources == {} and scene.told == []
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
 
 

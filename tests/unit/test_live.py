@@ -18,8 +18,8 @@ from merger.timeline import Span
 from recorders.capture_clock import LATENCY_US, Offset, StreamClock, end_offset
 from recorders.hosts import is_forbidden, resolved
 from recorders.key_pictures import parameter_sets
-from recorders.lane import MOST_OUTAGES, Lane, Patience
 from recorders.live_child import redacted
+from recorders.live_source import MOST_OUTAGES, LiveSource, Patience
 from recorders.recordings import file_name
 from recorders.rtsp import Address, Rtsp, address_of
 from recorders.wanted import Wanted, pause_s, wanted
@@ -169,12 +169,14 @@ def test_pauses_grow_to_a_minute() -> None:
 MINUTE = timedelta(minutes=1)
 
 
-def lane() -> Lane:
-    return Lane(Wanted(booked(1), Address("rtsp://x"), records=(7,)), Path("/"), -1, since=TEN)
+def live_source() -> LiveSource:
+    return LiveSource(
+        Wanted(booked(1), Address("rtsp://x"), records=(7,)), Path("/"), -1, since=TEN
+    )
 
 
 def test_since_when_a_source_is_silent() -> None:
-    one, patience = lane(), Patience()
+    one, patience = live_source(), Patience()
     assert one.silent_since(patience, 0.0) == TEN  # nobody has asked it yet
     one.child = cast(Any, object())
     assert one.silent_since(patience, 5.0) == TEN  # nothing has come yet
@@ -190,7 +192,7 @@ def test_since_when_a_source_is_silent() -> None:
 
 
 def test_a_record_is_told_of_so_many_outages_and_then_that_there_are_more() -> None:
-    one = lane()
+    one = live_source()
     for _ in range(MOST_OUTAGES):
         assert one.counted((7,)) == ((7,), ())
     assert one.counted((7, 8)) == ((8,), (7,))

@@ -10,7 +10,7 @@ import pytest
 
 from merger.errors import Broken, MergerError, Temporary
 from merger.media import MediaFile
-from merger.reader import blame, check_readable
+from merger.media_files import blame, check_readable
 from tests.unit.test_media import media_file
 
 

@@ -11,14 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
-from merger.rooms_file import (
-    LONGEST_FILE,
-    RoomSpec,
-    SourceSpec,
-    masked,
-    parse,
-    warnings,
-)
+from merger.room_spec import RoomSpec, SourceSpec, masked, warnings
+from merger.rooms_file import LONGEST_FILE, parse
 from models import ROLES
 from recorders.kinds import kinds
 

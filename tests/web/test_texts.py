@@ -12,21 +12,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger import records
+from merger import records, texts
 from merger.access import SCOPES
 from merger.layout import LAYOUTS
 from merger.plan import Chunk, Sources, Verdict, plan_edit
 from merger.profiles import PROFILES
 from merger.report import warnings_about
+from merger.texts import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
 from merger.timeline import Span
-from merger.web import texts
-from merger.web.texts import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
 from models import ROLES, STAGES, STATUSES, USER_ROLES
 from tests.conftest import START, seconds
 from tests.site import Site
 
-WEB = Path(texts.__file__).parent
-ROOT = WEB.parents[1]
+ROOT = Path(texts.__file__).parents[1]
+WEB = ROOT / "merger" / "web"
 SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]
 CATALOGUES = {language: catalogue(language) for language in LANGUAGES}
 CODE = "\n".join(path.read_text() for path in (*WEB.glob("*.py"), *WEB.glob("templates/*.html")))

@@ -29,7 +29,7 @@ class Patience:
 
 
 @dataclass
-class Lane:
+class LiveSource:
     """One source, and how it is with it. Whatever happens in it, the others go on."""
 
     wanted: Wanted

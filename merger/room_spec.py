@@ -1,0 +1,60 @@
+"""A room and its sources as plain values. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+DEFAULT_CHUNK_S = 1800
+DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
+LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
+LONGEST_KEY = 255  # characters, as the tables have it
+LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
+_PASSWORD_IN_ADDRESS = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source as a file, or the tables, have it."""
+
+    name: str
+    role: str
+    kind: str
+    address: str
+    credentials: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class RoomSpec:
+    """A room as a file, or the tables, have it.
+
+    early_s, late_s: so long before and after a record its live sources are recorded. mails: whether
+    those who asked are told by mail. uploads_raw: whether what is recorded live is delivered, too.
+    """
+
+    name: str
+    zone: str
+    chunk_s: int = DEFAULT_CHUNK_S
+    sound_source: str | None = None
+    drive_folder: str | None = None
+    calendar_id: str | None = None
+    sources: tuple[SourceSpec, ...] = ()
+    early_s: int = DEFAULT_EARLY_S
+    late_s: int = DEFAULT_LATE_S
+    mails: bool = True
+    uploads_raw: bool = False
+
+
+def warnings(rooms: Iterable[RoomSpec]) -> list[str]:
+    """Return what is no mistake, but makes no lecture either. Pure."""
+    return [
+        f"room {room.name!r} has no source with the role speaker: no record can be made of it"
+        for room in rooms
+        if all(source.role != "speaker" for source in room.sources)
+    ]
+
+
+def masked(text: str) -> str:
+    """Return text without the passwords in addresses such as rtsp://user:password@host."""
+    return _PASSWORD_IN_ADDRESS.sub(r"\1:***@", text)
