@@ -35,7 +35,7 @@ def _account(known: Settings) -> Account:
 def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     """Make the folder and the calendar of a room, and write down which they are."""
     from google_apis.drive_folders import Folders
-    from google_apis.setup import Made, let_write, set_up
+    from google_apis.setup import Made, let_write, room_calendar
     from merger import rooms as stored
     from merger.facts import Facts
 
@@ -47,11 +47,13 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
         raise Refused(
             "room", f"there is no room {options.room!r}{did_you_mean(options.room, names)}"
         )
-    made = Made(told["drive_folder"] or "", told["calendar_id"] or "")
-    if not made.folder or not made.calendar:
-        folders = Folders(google, Facts(engine))
-        new = set_up(google, folders, known.drive_folder, told["name"], told["zone"])
-        made = Made(made.folder or new.folder, made.calendar or new.calendar)
+    before = Made(told["drive_folder"] or "", told["calendar_id"] or "")
+    folders = Folders(google, Facts(engine))
+    made = Made(
+        before.folder or folders.below(known.drive_folder, told["name"]),
+        before.calendar or room_calendar(google, told["name"], told["zone"]),
+    )
+    if made != before:
         stored.edit(
             engine, told["id"],
             lambda spec: replace(spec, drive_folder=made.folder, calendar_id=made.calendar),

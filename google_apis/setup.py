@@ -1,4 +1,4 @@
-"""What a room needs at Google, made once: its folder in Drive and its calendar."""
+"""What a room needs at Google, made once: its calendar, and who may write there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from google_apis.drive_folders import Folders
 from google_apis.http import Google
 
 
@@ -18,12 +17,8 @@ class Made:
     calendar: str
 
 
-def set_up(google: Google, folders: Folders, root: str, room: str, zone: str) -> Made:
-    """Make the folder and the calendar of a room, unless they are there; return their ids.
-
-    root: the id of the folder in which the room's is made.
-    """
-    folder = folders.below(root, room)
+def room_calendar(google: Google, room: str, zone: str) -> str:
+    """Make the calendar of a room, unless it is there; return its id."""
     mark = _mark(room)
     known = next((one for one in _calendars(google) if one.get("description") == mark), None)
     if known is None:
@@ -31,7 +26,7 @@ def set_up(google: Google, folders: Folders, root: str, room: str, zone: str) ->
         known = google.call(
             google.service("calendar", "v3").calendars().insert(body=body), repeats=False
         )
-    return Made(folder, str(known["id"]))
+    return str(known["id"])
 
 
 def let_write(google: Google, made: Made, email: str) -> None:

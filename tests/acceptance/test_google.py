@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.google import SUBJECT
-from tests.fakes.google_trial import COURSE, LECTURER, Trial, trial
+from tests.fakes.google_trial import COURSE, LECTURER, ROOMS, Trial, trial
 
 
 @pytest.fixture
@@ -56,6 +56,19 @@ def test_an_event_comes_back_as_a_video(one: Trial) -> None:
     assert len(one.google.history) == made
     check_once(one, calendar, event)
     assert "Drive knows us as " + SUBJECT in one.app("check")
+
+
+@pytest.mark.parametrize("has", ["drive_folder", "calendar_id"])
+def test_what_a_room_has_already_it_keeps(one: Trial, has: str) -> None:
+    text = ROOMS.format(library=one.folder).replace("chunk: 30s", f"{has}: OURS")
+    (one.folder / "rooms.yaml").write_text(text)
+    one.app("init-db")
+    one.app("rooms", "import", "rooms.yaml")
+    for _ in range(2):
+        room = json.loads(one.app("rooms", "google-setup", "504", "--json"))
+        assert room[has] == "OURS" and room["drive_folder"] and room["calendar_id"]
+    made = [said for said in one.google.history if "POST" in said and "/token" not in said]
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

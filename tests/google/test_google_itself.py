@@ -26,7 +26,7 @@ from google_apis.drive_download import download
 from google_apis.drive_folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google as Client
-from google_apis.setup import set_up
+from google_apis.setup import room_calendar
 from merger.announcing import Link, News
 from merger.delivery import Fence, Parcel, Shelf
 from merger.timeline import Span
@@ -114,7 +114,7 @@ def test_an_upload_that_was_cancelled(
 
 
 def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
-    made = set_up(there, Folders(there, Memory()), folder, f"room {folder}", "Europe/Moscow")
+    made = room_calendar(there, f"room {folder}", "Europe/Moscow")
     calendar = there.service("calendar", "v3").calendars()
     try:
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
@@ -122,23 +122,23 @@ def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
             "summary": "Algebra", "start": {"dateTime": start.isoformat()},
             "end": {"dateTime": (start + timedelta(hours=1)).isoformat()},
         }  # fmt: skip
-        event = there.call(events(there).insert(calendarId=made.calendar, body=body))
+        event = there.call(events(there).insert(calendarId=made, body=body))
         reader, zone = Calendars(there), ZoneInfo("Europe/Moscow")
         window = Span(start - timedelta(days=2), start + timedelta(days=30))
-        whole = reader.changes(made.calendar, None, window, zone)
+        whole = reader.changes(made, None, window, zone)
         assert [one.name for one in whole.happenings] == ["Algebra"]
         one = drive.file(there, folder)
         assert one is not None
         news = News(
             1, 1, "Algebra", "504", start, start + timedelta(hours=1), zone,
-            (Link("drive", "merge", one["webViewLink"], folder),), made.calendar, event["id"],
+            (Link("drive", "merge", one["webViewLink"], folder),), made, event["id"],
         )  # fmt: skip
         fence = Fence(lambda state: None, lambda: None, lambda: None)
         for _ in range(2):
             EventAnnouncer(there).announce(news, {}, fence)
-        said = there.call(events(there).get(calendarId=made.calendar, eventId=event["id"]))
+        said = there.call(events(there).get(calendarId=made, eventId=event["id"]))
         assert len(said["attachments"]) == 1
-        since = reader.changes(made.calendar, whole.token, window, zone)
+        since = reader.changes(made, whole.token, window, zone)
         assert [one.event for one in since.happenings] == [event["id"]]
     finally:
-        there.call(calendar.delete(calendarId=made.calendar))
+        there.call(calendar.delete(calendarId=made))

@@ -445,7 +445,7 @@ def test_the_disk_is_full(case: Case, into: Path, how: str) -> None:
 
 def test_a_mistyped_kind() -> None:
     assert recorder_of(KINDS, "folder") is KINDS["folder"]
-    with pytest.raises(Refused, match="did you mean folder"):
+    with pytest.raises(Refused, match="did you mean 'folder'"):
         recorder_of(KINDS, "foldr")
-    with pytest.raises(Refused, match=r"one of drive, folder, .*testpattern, zoom"):
+    with pytest.raises(Refused, match=r"there are drive, folder, .*testpattern, zoom"):
         recorder_of(KINDS, "xyz")

@@ -173,8 +173,8 @@ def test_the_size_is_guessed_well_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "query,said",
     [
-        ("?sise=1", "did you mean size"),
-        ("?qqq=1", "it is one of code, lost, pitch, rate, segment, size"),
+        ("?sise=1", "did you mean 'size'"),
+        ("?qqq=1", "there are code, lost, pitch, rate, segment, size"),
         ("?rate=5&rate=6", "twice"),
         ("?rate=61", "rate=61: a whole number from 1 to 60"),
         ("?rate=٣", "a whole number"),

@@ -69,8 +69,8 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "unknown profile": (with_row(profile="8k"), "profile", "'8k' is none of"),
     "unknown zone": (with_row(zone="Mars/Olympus"), "zone", "'Mars/Olympus' is no time zone; write it like Europe/Moscow"),
     "a zone that is a path": (with_row(zone="../../etc/passwd"), "zone", "is no time zone"),
-    "unknown kind": (with_source(kind="pigeon"), "kind", "there is no kind 'pigeon' of source; it is one of drive, folder"),
-    "mistyped kind": (with_source(kind="foldr"), "kind", "there is no kind 'foldr' of source; did you mean folder?"),
+    "unknown kind": (with_source(kind="pigeon"), "kind", "there is no kind 'pigeon' of source; there are drive, folder"),
+    "mistyped kind": (with_source(kind="foldr"), "kind", "there is no kind 'foldr' of source; did you mean 'folder'?"),
     "an address of another kind": (
         with_source(address="rtsp://camera/1"), "address", "source 'screen': the address 'rtsp://camera/1' is no absolute path; mount the share",
     ),

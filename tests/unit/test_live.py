@@ -224,7 +224,7 @@ def test_what_an_address_says() -> None:
     for margin in ("early", "late"):
         with pytest.raises(Refused, match=f"says {margin}, which is a setting of the room"):
             address_of(source(f"rtsp://10.0.5.4/live#{margin}=60"))
-    with pytest.raises(Refused, match="did you mean always"):
+    with pytest.raises(Refused, match="did you mean 'always'"):
         address_of(source("rtsp://10.0.5.4/live#alway"))
     with pytest.raises(Refused, match="shorten"):
         address_of(source(name="x" * 240))
