@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +27,8 @@ from merger.timeline import Span
 
 __all__ = [
     "Collected", "Found", "Item", "LeftOut", "Original", "Recorder", "SourceOfRoom", "bring",
-    "file_name", "is_there", "prepare", "publish_media", "reach_over", "refuse_credentials",
+    "bring_each", "extension_of", "file_name", "is_there",
+    "prepare", "publish_media", "reach_over", "refuse_credentials",
     "require_space", "stop_if", "trouble_of", "work_folder",
 ]  # fmt: skip
 
@@ -110,6 +111,41 @@ def prepare(into: Path) -> None:
     """Make the folder that media is brought to, and remove what killed runs left in it."""
     make_folder(into, "the folder for media")
     sweep(into)
+
+
+def bring_each(
+    source: SourceOfRoom,
+    into: Path,
+    wanted: Iterable[tuple[Item, str, Callable[[Path], None]]],
+    cancelled: Callable[[], bool],
+) -> list[Collected]:
+    """Bring what is settled, each item under its own name; one bad file never stops the others.
+
+    wanted: each item, its extension, and what brings it to a path unless it is there. It may raise
+    LeftOut, whose trouble is raised where nothing at all could be brought. Raises Cancelled.
+    """
+    prepare(into)
+    there: list[Collected] = []
+    trouble: MergerError | None = None
+    for item, extension, bring_to in wanted:
+        if not item.settled:
+            continue
+        stop_if(cancelled)
+        final = into / file_name(source, item, extension)
+        try:
+            bring_to(final)
+        except LeftOut as left:
+            trouble = left.trouble or trouble
+            continue
+        there.append(Collected(item, final))
+    if trouble and not there:
+        raise trouble
+    return there
+
+
+def extension_of(item: Item) -> str:
+    """Return the extension of a file that is called like its origin, without the dot."""
+    return item.origin.rpartition(".")[2].lower()
 
 
 def is_there(final: Path, original: Original) -> bool:

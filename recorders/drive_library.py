@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from google_apis import drive
 from google_apis.drive_download import download
 from google_apis.errors import NotThere
 from google_apis.http import Google
-from merger.errors import MergerError, Refused, Temporary
+from merger.errors import Refused, Temporary
 from merger.failpoints import reached
 from merger.library import LARGEST_SIDECAR, LONGEST_SEGMENT
 from merger.localtime import wall_time
@@ -83,25 +84,13 @@ def bring_all(
     cancelled: Callable[[], bool],
 ) -> list[Collected]:
     """Load settled files that are not there yet; each is what Drive says by its MD5."""
-    base.prepare(into)
-    there: list[Collected] = []
-    trouble: MergerError | None = None
-    for file in files:
-        if not file.item.settled:
-            continue
-        base.stop_if(cancelled)
-        extension = file.item.origin.rpartition(".")[2].lower()
-        final = into / base.file_name(source, file.item, extension)
-        try:
-            if not _is_there(final, file):
-                _bring(google, file, final, cancelled)
-        except LeftOut as left:  # one bad file never stops the others
-            trouble = left.trouble or trouble
-            continue
-        there.append(Collected(file.item, final))
-    if trouble and not there:
-        raise trouble
-    return there
+
+    def bring_to(file: File, final: Path) -> None:
+        if not _is_there(final, file):
+            _bring(google, file, final, cancelled)
+
+    wanted = ((f.item, base.extension_of(f.item), partial(bring_to, f)) for f in files)
+    return base.bring_each(source, into, wanted, cancelled)
 
 
 def _days(span: Span, source: SourceOfRoom) -> list[date]:

@@ -16,12 +16,12 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import av
 
-from merger.errors import MergerError, Refused
+from merger.errors import Refused
 from merger.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
 from merger.localtime import wall_time
 from merger.media_files import demuxer_for, opened
@@ -38,16 +38,14 @@ from recorders.base import (
     Collected,
     Found,
     Item,
-    LeftOut,
     Original,
     SourceOfRoom,
     bring,
-    file_name,
+    bring_each,
+    extension_of,
     is_there,
-    prepare,
     reach_over,
     refuse_credentials,
-    stop_if,
     trouble_of,
 )
 
@@ -155,29 +153,16 @@ def collect_from(
 
     believed_for: so long after its last change, a file must be what its sidecar says.
     """
-    files, _ = _files(place, source, span, now)
-    prepare(into)
-    there: list[Collected] = []
-    trouble: MergerError | None = None
-    for file in files:
-        if not file.item.settled:
-            continue
-        stop_if(cancelled)
-        extension = file.item.origin.rpartition(".")[2].lower()
-        final = into / file_name(source, file.item, extension)
-        original = file.original
+
+    def bring_to(original: Original, final: Path) -> None:
         if now - _instant(original.mtime_ns) >= believed_for:
             original = dataclasses.replace(original, sha256=None)
-        try:
-            if not is_there(final, original):
-                bring(original, final, cancelled)
-        except LeftOut as left:  # one bad file never stops the others
-            trouble = left.trouble or trouble
-            continue
-        there.append(Collected(file.item, final))
-    if trouble and not there:
-        raise trouble
-    return there
+        if not is_there(final, original):
+            bring(original, final, cancelled)
+
+    files, _ = _files(place, source, span, now)
+    wanted = ((f.item, extension_of(f.item), partial(bring_to, f.original)) for f in files)
+    return bring_each(source, into, wanted, cancelled)
 
 
 def _address(source: SourceOfRoom) -> Place:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -41,8 +42,7 @@ from recorders.base import (
     Found,
     Item,
     SourceOfRoom,
-    file_name,
-    prepare,
+    bring_each,
     publish_media,
     refuse_credentials,
     stop_if,
@@ -122,16 +122,15 @@ class Pattern:
     ) -> list[Collected]:
         """Film what is over and not there yet."""
         settings = _settings(source)
-        settled = [item for item in self.find(source, span, now).items if item.settled]
-        prepare(into)
-        there = []
-        for item in settled:
-            stop_if(cancelled)
-            final = into / file_name(source, item, "mp4")
+
+        def film_to(item: Item, final: Path) -> None:
             if not final.exists():
                 _film(settings, item, final, self.tool, cancelled)
-            there.append(Collected(item, final))
-        return there
+
+        items = self.find(source, span, now).items
+        return bring_each(
+            source, into, ((item, "mp4", partial(film_to, item)) for item in items), cancelled
+        )
 
 
 def _film(

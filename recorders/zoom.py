@@ -15,12 +15,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import av
 
 from merger.copying import sha256_of
-from merger.errors import MergerError, Refused, Temporary
+from merger.errors import Refused, Temporary
 from merger.failpoints import reached
 from merger.media_files import demuxer_for, opened
 from merger.storage import publish
@@ -79,26 +80,14 @@ class Zoom:
         """Load what is complete and not there yet."""
         base.stop_if(cancelled)
         client = self.client(source)
-        wanted = _files(list(self._meetings(source, span)), source, span)
-        base.prepare(into)
-        there: list[Collected] = []
-        trouble: MergerError | None = None
-        for meeting, file in wanted:
-            item = _item(meeting, file)
-            if not item.settled:
-                continue
-            base.stop_if(cancelled)
-            final = into / base.file_name(source, item, "mp4")
-            try:
-                if not _is_there(final):
-                    _bring(client, meeting, file, final, cancelled)
-            except LeftOut as left:  # one bad file never stops the others
-                trouble = left.trouble or trouble
-                continue
-            there.append(Collected(item, final))
-        if trouble and not there:
-            raise trouble
-        return there
+
+        def bring_to(meeting: Meeting, file: File, final: Path) -> None:
+            if not _is_there(final):
+                _bring(client, meeting, file, final, cancelled)
+
+        files = _files(list(self._meetings(source, span)), source, span)
+        wanted = ((_item(m, f), "mp4", partial(bring_to, m, f)) for m, f in files)
+        return base.bring_each(source, into, wanted, cancelled)
 
     def papers(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
