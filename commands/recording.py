@@ -6,7 +6,7 @@ import argparse
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def recorder(_: argparse.Namespace, context: Context) -> Printed:
     context.stopping.most = 2  # at the second, what records is killed
     service = context.create_service(known, database_when_there(known, context.stopping))
     logging.info("the recorder is at work")
-    run(_recorder(service), service.now, context.stopping.asked, _pause)
+    run(_supervisor(service), service.now, context.stopping.asked, _pause)
     logging.info("the recorder has ended")
     return {}, ""
 
@@ -42,7 +42,7 @@ def recording(service: Service, asked: Callable[[], int]) -> Iterator[None]:
     from recorders.recorder import run
 
     ends = threading.Event()
-    made = _recorder(service)
+    made = _supervisor(service)
     thread = threading.Thread(
         target=run,
         args=(made, service.now, lambda: max(asked(), int(ends.is_set())), _pause),
@@ -60,13 +60,15 @@ def _pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _recorder(service: Service) -> Supervisor:
+def _supervisor(service: Service) -> Supervisor:
     from merger import bookings, media_signs, pictures
+    from merger.errors import MergerError
     from merger.timeline import Span
     from recorders.recorder import Supervisor, Wiring
 
     engine, known = service.engine, service.settings
-    media_signs.forget(known)
+    with suppress(MergerError):  # the folder is away: signs grow old by themselves
+        media_signs.forget(known)
     return Supervisor(
         Wiring(
             recorded=known.recorded,

@@ -178,10 +178,10 @@ def _is_settled(engine: Engine, key: str, span: Span) -> bool:
     with reading(engine) as session:
         if session.get(Fact, records.removed_name(key)) is not None:
             return True
-        wanted = select(Record).where(Record.idempotency_key == records.kept_key(key))
+        wanted = select(Record).where(Record.idempotency_key.startswith(records.kept_key(key)))
         row = session.scalars(wanted).one_or_none()
         return row is not None and (
-            not _is_not_begun(row) or (row.start_at, row.end_at) == (span.start, span.end)
+            not _is_not_begun(row) or row.idempotency_key == records.kept_key(key, span)
         )
 
 

@@ -1,4 +1,4 @@
-"""What lies where in the data folder (MERGER_DATA). Pure."""
+"""Where segments and what is made of records lie in the data folder (MERGER_DATA). Pure."""
 
 from __future__ import annotations
 

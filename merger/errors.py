@@ -46,4 +46,6 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, known, 1)
     if close:
         return f"; did you mean {close[0]!r}?"
+    if len(known) == 1:
+        return f"; there is only {known[0]!r}"
     return f"; there are {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -57,14 +57,15 @@ def take_up(
     known = writing(engine, lambda session: _kept(session, offer, now))
     if known is not None and not is_asked:
         _grow(engine, offer, known, now, is_asked=False)
-        return Outcome(known)
+        return _wanted_by(engine, Outcome(known), asked_by, now)
     room = _room_of(engine, offer, place_of)
     state, reason = _why_not(offer, room, is_asked)
     if reason is not None or room is None or offer.span is None:
         return writing(engine, lambda session: _left(session, offer, state, reason))
     fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
     if fed is not None:
-        return _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
+        placed = _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
+        return _wanted_by(engine, placed, asked_by, now)
     request = records.Request(
         room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
         users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
@@ -72,6 +73,18 @@ def take_up(
     )  # fmt: skip
     record, is_new = records.ask(engine, request, now)
     return _placed(engine, offer, record, now, is_new=is_new, is_asked=is_asked)
+
+
+def _wanted_by(engine: Engine, outcome: Outcome, people: Sequence[str], now: datetime) -> Outcome:
+    """Add who wants a record that was there already to its users."""
+
+    def add(session: Session) -> None:
+        row = session.get(Record, outcome.record, with_for_update=True) if people else None
+        if row is not None and records.add_users(session, row, people):
+            row.updated_at = now
+
+    writing(engine, add)
+    return outcome
 
 
 def _kept(session: Session, offer: Offer, now: datetime) -> int | None:
@@ -198,14 +211,14 @@ def _longer(
     """
     assert offer.span is not None
     known = _row(session, offer)
-    if known is None or _is_taken_up(known, offer.span):
-        return None
     row = session.get(Record, record, with_for_update=True)
-    if row is None or row.idempotency_key != _key(offer):
+    if known is None or row is None or row.idempotency_key != _key(offer):
         return None  # somebody else's, who has said from when to when
     span = Span(row.start_at, row.end_at)
     both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
-    if both == span or (row.status == "cancelled" and not is_asked):
+    if row.status == "cancelled":  # what is more of it is not taken up, for whoever tries it again
+        return both if is_asked else "later"
+    if both == span or _is_taken_up(known, offer.span):
         return None
     if row.status in ENDED:
         return both

@@ -141,12 +141,11 @@ def keep_segments(
 ) -> None:
     """Write down what was collected for a record, by source, and that it is what it is made of.
 
-    ids: of the sources, by name; incomplete: of those of which more might have come; warnings: for
-    whoever goes on from there. What an
-    earlier version was made of and is no longer where it came from is still used: a library that
-    keeps its files for a week must not make a video worse.
+    ids: of the sources, by name; incomplete: of those of which more might have come; warnings: in
+    words, of what is missing, for whoever goes on from there. What an earlier version was made of
+    and is no longer where it came from is still used: a library that keeps its files for a week
+    must not make a video worse.
     """
-
     before = job(engine, held.record).media
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 

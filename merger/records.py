@@ -50,9 +50,13 @@ def event_key(calendar: str, event: str) -> str:
     return f"event {hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def kept_key(key: str) -> str:
-    """Return what the key of an event's record becomes once somebody asked for it by hand. Pure."""
-    return key.replace("event ", "kept ", 1)
+def kept_key(key: str, span: Span | None = None) -> str:
+    """Return what the key of an event's record becomes once somebody asked for it by hand. Pure.
+
+    span: of the event at that time; without it, how the key begins whenever that was.
+    """
+    begins = f"{key.replace('event ', 'kept ', 1)} "
+    return begins + (f"{span.start.isoformat()} {span.end.isoformat()}" if span else "")
 
 
 def removed_name(key: str) -> str:
@@ -112,15 +116,20 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
 
 
 def _keep_for_people(session: Session, row: Record) -> None:
-    """Make the record of an event one that somebody wants whatever becomes of the event."""
-    if not (row.idempotency_key or "").startswith("event "):
+    """Make the record of an event one that somebody wants whatever becomes of the event.
+
+    As long as its span is still that of the event: before somebody changes it.
+    """
+    key = row.idempotency_key or ""
+    if not key.startswith("event "):
         return
-    key = kept_key(row.idempotency_key or "")
     # One that was kept before, where the event was then, has nothing to do with it any more.
     session.execute(
-        update(Record).where(Record.idempotency_key == key).values(idempotency_key=None)
+        update(Record)
+        .where(Record.idempotency_key.startswith(kept_key(key)))
+        .values(idempotency_key=None)
     )
-    row.idempotency_key = key
+    row.idempotency_key = kept_key(key, Span(row.start_at, row.end_at))
 
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:

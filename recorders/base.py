@@ -26,10 +26,26 @@ from merger.storage import AWAY, make_folder, publish, sweep, work_folder
 from merger.timeline import Span
 
 __all__ = [
-    "Collected", "Found", "Item", "LeftOut", "Original", "Recorder", "SourceOfRoom", "bring",
-    "bring_each", "extension_of", "file_name", "is_there",
-    "prepare", "publish_media", "reach_over", "refuse_credentials",
-    "require_space", "stop_if", "trouble_of", "work_folder",
+    "Collected",
+    "Found",
+    "Item",
+    "LeftOut",
+    "Original",
+    "Recorder",
+    "SourceOfRoom",
+    "bring",
+    "bring_each",
+    "extension_of",
+    "file_name",
+    "prepare",
+    "publish_media",
+    "reach_over",
+    "refuse_credentials",
+    "require_space",
+    "stop_if",
+    "trouble_of",
+    "was_brought",
+    "work_folder",
 ]  # fmt: skip
 
 JOINT = timedelta(seconds=2)  # between two files, or at an edge: no media is missing there
@@ -148,7 +164,7 @@ def extension_of(item: Item) -> str:
     return item.origin.rpartition(".")[2].lower()
 
 
-def is_there(final: Path, original: Original) -> bool:
+def was_brought(final: Path, original: Original) -> bool:
     """Return whether a file was brought earlier, and is still what it was then."""
     try:
         stat = final.stat()

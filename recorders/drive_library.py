@@ -86,7 +86,7 @@ def bring_all(
     """Load settled files that are not there yet; each is what Drive says by its MD5."""
 
     def bring_to(file: File, final: Path) -> None:
-        if not _is_there(final, file):
+        if not _was_brought(final, file):
             _bring(google, file, final, cancelled)
 
     wanted = ((f.item, base.extension_of(f.item), partial(bring_to, f)) for f in files)
@@ -154,7 +154,7 @@ def _is_followed(files: list[File], n: int, instant: datetime) -> bool:
     )
 
 
-def _is_there(final: Path, file: File) -> bool:
+def _was_brought(final: Path, file: File) -> bool:
     try:
         return final.stat().st_size == file.item.size_bytes
     except OSError:

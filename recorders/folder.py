@@ -43,10 +43,10 @@ from recorders.base import (
     bring,
     bring_each,
     extension_of,
-    is_there,
     reach_over,
     refuse_credentials,
     trouble_of,
+    was_brought,
 )
 
 QUIET = timedelta(seconds=60)  # without a change: nobody is writing
@@ -157,7 +157,7 @@ def collect_from(
     def bring_to(original: Original, final: Path) -> None:
         if now - _instant(original.mtime_ns) >= believed_for:
             original = dataclasses.replace(original, sha256=None)
-        if not is_there(final, original):
+        if not was_brought(final, original):
             bring(original, final, cancelled)
 
     files, _ = _files(place, source, span, now)

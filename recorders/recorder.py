@@ -79,6 +79,7 @@ class Supervisor:
             self._begin()
         self._look_into_tables(now)
         now_wanted = wanted(now, self._cameras, self._bookings)
+        self._unlocked = {n: why for n, why in self._unlocked.items() if n in now_wanted}
         for number, one in now_wanted.items():
             self._want(number, one, now)
         for number, live in list(self.sources.items()):
@@ -105,7 +106,7 @@ class Supervisor:
                         self._finisher.add(folder)
         except MergerError as error:
             if error.message != self._why_not_begun:
-                log.error("nothing is recorded: %s", error.message)
+                log.error("what was recorded before is not finished yet: %s", error.message)
             self._why_not_begun = error.message
             return
         self._has_begun = True
@@ -376,7 +377,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def run(
-    recorder: Supervisor,
+    supervisor: Supervisor,
     now: Callable[[], datetime],
     asked: Callable[[], int],
     pause: Callable[[float], None],
@@ -385,9 +386,9 @@ def run(
     try:
         while not asked():
             try:
-                recorder.tick(now())
+                supervisor.tick(now())
             except Exception:  # the one place of the recorder: it never stops by itself
                 log.exception("a mistake in this program; the recorder goes on")
             pause(_TICK_S)
     finally:
-        recorder.end(now, asked, pause)
+        supervisor.end(now, asked, pause)

@@ -82,7 +82,7 @@ class Zoom:
         client = self.client(source)
 
         def bring_to(meeting: Meeting, file: File, final: Path) -> None:
-            if not _is_there(final):
+            if not _was_brought(final):
                 _bring(client, meeting, file, final, cancelled)
 
         files = _files(list(self._meetings(source, span)), source, span)
@@ -204,7 +204,7 @@ def _start(item: Item) -> datetime:
     return item.start
 
 
-def _is_there(final: Path) -> bool:
+def _was_brought(final: Path) -> bool:
     """Return whether a file was brought earlier. Its name is that of the size that Zoom tells."""
     return final.is_file() and final.with_suffix(".json").is_file()
 

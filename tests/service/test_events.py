@@ -112,7 +112,12 @@ def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
     begins = one.span.start + 5 * MINUTE
     records.remerge(room.site.engine, 1, room.site.clock, start=begins)
     room.whole(one)
-    assert room.rows()[0].start_at == begins
+    room.since(replace(one, name="Topology"))
+    [row] = room.rows()  # the event has not moved: it is the same lecture
+    assert (row.start_at, row.status) == (begins, "queued")
+    later = Span(one.span.start + 15 * MINUTE, one.span.end + 15 * MINUTE)
+    room.since(replace(one, span=later))
+    assert [row.start_at for row in room.rows()] == [begins, later.start]
 
 
 def test_what_was_begun_is_not_called_back(room: Calendared) -> None:

@@ -380,7 +380,8 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
 
 
 @ON_SQLITE
-def test_what_a_person_has_cancelled_stays_so(hooked: Hooked) -> None:
+@pytest.mark.parametrize("by", ["asking", "trying again"])
+def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     """However much more of the meeting is recorded; until somebody asks for it."""
     hooked.add_room()
     hooked.record()
@@ -389,12 +390,17 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked) -> None:
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     assert hooked.tell().get_json()["record"] == 1
     offers.reconcile(hooked.service, hooked.site.clock)
-    assert hooked.site.row().status == "cancelled"
-    hooked.zoom.add_file("active_speaker", START + timedelta(minutes=95), 1200)
-    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    assert offers.take_up(hooked.service, named, is_asked=True).record == 1
     row = hooked.site.row()
-    assert (row.status, row.end_at) == ("queued", utc(START + timedelta(minutes=115)))
+    assert (row.status, row.end_at) == ("cancelled", utc(START + timedelta(hours=1)))
+    if by == "asking":
+        named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+        assert offers.take_up(hooked.service, named, ("eve@x.org",), is_asked=True).record == 1
+        assert "eve@x.org" in hooked.site.details()["users"]
+    else:
+        records.retry(hooked.site.engine, 1, hooked.site.clock)
+        offers.reconcile(hooked.service, hooked.site.clock + timedelta(hours=25))
+    row = hooked.site.row()
+    assert (row.status, row.end_at) == ("queued", MORE_ENDS)
 
 
 LINK = "https://zoom.us/recording/management/detail?meeting_id="
