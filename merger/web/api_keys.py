@@ -9,7 +9,7 @@ from merger.access import Asker
 from merger.errors import Refused
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import KeyIn, KeyPath, KeysOut, NewKey
+from merger.web.schemas_people import KeyIn, KeyPath, KeysOut, NewKey
 
 blueprint = api.resources("api-keys", "Keys with which programs act for people.")
 

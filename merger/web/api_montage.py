@@ -13,7 +13,8 @@ from merger.localtime import instant_from
 from merger.people import email_of
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import EmailPath, MontageIn, MontageOut, MontagePath, RecordPage
+from merger.web.schemas_montage import EmailPath, MontageIn, MontageOut, MontagePath
+from merger.web.schemas_records import RecordPage
 
 _TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
 blueprint = APIBlueprint(

@@ -7,7 +7,7 @@ from flask import Response
 from merger import offers
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import OffersOut
+from merger.web.schemas_records import OffersOut
 
 blueprint = api.resources("offers", "Recordings that nobody asked for, and what became of them.")
 

@@ -15,7 +15,7 @@ from merger.localtime import instant_from, zone_named
 from merger.offers import take_up
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import (
+from merger.web.schemas_records import (
     Again,
     Ask,
     AskHeaders,

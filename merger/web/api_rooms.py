@@ -16,7 +16,7 @@ from merger.room_rules import kept_credentials
 from merger.room_spec import RoomSpec, SourceSpec, masked
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import (
+from merger.web.schemas_rooms import (
     RoomChange,
     RoomIn,
     RoomOut,

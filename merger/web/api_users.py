@@ -8,7 +8,7 @@ from merger import people
 from merger.errors import Refused
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import UserChange, UserIn, UserOut, UserPath, UsersOut, UsersQuery
+from merger.web.schemas_people import UserChange, UserIn, UserOut, UserPath, UsersOut, UsersQuery
 
 blueprint = api.resources("users", "People, and what they may.")
 

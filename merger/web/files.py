@@ -16,7 +16,9 @@ from merger import data_folder, pictures, record_views, rooms
 from merger.errors import Refused
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas import RecordPath, SourcePath, Taken
+from merger.web.schemas import Taken
+from merger.web.schemas_records import RecordPath
+from merger.web.schemas_rooms import SourcePath
 
 blueprint = api.resources("files", "Videos and pictures themselves.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,26 @@ def google() -> Iterator[Google]:
 
 
 @pytest.fixture
-def client(google: Google, tmp_path: Path) -> Client:
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(google: Google, tmp_path: Path, pauses: list[float]) -> Client:
+    """A client that notes for how long it would wait, without anything by chance."""
     credentials = credentials_from(google.credentials_file(tmp_path), SUBJECT)
-    return Client(credentials, google.address, pause=lambda seconds: None)
+    return Client(credentials, google.address, pause=pauses.append, chance=lambda: 0.0)
+
+
+def about(client: Client) -> str:
+    said = client.call(client.service("drive", "v3").about().get(fields="user"))
+    return str(said["user"]["emailAddress"])
+
+
+def make_folder(client: Client, **how: bool) -> dict[str, Any]:
+    body = {"name": "504", "mimeType": "application/vnd.google-apps.folder"}
+    return client.call(client.service("drive", "v3").files().create(body=body), **how)
+
+
+def asked(google: Google, part: str) -> int:
+    return sum(part in line for line in google.history)

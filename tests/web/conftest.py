@@ -90,3 +90,10 @@ def web(site: Site, engine: Engine) -> Iterator[Web]:
     for name, role in (("ann", "user"), ("bob", "user"), ("eve", "editor"), ("ada", "admin")):
         made.add(name, role)
     yield made
+
+
+LECTURE = {"room": "504", "start": "2026-11-20T10:05", "end": "2026-11-20T11:20"}
+
+
+def ask(web: Web, who: str = "ann", **changes: Any) -> Any:
+    return web.api(who, "POST", "/records", json={**LECTURE, **changes})

@@ -1,4 +1,4 @@
-"""The API: what it takes, what it refuses, and what it answers."""
+"""The API of records: what it takes, what it refuses, and what it answers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from typing import Any
 
 import pytest
 
-from merger import queue, records
+from merger import queue
 from merger.errors import Broken
 from merger.timeline import utc
 from tests.conftest import START
 from tests.databases import ON_SQLITE
-from tests.web.conftest import Web, problem, told
-
-LECTURE = {"room": "504", "start": "2026-11-20T10:05", "end": "2026-11-20T11:20"}
-
-
-def ask(web: Web, who: str = "ann", **changes: Any) -> Any:
-    return web.api(who, "POST", "/records", json={**LECTURE, **changes})
+from tests.web.conftest import LECTURE, Web, ask, problem, told
 
 
 def test_the_video_of_a_lecture_is_asked_for(web: Web) -> None:
@@ -241,58 +235,6 @@ def test_another_s_record_is_not_there(web: Web) -> None:
     assert told(web.api("bob", "GET", "/records/1"))["users"] == ["bob@example.org"]
 
 
-def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
-    address = str(tmp_path)
-    camera = {"name": "camera", "role": "speaker", "kind": "folder", "address": address}
-    made = told(
-        web.api(
-            "eve",
-            "POST",
-            "/rooms",
-            json={"name": "506", "zone": "Europe/Berlin", "sources": [camera], "early": "90s"},
-        ),
-        201,
-    )
-    room = f"/rooms/{made['id']}"
-    assert (made["early"], made["late"]) == ("90s", "2m")
-    assert (made["mails"], made["uploads_raw"]) == (True, False)
-    assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
-    assert told(web.api("ann", "GET", room)) == made
-    assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
-    writable = {key: value for key, value in made.items() if key != "sources"}
-    assert told(web.api("eve", "PATCH", room, json=writable)) == made  # as it was read
-    source = made["sources"][0]
-    where = f"{room}/sources/{source['id']}"
-    assert told(web.api("eve", "PATCH", where, json=source)) == source
-    screen = told(
-        web.api(
-            "eve", "POST", f"{room}/sources", json={**camera, "name": "screen", "role": "screen"}
-        ),
-        201,
-    )
-    assert [s["id"] for s in told(web.api("ann", "GET", f"{room}/sources"))["sources"]] == [
-        source["id"],
-        screen["id"],
-    ]
-    changed = told(
-        web.api(
-            "eve", "PATCH", room, json={"chunk": "10m", "sound_source": "camera", "name": "506a"}
-        )
-    )
-    assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
-    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True}
-    assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
-    problem(web.api("eve", "DELETE", where), 422, "sound_source")
-    told(web.api("eve", "PATCH", room, json={"sound_source": None}))
-    assert web.api("eve", "DELETE", where).status_code == 204
-    problem(web.api("eve", "GET", where), 404)
-    ask(web, room="506a")
-    problem(web.api("eve", "DELETE", room), 409)
-    web.api("ann", "POST", "/records/1/cancel")
-    assert web.api("eve", "DELETE", room).status_code == 204
-    assert told(web.api("ann", "GET", "/records/1"))["room"] is None
-
-
 def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
     ask(web)
     ask(web, "bob")
@@ -309,108 +251,6 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
     )
     assert web.api("ann", "DELETE", "/records/1").status_code == 204
     assert told(web.api("bob", "POST", "/records/1/cancel"))["status"] == "cancelled"  # his alone
-
-
-def test_credentials_do_not_go_elsewhere(web: Web) -> None:
-    camera = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": "rtsp://10.0.5.4/1"}
-    secret = {"credentials": "user:s3cret"}
-    room = {"name": "506", "zone": "Europe/Berlin", "sources": [{**camera, **secret}]}
-    made = told(web.api("eve", "POST", "/rooms", json=room), 201)
-    where = f"/rooms/{made['id']}/sources/{made['sources'][0]['id']}"
-
-    def after(**changes: Any) -> bool:
-        return bool(told(web.api("eve", "PATCH", where, json=changes))["has_credentials"])
-
-    assert (
-        after(**camera) and after() and after(role="board") and after(address="rtsp://10.0.5.4/2")
-    )
-    assert after(address="rtsp://10.0.5.5/1", **secret)
-    for address in ("rtsp://evil.example/1", "rtsps://10.0.5.5/1", "rtsp://10.0.5.5:8554/1"):
-        assert not after(address=address)
-        assert after(address="rtsp://10.0.5.5/1", **secret)
-    folder = {"kind": "folder", "address": "/srv"}
-    assert not after(**folder)
-    assert not after(credentials=None)
-
-
-@ON_SQLITE
-def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
-    room = {"name": "506", "zone": "Europe/Berlin"}
-    source = {"name": "camera", "role": "speaker", "kind": "folder", "address": str(tmp_path)}
-    for changes, field in (
-        ({"name": "504"}, "name"), ({"name": "a/b"}, "name"), ({"name": " "}, "name"), ({"name": "x" * 201}, "name"),
-        ({"zone": "Moscow"}, "zone"), ({"chunk": "0s"}, "chunk"), ({"chunk": "25h"}, "chunk"),
-        ({"early": "61m"}, "early"), ({"late": "2"}, "late"), ({"mails": "perhaps"}, "mails"),
-        ({"sound_source": "mic"}, "sound_source"), ({"floor": 5}, "floor"),
-        ({"sources": [source, source]}, "sources.1.name"),
-        ({"sources": [source, {**source, "name": "other"}]}, "sources.1.role"),
-        ({"sources": [{**source, "role": "audience"}]}, "sources.0.role"),
-        ({"sources": [{**source, "kind": "folders"}]}, "sources.0.kind"),
-        ({"sources": [{**source, "address": "recordings"}]}, "sources.0.address"),
-        ({"sources": [{**source, "credentials": "secret"}]}, "sources.0.credentials"),
-    ):  # fmt: skip
-        said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
-        assert "secret" not in said["detail"]
-    for field in ("name", "chunk", "early", "mails", "uploads_raw"):
-        problem(web.api("eve", "PATCH", "/rooms/1", json={field: None}), 422, field)
-    problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
-    problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)
-    problem(web.api("eve", "PATCH", "/rooms/1/sources/77", json={}), 404)
-    assert [r["name"] for r in told(web.api("eve", "GET", "/rooms"))["rooms"]] == ["504"]
-
-
-def test_people(web: Web) -> None:
-    made = told(
-        web.api("ada", "POST", "/users", json={"email": "New@Example.org", "role": "editor"}), 201
-    )
-    assert (made["email"], made["role"], made["invited"]) == ("new@example.org", "editor", True)
-    assert told(web.api("ada", "POST", "/users", json={"email": "new@example.org"})) == made
-    one = f"/users/{made['id']}"
-    assert told(web.api("ada", "PATCH", one, json={"role": "user", "name": "N"}))["role"] == "user"
-    assert made["id"] in [u["id"] for u in told(web.api("ada", "GET", "/users"))["users"]]
-    assert web.api("ada", "DELETE", one).status_code == 204
-    problem(web.api("ada", "GET", one), 404)
-    last = f"/users/{web.ids['ada']}"
-    problem(web.api("ada", "PATCH", last, json={"role": "user"}), 422, "role")
-    problem(web.api("ada", "DELETE", last), 409)
-    problem(web.api("ada", "PATCH", last, json={"invited": False}), 422, "invited")
-    problem(web.api("ada", "POST", "/users", json={"email": "x"}), 422, "email")
-    problem(web.api("ada", "PATCH", last, json={"role": "king"}), 422, "role")
-    problem(web.api("ada", "PATCH", last, json={"password_hash": "x"}), 422, "password_hash")
-
-
-def test_keys(web: Web) -> None:
-    made = told(
-        web.api("ann", "POST", "/api-keys", json={"name": "robot", "scopes": ["read"]}), 201
-    )
-    web.keys["robot"] = made.pop("key")
-    assert "key" not in made and web.keys["robot"].startswith(made["hint"])
-    assert told(web.api("robot", "GET", "/records"))["records"] == []
-    problem(web.api("robot", "POST", "/records", json=LECTURE), 403)
-    problem(web.api("robot", "POST", "/api-keys", json={"name": "more"}), 403)
-    mine = told(web.api("ann", "GET", "/api-keys"))["keys"]
-    assert [key["name"] for key in mine] == ["robot", "tests"]
-    assert mine[0]["last_used_at"] is not None
-    assert web.keys["robot"] not in str(mine)
-    problem(web.api("bob", "DELETE", f"/api-keys/{made['id']}"), 404)
-    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
-    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
-    problem(web.api("robot", "GET", "/records"), 401)
-    problem(
-        web.api("ann", "POST", "/api-keys", json={"name": "x", "scopes": ["people"]}), 422, "scopes"
-    )
-    problem(web.api("ann", "POST", "/api-keys", json={"name": " "}), 422, "name")
-    assert len(told(web.api("ada", "GET", "/api-keys"))["keys"]) == 5
-    with web.site.engine.connect() as connection:
-        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").all())
-    assert web.keys["ann"] not in stored
-
-
-@ON_SQLITE
-def test_a_key_may_no_more_than_its_owner(web: Web) -> None:
-    path = f"/users/{web.ids['eve']}"
-    told(web.api("ada", "PATCH", path, json={"role": "user"}))
-    problem(web.api("eve", "POST", "/rooms", json={"name": "9", "zone": "UTC"}), 403)
 
 
 @ON_SQLITE
@@ -442,25 +282,6 @@ def test_the_header_of_another_api(web: Web) -> None:
             422,
             field,
         )
-
-
-@ON_SQLITE
-def test_wrong_keys_are_limited_and_right_ones_are_not(web: Web) -> None:
-    for _ in range(10):
-        problem(web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"}), 401)
-    said = web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"})
-    problem(said, 429)
-    assert int(said.headers["Retry-After"]) > 0
-    assert told(web.api("ann", "GET", "/records"))["records"] == []  # from the same address
-
-
-@ON_SQLITE
-def test_a_session_only_reads_the_api(web: Web) -> None:
-    client = web.signed_in("ann")
-    assert client.get("/api/v1/records").status_code == 200
-    assert client.post("/api/v1/records", json=LECTURE).status_code == 403
-    assert records.room_zone(web.site.engine, "504").key == "Europe/Moscow"
-    assert told(client.get("/api/v1/records"))["records"] == []
 
 
 @ON_SQLITE
