@@ -297,26 +297,32 @@ def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bo
 
 def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     path, sidecar = file.path, file.sidecar
-    rate = Fraction(1)
-    if sidecar.start and sidecar.end and media.length_us > 0:
-        wall_us = microseconds(sidecar.end - sidecar.start)
-        length_us = _measured_us(media, wall_us)
-        measured = Fraction(wall_us, length_us)
-        is_off = abs(wall_us - length_us) > _ROUNDING_US
-        was_cut = is_off and _was_cut(path, sidecar, measured)
-        if not is_off or (not was_cut and _stands_still(sidecar, media, measured)):
-            pass
-        elif abs(measured - 1) > LARGEST_DRIFT or media.complaints or was_cut:
-            found.warnings.append(
-                f"{path.name} lasts {length_us / 1e6:.1f} s, its sidecar says"
-                f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
-                " believed, its end is not"
-            )
-        else:
-            rate = measured
+    clock = ClockMap(file.start, media.zero_us, _rate(path, sidecar, media, found.warnings))
     # A preallocated file that is still being copied has its final size, and its sidecar.
     identity = f"{media.size_bytes}-{media.mtime_ns}-{sidecar.sha256 or path.name}"
-    return Entry(file.source, media, ClockMap(file.start, media.zero_us, rate), identity)
+    return Entry(file.source, media, clock, identity)
+
+
+def _rate(path: Path, sidecar: Sidecar, media: MediaFile, warnings: list[str]) -> Fraction:
+    """Return how many seconds of wall clock a second of a file is; one, unless a clock drifts."""
+    if not (sidecar.start and sidecar.end and media.length_us > 0):
+        return Fraction(1)
+    wall_us = microseconds(sidecar.end - sidecar.start)
+    length_us = _measured_us(media, wall_us)
+    measured = Fraction(wall_us, length_us)
+    if abs(wall_us - length_us) <= _ROUNDING_US:
+        return Fraction(1)
+    was_cut = _was_cut(path, sidecar, measured)
+    if not was_cut and _stands_still(sidecar, media, measured):
+        return Fraction(1)
+    if was_cut or media.complaints or abs(measured - 1) > LARGEST_DRIFT:
+        warnings.append(
+            f"{path.name} lasts {length_us / 1e6:.1f} s, its sidecar says"
+            f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
+            " believed, its end is not"
+        )
+        return Fraction(1)
+    return measured
 
 
 def _stands_still(sidecar: Sidecar, media: MediaFile, measured: Fraction) -> bool:

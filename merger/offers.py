@@ -57,15 +57,16 @@ def take_up(
     known = writing(engine, lambda session: _kept(session, offer, now))
     if known is not None and not is_asked:
         _grow(engine, offer, known, now, is_asked=False)
-        return _wanted_by(engine, Outcome(known), asked_by, now)
+        _add_users(engine, known, asked_by, now)
+        return Outcome(known)
     room = _room_of(engine, offer, place_of)
     state, reason = _why_not(offer, room, is_asked)
     if reason is not None or room is None or offer.span is None:
         return writing(engine, lambda session: _left(session, offer, state, reason))
     fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
     if fed is not None:
-        placed = _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
-        return _wanted_by(engine, placed, asked_by, now)
+        _add_users(engine, fed, asked_by, now)
+        return _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
     request = records.Request(
         room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
         users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
@@ -75,16 +76,16 @@ def take_up(
     return _placed(engine, offer, record, now, is_new=is_new, is_asked=is_asked)
 
 
-def _wanted_by(engine: Engine, outcome: Outcome, people: Sequence[str], now: datetime) -> Outcome:
+def _add_users(engine: Engine, record: int, emails: Sequence[str], now: datetime) -> None:
     """Add who wants a record that was there already to its users."""
 
     def add(session: Session) -> None:
-        row = session.get(Record, outcome.record, with_for_update=True) if people else None
-        if row is not None and records.add_users(session, row, people):
-            row.updated_at = now
+        row = session.get(Record, record, with_for_update=True)
+        if row is not None and records.add_users(session, row, emails):
+            row.updated_at = now  # so that they get what is there already
 
-    writing(engine, add)
-    return outcome
+    if emails:
+        writing(engine, add)
 
 
 def _kept(session: Session, offer: Offer, now: datetime) -> int | None:

@@ -36,6 +36,18 @@ def segments(site: Site) -> set[str]:
     return rows
 
 
+def watched(site: Site) -> datetime:
+    """Deliver a record that lacks some of its screen; return until when that may still come."""
+    site.add_room()
+    site.film("speaker")
+    site.film("screen", 0, 3, sound=False)
+    site.ask()
+    assert site.work() == "delivered"
+    until = site.row().watched_until
+    assert until is not None
+    return until
+
+
 def renditions(site: Site, record: int = 1) -> list[str]:
     """Return the finished videos of a record that are still kept, as rows and as files."""
     with reading(site.engine) as session:
@@ -144,13 +156,7 @@ def test_what_a_record_needs_stays_however_much_it_holds(site: Site) -> None:
 
 @ON_SQLITE
 def test_what_is_watched_stays_however_much_it_holds(site: Site) -> None:
-    site.add_room()
-    site.film("speaker")
-    site.film("screen", 0, 3, sound=False)
-    site.ask()
-    assert site.work() == "delivered"
-    until = site.row().watched_until
-    assert until is not None
+    until = watched(site)
     tidied(site, until - MINUTE, 1)
     assert len(segments(site)) == 2
     tidied(site, until + MINUTE, 1)
@@ -245,13 +251,7 @@ def test_what_nobody_wants_any_more_goes_like_what_was_delivered(filmed: Site, d
 def test_what_is_watched_for_late_media_keeps_its_segments(site: Site) -> None:
     """Nothing but they may be left of it, when a library keeps its files for a day."""
     site.environ["MERGER_KEEP_SEGMENTS_DAYS"] = "0"
-    site.add_room()
-    site.film("speaker")
-    site.film("screen", 0, 3, sound=False)
-    site.ask()
-    assert site.work() == "delivered"
-    until = site.row().watched_until
-    assert until is not None
+    until = watched(site)
     tidied(site, until - MINUTE)
     assert len(segments(site)) == 2
     tidied(site, until + MINUTE)
