@@ -1,0 +1,143 @@
+"""A service with one lecture, workers of it that crash, and what they leave."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from merger import outcomes, queue, records
+from merger.timeline import utc
+from tests.aftermath import (
+    check_delivered,
+    check_only,
+    deliveries,
+    files,
+    rows,
+    work_folders,
+)
+from tests.conftest import seconds
+from tests.site import LENGTH_S, Site
+from tests.soak_service import BEGIN
+from tests.waiting import DEADLINE_S, status_of, until
+
+
+def furnished(folder: Path, url: str, filmed: Path) -> Site:
+    """Return a service that was asked for the lecture."""
+    # A stopped worker keeps its turn to encode: there is one for another.
+    site = Site(folder, url, {"MERGER_PARALLEL": "2"}, datetime.now(UTC))
+    site.add_room(chunk_s=1800)
+    shutil.copytree(filmed / "library", site.library().library, dirs_exist_ok=True)
+    assert ask(site) == 1
+    return site
+
+
+def ask(site: Site, from_s: float = 0.0) -> int:
+    start, end = (utc(BEGIN + seconds(at_s)) for at_s in (from_s, LENGTH_S))
+    request = records.Request("504", start, end, name="Lecture", profile="tiny")
+    return records.ask(site.engine, request, utc(BEGIN))[0]
+
+
+Build = Callable[[str], Site]
+
+
+@dataclass
+class Crash:
+    """A worker process that is to crash at a place while it works on a record."""
+
+    site: Site
+    place: str
+    child: subprocess.Popen[bytes]
+
+    def said(self) -> str:
+        """Return what it said, once it has ended."""
+        return self.child.communicate(timeout=DEADLINE_S)[0].decode()
+
+    def await_stopped(self) -> None:
+        """Wait until it is stopped; it may end instead, which is wrong."""
+        state = until(lambda: {"T", "Z"} & set(status_of(self.child.pid, "State")[:1]))
+        assert state == {"T"}, self.said()
+
+    def check_harmless(self) -> None:
+        """Let a stopped worker go on that is too late: it ends by itself and changes nothing."""
+        known, there = rows(self.site), files(self.site.settings.data)
+        self.child.send_signal(signal.SIGCONT)
+        said = self.said()
+        assert self.child.returncode == 0, said
+        assert f"record 1: {'delivered' if self.place == 'completed' else 'lost'}" in said
+        assert files(self.site.settings.data) == there
+        assert rows(self.site) == known
+        assert work_folders(self.site) == []
+
+
+@contextmanager
+def crashing(site: Site, place: str, what: str, when: int = 1) -> Iterator[Crash]:
+    """Start a worker on the next record."""
+    held = site.claim()
+    assert held is not None
+    claimed = (str(held.record), str(held.attempt), held.worker)
+    command = (sys.executable, "-m", "tests.crashing", place, what, str(when), *claimed)
+    with site.process(*command) as child:
+        yield Crash(site, place, child)
+
+
+@dataclass
+class Left:
+    """What was there already when a worker crashed, and is not to be made a second time."""
+
+    site: Site
+    renditions: set[Path]
+    files: dict[Path, int]
+
+    def check_kept(self) -> None:
+        """Nothing that was finished was encoded, joined or published again."""
+        assert {path: path.stat().st_ino for path in self.files} == self.files
+        if self.renditions and self.site.row().version == 1:
+            assert renditions_of(self.site, 1) == self.renditions
+
+
+def renditions_of(site: Site, version: int) -> set[Path]:
+    """Return the finished files of a version that rows know."""
+    kept = outcomes.kept_renditions(site.engine, 1, version)
+    return {site.settings.data / rendition.path for rendition in kept if rendition.path}
+
+
+def left_by_a_crash(site: Site, version: int = 1) -> Left:
+    """Remember the finished parts, the videos that rows know, and those that people can see."""
+    renditions = renditions_of(site, version)
+    earlier = {
+        d.name
+        for d in deliveries(site, 1).values()
+        if d.status == "delivered" and d.version != version
+    }
+    paths = [
+        *site.settings.cache.glob("??/*.m??"),
+        *renditions,
+        *(path for path in site.merged.glob("[!.]*") if path.name not in earlier),
+    ]
+    return Left(site, renditions, {path: path.stat().st_ino for path in paths})
+
+
+def take_over(site: Site) -> None:
+    """Have another worker do what is left to be done, once nobody holds the record any more."""
+    row = site.row()
+    if row.status == "running":
+        assert row.lease_until is not None
+        site.clock = row.lease_until + timedelta(seconds=1)
+        assert queue.take_back_lost(site.engine, site.clock) == [1]
+        assert site.work() == "delivered"
+
+
+def check(site: Site, **changes: Any) -> None:
+    check_delivered(site, 1, BEGIN, LENGTH_S, **changes)
+    check_only(site, site.clock)
+    told = site.events()
+    # One line for each rendition of each version, however often it was tried.
+    assert told.count("sent") == {1: 2, 2: 3}[site.row().version]
