@@ -30,7 +30,7 @@ from recorders.kinds import kinds, recorder_of
 from recorders.recordings import RAW, folder_of
 from recorders.rtsp import Rtsp
 from tests.databases import ON_SQLITE
-from tests.recorders.cameras import Camera, Recorded, camera, looked_at
+from tests.recorders.cameras import Camera, Recorded, camera, looked_at, uncut_zone
 from tests.site import Site
 from tests.truth import beep_onsets, error_ms, frames_seen, sound_of
 from tests.waiting import living, status_of, until
@@ -45,7 +45,7 @@ def add_room(site: Site, *sources: tuple[str, str, str | None]) -> None:
     """Add room 504 with cameras: name (and role), address, credentials."""
 
     def add(session: Any) -> None:
-        row = RoomRow(name="504", zone="Europe/Moscow", chunk_s=10)
+        row = RoomRow(name="504", zone=uncut_zone(), chunk_s=10)
         row.sources = [
             Source(name=name, role=name, kind="rtsp", address=address, credentials=credentials)
             for name, address, credentials in sources

@@ -19,7 +19,7 @@ from recorders.capture_clock import LATENCY_US
 from recorders.live_child import Child, Finisher
 from recorders.recordings import RAW, finish_all
 from recorders.rtsp_job import Job
-from tests.recorders.cameras import Camera, camera, looked_at, self_signed
+from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
 from tests.waiting import until
 
@@ -27,7 +27,7 @@ from tests.waiting import until
 def job(one: Camera, into: Path, **changes: Any) -> Job:
     values: dict[str, Any] = {
         "url": one.url, "credentials": None, "room": "504", "source": "speaker",
-        "zone": "Europe/Moscow", "folder": str(into), "allow_local": True,
+        "zone": uncut_zone(), "folder": str(into), "allow_local": True,
     }  # fmt: skip
     return Job(**{**values, **changes})
 
@@ -77,14 +77,12 @@ class Heard(list[dict[str, Any]]):
 def test_every_kind_of_stream_is_exact(tmp_path: Path, options: tuple[str, ...]) -> None:
     with camera(*options) as one, running(job(one, tmp_path, grid_s=10)) as heard:
         until(lambda: heard.of("closed"))
-        until(lambda: len(sizes := raw_sizes(tmp_path)) == 2 and sizes[-1] > 20_000)
-    files = finish_all(tmp_path)
-    seen = [looked_at(path) for path in files]
-    assert len(seen) == 2
+        until(lambda: len(sizes := raw_sizes(tmp_path)) > 1 and sizes[1] > 20_000)
+    seen = [looked_at(path) for path in finish_all(tmp_path)]
     for one_seen in seen:
         assert one_seen.clock == "camera" and max(map(abs, one_seen.errors_ms)) <= 1
     # Cut at the first key frame of the grid, and nothing is lost there.
-    first, second = seen
+    first, second, *_ = seen
     assert first.end is not None and abs(first.end - second.start) < timedelta(milliseconds=5)
     key_s = 4 if "--key-s" in options else 1
     into_cell = timedelta(seconds=second.start.timestamp() % 10)
