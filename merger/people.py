@@ -92,11 +92,18 @@ def _is_of(address: str, domains: Collection[str]) -> bool:
     return address.rpartition("@")[2] in {domain.lower() for domain in domains}
 
 
-def of_session(engine: Engine, user: int, number: int) -> Asker | None:
-    """Return who a session is of, or None where it was ended."""
+def of_session(
+    engine: Engine, user: int, number: int, domains: Collection[str] = ()
+) -> Asker | None:
+    """Return who a session is of, or None where it was ended, or its user may not sign in now.
+
+    domains: of addresses that may without having been invited.
+    """
     with reading(engine) as session:
         row = session.get(User, user)
-        return _asker(row) if row is not None and row.session_number == number else None
+        if row is None or row.session_number != number or not _may_sign_in(row, domains):
+            return None
+        return _asker(row)
 
 
 def admitted(engine: Engine, email: str, name: str | None, domains: Collection[str]) -> Asker:
@@ -281,11 +288,9 @@ def invite(
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
         known = session.scalars(select(User).where(User.email == address)).one_or_none()
-        if known is not None and known.invited:
+        if known is not None and _may_sign_in(known, domains):
             return _user_told(known), False
         row = known or user_row(session, address)
-        if row.role == "admin" and role != "admin":
-            _keep_an_administrator(session, row, "role", domains)
         row.name, row.role, row.invited = name or row.name, role, True
         session.flush()
         return _user_told(row), True
@@ -304,12 +309,13 @@ def change_user(
         row = _user(session, wanted)
         if row.role == "admin" and changes.get("role", "admin") != "admin":
             _keep_an_administrator(session, row, "role", domains)
-        if row.role == "admin" and changes.get("invited") is False:
+        ends = row.invited and changes.get("invited") is False
+        if ends and row.role == "admin" and not _is_of(row.email, domains):
             # Who could invite them again?
             _keep_an_administrator(session, row, "invited", domains)
         for name, value in changes.items():
             setattr(row, name, value)
-        if changes.get("invited") is False:
+        if ends:
             row.session_number += 1
         return _user_told(row)
 

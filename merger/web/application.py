@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -34,7 +33,6 @@ from merger.web.page import Number
 from merger.web.proxy import BehindProxy
 
 LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
-_SESSION_LASTS = timedelta(days=14)
 _SECRET = "web-secret"
 _HEADERS = {
     "Content-Security-Policy": (
@@ -86,7 +84,8 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=is_https,
-        PERMANENT_SESSION_LIFETIME=_SESSION_LASTS,
+        PERMANENT_SESSION_LIFETIME=gate.SESSION_LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a page that looks whether there is news has no end
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may stay open for a day
         WTF_CSRF_SSL_STRICT=is_https,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
@@ -17,6 +18,7 @@ from merger.web.problems import API
 
 # Wrong keys and passwords from one address; right ones are not counted.
 MOST_GUESSES = 10
+SESSION_LASTS = timedelta(days=14)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # What tells how to ask, and no more.
 _OPEN = ("reference.openapi", "reference.docs")
@@ -84,10 +86,13 @@ def _of_key() -> Asker | None:
 
 
 def _of_session() -> Asker | None:
-    user, number = session.get("user"), session.get("number")
-    if not isinstance(user, int) or not isinstance(number, int):
+    user, number, begun_s = (session.get(name) for name in ("user", "number", "begun"))
+    if not isinstance(user, int) or not isinstance(number, int) or not isinstance(begun_s, int):
         return None
-    asker = people.of_session(service().engine, user, number)
+    # By the cookie alone it would go on as long as something is written into it.
+    is_over = service().now().timestamp() - begun_s > SESSION_LASTS.total_seconds()
+    domains = service().settings.oidc_domains
+    asker = None if is_over else people.of_session(service().engine, user, number, domains)
     if asker is None:
         session.clear()
     return asker
@@ -124,3 +129,4 @@ def sign_in(who: Asker) -> None:
     session.clear()  # a cookie that somebody else has planted must not live on
     session.permanent = True
     session["user"], session["number"] = who.user, who.session_number
+    session["begun"] = int(service().now().timestamp())

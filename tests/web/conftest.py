@@ -60,6 +60,7 @@ class Web:
         assert asker is not None
         with client.session_transaction() as session:
             session["user"], session["number"] = asker.user, asker.session_number
+            session["begun"] = int(self.site.clock.timestamp())
         return client
 
 

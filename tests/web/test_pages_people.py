@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy.orm import Session
 
 from merger import people
+from merger.database import writing
 from merger.errors import Refused
+from models import User
 from tests.databases import ON_SQLITE
 from tests.web.conftest import PASSWORD, Web
 from tests.web.markup import check_markup
@@ -128,3 +131,38 @@ def test_who_is_invited_no_more_is_locked_out(web: Web) -> None:
     key, now, domains = web.keys["ann"], web.site.clock, ("Example.org",)
     assert people.with_password(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
     assert people.of_key(web.site.engine, key, now, domains) is not None
+
+
+def test_who_may_sign_in_by_domain_keeps_what_they_are(web: Web) -> None:
+    engine, domains = web.site.engine, ("example.org",)
+    people.change_user(engine, web.ids["eve"], {"invited": False})
+    told, is_new = people.invite(engine, "eve@example.org", None, "user", domains)
+    assert (told["role"], is_new) == ("editor", False)  # no step down, without a word
+    # Saved with a box that was never ticked: no session ends, and nobody is refused.
+    before = people.user(engine, web.ids["eve"])
+    session = people.with_password(engine, "eve@example.org", PASSWORD, domains)
+    assert session is not None
+    changed = people.change_user(engine, web.ids["eve"], {"role": "user", "invited": False})
+    assert changed == {**before, "role": "user"}
+    number = session.session_number
+    assert people.of_session(engine, web.ids["eve"], number, domains) is not None
+    people.change_user(engine, web.ids["ada"], {"invited": False}, domains)
+    last = people.change_user(engine, web.ids["ada"], {"role": "admin", "invited": False}, domains)
+    assert (last["role"], last["invited"]) == ("admin", False)  # the only one, by domain
+    with pytest.raises(Refused, match="the last administrator"):
+        people.change_user(engine, web.ids["ada"], {"role": "user"}, domains)
+
+
+def test_a_session_ends_with_the_domain(web: Web) -> None:
+    engine = web.site.engine
+    asker = people.with_password(engine, "eve@example.org", PASSWORD)
+    assert asker is not None
+    number = asker.session_number
+    people.change_user(engine, web.ids["eve"], {"invited": False})
+
+    def begin(session: Session) -> None:  # as of one who never was invited
+        session.get_one(User, web.ids["eve"]).session_number = number
+
+    writing(engine, begin)
+    assert people.of_session(engine, web.ids["eve"], number, ("example.org",)) is not None
+    assert people.of_session(engine, web.ids["eve"], number) is None

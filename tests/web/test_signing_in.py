@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
 from merger import people
-from merger.web.gate import MOST_GUESSES
+from merger.web.gate import MOST_GUESSES, SESSION_LASTS
 from merger.web.signing_in import local
 from tests.databases import ON_SQLITE
 from tests.site import Site
@@ -123,6 +124,18 @@ def test_another_password_ends_sessions(browser: Browser) -> None:
     said(browser.sign_in())
     assert browser.sign_in(password="another password").status_code == 303
     people.delete_user(browser.site.engine, user)
+    assert browser.who is None
+
+
+@ON_SQLITE
+def test_a_session_lasts_two_weeks_however_it_is_used(browser: Browser) -> None:
+    ann(browser.site.engine)
+    browser.sign_in()
+    browser.get("/records")  # which puts the token of its forms in
+    assert "Set-Cookie" not in browser.get("/records").headers  # it is not made younger
+    browser.site.clock += SESSION_LASTS - timedelta(seconds=1)
+    assert browser.who is not None
+    browser.site.clock += timedelta(seconds=2)
     assert browser.who is None
 
 
