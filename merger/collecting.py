@@ -47,6 +47,9 @@ def brought_before(service: Service, task: Task) -> Brought | None:
     if STAGES.index(task.job.stage) <= STAGES.index("collect"):
         return None
     there = _brought(task.job.media)
+    known, wanted = {one.source for one in there.files}, set(task.request.sources.names)
+    if known - wanted and wanted - known:
+        return None  # sources of the room were replaced, or have other names now
     whole = all((service.settings.data / one.path).is_file() for one in there.files)
     return there if there.files and whole else None
 
@@ -73,10 +76,14 @@ def bring(service: Service, held: Claim, heart: Heart, task: Task) -> Brought:
         make_folder(into, _OURS)
         try:
             brought = recorder.collect(seen, span, into, service.now(), heart.should_stop)
-        except Temporary as error:
-            if waits_for_room(error):
+        except Cancelled:
+            raise
+        except MergerError as error:
+            others = (one for name, one in found.items() if name != source.name)
+            if waits_for_room(error) or not any(one.items for one in others):
                 raise
             warnings.append(_without(source, error, task))
+            del found[source.name]  # more of it may come
             continue
         collected[source.name] = brought
         reached("collect.brought")
@@ -102,14 +109,21 @@ def _found(service: Service, heart: Heart, task: Task) -> tuple[dict[str, Found]
     """Return what there is of each source that can be reached, and warnings about the others."""
     found: dict[str, Found] = {}
     warnings: list[str] = []
+    refused: MergerError | None = None
     for source, seen, recorder in task.sources:
         heart.check()
         try:
             found[source.name] = recorder.find(seen, task.request.span, service.now())
-        except Temporary as error:
+        except Cancelled:
+            raise
+        except MergerError as error:
             warnings.append(_without(source, error, task))
+            refused = refused if isinstance(error, Temporary) else error
             continue
         warnings += [f"{source.name}: {note}" for note in found[source.name].notes]
+    is_last = wait_until(found.values(), service.now(), task.due) is None
+    if refused and is_last and not any(one.items for one in found.values()):
+        raise refused  # there is nothing else to make the record of
     if not found:
         raise Temporary("sources", "; ".join(warnings))
     return found, warnings
@@ -146,9 +160,15 @@ def _left_out(
     return [f"{origin} of {source.name} could not be brought" for origin in left]
 
 
-def _without(source: SourceRow, error: Temporary, task: Task) -> str:
-    """Return a warning that a source is done without. Raises the error while there is patience."""
-    if task.job.tries < _TRIES_OF_SOURCE:
+def _without(source: SourceRow, error: MergerError, task: Task) -> str:
+    """Return a warning that a source is done without. Raises the error while there is patience.
+
+    There is none with what will not pass by itself, such as a password that was changed: others
+    have their media, and when somebody has put it right, the record is made again with all.
+    """
+    late = task.job.media.get("late", {})
+    is_why = late.get("version") == task.job.version and source.name in late.get("of", ())
+    if isinstance(error, Temporary) and (is_why or task.job.tries < _TRIES_OF_SOURCE):
         raise error
     return f"source {source.name!r} could not be reached: {error.message}"
 

@@ -20,7 +20,7 @@ from merger.raw_uploads import upload_raw
 from merger.readers import let_new_readers
 from merger.retry import delay
 from merger.task import Service
-from merger.tidy import tidy
+from merger.tidy import tidy, tidy_destination
 
 log = logging.getLogger(__name__)
 
@@ -112,15 +112,21 @@ class Daemon:
             log.error("record %s: %s; does a share hang?", held.record, _SILENT)
             child.kill()
 
+    def is_on_errands(self, now: datetime) -> bool:
+        """Return whether people are being told something; what hangs is ended."""
+        if self.errands is None or self.errands.ended() is not None:
+            return False
+        if self._errands_since is None or now - self._errands_since < _ERRANDS_END_WITHIN:
+            return True
+        log.error("telling people hangs and is ended; does a mail server hang?")
+        self.errands.kill()
+        self.errands = None
+        return False
+
     def _run_errands(self, now: datetime) -> None:
         """Start telling people, and reading calendars, where there is something to do."""
-        if self.start_errands is None:
+        if self.start_errands is None or self.is_on_errands(now):
             return
-        if self.errands is not None and self.errands.ended() is None:
-            if self._errands_since is None or now - self._errands_since < _ERRANDS_END_WITHIN:
-                return
-            log.error("telling people hangs and is ended; does a mail server hang?")
-            self.errands.kill()
         if errands_are_due(self.service, now):
             self.errands, self._errands_since = self.start_errands(), now
 
@@ -187,13 +193,21 @@ class Daemon:
         if self.reap(now):
             self.one_pass(now)
 
+    def is_keeping_house(self, now: datetime) -> bool:
+        """Return whether the housekeeping is at it; one that hangs is ended."""
+        if self.house is None or self.house.ended() is not None:
+            return False
+        if self._house_since is None or now - self._house_since < _HOUSE_ENDS_WITHIN:
+            return True
+        log.error("the housekeeping hangs and is ended; does a share hang?")
+        self.house.kill()
+        self.house = None
+        return False
+
     def keep_house(self, now: datetime) -> None:
-        """Start the housekeeping, unless it is still at it; end one that hangs."""
-        if self.house is not None and self.house.ended() is None:
-            if self._house_since is None or now - self._house_since < _HOUSE_ENDS_WITHIN:
-                return
-            log.error("the housekeeping hangs and is ended; does a share hang?")
-            self.house.kill()
+        """Start the housekeeping, unless it is still at it."""
+        if self.is_keeping_house(now):
+            return
         try:
             self.house, self._house_since = self.start_house(), now
         except MergerError as error:
@@ -216,8 +230,10 @@ def forget(service: Service, now: datetime) -> None:
 
 def keep_house(service: Service, now: datetime) -> None:
     """Look what has happened elsewhere: late media, new readers; remove what nobody needs."""
-    # Uploads last: they may take long, and the housekeeping is ended some time.
-    for chore in (look_for_late, reconcile, let_new_readers, forget, tidy, upload_raw):
+    # First what reads no share: one that hangs holds up all that follows, until the housekeeping
+    # is ended. Uploads last: they may take long.
+    chores = (forget, tidy, look_for_late, reconcile, let_new_readers, tidy_destination, upload_raw)
+    for chore in chores:
         try:
             chore(service, now)
         except MergerError as error:
@@ -252,7 +268,7 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
     """Work off what is due, and end."""
     now = daemon.service.now
     _guarded(lambda: daemon.keep_house(now()))
-    while daemon.house and daemon.house.ended() is None and not signals.asked():
+    while daemon.is_keeping_house(now()) and not signals.asked():
         signals.pause(_REAP_EVERY_S)
     _run_all_errands(daemon, signals)  # events in calendars become records that are due
     daemon.one_pass(now())
@@ -267,15 +283,13 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
 def _run_all_errands(daemon: Daemon, signals: Signals) -> None:
     """Wait until people were told what there is to tell, and calendars were read."""
 
-    def are_done() -> bool:
-        return daemon.errands is None or daemon.errands.ended() is not None
-
+    now = daemon.service.now
     for _ in range(2):  # one may be at it, and what came meanwhile is the next one's
-        while not are_done() and not signals.asked():
+        while daemon.is_on_errands(now()) and not signals.asked():
             signals.pause(_REAP_EVERY_S)
         if not signals.asked():
-            _guarded(lambda: daemon._run_errands(daemon.service.now()))
-    while not are_done() and not signals.asked():
+            _guarded(lambda: daemon._run_errands(now()))
+    while daemon.is_on_errands(now()) and not signals.asked():
         signals.pause(_REAP_EVERY_S)
 
 

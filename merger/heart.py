@@ -45,7 +45,7 @@ class Heart:
     now: Callable[[], datetime]
     lease: timedelta
     stopping: Callable[[], bool]
-    give_up: Callable[[], None]  # ends the process: a thread that hangs cannot be stopped
+    give_up: Callable[[str], None]  # says why, and ends the process: a thread cannot be stopped
     progress: float = 0.0
     lost: bool = False
     cancel_asked: bool = False
@@ -153,7 +153,7 @@ class Heart:
             self._beat_anyway()
             if why := self.hangs():
                 log.error("record %s: %s", self.held.record, why)
-                self.give_up()
+                self.give_up(why)
 
 
 @contextmanager

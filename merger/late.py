@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -17,11 +17,17 @@ from merger.database import reading, writing
 from merger.due import is_stable
 from merger.errors import MergerError
 from merger.queue import requeue, tell
+from merger.records import same_as
+from merger.retry import TRIES_BY_CODE
 from merger.sources import Found, Item
 from merger.task import Service, Task, checked
 from models import Record
 
 log = logging.getLogger(__name__)
+
+_AWAY = Found((), more_expected=True)
+_FIRST_PAUSE = timedelta(hours=1)
+_PASSES = frozenset({*TRIES_BY_CODE, "no_media"})  # of what could not be reached, or brought
 
 
 def look_for_late(service: Service, now: datetime) -> list[int]:
@@ -44,10 +50,7 @@ def look_for_late(service: Service, now: datetime) -> list[int]:
 
 
 def _again(service: Service, task: Task, now: datetime) -> bool:
-    found = {
-        source.name: recorder.find(seen, task.request.span, now)
-        for source, seen, recorder in task.sources
-    }
+    found = _found(task, now)
     report = outcomes.report(service.engine, task.job.record)
     gaps = report.get("gaps", [])
     shown = task.request.sources.shown
@@ -62,7 +65,7 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
     settle = max(recorder.settle for _, _, recorder in task.sources)
     complete = not any(one.more_expected for one in found.values())
     names = ", ".join(name for name, items in new.items() if items)
-    record, version = task.job.record, task.job.version
+    record, version, room = task.job.record, task.job.version, task.job.room_id or 0
 
     def write(session: Session) -> bool:
         row = session.get(Record, record, with_for_update=True)
@@ -71,21 +74,58 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
         if row.status not in ("delivered", "failed"):
             return False
         late = (row.media or {}).get("late", {})
-        if late.get("made") == key:
-            return False  # made with it already, and that failed
+        times = late.get("times", 1) if late.get("made") == key else 0
+        if times and not _is_for_another_try(row, late, times, now):
+            return False
         since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
-        if not complete and not is_stable(now - since, settle):
+        if not complete and not times and not is_stable(now - since, settle):
             seen_first = {"key": key, "since": since.isoformat()}
             row.media = {**(row.media or {}), "late": {**late, **seen_first}}
             return False
+        if row.status == "failed" and same_as(session, row, room, task.request.span) is not None:
+            return False  # somebody has asked anew: one video is enough
         if row.status == "delivered":
             versions.begin(session, row)
-        row.media = {**(row.media or {}), "late": {"made": key}}
+        made = {"made": key, "times": times + 1, "at": now.isoformat()}
+        of = [name for name, items in new.items() if items]
+        row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
         requeue(row, now, now)
         tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
         return True
 
     return writing(service.engine, write)
+
+
+def _found(task: Task, now: datetime) -> dict[str, Found]:
+    """Return what there is of each source. Raises where none can be reached.
+
+    Of one that cannot there is nothing new, and more may come; the others do not wait for it.
+    """
+    found: dict[str, Found] = {}
+    trouble: MergerError | None = None
+    for source, seen, recorder in task.sources:
+        try:
+            found[source.name] = recorder.find(seen, task.request.span, now)
+        except MergerError as error:
+            trouble = error
+    if trouble is not None and not found:
+        raise trouble
+    return {source.name: found.get(source.name, _AWAY) for source, _, _ in task.sources}
+
+
+def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: datetime) -> bool:
+    """Return whether a record is made again for media for which it was made before.
+
+    That is so where the media could not be brought then, and nothing else went wrong: after an
+    hour, then two, four: what can never be brought would give people videos without end.
+    """
+    if "at" not in late:
+        return False
+    was_delivered = (row.delivered_version or 0) >= late["version"]
+    if not was_delivered and row.error_code not in _PASSES:
+        return False
+    pause: timedelta = _FIRST_PAUSE * 2 ** (times - 1)
+    return now - datetime.fromisoformat(late["at"]) >= pause
 
 
 def missed(

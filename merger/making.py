@@ -52,6 +52,7 @@ def usable(request: MergeRequest, library: Library, where: str) -> None:
     within = [
         span.cut_to(request.span)
         for segment in here
+        if segment.source in request.sources.names  # others are of sources that the room had once
         for span in segment.spans((*segment.pictures, *segment.sound))
     ]
     if any(within):

@@ -20,6 +20,8 @@ from merger.report import Rendition as RenditionMade
 from merger.sources import Collected
 from models import Chunk, Record, Rendition, Segment, Source
 
+ASKED_AGAIN = "asked_again"  # a mark of what was collected; `keep_segments` says for what
+
 
 @dataclass(frozen=True)
 class SourceRow:
@@ -142,11 +144,14 @@ def keep_segments(
     """Write down what was collected for a record, by source, and that it is what it is made of.
 
     ids: of the sources, by name; incomplete: of those of which more might have come; warnings: in
-    words, of what is missing, for whoever goes on from there. What an earlier version was made of
-    and is no longer where it came from is still used: a library that keeps its files for a week
-    must not make a video worse.
+    words, of what is missing, for whoever goes on from there. What was collected for it before and
+    is no longer where it came from is still used: a library that keeps its files for a week must
+    not make a video worse. Where people asked for it again after it had come to nothing, that is
+    only so as long as nothing else is there: what somebody has taken out is not to come back.
     """
     before = job(engine, held.record).media
+    # What was left of a source that has something else now was taken out by somebody.
+    is_taken_out = ASKED_AGAIN in before and any(collected.values())
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 
     def write(session: Session, row: Record) -> None:
@@ -181,7 +186,10 @@ def keep_segments(
                 {*before.get("papers", ()), *chain.from_iterable((papers or {}).values())}
             ),
         }
+        row.media.pop(ASKED_AGAIN, None)
         for name, earlier in before.get("items", {}).items():
+            if name in collected and is_taken_out:
+                continue
             items = row.media["items"].setdefault(name, [])
             origins = {item[0] for item in items}
             items += [item for item in earlier if item[0] not in origins and item[2] in there]

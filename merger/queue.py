@@ -12,7 +12,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, Engine, Select, and_, case, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Engine,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from merger import outbox, versions
@@ -28,6 +39,7 @@ _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
 _ROUNDS = 20  # of candidates that others were quicker to take
 _LONGEST_TEXT = 4000
+_LONGEST_LEASE = timedelta(hours=2)  # and more than clocks that disagree are apart
 _CANCELLED = "cancelled while it was worked on"
 
 
@@ -188,8 +200,11 @@ def hand_back(engine: Engine, held: Claim, now: datetime, why: str) -> None:
 
 
 def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: str) -> None:
-    """Put a record back until its media can be there; that is no failure."""
-    _let_go(engine, held, now, "queued", "waiting", why, run_after=until, stage="collect")
+    """Put a record back until its media can be there; that is no failure, and ends a row."""
+    _let_go(
+        engine, held, now, "queued", "waiting", why, run_after=until, stage="collect", tries=0,
+        error_code=None, error_text=None,
+    )  # fmt: skip
 
 
 def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
@@ -235,8 +250,11 @@ def _let_go(
     **values: Any,
 ) -> None:
     def end(session: Session, row: Record) -> None:
+        # The reason why there is no new version stays while what people have is put back.
+        keeps_reason = status == "queued" and versions.is_put_back(row)
         for name, value in values.items():
-            setattr(row, name, value)
+            if not (keeps_reason and name in ("error_code", "error_text")):
+                setattr(row, name, value)
         row.tries += failed
         row.lost = 0
         tell(session, row.id, held.attempt, now, kind, text)
@@ -279,6 +297,8 @@ def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -
     """
     if status == "failed" and row.version != row.delivered_version:
         outbox.add_failed(session, row, now)
+    if status == "cancelled":  # what failed before has nothing to do with it
+        row.error_code = row.error_text = None
     if row.delivered_version is not None:
         status = versions.end(session, row, now)
     release(row, status, now)
@@ -308,7 +328,7 @@ def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = (
     with reading(engine) as session:
         lost = session.execute(
             select(Record.id, Record.attempt)
-            .where(Record.status == "running", Record.lease_until < now)
+            .where(Record.status == "running", _is_over(now))
             .order_by(Record.id)
         ).all()
     living = {(held.record, held.attempt) for held in but_for}
@@ -355,12 +375,20 @@ def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
     writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))
 
 
+def _is_over(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a lease says nothing any more.
+
+    One that lasts far too long is of a clock that was ahead, and has been put right since.
+    """
+    return or_(Record.lease_until < now, Record.lease_until > now + _LONGEST_LEASE)
+
+
 def _take_back(
     session: Session, record: int, attempt: int, now: datetime, how: str = "", *, dead: bool = False
 ) -> bool:
     still = [Record.id == record, Record.attempt == attempt, Record.status == "running"]
     if not dead:
-        still.append(Record.lease_until < now)
+        still.append(_is_over(now))
     row = session.scalars(select(Record).where(*still).with_for_update()).one_or_none()
     if row is None:
         return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from merger.database import reading
 from merger.library import LONGEST_SEGMENT
@@ -66,6 +66,18 @@ def forget_recorded(
         too_many -= file.own_bytes
 
 
+def needs_media(now: datetime, old: datetime) -> ColumnElement[bool]:
+    """Return the condition that a record may still be made of what there is.
+
+    old: of one that failed before that, nobody has mended the reason in time.
+    """
+    return or_(
+        Record.status.in_(("queued", "running")),
+        Record.watched_until > now,
+        and_(Record.status == "failed", Record.updated_at > old),
+    )
+
+
 def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
     if file.source is None:
         return False
@@ -77,7 +89,7 @@ def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
                 Source.id == file.source,
                 Record.end_at > file.span.start,
                 Record.start_at < file.span.end,
-                or_(Record.status.in_(("queued", "running")), Record.watched_until > now),
+                needs_media(now, now - service.settings.keep_segments),
             )
             .limit(1)
         )

@@ -16,6 +16,7 @@ from merger.database import reading, writing
 from merger.errors import Refused, did_you_mean
 from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
+from merger.outcomes import ASKED_AGAIN
 from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
 from merger.queue import come_to_nothing, requeue, tell
@@ -227,10 +228,11 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
     """Queue a record again at once. Raises Refused where there is nothing to try again."""
 
     def again(session: Session) -> None:
-        row = record_row(session, record, only_of, lock=True)
+        row = _locked(session, record, only_of)
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on")
-        if row.status == "delivered" and row.error_code is None:
+        is_wished = bool((row.delivered_as or {}).get("wished"))
+        if row.status == "delivered" and row.error_code is None and not is_wished:
             raise Refused("status", f"record {record} is delivered; nothing failed")
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
@@ -238,9 +240,10 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
         if row.status == "delivered":
             versions.begin(session, row, as_wished=True)
         elif row.stage != "deliver" and row.status in ENDED:
-            row.media = None  # a file that somebody has taken out is not to come back
+            _mark_asked_again(row)
         if row.status == "cancelled" and row.error_code == EVENT_OFF:
             _keep_for_people(session, row)
+        _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = row.stage == "deliver" and row.status != "delivered"
         requeue(row, now, now, "deliver" if is_made else "collect")
@@ -267,7 +270,7 @@ def remerge(
     """
 
     def again(session: Session) -> None:
-        row = record_row(session, record, only_of, lock=True)
+        row = _locked(session, record, only_of)
         _check_owner(row, only_of)
         if row.status not in ENDED:
             raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
@@ -275,11 +278,12 @@ def remerge(
         if row.status == "delivered":
             versions.begin(session, row)
         else:
-            row.media = None  # as in retry
+            _mark_asked_again(row)
         _keep_for_people(session, row)
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
+        _check_only(session, row)
         requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)
         begins, ends = (at.astimezone(zone) for at in (span.start, span.end))
@@ -287,6 +291,31 @@ def remerge(
         tell(session, record, row.attempt, now, "remerged", what)
 
     writing(engine, again)
+
+
+def _locked(session: Session, record: int, only_of: int | None) -> Record:
+    """Return the row of a record, locked after its room, as whoever asks for the same does."""
+    room = session.scalar(select(Record.room_id).where(Record.id == record))
+    if room is not None:
+        session.get(Room, room, with_for_update=True)
+    return record_row(session, record, only_of, lock=True)
+
+
+def _check_only(session: Session, row: Record) -> None:
+    """Raise Refused where another record is, or will be, of what this one is to be made of."""
+    with session.no_autoflush:
+        other = same_as(session, row, row.room_id or 0, Span(row.start_at, row.end_at))
+    if other is not None:
+        raise Refused(
+            "conflict",
+            f"record {other.id} is of the same room, time, layout and profile already; ask for that"
+            " time again, and it is yours as well",
+        )
+
+
+def _mark_asked_again(row: Record) -> None:
+    """Have a record that came to nothing look anew for all that it is made of."""
+    row.media = {**(row.media or {}), ASKED_AGAIN: True}
 
 
 def _check_owner(row: Record, only_of: int | None) -> None:

@@ -22,9 +22,11 @@ FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
 TRIES = 8
 _A_DAY = 30  # tries
-TRIES_BY_CODE = dict.fromkeys(
-    ("storage_away", "destination", "source_away", "sources", "google_away", "google_busy"), _A_DAY
-)
+# A share, a disk or Google that is away, or does not answer.
+_AWAY = (
+    "storage_away", "destination", "source_away", "sources", "google_away", "google_busy", "hangs",
+)  # fmt: skip
+TRIES_BY_CODE = dict.fromkeys(_AWAY, _A_DAY)
 # A full disk: whoever sees it has made room within minutes. Later a look is worth less, and still
 # reads all inputs and adds two lines to the history: a sixth of the time since the record was due.
 LOOK_FOR_ROOM = timedelta(minutes=10)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from merger import data_folder, pictures
@@ -20,7 +20,7 @@ from merger.database import reading, writing
 from merger.facts import Facts
 from merger.outcomes import kept_segments
 from merger.raw_uploads import waiting
-from merger.recorded import forget_recorded, recorded_bytes
+from merger.recorded import forget_recorded, needs_media, recorded_bytes
 from merger.storage import publish, sweep, translated, work_folder
 from merger.task import Service
 from merger.timeline import LONGEST_RECORD
@@ -48,8 +48,13 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
     _sweep_records(service, now)
     _sweep_segments(service, now)
     _sweep_pictures(service)
-    for folder in (data, pictures.folder(settings), settings.cache, settings.destination):
+    for folder in (data, pictures.folder(settings), settings.cache):
         sweep(folder)
+
+
+def tidy_destination(service: Service, now: datetime) -> None:
+    """Remove what was on its way to the destination when its worker died; that may be a share."""
+    sweep(service.settings.destination)
 
 
 def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
@@ -131,7 +136,7 @@ def _segment_sizes(data: Path) -> dict[str, tuple[int, int]]:
 def _forget_segments(
     session: Session, now: datetime, old: datetime, sizes: Mapping[str, int], too_many: int
 ) -> list[str]:
-    """Forget segments that no record waits for, the oldest first; return where their files lie.
+    """Forget segments that no record needs, the oldest first; return where their files lie.
 
     old: those collected before that are forgotten, and more as long as there are too many bytes, of
     those whose sizes are given.
@@ -154,10 +159,7 @@ def _forget_segments(
                 Record.room_id == room,
                 Record.end_at > segment.start_at,
                 Record.start_at < (segment.end_at or segment.start_at + LONGEST_RECORD),
-                or_(
-                    Record.status.in_(("queued", "running")),
-                    Record.watched_until > now,
-                ),
+                needs_media(now, old),
             )
             .limit(1)
         )
@@ -218,7 +220,7 @@ def _sweep_segments(service: Service, now: datetime) -> None:
         known = {data / path for path in session.scalars(select(Segment.path))}
         for media in session.scalars(
             select(Record.media).where(
-                or_(Record.status.in_(("queued", "running")), Record.watched_until > now),
+                needs_media(now, now - service.settings.keep_segments),
                 Record.media.is_not(None),
             )
         ):  # of which a newer one has come meanwhile

@@ -116,7 +116,8 @@ def _is_half_replaced(session: Session, row: Record) -> bool:
     for entry in session.scalars(
         select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != NEWS)
     ):
-        if entry.status == "delivered":
-            there.setdefault(entry.destination, {})[entry.kind] = entry.version
+        # Of one that is not, a part may have arrived, or all of it.
+        version = entry.version if entry.status == "delivered" else None
+        there.setdefault(entry.destination, {})[entry.kind] = version
     wanted: dict[str, int | None] = {kind: row.version for kind, _ in ours}
     return any(kinds != wanted for kinds in there.values())

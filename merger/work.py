@@ -13,6 +13,7 @@ import random
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from merger import collecting, data_folder, ffmpeg, ledger, logs, outcomes, pictures, queue
@@ -24,6 +25,7 @@ from merger.due import WATCHED
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
 from merger.heart import Heart, beating
+from merger.localtime import zone_named
 from merger.making import made, usable
 from merger.names import ENDINGS, result_stem
 from merger.plan import EditPlan
@@ -41,7 +43,10 @@ log = logging.getLogger(__name__)
 
 def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
     """Work on a claimed record until it ends or waits; return in one word what became of it."""
-    heart = Heart(service.engine, held, service.now, service.settings.lease, stopping, _end_process)
+    heart = Heart(
+        service.engine, held, service.now, service.settings.lease, stopping,
+        partial(_give_up, service, held),
+    )  # fmt: skip
     with beating(heart):
         try:
             outcome = _worked(service, held, heart)
@@ -54,8 +59,24 @@ def work(service: Service, held: Claim, stopping: Callable[[], bool]) -> str:
     return outcome
 
 
-def _end_process() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _give_up(service: Service, held: Claim, why: str) -> None:
+    """Put off a record whose work hangs, and end this process."""
+    try:
+        _put_off_hanging(service, held, why)
+    except (MergerError, LeaseLost) as error:  # the lease will end, with the same effect
+        log.warning("record %s is left as it is: %s", held.record, error)
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _put_off_hanging(service: Service, held: Claim, why: str) -> None:
+    error = Temporary("hangs", f"{why}; most likely a share hangs: mount it again")
+    job, now = outcomes.job(service.engine, held.record), service.now()
+    at = again_at(error, job.tries + 1, now, now, zone_named(job.zone), random.random())
+    if at is None:
+        queue.fail(service.engine, held, now, error)
+    else:
+        queue.put_off(service.engine, held, now, at, error)
 
 
 def _worked(service: Service, held: Claim, heart: Heart) -> str:

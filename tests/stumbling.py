@@ -12,7 +12,7 @@ import pytest
 from merger import failpoints
 from merger.errors import Broken, MergerError, Temporary
 from merger.folder_destination import FolderDestination
-from merger.sources import Collected, Found, Recorder
+from merger.sources import Collected, Found, Recorder, SourceOfRoom
 from recorders.folder import Folder
 from tests.site import Site
 
@@ -63,10 +63,19 @@ def cannot_deliver(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cannot_reach(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: Any) -> Any:
-        raise Temporary("source_away", "the share is away")
+    cannot_find(monkeypatch, Temporary("source_away", "the share is away"))
 
-    monkeypatch.setattr(Folder, "find", away)
+
+def cannot_find(monkeypatch: pytest.MonkeyPatch, error: MergerError, source: str = "") -> None:
+    """Have a source fail, or all of them."""
+    real = Folder.find
+
+    def find(self: Folder, seen: SourceOfRoom, *rest: Any) -> Found:
+        if source in ("", seen.name):
+            raise error
+        return real(self, seen, *rest)
+
+    monkeypatch.setattr(Folder, "find", find)
 
 
 Stumble = Callable[[Site, pytest.MonkeyPatch], None]

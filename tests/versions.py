@@ -23,12 +23,12 @@ RATE = 25
 LARGE = 80  # pixels on the left of the layout `screen_large`
 
 
-def delivered_lecture(site: Site) -> Site:
+def delivered_lecture(site: Site, **changes: Any) -> Site:
     """A record of twelve seconds that is delivered; there are three seconds more of media."""
     site.add_room(chunk_s=1800)
     for source in ("speaker", "screen"):
         site.film(source, FROM_S, FILMED_S - FROM_S, sound=source == "speaker")
-    site.ask(UNTIL_S, FROM_S, users=("ann@example.org", "bob@example.org"))
+    site.ask(UNTIL_S, FROM_S, users=("ann@example.org", "bob@example.org"), **changes)
     assert site.work() == "delivered"
     return site
 

@@ -52,3 +52,16 @@ def test_old_answers_are_forgotten(engine: Engine) -> None:
     assert ask(engine, "second") == "first"
     answers.forget(engine, NOON + answers.KEPT + timedelta(seconds=1))
     assert ask(engine, "second") == "second"
+
+
+def test_another_request_with_a_key_does_nothing(engine: Engine) -> None:
+    """However early it comes: while the first is being acted on, and when a crash has ended that."""
+
+    def slow() -> tuple[int, str]:
+        with pytest.raises(Refused, match="was used for another request"):
+            answers.answered_once(engine, 1, "k", "b", NOON, pytest.fail)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answers.answered_once(engine, 1, "k", "a", NOON, slow)
+    assert ask(engine, "again") == "again"

@@ -110,6 +110,23 @@ def test_what_has_ended_without_a_video_is_asked_for_anew(line: Line, status: st
     assert ask(line) == (1 + is_new, False)
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_one_video_is_enough(line: Line, status: str) -> None:
+    """Of what was asked for anew, the old record is not made as well."""
+    ask(line)
+    line.set(1, status=status)
+    assert ask(line) == (2, True)
+    for again in (records.retry, records.remerge):
+        code, says = refusal(lambda again=again: again(line.engine, 1, line.clock))
+        assert code == "conflict" and says.startswith("record 2 is of the same room, time,")
+    assert line.row(1).status == status
+    records.remerge(line.engine, 1, line.clock, layout="screen_large")
+    assert (line.row(1).status, line.row(1).layout) == ("queued", "screen_large")
+    line.set(1, status="delivered", delivered_version=1, layout="side_by_side", end_at=NOON + HOUR)
+    code, _ = refusal(lambda: records.remerge(line.engine, 1, line.clock + HOUR, end=NOON))
+    assert (code, line.row(1).version) == ("conflict", 1)
+
+
 def test_the_same_key_is_the_same_request(line: Line) -> None:
     assert ask(line, idempotency_key="key") == (1, True)
     assert ask(line, idempotency_key="key", users=("a@example.org",)) == (1, False)

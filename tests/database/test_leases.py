@@ -60,6 +60,15 @@ def test_a_record_whose_worker_gives_no_sign_of_life_is_queued_again(
     assert line.claim("two") == Claim(1, 2, "two")
 
 
+def test_a_lease_of_a_clock_that_was_ahead_holds_nobody_up(line: Line) -> None:
+    line.ask()
+    line.clock += 24 * HOUR
+    line.claimed()
+    line.clock -= 24 * HOUR  # put right
+    assert queue.take_back_lost(line.engine, line.clock) == [1]
+    assert line.row().status == "queued"
+
+
 def test_a_lease_that_is_prolonged_meanwhile_is_left_alone(
     line: Line, held: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:

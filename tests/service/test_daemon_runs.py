@@ -17,6 +17,7 @@ from merger import daemon as daemon_module
 from merger import queue, record_views
 from merger.daemon import HOUSEKEEPING, Daemon, Signals, run, run_once
 from merger.errors import Broken, Temporary
+from merger.queue import Claim
 from merger.task import Service
 from tests.crew import BERLIN, POLL, SECOND, WORKERS, Crew, Hand
 from tests.databases import ON_SQLITE
@@ -31,20 +32,37 @@ def test_a_chore_that_cannot_be_done_does_not_keep_from_the_next(
 ) -> None:
     done = []
 
-    def look_for_late(service: Service, now: datetime) -> None:
+    def forget(service: Service, now: datetime) -> None:
         raise error
 
     def tidy(service: Service, now: datetime) -> None:
         done.append((service, now))
 
-    monkeypatch.setattr(daemon_module, "look_for_late", look_for_late)
+    monkeypatch.setattr(daemon_module, "forget", forget)
     monkeypatch.setattr(daemon_module, "tidy", tidy)
     daemon_module.keep_house(crew.daemon.service, NOON)
     assert done == [(crew.daemon.service, NOON)]
     if isinstance(error, Broken):
-        assert lines("WARNING") == ["look_for_late: away"]
+        assert lines("WARNING") == ["forget: away"]
     else:
-        assert lines("ERROR") == ["look_for_late: a mistake in this program"]
+        assert lines("ERROR") == ["forget: a mistake in this program"]
+
+
+@ON_SQLITE
+def test_a_share_that_hangs_does_not_keep_from_making_room(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    def hang(*_: Any) -> None:
+        done.append("late")
+        raise KeyboardInterrupt  # as when the housekeeping is ended
+
+    monkeypatch.setattr(daemon_module, "tidy", lambda *_: done.append("tidy"))
+    monkeypatch.setattr(daemon_module, "look_for_late", hang)
+    with pytest.raises(KeyboardInterrupt):
+        daemon_module.keep_house(crew.daemon.service, NOON)
+    assert done == ["tidy", "late"]
 
 
 def test_one_keeps_house_at_a_time(crew: Crew, lines: Any) -> None:
@@ -318,6 +336,29 @@ def test_who_is_asked_to_stop_does_not_wait_for_the_house(
     start(crew.daemon, crew.signals)
     assert [house.killed for house in crew.houses] == [True]
     assert crew.line.clock < NOON + 4 * SECOND
+
+
+@ON_SQLITE
+def test_once_does_not_wait_for_ever(crew: Crew, lines: Any) -> None:
+    """For a housekeeping that hangs, or telling people."""
+    crew.line.ask()
+    crew.houses_end = False
+    crew.on_start = crew.deliver
+    told: list[Hand] = []
+
+    def tell() -> Hand:
+        told.append(Hand(Claim(0, 0, "errands")))
+        return told[-1]
+
+    crew.daemon.start_errands = tell
+    errands = iter((True,))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(daemon_module, "errands_are_due", lambda *_: next(errands, False))
+        run_once(crew.daemon, crew.signals)
+    assert crew.line.row().status == "delivered"
+    assert crew.houses[0].killed and told[0].killed
+    assert len(lines("ERROR")) == 2
+    assert crew.line.clock - NOON < 3 * HOUR
 
 
 def test_once_can_be_stopped(crew: Crew) -> None:

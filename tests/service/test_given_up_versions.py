@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from merger import failpoints, outcomes, queue, record_views, records, work
 from merger.database import reading, writing
 from merger.delivery import Parcel
-from merger.errors import Broken
+from merger.errors import Broken, Temporary
 from merger.folder_destination import FolderDestination
 from merger.heart import Heart
 from merger.tidy import tidy
@@ -325,3 +325,74 @@ def test_what_was_written_beside_an_earlier_version_stays(lecture: Site) -> None
     again(lecture, layout="screen_large")
     assert lecture.work() == "delivered"
     assert (lecture.row().media or {})["papers"] == ["chat.txt"]
+
+
+@ON_SQLITE
+def test_a_new_kind_that_had_arrived_unheard_goes_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People have no backup; the one of the other version arrived, and nobody has written so."""
+    delivered_lecture(site, layout="speaker_only")
+    first = in_the_folder(site)
+    again(site, layout="side_by_side")
+
+    def die(place: str) -> None:
+        if place == "deliver.sent":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "hook", die)
+        with pytest.raises(KeyboardInterrupt):
+            site.work()
+    site.clock += timedelta(minutes=5)
+    assert queue.take_back_lost(site.engine, site.clock) == [1]
+    assert len(in_the_folder(site)) == 2
+    assert records.cancel(site.engine, 1, site.clock) == "queued"
+    assert site.work() == "delivered"
+    assert in_the_folder(site) == first
+    assert set(names_in_the_ledger(site)) == {"merge"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+def test_the_reason_stays_while_what_people_have_is_put_back(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The disk of the destination is full meanwhile: that is told in the history alone."""
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        if how == "failed":
+            cannot_send_merges(lecture, patched)
+        else:
+            cancel_at(lecture, patched, "deliver.written")
+        assert lecture.work() == how
+    error = lecture.details()["error"]
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderDestination, "send", is_full)
+        assert lecture.work() == "put off"
+    assert lecture.details()["error"] == error
+    assert "is full" in lecture.details()["events"][-1]["text"]
+    lecture.clock = lecture.row().run_after
+    assert lecture.work() == "delivered"
+    assert lecture.details()["error"] == error
+    assert ("nobody may write" in error["message"]) if how == "failed" else error is None
+
+
+def is_full(*_: Any) -> str:
+    raise Temporary("disk_full", "the disk of the destination is full")
+
+
+@ON_SQLITE
+def test_what_had_failed_before_is_no_reason_of_who_cancels(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(lecture, layout="screen_large")
+    with monkeypatch.context() as patched:
+        cannot_encode(lecture, patched, Temporary("disk_full", "encoding needs room"))
+        assert lecture.work() == "put off"
+    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert lecture.details()["error"] is None
+    # What was wished for is made after all.
+    records.retry(lecture.engine, 1, lecture.clock)
+    assert lecture.work() == "delivered"
+    check_version(lecture, 2, left_px=LARGE)

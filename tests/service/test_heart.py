@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from merger import queue, work
 from merger.database import LostRace
 from merger.errors import Broken, MergerError, Temporary
 from merger.heart import Heart
@@ -65,6 +66,24 @@ def test_who_waits_for_the_database_does_not_hang(site: Site, monkeypatch) -> No
     beating.insist(act)
     clock.at_s += 3601.0
     assert beating.hangs() is not None
+
+
+@ON_SQLITE
+def test_what_hangs_is_put_off_as_if_its_share_were_away(site: Site, monkeypatch) -> None:
+    """And not taken for a record that kills those who work on it."""
+    monkeypatch.setattr(work.os, "kill", lambda pid, number: None)
+    site.add_room()
+    site.ask()
+    for tries in range(1, 31):
+        held = site.claim()
+        assert held is not None
+        work._give_up(site.service, held, "it hangs: it did not get on for an hour")
+        queue.crashed(site.engine, held, site.clock, "its process was ended by SIGKILL")
+        row = site.row()
+        assert (row.status, row.lost) == ("queued" if tries < 30 else "failed", 0)
+        assert row.error_code == "hangs" and "a share hangs" in (row.error_text or "")
+        site.clock = max(site.clock, row.run_after)
+    work._give_up(site.service, held, "it is no longer ours")  # and nothing is written
 
 
 @ON_SQLITE

@@ -18,6 +18,7 @@ from tests.databases import ON_SQLITE
 from tests.filmed import DAY, MINUTE, filmed_room
 from tests.media.test_time import check_instants
 from tests.site import LENGTH_S, Site
+from tests.stumbling import cannot_encode
 from tests.truth import frames_seen
 
 
@@ -152,6 +153,21 @@ def test_what_a_record_needs_stays_however_much_it_holds(site: Site) -> None:
     tidied(site, site.clock, 1)
     assert segments(site) == set()
     assert second not in segments(site)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("days", [1, 20])
+def test_what_failed_can_be_made_as_long_as_segments_are_kept(
+    filmed: Site, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Nobody has a video of it yet: its media stays though it holds too much of the disk."""
+    filmed.ask()
+    with monkeypatch.context() as patched:
+        cannot_encode(filmed, patched)
+        assert filmed.work() == "failed"
+    before = segments(filmed)
+    tidied(filmed, filmed.clock + days * DAY, disk_bytes=1)
+    assert segments(filmed) == (before if days == 1 else set())
 
 
 @ON_SQLITE

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import av
 import pytest
 from sqlalchemy import delete
@@ -9,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from merger.daemon import keep_house
 from merger.database import writing
+from merger.errors import Temporary
 from merger.late import look_for_late
+from merger.sources import Collected
 from merger.tidy import tidy
 from models import Source
+from recorders.folder import Folder
 from tests.aftermath import merge_of
 from tests.conftest import PITCHES, START, seconds
 from tests.databases import ON_SQLITE
@@ -32,7 +38,7 @@ from tests.late_lecture import (
     waiting_lecture,
 )
 from tests.site import Site
-from tests.stumbling import Stumble, cannot_collect, cannot_encode
+from tests.stumbling import Stumble, cannot_collect, cannot_encode, cannot_find
 from tests.truth import error_ms, frames_seen, instant_of, pitch, sound_of
 
 
@@ -246,6 +252,122 @@ def test_a_source_that_is_away_says_nothing_about_late_media(lecture: Site) -> N
     assert look_for_late(lecture.service, lecture.clock) == []
     library.with_name("elsewhere").rename(library)
     assert look_for_late(lecture.service, lecture.clock) == [1]
+
+
+@ON_SQLITE
+def test_a_source_that_is_away_does_not_hold_up_the_others(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is away, what was collected at first is used."""
+    deliver_with_a_gap(lecture)
+    lecture.clock += HOUR
+    come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
+    with monkeypatch.context() as patched:
+        cannot_find(patched, AWAY, "speaker")
+        assert look_for_late(lecture.service, lecture.clock) == []  # more may come with it
+        lecture.clock += HOUR
+        assert look_for_late(lecture.service, lecture.clock) == [1]
+        while (outcome := lecture.work()) == "put off":
+            lecture.clock = lecture.row().run_after
+    assert outcome == "delivered"
+    assert seen_right(lecture) == WHOLE
+    delivered(lecture, 2)
+
+
+AWAY = Temporary("source_away", "the share is away")
+
+
+@ON_SQLITE
+def test_late_media_whose_share_is_away_when_it_is_to_be_brought(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No version is made without what it is made for; when the share is back, it is."""
+    deliver_with_a_gap(lecture)
+    lecture.clock += HOUR
+    come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
+    assert look_for_late(lecture.service, lecture.clock) == [1]
+    with monkeypatch.context() as patched:
+        cannot_find(patched, AWAY, "screen")
+        while (outcome := lecture.work()) == "put off":
+            lecture.clock = lecture.row().run_after
+        assert outcome == "failed"
+    delivered_with_error = lecture.row()
+    assert (delivered_with_error.status, delivered_with_error.version) == ("delivered", 1)
+    lecture.clock += HOUR
+    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert lecture.work() == "delivered"
+    assert seen_right(lecture) == WHOLE
+    delivered(lecture, 2)
+
+
+@ON_SQLITE
+def test_late_media_that_cannot_be_brought_at_first(lecture: Site) -> None:
+    """It is not what its note says: somebody may be changing it. Later it is taken as it is."""
+    deliver_with_a_gap(lecture)
+    lecture.clock += 4 * HOUR
+    path = come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
+    said = {"start": (START + seconds(6)).isoformat(), "sha256": "0" * 64}
+    path.with_suffix(".json").write_text(json.dumps(said))
+    changed(path.with_suffix(".json"), lecture.clock - 2 * MINUTE)
+    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert lecture.work() == "delivered"
+    assert seen_right(lecture) == HALF
+    assert look_for_late(lecture.service, lecture.clock) == []
+    lecture.clock += HOUR
+    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert lecture.work() == "delivered"
+    assert seen_right(lecture) == WHOLE
+    delivered(lecture, 3)
+    lecture.clock += HOUR
+    assert look_for_late(lecture.service, lecture.clock) == []
+
+
+@ON_SQLITE
+def test_late_media_that_can_never_be_brought_makes_few_versions(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver_with_a_gap(lecture)
+    lecture.clock += 4 * HOUR
+    come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
+    real = Folder.collect
+
+    def collect(*asked: Any) -> list[Collected]:
+        return [one for one in real(*asked) if "10-00-06" not in one.path.name]
+
+    monkeypatch.setattr(Folder, "collect", collect)
+    versions = 0
+    while look_until(lecture):
+        assert lecture.work() == "delivered"
+        versions += 1
+    assert versions == 8  # after 0, 1, 2, 4, … 64 hours
+
+
+def look_until(site: Site) -> bool:
+    """Look every hour for late media, until there is some, or nobody looks any more."""
+    while not look_for_late(site.service, site.clock):
+        site.clock += HOUR
+        if site.clock > DUE + 7 * DAY:
+            return False
+    return True
+
+
+@ON_SQLITE
+def test_somebody_asks_anew_for_what_has_failed(lecture: Site) -> None:
+    """Its media comes late: one video is made."""
+    lecture.clock = DUE
+    while lecture.work() == "put off":
+        lecture.clock = lecture.row().run_after
+    assert lecture.ask(LENGTH_S) == 2
+    while lecture.work() == "put off":
+        lecture.clock = lecture.row(2).run_after
+    assert [lecture.row(n).status for n in (1, 2)] == ["failed", "failed"]
+    for source in ("speaker", "screen"):
+        come(lecture, source, when=lecture.clock - 2 * MINUTE)
+    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert lecture.work() == "delivered"
+    lecture.clock += HOUR
+    assert look_for_late(lecture.service, lecture.clock) == []
+    assert len(list(lecture.merged.glob("*"))) == 2
 
 
 @ON_SQLITE

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from merger.errors import Temporary
+from merger.errors import Broken, Temporary
 from merger.late import look_for_late
 from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE
-from tests.filmed import HOUR, MINUTE, filmed_room, source
+from tests.filmed import DAY, HOUR, MINUTE, filmed_room, source
 from tests.media.test_time import check_instants
 from tests.site import Site
-from tests.stumbling import cannot_encode
+from tests.stumbling import cannot_encode, cannot_find
 from tests.truth import error_ms, frames_seen, instant_of
 
 
@@ -106,3 +106,33 @@ def test_when_no_share_is_there_somebody_has_to_act(filmed: Site) -> None:
     assert (row.status, row.error_code) == ("failed", "sources")
     for name in ("speaker", "screen"):
         assert f"source '{name}' could not be reached" in (row.error_text or "")
+
+
+@ON_SQLITE
+def test_a_source_whose_password_was_changed_costs_its_own_side(
+    filmed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It will not pass by itself: nobody waits; once it is put right, the record has all."""
+    record = filmed.ask()
+    with monkeypatch.context() as patched:
+        cannot_find(patched, Broken("credentials", "the password was changed"), "screen")
+        assert filmed.work() == "delivered"
+    [warning] = [w for w in filmed.details(record)["warnings"] if "password was changed" in w]
+    assert warning.startswith("source 'screen' could not be reached: ")
+    assert look_for_late(filmed.service, filmed.clock) == [record]
+    assert filmed.work() == "delivered"
+    check_instants(frames_seen(merge_of(filmed)), START)
+
+
+@ON_SQLITE
+def test_where_there_is_nothing_else_the_password_is_the_reason(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_room()
+    site.ask()
+    cannot_find(monkeypatch, Broken("credentials", "the password was changed"), "screen")
+    site.clock += DAY
+    assert site.work() == "failed"
+    assert (site.row().error_code, site.row().error_text) == (
+        "credentials", "the password was changed",
+    )  # fmt: skip

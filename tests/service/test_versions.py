@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from merger import failpoints, record_views, records
+from merger.database import writing
+from merger.errors import Temporary
+from merger.tidy import tidy
 from merger.timeline import utc
+from models import Source
 from tests.aftermath import LATER, check_only, rows
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -199,3 +206,73 @@ def test_a_record_that_came_to_nothing_is_made_otherwise(
     media = site.row().media
     assert media is not None and len(media["items"]["screen"]) == 1
     check_only(site, site.clock + LATER)
+
+
+# --- what is there to make it of ------------------------------------------------------------------
+
+
+def replace_sources(site: Site) -> None:
+    """The room has other sources now, that have nothing of that time."""
+
+    def change(session: Session) -> None:
+        session.execute(delete(Source))
+        for role in ("speaker", "screen"):
+            address = f"{site.library().library}#504_new{role}"
+            session.add(Source(room_id=1, name=f"new {role}", role=role, kind="folder",
+                               address=address))  # fmt: skip
+
+    writing(site.engine, change)
+
+
+@ON_SQLITE
+def test_slates_never_take_the_place_of_a_video(lecture: Site) -> None:
+    first = in_the_folder(lecture)
+    replace_sources(lecture)
+    again(lecture, layout="screen_large")
+    while (outcome := lecture.work()) == "put off":
+        lecture.clock = lecture.row().run_after
+    assert outcome == "failed"
+    assert in_the_folder(lecture) == first
+    assert "no media of new speaker, new screen" in (lecture.row().error_text or "")
+
+
+@ON_SQLITE
+def test_sources_that_get_other_names_before_a_record_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_room(chunk_s=1800)
+    for source in ("speaker", "screen"):
+        site.film(source, FROM_S, UNTIL_S - FROM_S, sound=source == "speaker")
+    site.ask(UNTIL_S, FROM_S)
+    with monkeypatch.context() as patched:
+        cannot_encode(site, patched, Temporary("memory", "there was not enough memory"))
+        assert site.work() == "put off"
+
+    def rename(session: Session) -> None:
+        for source in session.scalars(select(Source)):
+            source.name = f"the {source.name}"
+
+    writing(site.engine, rename)
+    site.clock = site.row().run_after
+    assert site.work() == "delivered"
+    check_version(site, 1)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("how", ["retry", "remerge"])
+def test_what_was_collected_is_used_where_nothing_is_left(
+    site: Site, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The library kept its files for two days; somebody mended the encoder after three."""
+    site.add_room(chunk_s=1800)
+    for source in ("speaker", "screen"):
+        site.film(source, FROM_S, UNTIL_S - FROM_S, sound=source == "speaker")
+    site.ask(UNTIL_S, FROM_S)
+    failed(site, monkeypatch)
+    for path in site.library().library.iterdir():
+        path.unlink()
+    site.clock += timedelta(days=3)
+    tidy(site.service, site.clock)
+    getattr(records, how)(site.engine, 1, site.clock)
+    assert site.work() == "delivered"
+    check_version(site, 1)

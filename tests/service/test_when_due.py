@@ -26,6 +26,7 @@ from tests.late_lecture import (
     waiting_lecture,
 )
 from tests.site import Site
+from tests.stumbling import cannot_reach
 
 
 @pytest.fixture
@@ -56,6 +57,21 @@ def test_incomplete_media_is_waited_for_until_it_is_due(lecture: Site) -> None:
     lecture.clock = DUE
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == HALF
+
+
+@ON_SQLITE
+def test_a_share_that_was_away_and_is_back_is_only_waited_for(
+    lecture: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_but_half_the_screen(lecture)
+    lecture.clock = END + 5 * MINUTE
+    with monkeypatch.context() as patched:
+        cannot_reach(lecture, patched)
+        assert lecture.work() == "put off"
+    lecture.clock = lecture.row().run_after
+    assert lecture.work() == "waiting"
+    row = lecture.row()
+    assert (row.error_code, row.error_text, row.tries) == (None, None, 0)
 
 
 @ON_SQLITE
