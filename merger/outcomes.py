@@ -15,12 +15,10 @@ from sqlalchemy.orm import Session, undefer
 
 from merger.analysis.sampling import Seen
 from merger.database import reading
-from merger.queue import Claim, fenced
+from merger.queue import ASKED_AGAIN, Claim, fenced
 from merger.report import Rendition as RenditionMade
 from merger.sources import Collected
 from models import Chunk, Record, Rendition, Segment, Source
-
-ASKED_AGAIN = "asked_again"  # a mark of what was collected; `keep_segments` says for what
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ _CANDIDATES = 16
 _ROUNDS = 20  # of candidates that others were quicker to take
 _LONGEST_TEXT = 4000
 _LONGEST_LEASE = timedelta(hours=2)  # and more than clocks that disagree are apart
+# A mark beside what was collected for a record: `outcomes.keep_segments` says what it means.
+ASKED_AGAIN = "asked_again"
 _CANCELLED = "cancelled while it was worked on"
 
 

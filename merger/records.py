@@ -16,10 +16,9 @@ from merger.database import reading, writing
 from merger.errors import Refused, did_you_mean
 from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
-from merger.outcomes import ASKED_AGAIN
 from merger.people import email_of, user_row
 from merger.profiles import DEFAULT_PROFILE, profile_named
-from merger.queue import come_to_nothing, requeue, tell
+from merger.queue import ASKED_AGAIN, come_to_nothing, requeue, tell
 from merger.timeline import Span, record_span
 from models import ENDED, Fact, Record, RecordUser, Room
 
