@@ -49,6 +49,8 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
         )
     before = Made(told["drive_folder"] or "", told["calendar_id"] or "")
     folders = Folders(google, Facts(engine))
+    if not before.folder:
+        folders.require(known.drive_folder, "name another one in MERGER_DRIVE_FOLDER")
     made = Made(
         before.folder or folders.below(known.drive_folder, told["name"]),
         before.calendar or room_calendar(google, told["name"], told["zone"]),

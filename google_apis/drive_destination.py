@@ -16,7 +16,7 @@ from typing import Any
 from google_apis import drive, upload
 from google_apis.digest import md5_of
 from google_apis.drive_folders import Folders
-from google_apis.errors import AlreadyThere, NotThere
+from google_apis.errors import AlreadyThere
 from google_apis.http import Google
 from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken, Refused, Temporary
@@ -25,8 +25,8 @@ from merger.failpoints import reached
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
 _MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
-# Of an address, or of what may be shared with whom; anything else that is broken is of ourselves.
-_OF_A_READER = {"google_rights", "google_policy"}
+# Of what may be shared with whom; anything else that is broken is of ourselves.
+_OF_A_READER = "google_policy"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class DriveDestination:
 
     def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
         """Put a parcel there, whole and checked, let its readers read it, and return its link."""
+        # While the folder is hidden from us, so are the files in it: none of them is gone.
+        self._require(parcel.shelf)
         sending = _Sending(self, parcel, dict(state), fence)
         there = sending.arrived()
         readers = parcel.shelf.readers if parcel.shelf else ()
@@ -79,8 +81,8 @@ class DriveDestination:
             check()
             try:
                 drive.let_read(self.google, str(state["id"]), email, tells=self.tells)
-            except (Refused, Broken, NotThere) as error:
-                if isinstance(error, Broken) and error.code not in _OF_A_READER:
+            except (Refused, Broken) as error:
+                if isinstance(error, Broken) and error.code != _OF_A_READER:
                     raise
                 # One address that Google does not know never keeps the video from the others.
                 note(f"Drive does not let {email} read it: {error.message}")
@@ -96,6 +98,13 @@ class DriveDestination:
             upload.cancel(self.google, str(state["session"]))
         if state.get("id"):
             drive.move_to_bin(self.google, str(state["id"]))
+
+    def _require(self, shelf: Shelf | None) -> None:
+        """Raise Refused where the folder that people named takes nothing."""
+        if shelf is not None and shelf.folder:
+            self.folders.require(shelf.folder, f"name another one for room {shelf.room!r}")
+        else:
+            self.folders.require(self.root, "name another one in MERGER_DRIVE_FOLDER")
 
     def folder(self, shelf: Shelf) -> str:
         """Return the id of the folder for a day, which is made where it is missing."""
@@ -139,20 +148,20 @@ class _Sending:
 
     def _there(self) -> dict[str, Any] | None:
         """Return the file of the reserved id; None where nothing has arrived yet."""
-        if "id" not in self.state:
-            self._keep(id=self._found() or drive.reserved_id(self.google))
-            reached("drive.reserved")
-        there = drive.file(self.google, self.state["id"])
-        if there is None and self.state.get("is_made"):
-            # Somebody deleted it for ever: its id is used up.
+        there = drive.file(self.google, self.state["id"]) if "id" in self.state else None
+        if there is None and ("id" not in self.state or self.state.get("is_made")):
+            # Nothing was sent yet; or somebody deleted it for ever, and its id is used up.
+            found = self._found()
             self._keep(
-                id=drive.reserved_id(self.google),
+                id=found or drive.reserved_id(self.google),
                 is_made=False,
                 session=None,
                 readers=[],
                 refused=[],
             )
-        elif there is not None and not self.state.get("is_made"):
+            reached("drive.reserved")
+            there = drive.file(self.google, found) if found else None
+        if there is not None and not self.state.get("is_made"):
             self._keep(is_made=True)
         return there
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from google_apis import drive
 from google_apis.http import Google
-from merger.errors import Temporary
+from merger.errors import Refused, Temporary
 
 _MOST_MADE = 3  # in a row
 
@@ -36,6 +36,25 @@ class Folders:
 
     google: Google
     memory: Memory
+
+    def require(self, folder: str, other: str) -> None:
+        """Raise Refused for a folder that people named and in which nothing is to be put.
+
+        other: how to name another one, as advice.
+        """
+        there = drive.file(self.google, folder)
+        if there is None:
+            raise Refused(
+                "google_folder",
+                f"there is no folder {folder} in Drive, or not for {self.google.account}; share it"
+                f" with that address, with the right to change it, or {other}",
+            )
+        if there.get("trashed"):
+            raise Refused(
+                "google_folder",
+                f"the folder {folder} in Drive is in the bin, which Drive empties; take it out, or"
+                f" {other}",
+            )
 
     def below(self, parent: str, *names: str) -> str:
         """Return the id of the folder at the end of a path of names."""

@@ -50,11 +50,13 @@ _FULL = {
 }  # fmt: skip
 _NOT_ENABLED = {"accessNotConfigured", "SERVICE_DISABLED"}
 _SCOPES = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientScopes"}
+# Who may be let in at all, by rules of a domain or of a shared drive.
 _POLICY = {
-    "domainPolicy",
-    "cannotShareTeamDriveTopFolderWithAnyoneOrDomains",
-    "publishOutNotPermitted",
-}
+    "domainPolicy", "publishOutNotPermitted", "shareInNotPermitted", "shareOutNotPermitted",
+    "shareOutNotPermittedToUser", "cannotShareTeamDriveTopFolderWithAnyoneOrDomains",
+    "cannotShareTeamDriveWithNonGoogleAccounts", "teamDriveDomainUsersOnlyRestriction",
+    "teamDriveTeamMembersOnlyRestriction", "targetUserRoleLimitedByLicenseRestriction",
+}  # fmt: skip
 _SECRETS = re.compile(r"ya29\.[\w.-]+|1//[\w-]+|Bearer\s+\S+|upload_id=\S+|https?://\S+")
 _LONGEST_SAID = 200
 
@@ -123,6 +125,13 @@ def _forbidden(reason: str, message: str, said: str, account: str) -> MergerErro
     if reason in _POLICY:
         advice = "ask the domain's administrator to allow it"
         return Broken("google_policy", f"a rule of the domain forbids it ({said}); {advice}")
+    if reason == "insufficientFilePermissions":
+        return Broken(
+            "google_file",
+            f"Google lets {account} read a file, and not change or share it ({said}); share its"
+            " folder with that address, with the right to change it; in a shared drive, as a"
+            " content manager",
+        )
     return Broken(
         "google_rights",
         f"Google does not let {account} do it ({said}); share the folder, calendar or course with"

@@ -94,7 +94,7 @@ class Faults:
     happened: list[str] = field(default_factory=list)
 
     def add(self, match: str, kind: str, times: int = 1, retry_after: str | None = None) -> None:
-        assert kind in KINDS
+        assert kind in (*KINDS, *ERRORS)
         self.waiting.append(Fault(match, kind, times, retry_after))
 
     def by_chance(self, seed: int, share: float, only: str = "") -> None:
@@ -124,6 +124,10 @@ ERRORS = {
     "429": (429, "rateLimitExceeded"),
     "403_rate": (403, "userRateLimitExceeded"),
     "401": (401, "authError"),
+    # Which stay: they are asked for by name, and never happen by chance.
+    "403_file": (403, "insufficientFilePermissions"),
+    "403_policy": (403, "shareOutNotPermitted"),
+    "404": (404, "notFound"),
 }
 
 

@@ -55,12 +55,19 @@ class Drive:
         return known
 
     def _new(self, known: str, body: Mapping[str, Any], who: str) -> dict[str, Any]:
-        return {
+        one = {
             "id": known, "name": "Untitled", "mimeType": "application/octet-stream",
-            "trashed": False, "owner": who, "permissions": [], "kind": "drive#file",
+            "trashed": False, "permissions": [], "kind": "drive#file",
             "webViewLink": f"https://drive.google.com/file/d/{known}/view", **body,
             "modifiedTime": self.stamp(),
         }  # fmt: skip
+        # What is in a shared drive belongs to the drive, whoever has put it there.
+        return {**one, "owner": self.drive_of(one) or who}
+
+    def is_in_the_bin(self, one: Mapping[str, Any]) -> bool:
+        """Return whether a file is in the bin, or a folder that it is in."""
+        above = (self.files.get(parent) for parent in one.get("parents", ()))
+        return bool(one["trashed"]) or any(self.is_in_the_bin(parent) for parent in above if parent)
 
     def stamp(self) -> str:
         at = self.now().astimezone(UTC)
@@ -167,7 +174,10 @@ class Drive:
         elif asked.query.get("alt") == "media":
             return self._content(asked, self.content[one["id"]])
         shown = asked.query.get("fields", "kind,id,name,mimeType")
-        return Said(document=fields_of(one, shown))
+        return Said(document=fields_of(self._seen(one), shown))
+
+    def _seen(self, one: Mapping[str, Any]) -> dict[str, Any]:
+        return {**one, "trashed": self.is_in_the_bin(one)}
 
     def _content(self, asked: Asked, data: bytes) -> Said:
         wanted = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("Range", ""))
@@ -221,7 +231,7 @@ class Drive:
         everywhere = query.get("includeItemsFromAllDrives") == "true"
         found = [
             one
-            for one in self.files.values()
+            for one in map(self._seen, self.files.values())
             if self._may(asked.who, one) and matches(one) and (everywhere or not self.drive_of(one))
         ]
         found = [] if self.looks_away else found

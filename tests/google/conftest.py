@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from google_apis import upload
 from google_apis.auth import credentials_from
+from google_apis.drive_destination import DriveDestination
+from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from tests.fakes.google import SUBJECT, Google, google_served
+from tests.fakes.google_drive import UNIT
+from tests.google.sending import Memory, Parcels, maker
 
 
 @pytest.fixture
@@ -29,6 +34,17 @@ def client(google: Google, tmp_path: Path, pauses: list[float]) -> Client:
     """A client that notes for how long it would wait, without anything by chance."""
     credentials = credentials_from(google.credentials_file(tmp_path), SUBJECT)
     return Client(credentials, google.address, pause=pauses.append, chance=lambda: 0.0)
+
+
+@pytest.fixture
+def parcels(tmp_path: Path) -> Parcels:
+    return maker(tmp_path)
+
+
+@pytest.fixture
+def to(client: Client, monkeypatch: pytest.MonkeyPatch) -> DriveDestination:
+    monkeypatch.setattr(upload, "PART", UNIT)
+    return DriveDestination(client, Folders(client, Memory()))
 
 
 def about(client: Client) -> str:

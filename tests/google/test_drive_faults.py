@@ -34,22 +34,10 @@ from tests.google.sending import (
     Parcels,
     check_right,
     faulty,
-    maker,
     videos,
 )  # fmt: skip
 
 SEED = 20261120
-
-
-@pytest.fixture
-def parcels(tmp_path: Path) -> Parcels:
-    return maker(tmp_path)
-
-
-@pytest.fixture
-def to(client: Client, monkeypatch: pytest.MonkeyPatch) -> DriveDestination:
-    monkeypatch.setattr(upload, "PART", UNIT)
-    return DriveDestination(client, Folders(client, Memory()))
 
 
 def test_a_file_lies_in_the_days_folder(

@@ -1,0 +1,140 @@
+"""Drive when something is hidden from us, or belongs to somebody else: nothing twice, nothing taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from google_apis.auth import credentials_from
+from google_apis.drive_destination import DriveDestination
+from google_apis.drive_folders import Folders
+from google_apis.http import Google as Client
+from merger.delivery import Shelf
+from merger.errors import MergerError, Refused
+from merger.texts import translated
+from tests.fakes.google import SERVICE, SUBJECT, Google
+from tests.fakes.google_drive import FOLDER
+from tests.google.sending import DAY, READERS, Line, Memory, Parcels, check_right, videos
+
+
+@pytest.fixture
+def shared(google: Google) -> str:
+    """A shared drive, of which the service account is a member."""
+    return google.drive.share_drive("Lectures", SERVICE)
+
+
+@pytest.fixture
+def to_shared(google: Google, shared: str, tmp_path: Path) -> DriveDestination:
+    credentials = credentials_from(google.credentials_file(tmp_path))
+    client = Client(credentials, google.address, pause=lambda seconds: None)
+    return DriveDestination(client, Folders(client, Memory()), shared)
+
+
+def folders(google: Google) -> list[str]:
+    found = google.drive.files.values()
+    names = (one["name"] for one in found if one["mimeType"] == FOLDER)
+    return sorted(name for name in names if name != "My Drive")
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=["again", "a new version"])
+def test_a_drive_that_is_hidden_for_a_while_has_one_file(
+    google: Google, shared: str, to_shared: DriveDestination, parcels: Parcels, version: int
+) -> None:
+    line = Line(to_shared, parcels())
+    link = line.send()
+    made, state = folders(google), dict(line.state)
+    if version > 1:
+        line.parcel = parcels(version=2, name=line.parcel.name)
+    google.drive.drives[shared].clear()
+    for _ in range(2):
+        with pytest.raises(Refused, match=f"not for {SERVICE}"):
+            line.send()
+    assert line.state["id"] == state["id"] and line.state["readers"] == list(READERS)
+    google.drive.drives[shared].add(SERVICE)
+    assert line.send() == link
+    check_right(google, line)
+    assert folders(google) == made
+
+
+def test_a_new_file_waits_for_a_drive_that_is_hidden(
+    google: Google, shared: str, to_shared: DriveDestination, parcels: Parcels
+) -> None:
+    google.drive.drives[shared].clear()
+    line = Line(to_shared, parcels())
+    with pytest.raises(Refused, match="no folder"):
+        line.send()
+    google.drive.drives[shared].add(SERVICE)
+    line.send()
+    check_right(google, line)
+    assert folders(google) == ["2026-11-20", "504", "Lectures"]
+
+
+def test_a_file_that_is_there_under_another_id_is_the_one(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    """Somebody restored it from a copy, say, and deleted the first."""
+    line = Line(to, parcels())
+    line.send()
+    [one] = videos(google)
+    known = google.drive.put(
+        one["name"], b"old", one["parents"][0], SUBJECT, appProperties=one["appProperties"]
+    )
+    del google.drive.files[one["id"]]
+    line.send()
+    assert line.state["id"] == known
+    check_right(google, line)
+
+
+@pytest.mark.parametrize("kind", ["404", "403_file"])
+def test_a_file_that_is_not_ours_to_share_locks_no_reader_out(
+    google: Google, to: DriveDestination, parcels: Parcels, kind: str
+) -> None:
+    google.faults.add("permissions", kind)
+    line = Line(to, parcels())
+    with pytest.raises(MergerError) as told:
+        line.send()
+    assert told.value.code in ("google_not_there", "google_file")
+    assert "refused" not in line.state or line.state["refused"] == []
+    line.send()
+    check_right(google, line)
+    assert line.notes == []
+
+
+def test_a_rule_of_the_domain_is_about_a_reader(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    google.faults.add("permissions", "403_policy")
+    line = Line(to, parcels())
+    line.send()
+    assert line.state["refused"] == [READERS[0]] and line.state["readers"] == [READERS[1]]
+    [note] = line.notes
+    assert READERS[0] in note
+
+
+# --- what people put into the bin -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["the room's", "of all rooms"])
+def test_nothing_is_put_into_the_bin(
+    google: Google, to: DriveDestination, parcels: Parcels, whose: str
+) -> None:
+    own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
+    line = Line(to, parcels(shelf=Shelf("504", own, DAY, READERS)))
+    other = "name another one for room '504'"
+    if whose == "of all rooms":
+        to = replace(to, root=own)
+        line = Line(to, parcels())
+        other = "MERGER_DRIVE_FOLDER"
+    google.drive.files[own]["trashed"] = True
+    with pytest.raises(Refused, match=f"in the bin.*{other}") as told:
+        line.send()
+    assert [one.language for one in translated("ru", told.value.message)] == ["ru", "ru"]
+    google.drive.files[own]["trashed"] = False
+    line.send()
+    check_right(google, line)
+    google.drive.files[own]["trashed"] = True
+    line.parcel = replace(parcels(version=2), name=line.parcel.name, shelf=line.parcel.shelf)
+    with pytest.raises(Refused, match="in the bin"):
+        line.send()
