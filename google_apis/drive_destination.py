@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from merger.failpoints import reached
 
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
+_IDENTITY = "drive-installation"  # of all workers of a database
 _MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
 # Of what may be shared with whom; anything else that is broken is of ourselves.
 _OF_A_READER = "google_policy"
@@ -245,8 +247,14 @@ class _Sending:
 
     @property
     def _mark(self) -> str:
-        """What a file is known by, whatever people call it: 124 bytes at most, with its key."""
-        said = f"{self.parcel.kind}\0{self.parcel.name}"
+        """What a file is known by, whatever people call it: 124 bytes at most, with its key.
+
+        Other records, and other installations that deliver into the same folder, have others. What
+        is of no record has its content in the mark: it has no other version.
+        """
+        whose = self.parcel.record or self.parcel.sha256
+        ours = self.to.folders.memory.settled(_IDENTITY, uuid.uuid4().hex)
+        said = f"{ours}\0{whose}\0{self.parcel.kind}\0{self.parcel.name}"
         return hashlib.sha256(said.encode()).hexdigest()
 
     @property

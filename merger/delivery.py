@@ -33,7 +33,10 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A rendition on its way: what it is called there, and the file, which has been checked."""
+    """A rendition on its way: what it is called there, and the file, which has been checked.
+
+    record: whose it is; None for a file of no record.
+    """
 
     version: int
     kind: str
@@ -42,6 +45,7 @@ class Parcel:
     size_bytes: int
     sha256: str
     shelf: Shelf | None = None
+    record: int | None = None
 
 
 def _not_told(note: str) -> None:
@@ -124,7 +128,7 @@ def deliver(
                 ledger.replacing(engine, held, destination.name, parcel.kind, parcel.version)
 
         link = destination.send(
-            replace(parcel, name=name),
+            replace(parcel, name=name, record=held.record),
             entry.state if entry else {},
             Fence(keep, check, confirm_this, held.attempt, note),
         )

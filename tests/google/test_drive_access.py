@@ -11,12 +11,16 @@ from google_apis.auth import credentials_from
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
+from merger import records
 from merger.delivery import Shelf
 from merger.errors import MergerError, Refused
 from merger.texts import translated
+from merger.work import work
+from tests.databases import ON_SQLITE
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_drive import FOLDER
 from tests.google.sending import DAY, READERS, Line, Memory, Parcels, check_right, videos
+from tests.site import Site
 
 
 @pytest.fixture
@@ -111,6 +115,49 @@ def test_a_rule_of_the_domain_is_about_a_reader(
     assert line.state["refused"] == [READERS[0]] and line.state["readers"] == [READERS[1]]
     [note] = line.notes
     assert READERS[0] in note
+
+
+# --- whose a file is ------------------------------------------------------------------------------
+
+
+def test_what_the_ledger_has_lost_is_known_by_its_mark(
+    google: Google, to: DriveDestination, parcels: Parcels
+) -> None:
+    parcel = parcels(record=7)
+    assert Line(to, parcel).send() == Line(to, parcel).send()
+    check_right(google, Line(to, parcel))
+
+
+@pytest.mark.parametrize("whose", ["record", "installation", "camera"])
+def test_the_file_of_another_of_the_same_name_is_not_touched(
+    google: Google, to: DriveDestination, parcels: Parcels, whose: str
+) -> None:
+    first = parcels(record=None if whose == "camera" else 7)
+    Line(to, first).send()
+    [one] = videos(google)
+    if whose == "installation":
+        to = replace(to, folders=replace(to.folders, memory=Memory()))
+    second = parcels(name=first.name, record=8 if whose == "record" else first.record)
+    Line(to, second).send()
+    assert google.drive.content[one["id"]] == first.path.read_bytes()
+    parents = {tuple(one["parents"]) for one in videos(google)}
+    assert len(videos(google)) == 2 and len(parents) == 1
+
+
+@ON_SQLITE
+def test_a_record_that_was_removed_keeps_its_file(
+    site: Site, google: Google, to: DriveDestination
+) -> None:
+    site.add_room()
+    site.film("speaker")
+    service = replace(site.service, destinations=(to,))
+    for record in (1, 2):
+        assert site.ask() == record
+        held = site.claim()
+        assert held is not None and work(service, held, lambda: False) == "delivered"
+        records.leave(site.engine, record, site.clock)
+    one, other = videos(google)
+    assert one["name"] == other["name"] and one["parents"] == other["parents"]
 
 
 # --- what people put into the bin -----------------------------------------------------------------
