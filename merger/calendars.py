@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from merger import records
 from merger.database import reading, writing
 from merger.errors import MergerError, Refused
+from merger.event_records import RoomEvent, give, let_go
 from merger.localtime import zone_named
 from merger.people import email_of, user_row
 from merger.queue import release, tell
@@ -153,6 +154,11 @@ def apply(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
         log.info("record %s: for the event %r of room %r", record, one.name, room.name)
 
 
+def _event(one: Happening) -> RoomEvent:
+    key = records.event_key(one.calendar, one.event)
+    return RoomEvent(one.calendar, one.event, key, one.name, one.course_code)
+
+
 def _is_to_be_made(span: Span, now: datetime) -> bool:
     return span.end > now - WINDOW[0] and span.length <= LONGEST_RECORD
 
@@ -208,12 +214,14 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
         other = records.same_as(session, row, room.id, one.span)
         if other is not None:  # one video is enough
             records.add_users(session, other, _owner(one))
+            give(session, other, _event(one), now)
             if not was_cancelled:
                 _call_off(session, row, f"record {other.id} is of the same time", now)
             return
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
+        let_go(session, _event(one), row.id, now)
         words.append("the event was moved")
     if row.event_name != one.name:
         row.event_name = one.name

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from merger import versions
 from merger.database import reading, writing
 from merger.errors import Refused, did_you_mean
+from merger.event_records import RoomEvent, give
 from merger.layout import DEFAULT_LAYOUT, layout_named
 from merger.localtime import zone_named
 from merger.people import email_of, user_row
@@ -108,6 +109,12 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             tell(session, row.id, 0, now, "asked", f"asked for{who}")
         elif request.event_id is None:
             _keep_for_people(session, row)
+        if request.event_id is not None and request.calendar_id is not None:
+            event = RoomEvent(
+                request.calendar_id, request.event_id,
+                event_key(request.calendar_id, request.event_id), name, request.course_code,
+            )  # fmt: skip
+            give(session, row, event, now)
         if add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new

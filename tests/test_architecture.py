@@ -16,7 +16,7 @@ ORDER = [
     "graph", "report", "progress", "sources", "failpoints", "due", "retry", "web.timeline_picture", "wording",
     "logs", "ffmpeg", "storage", "space", "budget", "slate", "config", "media_files", "damage", "check", "library",
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "media_signs", "encode", "surroundings", "deciding", "making", "pipeline",
-    "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "copying", "folder_destination", "raw_destination", "announcing", "courses",
+    "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "event_records", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "copying", "folder_destination", "raw_destination", "announcing", "courses",
     "heart", "task", "collecting", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals", "texts",
     "web.problems", "web.gate", "web.api", "web.schemas", "web.schemas_records", "web.schemas_rooms", "web.schemas_people", "web.schemas_montage", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
     "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",

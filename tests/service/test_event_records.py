@@ -1,0 +1,141 @@
+"""Which record is an event's: one at a time, also where people asked for the same video."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from merger import records
+from merger.database import writing
+from merger.sources import Happening
+from merger.texts import translated
+from merger.timeline import Span
+from models import Record
+from tests.calendared import CALENDAR, DAY, HOUR, Calendared, calendared_room
+from tests.site import Site
+
+
+@pytest.fixture
+def room(site: Site) -> Calendared:
+    return calendared_room(site)
+
+
+@pytest.fixture
+def one(room: Calendared) -> Happening:
+    begin = room.site.clock + 3 * DAY
+    return room.happening(span=Span(begin, begin + HOUR))
+
+
+def moved(one: Happening, hours: int) -> Happening:
+    assert one.span is not None
+    return replace(one, span=Span(one.span.start + hours * HOUR, one.span.end + hours * HOUR))
+
+
+def ask(room: Calendared, one: Happening, course: str | None = None) -> int:
+    """Somebody asks by hand for the same video."""
+    assert one.span is not None
+    request = records.Request(
+        "504", one.span.start, one.span.end, name="Mine", users=("ivan@example.edu",),
+        course_code=course,
+    )  # fmt: skip
+    return records.ask(room.site.engine, request, room.site.clock)[0]
+
+
+def read(room: Calendared, *events: Happening) -> None:
+    room.reader.whole = events
+    room.since(*events)
+
+
+def of_event(room: Calendared) -> list[tuple[str | None, str | None, str | None]]:
+    return [(row.calendar_id, row.event_id, row.course_code) for row in room.rows()]
+
+
+def live(room: Calendared) -> list[tuple[datetime, str | None]]:
+    """Return when the records are that are to be made, and of which event they are."""
+    return [(row.start_at, row.event_id) for row in room.rows() if row.status == "queued"]
+
+
+def notes(room: Calendared, record: int = 1) -> list[str]:
+    found = [e["text"] for e in room.site.details(record)["events"] if e["kind"] == "note"]
+    for text in found:
+        assert [piece.language for piece in translated("ru", text)] == ["ru"], text
+    return found
+
+
+@pytest.mark.parametrize(("course", "kept"), [(None, "MATH-101"), ("MINE", "MINE")])
+def test_what_somebody_asked_for_before_is_attached_to_the_event(
+    room: Calendared, one: Happening, course: str | None, kept: str
+) -> None:
+    ask(room, one, course)
+    for _ in range(2):
+        read(room, one)
+    assert of_event(room) == [(CALENDAR, "event1", kept)]
+    assert notes(room) == ["the video is of the event 'Algebra', too"]
+    [row] = room.rows()
+    assert (row.event_name, row.idempotency_key) == ("Mine", None)
+    room.whole()  # the event is gone
+    read(room, replace(one, is_off=True))
+    assert [row.status for row in room.rows()] == ["queued"]
+
+
+@pytest.mark.parametrize("why", ["of another event", "delivered", "being made"])
+def test_what_cannot_be_attached_is_said(room: Calendared, one: Happening, why: str) -> None:
+    record = 1
+    if why == "of another event":
+        read(room, one)
+        one = replace(one, event="event2", name="Topology")
+    else:
+        one = moved(one, -74)
+        record = ask(room, one)
+        if why == "delivered":
+            writing(
+                room.site.engine, lambda s: setattr(s.get_one(Record, 1), "delivered_version", 1)
+            )
+        else:
+            assert room.site.claim() is not None
+    before = of_event(room)
+    for _ in range(2):
+        read(room, one)
+    assert of_event(room) == before
+    [note] = notes(room, record)
+    assert f"'{one.name}'" in note and "not attached" in note
+
+
+@pytest.mark.parametrize("asked", ["before", "as well"])
+def test_an_event_that_moves_away_has_one_record(
+    room: Calendared, one: Happening, asked: str
+) -> None:
+    if asked == "before":
+        ask(room, one)
+        read(room, one)
+    else:
+        read(room, one)
+        ask(room, one)
+    later = moved(one, 2)
+    for _ in range(2):
+        read(room, later)
+    assert one.span is not None and later.span is not None
+    assert live(room) == [(one.span.start, None), (later.span.start, "event1")]
+    assert of_event(room)[0] == (None, None, None)
+    assert notes(room)[-1] == "the event 'Algebra' is at another time now, and has another record"
+    read(room, one)  # and comes back
+    assert live(room) == [(one.span.start, "event1")]
+    read(room, moved(one, 4))
+    assert [event for _, event in live(room)] == [None, "event1"]
+
+
+def test_the_course_of_a_person_stays(room: Calendared, one: Happening) -> None:
+    ask(room, one, "MINE")
+    read(room, one)
+    read(room, moved(one, 2))
+    assert of_event(room) == [(None, None, "MINE"), (CALENDAR, "event1", "MATH-101")]
+
+
+def test_what_is_delivered_stays_the_events(room: Calendared, one: Happening) -> None:
+    read(room, one)
+    ask(room, one)
+    writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "delivered_version", 1))
+    read(room, moved(one, 2))  # what was begun is the event's, wherever it goes
+    assert of_event(room) == [(CALENDAR, "event1", "MATH-101")]
