@@ -21,8 +21,11 @@ _SPACE = r"[^\S\r\n]*"  # what stands behind a `course:` without a code is anoth
 _COURSE = re.compile(
     rf"^{_SPACE}(?:course|поток){_SPACE}:{_SPACE}(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE
 )
-# People write descriptions in an editor that makes HTML of them.
-_BREAK = re.compile(r"<\s*(?:br|/p|/div|/li)\s*/?\s*>", re.IGNORECASE)
+# People write descriptions in an editor that makes HTML of them. Where one of these begins or ends,
+# so does a line.
+_BREAK = re.compile(
+    r"<\s*/?\s*(?:br|p|div|ul|ol|li|h[1-6]|table|tr|blockquote)(?:[\s/][^<>]*)?>", re.IGNORECASE
+)
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -34,14 +37,13 @@ def happening(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> Happen
     known = str(event.get("id") or "")
     if not known:
         return None
-    organizer = event.get("organizer") or {}
     return Happening(
         calendar=calendar,
         event=known,
         name=" ".join(str(event.get("summary") or "").split())[:_LONGEST_NAME] or "lecture",
         span=_span(event, zone),
-        # A calendar of a room is no person; who made the event is.
-        owner=_address(event.get("creator") if organizer.get("self") else organizer),
+        # A calendar, of a room or another, is no person; who made the event is.
+        owner=_address(event.get("organizer")) or _address(event.get("creator")),
         course_code=course_code(str(event.get("description") or "")),
         is_off=event.get("status") == "cancelled" or _is_declined(event),
     )

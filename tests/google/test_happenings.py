@@ -77,6 +77,9 @@ def test_a_calendar_is_no_person() -> None:
     room = {"email": "room@group.calendar.google.com", "self": True}
     assert meant(organizer=room).owner == ""
     assert meant(organizer=room, creator={"email": "a@example.edu"}).owner == "a@example.edu"
+    seminars = {"email": "c_1a2b@group.calendar.google.com"}  # which invites the room
+    assert meant(organizer=seminars, creator={"email": "a@example.edu"}).owner == "a@example.edu"
+    assert meant(creator={"email": "secretary@example.edu"}).owner == "lecturer@example.edu"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,15 @@ def test_a_calendar_is_no_person() -> None:
         ("Поток: БПМИ231", "БПМИ231"),
         ("<p>Bring paper.</p><p><b>Поток</b>:&nbsp;БПМИ231<br>and pens</p>", "БПМИ231"),
         ("<div>course: A&amp;B</div>", "A&B"),
+        ("Intro<ul><li>course: MATH-101</li></ul>", "MATH-101"),
+        ("Intro<div>course: MATH-101</div>", "MATH-101"),
+        ("Intro<p>Поток: БПМИ231</p>", "БПМИ231"),
+        ("Intro<p dir='ltr'>Поток: БПМИ231</p>and pens", "БПМИ231"),
+        ("Intro<br class='x'>course: MATH-101<br/>and pens", "MATH-101"),
+        ("<H2>Intro</H2>course: MATH-101<ol><li>pens</li></ol>", "MATH-101"),
+        ("Intro<blockquote>course: MATH-101</blockquote>", "MATH-101"),
+        ("<table><tr><td>course:</td><td>MATH-101</td></tr><tr><td>x</td></tr>", "MATH-101"),
+        ("<pre>course: MATH-101</pre>, <big>or not</big>", "MATH-101, or not"),
         ("this course: of events", None),
         ("course:", None),
         ("course:\nBring paper", None),
