@@ -47,13 +47,11 @@ class File:
 def files_of(
     google: Google, place: Place, source: SourceOfRoom, span: Span, now: datetime
 ) -> list[File]:
-    """Return what exists of a span, in order of time. Raises Refused for a missing folder."""
-    if drive.file(google, place.folder) is None:
-        message = (
-            f"source {source.name!r}: there is no folder {place.folder} in Drive, or not for"
-            f" {google.account}; share it with that address"
-        )
-        raise Refused("address", message)
+    """Return what exists of a span, in order of time.
+
+    Raises Refused for a folder that is missing, or in the bin: what is in there is not listed.
+    """
+    _require(google, place.folder, source)
     days = _days(span, source)
     listed = list(_listed(google, place.folder, days))
     sidecars = {
@@ -74,6 +72,22 @@ def files_of(
             found.append(file)
     found.sort(key=lambda file: (file.item.start, file.item.origin))
     return [f for n, f in enumerate(found) if not _is_followed(found, n, span.start)]
+
+
+def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
+    there = drive.file(google, folder)
+    if there is None:
+        message = (
+            f"source {source.name!r}: there is no folder {folder} in Drive, or not for"
+            f" {google.account}; share it with that address"
+        )
+        raise Refused("address", message)
+    if there.get("trashed"):
+        message = (
+            f"source {source.name!r}: the folder {folder} in Drive is in the bin; take it out, or"
+            " name another one"
+        )
+        raise Refused("address", message)
 
 
 def bring_all(

@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,6 +125,9 @@ class Google:
         if fault.kind == "expire":
             self.drive.sessions.clear()
             return self._answered(asked)
+        if fault.kind == "cut":
+            said = self._answered(asked)
+            return replace(said, only=len(said.data) // 2)
         if fault.kind == "partial":
             self._half(asked)
             raise Dropped
@@ -203,7 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
         if said.status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: said.only])
+        if said.only is not None:
+            self.close_connection = True
+            self.connection.shutdown(2)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 

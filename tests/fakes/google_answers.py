@@ -38,12 +38,13 @@ def parts_of(path: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer: a document, or bytes."""
+    """An answer: a document, or bytes. only: so many of them come before the connection ends."""
 
     status: int = 200
     document: Any = None
     data: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    only: int | None = None
 
 
 class Wrong(Exception):
@@ -70,6 +71,7 @@ KINDS = (
     "expire",
 )  # fmt: skip
 AFTER = ("drop_after",)
+OF_DOWNLOADS = ("cut",)  # the connection ends in the middle of the content
 OF_UPLOADS = ("empty_200", "partial", "expire")
 
 
@@ -94,7 +96,7 @@ class Faults:
     happened: list[str] = field(default_factory=list)
 
     def add(self, match: str, kind: str, times: int = 1, retry_after: str | None = None) -> None:
-        assert kind in (*KINDS, *ERRORS)
+        assert kind in (*KINDS, *ERRORS, *OF_DOWNLOADS)
         self.waiting.append(Fault(match, kind, times, retry_after))
 
     def by_chance(self, seed: int, share: float, only: str = "") -> None:

@@ -44,6 +44,7 @@ class Drive:
     domain: str = "@example.edu"
     damages: bool = False  # what arrives, in one bit
     looks_away: bool = False  # finds nothing, and says that it has not looked everywhere
+    longest_page: int = 1000
     full: set[str] = field(default_factory=set)  # accounts without room
     drives: dict[str, set[str]] = field(default_factory=dict)  # shared ones, and their members
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -235,7 +236,8 @@ class Drive:
             if self._may(asked.who, one) and matches(one) and (everywhere or not self.drive_of(one))
         ]
         found = [] if self.looks_away else found
-        start, size = int(query.get("pageToken") or 0), int(query.get("pageSize", 100))
+        start = int(query.get("pageToken") or 0)
+        size = min(int(query.get("pageSize", 100)), self.longest_page)
         shown = inside(query.get("fields", ""), "files")
         page = [fields_of(one, shown) for one in found[start : start + size]]
         document: dict[str, Any] = {"files": page, "incompleteSearch": self.looks_away}
