@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from google_apis.errors import Changed, Gone, NotThere
@@ -27,15 +28,28 @@ def events(google: Google) -> Any:
     return google.service("calendar", "v3").events()
 
 
-def with_links(event: Mapping[str, Any], links: tuple[Link, ...], title: str) -> dict[str, Any]:
+def with_links(
+    event: Mapping[str, Any],
+    links: tuple[Link, ...],
+    title: str,
+    gone: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return what to change of an event so that it holds links; empty where it does. Pure.
 
     Files of Drive are attached beside what is there already; other links, and those for which there
-    is no room, stand in the description.
+    is no room, stand in the description. gone: files that we put there and that are no more, by
+    their ids, and their links: they are taken out.
     """
-    there = list(event.get("attachments") or ())
+    before = list(event.get("attachments") or ())
+    there = [
+        one for one in before
+        if one.get("fileId") not in gone and one.get("fileUrl") not in gone.values()
+    ]  # fmt: skip
     known = {str(one.get("fileUrl")) for one in there} | {str(one.get("fileId")) for one in there}
-    description = str(event.get("description") or "")
+    said = str(event.get("description") or "")
+    ends = tuple(f": {url}" for url in gone.values())
+    old = [line for line in said.splitlines() if ends and line.endswith(ends)]
+    description = "\n".join(line for line in said.splitlines() if line not in old) if old else said
     added: list[dict[str, str]] = []
     lines: list[str] = []
     for link in links:
@@ -47,9 +61,9 @@ def with_links(event: Mapping[str, Any], links: tuple[Link, ...], title: str) ->
         elif len(description) + len(link.url) + len(named) < _LONGEST_DESCRIPTION - 10:
             lines.append(f"{named}: {link.url}")
     change: dict[str, Any] = {}
-    if added:
+    if added or len(there) < len(before):
         change["attachments"] = [*there, *added]
-    if lines:
+    if lines or old:
         change["description"] = "\n".join([*([description] if description else []), *lines])
     return change
 
@@ -72,20 +86,26 @@ class EventAnnouncer:
     def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
         """Attach the links; attached already is as good. Raises Refused where the event is gone.
 
+        What was attached before and is another file now, or none, is taken out: `files` in state.
         Where the room is only invited, the organiser's copy is changed, from which Google changes
         the others; if that is not for us, the room's copy, which guests may be let to modify.
         """
         links = tuple(link for link in news.links if link.file)
         if not links:
             raise Refused("no_link", "nothing of it is in Drive, and only such files are attached")
+        ours = {str(link.file): link.url for link in links}
+        before = dict(state.get("files") or {})
+        gone = {file: url for file, url in before.items() if file not in ours}
         rooms = str(news.calendar_id)
         at_organizers = True
         for _ in range(_MOST_RACES):
             calendar, event = rooms, self._event(news)
             if at_organizers and (found := self._at_organizers(event)):
                 calendar, event = found
-            change = with_links(event, links, news.name)
+            change = with_links(event, links, news.name, gone)
             if not change:
+                if before != ours:
+                    fence.keep({"files": ours})
                 return str(event.get("htmlLink") or news.event_id)
             fence.confirm()
             request = events(self.google).patch(

@@ -47,12 +47,22 @@ class CourseAnnouncer:
         return bool(news.course_code)
 
     def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
-        """Announce the files once. Raises Refused where there is no such course."""
+        """Announce the files once. Raises Refused where there is no such course.
+
+        files in state: what was announced. Google lets nobody change the files of an announcement:
+        where one of them is gone, somebody has to.
+        """
         links = tuple(link for link in news.links if link.file)
         if not links:
             raise Refused("no_link", "nothing of it is in Drive, and only such files are announced")
-        if state.get("link"):
-            return str(state["link"])  # a new version lies under the same link
+        ours = [str(link.file) for link in links][:MOST_MATERIALS]
+        if state.get("link"):  # a new version lies under the same link
+            if any(file not in ours for file in state.get("files", ())):
+                fence.note(
+                    f"the announcement in course {news.course_code} has a link to a file that is"
+                    f" gone: {state['link']}; announce the new one by hand"
+                )
+            return str(state["link"])
         course = self.courses.course(str(news.course_code))
         if course is None:
             message = (
@@ -69,7 +79,7 @@ class CourseAnnouncer:
             said = self._made(course, news, links)
             reached("classroom.announced")
         link = str(said.get("alternateLink") or course)
-        fence.keep({"asked": True, "link": link})
+        fence.keep({"asked": True, "link": link, "files": ours})
         return link
 
     def _made(self, course: str, news: News, links: tuple[Link, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from google_apis.http import Google as Client
 from merger.announcing import Announcer, Link, News, announcement
 from merger.delivery import Fence
 from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.texts import translated
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 
@@ -32,13 +33,15 @@ class Line:
 
     to: Announcer
     state: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def announce(self, news: News) -> str:
         def keep(state: Mapping[str, Any]) -> None:
             self.state = dict(state)
 
         assert self.to.concerns(news)
-        return self.to.announce(news, self.state, Fence(keep, lambda: None, lambda: None))
+        fence = Fence(keep, lambda: None, lambda: None, note=self.notes.append)
+        return self.to.announce(news, self.state, fence)
 
     def until_done(self, news: News) -> str:
         for _ in range(5):
@@ -81,6 +84,16 @@ def event(client: Client) -> EventAnnouncer:
 def course(client: Client) -> CourseAnnouncer:
     courses = Courses(client, lambda code: None, "sheet")
     return CourseAnnouncer(client, courses, partial(announcement, "en"))
+
+
+def made_anew(google: Google, news: News) -> News:
+    """Somebody deleted the video for ever, and it was made again; there is no backup any more."""
+    folder, merge, backup = news.links
+    del google.drive.files[merge.file or ""]
+    known = google.drive.put("merge.mp4", b"video", google.drive.root(SUBJECT), SUBJECT)
+    other = replace(merge, url=google.drive.files[known]["webViewLink"], file=known)
+    assert backup.kind == "backup"
+    return replace(news, version=2, links=(folder, other))
 
 
 def attached(google: Google, news: News) -> list[str]:
@@ -130,6 +143,30 @@ def test_a_full_event_gets_a_line(google: Google, event: EventAnnouncer, news: N
     assert [line.split(":")[0] for line in one["description"].splitlines()[1:]] == [
         "Algebra", "Algebra (backup)",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_file_that_is_gone_is_taken_out(
+    google: Google, event: EventAnnouncer, news: News, has_room: bool
+) -> None:
+    line = Line(event)
+    others = [
+        {"fileUrl": f"https://drive.google.com/file/d/{n}/view", "title": str(n)}
+        for n in range(1 if has_room else MOST_ATTACHMENTS)
+    ]
+    google.calendar.put(ROOM, id=news.event_id, attachments=others, description="Bring paper.")
+    line.announce(news)
+    anew = made_anew(google, news)
+    for _ in range(2):
+        line.announce(anew)
+    [one] = google.calendar.events[ROOM].values()
+    url = anew.links[1].url
+    if has_room:
+        assert [file["fileUrl"] for file in one["attachments"]] == [others[0]["fileUrl"], url]
+        assert one["description"] == "Bring paper."
+    else:
+        assert one["attachments"] == others
+        assert one["description"] == f"Bring paper.\nAlgebra: {url}"
 
 
 def test_one_of_a_series_is_attached_to(google: Google, event: EventAnnouncer, news: News) -> None:
@@ -224,6 +261,20 @@ def test_files_are_announced_in_the_course(
     assert files == [link.file for link in news.links if link.file]
     assert line.announce(replace(news, version=2)) == link
     assert len(google.classroom.announcements[COURSE]) == 1
+
+
+def test_an_announced_file_that_is_gone_is_said(
+    google: Google, course: CourseAnnouncer, news: News
+) -> None:
+    line = Line(course)
+    link = line.announce(news)
+    line.announce(replace(news, version=2))
+    assert line.notes == []
+    assert line.announce(made_anew(google, news)) == link
+    assert len(google.classroom.announcements[COURSE]) == 1
+    [note] = line.notes
+    assert "course alg-1" in note and link in note
+    assert [one.language for one in translated("ru", note)] == ["ru", "ru"]
 
 
 @pytest.mark.parametrize("code", ["NONE", "gone"])
