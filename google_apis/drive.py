@@ -103,7 +103,8 @@ def move_to_bin(google: Google, known: str) -> None:
 def let_read(google: Google, known: str, email: str, *, tells: bool) -> None:
     """Let somebody read a file; once is as good as twice. tells: Drive sends them a mail.
 
-    Raises Refused for an address that Google has no account for.
+    Raises Refused for an address that Google has no account for; Unanswered where they may have
+    been told: nobody is told twice.
     """
     google.call(
         google.service(*_API).permissions().create(
@@ -112,8 +113,30 @@ def let_read(google: Google, known: str, email: str, *, tells: bool) -> None:
             sendNotificationEmail=tells,
             supportsAllDrives=True,
             fields="id",
-        )
+        ),
+        repeats=not tells,
     )  # fmt: skip
+
+
+def may_read(google: Google, known: str, email: str) -> bool:
+    """Return whether somebody is among those who may see a file, by that address."""
+    token = None
+    while True:
+        said = google.call(
+            google.service(*_API).permissions().list(
+                fileId=known,
+                pageSize=100,
+                pageToken=token,
+                supportsAllDrives=True,
+                fields="nextPageToken,permissions(emailAddress)",
+            )
+        )  # fmt: skip
+        there = (str(one.get("emailAddress")) for one in said.get("permissions", ()))
+        if email.lower() in map(str.lower, there):
+            return True
+        token = said.get("nextPageToken")
+        if not token:
+            return False
 
 
 def begin_upload(

@@ -77,12 +77,21 @@ class DriveDestination:
         takes the state after each: nobody is told twice because it failed for somebody else.
         """
         done, refused = list(state.get("readers", ())), list(state.get("refused", ()))
+        asking = state.get("asking")
+
+        def keep_now(asking: str | None = None) -> None:
+            keep({**state, "readers": [*done], "refused": [*refused], "asking": asking})
+
         for email in readers:
             if email in done or email in refused:
                 continue
             check()
             try:
-                drive.let_read(self.google, str(state["id"]), email, tells=self.tells)
+                # Who was being let in when it was heard no more of has got a mail, perhaps.
+                if email != asking or not drive.may_read(self.google, str(state["id"]), email):
+                    if self.tells:
+                        keep_now(asking=email)
+                    drive.let_read(self.google, str(state["id"]), email, tells=self.tells)
             except (Refused, Broken) as error:
                 if isinstance(error, Broken) and error.code != _OF_A_READER:
                     raise
@@ -92,7 +101,7 @@ class DriveDestination:
             else:
                 done.append(email)
                 reached("drive.shared")
-            keep({**state, "readers": [*done], "refused": [*refused]})
+            keep_now()
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
         """Move what an earlier version had put there to the bin."""
@@ -121,7 +130,7 @@ class _Sending:
 
     id: of the file. session: the upload that was begun, of the content whose hash is `sending`.
     is_made: the file was seen under its id. readers: who may read it by now; refused: whom Drive
-    does not know.
+    does not know; asking: who is being let in, with a mail of Drive's.
     """
 
     def __init__(

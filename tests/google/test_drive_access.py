@@ -11,7 +11,7 @@ from google_apis.auth import credentials_from
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
-from merger import records
+from merger import failpoints, records
 from merger.delivery import Shelf
 from merger.errors import MergerError, Refused
 from merger.texts import translated
@@ -115,6 +115,41 @@ def test_a_rule_of_the_domain_is_about_a_reader(
     assert line.state["refused"] == [READERS[0]] and line.state["readers"] == [READERS[1]]
     [note] = line.notes
     assert READERS[0] in note
+
+
+# --- Drive's own mails ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "503", "429"])
+def test_nobody_gets_a_mail_of_drive_twice(
+    google: Google, to: DriveDestination, parcels: Parcels, kind: str
+) -> None:
+    line = Line(replace(to, tells=True), parcels())
+    google.faults.add("POST /drive/v3/files/", kind)
+    line.send_until_done(2)
+    assert google.faults.happened and line.state["readers"] == list(READERS)
+    assert google.drive.mails == [(email, line.parcel.name) for email in READERS]
+    line.send()
+    assert len(google.drive.mails) == len(READERS)
+
+
+def test_nobody_gets_a_mail_of_drive_twice_after_a_crash(
+    google: Google, to: DriveDestination, parcels: Parcels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(Exception):
+        pass
+
+    def crash(place: str) -> None:
+        if place == "drive.shared":
+            raise Crash
+
+    line = Line(replace(to, tells=True), parcels())
+    for _ in READERS:
+        with monkeypatch.context() as patch, pytest.raises(Crash):
+            patch.setattr(failpoints, "hook", crash)
+            line.send()
+    line.send()
+    assert google.drive.mails == [(email, line.parcel.name) for email in READERS]
 
 
 # --- whose a file is ------------------------------------------------------------------------------
