@@ -12,6 +12,7 @@ import mimetypes
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from google_apis import drive, upload
@@ -179,11 +180,12 @@ class _Sending:
     def _found(self) -> str | None:
         """Return the file that is ours although the ledger does not know: it was restored, say."""
         query = (
-            f"{drive.quoted(self._folder())} in parents and appProperties has"
+            f"{drive.quoted(self._folder)} in parents and appProperties has"
             f" {{ key={drive.quoted(_MARK)} and value={drive.quoted(self._mark)} }}"
         )
         return next((str(one["id"]) for one in drive.found(self.google, query)), None)
 
+    @cached_property
     def _folder(self) -> str:
         shelf = self.parcel.shelf
         return self.to.folder(shelf) if shelf else self.to.root
@@ -217,7 +219,7 @@ class _Sending:
         body: dict[str, Any] = {"mimeType": kind}
         if there is None:
             body |= {
-                "id": self.state["id"], "name": self._unchecked, "parents": [self._folder()],
+                "id": self.state["id"], "name": self._unchecked, "parents": [self._folder],
                 "appProperties": {_MARK: self._mark},
             }  # fmt: skip
         known = str(there["id"]) if there else None

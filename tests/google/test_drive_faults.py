@@ -330,32 +330,6 @@ def test_two_hundred_faults(google: Google, to: DriveDestination, parcels: Parce
     assert files > 5 and set(kinds) == set(KINDS)
 
 
-def test_quota_slows_down_and_nothing_fails(
-    google: Google, client: Client, parcels: Parcels
-) -> None:
-    """Every third call is told to be slower, two hundred files long."""
-    waits: list[float] = []
-    patient = replace(client, pause=waits.append)
-    to = DriveDestination(patient, Folders(patient, Memory()))
-    original, calls = google.faults.next, itertools.count(1)
-
-    def slower(asked: Any) -> Any:
-        if next(calls) % 3 == 0:
-            google.faults.add("", "403_rate")
-        return original(asked)
-
-    google.faults.next = slower  # type: ignore[method-assign]
-    small = Path(parcels().path)
-    small.write_bytes(b"a short lecture")
-    digest = hashlib.sha256(small.read_bytes()).hexdigest()
-    for n in range(200):
-        parcel = Parcel(
-            1, "merge", f"{n}.mp4", small, 15, digest, Shelf("504", None, DAY, READERS[:1])
-        )  # fmt: skip
-        Line(to, parcel).send()
-    assert len(videos(google)) == 200 and waits
-
-
 def test_folders_that_were_put_in_the_bin_are_made_again(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:
