@@ -41,8 +41,8 @@ class LiveSource:
     again_s: float = 0.0
     media_at: datetime | None = None  # captured last
     came_s: float | None = None  # when something new came last
-    key_us: int | None = None
-    key_s: float = 0.0
+    key_us: int | None = None  # of the last key frame; without one, nothing is recorded yet
+    key_s: float = 0.0  # when that was told, or else the first packet
     lost_at: datetime | None = None  # since when there is no media
     concerned: tuple[int, ...] = ()  # records, by that
     complaints: int = 0
@@ -67,7 +67,8 @@ class LiveSource:
 
     def silent_since(self, patience: Patience, now_s: float) -> datetime | None:
         """Return since when nothing comes; None while media comes."""
-        came_s = self.came_s if self.child is not None else None
+        is_begun = self.child is not None and self.key_us is not None
+        came_s = self.came_s if is_begun else None
         if came_s is not None and now_s - came_s <= patience.media_s:
             return None
         return self.lost_at or self.heard_until
@@ -83,6 +84,12 @@ class LiveSource:
                 last.append(record)
             self.outages[record] += 1
         return tuple(told), tuple(last)
+
+    def sends_without_key(self, now_s: float) -> None:
+        """Note that something came, and no picture yet that a file can begin with."""
+        if self.came_s is None:
+            self.key_s = now_s
+        self.came_s = now_s
 
     def begin(self, *, grid_s: int, allow_local: bool) -> None:
         """Start a process that records it, or looks at it. Raises Temporary."""

@@ -208,9 +208,13 @@ class Supervisor:
 
     def _media(self, live: LiveSource, said: dict[str, Any], now: datetime) -> None:
         at, now_s = now_utc(said["at_us"]), time.monotonic()
+        if said["key_us"] is None:
+            live.sends_without_key(now_s)
+            return
+        is_first = live.key_us is None
         if said["key_us"] != live.key_us:
             live.key_us, live.key_s = said["key_us"], now_s
-        if live.media_at is not None and at <= live.media_at and live.came_s is not None:
+        if live.media_at is not None and at <= live.media_at and not is_first:
             return
         if live.lost_at is not None:
             self._tell_outage(live, now_utc(said["key_us"]), now)

@@ -94,6 +94,8 @@ class Recording:
         leads = number == self.lead.index
         if leads and (packet.is_keyframe or self.lead.type != "video"):
             self._key(packet, at)
+        if leads:
+            self._tell(at)  # also where there is nothing yet that a file can begin with
         if self.current is None:
             return
         file = self.current
@@ -102,7 +104,6 @@ class Recording:
         file.write(packet, number, at)
         if leads:
             file.learn(self.clocks)
-            self._tell(at)
             if self.closing and at - file.zero_us > _STRAGGLERS_US:
                 self._close(self.closing)
                 self.closing = None
@@ -208,7 +209,6 @@ def connected(job: Job) -> av.container.InputContainer:
             "rtsp_transport": "tcp",
             "protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,udp",
             "analyzeduration": "2000000",
-            "fflags": "nobuffer",
         },
         timeout=(OPEN_S, READ_S),
         metadata_errors="replace",

@@ -13,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
-from recorders.capture_clock import LATENCY_US
+from recorders.capture_clock import LATENCY_US, SECOND_US
 from recorders.live_child import Child, Finisher
 from recorders.recordings import RAW, finish_all
+from recorders.rtsp_child import Recording
 from recorders.rtsp_job import Job
+from tests.conftest import Room
 from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
 from tests.waiting import until
@@ -87,6 +90,31 @@ def test_every_kind_of_stream_is_exact(tmp_path: Path, options: tuple[str, ...])
     key_s = 4 if "--key-s" in options else 1
     into_cell = timedelta(seconds=second.start.timestamp() % 10)
     assert into_cell < timedelta(seconds=key_s + 0.1)
+
+
+def test_key_frames_that_are_rarer_than_any_lecture_lasts(tmp_path: Path) -> None:
+    """A camera sends one when it is connected to: with that one, the file begins."""
+    with camera("--key-s", "3600") as one, running(job(one, tmp_path)) as heard:
+        until(lambda: heard.of("bytes")[-1:] > [60_000])
+    assert len(set(heard.of("key_us"))) == 1
+    [path] = finish_all(tmp_path)
+    seen = looked_at(path)
+    assert seen.clock == "camera" and max(map(abs, seen.errors_ms)) <= 1
+
+
+def test_that_something_comes_is_said_before_the_first_key_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that who watches knows for how long to wait for one."""
+    made = Room(tmp_path).film("speaker", 0, 2, container="mkv")
+    with av.open(str(made)) as film:
+        lead = film.streams.video[0]
+        recording = Recording(job(Camera(), tmp_path), (lead,), lead)
+        for packet in film.demux(lead):
+            if packet.pts is not None and not packet.is_keyframe:
+                recording.take(packet, round(packet.pts * packet.time_base * SECOND_US))
+    [said, *_] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said["bytes"] > 0 and said["key_us"] is None and recording.current is None
 
 
 def test_over_tls(tmp_path: Path) -> None:

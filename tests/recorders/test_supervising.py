@@ -63,10 +63,11 @@ class Child:
     def forget(self) -> None:
         pass
 
-    def sends(self, at: datetime) -> None:
+    def sends(self, at: datetime, *, has_key: bool = True) -> None:
         self.is_up = True
         us = round(at.timestamp() * 1_000_000)
-        self.lines.append({"bytes": 1000, "at_us": us, "key_us": us, "by": "camera"})
+        key_us = us if has_key else None
+        self.lines.append({"bytes": 1000, "at_us": us, "key_us": key_us, "by": "camera"})
 
     def ends(self, how: str) -> None:
         self.lines.append({"ended": how, "text": f"it is {how}"})
@@ -220,6 +221,20 @@ def test_a_camera_that_was_silent_once_and_is_recorded_now(scene: Scene) -> None
     child = scene.tick(TEN + 50 * MINUTE)  # it has said nothing new since a moment ago
     assert not child.job.look and not child.has_ended
     assert scene.told == [("silent", 7)]
+
+
+def test_what_comes_before_the_first_key_frame_is_no_media_yet(scene: Scene) -> None:
+    """A camera that joins in between two of them is waited for, and the outage goes on."""
+    scene.bookings = [booked(7)]
+    scene.tick(TEN).sends(TEN)
+    scene.tick(TEN).ends("away")
+    scene.tick(TEN)
+    later = TEN + timedelta(seconds=20)
+    scene.tick(later).sends(later, has_key=False)
+    child = scene.tick(later)
+    assert not child.has_ended and scene.told == [] and len(scene.children) == 2
+    child.sends(later)
+    assert scene.tick(later) is child and scene.told == [("outage", 7)]
 
 
 def test_two_looks_in_a_row_are_silence(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -180,7 +181,9 @@ def test_since_when_a_source_is_silent() -> None:
     assert one.silent_since(patience, 0.0) == TEN  # nobody has asked it yet
     one.child = cast(Any, object())
     assert one.silent_since(patience, 5.0) == TEN  # nothing has come yet
-    one.media_at, one.came_s = TEN + MINUTE, 60.0
+    one.sends_without_key(6.0)
+    assert one.silent_since(patience, 6.0) == TEN  # nothing that can be recorded
+    one.media_at, one.came_s, one.key_us = TEN + MINUTE, 60.0, WALL
     assert one.silent_since(patience, 60.0 + patience.media_s) is None
     assert one.silent_since(patience, 60.1 + patience.media_s) == TEN + MINUTE
     one.child = None
@@ -189,6 +192,20 @@ def test_since_when_a_source_is_silent() -> None:
     assert one.silent_since(patience, 200.0) == TEN + 2 * MINUTE
     one.lost_at, one.since = None, TEN + 3 * MINUTE  # of another record: what came before is over
     assert one.silent_since(patience, 200.0) == TEN + 3 * MINUTE
+
+
+def test_a_key_frame_is_waited_for_from_the_first_packet_on() -> None:
+    one, patience = live_source(), Patience()
+    one.child = cast(Any, SimpleNamespace(begun_s=0.0))
+    assert one.silence(patience, patience.open_s) is None
+    assert one.silence(patience, patience.open_s + 1) == "it does not answer"
+    for now_s in (20.0, 20.0 + patience.key_s):
+        one.sends_without_key(now_s)
+        assert one.silence(patience, now_s) is None
+    assert one.silence(patience, 20.0 + patience.media_s) is None
+    assert one.silence(patience, 21.0 + patience.key_s) == "it sends no key frame"
+    one.sends_without_key(20.0)
+    assert one.silence(patience, 21.0 + patience.media_s) == "it sends nothing more"
 
 
 def test_a_record_is_told_of_so_many_outages_and_then_that_there_are_more() -> None:
