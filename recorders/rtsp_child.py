@@ -37,6 +37,7 @@ from merger.space import require_space
 from merger.storage import disk_full, is_full, translated
 from merger.timeline import Span
 from recorders.capture_clock import SECOND_US, StreamClock
+from recorders.first_picture import FirstPicture
 from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
 from recorders.raw_file import RawFile, opened
@@ -111,13 +112,8 @@ class Recording:
     def _time_of(self, packet: av.packet.Packet[Any], arrived_us: int) -> int | None:
         """Return the time of a packet in its stream; None for one that has none."""
         number = packet.stream_index
-        if packet.size == 0:
+        if packet.size == 0 or packet.pts is None:
             return None
-        if packet.pts is None:
-            # FFmpeg gives the very first picture none; it is at zero, from which the others count.
-            if number in self._last:
-                return None
-            packet.pts = 0
         pts_us = round(packet.pts * packet.time_base * SECOND_US)
         clock = self.clocks.setdefault(number, StreamClock())
         at = clock.time_of(pts_us, arrived_us, _reported_us(packet))
@@ -244,11 +240,13 @@ def record(job: Job, stopped: list[int]) -> None:
             raise Refused("media", "it sends neither pictures nor sound")
         streams = tuple(s for s in (video, audio) if s is not None)
         recording = Recording(job, streams, lead)
+        first = FirstPicture(lead.index, bool(getattr(lead.codec_context, "has_b_frames", False)))
         try:
             for packet in container.demux(*streams):
                 if stopped:
                     raise Ended("stopped", "asked to stop")
-                recording.take(packet, time.time_ns() // 1000)
+                for one, arrived_us in first.released(packet, time.time_ns() // 1000):
+                    recording.take(one, arrived_us)
         finally:
             recording.end()
     raise Ended("ended", "it sends nothing more")

@@ -17,6 +17,7 @@ from merger.media_signs import Flow, Sign, flow
 from merger.sources import SourceOfRoom
 from merger.timeline import Span
 from recorders.capture_clock import LATENCY_US, Offset, StreamClock, end_offset
+from recorders.first_picture import FirstPicture
 from recorders.hosts import is_forbidden, resolved
 from recorders.key_pictures import parameter_sets
 from recorders.live_child import redacted
@@ -110,6 +111,31 @@ HALF_HOUR_US = 1_800_000_000
 def test_drift_is_what_a_quartz_can_do(end: Offset, length_us: int, drifts: bool) -> None:
     start = Offset(WALL, "camera")
     assert end_offset(start, end, length_us) == (end if drifts else start)
+
+
+FRAME = 3600
+
+
+@pytest.mark.parametrize(
+    ("times", "reorders", "expected"),
+    [
+        ((None, 3665, 7265), False, 65),  # what it counts from is no picture
+        ((None, 903_600, 907_200), False, 900_000),  # nor anywhere near
+        ((None, 10_800, 3600, 7200, 21_600, 14_400, 18_000), True, 0),
+        ((500, 4100, 7700), False, 500),
+    ],
+)
+def test_the_first_picture_is_one_before_those_that_follow(
+    times: tuple[int | None, ...], reorders: bool, expected: int
+) -> None:
+    first, taken = FirstPicture(0, reorders), []
+    for n, pts in enumerate(times):
+        sound = SimpleNamespace(stream_index=1, pts=n, size=10)
+        packet = SimpleNamespace(stream_index=0, pts=pts, duration=FRAME, size=1000)
+        assert [one.pts for one, _ in first.released(cast(Any, sound), n)] == [n]
+        taken += first.released(cast(Any, packet), n)
+    assert [one.pts for one, _ in taken] == [expected, *times[1:]]
+    assert [arrived for _, arrived in taken] == list(range(len(times)))
 
 
 # --- what is wanted -------------------------------------------------------------------------------
