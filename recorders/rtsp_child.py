@@ -42,6 +42,7 @@ from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
 from recorders.raw_file import RawFile, opened
 from recorders.recordings import RAW, Journal, now_utc, raw_name
+from recorders.redirects import guarded
 from recorders.rtsp_job import Job
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
@@ -199,23 +200,29 @@ def connected(job: Job) -> av.container.InputContainer:
         user, _, password = job.credentials.partition(":")
         who = f"{quote(user, safe='')}:{quote(password, safe='')}@"
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    container = av.open(
-        f"{parts.scheme}://{who}{shown}:{port}{path}",
-        options={
-            "rtsp_transport": "tcp",
-            "protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,udp",
-            "analyzeduration": "2000000",
-        },
-        timeout=(OPEN_S, READ_S),
-        metadata_errors="replace",
-    )
+    with guarded(_sent_elsewhere):
+        container = av.open(
+            f"{parts.scheme}://{who}{shown}:{port}{path}",
+            options={
+                "rtsp_transport": "tcp",
+                "protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,udp",
+                "analyzeduration": "2000000",
+            },
+            timeout=(OPEN_S, READ_S),
+            metadata_errors="replace",
+        )
     assert isinstance(container, av.container.InputContainer)
-    # A camera may have sent us elsewhere: FFmpeg follows.
+    # Should FFmpeg have followed a camera elsewhere all the same, nothing of it is recorded.
     peer = next((peer for peer in _peers() if peer != host and is_forbidden(peer)), None)
     if peer is not None and not job.allow_local:
         container.close()
         raise forbidden(peer)
     return container
+
+
+def _sent_elsewhere(place: str) -> None:
+    text = f"it sends us elsewhere, to {place}: correct its address"
+    tell(ended="address", text=text, never=True)
 
 
 def _peers() -> Iterator[str]:
@@ -255,6 +262,7 @@ def record(job: Job, stopped: list[int]) -> None:
 def main() -> int:
     """Do the job on stdin; return 0 when it ended as it should."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("libav").setLevel(logging.ERROR)
     av.logging.set_level(av.logging.ERROR)
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ from recorders.rtsp_job import Job
 from tests.conftest import Room
 from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 
 def job(one: Camera, into: Path, **changes: Any) -> Job:
@@ -190,6 +192,53 @@ def test_an_address_that_does_not_exist(tmp_path: Path) -> None:
     with running(job(Camera(), tmp_path, allow_local=False)) as heard:
         until(lambda: heard.of("ended"))
     assert heard[-1]["ended"] == "address" and "MERGER_ALLOW_LOCAL_CAMERAS" in heard[-1]["text"]
+
+
+@pytest.mark.parametrize("after", ["OPTIONS", "DESCRIBE"])
+def test_a_camera_that_sends_us_elsewhere_is_not_followed(tmp_path: Path, after: str) -> None:
+    """Nobody there hears anything of us, and least of all the password."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        place = f"127.0.0.1:{elsewhere.getsockname()[1]}"
+        with redirecting(f"rtsp://eve:secret@{place}/live", after) as url:
+            wanted = job(Camera(), tmp_path, url=url, credentials="viewer:s3cr%t")
+            with running(wanted) as heard:
+                until(lambda: heard.of("ended"))
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    text = f"it sends us elsewhere, to {place}: correct its address"
+    assert (heard[-1]["ended"], heard[-1]["text"]) == ("address", text) and heard[-1]["never"]
+    assert heard.complaints == []
+
+
+@contextmanager
+def redirecting(to: str, after: str) -> Iterator[str]:
+    """Give the address of a camera that sends who has said who it is elsewhere, at some request."""
+    with socket.create_server(("127.0.0.1", 0)) as camera_:
+        camera_.settimeout(DEADLINE_S)
+
+        def answer() -> None:
+            with camera_.accept()[0] as connection, connection.makefile("rb") as requests:
+                while first := requests.readline().decode():
+                    more = dict(
+                        line.decode().strip().split(": ", 1)
+                        for line in iter(requests.readline, b"\r\n")
+                    )
+                    status, headers = "200 OK", "Public: DESCRIBE, SETUP"
+                    asks_who = after == "DESCRIBE" and "Authorization" not in more
+                    if asks_who and first.startswith(after):
+                        status, headers = "401 Who", 'WWW-Authenticate: Basic realm="camera"'
+                    elif first.startswith(after):
+                        status, headers = "302 Moved", f"Location: {to}"
+                    said = f"RTSP/1.0 {status}\r\nCSeq: {more['CSeq']}\r\n{headers}\r\n\r\n"
+                    connection.sendall(said.encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"rtsp://127.0.0.1:{camera_.getsockname()[1]}/live"
+        finally:
+            thread.join()
 
 
 def test_what_cannot_be_finished_waits_for_another_try(

@@ -183,6 +183,11 @@ def test_a_reason_is_said_in_the_same_language() -> None:
     outage = "camera: no media from 10:00:00 to 10:00:20 (20 s): it does not answer"
     (said,) = translated("ru", outage)
     assert said == Said("camera: нет материала с 10:00:00 до 10:00:20 (20 с): не отвечает", "ru")
+    elsewhere = "it sends us elsewhere, to 10.0.5.4:554: correct its address"
+    (said,) = translated("ru", outage.replace("it does not answer", elsewhere))
+    assert said.text.endswith(
+        "отправляет нас на другой адрес, 10.0.5.4:554: исправьте адрес источника"
+    )
     (said,) = translated("ru", "board is not recorded for now: the moon is full")
     assert said == Said("board пока не записывается: the moon is full", "ru")
 
