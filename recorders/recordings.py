@@ -28,7 +28,7 @@ from merger.errors import MergerError
 from merger.failpoints import reached
 from merger.progress import printable
 from merger.space import require_space
-from merger.storage import work_folder
+from merger.storage import work_folder, writing_to
 from recorders.base import publish_media
 
 RAW = "raw"
@@ -36,6 +36,7 @@ _RAW_NAME = "%Y%m%dT%H%M%S.%fZ"
 # Pictures are decoded up to so long before they are shown: more than any camera reorders.
 _REORDERED_US = 1_000_000
 _SECOND = timedelta(seconds=1)
+_BLOCK = 1 << 20  # bytes
 
 
 def folder_of(recorded: Path, source: int) -> Path:
@@ -85,6 +86,14 @@ class Journal:
 def read_journal(raw: Path) -> Journal | None:
     """Return the journal of a file; None where there is none that can be read."""
     try:
+        return _told(raw)
+    except OSError:
+        return None
+
+
+def _told(raw: Path) -> Journal | None:
+    """Return the journal of a file; None where there is none, or a half. Raises OSError."""
+    try:
         said = json.loads(raw.with_suffix(".json").read_text())
         return Journal(
             room=said["room"],
@@ -95,7 +104,7 @@ def read_journal(raw: Path) -> Journal | None:
             by=said["by"],
             shifts_us={int(n): us for n, us in said["shifts_us"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -103,15 +112,17 @@ def recovered(raw: Path) -> Journal | None:
     """Return what a raw file tells by itself where its journal was lost, as by a power cut.
 
     Its name holds its instant, as well as that was known when it was begun; its header, of what it
-    is.
+    is. Raises OSError.
     """
-    try:
-        start = datetime.strptime(raw.stem, _RAW_NAME).replace(tzinfo=UTC)
-        with _opened(raw) as container:
-            said = {name.lower(): text for name, text in container.metadata.items()}
-        return Journal(said["room"], said["source"], said["zone"], start, by="name")
-    except (ValueError, KeyError, av.FFmpegError):
-        return None
+    with RawBytes(raw) as data:
+        try:
+            start = datetime.strptime(raw.stem, _RAW_NAME).replace(tzinfo=UTC)
+            with _opened(data) as container:
+                said = {name.lower(): text for name, text in container.metadata.items()}
+            return Journal(said["room"], said["source"], said["zone"], start, by="name")
+        except (ValueError, KeyError, av.FFmpegError):
+            data.check()
+            return None
 
 
 @contextmanager
@@ -139,22 +150,31 @@ def raw_files(folder: Path) -> list[Path]:
 
 
 def finish_all(folder: Path) -> list[Path]:
-    """Finish what nobody is recording any more; return the finished files."""
-    done = []
+    """Finish what nobody is recording any more; return the finished files.
+
+    One that cannot be finished now never stops the others. Raises Temporary or Broken for it then.
+    """
+    done: list[Path] = []
+    trouble: MergerError | None = None
     for raw in raw_files(folder):
-        with locked(raw) as free:
-            if free and (final := finish(raw, folder)):
-                done.append(final)
+        try:
+            with writing_to(folder), locked(raw) as free:
+                if free and (final := finish(raw, folder)):
+                    done.append(final)
+        except MergerError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
     return done
 
 
 def finish(raw: Path, folder: Path) -> Path | None:
     """Make a complete file of a raw one, which is removed then; None where it holds nothing.
 
-    What cannot be read is set aside, with `.broken` added to its name. Raises Temporary where
-    there is no room.
+    What makes no sense is set aside, with `.broken` added to its name. Raises Temporary where
+    there is no room, OSError where it cannot be read: then it stays as it is.
     """
-    journal = read_journal(raw) or recovered(raw)
+    journal = _told(raw) or recovered(raw)
     if journal is None:
         if raw.stat().st_size:
             raw.replace(raw.with_name(f"{raw.name}.broken"))
@@ -215,13 +235,22 @@ def _remove(raw: Path) -> None:
 def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:
     """Write a file anew with an index, its streams where they belong; return how many packets.
 
-    The last cluster of a file whose recorder was killed is cut off: what is whole is kept.
+    The last cluster of a file whose recorder was killed is cut off: what is whole is kept. Raises
+    OSError where the system does not give all of it.
     """
+    with RawBytes(raw) as data:
+        try:
+            source = _opened(data)
+        except av.FFmpegError:
+            packets = 0  # killed before anything was written
+        else:
+            packets = _copied(source, partial, journal)
+        data.check()
+    return packets
+
+
+def _copied(source: av.container.InputContainer, partial: Path, journal: Journal) -> int:
     packets = 0
-    try:
-        source = _opened(raw)
-    except av.FFmpegError:
-        return 0  # killed before anything was written
     with source, av.open(str(partial), "w", format="matroska") as made:
         streams = {s.index: made.add_stream_from_template(s) for s in source.streams}
         last: dict[int, int] = {}
@@ -251,8 +280,41 @@ def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:
     return packets
 
 
-def _opened(raw: Path) -> av.container.InputContainer:
-    return av.open(str(raw), format="matroska", options={"protocol_whitelist": "file"})
+class RawBytes:
+    """What is in a raw file. Demuxers take a failure to read for the end: here it is not lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._error: OSError | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            self._error = error
+            raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raise the OSError of a read that failed, if any has."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> RawBytes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _opened(data: RawBytes) -> av.container.InputContainer:
+    options = {"protocol_whitelist": "file"}
+    return av.open(data, "r", format="matroska", options=options, buffer_size=_BLOCK)
 
 
 def _length_us(path: Path) -> int:
