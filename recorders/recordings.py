@@ -37,6 +37,7 @@ _RAW_NAME = "%Y%m%dT%H%M%S.%fZ"
 _REORDERED_US = 1_000_000
 _SECOND = timedelta(seconds=1)
 _BLOCK = 1 << 20  # bytes
+_JOURNALS = (".json.partial", ".json")
 
 
 def folder_of(recorded: Path, source: int) -> Path:
@@ -163,6 +164,8 @@ def finish_all(folder: Path) -> list[Path]:
                     done.append(final)
         except MergerError as error:
             trouble = trouble or error
+    with writing_to(folder):
+        _remove_orphans(folder)
     if trouble is not None:
         raise trouble
     return done
@@ -227,9 +230,19 @@ def _free_name(folder: Path, journal: Journal) -> Path:
 
 
 def _remove(raw: Path) -> None:
-    for suffix in (".json.partial", ".json"):
-        raw.with_suffix(suffix).unlink(missing_ok=True)
+    """Remove a raw file, and then its journal: without that, its name alone would place it anew."""
     raw.unlink(missing_ok=True)
+    reached("recording.removed")
+    for suffix in _JOURNALS:
+        raw.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove the journals of files that are gone. A file is there before its journal is."""
+    for suffix in _JOURNALS:
+        for journal in (folder / RAW).glob(f"*{suffix}"):
+            if not (folder / RAW / journal.name.replace(suffix, ".mkv")).exists():
+                journal.unlink(missing_ok=True)
 
 
 def _remuxed(raw: Path, partial: Path, journal: Journal) -> int:

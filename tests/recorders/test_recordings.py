@@ -15,7 +15,7 @@ import pytest
 from merger import failpoints
 from merger.errors import Temporary
 from merger.timeline import utc
-from recorders.recordings import RAW, Journal, finish_all
+from recorders.recordings import RAW, Journal, finish_all, raw_name
 from tests.conftest import START, Room, seconds
 
 
@@ -33,12 +33,15 @@ def recorded(folder: Path, name: str, at_s: int = 0, length_s: int = 2) -> Path:
     return raw
 
 
-@pytest.mark.parametrize("place", ["recording.finished", "recording.published"])
+@pytest.mark.parametrize(
+    "place", ["recording.finished", "recording.published", "recording.removed"]
+)
 def test_a_crash_while_a_recording_is_finished(
     tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "504_speaker"
-    raw = recorded(folder, "1.mkv")
+    # Its name is of the instant as it was known at first: half a second later.
+    raw = recorded(folder, raw_name(utc(START + seconds(0.5))))
 
     def kill(reached: str) -> None:
         if reached == place:
@@ -54,7 +57,7 @@ def test_a_crash_while_a_recording_is_finished(
     assert video.name == "2026-11-20_10-00-00_504_speaker.mkv"
     said = json.loads(video.with_suffix(".json").read_text())
     assert said["start"] == utc(START).isoformat()
-    assert list(raw.parent.glob("*.mkv")) == [] == list(folder.glob(".*"))
+    assert list(raw.parent.iterdir()) == [] == list(folder.glob(".*"))
 
 
 class Failing(io.FileIO):
