@@ -31,6 +31,9 @@ LARGEST_STEP_US = 1 * SECOND_US
 _JITTER_US = 20_000
 _REORDERING_US = 300_000
 
+# What no clock is slewed by between two packets: somebody has set it.
+_SET_US = 2 * SECOND_US
+
 Believed = Literal["camera", "arrival"]
 
 
@@ -110,6 +113,20 @@ class StreamClock:
     def offset(self) -> Offset:
         """What is to be added to its time to have the wall clock, by the last ten seconds or so."""
         return _offset(self._windows)
+
+
+@dataclass
+class OwnClock:
+    """The wall clock of this machine, beside one that only counts on."""
+
+    _ahead_us: int | None = None
+
+    def set_by(self, wall_us: int, counted_us: int) -> int:
+        """Return by how much the wall clock was set since the last time; 0 where it was not."""
+        ahead_us = wall_us - counted_us
+        step_us = 0 if self._ahead_us is None else ahead_us - self._ahead_us
+        self._ahead_us = ahead_us
+        return step_us if abs(step_us) > _SET_US else 0
 
 
 def end_offset(start: Offset, end: Offset, length_us: int) -> Offset:

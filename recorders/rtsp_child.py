@@ -36,7 +36,7 @@ from merger.localtime import chunks
 from merger.space import require_space
 from merger.storage import disk_full, is_full, translated
 from merger.timeline import Span
-from recorders.capture_clock import SECOND_US, StreamClock
+from recorders.capture_clock import SECOND_US, OwnClock, StreamClock
 from recorders.first_picture import FirstPicture
 from recorders.hosts import forbidden, is_forbidden, resolved
 from recorders.key_pictures import jpeg_of, parameter_sets
@@ -81,10 +81,21 @@ class Recording:
     until: datetime | None = None  # the current file's end on the grid
     size_bytes: int = 0
     key_us: int | None = None
+    own_clock: OwnClock = field(default_factory=OwnClock)
     _parameters: bytes = b""
     _last: dict[int, tuple[int, int]] = field(default_factory=dict)
     _pictured_s: float = -_PICTURE_EVERY_S
     _told_s: float = 0.0
+
+    def notice(self, wall_us: int, counted_us: int) -> None:
+        """Look at this machine's own clocks whenever a packet arrives.
+
+        What it recorded before its clock was set may lie at a wrong time; what comes then does not.
+        Raises Ended.
+        """
+        if step_us := self.own_clock.set_by(wall_us, counted_us):
+            text = f"this machine's own clock was set by {step_us / SECOND_US:+.0f} s"
+            raise Ended("clock_set", text)
 
     def take(self, packet: av.packet.Packet[Any], arrived_us: int) -> None:
         """Write a packet where it belongs. Raises Ended, OSError, av.FFmpegError."""
@@ -252,7 +263,9 @@ def record(job: Job, stopped: list[int]) -> None:
             for packet in container.demux(*streams):
                 if stopped:
                     raise Ended("stopped", "asked to stop")
-                for one, arrived_us in first.released(packet, time.time_ns() // 1000):
+                now_us = time.time_ns() // 1000
+                recording.notice(now_us, time.monotonic_ns() // 1000)
+                for one, arrived_us in first.released(packet, now_us):
                     recording.take(one, arrived_us)
         finally:
             recording.end()

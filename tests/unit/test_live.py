@@ -16,7 +16,7 @@ from merger.errors import Refused, Temporary
 from merger.media_signs import Flow, Sign, flow
 from merger.sources import SourceOfRoom
 from merger.timeline import Span
-from recorders.capture_clock import LATENCY_US, Offset, StreamClock, end_offset
+from recorders.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
 from recorders.first_picture import FirstPicture
 from recorders.hosts import is_forbidden, resolved
 from recorders.key_pictures import parameter_sets
@@ -24,6 +24,8 @@ from recorders.live_child import redacted
 from recorders.live_source import MOST_OUTAGES, LiveSource, Patience
 from recorders.recordings import file_name
 from recorders.rtsp import Address, Rtsp, address_of
+from recorders.rtsp_child import Ended, Recording
+from recorders.rtsp_job import Job
 from recorders.wanted import Wanted, pause_s, wanted
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -111,6 +113,25 @@ HALF_HOUR_US = 1_800_000_000
 def test_drift_is_what_a_quartz_can_do(end: Offset, length_us: int, drifts: bool) -> None:
     start = Offset(WALL, "camera")
     assert end_offset(start, end, length_us) == (end if drifts else start)
+
+
+@pytest.mark.parametrize("step_us", [-3_600_000_000, -2_000_001, 2_000_001, 90_000_000])
+def test_this_machines_own_clock_is_set(step_us: int) -> None:
+    clock = OwnClock()
+    for n in range(100):  # slewed by a chrony, with a pause of the camera in between
+        at = n * 40_000 + (30_000_000 if n > 50 else 0)
+        assert clock.set_by(WALL + at + n * 3000, at) == 0
+    assert clock.set_by(WALL + at + n * 3000 + step_us, at) == step_us
+    assert clock.set_by(WALL + at + n * 3000 + step_us, at) == 0
+
+
+def test_what_arrives_after_a_clock_was_set_is_of_another_file(tmp_path: Path) -> None:
+    made = Recording(Job("rtsp://x", None, "504", "c", "UTC", str(tmp_path)), (), cast(Any, None))
+    made.notice(WALL, 0)
+    made.notice(WALL + 40_000, 40_000)
+    with pytest.raises(Ended, match=r"own clock was set by -60 s") as ended:
+        made.notice(WALL - 59_920_000, 80_000)
+    assert ended.value.code == "clock_set"
 
 
 FRAME = 3600

@@ -188,6 +188,9 @@ def test_a_reason_is_said_in_the_same_language() -> None:
     assert said.text.endswith(
         "отправляет нас на другой адрес, 10.0.5.4:554: исправьте адрес источника"
     )
+    clock = outage.replace("it does not answer", "this machine's own clock was set by -60 s")
+    (said,) = translated("ru", clock)
+    assert said.text.endswith("(20 с): часы этой машины перевели на -60 с")
     (said,) = translated("ru", "board is not recorded for now: the moon is full")
     assert said == Said("board пока не записывается: the moon is full", "ru")
 
