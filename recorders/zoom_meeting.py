@@ -46,6 +46,12 @@ class File:
         return self.status == "completed" and bool(self.url) and self.span is not None
 
     @property
+    def is_empty(self) -> bool:
+        """Whether Zoom has finished it, and there is nothing in it: it ends where it begins."""
+        has_times = self.start is not None and self.end is not None
+        return self.status == "completed" and has_times and self.span is None
+
+    @property
     def is_paper(self) -> bool:
         """Whether it is something to read: what was written in the chat, or what was said."""
         return self.file_type in _PAPERS and bool(self.url)
@@ -156,7 +162,7 @@ def used(meeting: Meeting) -> Used:
     A piece is what was recorded between start and pause: files of several views that overlap.
     Each has the views that it has, so what stands left and right is decided for each of them.
     """
-    shown = [file for file in meeting.files if file.view]
+    shown = [file for file in meeting.files if file.view and not file.is_empty]
     found = pieces_of(shown)
     notes = []
     if _is_false_start(found):

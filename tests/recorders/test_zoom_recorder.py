@@ -126,6 +126,16 @@ def test_a_file_that_is_still_recorded_has_no_end(zoom: ZoomServer) -> None:
     assert found.more_expected
 
 
+@pytest.mark.parametrize("length_s", [0, -1])
+def test_a_finished_file_without_any_length_is_not_waited_for(
+    zoom: ZoomServer, length_s: int
+) -> None:
+    zoom.add_file("active_speaker", TEN, 3600)
+    zoom.add_file("shared_screen", TEN, length_s)
+    assert views(find(zoom)) == ["active_speaker"] and not find(zoom).more_expected
+    assert find(zoom, "screen").items == ()
+
+
 def test_other_meetings_and_other_days_are_not_meant(zoom: ZoomServer) -> None:
     zoom.add_file("active_speaker", TEN - timedelta(hours=2), 3600)
     zoom.add_meeting("other==", 999_999_999)

@@ -245,6 +245,14 @@ def test_nothing_but_sound(hooked: Hooked) -> None:
 
 
 @ON_SQLITE
+def test_nothing_but_a_file_without_any_length(hooked: Hooked) -> None:
+    hooked.add_room()
+    hooked.zoom.add_file("active_speaker", START, 0)
+    assert hooked.tell().get_json() == {"record": None, "reason": "nothing of it can be shown"}
+    assert hooked.offers()[0]["state"] == "ignored"
+
+
+@ON_SQLITE
 def test_what_zoom_still_works_on_is_taken_up_later(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.record()
