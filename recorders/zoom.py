@@ -4,7 +4,8 @@ The address is the number of the meeting, `zoom:123 4567 8901`. Credentials, whe
 those of the settings, are account_id:client_id:client_secret of a server-to-server OAuth app.
 
 One source fills two roles where no camera fills them: what the speaker is seen in stands left, what
-is shared stands right (`recorders/zoom_views.py`). A file is placed by its recording_start; Zoom
+is shared stands right (`recorders/zoom_views.py`). Beside a camera, it is the right side alone, and
+that is what is shared, where anything is. A file is placed by its recording_start; Zoom
 rounds it, and its end, to seconds, so that the sidecar says nothing of an end.
 """
 
@@ -176,10 +177,21 @@ def _files(
     found = [
         (meeting, file)
         for meeting, what in meetings
-        for file in (what.left if source.role in _LEFT else what.right)
+        for file in _side(what, source)
         if file.start and file.start < span.end and not (file.end and file.end <= span.start)
     ]
     return sorted(found, key=lambda one: (_item(*one).start, one[1].name))
+
+
+def _side(what: Used, source: SourceOfRoom) -> tuple[File, ...]:
+    """Return the files of a meeting that are of a source's side.
+
+    A source that is the screen (or the board) by its own role leaves the speaker to a camera; one
+    that has its role beside another one is called NAME/ROLE, and has the speaker, too.
+    """
+    if source.role in _LEFT:
+        return what.left
+    return what.right if "/" in source.name else what.right_alone
 
 
 def _item(meeting: Meeting, file: File) -> Item:

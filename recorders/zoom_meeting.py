@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from merger.timeline import Span, is_plausible
-from recorders.zoom_views import has_captions, sides, view_of
+from recorders.zoom_views import has_captions, right_alone, sides, view_of
 
 # Begun by mistake, or to see whether it works.
 FALSE_START = timedelta(seconds=120)
@@ -141,7 +141,8 @@ def _instant(text: Any) -> datetime | None:
 class Used:
     """What stands left and right in a meeting, in order of time; what is left out, in words.
 
-    span: of all of it, None where there is nothing yet; is_complete: nothing is waited for.
+    right_alone: what stands right where a camera has the left side. span: of all of it, None where
+    there is nothing yet; is_complete: nothing is waited for.
     """
 
     left: tuple[File, ...]
@@ -149,6 +150,7 @@ class Used:
     span: Span | None
     is_complete: bool
     notes: tuple[str, ...]
+    right_alone: tuple[File, ...] = ()
 
     @property
     def length(self) -> timedelta:
@@ -170,16 +172,19 @@ def used(meeting: Meeting) -> Used:
         notes.append(f"a first piece of {_length(begun).seconds} s is taken for a false start")
     left: list[File] = []
     right: list[File] = []
+    alone: list[File] = []
     for piece in found:
         views = {file.view: file for file in piece if file.view}
         one, other = sides(views.keys())
         left += _of_view(piece, one)
         right += _of_view(piece, other) if other else []
+        shown_alone = right_alone(views.keys())
+        alone += _of_view(piece, shown_alone) if shown_alone else []
     spans = _merged(left + right)
     return Used(
         tuple(left), tuple(right),
         Span(spans[0].start, spans[-1].end) if spans else None,
-        all(file.is_complete for file in shown), tuple(notes),
+        all(file.is_complete for file in shown), tuple(notes), tuple(alone),
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ PAIRS = {
 }  # fmt: skip
 
 _ORDER = ("AS", "GV", "SS", "SP", "SG")
+_SHARED = ("SS", "SP", "SG")
 _IN_BRACKETS = re.compile(r"\s*\(.*\)\s*$")
 
 
@@ -60,3 +61,17 @@ def sides(views: Collection[str]) -> tuple[str, str | None]:
     key = " ".join(view for view in _ORDER if view in views)
     left, _, right = PAIRS[key].partition("/")
     return left, right or None
+
+
+def right_alone(views: Collection[str]) -> str | None:
+    """Return the view for a right side whose left is filled by a camera; None without one.
+
+    What is shared is what is wanted there, though beside a left side of Zoom's it would stand left.
+    views: at least one, of those in VIEWS.
+    """
+    _, right = sides(views)
+    shared = [view for view in _SHARED if view in views]
+    if right in shared or not shared:
+        return right
+    left, right = sides(shared)
+    return right or left

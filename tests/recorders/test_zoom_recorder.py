@@ -18,6 +18,7 @@ from recorders import base, zoom_api
 from recorders.base import Collected, Found, SourceOfRoom
 from recorders.zoom import Zoom
 from recorders.zoom_download import check_address, resolved
+from recorders.zoom_views import VIEWS
 from tests.recorders.conftest import CLIP_S, MOSCOW, TEN, never, span
 from tests.recorders.zoom_server import NUMBER, UUID, Fault, ZoomServer, zoom_served
 
@@ -40,7 +41,9 @@ def zoom() -> Iterator[ZoomServer]:
 
 
 def source(role: str = "speaker", **changes: Any) -> SourceOfRoom:
-    made = SourceOfRoom("504", "zoom", role, "zoom", f"zoom:{NUMBER}", MOSCOW)
+    """Return a source that is the speaker, or what it is beside that."""
+    name = "zoom" if role == "speaker" else f"zoom/{role}"
+    made = SourceOfRoom("504", name, role, "zoom", f"zoom:{NUMBER}", MOSCOW)
     return dataclasses.replace(made, **changes)
 
 
@@ -71,6 +74,19 @@ def test_one_view_alone_has_nothing_for_the_right_side(zoom: ZoomServer) -> None
     zoom.add_file("gallery_view", TEN, 3600)
     assert views(find(zoom)) == ["gallery_view"]
     assert find(zoom, "screen") == Found((), False)
+
+
+@pytest.mark.parametrize("role", ["screen", "board"])
+@pytest.mark.parametrize("views_", [("SP",), ("SS",), ("SG",), ("GV", "SP")], ids="-".join)
+def test_beside_a_camera_what_is_shared_is_not_lost(
+    zoom: ZoomServer, role: str, views_: tuple[str, ...]
+) -> None:
+    names = {view: name for name, view in VIEWS.items()}
+    for view in views_:
+        zoom.add_file(names[view], TEN, 3600)
+    beside = source(role, name="zoom")
+    found = Zoom(zoom.account).find(beside, HOUR, NOW)
+    assert views(found) == [names[views_[-1]]] and not found.more_expected
 
 
 def test_each_segment_has_the_views_that_it_has(zoom: ZoomServer) -> None:

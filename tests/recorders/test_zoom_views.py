@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from recorders.zoom_views import PAIRS, VIEWS, has_captions, sides, view_of
+from recorders.zoom_views import PAIRS, VIEWS, has_captions, right_alone, sides, view_of
 
 ASKED_FOR = """
 AS GV -> AS GV;  AS SS -> AS SS;  AS SP -> AS SP;  AS SG -> AS SG
@@ -32,6 +32,23 @@ def test_two_or_more_views(row: str) -> None:
 @pytest.mark.parametrize("view", sorted(set(VIEWS.values())))
 def test_one_view_stands_alone(view: str) -> None:
     assert sides([view]) == (view, None)
+
+
+# Where a camera has the left side: what differs from the right of the table.
+ALONE = """
+SS -> SS;  SP -> SP;  SG -> SG
+GV SS -> SS;  GV SP -> SP;  GV SG -> SG
+AS GV SP -> SP;  AS GV SG -> SG;  AS GV SP SG -> SG
+"""
+
+
+def test_beside_a_camera_what_is_shared_stands_right() -> None:
+    differs = dict(row.strip().split(" -> ") for row in ALONE.replace("\n", ";").split(";") if row)
+    assert len(differs) == 9
+    for key in PAIRS:
+        right = sides(key.split())[1]
+        assert right_alone(key.split()) == differs.get(key, right)
+        assert key not in differs or differs[key] != right
 
 
 def test_every_set_of_views_is_decided() -> None:
