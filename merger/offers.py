@@ -34,6 +34,8 @@ _EVERY = timedelta(days=1)
 _LONGEST_NAME = 255
 # States: record, ignored (for good), and those that may still become one.
 _OPEN = ("waiting", "unplaced")
+# By what was wrong with a request: its span, or its room, which was removed this very moment.
+_REFUSALS = {"start": "ignored", "end": "ignored", "room": "unplaced"}
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,25 @@ def take_up(
 ) -> Outcome:
     """Make or feed the record of an offer. asked_by: who wants it beside its owner.
 
-    is_asked: somebody wants this very recording, however short it is.
+    is_asked: somebody wants this very recording, however short it is, and is told by Refused why
+    that cannot be; otherwise, it is the reason of the offer.
     """
+    try:
+        return _taken(service, offer, asked_by, is_asked=is_asked)
+    except Refused as error:
+        refused = error
+    outcome = writing(service.engine, lambda session: _refused(session, offer, refused))
+    if is_asked:
+        raise refused
+    return outcome
+
+
+def _taken(service: Service, offer: Offer, asked_by: Sequence[str], *, is_asked: bool) -> Outcome:
     engine, now = service.engine, service.now()
     place_of = service.offering[offer.kind].place_of
-    known = writing(engine, lambda session: _kept(session, offer, now))
+    known, was_removed = writing(engine, lambda session: _kept(session, offer, now))
+    if was_removed and not is_asked:
+        return Outcome(None, reason="its record was removed")
     if known is not None and not is_asked:
         _grow(engine, offer, known, now, is_asked=False)
         _add_users(engine, known, asked_by, now)
@@ -88,15 +104,22 @@ def _add_users(engine: Engine, record: int, emails: Sequence[str], now: datetime
         writing(engine, add)
 
 
-def _kept(session: Session, offer: Offer, now: datetime) -> int | None:
-    """Write an offer down as it is now, but for its span; return its record, where it has one."""
+def _kept(session: Session, offer: Offer, now: datetime) -> tuple[int | None, bool]:
+    """Write an offer down as it is now, but for its span.
+
+    Return its record, where it has one, and whether it had one that somebody has removed.
+    """
     row = _row(session, offer, lock=True)
     if row is None:
         row = OfferRow(kind=offer.kind, origin=offer.origin, state="waiting", offered_at=now)
         session.add(row)
     row.place, row.name = offer.place, offer.name[:_LONGEST_NAME]
     row.owner = offer.owner[:_LONGEST_NAME] or None
-    return row.record_id
+    return row.record_id, _was_removed(row)
+
+
+def _was_removed(row: OfferRow) -> bool:
+    return row.state == "record" and row.record_id is None
 
 
 def _row(session: Session, offer: Offer, *, lock: bool = False) -> OfferRow | None:
@@ -138,6 +161,18 @@ def _left(session: Session, offer: Offer, state: str, reason: str | None) -> Out
         row.state, row.reason = state, reason
         _set_span(row, offer.span)
     return Outcome(row.record_id if row is not None else None, reason=reason)
+
+
+def _refused(session: Session, offer: Offer, error: Refused) -> Outcome:
+    """Write down why an offer cannot have a record, or its record no more of it."""
+    row = _row(session, offer, lock=True)
+    if row is None:
+        return Outcome(None, reason=error.message)
+    if error.code in _REFUSALS:  # any other is over by the next look
+        row.state = row.state if row.record_id is not None else _REFUSALS[error.code]
+        row.reason = error.message
+        _set_span(row, offer.span)
+    return Outcome(row.record_id, reason=error.message)
 
 
 def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None:
@@ -294,8 +329,8 @@ def _is_settled(engine: Engine, offer: Offer) -> bool:
         row = _row(session, offer)
         if row is None or row.state in _OPEN:
             return False
-        if row.state == "record" and row.record_id is None:
-            return True  # its record was removed, which is to stay so
+        if _was_removed(row):
+            return True  # which is to stay so
         return offer.span is None or _is_taken_up(row, offer.span)
 
 

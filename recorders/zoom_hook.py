@@ -16,6 +16,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from merger.errors import MergerError, Temporary
 from merger.offers import Outcome
 from merger.sources import Offer
 from recorders.zoom_meeting import Malformed, meeting_of
@@ -72,7 +73,12 @@ def blueprint(
             offer = offer_of(meeting_of(_object(payload, "object")))
         except Malformed as error:
             return _reply(400, {"error": str(error)})
-        outcome = take_up(offer)
+        try:
+            outcome = take_up(offer)
+        except MergerError as error:  # the tables are away, say: Zoom tells it again
+            log.warning("zoom %s: %s", offer.origin, error.message)
+            status = 503 if isinstance(error, Temporary) else 500
+            return _reply(status, {"error": error.message})
         log.info("zoom %s: record %s %s", offer.origin, outcome.record, outcome.reason or "")
         return _reply(200, {"record": outcome.record, "reason": outcome.reason})
 

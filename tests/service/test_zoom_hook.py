@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 import app
 from merger import offers, records
 from merger.database import reading, writing
-from merger.errors import Refused
+from merger.errors import Refused, Temporary
 from merger.task import Service
 from merger.timeline import utc
 from models import Offer, Record, Room, Source
@@ -298,7 +298,77 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     assert hooked.tell().get_json()["record"] == 1
     records.leave(hooked.site.engine, 1, hooked.site.clock)
     offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.tell().get_json() == {"record": None, "reason": "its record was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
+    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    assert offers.take_up(hooked.service, named, is_asked=True).is_new
+
+
+LONGEST = "a record lasts at most 24 hours"
+
+
+@ON_SQLITE
+def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
+    """As where it was begun again the next day."""
+    hooked.add_room()
+    hooked.zoom.add_file("active_speaker", START, 3600)
+    hooked.zoom.add_file("active_speaker", START + timedelta(hours=25), 3600)
+    for _ in range(2):
+        answer = hooked.tell()
+        assert answer.status_code == 200
+        assert answer.get_json() == {"record": None, "reason": LONGEST}
+        offers.reconcile(hooked.service, hooked.site.clock)
+    assert hooked.count(Record) == 0
+    (offer,) = hooked.offers()
+    assert (offer["state"], offer["reason"]) == ("ignored", LONGEST)
+    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    with pytest.raises(Refused, match=LONGEST):  # who asks is told
+        offers.take_up(hooked.service, named, is_asked=True)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_more_of_a_meeting_than_a_record_can_have(hooked: Hooked, is_delivered: bool) -> None:
+    """What there is of it stays as it is."""
+    hooked.add_room()
+    hooked.record()
+    hooked.tell()
+    if is_delivered:
+        assert hooked.site.claim() is not None
+        writing(hooked.site.engine, delivered)
+    hooked.zoom.add_file("active_speaker", START + timedelta(hours=25), 3600)
+    for _ in range(2):
+        answer = hooked.tell()
+        assert answer.status_code == 200 and answer.get_json()["record"] == 1
+        offers.reconcile(hooked.service, hooked.site.clock)
+    row = hooked.site.row()
+    assert (row.status, row.version) == ("delivered" if is_delivered else "queued", 1)
+    assert row.end_at == utc(START + timedelta(hours=1))
+    (offer,) = hooked.offers()
+    assert (offer["state"], offer["record"], offer["reason"]) == ("record", 1, LONGEST)
+
+
+def delivered(session: Any) -> None:
+    row = session.get(Record, 1)
+    row.status, row.delivered_version = "delivered", 1
+    row.claimed_by = row.claimed_at = row.lease_until = None
+
+
+@ON_SQLITE
+def test_what_cannot_be_written_down_now_is_told_again(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zoom does so where it is not answered well; it reads no pages."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise Temporary("database", "the database is away")
+
+    hooked.record()
+    with monkeypatch.context() as patched:
+        patched.setattr(offers, "writing", away)
+        answer = hooked.tell()
+    assert (answer.status_code, answer.get_json()) == (503, {"error": "the database is away"})
+    assert hooked.tell().status_code == 200
 
 
 @ON_SQLITE

@@ -195,6 +195,12 @@ def test_a_reason_is_said_in_the_same_language() -> None:
     assert said == Said("board пока не записывается: the moon is full", "ru")
 
 
+@pytest.mark.parametrize("reason", ["a record lasts at most 24 hours", "its record was removed"])
+def test_why_an_offer_has_no_record_is_said(reason: str) -> None:
+    (said,) = translated("ru", reason)
+    assert said.language == "ru"
+
+
 def test_names_may_hold_the_words_of_a_text() -> None:
     sentence = "a has no pictures from b to c has no pictures from 10:00:00 to 10:01:00"
     (said,) = translated("ru", sentence)
