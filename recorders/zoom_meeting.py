@@ -110,9 +110,10 @@ def digits(text: str) -> str:
 def _file(said: Mapping[str, Any]) -> File:
     size = said.get("file_size")
     kind = _text(said, "file_type").upper()
-    name = _text(said, "id") or f"{kind.lower()}-{_text(said, 'recording_start')}"
+    view = _text(said, "recording_type")
+    name = _text(said, "id") or f"{kind.lower()}-{view}-{_text(said, 'recording_start')}"
     return File(
-        re.sub(r"[^\w-]", "_", name)[:100], kind, _text(said, "recording_type"),
+        re.sub(r"[^\w-]", "_", name)[:100], kind, view,
         _instant(said.get("recording_start")), _instant(said.get("recording_end")),
         int(size) if isinstance(size, int | float) and size > 0 else 0,
         _text(said, "status").lower(), _text(said, "download_url"),

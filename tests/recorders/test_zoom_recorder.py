@@ -206,16 +206,36 @@ def test_an_address_that_has_expired_is_asked_for_again(
     zoom: ZoomServer, clip_at: Clip, tmp_path: Path
 ) -> None:
     zoom.add_file("active_speaker", TEN, CLIP_S, clip_at(TEN))
-    told = zoom.told
+    expire_at_once(zoom)
+    assert len(collect(zoom, tmp_path / "into")) == 1
+    assert zoom.count("g=1") == 1 == zoom.count("g=2")
+
+
+def expire_at_once(zoom: ZoomServer, *, has_ids: bool = True) -> None:
+    """Have the addresses expire that the list and the meeting tell first."""
+    told, asked = zoom.told, []
 
     def expired_at_first(uuid: str) -> dict[str, Any]:
         said = told(uuid)
-        zoom.generation = 2
+        asked.append(uuid)
+        zoom.generation = 1 if len(asked) < 2 else 2
+        if not has_ids:
+            files = [{k: v for k, v in f.items() if k != "id"} for f in said["recording_files"]]
+            said = {**said, "recording_files": files}
         return said
 
     zoom.told = expired_at_first  # type: ignore[method-assign]
-    assert len(collect(zoom, tmp_path / "into")) == 1
-    assert zoom.count("g=2") == 1
+
+
+def test_a_file_without_an_id_is_asked_for_again_as_that_of_its_view(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path
+) -> None:
+    later = TEN + timedelta(seconds=CLIP_S)
+    zoom.add_file("active_speaker", TEN, CLIP_S, clip_at(TEN))
+    zoom.add_file("shared_screen", TEN, CLIP_S, clip_at(later))
+    expire_at_once(zoom, has_ids=False)
+    (one,) = collect(zoom, tmp_path / "into", "screen")
+    assert one.path.read_bytes() == clip_at(later)
 
 
 def test_a_page_instead_of_a_file(zoom: ZoomServer, clip_at: Clip, tmp_path: Path) -> None:
