@@ -24,6 +24,7 @@ class Markup(HTMLParser):
         self.tags: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._open: list[str] = []
+        self._has_button = False  # the form that is open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -44,9 +45,19 @@ class Markup(HTMLParser):
                 self.controls.append(values)
         if tag == "img" and "alt" not in values:
             self.wrong.append(f"a picture without a text: {values}")
+        if tag == "form":
+            self._has_button = False
+        if tag == "button" and values.get("type", "submit") == "submit":
+            self._check_button(values)
         self._check_policy(tag, values)
         if tag not in EMPTY:
             self._open.append(tag)
+
+    def _check_button(self, values: dict[str, str | None]) -> None:
+        """Enter presses the first button of a form: one that does something else comes later."""
+        if not self._has_button and "formnovalidate" in values:
+            self.wrong.append(f"Enter presses another button than the main one: {values}")
+        self._has_button = True
 
     def _check_policy(self, tag: str, values: dict[str, str | None]) -> None:
         for name, value in values.items():

@@ -297,6 +297,15 @@ def test_without_javascript_and_with_the_keyboard(running: Running, browser: Bro
     expect(page.get_by_role("heading", name="By keyboard")).to_be_visible()
 
 
+def test_enter_saves_a_room(running: Running, browser: Browser) -> None:
+    page = running.signed_in(browser, "ada")
+    page.goto("/rooms/1/edit")
+    page.locator("#f-sources-0-credentials").focus()
+    page.keyboard.press("Enter")  # folders take none, and none are typed
+    expect(page).to_have_url(re.compile("/rooms$"))
+    expect(page.get_by_text("Room 504 is changed.")).to_be_visible()
+
+
 def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(
     running: Running, browser: Browser
 ) -> None:
