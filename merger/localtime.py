@@ -60,13 +60,30 @@ def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
             f"{text} does not exist in {zone.key}: the clocks were put forward over it",
         )
     if ambiguous:
-        offsets = sorted({local.replace(fold=fold).strftime("%z") for fold in (0, 1)}, reverse=True)
-        raise Refused(
-            field,
-            f"{text} happened twice in {zone.key}; add the offset, "
-            + " or ".join(f"{o[:3]}:{o[3:]}" for o in offsets),
-        )
+        offsets = " or ".join(_offsets(local))
+        raise Refused(field, f"{text} happened twice in {zone.key}; add the offset, {offsets}")
     return at
+
+
+def offsets_of_twice(text: str, zone: ZoneInfo) -> tuple[str, ...]:
+    """Return the offsets, like +02:00, of a local time that happened twice, the earlier one first.
+
+    Nothing for what happened once or never, and for text that is no local time.
+    """
+    try:
+        local = datetime.fromisoformat(text) if _INSTANT.fullmatch(text) else None
+    except ValueError:
+        return ()
+    if local is None or local.tzinfo is not None or not is_plausible(local):
+        return ()
+    aware = local.replace(tzinfo=zone)
+    happened_twice = tz.datetime_exists(aware) and tz.datetime_ambiguous(aware)
+    return _offsets(aware) if happened_twice else ()
+
+
+def _offsets(local: datetime) -> tuple[str, ...]:
+    offsets = (local.replace(fold=fold).strftime("%z") for fold in (0, 1))
+    return tuple(f"{offset[:3]}:{offset[3:]}" for offset in offsets)
 
 
 def length_from(text: str, field: str) -> timedelta:

@@ -14,10 +14,10 @@ from merger import profiles, record_views, records, rooms
 from merger.access import Asker
 from merger.errors import Refused
 from merger.layout import LAYOUTS
-from merger.localtime import zone_named
+from merger.localtime import offsets_of_twice, zone_named
+from merger.web.form_times import check_span, instant_of, turn_of
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, come_from, form, refused, t, wrong
-from merger.web.pages_request import check_span, instant_of
 from merger.web.record_state import State, state_of
 from merger.web.timeline_picture import timeline
 from models import ENDED, STATUSES
@@ -129,11 +129,12 @@ def _with_state(told: dict[str, Any], who: Asker) -> Shown:
 
 
 def _page(told: dict[str, Any], who: Asker, typed: Mapping[str, str], errors: Errors) -> Answer:
+    zone = zone_named(told["zone"])
     return form(
         "record.html", errors, one=_with_state(told, who), record=told, typed=typed,
-        picture=timeline(told, zone_named(told["zone"])), layouts=LAYOUTS.values(),
-        profiles=profiles.PROFILES, has_ended=told["status"] in ENDED,
-        renditions=_renditions(told),
+        picture=timeline(told, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
+        has_ended=told["status"] in ENDED, renditions=_renditions(told),
+        offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def remerge(record: int) -> Answer:
     for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
         if name in changed and changed[name] not in known:
             errors[name] = wrong("choose")
-    instants = _instants(told, changed, errors)
+    instants = _instants(told, typed, changed, errors)
     if not errors:
         try:
             records.remerge(
@@ -214,10 +215,12 @@ def remerge(record: int) -> Answer:
 
 def _as_it_is(told: Mapping[str, Any]) -> dict[str, str]:
     """Return the values of the form for another version as they are now."""
-    return {
-        "layout": told["layout"], "profile": told["profile"],
-        "start": _local(told["start"]), "end": _local(told["end"]),
-    }  # fmt: skip
+    zone = zone_named(told["zone"])
+    values = {"layout": told["layout"], "profile": told["profile"]}
+    for name in ("start", "end"):
+        at = datetime.fromisoformat(told[name]).astimezone(zone)  # which knows its turn
+        values |= {name: _local(told[name]), f"{name}_which": turn_of(at, zone)}
+    return values
 
 
 def _local(instant: str) -> str:
@@ -226,12 +229,15 @@ def _local(instant: str) -> str:
 
 
 def _instants(
-    told: Mapping[str, Any], changed: Mapping[str, str], errors: Errors
+    told: Mapping[str, Any], typed: Mapping[str, str], changed: Mapping[str, str], errors: Errors
 ) -> dict[str, datetime]:
     zone = zone_named(told["zone"])
     instants = {}
     for name in ("start", "end"):
-        if name in changed and (at := instant_of(changed[name], zone, name, errors)):
+        turn = typed[f"{name}_which"]
+        if not changed.keys() & {name, f"{name}_which"}:
+            continue
+        if at := instant_of(typed[name], zone, name, errors, turn):
             instants[name] = at
     if instants and not errors:
         start, end = (

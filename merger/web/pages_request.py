@@ -16,15 +16,17 @@ from merger.access import Asker
 from merger.due import HALF_HOUR
 from merger.errors import Refused
 from merger.layout import DEFAULT_LAYOUT, LAYOUTS
-from merger.localtime import instant_from, zone_named
+from merger.localtime import offsets_of_twice, zone_named
 from merger.people import email_of
 from merger.profiles import DEFAULT_PROFILE
-from merger.timeline import is_plausible, record_span
+from merger.timeline import is_plausible
+from merger.web.form_times import check_span, choices, instant_of, turn_of
 from merger.web.gate import asker, service
 from merger.web.page import Answer, Errors, blueprint, form, refused, t, wrong
 
 FIELDS = (
-    "room", "date", "start", "end", "name", "layout", "profile", "course_code", "users",
+    "room", "date", "start", "start_which", "end", "end_which", "name", "layout", "profile",
+    "course_code", "users",
 )  # fmt: skip
 _TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
@@ -72,8 +74,12 @@ def ask() -> Answer:
 def check() -> dict[str, Any]:
     """Say what is wrong with a form, and ask for nothing."""
     asker("write")
-    found = understand(_typed(), _zones(), service().now()).errors
-    return {"errors": {name: "; ".join(s.text for s in error) for name, error in found.items()}}
+    typed, zones = _typed(), _zones()
+    found = understand(typed, zones, service().now()).errors
+    return {
+        "errors": {name: "; ".join(s.text for s in error) for name, error in found.items()},
+        "choices": choices(_offsets(typed, zones)),
+    }
 
 
 def _zones() -> dict[str, str]:
@@ -88,19 +94,40 @@ def _proposed(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, s
     """Return the last half hour that is over by the clock of a room."""
     values = dict.fromkeys(FIELDS, "")
     values |= {"room": room, "layout": DEFAULT_LAYOUT, "profile": DEFAULT_PROFILE}
-    if room in zones:
-        local = now.astimezone(zone_named(zones[room])).replace(tzinfo=None)
-        end = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0)
-        start = end - HALF_HOUR
-        values |= {"date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
-    return values
+    return values | (last_half_hour(zone_named(zones[room]), now) if room in zones else {})
+
+
+def last_half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """Return the last half hour that is over by a clock, as the form has it. Pure."""
+    local = now.astimezone(zone)
+    # Along UTC: in the two nights in which clocks are changed, theirs jumps.
+    into = timedelta(
+        minutes=local.minute % 30, seconds=local.second, microseconds=local.microsecond
+    )
+    end_at = now - into
+    start, end = ((end_at - back).astimezone(zone) for back in (HALF_HOUR, timedelta()))
+    return {
+        "date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}",
+        "start_which": turn_of(start, zone), "end_which": turn_of(end, zone),
+    }  # fmt: skip
 
 
 def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) -> Answer:
+    now = service().now()
     return form(
         "request.html", errors, typed=typed, zones=zones, layouts=LAYOUTS.values(),
-        profiles=profiles.PROFILES,
+        profiles=profiles.PROFILES, offsets=_offsets(typed, zones),
+        proposed={name: last_half_hour(zone_named(zone), now) for name, zone in zones.items()},
     )  # fmt: skip
+
+
+def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the offsets of the times that happened twice, by field."""
+    on = _date(typed["date"], {})
+    if on is None or typed["room"] not in zones:
+        return {}
+    zone = zone_named(zones[typed["room"]])
+    return {name: offsets_of_twice(_local(on, typed, name), zone) for name in ("start", "end")}
 
 
 def _asked(who: Asker, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
@@ -162,39 +189,19 @@ def _date(text: str, errors: Errors) -> date | None:
 def _understand_span(
     typed: Mapping[str, str], on: date, zone: ZoneInfo, now: datetime, found: Understood
 ) -> None:
-    until = on
-    if typed["end"] == "00:00" and on < date.max:
-        until += timedelta(days=1)  # midnight is the end of a day
-    found.start = _instant(on, typed, "start", zone, found.errors)
-    found.end = _instant(until, typed, "end", zone, found.errors)
+    found.start, found.end = (
+        instant_of(_local(on, typed, name), zone, name, found.errors, typed[f"{name}_which"])
+        for name in ("start", "end")
+    )
     if found.start and found.end:
         check_span(found.start, found.end, now, found.errors)
 
 
-def _instant(
-    on: date, typed: Mapping[str, str], name: str, zone: ZoneInfo, errors: Errors
-) -> datetime | None:
-    return instant_of(f"{on.isoformat()}T{typed[name]}", zone, name, errors)
-
-
-def instant_of(text: str, zone: ZoneInfo, name: str, errors: Errors) -> datetime | None:
-    """Return the instant of a local time, or say what is wrong with it."""
-    try:
-        return instant_from(text, zone, name)
-    except Refused as error:
-        errors[name] = refused(error)
-        return None
-
-
-def check_span(start: datetime, end: datetime, now: datetime, errors: Errors) -> None:
-    """Say what is wrong with the span of a record, by field."""
-    try:
-        record_span(start, end, now)
-    except Refused as error:
-        if error.code == "end":
-            errors["end"] = wrong("ends_before" if end <= start else "too_far_apart")
-        else:
-            errors[error.code] = wrong("too_far_ahead") if start > now else refused(error)
+def _local(on: date, typed: Mapping[str, str], name: str) -> str:
+    """Return the local time of a field."""
+    if name == "end" and typed["end"] == "00:00" and on < date.max:
+        on += timedelta(days=1)  # midnight is the end of a day
+    return f"{on.isoformat()}T{typed[name]}"
 
 
 def _addresses(text: str, errors: Errors) -> tuple[str, ...]:

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
-from merger.localtime import chunks, instant_from, length_from, wall_time, zone_named
+from merger.localtime import (
+    chunks,
+    instant_from,
+    length_from,
+    offsets_of_twice,
+    wall_time,
+    zone_named,
+)
 from merger.timeline import Span
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -104,6 +111,14 @@ def test_the_repeated_hour_of_autumn_needs_an_offset(
     first, second = (instant_from(text + offset, zone, "start") for offset in (early, late))
     assert (first, second) == (iso(text + early), iso(text + late))
     assert wall_time(datetime.fromisoformat(text), zone)[0] == first
+    assert offsets_of_twice(text, zone) == (early, late)
+    assert offsets_of_twice(text + early, zone) == ()
+    assert offsets_of_twice(text.replace("T02", "T04").replace("T01", "T04"), zone) == ()
+
+
+@pytest.mark.parametrize("text", ["2026-03-29T02:30", "soon", "0001-01-01T00:00", "2026-10-25"])
+def test_what_did_not_happen_twice_has_no_choice(text: str) -> None:
+    assert offsets_of_twice(text, BERLIN) == ()
 
 
 @pytest.mark.parametrize(

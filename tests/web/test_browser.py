@@ -255,6 +255,32 @@ def test_the_form_says_at_once_what_is_wrong(running: Running, browser: Browser)
     accessible(page)
 
 
+def test_the_form_follows_the_chosen_room(running: Running, browser: Browser) -> None:
+    running.site.add_room("Berlin", zone="Europe/Berlin")
+    page = running.signed_in(browser, "ann")
+    page.goto("/request?room=504")
+    berlin = page.locator("#f-room option[value=Berlin]")
+    expect(berlin).to_have_text("Berlin (Europe/Berlin)")
+    proposed = berlin.get_attribute("data-start") or ""
+    assert proposed and page.locator("#f-start").input_value() != proposed
+    page.locator("#f-room").select_option("Berlin")
+    expect(page.locator("#f-start")).to_have_value(proposed)
+    # In the night in which clocks are put back, which time is meant is asked at once.
+    expect(page.locator("#f-end_which")).to_be_hidden()
+    page.locator("#f-date").fill("2026-10-25")
+    page.locator("#f-start").fill("01:30")
+    page.locator("#f-end").fill("02:30")
+    page.locator("#f-name").focus()
+    expect(page.locator("#f-end-error")).to_contain_text("happened twice")
+    page.locator("#f-end_which").select_option("second")
+    expect(page.locator("#f-end-error")).to_be_hidden()
+    accessible(page)
+    shoot(page, "request-twice")
+    page.locator("#f-room").select_option("504")  # what was typed stays
+    expect(page.locator("#f-end_which")).to_be_hidden()
+    assert page.locator("#f-end").input_value() == "02:30"
+
+
 def test_every_page_is_accessible_in_both_languages(running: Running, browser: Browser) -> None:
     for locale in ("en-GB", "ru-RU"):
         page = running.signed_in(browser, "ada", locale)

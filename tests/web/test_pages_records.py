@@ -240,6 +240,29 @@ def test_a_record_is_merged_again(merged: Web) -> None:
     assert "Ready" in ann.get("/records/1")
 
 
+def test_another_version_begins_at_the_second_of_two_times(web: Web) -> None:
+    """In the night in which clocks are put back, a form keeps which of them is meant."""
+    web.site.add_room("Berlin", zone="Europe/Berlin")
+    ann = reader(web, "ann")
+    night = {"date": "2026-10-25", "start": "02:30", "end": "03:30", "start_which": "second"}
+    ann.done("/request", "/request", {**LECTURE, "room": "Berlin", **night})
+    ann.done("/records/1", "/records/1/cancel")
+    start, end = "2026-10-25T02:30", "2026-10-25T03:30"
+    again = {"start": start, "end": end, "start_which": "second", "end_which": ""}
+    again |= {"layout": "speaker_only", "profile": "720p"}
+    page = ann.get("/records/1")
+    assert 'data-which="start">' in page and 'data-which="end" hidden' in page
+    assert '<option value="second" selected>' in page
+    page = ann.wrong("/records/1", "/records/1/remerge", {**again, "end": "2026-10-25T02:45"})
+    assert "02:45 happened twice in Europe/Berlin" in error_at(page, "end")
+    assert 'data-which="end">' in page and page.count('value="second" selected') == 1
+    ann.done("/records/1", "/records/1/remerge", again)
+    assert web.site.details()["start"] == "2026-10-25T02:30:00+01:00"
+    ann.done("/records/1", "/records/1/cancel")
+    ann.done("/records/1", "/records/1/remerge", {**again, "start_which": "first"})
+    assert web.site.details()["start"] == "2026-10-25T02:30:00+02:00"
+
+
 def test_what_cannot_be_done_now_is_refused(web: Web) -> None:
     web.site.ask(users=("ann@example.org",))
     ann = reader(web, "ann")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import pytest
 
 from merger import rooms
@@ -24,7 +27,11 @@ def test_the_half_hour_that_is_over_is_proposed_by_the_clock_of_the_room(web: We
         "12:00",
         "12:30",
     ]
-    assert '<b data-zone-of="room">Europe/Moscow</b>' in page
+    assert (
+        ">504 (Europe/Moscow)</option>" in page and "Times are by the clock of the chosen" in page
+    )
+    assert '<option value="504" data-date="2026-11-20" data-start="12:00"' in page
+    assert re.search(r'data-start="14:00" data-end="14:30"[^>]*>Екатеринбург \(Asia/Yek', page)
     page = ann.get("/request?room=Екатеринбург")
     assert [value_of(page, name) for name in ("start", "end")] == ["14:00", "14:30"]
     web.site.clock = utc(START.replace(hour=0, minute=10))
@@ -119,7 +126,7 @@ def test_several_mistakes_are_said_at_once(web: Web) -> None:
         assert error_at(page, name)
     assert value_of(page, "end") == "x" and "<title>Error: " in page
     right = there.send("/request", "/request/check", LECTURE)
-    assert right.get_json() == {"errors": {}} and web.site.count("queued") == 0
+    assert right.get_json() == {"errors": {}, "choices": {}} and web.site.count("queued") == 0
 
 
 @pytest.mark.parametrize(
@@ -137,6 +144,72 @@ def test_the_nights_of_the_clock_change(
     assert words in error_at(reader(web, "ann").wrong("/request", "/request", asked), "start")
     page = reader(web, "ann", "ru").wrong("/request", "/request", asked)
     assert russian in error_at(page, "start")
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """Return when the form asks for, as it would be sent."""
+    values = {name: value_of(page, name) for name in ("date", "start", "end")}
+    return {**values, **{f"{name}_which": which_of(page, name) for name in ("start", "end")}}
+
+
+def which_of(page: str, name: str) -> str:
+    """Return which of two alike times is chosen."""
+    found = re.search(rf'<select id="f-{name}_which".*?</select>', page, re.DOTALL)
+    assert found
+    chosen = re.search(r'<option value="(\w*)" selected>', found[0])
+    return chosen[1] if chosen else ""
+
+
+def is_choice_shown(page: str, name: str) -> bool:
+    return f'data-which="{name}">' in page
+
+
+BERLIN_NIGHTS = [
+    ("2026-03-29T01:10Z", "01:30", "03:00", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00"),
+    ("2026-10-25T00:40Z", "02:00", "02:30", "2026-10-25T02:00:00+02:00", "2026-10-25T02:30:00+02:00"),
+    ("2026-10-25T01:10Z", "02:30", "02:00", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"),
+    ("2026-10-25T02:10Z", "02:30", "03:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:00:00+01:00"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("now", "shown_start", "shown_end", "start", "end"), BERLIN_NIGHTS)
+def test_what_is_proposed_in_the_nights_of_the_clock_change_can_be_asked_for(
+    web: Web, now: str, shown_start: str, shown_end: str, start: str, end: str
+) -> None:
+    web.site.add_room("Berlin", zone="Europe/Berlin")
+    web.site.clock = datetime.fromisoformat(now)
+    ann = reader(web, "ann")
+    proposed = fields_of(ann.get("/request?room=Berlin"))
+    assert (proposed["start"], proposed["end"]) == (shown_start, shown_end)
+    ann.done("/request", "/request", {**LECTURE, "room": "Berlin", **proposed})
+    assert (web.site.details()["start"], web.site.details()["end"]) == (start, end)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_which_of_two_times_is_meant_can_be_chosen(web: Web, language: str) -> None:
+    web.site.add_room("Berlin", zone="Europe/Berlin")
+    ann = reader(web, "ann", language)
+    asked = {**LECTURE, "room": "Berlin", "date": "2026-10-25", "start": "02:30", "end": "02:45"}
+    page = ann.wrong("/request", "/request", {**asked, "start_which": "second", "end_which": "?"})
+    assert 'data-error="start" aria-live="polite" hidden' in page and error_at(page, "end")
+    assert is_choice_shown(page, "start") and is_choice_shown(page, "end")
+    assert (which_of(page, "start"), which_of(page, "end")) == ("second", "")
+    words = {
+        "en": ["UTC+02:00, before the clocks are put back", "UTC+01:00, after the clocks are put back"],
+        "ru": ["UTC+02:00, до перевода часов назад", "UTC+01:00, после перевода часов назад"],
+    }[language]  # fmt: skip
+    assert all(f">{one}</option>" in page for one in words)
+    checked = ann.send("/request", "/request/check", asked).get_json()
+    assert checked["choices"] == {"start": words, "end": words}
+    assert set(checked["errors"]) == {"start", "end"}
+    ann.done("/request", "/request", {**asked, "start_which": "first", "end_which": "second"})
+    assert web.site.details()["start"] == "2026-10-25T02:30:00+02:00"
+    assert web.site.details()["end"] == "2026-10-25T02:45:00+01:00"
+    # Where the time happens once, nothing is to be chosen.
+    page = ann.wrong("/request", "/request", {**asked, "date": "2026-10-26", "end": "01:00"})
+    assert not is_choice_shown(page, "start") and not is_choice_shown(page, "end")
+    ann.done("/request", "/request", {**asked, "date": "2026-10-26", "start_which": "second"})
+    assert web.site.details(2)["start"] == "2026-10-26T02:30:00+01:00"
 
 
 def test_without_rooms_nothing_can_be_asked_for(web: Web) -> None:

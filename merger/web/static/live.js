@@ -82,7 +82,7 @@ async function check(form) {
   TURNS.set(form, turn);
   const response = await fetch(form.dataset.check, { method: "POST", body: new FormData(form) });
   if (!response.ok || response.redirected) return;
-  const { errors } = await response.json();
+  const { errors, choices } = await response.json();
   if (TURNS.get(form) !== turn) return;
   for (const slot of form.querySelectorAll("[data-error]")) {
     const name = slot.dataset.error;
@@ -93,17 +93,27 @@ async function check(form) {
     if (text) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }
+  for (const slot of form.querySelectorAll("[data-which]")) {
+    const texts = choices[slot.dataset.which] || [];
+    const options = slot.querySelectorAll("option"); // the first one chooses nothing
+    texts.forEach((text, n) => { options[n + 1].textContent = text; });
+    slot.hidden = !texts.length;
+  }
 }
 
 for (const form of document.querySelectorAll("form[data-check]")) {
   form.addEventListener("change", () => check(form).catch(() => {}));
 }
 
-// --- the clock of the chosen room ------------------------------------------------------------------
+// --- the last half hour by the clock of the chosen room: each option proposes values of fields -----
 
-for (const shown of document.querySelectorAll("[data-zone-of]")) {
-  const select = document.getElementById(`f-${shown.dataset.zoneOf}`);
+for (const select of document.querySelectorAll("[data-proposes]")) {
+  const field = (name) => document.getElementById(`f-${name}`);
+  let before = Object.entries(select.selectedOptions[0].dataset);
   select.addEventListener("change", () => {
-    shown.textContent = select.selectedOptions[0].dataset.zone || "";
+    // What somebody has typed stays.
+    const is_proposed = before.length && before.every(([name, value]) => field(name).value === value);
+    before = Object.entries(select.selectedOptions[0].dataset);
+    if (is_proposed) for (const [name, value] of before) field(name).value = value;
   });
 }
