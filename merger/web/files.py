@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 from flask import Response, request, send_file
 from pydantic import Field
 from werkzeug.datastructures import ContentRange
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
 from merger import data_folder, pictures, record_views, rooms
 from merger.errors import Refused
@@ -59,7 +59,10 @@ def _given(what: str, kind: str) -> dict[str, Any]:
     return {"description": what, "content": content}
 
 
-_WHOLE: dict[Any, Any] = {"304": {"description": "Not changed since"}}
+_WHOLE: dict[Any, Any] = {
+    "304": {"description": "Not changed since"},
+    "412": {**api.PROBLEMS["400"], "description": "It is no longer the one that If-Match names"},
+}
 _IN_PIECES: dict[Any, Any] = {
     **_WHOLE,
     "416": {**api.PROBLEMS["400"], "description": "It does not reach so far"},
@@ -99,7 +102,7 @@ def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: An
     )  # fmt: skip
     response.content_length = there.st_size
     response.headers["Cache-Control"] = kept
-    response.make_conditional(request, accept_ranges=True)
+    _check_conditions(response, accept_ranges=True)
     wanted = _wanted(response)
     if wanted is None:
         return response
@@ -120,6 +123,14 @@ def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: An
     return response
 
 
+def _check_conditions(response: Response, **options: Any) -> None:
+    """Make a response what a request wants if it has changed, or has not. Raises 412."""
+    response.make_conditional(request, **options)
+    if response.status_code == 412:
+        response.close()  # the file that it would send
+        raise PreconditionFailed
+
+
 def _wanted(response: Response) -> tuple[int, int | None] | None:
     """Return which range of a file is to be given, as it was asked for; None: all of it.
 
@@ -134,6 +145,8 @@ def _wanted(response: Response) -> tuple[int, int | None] | None:
     if same.date is not None and same.date != response.last_modified:
         return None
     if same.etag is not None and same.etag != response.get_etag()[0]:
+        return None
+    if request.headers.get("If-Range", "").lower().startswith("w/"):  # weak: much the same
         return None
     start, end = wanted.ranges[0]
     return start, end
@@ -185,7 +198,7 @@ def chunk_picture(path: PicturePath) -> Response:
     )
     response = Response(picture, mimetype=_JPEG, headers={"Cache-Control": _OWN})
     response.add_etag()
-    response.make_conditional(request)
+    _check_conditions(response)
     return response
 
 

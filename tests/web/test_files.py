@@ -25,6 +25,7 @@ from tests.databases import ON_SQLITE
 from tests.web.conftest import Web, problem
 
 JPEG = b"\xff\xd8 a picture"
+PROBLEM = "application/problem+json"
 MERGE, BACKUP = "/records/1/renditions/merge", "/records/1/renditions/backup"
 PICTURE, OF_CHUNK = "/rooms/1/sources/1/picture", "/records/1/chunks/0/pictures/1"
 
@@ -179,6 +180,27 @@ def test_what_has_not_changed_is_not_sent_again(ann: Web) -> None:
 
 
 @ON_SQLITE
+def test_what_is_wanted_of_another_version_is_not_sent(ann: Web) -> None:
+    pictures.keep(ann.site.settings, 1, START, JPEG)
+    for path in (MERGE, OF_CHUNK, PICTURE):
+        tag = ann.api("ann", "GET", path).headers["ETag"]
+        assert ann.api("ann", "GET", path, headers={"If-Match": tag}).status_code == 200
+        for other in ('"other"', f"W/{tag}"):
+            for method in ("GET", "HEAD"):
+                said = ann.api("ann", method, path, headers={"If-Match": other})
+                assert (said.status_code, said.content_type) == (412, PROBLEM), (path, other)
+        problem(ann.api("ann", "GET", path, headers={"If-Match": '"other"'}), 412)
+
+
+@ON_SQLITE
+def test_a_range_is_of_exactly_the_version_that_somebody_has(ann: Web) -> None:
+    """RFC 9110, 13.1.5: a weak tag says that a file is much the same, and no more."""
+    tag = ann.api("ann", "GET", MERGE).headers["ETag"]
+    said = ann.api("ann", "GET", MERGE, headers={"Range": "bytes=0-9", "If-Range": f"W/{tag}"})
+    assert (said.status_code, said.data) == (200, content(1))
+
+
+@ON_SQLITE
 def test_a_video_is_saved_under_a_name_for_people(ann: Web) -> None:
     make(ann, 1, "backup")
 
@@ -314,9 +336,17 @@ def test_who_leaves_a_record_sees_it_no_more(ann: Web) -> None:
 def test_the_document_says_what_is_given(web: Web) -> None:
     paths = web.call("ann", "GET", "/api/openapi.json").get_json()["paths"]
     for path, kind, statuses in (
-        ("/api/v1/records/{record}/renditions/{kind}", "video/mp4", {"200", "206", "304", "416"}),
-        ("/api/v1/records/{record}/chunks/{chunk}/pictures/{number}", "image/jpeg", {"200", "304"}),
-        ("/api/v1/rooms/{room}/sources/{source}/picture", "image/jpeg", {"200", "304"}),
+        (
+            "/api/v1/records/{record}/renditions/{kind}",
+            "video/mp4",
+            {"200", "206", "304", "412", "416"},
+        ),
+        (
+            "/api/v1/records/{record}/chunks/{chunk}/pictures/{number}",
+            "image/jpeg",
+            {"200", "304", "412"},
+        ),
+        ("/api/v1/rooms/{room}/sources/{source}/picture", "image/jpeg", {"200", "304", "412"}),
     ):
         responses = paths[path]["get"]["responses"]
         assert statuses <= set(responses)
