@@ -94,9 +94,10 @@ def delete(engine: Engine, room: int) -> None:
             )
         )
         if waiting:
-            raise Refused(
-                "conflict", f"{waiting} records of room {row.name!r} are not done; cancel them"
-            )
+            message = f"{waiting} records of room {row.name!r} are not done; cancel them"
+            if waiting == 1:
+                message = f"1 record of room {row.name!r} is not done; cancel it"
+            raise Refused("conflict", message)
         session.delete(row)
 
     writing(engine, remove)

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).with_name("texts")
 LANGUAGES = ("en", "ru")
 FORMS = ("one", "few", "many", "other")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_WORDS = {"role", "status"}  # placeholders for words of the core that have texts of their own
 _LONGEST_SAID = 1000  # characters; the core says nothing longer, unless somebody has typed it
 
 Text = str | Mapping[str, str]
@@ -131,6 +132,9 @@ def _known(language: str, sentence: str) -> Said | None:
     for key, pattern in _SAID.items():
         if match := pattern.fullmatch(sentence):
             found = match.groupdict()
+            for name in _WORDS & found.keys():
+                if has(word := f"{name}.{found[name]}"):
+                    found[name] = say(language, word)
             if (why := found.get("why")) and (reason := _known(language, why)):
                 found["why"] = reason.text
             return Said(say(language, key, **found), language)

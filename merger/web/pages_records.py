@@ -67,6 +67,8 @@ def listing() -> Answer:
 def _filter(search: Mapping[str, str], who: Asker, errors: Errors) -> record_views.Filter:
     if len(search["q"]) > records.LONGEST_NAME:
         errors["q"] = wrong("too_long", longest=records.LONGEST_NAME)
+    if search["status"] and search["status"] not in STATUSES:
+        errors["status"] = wrong("choose")
     sees_all = who.sees_all and search["whose"] == "all"
     return record_views.Filter(
         room=search["room"] or None,

@@ -22,6 +22,7 @@ from merger.web.pages_records import Shown, shown
 from models import ROLES
 
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
+_NEEDED = ("name", "role", "kind", "address")  # of a source
 _CHECKED = ("mails", "uploads_raw")
 _FIELDS = ("name", "zone", *_LENGTHS, "sound_source", "drive_folder", "calendar_id", *_CHECKED)
 _NEW: Mapping[str, str] = {
@@ -88,7 +89,7 @@ def add_room() -> Answer:
     """Add a room."""
     asker("rooms")
     typed, rows = _typed(), _rows()
-    errors = _mistakes(typed)
+    errors = _mistakes(typed, rows)
     if "another" in request.form:
         return _form(None, typed, [*rows, Row()], {})
     if not errors:
@@ -96,7 +97,7 @@ def add_room() -> Answer:
         try:
             rooms.create(service().engine, spec, service().recorder_of)
         except Refused as error:
-            errors[_field(error.code, rows)] = refused(error)
+            errors |= _refused(error, rows)
         else:
             flash(t("room.added", room=spec.name))
             return redirect("/rooms", 303)
@@ -123,7 +124,7 @@ def change_room(room: int) -> Answer:
     """Change a room and its sources."""
     asker("rooms")
     typed, rows = _typed(), _rows()
-    errors = _mistakes(typed)
+    errors = _mistakes(typed, rows)
     if "another" in request.form:
         return _form(room, typed, [*rows, Row()], {})
     lost: list[str] = []
@@ -139,7 +140,7 @@ def change_room(room: int) -> Answer:
         except Refused as error:
             if error.code == "room_id":
                 raise
-            errors[_field(error.code, rows)] = refused(error)
+            errors |= _refused(error, rows)
         else:
             flash(t("room.changed", room=typed["name"]))
             for name in lost:
@@ -185,9 +186,13 @@ def _row(n: int) -> Row:
     )  # fmt: skip
 
 
-def _mistakes(typed: Mapping[str, str]) -> Errors:
+def _mistakes(typed: Mapping[str, str], rows: Sequence[Row]) -> Errors:
     """Return what is wrong with a room by itself, in the reader's language."""
     errors: Errors = {}
+    for n, row in _kept(rows):
+        for name in _NEEDED:
+            if not getattr(row, name):
+                errors[f"sources-{n}-{name}"] = wrong("missing")
     if not typed["name"]:
         errors["name"] = wrong("missing")
     try:
@@ -248,11 +253,16 @@ def _lost(before: RoomSpec, after: RoomSpec, rows: Sequence[Row]) -> list[str]:
     return [s.name for s in after.sources if s.name in had and s.credentials is None]
 
 
-def _field(code: str, rows: Sequence[Row]) -> str:
-    """Return the name of a field in the form for one of the room."""
-    first, _, rest = code.partition(".")
+def _refused(error: Refused, rows: Sequence[Row]) -> Errors:
+    """Return what the core says is wrong with a room, at the field of the form."""
+    first, _, rest = error.code.partition(".")
     n, _, name = rest.partition(".")
     if first != "sources" or not n.isdecimal():
-        return code
-    numbers = [number for number, _ in _kept(rows)]
-    return f"sources-{numbers[int(n)]}-{name}" if int(n) < len(numbers) else "sources"
+        return {error.code: refused(error)}
+    kept = list(_kept(rows))
+    if int(n) >= len(kept):
+        return {"sources": refused(error)}
+    number, row = kept[int(n)]
+    # It is said inside of what is of this source.
+    why = error.message.removeprefix(f"source {row.name!r}: ")
+    return {f"sources-{number}-{name}": refused(Refused(error.code, why))}

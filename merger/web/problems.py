@@ -104,12 +104,11 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Any:
         status = error.code or 500
-        response = _answer(
-            status,
-            error.name,
-            error.description or error.name,
-            error.name.lower().replace(" ", "_"),
-        )
+        code = error.name.lower().replace(" ", "_")
+        # What the library says of a status is told to people in their language.
+        is_ours = error.description != type(error).description
+        detail = error.description or error.name
+        response = _answer(status, error.name, detail, code, is_ours=is_ours)
         for name, value in error.get_headers():
             if name.lower() not in ("content-type", "content-length"):
                 response.headers[name] = value  # Allow, Retry-After
@@ -124,9 +123,16 @@ def register(app: Flask) -> None:
 
 
 def _answer(
-    status: int, title: str, detail: str, code: str, errors: Sequence[FieldProblem] = ()
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    errors: Sequence[FieldProblem] = (),
+    *,
+    is_ours: bool = True,
 ) -> Response:
     if request.path.startswith(API) or "pages" not in current_app.blueprints:
         return problem(status, title, detail, code, errors)
-    page = render_template("problem.html", status=status, title=title, detail=detail)
+    said = detail if is_ours else ""
+    page = render_template("problem.html", status=status, title=title, detail=said)
     return Response(page, status=status, content_type="text/html; charset=utf-8")

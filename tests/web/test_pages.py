@@ -9,7 +9,7 @@ import pytest
 from tests.databases import ON_SQLITE
 from tests.web.conftest import PASSWORD, Web
 from tests.web.markup import check_markup
-from tests.web.reader import LECTURE, Reader, reader
+from tests.web.reader import LECTURE, Reader, error_at, reader
 
 pytestmark = ON_SQLITE
 
@@ -54,6 +54,32 @@ def test_who_may_not_is_told_so(web: Web) -> None:
     assert "Это не для вас" in ann.get("/rooms/new", 403)
     assert "This is not for you" in eve.get("/people", 403)
     assert "/rooms/new" not in ann.get("/rooms") and "/people" not in eve.get("/records")
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_is_not_there_is_told_in_the_language_of_the_reader(web: Web, language: str) -> None:
+    ann = reader(web, "ann", language)
+    page = ann.get("/nowhere", 404)
+    assert {"en": "The address is mistyped", "ru": "В адресе ошибка"}[language] in page
+    page = ann.get("/records/1/cancel", 405)
+    assert {"en": "it cannot be used in this way", "ru": "так им пользоваться нельзя"}[
+        language
+    ] in page
+    page = ann.get("/records?cursor=x", 422)
+    assert {"en": "from the page before", "ru": "с предыдущей"}[language] in page
+    for query, name, words in (
+        ("room=50", "room", {"en": "did you mean '504'?", "ru": "помещения '50' нет; может быть, «504»?"}),
+        ("status=done", "status", {"en": "Choose one of these", "ru": "Выберите один из вариантов"}),
+    ):  # fmt: skip
+        page = ann.get(f"/records?{query}", 422)
+        assert words[language] in error_at(page, name)
+        assert 'lang="en">' not in page.partition("<body>")[2] or language == "en"
+
+
+def test_the_reference_says_what_is_in_english(web: Web) -> None:
+    page = Reader(web.app.test_client(), "ru").get("/api/docs")
+    assert '<span lang="en">List records, those that begin last first.</span>' in page
+    assert '<td lang="en">A part of the name.</td>' in page
 
 
 @pytest.mark.parametrize("far", [str(2**63), "9" * 19, "9" * 5000], ids=len)

@@ -14,7 +14,7 @@ from merger import queue
 from merger.database import writing
 from merger.errors import Temporary
 from merger.timeline import utc
-from models import Delivery
+from models import Delivery, Message
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
@@ -261,6 +261,20 @@ def test_another_version_begins_at_the_second_of_two_times(web: Web) -> None:
     ann.done("/records/1", "/records/1/cancel")
     ann.done("/records/1", "/records/1/remerge", {**again, "start_which": "first"})
     assert web.site.details()["start"] == "2026-10-25T02:30:00+02:00"
+
+
+def test_why_somebody_was_not_told_is_marked_as_what_it_is(web: Web) -> None:
+    """A mail server speaks English; the page says so to whoever has it read aloud."""
+    web.site.ask(users=("ann@example.org",))
+    message = Message(
+        identity="1" * 64, record_id=1, version=1, kind="ready", channel="mail",
+        recipient="ann@example.org", status="failed", due_at=START, created_at=START, facts={},
+        error_text="550 no such user here; it does not answer",
+    )  # fmt: skip
+    writing(web.site.engine, lambda session: session.add(message))
+    page = reader(web, "ann", "ru").get("/records/1")
+    assert '(<span lang="en">550 no such user here</span>; <span>не отвечает</span>)' in page
+    assert "(<span>550 no such user here; it does not" in reader(web, "ann").get("/records/1")
 
 
 def test_what_cannot_be_done_now_is_refused(web: Web) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from models import Calendar, Room
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.markup import check_markup
-from tests.web.reader import error_at, reader, value_of
+from tests.web.reader import error_at, reader, text_of, value_of
 
 pytestmark = ON_SQLITE
 LENGTHS = {"chunk": "30m", "early": "1m", "late": "2m"}
@@ -186,36 +187,71 @@ def test_a_form_of_a_room_has_room_for_another_source(web: Web) -> None:
     assert rooms.stored(web.site.engine)[0].name == "504"
 
 
-WRONG_ROOMS: list[tuple[dict[str, str], str, str]] = [
-    ({"name": ""}, "name", "Fill this in"),
-    ({"name": "504"}, "name", "there is a room '504' already"),
-    ({"name": "a/b"}, "name", "cannot be part of a file name"),
-    ({"zone": "Moscow"}, "zone", "Moscow is no time zone"),
-    ({"chunk": "long"}, "chunk", "long is no length"),
-    ({"early": "61m"}, "early", "61m is no length of 0 s to 1 h"),
-    ({"late": ""}, "late", "no length of 0 s to 1 h"),
-    ({"drive_folder": "x" * 256}, "drive_folder", "longer than 255 characters"),
-    ({"calendar_id": "x" * 256}, "calendar_id", "longer than 255 characters"),
-    ({"sources-1-address": "/" + "x" * 16_000}, "sources-1-address", "longer than 16000"),
-    ({"sound_source": "ear"}, "sound_source", "there is no source 'ear'"),
-    ({"sources-1-role": "speaker"}, "sources-1-role", "one of each"),
-    ({"sources-1-name": "camera"}, "sources-1-name", "listed twice"),
-    ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'"),
-    ({"sources-1-address": "here"}, "sources-1-address", "here"),
-    ({"sources-0-credentials": "s3cret"}, "sources-0-credentials", "no credentials"),
-]
+WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
+    ({"name": ""}, "name", "Fill this in", "Заполните это поле"),
+    ({"name": "504"}, "name", "there is a room '504' already", "помещение «504» уже есть"),
+    ({"name": "a/b"}, "name", "cannot be part of a file name", "не может быть частью имени файла"),
+    ({"name": "a\u0306"}, "name", "Unicode's form NFC", "форме NFC"),
+    ({"name": "x" * 201}, "name", "too long for a file name", "слишком длинно"),
+    ({"zone": "Moscow"}, "zone", "Moscow is no time zone", "не часовой пояс"),
+    ({"chunk": "long"}, "chunk", "long is no length", "не длительность"),
+    ({"early": "61m"}, "early", "61m is no length of 0 s to 1 h", "не длительность от 0 с"),
+    ({"late": ""}, "late", "no length of 0 s to 1 h", "не длительность от 0 с"),
+    ({"drive_folder": "x" * 256}, "drive_folder", "longer than 255 characters", "длиннее 255"),
+    ({"calendar_id": "x" * 256}, "calendar_id", "longer than 255 characters", "длиннее 255"),
+    ({"sources-1-address": "/" + "x" * 16_000}, "sources-1-address", "longer than 16000", "длиннее 16000"),
+    ({"sound_source": "ear"}, "sound_source", "there is no source 'ear' in", "источника «ear» в этом помещении нет"),
+    ({"sound_source": "camers"}, "sound_source", "did you mean 'camera'?", "может быть, «camera»?"),
+    ({"sources-1-role": "speaker"}, "sources-1-role", "one of each", "роль «Лектор» уже у источника «camera»"),
+    ({"sources-1-role": ""}, "sources-1-role", "Fill this in", "Заполните это поле"),
+    ({"sources-1-name": ""}, "sources-1-name", "Fill this in", "Заполните это поле"),
+    ({"sources-1-name": "a/b"}, "sources-1-name", "cannot be part of a", "не может быть частью"),
+    ({"sources-1-name": "camera"}, "sources-1-name", "listed twice", "указан дважды"),
+    ({"sources-1-kind": ""}, "sources-1-kind", "Fill this in", "Заполните это поле"),
+    ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'", "вида «carrier»"),
+    ({"sources-1-kind": "foldr"}, "sources-1-kind", "did you mean 'folder'?", "может быть, «folder»?"),
+    ({"sources-1-address": ""}, "sources-1-address", "Fill this in", "Заполните это поле"),
+    ({"sources-1-address": "here"}, "sources-1-address", "'here' is no absolute path", "«here» — не полный путь"),
+    ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end in room and source", "должен кончаться"),
+    ({"sources-1-address": "/srv#a/b_c"}, "sources-1-address", "gives a/b_c", "выходит a/b_c"),
+    ({"sources-0-credentials": "s3cret"}, "sources-0-credentials", "no credentials; remove", "пароль не нужен; уберите"),
+    *(
+        ({"sources-1-kind": kind, f"sources-1-{name}": text, **more}, f"sources-1-{name}", english, russian)
+        for kind, name, text, more, english, russian in [
+            ("drive", "address", "drive", {}, "is no folder of Drive", "не папка на Диске"),
+            ("drive", "address", "drive:1AbC-dEfGhIjKlMn#504", {}, "must end in room and", "должен кончаться"),
+            ("rtsp", "address", "http://10.0.5.4", {}, "is none of a camera", "это не адрес камеры"),
+            ("rtsp", "address", "rtsp://a:b@10.0.5.4/1", {}, "user or a password", "в адресе есть имя"),
+            ("rtsp", "address", "rtsp://127.0.0.1/1", {}, "leads to 127.0.0.1", "ведёт на 127.0.0.1"),
+            ("rtsp", "address", "rtsp://10.0.5.4/1#early=2m", {}, "a setting of the room", "настройка помещения"),
+            ("rtsp", "address", "rtsp://10.0.5.4/1#alway", {}, "no setting 'alway'", "настройки «alway»"),
+            ("rtsp", "address", "rtsp://10.0.5.4/1#always&always", {}, "says always twice", "дважды указано"),
+            ("rtsp", "address", "rtsp://10.0.5.4/1#always=1", {}, "to be something", "у always есть значение"),
+            ("rtsp", "credentials", "s3cret", {"sources-1-address": "rtsp://10.0.5.4/1"}, "user:password", "имя:пароль"),
+            ("zoom", "address", "zoom:lecture", {}, "is no meeting", "не встреча"),
+            ("zoom", "credentials", "s3cret", {"sources-1-address": "zoom:123 4567 8901"}, "account_id", "пишите так: acc"),
+            ("zoom", "credentials", "", {"sources-1-address": "zoom:123 4567 8901"}, "no credentials", "нет доступа к Zoom"),
+            ("testpattern", "address", "testpattern:?size=1x1", {}, "both even", "оба числа чётные"),
+            ("testpattern", "address", "testpattern:?rate=0", {}, "a whole number from 1", "целое число от 1"),
+            ("testpattern", "address", "testpattern:?x=1", {}, "no setting 'x'", "настройки «x» нет"),
+        ]
+    ),
+]  # fmt: skip
 
 
-def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web) -> None:
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web, language: str) -> None:
     room = {
         "name": "Aula", "zone": "Europe/Berlin", **LENGTHS,
         **source(0, name="camera", role="speaker", address="/srv"),
         **source(1, name="slides", role="screen", address="/srv"),
     }  # fmt: skip
-    eve = reader(web, "eve")
-    for changes, name, words in WRONG_ROOMS:
+    eve = reader(web, "eve", language)
+    for changes, name, english, russian in WRONG_ROOMS:
         page = eve.wrong("/rooms/new", "/rooms/new", {**room, **changes})
-        assert words in error_at(page, name), changes
+        assert {"en": english, "ru": russian}[language] in error_at(page, name), changes
+        assert "source 'slides'" not in page  # it is said at the source
+        assert language == "en" or '<span lang="en">' not in page, changes
         assert "s3cret" not in page
     assert len(rooms.stored(web.site.engine)) == 1
 
@@ -224,7 +260,15 @@ def test_a_room_that_records_wait_for_stays(web: Web) -> None:
     web.site.ask()
     refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
     assert refused.status_code == 409 and "Сейчас нельзя" in refused.text
-    assert "сначала отмените их" in refused.text
+    assert "не закончена одна запись, сначала отмените её" in refused.text
+    eve = reader(web, "eve")
+    refused = eve.send("/rooms/1/edit", "/rooms/1/delete")
+    assert "1 record of room '504' is not done; cancel it" in text_of(refused)
+    web.site.ask(12, 6)
+    refused = eve.send("/rooms/1/edit", "/rooms/1/delete")
+    assert "2 records of room '504' are not done; cancel them" in text_of(refused)
+    refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
+    assert "незаконченных записей помещения «504»: 2, сначала отмените их" in refused.text
 
 
 def test_a_calendar_that_cannot_be_read_is_told_to_editors(web: Web) -> None:
