@@ -348,6 +348,7 @@ def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None
             row.users = others
             for position, entry in enumerate(others):
                 entry.position = position
+            row.updated_at = now
             tell(session, record, row.attempt, now, "left", "one of its users wants it no more")
             return False
         if row.status == "running":

@@ -13,7 +13,13 @@ from merger.localtime import instant_from
 from merger.people import email_of
 from merger.web import api
 from merger.web.gate import asker, service
-from merger.web.schemas_montage import EmailPath, MontageIn, MontageOut, MontagePath
+from merger.web.schemas_montage import (
+    EmailPath,
+    MontageIn,
+    MontageOut,
+    MontagePath,
+    RecordsQuery,
+)
 from merger.web.schemas_records import RecordPage
 
 _TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
@@ -22,6 +28,7 @@ blueprint = APIBlueprint(
     abp_responses=api.PROBLEMS,
 )  # fmt: skip
 _MOST = 200
+_FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as this API has them
 
 
 @blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
@@ -40,15 +47,18 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         name=body.event_name or "",
         users=(owner,),
     )
-    record, _ = records.ask(service().engine, request, service().now())
+    try:
+        record, _ = records.ask(service().engine, request, service().now())
+    except Refused as error:
+        raise Refused(_FIELDS.get(error.code, error.code), error.message) from error
     status = records.status(service().engine, record)
     return api.reply({"message": f"Record {record} is {status}", "id": record}, 201)
 
 
 @blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
-def of_user(path: EmailPath) -> Response:
+def of_user(path: EmailPath, query: RecordsQuery) -> Response:
     """List the newest records of a user: one's own, or for an editor anybody's."""
     who = asker("read")
     wanted = record_views.Filter(user=path.email, only_of=who.only_of)
-    found, following = record_views.page(service().engine, wanted, limit=_MOST)
+    found, following = record_views.page(service().engine, wanted, query.cursor, _MOST)
     return api.reply({"records": found, "next": following})

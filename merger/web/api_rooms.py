@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,12 @@ from merger.web.schemas_rooms import (
 )
 
 blueprint = api.resources("rooms", "Places with sources of media.")
-_OWN = ("id", "has_credentials")  # fields that are read, and cannot be written
+# Fields that are read, and given back as they were read: what to do instead of changing them.
+_READ = {
+    "id": "an id is never changed; leave it out",
+    "has_credentials": "write credentials instead, or leave it out",
+    "sources": "sources are changed at /rooms/{id}/sources; leave them out here",
+}
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
@@ -69,13 +74,25 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room: what is left out stays as it is."""
     asker("rooms")
-    changes = {name: value for name, value in api.given(body).items() if name not in _OWN}
+    changes = _changes(api.given(body), rooms.one(service().engine, path.room))
     for name in ("name", "zone", "mails", "uploads_raw", *_LENGTHS):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
-    return _edited(path.room, lambda spec: replace(spec, **changes))
+    _edit(path.room, lambda spec: replace(spec, **changes))
+    return api.reply(rooms.one(service().engine, path.room))
+
+
+def _changes(given: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
+    """Return what is to be changed. Raises Refused for what can only be read, and is not as it is.
+
+    So whoever gives back what they were given changes nothing.
+    """
+    for name, instead in _READ.items():
+        if name in given and given[name] != as_read[name]:
+            raise Refused(name, f"it cannot be changed here: {instead}")
+    return {name: value for name, value in given.items() if name not in _READ}
 
 
 @blueprint.delete("/rooms/<int:room>", responses={"204": api.NOTHING}, operation_id="deleteRoom")
@@ -104,7 +121,7 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
     def add(spec: RoomSpec) -> RoomSpec:
         return replace(spec, sources=(*spec.sources, added))
 
-    _edited(path.room, add)
+    _edit(path.room, add, added.name)
     told = rooms.one(service().engine, path.room)["sources"]
     return api.reply(next(source for source in told if source["name"] == added.name), 201)
 
@@ -132,8 +149,8 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
     those that were stored are removed: has_credentials is false then.
     """
     asker("rooms")
-    known = _source(path)["name"]
-    changes = {name: value for name, value in api.given(body).items() if name not in _OWN}
+    as_read = _source(path)
+    known, changes = as_read["name"], _changes(api.given(body), as_read)
     for name in ("name", "role", "kind", "address"):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
@@ -151,7 +168,7 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
             return after
         return replace(after, credentials=kept_credentials(source, after.kind, after.address))
 
-    _edited(path.room, lambda spec: replace(spec, sources=tuple(map(changed, spec.sources))))
+    _edit(path.room, lambda spec: replace(spec, sources=tuple(map(changed, spec.sources))), known)
     return api.reply(_source(path))
 
 
@@ -169,7 +186,7 @@ def delete_source(path: SourcePath) -> Response:
         left = tuple(source for source in spec.sources if source.name != known)
         return replace(spec, sources=left)
 
-    _edited(path.room, without)
+    _edit(path.room, without)
     return Response(status=204)
 
 
@@ -180,6 +197,26 @@ def _source(path: SourcePath) -> dict[str, Any]:
     raise Refused("source", f"room {path.room} has no source {path.source}")
 
 
-def _edited(room: int, act: Callable[[RoomSpec], RoomSpec]) -> Response:
-    rooms.edit(service().engine, room, act, service().recorder_of)
-    return api.reply(rooms.one(service().engine, room))
+def _edit(room: int, act: Callable[[RoomSpec], RoomSpec], source: str | None = None) -> None:
+    """Change a room. source: whose fields the request has, by which it is told what is wrong."""
+    places: list[int] = []
+
+    def edited(before: RoomSpec) -> RoomSpec:
+        after = act(before)
+        places[:] = [n for n, one in enumerate(after.sources) if one.name == source]
+        return after
+
+    try:
+        rooms.edit(service().engine, room, edited, service().recorder_of)
+    except Refused as error:
+        raise Refused(_own_field(error.code, places), error.message) from error
+
+
+def _own_field(code: str, places: Sequence[int]) -> str:
+    """Return a field of a room, like sources.1.role, as a source at some places has it. Pure."""
+    first, _, rest = code.partition(".")
+    n, _, name = rest.partition(".")
+    if not places or first != "sources" or not n.isdecimal():
+        return code
+    # Of two sources with one role, the one that comes last is named, whichever was changed.
+    return name if int(n) in places or name == "role" else code

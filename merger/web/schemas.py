@@ -10,6 +10,8 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # Of local time in the room's zone, or with an offset.
 Instant = Annotated[str, Field(examples=["2026-11-20T10:05"], max_length=40)]
 Text = Annotated[str, Field(max_length=255)]
+Cursor = Annotated[str, Field(max_length=100)]
+CURSOR_ABOUT = "`next` of the page before."
 Status = Literal["queued", "running", "delivered", "failed", "cancelled"]
 Role = Literal["speaker", "screen", "board", "audio"]
 UserRole = Literal["user", "editor", "admin"]

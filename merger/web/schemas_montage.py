@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from merger.web.schemas import Taken, Text
+from merger.web.schemas import CURSOR_ABOUT, Cursor, Taken, Text
 
 
 class MontagePath(BaseModel):
@@ -30,6 +30,12 @@ class MontageOut(BaseModel):
 
     message: str
     id: int
+
+
+class RecordsQuery(Taken):
+    """Which page of them."""
+
+    cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
 
 
 class EmailPath(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.profiles import DEFAULT_PROFILE, PROFILES
 from merger.records import MOST_USERS
-from merger.web.schemas import Id, Instant, Status, Taken, Text
+from merger.web.schemas import CURSOR_ABOUT, Cursor, Id, Instant, Status, Taken, Text
 
 _LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
@@ -70,11 +70,10 @@ class RecordQuery(Taken):
     )
     text: Text | None = Field(None, description="A part of the name.")
     changed_since: Annotated[str, Field(max_length=40)] | None = Field(
-        None, description="With an offset, or UTC."
+        None,
+        description="With an offset, or UTC. That its room got another name is no change of it.",
     )
-    cursor: Annotated[str, Field(max_length=100)] | None = Field(
-        None, description="`next` of the page before."
-    )
+    cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 

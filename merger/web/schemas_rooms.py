@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from merger.room_spec import LONGEST_TEXT
 from merger.web.schemas import Id, Role, Taken, Text
@@ -12,6 +12,7 @@ from merger.web.schemas import Id, Role, Taken, Text
 _EARLY_ABOUT = "So long before a record its live sources are recorded; 0s to 1h."
 _LATE_ABOUT = "So long after a record its live sources are recorded; 0s to 1h."
 _MAILS_ABOUT = "Whether those who asked are told by mail."
+_READ_ABOUT = "As it was read; another value is refused."
 _UPLOADS_ABOUT = "Whether what is recorded live is delivered as it is, too."
 
 
@@ -52,8 +53,8 @@ class SourceChange(Taken):
         None,
         description="Left out, they are kept, but not for another kind, scheme, host or port.",
     )
-    id: int | None = Field(None, description="As it was read; it changes nothing.")
-    has_credentials: bool | None = Field(None, description="As it was read; it changes nothing.")
+    id: int | None = Field(None, description=_READ_ABOUT)
+    has_credentials: bool | None = Field(None, description=_READ_ABOUT)
 
 
 class RoomIn(Taken):
@@ -72,6 +73,23 @@ class RoomIn(Taken):
     sources: list[SourceIn] = Field([], max_length=100)
 
 
+class SourceOut(BaseModel):
+    """A source of a room."""
+
+    id: int
+    name: str
+    role: str
+    kind: str
+    address: str
+    has_credentials: bool
+
+
+class SourceRead(SourceOut):
+    """A source of a room, given back as it was read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class RoomChange(Taken):
     """What to change of a room; sources have a resource of their own."""
 
@@ -85,18 +103,10 @@ class RoomChange(Taken):
     calendar_id: Text | None = None
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
-    id: int | None = Field(None, description="As it was read; it changes nothing.")
-
-
-class SourceOut(BaseModel):
-    """A source of a room."""
-
-    id: int
-    name: str
-    role: str
-    kind: str
-    address: str
-    has_credentials: bool
+    id: int | None = Field(None, description=_READ_ABOUT)
+    sources: list[SourceRead] | None = Field(
+        None, max_length=100, description=f"{_READ_ABOUT} See /rooms/{{room}}/sources."
+    )
 
 
 class RoomOut(BaseModel):

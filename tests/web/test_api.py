@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -275,13 +276,45 @@ def test_the_header_of_another_api(web: Web) -> None:
     for changes, field in (
         ({"start_time": "25:00"}, "start_time"),
         ({"date": "20.11.2026"}, "date"),
-        ({"end_time": "10:00"}, "end"),
+        ({"end_time": "10:00"}, "end_time"),
+        ({"date": "2028-11-20"}, "start_time"),
     ):
         problem(
             web.call("ann", "POST", "/api/montage-event/504", json={**lecture, **changes}),
             422,
             field,
         )
+
+
+@ON_SQLITE
+def test_who_leaves_a_record_changes_it(web: Web) -> None:
+    """Whoever asks what has changed since learns that it has one user less."""
+    ask(web, users=["bob@example.org"])
+    web.site.clock += timedelta(hours=1)
+    since = quote(web.site.clock.isoformat())
+    assert told(web.api("bob", "GET", f"/records?changed_since={since}"))["records"] == []
+    assert web.api("bob", "DELETE", "/records/1").status_code == 204
+    [record] = told(web.api("ann", "GET", f"/records?changed_since={since}"))["records"]
+    assert record["users"] == ["ann@example.org"]
+
+
+@ON_SQLITE
+def test_the_records_of_a_user_come_in_pages_there_too(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("merger.web.api_montage._MOST", 2)
+    for hour in range(10, 15):
+        ask(web, start=f"2026-11-20T{hour}:00", end=f"2026-11-20T{hour}:30")
+    found, query = [], ""
+    while True:
+        page = told(web.call("ann", "GET", f"/api/records/ann@example.org{query}"))
+        found += [record["id"] for record in page["records"]]
+        if page["next"] is None:
+            break
+        query = f"?cursor={quote(page['next'])}"
+    assert found == [5, 4, 3, 2, 1]
+    problem(web.call("ann", "GET", "/api/records/ann@example.org?cursor=x"), 422, "cursor")
+    problem(web.call("ann", "GET", "/api/records/ann@example.org?limit=1"), 422, "limit")
 
 
 @ON_SQLITE

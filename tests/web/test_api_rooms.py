@@ -26,8 +26,7 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
     assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
     assert told(web.api("ann", "GET", room)) == made
     assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
-    writable = {key: value for key, value in made.items() if key != "sources"}
-    assert told(web.api("eve", "PATCH", room, json=writable)) == made  # as it was read
+    assert told(web.api("eve", "PATCH", room, json=made)) == made  # as it was read
     source = made["sources"][0]
     where = f"{room}/sources/{source['id']}"
     assert told(web.api("eve", "PATCH", where, json=source)) == source
@@ -58,6 +57,41 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
     web.api("ann", "POST", "/records/1/cancel")
     assert web.api("eve", "DELETE", room).status_code == 204
     assert told(web.api("ann", "GET", "/records/1"))["room"] is None
+
+
+def test_what_can_only_be_read_is_given_back_as_it_was_read(web: Web) -> None:
+    room = told(web.api("eve", "GET", "/rooms/1"))
+    speaker, screen = room["sources"]
+    for changes, field in (
+        ({"id": 2}, "id"), ({"sources": [speaker]}, "sources"), ({"sources": None}, "sources"),
+        ({"sources": [{**speaker, "role": "board"}, screen]}, "sources"),
+        ({"sources": [{**speaker, "credentials": "a:b"}, screen]}, "sources.0.credentials"),
+    ):  # fmt: skip
+        problem(web.api("eve", "PATCH", "/rooms/1", json={**room, **changes}), 422, field)
+    said = problem(
+        web.api("eve", "PATCH", "/rooms/1", json={**room, "sources": []}), 422, "sources"
+    )
+    assert "changed at /rooms/{id}/sources" in said["detail"]
+    for changes, field in (({"id": 2}, "id"), ({"has_credentials": True}, "has_credentials")):
+        body = {**speaker, **changes}
+        problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json=body), 422, field)
+    assert told(web.api("eve", "GET", "/rooms/1")) == room
+
+
+def test_what_is_wrong_with_a_source_is_told_by_its_own_fields(web: Web) -> None:
+    speaker, screen = told(web.api("eve", "GET", "/rooms/1"))["sources"]
+    board = {"name": "board", "role": "board", "kind": "folder", "address": "/srv"}
+    wrong = (
+        ({"name": "screen"}, "name"), ({"role": "screen"}, "role"), ({"kind": "x"}, "kind"),
+        ({"address": "srv"}, "address"), ({"credentials": "a:b"}, "credentials"),
+    )  # fmt: skip
+    for changes, field in wrong:
+        body = {**board, **changes}
+        problem(web.api("eve", "POST", "/rooms/1/sources", json=body), 422, field)
+    for source, role in ((speaker, "screen"), (screen, "speaker")):
+        where = f"/rooms/1/sources/{source['id']}"
+        for changes, field in (({"role": role}, "role"), *wrong[2:]):
+            problem(web.api("eve", "PATCH", where, json=changes), 422, field)
 
 
 def test_credentials_do_not_go_elsewhere(web: Web) -> None:
