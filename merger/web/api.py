@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from flask import Response, json
+from flask import Response, current_app, json, request
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from merger.web import problems
+from merger.web.schemas import Taken
 
 VERSION = "/api/v1"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {"session": []}]
@@ -32,10 +36,23 @@ NOTHING: dict[str, Any] = {"description": "Done"}
 
 def resources(name: str, about: str) -> APIBlueprint:
     """Return a blueprint for the resources of one kind."""
-    return APIBlueprint(
+    made = APIBlueprint(
         name, __name__, url_prefix=VERSION, abp_tags=[Tag(name=name, description=about)],
         abp_security=SECURITY, abp_responses=PROBLEMS,
     )  # fmt: skip
+    made.before_request(check_query)
+    return made
+
+
+def check_query() -> Response | None:
+    """Refuse a query where a route takes none; one that takes some has a model that says which."""
+    view = current_app.view_functions[request.endpoint or ""]
+    if request.args and "query" not in inspect.signature(view).parameters:
+        try:
+            Taken.model_validate(request.args.to_dict())
+        except ValidationError as error:
+            return problems.invalid(error)
+    return None
 
 
 def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:

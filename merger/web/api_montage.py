@@ -27,6 +27,7 @@ blueprint = APIBlueprint(
     "montage", __name__, url_prefix="/api", abp_tags=[_TAG], abp_security=api.SECURITY,
     abp_responses=api.PROBLEMS,
 )  # fmt: skip
+blueprint.before_request(api.check_query)
 _MOST = 200
 _FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as this API has them
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
@@ -29,7 +30,7 @@ class Web:
     ids: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.app = create_web(self.site.service)
+        self.app: Flask = create_web(self.site.service)
 
     def add(self, name: str, role: str, scopes: tuple[str, ...] = SCOPES) -> None:
         """Add somebody with a password, and a key with their scopes."""

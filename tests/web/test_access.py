@@ -7,9 +7,10 @@ import re
 import pytest
 from werkzeug.routing import Rule
 
+import app
 from merger import people
 from tests.databases import ON_SQLITE
-from tests.web.conftest import Web
+from tests.web.conftest import Web, problem
 
 # The scope that a route asks for; None: it is open to everybody. A route that is not listed fails.
 API = {
@@ -70,6 +71,8 @@ OPERATIONS = {
     "/metrics": {"GET": "all"},  # for those who see all records
     "/static/<path:filename>": {"GET": None},
 }
+# Whoever calls them signs what it says, and has no key: the answer to whoever does not.
+HOOKS = {"/hooks/zoom": {"POST": 401}, "/hooks/google/calendar": {"POST": 404}}
 LECTURE = {"room": "nowhere", "start": "2026-11-20T10:00", "end": "2026-11-20T11:00"}
 # Requests that can be read, and change nothing.
 BODIES = {
@@ -102,6 +105,7 @@ def may(web: Web, who: str | None, scope: str | None) -> bool:
 @pytest.fixture
 def everybody(web: Web) -> Web:
     web.add("reader", "admin", ("read",))
+    web.app = app.create_web(web.site.service)  # with all routes that there are
     return web
 
 
@@ -114,7 +118,7 @@ def test_every_route_is_listed(everybody: Web) -> None:
     there = {(rule.rule, method) for rule in rules(everybody) for method in rule.methods or ()}
     there = {(rule, method) for rule, method in there if method not in ("HEAD", "OPTIONS")}
     listed = {
-        (rule, method) for table in (API, PAGES, OPERATIONS) for rule, methods in table.items() for method in methods
+        (rule, method) for table in (API, PAGES, OPERATIONS, HOOKS) for rule, methods in table.items() for method in methods
     }  # fmt: skip
     assert there == listed
 
@@ -151,6 +155,54 @@ def test_the_pages_as_everybody(everybody: Web) -> None:
                     assert got.status_code != 403 and not is_sent_away, case
                 else:
                     assert got.status_code == 403, case
+
+
+@ON_SQLITE
+def test_what_calls_hooks_is_believed_by_its_signature_alone(everybody: Web) -> None:
+    for path, methods in HOOKS.items():
+        for method, status in methods.items():
+            for who in WHO:
+                got = everybody.call(who, method, path, json={"event": "recording.completed"})
+                assert got.status_code == status, (path, who)
+
+
+@ON_SQLITE
+def test_no_route_of_the_api_takes_what_it_does_not_know(everybody: Web) -> None:
+    for rule, methods in API.items():
+        for method, scope in methods.items():
+            if scope is not None:
+                path = f"{path_of(rule)}?nonsense=1"
+                path = path.replace("/no-kind", "/merge")
+                got = everybody.call("ada", method, path, json=BODIES.get(rule, {}))
+                problem(got, 422, "nonsense")
+                assert everybody.call(None, method, path).status_code == 401, rule
+
+
+@ON_SQLITE
+def test_every_answer_tells_browsers_what_not_to_do(everybody: Web) -> None:
+    client = everybody.signed_in("ada")
+    for path in (
+        "/records",
+        "/nowhere",
+        "/api/v1/records",
+        "/api/v1/records/77",
+        "/static/live.js",
+    ):
+        said = client.get(path, buffered=True).headers
+        policy = said["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';"), path
+        assert "frame-ancestors 'none'" in policy and "form-action 'self'" in policy
+        assert "unsafe" not in policy and "base-uri 'none'" in policy
+        assert said["X-Content-Type-Options"] == "nosniff" and said["X-Frame-Options"] == "DENY"
+        assert said["Referrer-Policy"] == "same-origin"
+        assert "Strict-Transport-Security" not in said  # without TLS it means nothing
+        is_kept = path.startswith("/static/")
+        assert ("no-store" in said["Cache-Control"]) != is_kept, path
+    everybody.site.environ["MERGER_WEB_ADDRESS"] = "https://lectures.example.edu"
+    secure = app.create_web(everybody.site.service).test_client()
+    for path in ("/login", "/api/v1/records", "/static/live.js"):
+        said = secure.get(path, base_url="https://lectures.example.edu", buffered=True).headers
+        assert said["Strict-Transport-Security"] == "max-age=31536000", path
 
 
 @ON_SQLITE
