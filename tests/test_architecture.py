@@ -18,8 +18,8 @@ ORDER = [
     "analysis.cards", "analysis.picture", "analysis.jpeg", "analysis.sampling", "analysis.hearing", "pictures", "media_signs", "encode", "surroundings", "deciding", "making", "pipeline",
     "database", "schema", "signs", "facts", "outbox", "versions", "queue", "access", "people", "answers", "event_records", "records", "record_views", "bookings", "outcomes", "ledger", "delivery", "copying", "folder_destination", "raw_destination", "announcing", "courses",
     "heart", "task", "collecting", "work", "late", "offers", "calendars", "readers", "recorded", "raw_uploads", "tidy", "children", "daemon", "rooms_file", "room_rules", "rooms", "health", "vitals", "texts",
-    "web.problems", "web.gate", "web.api", "web.schemas", "web.schemas_records", "web.schemas_rooms", "web.schemas_people", "web.schemas_montage", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
-    "web.record_state", "web.page", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
+    "web.problems", "web.gate", "web.schemas", "web.api", "web.schemas_records", "web.schemas_rooms", "web.schemas_people", "web.schemas_montage", "web.api_keys", "web.api_montage", "web.api_offers", "web.api_records", "web.api_rooms", "web.api_users", "web.files",
+    "web.record_state", "web.page", "web.form_times", "web.pages_request", "web.pages_records", "web.pages_rooms", "web.pages_people", "web.pages_offers", "web.pages",
     "web.reference", "web.request_lines", "web.signing_in", "web.operations", "web.proxy", "web.application", "web.server", "arguments",
     "webhook", "smtp", "mail", "posting",
 ]  # fmt: skip
