@@ -217,7 +217,7 @@ class Supervisor:
         if live.media_at is not None and at <= live.media_at and not is_first:
             return
         if live.lost_at is not None:
-            self._tell_outage(live, now_utc(said["key_us"]), now)
+            self._tell_outage(live, now_utc(said["from_us" if is_first else "key_us"]), now)
         live.media_at, live.came_s = at, now_s
         live.looked.update(live.wanted.soon)
         # One that comes and goes gives what it has: to wait longer each time would lose most of it.

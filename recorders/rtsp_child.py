@@ -85,7 +85,8 @@ class Recording:
     _parameters: bytes = b""
     _last: dict[int, tuple[int, int]] = field(default_factory=dict)
     _pictured_s: float = -_PICTURE_EVERY_S
-    _told_s: float = 0.0
+    _told_s: float | None = None
+    _first_at: int | None = None  # the first key frame, by its stream
 
     def notice(self, wall_us: int, counted_us: int) -> None:
         """Look at this machine's own clocks whenever a packet arrives.
@@ -138,6 +139,7 @@ class Recording:
 
     def _key(self, packet: av.packet.Packet[Any], at: int) -> None:
         """Look at a key frame, at which a file can begin."""
+        self._first_at = at if self._first_at is None else self._first_at
         self.key_us = at + self.clocks[self.lead.index].offset.us
         if self.lead.type == "video":
             parameters = parameter_sets(self.lead.codec_context.name, bytes(packet))
@@ -175,11 +177,23 @@ class Recording:
         self.until = chunks(cell, grid, ZoneInfo(job.zone))[0].end
 
     def _tell(self, at: int) -> None:
+        """Say now and then how much came, and of when it is.
+
+        Not at once: what came while the stream was looked at comes late, and all together. Only the
+        last of that tells by how much.
+        """
         now_s = time.monotonic()
-        if now_s - self._told_s >= _TOLD_EVERY_S:
+        if self._told_s is None:
             self._told_s = now_s
-            offset = self.clocks[self.lead.index].offset
-            tell(bytes=self.size_bytes, at_us=at + offset.us, key_us=self.key_us, by=offset.by)
+        if now_s - self._told_s < _TOLD_EVERY_S:
+            return
+        self._told_s = now_s
+        offset = self.clocks[self.lead.index].offset
+        from_us = self._first_at + offset.us if self._first_at is not None else None
+        tell(
+            bytes=self.size_bytes, at_us=at + offset.us, from_us=from_us, key_us=self.key_us,
+            by=offset.by,
+        )  # fmt: skip
 
     def _close(self, file: RawFile) -> None:
         file.close(self.clocks)

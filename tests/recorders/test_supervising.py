@@ -67,7 +67,8 @@ class Child:
         self.is_up = True
         us = round(at.timestamp() * 1_000_000)
         key_us = us if has_key else None
-        self.lines.append({"bytes": 1000, "at_us": us, "key_us": key_us, "by": "camera"})
+        said = {"at_us": us, "from_us": key_us, "key_us": key_us, "by": "camera"}
+        self.lines.append({"bytes": 1000, **said})
 
     def ends(self, how: str) -> None:
         self.lines.append({"ended": how, "text": f"it is {how}"})
