@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0  # into the tables
 _TICK_S = 0.1
 _SIGN_EVERY_S = 5.0
-_SHORTEST_OUTAGE = timedelta(seconds=2)
+_SHORTEST_OUTAGE = timedelta(seconds=0.5)  # the pause before another try is longer
 _MOST_COMPLAINTS = 20  # lines of one process
 _FINISHES_WITHIN_S = 60.0  # when we are to stop
 _LOOK_TRIES = 2
