@@ -85,7 +85,7 @@ class Recording:
     _parameters: bytes = b""
     _last: dict[int, tuple[int, int]] = field(default_factory=dict)
     _pictured_s: float = -_PICTURE_EVERY_S
-    _told_s: float | None = None
+    _told_s: float = 0.0
     _first_at: int | None = None  # the first key frame, by its stream
 
     def notice(self, wall_us: int, counted_us: int) -> None:
@@ -139,7 +139,8 @@ class Recording:
 
     def _key(self, packet: av.packet.Packet[Any], at: int) -> None:
         """Look at a key frame, at which a file can begin."""
-        self._first_at = at if self._first_at is None else self._first_at
+        if self._first_at is None:
+            self._first_at, self._told_s = at, time.monotonic()
         self.key_us = at + self.clocks[self.lead.index].offset.us
         if self.lead.type == "video":
             parameters = parameter_sets(self.lead.codec_context.name, bytes(packet))
@@ -179,12 +180,10 @@ class Recording:
     def _tell(self, at: int) -> None:
         """Say now and then how much came, and of when it is.
 
-        Not at once: what came while the stream was looked at comes late, and all together. Only the
-        last of that tells by how much.
+        Not at once after the first key frame: what came while the stream was looked at comes late,
+        and all together. Only the last of that tells by how much.
         """
         now_s = time.monotonic()
-        if self._told_s is None:
-            self._told_s = now_s
         if now_s - self._told_s < _TOLD_EVERY_S:
             return
         self._told_s = now_s
