@@ -114,14 +114,10 @@ class Daemon:
 
     def is_on_errands(self, now: datetime) -> bool:
         """Return whether people are being told something; what hangs is ended."""
-        if self.errands is None or self.errands.ended() is not None:
-            return False
-        if self._errands_since is None or now - self._errands_since < _ERRANDS_END_WITHIN:
-            return True
-        log.error("telling people hangs and is ended; does a mail server hang?")
-        self.errands.kill()
-        self.errands = None
-        return False
+        why = "telling people hangs and is ended; does a mail server hang?"
+        ends_at = self._errands_since and self._errands_since + _ERRANDS_END_WITHIN
+        self.errands = _still_at_it(self.errands, ends_at, now, why)
+        return self.errands is not None
 
     def _run_errands(self, now: datetime) -> None:
         """Start telling people, and reading calendars, where there is something to do."""
@@ -195,14 +191,10 @@ class Daemon:
 
     def is_keeping_house(self, now: datetime) -> bool:
         """Return whether the housekeeping is at it; one that hangs is ended."""
-        if self.house is None or self.house.ended() is not None:
-            return False
-        if self._house_since is None or now - self._house_since < _HOUSE_ENDS_WITHIN:
-            return True
-        log.error("the housekeeping hangs and is ended; does a share hang?")
-        self.house.kill()
-        self.house = None
-        return False
+        why = "the housekeeping hangs and is ended; does a share hang?"
+        ends_at = self._house_since and self._house_since + _HOUSE_ENDS_WITHIN
+        self.house = _still_at_it(self.house, ends_at, now, why)
+        return self.house is not None
 
     def keep_house(self, now: datetime) -> None:
         """Start the housekeeping, unless it is still at it."""
@@ -212,6 +204,19 @@ class Daemon:
             self.house, self._house_since = self.start_house(), now
         except MergerError as error:
             log.warning("no housekeeping for now: %s", error.message)
+
+
+def _still_at_it(
+    child: Child | None, ends_at: datetime | None, now: datetime, why: str
+) -> Child | None:
+    """Return a process that has not ended; one that should have by now is ended, and told why."""
+    if child is None or child.ended() is not None:
+        return None
+    if ends_at is None or now < ends_at:
+        return child
+    log.error("%s", why)
+    child.kill()
+    return None
 
 
 def errands_are_due(service: Service, now: datetime) -> bool:

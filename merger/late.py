@@ -61,7 +61,7 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
     }
     if not any(new.values()):
         return False
-    key = _key(found)
+    key, missing = (_key(items) for items in ({n: f.items for n, f in found.items()}, new))
     settle = max(recorder.settle for _, _, recorder in task.sources)
     complete = not any(one.more_expected for one in found.values())
     names = ", ".join(name for name, items in new.items() if items)
@@ -74,7 +74,7 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
         if row.status not in ("delivered", "failed"):
             return False
         late = (row.media or {}).get("late", {})
-        times = late.get("times", 1) if late.get("made") == key else 0
+        times = late.get("times", 1) if late.get("made") == missing else 0
         if times and not _is_for_another_try(row, late, times, now):
             return False
         since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
@@ -86,7 +86,7 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
             return False  # somebody has asked anew: one video is enough
         if row.status == "delivered":
             versions.begin(session, row)
-        made = {"made": key, "times": times + 1, "at": now.isoformat()}
+        made = {"made": missing, "times": times + 1, "at": now.isoformat()}
         of = [name for name, items in new.items() if items]
         row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
         requeue(row, now, now)
@@ -158,9 +158,8 @@ def missed(
     ]
 
 
-def _key(found: Mapping[str, Found]) -> str:
-    text = json.dumps(
-        {name: [(i.origin, i.fingerprint) for i in one.items] for name, one in found.items()},
-        sort_keys=True,
-    )
+def _key(items: Mapping[str, Sequence[Item]]) -> str:
+    """Return by what items of sources are known. Pure."""
+    known = {name: [(i.origin, i.fingerprint) for i in some] for name, some in items.items()}
+    text = json.dumps(known, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
