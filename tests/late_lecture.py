@@ -63,6 +63,19 @@ def seen_right(site: Site) -> list[bool]:
 HALF, WHOLE = [True] * 6 + [False] * 6, [True] * 12
 
 
+def deliver_with_a_gap(site: Site) -> None:
+    all_but_half_the_screen(site)
+    site.clock = DUE
+    assert site.work() == "delivered"
+    assert seen_right(site) == HALF
+
+
+def what_is_missing_comes(site: Site, later: timedelta = HOUR) -> Path:
+    """The other half of the screen comes, so long after its record was delivered."""
+    site.clock += later
+    return come(site, "screen", 6, 6, when=site.clock - 2 * MINUTE)
+
+
 def delivered(site: Site, version: int) -> None:
     """A version is what people have, once, and nothing else is on its way."""
     row = site.row()
