@@ -23,11 +23,16 @@ RATE = 25
 LARGE = 80  # pixels on the left of the layout `screen_large`
 
 
-def delivered_lecture(site: Site, **changes: Any) -> Site:
-    """A record of twelve seconds that is delivered; there are three seconds more of media."""
+def filmed_lecture(site: Site, until_s: float = UNTIL_S) -> None:
+    """A room, and what its two cameras have of a lecture."""
     site.add_room(chunk_s=1800)
     for source in ("speaker", "screen"):
-        site.film(source, FROM_S, FILMED_S - FROM_S, sound=source == "speaker")
+        site.film(source, FROM_S, until_s - FROM_S, sound=source == "speaker")
+
+
+def delivered_lecture(site: Site, **changes: Any) -> Site:
+    """A record of twelve seconds that is delivered; there are three seconds more of media."""
+    filmed_lecture(site, FILMED_S)
     site.ask(UNTIL_S, FROM_S, users=("ann@example.org", "bob@example.org"), **changes)
     assert site.work() == "delivered"
     return site

@@ -181,6 +181,16 @@ def cannot_send_merges(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FolderDestination, "send", send)
 
 
+def arrives_in_part(site: Site, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """The backup is there when the version fails, or is cancelled."""
+    with monkeypatch.context() as patched:
+        if how == "failed":
+            cannot_send_merges(site, patched)
+        else:
+            cancel_at(site, patched, "deliver.written")
+        assert site.work() == how
+
+
 @pytest.mark.parametrize("how", ["failed", "cancelled"])
 def test_a_version_that_had_arrived_in_part_is_put_back(
     lecture: Site, monkeypatch: pytest.MonkeyPatch, how: str
@@ -188,12 +198,7 @@ def test_a_version_that_had_arrived_in_part_is_put_back(
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     mails = messages(lecture)
     again(lecture, **EVERYTHING_ELSE)
-    with monkeypatch.context() as patched:
-        if how == "failed":
-            cannot_send_merges(lecture, patched)
-        else:
-            cancel_at(lecture, patched, "deliver.written")
-        assert lecture.work() == how
+    arrives_in_part(lecture, monkeypatch, how)
     assert in_the_folder(lecture) != first  # the backup of the other
     assert (lecture.row().status, lecture.row().version) == ("queued", 1)
     assert lecture.work() == "delivered"
@@ -360,12 +365,7 @@ def test_the_reason_stays_while_what_people_have_is_put_back(
 ) -> None:
     """The disk of the destination is full meanwhile: that is told in the history alone."""
     again(lecture, layout="screen_large")
-    with monkeypatch.context() as patched:
-        if how == "failed":
-            cannot_send_merges(lecture, patched)
-        else:
-            cancel_at(lecture, patched, "deliver.written")
-        assert lecture.work() == how
+    arrives_in_part(lecture, monkeypatch, how)
     error = lecture.details()["error"]
     with monkeypatch.context() as patched:
         patched.setattr(FolderDestination, "send", is_full)

@@ -31,6 +31,7 @@ from tests.versions import (
     again,
     check_version,
     delivered_lecture,
+    filmed_lecture,
     in_the_folder,
     names_in_the_ledger,
     refused,
@@ -185,9 +186,7 @@ def test_a_record_that_came_to_nothing_is_made_otherwise(
     site: Site, monkeypatch: pytest.MonkeyPatch, end: Stumble
 ) -> None:
     """It stays the first version; and a file that was taken out meanwhile does not come back."""
-    site.add_room(chunk_s=1800)
-    for source in ("speaker", "screen"):
-        site.film(source, FROM_S, UNTIL_S - FROM_S, sound=source == "speaker")
+    filmed_lecture(site)
     bad = site.film("screen", FROM_S + 1, 2)
     site.ask(UNTIL_S, FROM_S)
     end(site, monkeypatch)
@@ -240,9 +239,7 @@ def test_slates_never_take_the_place_of_a_video(lecture: Site) -> None:
 def test_sources_that_get_other_names_before_a_record_goes_on(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.add_room(chunk_s=1800)
-    for source in ("speaker", "screen"):
-        site.film(source, FROM_S, UNTIL_S - FROM_S, sound=source == "speaker")
+    filmed_lecture(site)
     site.ask(UNTIL_S, FROM_S)
     with monkeypatch.context() as patched:
         cannot_encode(site, patched, Temporary("memory", "there was not enough memory"))
@@ -264,9 +261,7 @@ def test_what_was_collected_is_used_where_nothing_is_left(
     site: Site, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """The library kept its files for two days; somebody mended the encoder after three."""
-    site.add_room(chunk_s=1800)
-    for source in ("speaker", "screen"):
-        site.film(source, FROM_S, UNTIL_S - FROM_S, sound=source == "speaker")
+    filmed_lecture(site)
     site.ask(UNTIL_S, FROM_S)
     failed(site, monkeypatch)
     for path in site.library().library.iterdir():
