@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
 
     from google_apis.account import Account as GoogleAccount
     from merger.config import Settings
-    from merger.task import Service
+    from merger.service import Service
 
 COMMANDS: dict[str, Command] = {
     "merge": merging.merge,
@@ -73,7 +73,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from google_apis.account import Account as GoogleAccount
     from merger.folder_destination import FolderDestination
     from merger.raw_destination import RawFolder
-    from merger.task import Service
+    from merger.service import Service
     from recorders.drive import Drive
     from recorders.kinds import kinds, recorder_of
     from recorders.rtsp import Rtsp

@@ -28,7 +28,7 @@ from bench.table import between_marks
 from merger import ffmpeg
 from merger.bookings import Camera as Source
 from merger.media_files import read_media
-from merger.sources import SourceOfRoom
+from merger.ports.recorder import SourceOfRoom
 from recorders.recorder import Supervisor, Wiring
 from recorders.recordings import RAW
 from tests.recorders.cameras import Camera

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from flask import Flask
     from sqlalchemy import Engine
 
-    from merger.task import Service
+    from merger.service import Service
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
 _WAIT_S = 2.0

@@ -15,7 +15,7 @@ from commands.base import Context, Printed, database_when_there, settings
 from merger import logs
 
 if TYPE_CHECKING:
-    from merger.task import Service
+    from merger.service import Service
     from recorders.recorder import Supervisor
 
 # Longer than any record is looked at before it begins, or goes on after it.

@@ -20,7 +20,7 @@ from merger.config import Settings
 from merger.errors import Broken, MergerError
 
 if TYPE_CHECKING:
-    from merger.task import Service
+    from merger.service import Service
     from merger.web.server import Server
 
 _LOOK_S = 0.2

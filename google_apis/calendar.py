@@ -12,10 +12,10 @@ from typing import Any
 
 from google_apis.errors import Changed, Gone, NotThere
 from google_apis.http import Google
-from merger.announcing import Link, News
-from merger.delivery import Fence
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
+from merger.ports.announcer import Link, News
+from merger.ports.destination import Fence
 
 # https://developers.google.com/workspace/calendar/api/v3/reference/events#attachments
 MOST_ATTACHMENTS = 25

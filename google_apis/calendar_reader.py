@@ -15,7 +15,7 @@ from google_apis.errors import Gone, NotThere
 from google_apis.happenings import happening
 from google_apis.http import Google
 from merger.errors import Refused
-from merger.sources import Changes, Channel, Happening
+from merger.ports.calendar import Changes, Channel, Happening
 from merger.timeline import Span
 
 _PAGE = 2500  # the most, as the reference of events.list has it

@@ -12,10 +12,10 @@ from typing import Any
 from google_apis.courses import Courses
 from google_apis.errors import NotThere, Unanswered
 from google_apis.http import Google
-from merger.announcing import Link, News
-from merger.delivery import Fence
 from merger.errors import Refused
 from merger.failpoints import reached
+from merger.ports.announcer import Link, News
+from merger.ports.destination import Fence
 
 MOST_MATERIALS = 20  # as its documentation has it
 _LOOKED_BACK = 500  # announcements

@@ -20,9 +20,9 @@ from google_apis.digest import md5_of
 from google_apis.drive_folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google
-from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken, Refused, Temporary
 from merger.failpoints import reached
+from merger.ports.destination import Fence, Parcel, Shelf
 
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"

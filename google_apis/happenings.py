@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from merger.sources import Happening
+from merger.ports.calendar import Happening
 from merger.timeline import Span, utc
 
 _LONGEST_NAME = 255

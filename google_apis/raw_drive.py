@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from google_apis.drive_destination import DriveDestination
-from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Temporary
+from merger.ports.destination import Fence, Parcel, Shelf
 
 _BELOW = ("raw",)
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from sqlalchemy import Engine
 
 from merger import ledger
-from merger.delivery import Fence
+from merger.config import Language
 from merger.errors import Broken, Cancelled, MergerError, Temporary
 from merger.failpoints import reached
-from merger.plan import Language
+from merger.ports.announcer import Announcer, Link, News
+from merger.ports.destination import Fence
 from merger.queue import Claim
 from merger.versions import NEWS
 
@@ -27,33 +26,6 @@ log = logging.getLogger(__name__)
 
 # Of the tries that a temporary failure has (`merger.retry`), the last ones are for the others.
 _MOST_TRIES = 6
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where a rendition is. file: what the destination knows it by, where it has such a thing."""
-
-    destination: str
-    kind: str
-    url: str
-    file: str | None = None
-
-
-@dataclass(frozen=True)
-class News:
-    """What there is to tell of a record. calendar_id, event_id: of the event it was made for."""
-
-    record: int
-    version: int
-    name: str
-    room: str
-    start: datetime
-    end: datetime
-    zone: ZoneInfo
-    links: tuple[Link, ...]
-    calendar_id: str | None = None
-    event_id: str | None = None
-    course_code: str | None = None
 
 
 _TEXTS = {"en": "Video of the lecture: {what}", "ru": "Видеозапись занятия: {what}"}
@@ -64,24 +36,6 @@ def announcement(language: Language, news: News) -> str:
     start, end = (at.astimezone(news.zone) for at in (news.start, news.end))
     what = f"{news.name}, {start:%Y-%m-%d, %H:%M}-{end:%H:%M}, {news.room}"
     return _TEXTS[language].format(what=what)
-
-
-class Announcer(Protocol):
-    """Somewhere that a record is announced. Every error is Temporary, Refused or Broken."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the ledger, for ever."""
-
-    def concerns(self, news: News) -> bool:
-        """Return whether there is anything to announce here. Pure."""
-
-    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
-        """Announce a record, and return the link of the announcement.
-
-        Idempotent, whatever happened before: of one record there is one announcement. state: what
-        was kept last. Raises Refused where somebody has to act before it can be.
-        """
 
 
 def announce(

@@ -13,8 +13,8 @@ from merger import outbox
 from merger.database import reading, writing
 from merger.errors import Refused
 from merger.localtime import zone_named
+from merger.ports.recorder import SourceOfRoom
 from merger.queue import tell
-from merger.sources import SourceOfRoom
 from merger.timeline import Span
 from models import Record, Room, Source
 

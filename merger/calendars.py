@@ -24,9 +24,9 @@ from merger.errors import MergerError, Refused
 from merger.event_records import RoomEvent, give, let_go
 from merger.localtime import zone_named
 from merger.people import email_of, user_row
+from merger.ports.calendar import CalendarReader, Changes, Channel, Happening
 from merger.queue import release, tell
-from merger.sources import CalendarReader, Changes, Channel, Happening
-from merger.task import Service
+from merger.service import Service
 from merger.timeline import LONGEST_RECORD, Span
 from models import Calendar, Fact, Record, RecordUser, Room
 

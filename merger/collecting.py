@@ -14,11 +14,12 @@ from merger.failpoints import reached
 from merger.heart import Heart
 from merger.library import Candidate, Library, read_files, read_sidecar
 from merger.outcomes import Kept, SourceRow
+from merger.ports.recorder import Collected, Found, KeepsPapers
 from merger.queue import Claim
 from merger.retry import waits_for_room
-from merger.sources import Collected, Found, KeepsPapers
+from merger.service import Service
 from merger.storage import make_folder
-from merger.task import Service, Task
+from merger.task import Task
 from models import STAGES
 
 # After so many failures in a row to reach one source, the others are merged without it.

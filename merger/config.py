@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from merger.errors import Refused
-from merger.plan import Language
 
+Language = Literal["en", "ru"]
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 
 

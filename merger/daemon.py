@@ -19,7 +19,7 @@ from merger.queue import Claim, LeaseLost
 from merger.raw_uploads import upload_raw
 from merger.readers import let_new_readers
 from merger.retry import delay
-from merger.task import Service
+from merger.service import Service
 from merger.tidy import tidy, tidy_destination
 
 log = logging.getLogger(__name__)

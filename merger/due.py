@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from merger.sources import Found
+from merger.ports.recorder import Found
 
 HALF_HOUR = timedelta(minutes=30)
 # A file that is still growing when its record is due is waited for a little longer.

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from merger import graph
 from merger.check import Expected, same_codec_header, wrong_with
+from merger.config import Language
 from merger.damage import Inspection, inspected
 from merger.errors import Broken, Temporary
 from merger.ffmpeg import Outcome, Tool, run
 from merger.layout import Size
 from merger.media import MediaFile
 from merger.parts import PCM_BYTES, Input, LaneSpec, PartSpec, Shot, SoundSpec, sound_runs
-from merger.plan import Language, SlateKey
+from merger.plan import SlateKey
 from merger.profiles import SAMPLE_RATE
 from merger.slate import slate_png
 from merger.storage import disk_full, writing_to

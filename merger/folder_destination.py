@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from merger.copying import copy_whole, is_there, require_mounted, require_same, sending_to
-from merger.delivery import Fence, Parcel
 from merger.failpoints import reached
+from merger.ports.destination import Fence, Parcel
 from merger.space import require_space
 from merger.storage import publish, translated, work_folder, work_folders
 

@@ -23,10 +23,10 @@ from merger.database import reading
 from merger.errors import MergerError, Temporary
 from merger.ffmpeg import Tool
 from merger.localtime import zone_named
+from merger.ports.recorder import Recorder, SaysWhatIsMissing, SourceOfRoom
 from merger.profiles import DEFAULT_PROFILE, Profile, candidates
 from merger.room_rules import problems_of
 from merger.room_spec import RoomSpec, warnings
-from merger.sources import Recorder, SaysWhatIsMissing, SourceOfRoom
 from merger.space import nearest
 
 Level = Literal["ok", "warning", "broken"]

@@ -16,11 +16,12 @@ from merger import outcomes, versions
 from merger.database import reading, writing
 from merger.due import is_stable
 from merger.errors import MergerError
+from merger.ports.recorder import Found, Item
 from merger.queue import requeue, tell
 from merger.records import same_as
 from merger.retry import TRIES_BY_CODE
-from merger.sources import Found, Item
-from merger.task import Service, Task, checked
+from merger.service import Service
+from merger.task import Task, checked
 from models import Record
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from merger import records
 from merger.database import reading, writing
 from merger.errors import MergerError, Refused
 from merger.people import email_of
+from merger.ports.discovery import Offer
 from merger.queue import tell
-from merger.sources import Offer
-from merger.task import Service
+from merger.service import Service
 from merger.timeline import Span, record_span
 from models import ENDED, Fact, Record, Room, Source
 from models import Offer as OfferRow

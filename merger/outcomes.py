@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, undefer
 
 from merger.analysis.sampling import Seen
 from merger.database import reading
+from merger.ports.recorder import Collected
 from merger.queue import ASKED_AGAIN, Claim, fenced
 from merger.report import Rendition as RenditionMade
-from merger.sources import Collected
 from models import Chunk, Record, Rendition, Segment, Source
 
 

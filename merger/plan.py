@@ -28,7 +28,6 @@ from merger.timeline import (
 )
 
 Verdict = Literal["presentation", "no_signal", "blank", "missing"]
-Language = Literal["en", "ru"]
 SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
 
 PART_US = 120_000_000  # parts end at multiples of this, of wall clock

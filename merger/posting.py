@@ -26,7 +26,7 @@ from merger.mail import Letter, composed, spread
 from merger.outbox import MAIL, WEBHOOK, channels
 from merger.queue import tell
 from merger.retry import delay
-from merger.task import Service
+from merger.service import Service
 from models import Chunk, Message, Record, User
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from merger.copying import (
     copy_whole,
@@ -21,31 +21,6 @@ from merger.space import require_space
 from merger.storage import make_folders, publish, work_folder
 
 _BELOW = "raw"
-
-
-class RawDestination(Protocol):
-    """Somewhere that segments go. Refused is for ever; every other error may pass."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the table of uploads, for ever."""
-
-    def put(
-        self,
-        path: Path,
-        room: str,
-        day: date,
-        name: str,
-        sha256: str,
-        state: Mapping[str, Any],
-        keep: Callable[[Mapping[str, Any]], None],
-    ) -> str:
-        """Put a file there, whole and checked, and return its link.
-
-        Idempotent: what is there already is not sent again. room, day: where it lies. state: what
-        was kept last. keep: writes down what is needed to go on after a crash; called before the
-        outside call that it is about.
-        """
 
 
 class RawFolder:

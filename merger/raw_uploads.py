@@ -26,10 +26,10 @@ from merger.database import reading, writing
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.localtime import zone_named
-from merger.raw_destination import RawDestination
+from merger.ports.destination import RawDestination
 from merger.recorded import recordings
+from merger.service import Service
 from merger.storage import writing_to
-from merger.task import Service
 from models import Room, Source, Upload
 
 log = logging.getLogger(__name__)

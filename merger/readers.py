@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
 from merger.database import reading, writing
 from merger.errors import MergerError, Temporary
+from merger.ports.destination import LetsRead
 from merger.queue import tell
-from merger.task import Service
+from merger.service import Service
 from models import Delivery, Record, RecordUser
 
 log = logging.getLogger(__name__)
 
 _LATELY = timedelta(days=7)  # changed: whoever is added changes a record
-
-
-@runtime_checkable
-class LetsRead(Protocol):
-    """A destination that knows who may read."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the ledger."""
-
-    def let_read(
-        self,
-        state: Mapping[str, Any],
-        readers: Sequence[str],
-        check: Callable[[], None],
-        note: Callable[[str], None],
-        keep: Callable[[Mapping[str, Any]], None],
-    ) -> None:
-        """Let people read what is there, who may not yet. keep: takes the state after each."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from merger.database import reading
 from merger.library import LONGEST_SEGMENT
-from merger.task import Service
+from merger.service import Service
 from merger.timeline import Span
 from models import Record, Source
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from merger.errors import MergerError, Refused, did_you_mean
 from merger.localtime import LONGEST_MARGIN, zone_named
+from merger.ports.recorder import Recorder, SourceOfRoom
 from merger.room_spec import (
     LONGEST_KEY,
     LONGEST_NAME,
@@ -17,7 +18,6 @@ from merger.room_spec import (
     SourceSpec,
     masked,
 )
-from merger.sources import Recorder, SourceOfRoom
 from models import ROLES
 
 LONGEST_CHUNK = timedelta(hours=24)

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from merger.database import reading, writing
 from merger.errors import Refused
+from merger.ports.recorder import Recorder
 from merger.room_rules import check_room
 from merger.room_spec import RoomSpec, SourceSpec, masked
-from merger.sources import Recorder
 from models import Record, Room, Source
 
 RecorderOf = Callable[[str], Recorder]

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from merger.config import Language
 from merger.errors import Broken
 from merger.layout import WIDE, Size, fitted
-from merger.plan import Language, SlateKey
+from merger.plan import SlateKey
 
 TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
     "en": {

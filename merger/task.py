@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
-
-from merger.announcing import Announcer
-from merger.config import Settings
-from merger.delivery import Destination
 from merger.due import due_at
 from merger.errors import Refused
 from merger.layout import layout_named
 from merger.localtime import zone_named
 from merger.outcomes import Job, SourceRow
 from merger.plan import Sources
+from merger.ports.recorder import Recorder, SourceOfRoom, fills_roles
 from merger.profiles import profile_named
-from merger.raw_destination import RawDestination
-from merger.sources import CalendarReader, Offering, Recorder, SourceOfRoom, fills_roles
+from merger.service import Service
 from merger.surroundings import MergeRequest
 from merger.timeline import LONGEST_RECORD, record_span
-
-
-@dataclass(frozen=True)
-class Service:
-    """All that workers and the daemon are plugged into. now: the wall clock, aware."""
-
-    engine: Engine
-    settings: Settings
-    recorder_of: Callable[[str], Recorder]
-    destinations: Sequence[Destination]
-    now: Callable[[], datetime]
-    offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
-    announcers: Sequence[Announcer] = ()
-    calendars: CalendarReader | None = None  # of rooms; None where nobody has any
-    kinds: Sequence[str] = ()  # of sources that there are, to choose from
-    raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from merger.facts import Facts
 from merger.outcomes import kept_segments
 from merger.raw_uploads import waiting
 from merger.recorded import forget_recorded, needs_media, recorded_bytes
+from merger.service import Service
 from merger.storage import publish, sweep, translated, work_folder
-from merger.task import Service
 from merger.timeline import LONGEST_RECORD
 from models import Record, Rendition, Room, Segment, Source
 

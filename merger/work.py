@@ -17,10 +17,10 @@ from functools import partial
 from typing import Any
 
 from merger import collecting, data_folder, ffmpeg, ledger, logs, outcomes, pictures, queue
-from merger.announcing import News, announce, links
+from merger.announcing import announce, links
 from merger.collecting import Brought
 from merger.deciding import analysed
-from merger.delivery import Parcel, Shelf, deliver
+from merger.delivery import deliver
 from merger.due import WATCHED
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
@@ -29,13 +29,16 @@ from merger.localtime import zone_named
 from merger.making import made, usable
 from merger.names import ENDINGS, result_stem
 from merger.plan import EditPlan
+from merger.ports.announcer import News
+from merger.ports.destination import Parcel, Shelf
 from merger.progress import Silent
 from merger.queue import Claim, LeaseLost
 from merger.report import MergeResult, Rendition, plan_document, result_document
 from merger.retry import again_at, waits_for_room
+from merger.service import Service
 from merger.storage import make_folder, publish, translated, work_folder
 from merger.surroundings import Surroundings, Watch
-from merger.task import Service, Task, checked, without_empty
+from merger.task import Task, checked, without_empty
 from models import STAGES
 
 log = logging.getLogger(__name__)

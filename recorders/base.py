@@ -20,7 +20,7 @@ from pathlib import Path
 from merger.copying import sha256_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.failpoints import reached
-from merger.sources import Collected, Found, Item, Recorder, SourceOfRoom
+from merger.ports.recorder import Collected, Found, Item, Recorder, SourceOfRoom
 from merger.space import require_space
 from merger.storage import AWAY, make_folder, publish, sweep, work_folder
 from merger.timeline import Span

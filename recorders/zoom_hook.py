@@ -18,7 +18,7 @@ from flask import Blueprint, Response, request
 
 from merger.errors import MergerError, Temporary
 from merger.offers import Outcome
-from merger.sources import Offer
+from merger.ports.discovery import Offer
 from recorders.zoom_meeting import Malformed, meeting_of
 from recorders.zoom_offers import offer_of
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from merger.errors import Refused
-from merger.sources import Offer
+from merger.ports.discovery import Offer
 from recorders.zoom import Zoom, meeting_number
 from recorders.zoom_api import Account, Client
 from recorders.zoom_meeting import Malformed, Meeting, meeting_of, used

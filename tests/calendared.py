@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from merger import calendars
 from merger.database import reading
-from merger.sources import Changes, Channel, Happening
-from merger.task import Service
+from merger.ports.calendar import Changes, Channel, Happening
+from merger.service import Service
 from merger.timeline import Span
 from models import Record
 from tests.site import Site

@@ -17,7 +17,7 @@ from merger.config import load
 from merger.daemon import Daemon, Signals, run_once
 from merger.database import connected
 from merger.queue import Claim
-from merger.task import Service
+from merger.service import Service
 from recorders.kinds import kinds, recorder_of
 from tests.line import NOON
 

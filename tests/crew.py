@@ -21,7 +21,7 @@ from merger import ledger, queue, record_views
 from merger.config import load
 from merger.daemon import Daemon, Signals
 from merger.queue import Claim
-from merger.task import Service
+from merger.service import Service
 from recorders.kinds import kinds, recorder_of
 from tests.line import LEASE, Line
 

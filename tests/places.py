@@ -20,8 +20,8 @@ from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from merger import failpoints
-from merger.delivery import Destination, Fence, Parcel
 from merger.folder_destination import FolderDestination
+from merger.ports.destination import Destination, Fence, Parcel
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import FOLDER
 from tests.google.sending import Memory

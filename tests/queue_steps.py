@@ -18,9 +18,9 @@ from merger.database import LostRace, writing
 from merger.errors import Broken, Temporary
 from merger.layout import Size
 from merger.plan import Chunk
+from merger.ports.recorder import Collected, Item
 from merger.queue import Claim
 from merger.report import Rendition
-from merger.sources import Collected, Item
 from merger.timeline import Span
 from models import Record
 from tests.line import HOUR, LEASE, NOON, Line

@@ -23,9 +23,9 @@ from merger import queue, record_views, records
 from merger.config import Settings, load
 from merger.database import connected, reading, writing
 from merger.folder_destination import FolderDestination
+from merger.ports.recorder import Recorder
 from merger.queue import Claim
-from merger.sources import Recorder
-from merger.task import Service
+from merger.service import Service
 from merger.timeline import utc
 from merger.work import work
 from models import Record, Source

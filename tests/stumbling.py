@@ -12,7 +12,7 @@ import pytest
 from merger import failpoints
 from merger.errors import Broken, MergerError, Temporary
 from merger.folder_destination import FolderDestination
-from merger.sources import Collected, Found, Recorder, SourceOfRoom
+from merger.ports.recorder import Collected, Found, Recorder, SourceOfRoom
 from recorders.folder import Folder
 from tests.site import Site
 

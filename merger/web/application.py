@@ -12,7 +12,7 @@ from flask_openapi3 import Info, OpenAPI
 from flask_wtf.csrf import CSRFProtect
 
 from merger.facts import Facts
-from merger.task import Service
+from merger.service import Service
 from merger.web import (
     api_keys,
     api_montage,

@@ -13,7 +13,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from merger import people
 from merger.access import Asker
-from merger.task import Service
+from merger.service import Service
 from merger.web.problems import API
 
 # Wrong keys and passwords from one address; right ones are not counted.

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from werkzeug.exceptions import Forbidden
 
 from merger import vitals
+from merger.service import Service
 from merger.space import Disk
-from merger.task import Service
 from merger.vitals import Disks
 from merger.web import api
 from merger.web.gate import asker, service

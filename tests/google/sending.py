@@ -24,8 +24,8 @@ from google_apis.auth import credentials_from
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
-from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken, Temporary
+from merger.ports.destination import Fence, Parcel, Shelf
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import UNIT
 

@@ -15,9 +15,10 @@ from google_apis.calendar import MOST_ATTACHMENTS, EventAnnouncer
 from google_apis.classroom import CourseAnnouncer
 from google_apis.courses import Courses
 from google_apis.http import Google as Client
-from merger.announcing import Announcer, Link, News, announcement
-from merger.delivery import Fence
+from merger.announcing import announcement
 from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.ports.announcer import Announcer, Link, News
+from merger.ports.destination import Fence
 from merger.texts import translated
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS

@@ -11,7 +11,7 @@ from google_apis import calendar_reader
 from google_apis.calendar_reader import Calendars
 from google_apis.http import Google as Client
 from merger.errors import Refused
-from merger.sources import Channel
+from merger.ports.calendar import Channel
 from merger.timeline import Span
 from tests.fakes.google import Google
 

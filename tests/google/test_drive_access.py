@@ -12,8 +12,8 @@ from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from merger import failpoints, records
-from merger.delivery import Shelf
 from merger.errors import MergerError, Refused
+from merger.ports.destination import Shelf
 from merger.texts import translated
 from merger.work import work
 from tests.databases import ON_SQLITE

@@ -19,8 +19,8 @@ from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from google_apis.raw_drive import RawDrive
-from merger.delivery import Fence, Parcel, Shelf
 from merger.errors import Broken, Temporary
+from merger.ports.destination import Fence, Parcel, Shelf
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 from tests.fakes.google_drive import FOLDER, UNIT

@@ -27,8 +27,8 @@ from google_apis.drive_folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google as Client
 from google_apis.setup import room_calendar
-from merger.announcing import Link, News
-from merger.delivery import Fence, Parcel, Shelf
+from merger.ports.announcer import Link, News
+from merger.ports.destination import Fence, Parcel, Shelf
 from merger.timeline import Span
 from tests.fakes.google import SUBJECT, google_served
 from tests.google.sending import Memory

@@ -12,7 +12,7 @@ from google_apis.calendar import MOST_ATTACHMENTS, with_links
 from google_apis.classroom import is_of
 from google_apis.courses import course_in
 from google_apis.happenings import course_code, happening
-from merger.announcing import Link
+from merger.ports.announcer import Link
 from merger.timeline import Span
 
 MOSCOW = ZoneInfo("Europe/Moscow")

@@ -18,8 +18,9 @@ from google_apis.courses import Courses
 from google_apis.drive_destination import DriveDestination
 from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
-from merger.announcing import Link, News, announcement
-from merger.delivery import Fence, Parcel, Shelf
+from merger.announcing import announcement
+from merger.ports.announcer import Link, News
+from merger.ports.destination import Fence, Parcel, Shelf
 from tests.fakes.google import Google
 from tests.google.sending import DAY, READERS, Line, Memory, videos
 

@@ -11,7 +11,7 @@ from google_apis.drive_folders import Folders
 from google_apis.http import Google as Client
 from merger.facts import Facts
 from merger.readers import let_new_readers
-from merger.task import Service
+from merger.service import Service
 from merger.work import work
 from tests.databases import ON_SQLITE
 from tests.fakes.google import Google

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from merger.bookings import Booking, Camera
-from merger.sources import SourceOfRoom
+from merger.ports.recorder import SourceOfRoom
 from merger.timeline import Span
 from recorders import live_source, recorder
 from recorders.recorder import Supervisor, Wiring

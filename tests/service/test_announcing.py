@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from merger import failpoints, ledger, queue
-from merger.announcing import Link, News, announce, announcement, links
-from merger.delivery import Fence
+from merger.announcing import announce, announcement, links
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
+from merger.ports.announcer import Link, News
+from merger.ports.destination import Fence
 from merger.queue import Claim
 from merger.timeline import utc
 from merger.work import work

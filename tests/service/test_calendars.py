@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from merger import calendars
 from merger.database import reading, writing
 from merger.errors import Refused, Temporary
-from merger.sources import Changes, Channel
+from merger.ports.calendar import Changes, Channel
 from models import Calendar, Room
 from tests.calendared import DAY, HOUR, MINUTE, Calendared, calendared_room
 from tests.site import Site

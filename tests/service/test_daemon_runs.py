@@ -18,7 +18,7 @@ from merger import queue, record_views
 from merger.daemon import HOUSEKEEPING, Daemon, Signals, run, run_once
 from merger.errors import Broken, Temporary
 from merger.queue import Claim
-from merger.task import Service
+from merger.service import Service
 from tests.crew import BERLIN, POLL, SECOND, WORKERS, Crew, Hand
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, claims, fill

@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from merger import failpoints, queue
 from merger.database import reading
-from merger.delivery import Destination, Fence, Parcel, deliver
+from merger.delivery import deliver
 from merger.errors import Temporary
+from merger.ports.destination import Destination, Fence, Parcel
 from merger.queue import Claim, LeaseLost
 from models import Delivery
 from tests.databases import ON_SQLITE

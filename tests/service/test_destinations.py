@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from merger.delivery import Parcel
 from merger.errors import Cancelled, MergerError, Temporary
+from merger.ports.destination import Parcel
 from merger.queue import LeaseLost
 from tests.places import MANY, NAME, Crash, Place, Sending, check_only, parcel_of
 

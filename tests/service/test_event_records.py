@@ -9,7 +9,7 @@ import pytest
 
 from merger import records
 from merger.database import writing
-from merger.sources import Happening
+from merger.ports.calendar import Happening
 from merger.texts import translated
 from merger.timeline import Span
 from models import Record

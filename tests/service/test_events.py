@@ -8,7 +8,7 @@ import pytest
 
 from merger import calendars, records
 from merger.database import writing
-from merger.sources import Happening
+from merger.ports.calendar import Happening
 from merger.timeline import Span
 from models import Record, Room
 from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared, calendared_room

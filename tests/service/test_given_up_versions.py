@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from merger import failpoints, outcomes, queue, record_views, records, work
 from merger.database import reading, writing
-from merger.delivery import Parcel
 from merger.errors import Broken, Temporary
 from merger.folder_destination import FolderDestination
 from merger.heart import Heart
+from merger.ports.destination import Parcel
 from merger.tidy import tidy
 from merger.timeline import utc
 from models import Message, Record

@@ -9,7 +9,7 @@ import pytest
 
 from merger.errors import Temporary
 from merger.late import look_for_late
-from merger.sources import Collected
+from merger.ports.recorder import Collected
 from recorders.folder import Folder
 from tests.aftermath import merge_of
 from tests.conftest import START, seconds

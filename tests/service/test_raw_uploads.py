@@ -20,9 +20,10 @@ from sqlalchemy import select, update
 from merger import rooms
 from merger.database import reading, writing
 from merger.errors import Refused, Temporary
-from merger.raw_destination import RawDestination, RawFolder
+from merger.ports.destination import RawDestination
+from merger.raw_destination import RawFolder
 from merger.raw_uploads import upload_raw, waiting
-from merger.task import Service
+from merger.service import Service
 from merger.tidy import tidy
 from merger.timeline import utc
 from models import Room, Source, Upload

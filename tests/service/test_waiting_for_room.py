@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from merger import failpoints
-from merger.delivery import Fence, Parcel
 from merger.errors import Temporary
 from merger.folder_destination import FolderDestination
+from merger.ports.destination import Fence, Parcel
 from tests.conftest import START, Room
 from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants

@@ -17,7 +17,7 @@ import app
 from merger import offers, records
 from merger.database import reading, writing
 from merger.errors import Refused, Temporary
-from merger.task import Service
+from merger.service import Service
 from merger.timeline import utc
 from models import Offer, Record, Room, Source
 from recorders.zoom_hook import challenge, is_signed, signature

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merger.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
-from merger.sources import Found, Item
+from merger.ports.recorder import Found, Item
 
 BERLIN, MOSCOW = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Moscow")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")  # +05:45

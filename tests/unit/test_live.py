@@ -14,7 +14,7 @@ import pytest
 from merger.bookings import Booking, Camera
 from merger.errors import Refused, Temporary
 from merger.media_signs import Flow, Sign, flow
-from merger.sources import SourceOfRoom
+from merger.ports.recorder import SourceOfRoom
 from merger.timeline import Span
 from recorders.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
 from recorders.first_picture import FirstPicture

@@ -1,11 +1,11 @@
 """What the service needs of a recorder: a room's source, the media it has, and how to bring it.
 
-Pure values and one Protocol. `recorders/base.py` is the other side of this contract.
+`recorders/base.py` is the other side of this contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -116,37 +116,6 @@ class SaysWhatIsMissing(Protocol):
         """Return in a sentence what is missing where a source's media is to be; else None."""
 
 
-@dataclass(frozen=True)
-class Offer:
-    """A recording that was made without anybody asking, such as of a meeting.
-
-    origin: names it among all of its kind; place: what a source's address must say (`place_of`);
-    owner: a mail address, or empty; length: of what was recorded, without the gaps in the span.
-    """
-
-    kind: str
-    origin: str
-    place: str
-    name: str
-    owner: str
-    span: Span | None
-    length: timedelta
-    is_complete: bool
-
-
-class Offering(Protocol):
-    """What knows of recordings that nobody asked for, of one kind."""
-
-    def place_of(self, address: str) -> str:
-        """Return what an offer must have as its place to be of a source with an address."""
-
-    def offered(self, since: datetime, until: datetime) -> Iterable[Offer]:
-        """Yield what was recorded between two instants."""
-
-    def offer_named(self, text: str, now: datetime) -> Offer:
-        """Return what somebody means by a name or a link. Raises Refused where there is none."""
-
-
 @runtime_checkable
 class KeepsPapers(Protocol):
     """A recorder that has more of a span than media: what was said or written, to be read."""
@@ -160,58 +129,3 @@ class KeepsPapers(Protocol):
 def fills_roles(recorder: Recorder) -> tuple[str, ...]:
     """Return the roles that a source of a recorder fills beside its own."""
     return recorder.fills if isinstance(recorder, FillsRoles) else ()
-
-
-@dataclass(frozen=True)
-class Happening:
-    """An event of a room's calendar, as far as a record is concerned.
-
-    event: names it in its calendar, each of a series by itself. span: None where nothing can be
-    recorded, such as of a whole day. owner: a mail address, or empty. is_off: cancelled, deleted,
-    or declined by the room.
-    """
-
-    calendar: str
-    event: str
-    name: str
-    span: Span | None
-    owner: str
-    course_code: str | None
-    is_off: bool
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What changed in a calendar. token: to ask for the next changes with; whole: this is all that
-    there is in the window, so that what is not here is no more.
-    """
-
-    happenings: tuple[Happening, ...]
-    token: str | None
-    whole: bool
-
-
-@dataclass(frozen=True)
-class Channel:
-    """By which a calendar tells that it changed. token: by which we know that it is it."""
-
-    id: str
-    token: str
-    resource: str
-    until: datetime
-
-
-class CalendarReader(Protocol):
-    """Who knows the calendars of rooms."""
-
-    def changes(self, calendar: str, token: str | None, window: Span, zone: ZoneInfo) -> Changes:
-        """Return what changed since a token, or all there is in a window.
-
-        Raises Refused for a calendar that is not there, Temporary, Broken.
-        """
-
-    def watch(self, calendar: str, channel: str, token: str, until: datetime) -> Channel | None:
-        """Have a calendar tell of changes until an instant; None where nobody can be told."""
-
-    def unwatch(self, channel: Channel) -> None:
-        """End a channel, if it is there."""

@@ -1,0 +1,41 @@
+"""What the service needs to learn of recordings that nobody requested, such as of meetings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from merger.timeline import Span
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A recording that was made without anybody asking, such as of a meeting.
+
+    origin: names it among all of its kind; place: what a source's address must say (`place_of`);
+    owner: a mail address, or empty; length: of what was recorded, without the gaps in the span.
+    """
+
+    kind: str
+    origin: str
+    place: str
+    name: str
+    owner: str
+    span: Span | None
+    length: timedelta
+    is_complete: bool
+
+
+class Offering(Protocol):
+    """What knows of recordings that nobody asked for, of one kind."""
+
+    def place_of(self, address: str) -> str:
+        """Return what an offer must have as its place to be of a source with an address."""
+
+    def offered(self, since: datetime, until: datetime) -> Iterable[Offer]:
+        """Yield what was recorded between two instants."""
+
+    def offer_named(self, text: str, now: datetime) -> Offer:
+        """Return what somebody means by a name or a link. Raises Refused where there is none."""

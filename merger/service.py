@@ -1,0 +1,35 @@
+"""The service as it is put together: what workers, the daemon and the pages find to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from merger.ports.announcer import Announcer
+from merger.ports.calendar import CalendarReader
+from merger.ports.destination import Destination, RawDestination
+from merger.ports.discovery import Offering
+from merger.ports.recorder import Recorder
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from merger.config import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """All that workers and the daemon are plugged into. now: the wall clock, aware."""
+
+    engine: Engine
+    settings: Settings
+    recorder_of: Callable[[str], Recorder]
+    destinations: Sequence[Destination]
+    now: Callable[[], datetime]
+    offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
+    announcers: Sequence[Announcer] = ()
+    calendars: CalendarReader | None = None  # of rooms; None where nobody has any
+    kinds: Sequence[str] = ()  # of sources that there are, to choose from
+    raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
