@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from commands import google, merging, recording, records, serving, upkeep
+    from commands.arguments import parser
     from commands.base import (
         BROKEN,
         INTERRUPTED,
@@ -27,9 +28,8 @@ try:
         settings,
     )
     from merger import config, logs
-    from merger.arguments import parser
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
-    from merger.progress import printable
+    from merger.render.progress import printable
 except ModuleNotFoundError as missing:
     sys.exit(
         f"app.py: the package {missing.name} is missing."
@@ -71,14 +71,14 @@ COMMANDS: dict[str, Command] = {
 def create_service(settings: Settings, engine: Engine) -> Service:
     """Return the service with everything plugged in."""
     from google_apis.account import Account as GoogleAccount
-    from merger.folder_destination import FolderDestination
-    from merger.raw_destination import RawFolder
+    from merger.delivery.folder import FolderDestination
+    from merger.live.raw_folder import RawFolder
     from merger.service import Service
-    from recorders.drive import Drive
-    from recorders.kinds import kinds, recorder_of
-    from recorders.rtsp import Rtsp
-    from recorders.zoom_api import Account
-    from recorders.zoom_offers import ZoomOffers
+    from recorders.drive.source import Drive
+    from recorders.registry import kinds, recorder_of
+    from recorders.rtsp.source import Rtsp
+    from recorders.zoom.api import Account
+    from recorders.zoom.discovery import ZoomOffers
 
     zoom = Account(
         settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
@@ -100,17 +100,17 @@ def create_service(settings: Settings, engine: Engine) -> Service:
 
 def _with_google(service: Service, account: GoogleAccount) -> Service:
     """Return a service that also delivers to Google, announces there, and reads calendars."""
-    from google_apis.calendar import EventAnnouncer
-    from google_apis.calendar_reader import Calendars
-    from google_apis.classroom import CourseAnnouncer
-    from google_apis.courses import Courses
-    from google_apis.drive_destination import DriveDestination
-    from google_apis.drive_folders import Folders
-    from google_apis.raw_drive import RawDrive
-    from merger import rooms
-    from merger.announcing import announcement
-    from merger.courses import course_of
-    from merger.facts import Facts
+    from google_apis.calendar.announcer import EventAnnouncer
+    from google_apis.calendar.reader import Calendars
+    from google_apis.classroom.announcer import CourseAnnouncer
+    from google_apis.classroom.courses import Courses
+    from google_apis.drive.destination import DriveDestination
+    from google_apis.drive.folders import Folders
+    from google_apis.drive.raw import RawDrive
+    from merger.db.key_value import Facts
+    from merger.delivery.announce import announcement
+    from merger.rooms import store
+    from merger.rooms.course_codes import course_of
 
     settings, engine, google = service.settings, service.engine, account.google()
     drive = DriveDestination(
@@ -125,7 +125,7 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
         destinations=(*service.destinations, drive),
         raw_destinations=(
             *service.raw_destinations,
-            RawDrive(drive, partial(rooms.drive_folder_of, engine)),
+            RawDrive(drive, partial(store.drive_folder_of, engine)),
         ),
         announcers=(
             EventAnnouncer(google),
@@ -138,18 +138,18 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
 
 def create_web(service: Service) -> Flask:
     """Return the web application of a service, with what recorders are told from outside."""
-    from google_apis import calendar_hook
-    from merger import calendars
-    from merger.offers import take_up
-    from merger.web import application
-    from recorders import zoom_hook
+    from google_apis.calendar import webhook as calendar_webhook
+    from merger.intake import calendar_sync
+    from merger.intake.discovered import take_up
+    from merger.web import app
+    from recorders.zoom import webhook as zoom_webhook
 
     secret = service.settings.zoom_hook_secret.reveal()
-    zoom = zoom_hook.blueprint(secret, service.now, partial(take_up, service))
-    calendar = calendar_hook.blueprint(
-        lambda channel, token: calendars.told(service.engine, channel, token, service.now())
+    zoom = zoom_webhook.blueprint(secret, service.now, partial(take_up, service))
+    calendar = calendar_webhook.blueprint(
+        lambda channel, token: calendar_sync.told(service.engine, channel, token, service.now())
     )
-    return application.create_web(service, (zoom, calendar))
+    return app.create_web(service, (zoom, calendar))
 
 
 def create_app() -> Flask:
@@ -205,7 +205,7 @@ def _tell(text: str) -> bool:
 
 
 def _explained(error: MergerError, context: Context) -> tuple[int, dict[str, Any]]:
-    from merger.report import failure_document
+    from merger.timeline.report import failure_document
 
     message = error.message
     if isinstance(error, Refused):

@@ -363,7 +363,7 @@ class Event(Base):
 
 
 class Offer(Base):
-    """A recording that was made without anybody asking, and what became of it: merger/offers.py."""
+    """A recording that nobody requested, and what became of it: merger/intake/discovered.py."""
 
     __tablename__ = "offers"
     __table_args__ = _table(UniqueConstraint("kind", "origin"))
@@ -383,7 +383,7 @@ class Offer(Base):
 
 
 class Message(Base):
-    """Something that somebody is told: a mail, or a call of a webhook. See merger/outbox.py."""
+    """A mail or a call of a webhook that is to be sent: merger/records/outbox.py."""
 
     __tablename__ = "messages"
     __table_args__ = _table(Index(None, "status", "due_at"))

@@ -7,8 +7,8 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-from merger import queue
-from merger.database import connected, reading
+from merger.db.engine import connected, reading
+from merger.records import queue
 from models import Record
 
 

@@ -12,15 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.media import ROOM, ZONE, Lecture, recorded_at
-from merger import graph, profiles
 from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import chunk_seen
-from merger.ffmpeg import Tool
-from merger.library import Library, read_library, segments
-from merger.localtime import chunks
-from merger.parts import PartSpec, SoundSpec, part_spec, sound_spec
-from merger.plan import EditPlan, Part, Sources, plan_edit
-from merger.timeline import Span, picture_track, utc
+from merger.media.library import Library, read_library, segments
+from merger.render import filtergraph
+from merger.render.ffmpeg import Tool
+from merger.timeline import profiles
+from merger.timeline.clock import Span, picture_track, utc
+from merger.timeline.parts import PartSpec, SoundSpec, part_spec, sound_spec
+from merger.timeline.plan import EditPlan, Part, Sources, plan_edit
+from merger.timeline.zones import chunks
 
 _REPOSITORY = Path(__file__).parent.parent
 _CHUNK = timedelta(minutes=30)
@@ -49,7 +50,7 @@ class Planned:
 
 
 def planned(lecture: Lecture, profile: str) -> Planned:
-    """Read the library and plan the lecture as `merger.pipeline` does."""
+    """Read the library and plan the lecture as `merger.render.merge` does."""
     span = Span(utc(lecture.start), utc(lecture.end))
     library = read_library(lecture.library, ROOM, _SOURCES.names, span, ZONE)
     here = segments(library.entries, _SOURCES.screen, {})
@@ -87,11 +88,11 @@ def limit(tool: Tool, lecture: Planned) -> list[str]:
     checked; the two files share one encoding of the sound, as ours do.
     """
     names = {"merge": "merge.mp4", "backup": "backup.mp4"}
-    pictures = graph.part_command(lecture.part(0, lecture.plan.frames), names, {})
+    pictures = filtergraph.part_command(lecture.part(0, lecture.plan.frames), names, {})
     inputs, drawn, maps = opened(pictures)
-    sound = graph.sound_command(lecture.sound(), "sound.mp4")
+    sound = filtergraph.sound_command(lecture.sound(), "sound.mp4")
     sound_inputs, heard, sound_maps = opened(sound)
-    sound_inputs = sound_inputs[len(graph.GLOBAL_OPTIONS) :]
+    sound_inputs = sound_inputs[len(filtergraph.GLOBAL_OPTIONS) :]
     # The inputs of the second graph come after those of the first.
     before = inputs.count("-i")
     heard = re.sub(r"\[(\d+):", lambda found: f"[{int(found[1]) + before}:", heard)

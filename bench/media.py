@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from bench.pictures import write_pictures
-from merger.media_files import read_media
+from merger.media.index import read_media
 
 ZONE = ZoneInfo("Europe/Moscow")
 ROOM = "504"

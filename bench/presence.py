@@ -12,7 +12,7 @@ import av
 from bench.contenders import Planned
 from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import Target, chunk_seen, targets
-from merger.media import MediaFile
+from merger.timeline.media import MediaFile
 
 WARM_UP = 1
 

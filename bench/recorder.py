@@ -25,12 +25,12 @@ from zoneinfo import ZoneInfo
 
 from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
-from merger import ffmpeg
-from merger.bookings import Camera as Source
-from merger.media_files import read_media
+from merger.live.bookings import Camera as Source
+from merger.media.index import read_media
 from merger.ports.recorder import SourceOfRoom
-from recorders.recorder import Supervisor, Wiring
-from recorders.recordings import RAW
+from merger.render import ffmpeg
+from recorders.rtsp.recordings import RAW
+from recorders.supervisor.supervisor import Supervisor, Wiring
 from tests.recorders.cameras import Camera
 
 MARKS = ("<!-- recorder: begin -->", "<!-- recorder: end -->")

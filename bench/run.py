@@ -19,7 +19,8 @@ from bench.contenders import Planned, planned
 from bench.measure import measured
 from bench.presence import presence_rounds
 from bench.quality import ssim
-from merger import config, ffmpeg
+from merger import config
+from merger.render import ffmpeg
 
 _HERE = Path(__file__).parent
 WORK = _HERE / "out"

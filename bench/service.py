@@ -23,9 +23,11 @@ from bench import contenders, media
 from bench.measure import measured
 from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
-from merger import config, ffmpeg, queue, record_views, records
-from merger.database import connected, writing
-from merger.schema import upgrade
+from merger import config
+from merger.db.engine import connected, writing
+from merger.db.schema import upgrade
+from merger.records import queue, requests, views
+from merger.render import ffmpeg
 from models import Record, Room, Source
 from tests.databases import MariaDB
 
@@ -117,8 +119,8 @@ def claims(url: str, queued: int, wanted: int) -> dict[str, float]:
     for n in range(20):
         begun = time.monotonic()
         now = datetime.now(UTC)
-        request = records.Request(f"room {n}", now - timedelta(hours=5), now - timedelta(hours=4))
-        records.ask(engine, request, now - timedelta(days=1))
+        request = requests.Request(f"room {n}", now - timedelta(hours=5), now - timedelta(hours=4))
+        requests.ask(engine, request, now - timedelta(days=1))
         queue.claim(engine, "alone", datetime.now(UTC), _LEASE)
         latency.append(time.monotonic() - begun)
     engine.dispose()
@@ -173,14 +175,14 @@ def overhead(lecture: media.Lecture) -> dict[str, float]:
             session.add(row)
 
         writing(engine, room)
-        request = records.Request(media.ROOM, lecture.start, lecture.end)
-        record, _ = records.ask(engine, request, lecture.end)
+        request = requests.Request(media.ROOM, lecture.start, lecture.end)
+        record, _ = requests.ask(engine, request, lecture.end)
         service = _run_in(
             [sys.executable, str(Path(__file__).parents[1] / "app.py"), "daemon", "--once"], environ
         )
-        status = record_views.details(engine, record)["status"]
+        status = views.details(engine, record)["status"]
         if status != "delivered":
-            raise RuntimeError(f"the record is {status}: {record_views.details(engine, record)}")
+            raise RuntimeError(f"the record is {status}: {views.details(engine, record)}")
         engine.dispose()
     return {"bare_s": bare, "service_s": service}
 

@@ -24,9 +24,10 @@ from sqlalchemy import Engine, func, select
 from bench.run import PAGE, WORK, machine
 from bench.service import databases, filled
 from bench.table import between_marks
-from merger import ffmpeg, people
-from merger.access import SCOPES
-from merger.database import reading
+from merger.accounts import users
+from merger.accounts.permissions import SCOPES
+from merger.db.engine import reading
+from merger.render import ffmpeg
 from models import Record
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -48,8 +49,8 @@ def main() -> None:
         for name, make in urls.items():
             url = make()
             engine = filled(url, options.records)
-            user, _ = people.invite(engine, "bench@example.org", None, "admin")
-            _, key = people.make_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
+            user, _ = users.invite(engine, "bench@example.org", None, "admin")
+            _, key = users.make_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
             with served(url) as address:
                 run = {"database": name, **looked(address, key)}
                 run |= asked(address, key, engine, options.clients, options.seconds)

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from merger import config
 from merger.config import Settings
 from merger.errors import Refused, Temporary
-from merger.localtime import instant_from
-from merger.timeline import Span, record_span
+from merger.timeline.clock import Span, record_span
+from merger.timeline.zones import instant_from
 
 if TYPE_CHECKING:  # heavy libraries are imported once the command line makes sense
     from flask import Flask
@@ -88,8 +88,8 @@ def now() -> datetime:
 
 def database(of: Settings | None = None) -> Engine:
     """Return the database, whose tables are as this program knows them."""
-    from merger.database import connected
-    from merger.schema import require_current
+    from merger.db.engine import connected
+    from merger.db.schema import require_current
 
     engine = connected((of or settings()).database_address)
     require_current(engine)

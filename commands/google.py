@@ -12,7 +12,7 @@ from merger.errors import Refused, did_you_mean
 
 if TYPE_CHECKING:
     from google_apis.account import Account
-    from merger.health import Finding
+    from merger.monitoring.doctor import Finding
 
 
 def findings_of(known: Settings) -> list[Finding]:
@@ -20,7 +20,7 @@ def findings_of(known: Settings) -> list[Finding]:
     if known.google_credentials is None:
         return []
     from google_apis.checking import finding
-    from merger.health import Finding
+    from merger.monitoring.doctor import Finding
 
     ok, text = finding(_account(known))
     return [Finding("google", "ok" if ok else "broken", text)]
@@ -34,10 +34,10 @@ def _account(known: Settings) -> Account:
 
 def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     """Make the folder and the calendar of a room, and write down which they are."""
-    from google_apis.drive_folders import Folders
+    from google_apis.drive.folders import Folders
     from google_apis.setup import Made, let_write, room_calendar
-    from merger import rooms as stored
-    from merger.facts import Facts
+    from merger.db.key_value import Facts
+    from merger.rooms import store as stored
 
     known, engine = settings(), database()
     google = _account(known).google()
@@ -70,7 +70,7 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
 
 def courses(options: argparse.Namespace, _: Context) -> Printed:
     """List which course a code means, after making some codes mean what was typed."""
-    from merger import courses as stored
+    from merger.rooms import course_codes as stored
 
     engine = database()
     wanted = {}

@@ -10,8 +10,8 @@ import time
 
 from commands.base import Context, Printed, asked_span, check_utf8, settings
 from merger.errors import Refused
-from merger.localtime import length_from, zone_named
-from merger.progress import printable
+from merger.render.progress import printable
+from merger.timeline.zones import length_from, zone_named
 
 
 def merge(options: argparse.Namespace, context: Context) -> Printed:
@@ -25,14 +25,15 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
             raise Refused(argument, f"{value!r} cannot be part of a file name")
     chunk = length_from(options.chunk, "chunk")
 
-    from merger import ffmpeg, pipeline
     from merger.analysis.cards import read_card
-    from merger.layout import layout_named
-    from merger.plan import Sources
-    from merger.profiles import profile_named
-    from merger.progress import Terminal
-    from merger.report import result_document
-    from merger.surroundings import MergeRequest
+    from merger.render import ffmpeg
+    from merger.render import merge as pipeline
+    from merger.render.context import MergeRequest
+    from merger.render.progress import Terminal
+    from merger.timeline.layout import layout_named
+    from merger.timeline.plan import Sources
+    from merger.timeline.profiles import profile_named
+    from merger.timeline.report import result_document
 
     profile_named(options.profile)
     layout_named(options.layout)

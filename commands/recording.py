@@ -16,7 +16,7 @@ from merger import logs
 
 if TYPE_CHECKING:
     from merger.service import Service
-    from recorders.recorder import Supervisor
+    from recorders.supervisor.supervisor import Supervisor
 
 # Longer than any record is looked at before it begins, or goes on after it.
 _AROUND = timedelta(hours=2)
@@ -24,7 +24,7 @@ _AROUND = timedelta(hours=2)
 
 def recorder(_: argparse.Namespace, context: Context) -> Printed:
     """Record the live sources of rooms that are booked, until asked to stop."""
-    from recorders.recorder import run
+    from recorders.supervisor.supervisor import run
 
     known = settings()
     logs.begin(known.log_form)
@@ -39,7 +39,7 @@ def recorder(_: argparse.Namespace, context: Context) -> Printed:
 @contextmanager
 def recording(service: Service, asked: Callable[[], int]) -> Iterator[None]:
     """Record in a thread, as long as the block lasts. asked: how often it was asked to stop."""
-    from recorders.recorder import run
+    from recorders.supervisor.supervisor import run
 
     ends = threading.Event()
     made = _supervisor(service)
@@ -61,22 +61,23 @@ def _pause(seconds: float) -> None:
 
 
 def _supervisor(service: Service) -> Supervisor:
-    from merger import bookings, media_signs, pictures
+    from merger.analysis import thumbnails
     from merger.errors import MergerError
-    from merger.timeline import Span
-    from recorders.recorder import Supervisor, Wiring
+    from merger.live import bookings, source_status
+    from merger.timeline.clock import Span
+    from recorders.supervisor.supervisor import Supervisor, Wiring
 
     engine, known = service.engine, service.settings
     with suppress(MergerError):  # the folder is away: signs grow old by themselves
-        media_signs.forget(known)
+        source_status.forget(known)
     return Supervisor(
         Wiring(
             recorded=known.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
             bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
             tell=partial(bookings.tell_records, engine),
-            keep_picture=partial(pictures.keep, known),
-            give_sign=partial(media_signs.give, known),
+            keep_picture=partial(thumbnails.keep, known),
+            give_sign=partial(source_status.give, known),
             allow_local=known.allow_local_cameras,
         )
     )

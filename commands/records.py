@@ -10,13 +10,13 @@ from merger.errors import Refused
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
     """Ask for a record."""
-    from merger import record_views, records
+    from merger.records import requests, views
 
     check_utf8(options, "room", "name")
     engine = database()
-    context.zone = zone = records.room_zone(engine, options.room)
+    context.zone = zone = requests.room_zone(engine, options.room)
     context.span = asked_span(options, zone)
-    wanted = records.Request(
+    wanted = requests.Request(
         room=options.room,
         start=context.span.start,
         end=context.span.end,
@@ -27,24 +27,25 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
         course_code=options.course,
         idempotency_key=options.key,
     )
-    record, is_new = records.ask(engine, wanted, now())
-    document = {**record_views.details(engine, record), "is_new": is_new}
+    record, is_new = requests.ask(engine, wanted, now())
+    document = {**views.details(engine, record), "is_new": is_new}
     return document, f"record {record}" + ("" if is_new else " (asked for before)")
 
 
 def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     """Ask for the video of a meeting that Zoom has recorded, however short it is."""
-    from merger import offers, record_views
+    from merger.intake import discovered
+    from merger.records import views
 
     check_utf8(options, "recording")
     engine = database()
     service = context.create_service(settings(), engine)
     offer = service.offering["zoom"].offer_named(options.recording, now())
-    outcome = offers.take_up(service, offer, options.user, is_asked=True)
+    outcome = discovered.take_up(service, offer, options.user, is_asked=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")
     document = {
-        **record_views.details(engine, outcome.record), "is_new": outcome.is_new,
+        **views.details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
     told = "" if outcome.is_new else " (it was there before)"
     return document, f"record {outcome.record}{told}"
@@ -52,34 +53,36 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:
     """List the newest records."""
-    from merger import record_views, wording
+    from commands import tables
+    from merger.records import views
 
-    found = record_views.listing(
+    found = views.listing(
         database(), room=options.room, status=options.status, limit=max(1, options.limit)
     )
-    return {"records": found}, wording.records_table(found)
+    return {"records": found}, tables.records_table(found)
 
 
 def show(options: argparse.Namespace, _: Context) -> Printed:
     """Show all that is known of a record."""
-    from merger import record_views, wording
+    from commands import tables
+    from merger.records import views
 
-    document = record_views.details(database(), options.record)
-    return document, wording.record_page(document)
+    document = views.details(database(), options.record)
+    return document, tables.record_page(document)
 
 
 def cancel(options: argparse.Namespace, _: Context) -> Printed:
     """Stop a record."""
-    from merger import records
+    from merger.records import requests
 
-    status = records.cancel(database(), options.record, now())
+    status = requests.cancel(database(), options.record, now())
     told = "is being stopped" if status == "running" else f"is {status}"
     return {"id": options.record, "status": status}, f"record {options.record} {told}"
 
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
     """Queue a record again."""
-    from merger import records
+    from merger.records import requests
 
-    records.retry(database(), options.record, now())
+    requests.retry(database(), options.record, now())
     return {"id": options.record, "status": "queued"}, f"record {options.record} is queued again"

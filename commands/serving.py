@@ -62,9 +62,9 @@ def run(options: argparse.Namespace, context: Context) -> Printed:
 
 def work(options: argparse.Namespace, context: Context) -> Printed:
     """Work on a record that was claimed."""
-    from merger.database import connected
-    from merger.queue import Claim
-    from merger.work import work
+    from merger.db.engine import connected
+    from merger.records.queue import Claim
+    from merger.worker.run import work
 
     known = settings()
     logs.begin(known.log_form)
@@ -76,8 +76,8 @@ def work(options: argparse.Namespace, context: Context) -> Printed:
 
 def keep_house(_: argparse.Namespace, context: Context) -> Printed:
     """Look for late media, and remove what nobody needs."""
-    from merger.daemon import keep_house
-    from merger.database import connected
+    from merger.daemon.loop import keep_house
+    from merger.db.engine import connected
 
     known = settings()
     logs.begin(known.log_form)
@@ -87,9 +87,9 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
     """Tell people what there is to tell, and read the calendars that are due."""
-    from merger.calendars import read_calendars
-    from merger.database import connected
-    from merger.posting import post
+    from merger.db.engine import connected
+    from merger.intake.calendar_sync import read_calendars
+    from merger.notifications.sender import post
 
     known = settings()
     logs.begin(known.log_form)
@@ -119,8 +119,8 @@ def _begun(options: argparse.Namespace, context: Context) -> Service:
 
 def check_machine(known: Settings) -> None:
     """Raise Broken for what would fail every record: better no daemon than a failed queue."""
-    from merger import ffmpeg
-    from merger.storage import make_folder
+    from merger.render import ffmpeg
+    from merger.storage.files import make_folder
 
     ffmpeg.find(known.ffmpeg or None)
     make_folder(known.data, "the data folder (MERGER_DATA)")
@@ -130,23 +130,23 @@ def check_machine(known: Settings) -> None:
 def _work_on(
     service: Service, context: Context, asked: Callable[[], int], *, once: bool = False
 ) -> None:
-    from merger import children, daemon
+    from merger.daemon import loop, processes
 
     this = [sys.executable, str(context.program)]
-    mine = daemon.Daemon(
+    mine = loop.Daemon(
         service,
-        start=children.starter([*this, "work"]),
-        start_house=lambda: children.started([*this, "keep-house"]),
-        start_errands=lambda: children.started([*this, "errands"]),
+        start=processes.starter([*this, "work"]),
+        start_house=lambda: processes.started([*this, "keep-house"]),
+        start_errands=lambda: processes.started([*this, "errands"]),
         name=f"{socket.gethostname()}-{os.getpid()}",
         check_machine=lambda: check_machine(service.settings),
     )
-    signals = daemon.Signals(asked, time.sleep)
+    signals = loop.Signals(asked, time.sleep)
     if once:
-        daemon.run_once(mine, signals)
+        loop.run_once(mine, signals)
         return
     logging.info("the daemon %s is at work, %s at a time", mine.name, service.settings.workers)
-    daemon.run(mine, signals)
+    loop.run(mine, signals)
     logging.info("the daemon %s has ended", mine.name)
 
 
@@ -170,11 +170,11 @@ def _require(server: Server) -> None:
 
 def _make_first_account(service: Service) -> None:
     """Make an administrator where nobody could sign in, and say the password, this once."""
-    from merger import people
+    from merger.accounts import users
 
     if service.settings.oidc_issuer:
         return
-    account = people.make_first_account(service.engine)
+    account = users.make_first_account(service.engine)
     if account is None:
         return
     address, password = account

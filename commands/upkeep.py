@@ -15,16 +15,16 @@ from commands.google import findings_of, set_up_room
 from merger import config
 from merger.config import Settings
 from merger.errors import Cancelled, Refused
-from merger.progress import printable
+from merger.render.progress import printable
 
 if TYPE_CHECKING:
-    from merger.health import Finding
+    from merger.monitoring.doctor import Finding
 
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
     """Make the tables, or bring them up to date."""
-    from merger.database import connected
-    from merger.schema import upgrade
+    from merger.db.engine import connected
+    from merger.db.schema import upgrade
 
     done = upgrade(connected(settings().database_address))
     text = f"applied {', '.join(done)}" if done else "the tables are up to date"
@@ -33,15 +33,15 @@ def init_db(_: argparse.Namespace, __: Context) -> Printed:
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
     """Explain what is missing."""
-    from merger import health
-    from merger.database import connected
+    from merger.db.engine import connected
+    from merger.monitoring import doctor
 
     known = settings()
     engine = connected(known.database_address)
     # Without Google, so that all the rest is told, too, where we are not let in there.
     plain = replace(known, google_credentials=None)
     recorder_of = context.create_service(plain, engine).recorder_of
-    findings = [*health.check(known, engine, recorder_of, now), *findings_of(known), *_mail(known)]
+    findings = [*doctor.check(known, engine, recorder_of, now), *findings_of(known), *_mail(known)]
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
     return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
@@ -50,8 +50,8 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
 def _mail(known: Settings) -> list[Finding]:
     if not known.mail_server:
         return []
-    from merger import smtp
-    from merger.health import Finding
+    from merger.monitoring.doctor import Finding
+    from merger.notifications import smtp
 
     server = smtp.server_of(known.mail_server, known.mail_password.reveal())
     ok, text = smtp.finding(replace(server, timeout_s=10.0))
@@ -62,20 +62,21 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     """List the rooms, import them from a file, or set one up at Google."""
     if options.action == "google-setup":
         return set_up_room(options, context)
-    from merger import room_spec, rooms_file, wording
-    from merger import rooms as stored
-    from recorders.kinds import kinds
+    from commands import tables
+    from merger.rooms import spec, yaml_file
+    from merger.rooms import store as stored
+    from recorders.registry import kinds
 
     engine = database()
     if options.action is None:
         found = stored.listing(engine)
-        return {"rooms": found}, wording.rooms_table(found)
+        return {"rooms": found}, tables.rooms_table(found)
     try:
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = rooms_file.parse(text, kinds(), config.secrets(os.environ))
-    for warning in room_spec.warnings(specs):
+    specs = yaml_file.parse(text, kinds(), config.secrets(os.environ))
+    for warning in spec.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     changes = stored.differences(engine, specs) if options.dry_run else stored.apply(engine, specs)
     words = [f"would have {change}" if options.dry_run else change for change in changes]
@@ -84,29 +85,29 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
 
 def user(options: argparse.Namespace, _: Context) -> Printed:
     """Let somebody sign in, or change their role."""
-    from merger import people
+    from merger.accounts import users
 
     engine, domains = database(), settings().oidc_domains
-    known = people.of_address(engine, options.email)
+    known = users.of_address(engine, options.email)
     if known is None:
-        told, _is_new = people.invite(engine, options.email, None, options.role, domains)
+        told, _is_new = users.invite(engine, options.email, None, options.role, domains)
     else:
         changes = {"role": options.role, "invited": True}
-        told = people.change_user(engine, known["id"], changes, domains)
+        told = users.change_user(engine, known["id"], changes, domains)
     return told, f"{told['email']} may sign in, as {told['role']}"
 
 
 def set_password(options: argparse.Namespace, _: Context) -> Printed:
     """Give somebody another password."""
-    from merger import people
+    from merger.accounts import users
 
     engine = database()
-    known = people.of_address(engine, options.email)
+    known = users.of_address(engine, options.email)
     if known is None:
         add = f"python app.py user {options.email} --role user"
         raise Refused("email", f"there is no user {options.email}; add them with: {add}")
-    people.set_password(engine, known["id"], _typed_password(known["email"]))
-    people.change_user(engine, known["id"], {"invited": True})  # or it would be good for nothing
+    users.set_password(engine, known["id"], _typed_password(known["email"]))
+    users.change_user(engine, known["id"], {"invited": True})  # or it would be good for nothing
     return {"id": known["id"]}, f"{known['email']} has another password; old sessions have ended"
 
 

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that merger/schema.py hands over; alembic runs this file."""
+"""Runs migrations on the connection that merger/db/schema.py hands over; alembic runs this file."""
 
 from alembic import context
 

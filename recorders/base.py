@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from merger.copying import sha256_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.failpoints import reached
 from merger.ports.recorder import Collected, Found, Item, Recorder, SourceOfRoom
-from merger.space import require_space
-from merger.storage import AWAY, make_folder, publish, sweep, work_folder
-from merger.timeline import Span
+from merger.storage.copying import sha256_of
+from merger.storage.disk_space import require_space
+from merger.storage.files import AWAY, make_folder, publish, sweep, work_folder
+from merger.timeline.clock import Span
 
 __all__ = [
     "Collected",

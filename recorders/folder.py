@@ -1,7 +1,7 @@
 """Kind `folder`: a library that somebody else uploads to, such as a network share.
 
 The address is an absolute path, with `#504_camera` where the files are named by another room and
-source than those of the tables. Files are placed as `merger/library.py` places them. Only names
+source than those of the tables. Files are placed as `merger/media/library.py` does. Only names
 within two days of a span are looked into: a share holds years, and a sidecar corrects a recorder's
 clock, not the date of a folder full of files.
 """
@@ -22,18 +22,18 @@ from pathlib import Path
 import av
 
 from merger.errors import Refused
-from merger.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
-from merger.localtime import wall_time
-from merger.media_files import demuxer_for, opened
-from merger.names import (
+from merger.media.index import demuxer_for, opened
+from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
+from merger.render.progress import printable
+from merger.timeline.clock import Span
+from merger.timeline.filenames import (
     LibraryName,
     is_of_another,
     library_name,
     nearest,
     place_and_source,
 )
-from merger.progress import printable
-from merger.timeline import Span
+from merger.timeline.zones import wall_time
 from recorders.base import (
     Collected,
     Found,

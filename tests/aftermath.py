@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from merger.database import reading
-from merger.tidy import tidy
+from merger.daemon.retention import tidy
+from merger.db.engine import reading
 from models import Base, Delivery, Rendition, Segment, Source
 from tests.media.test_time import check_instants
 from tests.site import Site

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from merger import calendars
-from merger.database import reading
+from merger.db.engine import reading
+from merger.intake import calendar_sync
 from merger.ports.calendar import Changes, Channel, Happening
 from merger.service import Service
-from merger.timeline import Span
+from merger.timeline.clock import Span
 from models import Record
 from tests.site import Site
 
@@ -73,7 +73,7 @@ class Calendared:
 
     def read(self, after: timedelta = timedelta()) -> None:
         self.site.clock += after
-        calendars.read_calendars(self.service, self.site.clock)
+        calendar_sync.read_calendars(self.service, self.site.clock)
 
     def whole(self, *found: Happening) -> None:
         """A day later, all is listed."""
@@ -83,7 +83,7 @@ class Calendared:
     def since(self, *found: Happening) -> None:
         """Some minutes later, changes are told."""
         self.reader.since = found
-        self.read(calendars.POLLED)
+        self.read(calendar_sync.POLLED)
 
     def rows(self) -> list[Record]:
         with reading(self.site.engine) as session:

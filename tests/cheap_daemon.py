@@ -12,13 +12,13 @@ import time
 from functools import partial
 from pathlib import Path
 
-from merger import children
 from merger.config import load
-from merger.daemon import Daemon, Signals, run_once
-from merger.database import connected
-from merger.queue import Claim
+from merger.daemon import processes
+from merger.daemon.loop import Daemon, Signals, run_once
+from merger.db.engine import connected
+from merger.records.queue import Claim
 from merger.service import Service
-from recorders.kinds import kinds, recorder_of
+from recorders.registry import kinds, recorder_of
 from tests.line import NOON
 
 
@@ -28,10 +28,10 @@ def main() -> None:
     engine = connected(settings.database_address)
     service = Service(engine, settings, partial(recorder_of, kinds()), (), lambda: NOON)
     worker = Path(__file__).with_name("cheap_worker.py")
-    start = children.starter([sys.executable, "-I", str(worker), settings.database_address, file])
+    start = processes.starter([sys.executable, "-I", str(worker), settings.database_address, file])
     print("ready", flush=True)
     sys.stdin.readline()
-    idle = children.starter(["true"])
+    idle = processes.starter(["true"])
     daemon = Daemon(service, start, lambda: idle(Claim(0, 0, name)), name)
     run_once(daemon, Signals(lambda: 0, time.sleep))
     engine.dispose()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from merger import queue
-from merger.database import connected, reading
+from merger.db.engine import connected, reading
+from merger.records import queue
 from models import Record
 from tests.line import LEASE, NOON
 

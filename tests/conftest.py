@@ -13,15 +13,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger import ffmpeg, pipeline, profiles
 from merger.config import load
-from merger.plan import Sources
-from merger.profiles import Profile
-from merger.progress import Silent
-from merger.report import MergeResult
-from merger.surroundings import MergeRequest
-from merger.timeline import Span, utc
-from recorders.clock import Picture, plain, write_segment
+from merger.render import ffmpeg
+from merger.render import merge as pipeline
+from merger.render.context import MergeRequest
+from merger.render.progress import Silent
+from merger.timeline import profiles
+from merger.timeline.clock import Span, utc
+from merger.timeline.plan import Sources
+from merger.timeline.profiles import Profile
+from merger.timeline.report import MergeResult
+from recorders.testing.clock import Picture, plain, write_segment
 
 pytest_plugins = ["tests.databases", "tests.site", "tests.crew", "tests.places"]
 

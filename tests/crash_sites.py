@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from merger import outcomes, queue, records
-from merger.timeline import utc
+from merger.records import queue, requests, stage_results
+from merger.timeline.clock import utc
 from tests.aftermath import (
     check_delivered,
     check_only,
@@ -41,8 +41,8 @@ def furnished(folder: Path, url: str, filmed: Path) -> Site:
 
 def ask(site: Site, from_s: float = 0.0) -> int:
     start, end = (utc(BEGIN + seconds(at_s)) for at_s in (from_s, LENGTH_S))
-    request = records.Request("504", start, end, name="Lecture", profile="tiny")
-    return records.ask(site.engine, request, utc(BEGIN))[0]
+    request = requests.Request("504", start, end, name="Lecture", profile="tiny")
+    return requests.ask(site.engine, request, utc(BEGIN))[0]
 
 
 Build = Callable[[str], Site]
@@ -105,7 +105,7 @@ class Left:
 
 def renditions_of(site: Site, version: int) -> set[Path]:
     """Return the finished files of a version that rows know."""
-    kept = outcomes.kept_renditions(site.engine, 1, version)
+    kept = stage_results.kept_renditions(site.engine, 1, version)
     return {site.settings.data / rendition.path for rendition in kept if rendition.path}
 
 

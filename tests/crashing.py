@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 
-from merger import failpoints, profiles
-from merger.profiles import Profile
+from merger import failpoints
+from merger.timeline import profiles
+from merger.timeline.profiles import Profile
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
 
     failpoints.hook = hook
     import app
-    from merger.heart import Heart
+    from merger.worker.lease import Heart
 
     beat = Heart.beat
 

@@ -17,12 +17,13 @@ import pytest
 import schedule
 from sqlalchemy import Engine, text
 
-from merger import ledger, queue, record_views
 from merger.config import load
-from merger.daemon import Daemon, Signals
-from merger.queue import Claim
+from merger.daemon.loop import Daemon, Signals
+from merger.delivery import ledger
+from merger.records import queue, views
+from merger.records.queue import Claim
 from merger.service import Service
-from recorders.kinds import kinds, recorder_of
+from recorders.registry import kinds, recorder_of
 from tests.line import LEASE, Line
 
 SECOND = timedelta(seconds=1)
@@ -115,7 +116,7 @@ class Crew:
     def working(self) -> list[int]:
         """Return which records are worked on, as the database says and as the daemon knows."""
         known = sorted(held.record for held in self.daemon.running)
-        found = record_views.listing(self.line.engine, status="running")
+        found = views.listing(self.line.engine, status="running")
         assert [record["id"] for record in found] == known
         return known
 

@@ -19,8 +19,8 @@ import pymysql
 import pytest
 from sqlalchemy import Engine
 
-from merger import schema
-from merger.database import connected
+from merger.db import schema
+from merger.db.engine import connected
 
 USER, PASSWORD = "merger", "sehr-geheim"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where users do not look

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from merger.database import writing
-from merger.timeline import utc
+from merger.db.engine import writing
+from merger.timeline.clock import utc
 from models import Record, Room, Source
 from tests.conftest import START, seconds
 from tests.site import LENGTH_S, Site

@@ -6,7 +6,7 @@ import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from merger.timeline import utc
+from merger.timeline.clock import utc
 from tests.aftermath import merge_of
 from tests.conftest import START, seconds
 from tests.site import Site

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from merger import queue, record_views, records
-from merger.database import reading, writing
-from merger.queue import Claim
+from merger.db.engine import reading, writing
+from merger.records import queue, requests, views
+from merger.records.queue import Claim
 from models import Base, Event, Record, RecordUser, Room, User
 
 NOON = datetime(2026, 11, 20, 9, tzinfo=UTC)  # in Moscow
@@ -38,8 +38,8 @@ class Line:
         """Ask for a record that is due some time after noon; return its id."""
         end = NOON + due
         start = end - HOUR - timedelta(seconds=next(self._seconds))
-        request = records.Request(room, start, end, users=users)
-        return records.ask(self.engine, request, end - timedelta(days=1))[0]
+        request = requests.Request(room, start, end, users=users)
+        return requests.ask(self.engine, request, end - timedelta(days=1))[0]
 
     def claim(self, worker: str = "one") -> Claim | None:
         return queue.claim(self.engine, worker, self.clock, LEASE)
@@ -70,7 +70,7 @@ class Line:
 
     def told(self, record: int = 1) -> list[tuple[str, str]]:
         """Return the history of a record: kinds and texts."""
-        return [(e["kind"], e["text"]) for e in record_views.details(self.engine, record)["events"]]
+        return [(e["kind"], e["text"]) for e in views.details(self.engine, record)["events"]]
 
     def events(self, record: int = 1) -> list[str]:
         return [kind for kind, _ in self.told(record)]
@@ -105,14 +105,14 @@ def fill(engine: Engine, records: int, rooms: int = 10, owners: int = 20) -> Non
                     "layout": "side_by_side", "profile": "720p", "created_at": first,
                     "updated_at": first, "run_after": NOON - n * timedelta(milliseconds=1),
                 }
-                for n in range(1, records + 1)
+                for n in range(1, requests + 1)
             ],
         )  # fmt: skip
         session.execute(
             insert(RecordUser),
             [
                 {"record_id": n, "user_id": 1 + n % owners, "position": 0}
-                for n in range(1, records + 1)
+                for n in range(1, requests + 1)
             ],
         )
 

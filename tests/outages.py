@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merger import database
+from merger.db import engine
 from tests.conftest import START
 from tests.media.test_time import check_instants
 from tests.site import Site
@@ -13,7 +13,7 @@ from tests.truth import frames_seen
 
 def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite says at once that somebody else writes, rather than after half a minute."""
-    monkeypatch.setattr(database, "_BUSY_S", 0)
+    monkeypatch.setattr(engine, "_BUSY_S", 0)
 
 
 def lecture_that_is_due(site: Site) -> Site:

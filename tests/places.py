@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import pytest
 
 from google_apis.auth import credentials_from
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger import failpoints
-from merger.folder_destination import FolderDestination
+from merger.delivery.folder import FolderDestination
 from merger.ports.destination import Destination, Fence, Parcel
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import FOLDER

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from merger import ledger, outcomes, queue
 from merger.analysis.sampling import Seen
-from merger.database import LostRace, writing
+from merger.db.engine import LostRace, writing
+from merger.delivery import ledger
 from merger.errors import Broken, Temporary
-from merger.layout import Size
-from merger.plan import Chunk
 from merger.ports.recorder import Collected, Item
-from merger.queue import Claim
-from merger.report import Rendition
-from merger.timeline import Span
+from merger.records import queue, stage_results
+from merger.records.queue import Claim
+from merger.timeline.clock import Span
+from merger.timeline.layout import Size
+from merger.timeline.plan import Chunk
+from merger.timeline.report import Rendition
 from models import Record
 from tests.line import HOUR, LEASE, NOON, Line
 
@@ -59,7 +60,7 @@ Write = Callable[[Line, Claim], object]
 
 
 def keep_segments(line: Line, held: Claim) -> None:
-    outcomes.keep_segments(
+    stage_results.keep_segments(
         line.engine, held, Path("/data"), {"speaker": [Collected(ITEM, Path("/data/a.mp4"))]},
         {"speaker": 1}, [], line.clock,
     )  # fmt: skip
@@ -67,12 +68,12 @@ def keep_segments(line: Line, held: Claim) -> None:
 
 def keep_renditions(line: Line, held: Claim) -> None:
     made = Rendition("merge", Path("/data/a.mp4"), 1, Size(16, 9), "h264", 1, "0" * 64)
-    outcomes.keep_renditions(line.engine, held, Path("/data"), [made], {}, line.clock)
+    stage_results.keep_renditions(line.engine, held, Path("/data"), [made], {}, line.clock)
 
 
 def keep_chunks(line: Line, held: Claim) -> None:
     seen = Chunk(SPAN, True, "presentation", Fraction(1), 1)
-    outcomes.keep_chunks(line.engine, held, [Seen(seen, [], [])])
+    stage_results.keep_chunks(line.engine, held, [Seen(seen, [], [])])
 
 
 def no_more(line: Line, held: Claim) -> None:

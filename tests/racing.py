@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from merger import schema
-from merger.database import connected, reading
+from merger.db import schema
+from merger.db.engine import connected, reading
 from models import Record
 from tests.databases import MariaDB
 from tests.line import claims, fill

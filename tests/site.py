@@ -19,18 +19,18 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import undefer
 
-from merger import queue, record_views, records
 from merger.config import Settings, load
-from merger.database import connected, reading, writing
-from merger.folder_destination import FolderDestination
+from merger.db.engine import connected, reading, writing
+from merger.delivery.folder import FolderDestination
 from merger.ports.recorder import Recorder
-from merger.queue import Claim
+from merger.records import queue, requests, views
+from merger.records.queue import Claim
 from merger.service import Service
-from merger.timeline import utc
-from merger.work import work
+from merger.timeline.clock import utc
+from merger.worker.run import work
 from models import Record, Source
 from models import Room as RoomRow
-from recorders.kinds import kinds, recorder_of
+from recorders.registry import kinds, recorder_of
 from tests.conftest import CARRIED, START, Room, seconds
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +121,7 @@ class Site:
             "name": "Lecture", "profile": "tiny", **changes,
         }  # fmt: skip
         # Asked for before it took place.
-        return records.ask(self.engine, records.Request(**values), utc(START))[0]
+        return requests.ask(self.engine, requests.Request(**values), utc(START))[0]
 
     def claim(self, worker: str = "tests") -> Claim | None:
         return queue.claim(self.engine, worker, self.clock, self.settings.lease)
@@ -139,7 +139,7 @@ class Site:
             return row
 
     def details(self, record: int = 1) -> Mapping[str, Any]:
-        return record_views.details(self.engine, record)
+        return views.details(self.engine, record)
 
     def events(self, record: int = 1) -> list[str]:
         """Return the kinds of what happened to a record."""

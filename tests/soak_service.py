@@ -28,9 +28,10 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
-from merger import records, schema
-from merger.database import reading, writing
-from merger.timeline import utc
+from merger.db import schema
+from merger.db.engine import reading, writing
+from merger.records import requests
+from merger.timeline.clock import utc
 from models import Event, Record
 from tests.aftermath import check_delivered, check_only, deliveries
 from tests.conftest import START, Room, seconds
@@ -103,8 +104,8 @@ def ask(site: Site, chance: random.Random, number: int) -> list[Asked]:
         length_s = chance.randrange(90, 160) / 25  # beyond the minute, and not beyond the film
         start = BEGIN + seconds(from_s)
         end = start + seconds(length_s)
-        request = records.Request(room, utc(start), utc(end), name=TITLE, profile=PROFILE)
-        record, is_new = records.ask(site.engine, request, utc(BEGIN))
+        request = requests.Request(room, utc(start), utc(end), name=TITLE, profile=PROFILE)
+        record, is_new = requests.ask(site.engine, request, utc(BEGIN))
         assert is_new
         asked.append(Asked(record, room, start, length_s))
     return asked
@@ -206,7 +207,7 @@ def one_round(folder: Path, films: Path, seed: int, counts: Counter[str], most: 
         for one in asked:
             row = site.row(one.record)
             if row.status == "failed" and row.error_code == "worker_died":
-                records.retry(site.engine, one.record, datetime.now(UTC))
+                requests.retry(site.engine, one.record, datetime.now(UTC))
                 counts["records that were given up, and retried"] += 1
         work_off(site, counts)
         until(lambda: not living(folder))

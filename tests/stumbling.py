@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from merger import failpoints
+from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, MergerError, Temporary
-from merger.folder_destination import FolderDestination
 from merger.ports.recorder import Collected, Found, Recorder, SourceOfRoom
 from recorders.folder import Folder
 from tests.site import Site

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from recorders.clock import Clock, day_ms, read_clock
+from recorders.testing.clock import Clock, day_ms, read_clock
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def instant_of(start: datetime, frame: int, rate: int = 25) -> datetime:
 
 def sound_of(path: Path) -> np.ndarray:
     """Return the sound of a result as mono float32 at 48 kHz, beginning at time zero."""
-    from merger.ffmpeg import find
+    from merger.render.ffmpeg import find
 
     command = [find(None).path, "-v", "error", "-i", str(path), "-vn", "-af", "aresample=async=1:first_pts=0",
                "-ac", "1", "-ar", "48000", "-f", "f32le", "-"]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from merger import records
 from merger.errors import Refused
+from merger.records import requests
 from models import Record
 from tests.aftermath import deliveries
 from tests.conftest import START, seconds
@@ -39,7 +39,7 @@ def delivered_lecture(site: Site, **changes: Any) -> Site:
 
 
 def again(site: Site, **changes: Any) -> None:
-    records.remerge(site.engine, 1, site.clock, **changes)
+    requests.remerge(site.engine, 1, site.clock, **changes)
 
 
 def in_the_folder(site: Site) -> dict[str, bytes]:

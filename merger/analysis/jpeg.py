@@ -8,8 +8,8 @@ import av.video.frame
 import cv2
 import numpy as np
 
-from merger.layout import Size
-from merger.media import Video
+from merger.timeline.layout import Size
+from merger.timeline.media import Video
 
 _QUALITY = 70  # of 100: letters of a slide stay sharp, and 192x108 takes about 4 kB
 

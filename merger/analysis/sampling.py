@@ -21,13 +21,13 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from merger.analysis.cards import Card
+from merger.analysis.classify import classify
 from merger.analysis.jpeg import jpeg
-from merger.analysis.picture import classify
-from merger.layout import Size
-from merger.media import MAX_PIXELS, MediaFile
-from merger.media_files import blame, check_readable, opened
-from merger.plan import Chunk, Verdict
-from merger.timeline import Clip, Gap, Span, Track
+from merger.media.index import blame, check_readable, opened
+from merger.timeline.clock import Clip, Gap, Span, Track
+from merger.timeline.layout import Size
+from merger.timeline.media import MAX_PIXELS, MediaFile
+from merger.timeline.plan import Chunk, Verdict
 
 SAMPLE_EVERY = timedelta(seconds=10)
 FEWEST_SAMPLES = 5

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from merger.timeline import Span
+from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from merger.timeline import Span
+from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
-from merger.timeline import Span
+from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import Forbidden
 
-from merger import vitals
+from merger.monitoring import metrics as vitals
+from merger.monitoring.metrics import Disks
 from merger.service import Service
-from merger.space import Disk
-from merger.vitals import Disks
-from merger.web import api
-from merger.web.gate import asker, service
+from merger.storage.disk_space import Disk
+from merger.web.api import base
+from merger.web.auth import asker, service
 from models import STAGES, STATUSES
 
 blueprint = Blueprint("operations", __name__)
@@ -40,7 +40,7 @@ def ready() -> Response:
     found = vitals.disks(_disks, here.settings)
     checks = vitals.readiness(here.engine, here.settings, found, here.now())
     is_ready = vitals.is_ready(checks)
-    return api.reply({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+    return base.reply({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
 
 
 @blueprint.get("/metrics")

@@ -13,7 +13,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from merger.errors import Broken, Refused
-from merger.web.application import LARGEST_BODY
+from merger.web.app import LARGEST_BODY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from merger.check import moov_in_front
+from merger.media.verify import moov_in_front
 from tests.conftest import Room
 
 ROOT = Path(__file__).parents[2]

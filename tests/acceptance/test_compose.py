@@ -12,7 +12,7 @@ import yaml
 
 from app import COMMANDS
 from merger.config import Settings
-from merger.database import database_url
+from merger.db.engine import database_url
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {field.metadata["variable"] for field in dataclasses.fields(Settings)}

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import app
-from merger.database import writing
+from merger.db.engine import writing
 from models import Room, Source
-from recorders.clock import plain, write_segment
-from recorders.zoom_hook import signature
+from recorders.testing.clock import plain, write_segment
+from recorders.zoom.webhook import signature
 from tests.conftest import CARRIED, SMALL
 from tests.databases import ON_SQLITE
 from tests.recorders.zoom_server import NUMBER, ZoomServer, zoom_served

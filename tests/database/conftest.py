@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from merger.queue import Claim
+from merger.records.queue import Claim
 from tests.line import Line
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from merger import record_views, records
-from merger.database import reading
+from merger.db.engine import reading
 from merger.errors import Refused
-from merger.records import Request
+from merger.records import requests, views
+from merger.records.requests import Request
 from models import Record, RecordUser, User
 from tests.line import HOUR, MINUTE, NOON, Line
 
@@ -32,7 +32,7 @@ def line(engine: Engine) -> Line:
 
 
 def ask(line: Line, **changes: Any) -> tuple[int, bool]:
-    return records.ask(line.engine, replace(LECTURE, **changes), line.clock)
+    return requests.ask(line.engine, replace(LECTURE, **changes), line.clock)
 
 
 def refusal(act: Callable[[], object]) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def refusal(act: Callable[[], object]) -> tuple[str, str]:
 
 
 def users(line: Line, record: int = 1) -> list[str]:
-    found: list[str] = record_views.details(line.engine, record)["users"]
+    found: list[str] = views.details(line.engine, record)["users"]
     return found
 
 
@@ -116,14 +116,14 @@ def test_one_video_is_enough(line: Line, status: str) -> None:
     ask(line)
     line.set(1, status=status)
     assert ask(line) == (2, True)
-    for again in (records.retry, records.remerge):
+    for again in (requests.retry, requests.remerge):
         code, says = refusal(lambda again=again: again(line.engine, 1, line.clock))
         assert code == "conflict" and says.startswith("record 2 is of the same room, time,")
     assert line.row(1).status == status
-    records.remerge(line.engine, 1, line.clock, layout="screen_large")
+    requests.remerge(line.engine, 1, line.clock, layout="screen_large")
     assert (line.row(1).status, line.row(1).layout) == ("queued", "screen_large")
     line.set(1, status="delivered", delivered_version=1, layout="side_by_side", end_at=NOON + HOUR)
-    code, _ = refusal(lambda: records.remerge(line.engine, 1, line.clock + HOUR, end=NOON))
+    code, _ = refusal(lambda: requests.remerge(line.engine, 1, line.clock + HOUR, end=NOON))
     assert (code, line.row(1).version) == ("conflict", 1)
 
 
@@ -166,7 +166,7 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
 )
 def test_a_room_that_is_not_there(line: Line, name: str, says: str) -> None:
     assert refusal(lambda: ask(line, room=name)) == ("room", says)
-    assert refusal(lambda: records.room_zone(line.engine, name)) == ("room", says)
+    assert refusal(lambda: requests.room_zone(line.engine, name)) == ("room", says)
 
 
 def test_of_many_rooms_none_is_listed(line: Line) -> None:
@@ -292,7 +292,7 @@ def test_asking_and_cancelling_at_once(line: Line) -> None:
     ask(line)
 
     def act(n: int) -> Any:
-        return ask(line) if n % 2 else records.cancel(line.engine, 1, line.clock)
+        return ask(line) if n % 2 else requests.cancel(line.engine, 1, line.clock)
 
     told = at_once(act)
     said = sorted(one for one in told if isinstance(one, str))

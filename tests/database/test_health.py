@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, text, update
 
-from merger import ffmpeg, rooms
 from merger.config import Settings, load
-from merger.database import connected
+from merger.db.engine import connected
 from merger.errors import Broken, Refused, Temporary
-from merger.health import Finding, check
-from merger.room_spec import RoomSpec, SourceSpec
+from merger.monitoring.doctor import Finding, check
+from merger.render import ffmpeg
+from merger.rooms import store
+from merger.rooms.spec import RoomSpec, SourceSpec
 from models import Room, Source
-from recorders.kinds import kinds, recorder_of
+from recorders.registry import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 
 GB = 1_000_000_000
@@ -63,7 +64,7 @@ def config(folder: Path, **environ: str) -> Settings:
 @pytest.fixture
 def site(engine: Engine) -> Engine:
     """A database with a room of which records can be made."""
-    rooms.apply(engine, [RoomSpec("504", "Europe/Moscow", sources=(CAMERA,))])
+    store.apply(engine, [RoomSpec("504", "Europe/Moscow", sources=(CAMERA,))])
     return engine
 
 
@@ -184,7 +185,7 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
 def test_a_room_that_was_spoilt_by_hand(
     site: Engine, tmp_path: Path, table: Any, values: dict[str, Any], told: str
 ) -> None:
-    rooms.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
+    store.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
     with site.begin() as connection:
         connection.execute(update(table).where(table.id == 1).values(**values))
     findings = [f for f in check(config(tmp_path), site, RECORDERS, now) if "room" in f.what]
@@ -214,7 +215,7 @@ class Careless:
 @ON_SQLITE
 def test_what_a_recorder_tells_is_kept_free_of_secrets(engine: Engine, tmp_path: Path) -> None:
     camera = SourceSpec("camera", "speaker", "rtsp", "rtsp://u:geheim@host/1", "sehr-geheim")
-    rooms.apply(engine, [RoomSpec("504", "UTC", sources=(camera,))])
+    store.apply(engine, [RoomSpec("504", "UTC", sources=(camera,))])
     for error in (Refused, Broken, Temporary):
         found = looked(tmp_path, engine, recorders=lambda _, e=error: Careless(e))["room '504'"]
         assert found.level == "broken"
@@ -366,6 +367,6 @@ def test_a_share_that_is_away(
 @ON_SQLITE
 def test_a_folder_that_is_not_there(site: Engine, tmp_path: Path) -> None:
     lost = SourceSpec("camera", "speaker", "folder", "/srv/nowhere#504_camera")
-    rooms.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
+    store.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
     found = looked(tmp_path, site)["room '505'"]
     assert found.level == "warning" and "there is no folder /srv/nowhere" in found.text

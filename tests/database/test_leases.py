@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.exc import NoResultFound
 
-from merger import ledger, queue, records
-from merger.queue import Claim, LeaseLost, Order
-from merger.retry import MOST_DIED, MOST_LOST, delay
+from merger.delivery import ledger
+from merger.records import queue, requests
+from merger.records.queue import Claim, LeaseLost, Order
+from merger.records.retry import MOST_DIED, MOST_LOST, delay
 from models import Record, Source
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line
 from tests.queue_steps import SECOND, WRITES, WRONG, no_more, quicker, rival_first, taken_back
@@ -29,7 +30,7 @@ def test_a_lease_is_prolonged(line: Line, held: Claim) -> None:
     queue.renew(line.engine, held, line.clock, LEASE, 0.25)
     row = line.row()
     assert (row.progress, row.updated_at) == (0.25, line.clock)
-    records.cancel(line.engine, 1, line.clock)
+    requests.cancel(line.engine, 1, line.clock)
     assert queue.renew(line.engine, held, line.clock, LEASE) == Order(cancelled=True)
     assert queue.orders(line.engine, held) == Order(cancelled=True)
 
@@ -124,7 +125,7 @@ def test_a_record_that_loses_its_worker_again_and_again_ends(
     assert ("SIGSEGV" in row.error_text) == dead
     assert line.events() == ["asked", *["claimed", "lost"] * most, "failed"]
     assert line.claim() is None
-    records.retry(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     lose(line, dead=dead)
     assert line.row().status == "queued"
 

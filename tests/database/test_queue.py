@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from merger import queue, records
-from merger.queue import Claim, Order
+from merger.records import queue, requests
+from merger.records.queue import Claim, Order
 from models import STATUSES
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line, claims
@@ -111,7 +111,7 @@ def test_a_record_that_is_cancelled_meanwhile_is_not_taken(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line.ask()
-    rival_first(monkeypatch, lambda: records.cancel(line.engine, 1, line.clock))
+    rival_first(monkeypatch, lambda: requests.cancel(line.engine, 1, line.clock))
     assert line.claim() is None
     assert line.row().status == "cancelled"
 

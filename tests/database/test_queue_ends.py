@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from merger import ledger, queue, records
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
+from merger.delivery import ledger
 from merger.errors import MergerError, NoMedia, Refused, Temporary
-from merger.queue import Claim, LeaseLost, Order
-from merger.retry import MOST_LOST
+from merger.records import queue, requests
+from merger.records.queue import Claim, LeaseLost, Order
+from merger.records.retry import MOST_LOST
 from models import STATUSES
 from tests.line import HOUR, MINUTE, NOON, Line
 from tests.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
@@ -146,16 +147,16 @@ def test_a_lost_answer_is_no_lost_lease(
 
 def test_cancelling_what_is_queued(line: Line) -> None:
     line.ask()
-    assert records.cancel(line.engine, 1, line.clock) == "cancelled"
+    assert requests.cancel(line.engine, 1, line.clock) == "cancelled"
     assert line.row().status == "cancelled"
     assert line.told()[-1] == ("cancelled", "cancelled before it was begun")
     assert line.claim() is None
 
 
 def test_cancelling_what_is_worked_on(line: Line, held: Claim) -> None:
-    assert records.cancel(line.engine, 1, line.clock) == "running"
+    assert requests.cancel(line.engine, 1, line.clock) == "running"
     line.clock += SECOND
-    assert records.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
+    assert requests.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("running", NOON)
     assert line.told()[-1] == ("cancel", "asked to stop")
@@ -171,11 +172,11 @@ def test_cancelling_what_has_ended(line: Line, status: str) -> None:
     line.set(status=status)
     before = line.dump()
     with pytest.raises(Refused, match=f"already {status}"):
-        records.cancel(line.engine, 1, line.clock)
+        requests.cancel(line.engine, 1, line.clock)
     assert line.dump() == before
 
 
-@pytest.mark.parametrize("act", [records.cancel, records.retry])
+@pytest.mark.parametrize("act", [requests.cancel, requests.retry])
 def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
     with pytest.raises(Refused, match="there is no record 7"):
         act(line.engine, 7, line.clock)
@@ -185,7 +186,7 @@ def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
 def test_who_lets_go_of_a_record_that_is_to_be_cancelled_cancels_it(
     line: Line, held: Claim, name: str
 ) -> None:
-    records.cancel(line.engine, 1, line.clock)
+    requests.cancel(line.engine, 1, line.clock)
     WRITES[name](line, held)
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("cancelled", None)
@@ -199,7 +200,7 @@ def test_a_record_that_is_to_be_cancelled_may_fail_or_be_delivered_first(line: L
     for n, (name, status) in enumerate((("fail", "failed"), ("complete", "delivered")), 1):
         line.ask()
         held = line.claimed()
-        records.cancel(line.engine, n, line.clock)
+        requests.cancel(line.engine, n, line.clock)
         WRITES[name](line, held)
         row = line.row(n)
         assert (row.status, row.cancel_requested_at) == (status, None)
@@ -212,7 +213,7 @@ def test_a_record_that_is_to_be_cancelled_is_not_queued_again_when_it_is_lost(
     line.ask()
     queue.put_off(line.engine, line.claimed(), line.clock, line.clock, AWAY)
     held = line.claimed()
-    records.cancel(line.engine, 1, line.clock)
+    requests.cancel(line.engine, 1, line.clock)
     if known_dead:
         queue.crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
     else:
@@ -275,7 +276,7 @@ def test_a_remake_that_is_cancelled_leaves_what_people_have(
 ) -> None:
     if way == "queued":
         queue.hand_back(line.engine, remade, line.clock, "the service is being stopped")
-    assert records.cancel(line.engine, 1, line.clock) == (
+    assert requests.cancel(line.engine, 1, line.clock) == (
         "delivered" if way == "queued" else "running"
     )
     if way == "worker":
@@ -301,7 +302,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Claim) -> N
     line.set(stage="deliver")
     queue.fail(line.engine, remade, line.clock, WRONG)
     line.clock += MINUTE
-    records.retry(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.version, row.delivered_version) == ("queued", 2, 1)
     assert (row.stage, row.tries, row.error_code, row.error_text) == ("collect", 0, None, None)
@@ -310,7 +311,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Claim) -> N
     row = line.row()
     assert (row.status, row.version, row.delivered_version) == ("delivered", 2, 2)
     with pytest.raises(Refused, match="nothing failed"):
-        records.retry(line.engine, 1, line.clock)
+        requests.retry(line.engine, 1, line.clock)
 
 
 # --- trying again by hand -------------------------------------------------------------------------
@@ -323,7 +324,7 @@ def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: Me
     queue.enter(line.engine, held, "encode", line.clock)
     queue.fail(line.engine, held, line.clock, error)
     line.clock += MINUTE
-    records.retry(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.stage, row.tries, row.lost) == ("queued", "collect", 0, 0)
     assert (row.run_after, row.error_code, row.version) == (line.clock, None, 1)
@@ -333,25 +334,25 @@ def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: Me
 def test_what_could_not_be_delivered_is_not_made_again(line: Line, held: Claim) -> None:
     queue.enter(line.engine, held, "deliver", line.clock)
     queue.fail(line.engine, held, line.clock, WRONG)
-    records.retry(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     assert line.row().stage == "deliver"
 
 
 def test_a_cancelled_record_can_be_tried_again(line: Line) -> None:
     line.ask()
-    records.cancel(line.engine, 1, line.clock)
-    records.retry(line.engine, 1, line.clock)
+    requests.cancel(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     assert line.claim() == Claim(1, 1, "one")
 
 
 def test_a_record_that_waits_can_be_tried_at_once(line: Line, held: Claim) -> None:
     queue.put_off(line.engine, held, line.clock, line.clock + HOUR, AWAY)
     assert line.claim() is None
-    records.retry(line.engine, 1, line.clock)
+    requests.retry(line.engine, 1, line.clock)
     assert line.claim() == Claim(1, 2, "one")
 
 
 def test_what_is_worked_on_is_not_tried_again(line: Line, held: Claim) -> None:
     with pytest.raises(Refused, match="is being worked on"):
-        records.retry(line.engine, 1, line.clock)
+        requests.retry(line.engine, 1, line.clock)
     assert queue.orders(line.engine, held) == Order(cancelled=False)

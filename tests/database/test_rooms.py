@@ -11,12 +11,12 @@ import yaml
 from sqlalchemy import Engine, event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from merger import rooms
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
 from merger.errors import Broken
-from merger.room_spec import RoomSpec, SourceSpec
-from merger.rooms import apply, differences, listing, stored
-from merger.rooms_file import parse
+from merger.rooms import store
+from merger.rooms.spec import RoomSpec, SourceSpec
+from merger.rooms.store import apply, differences, listing, stored
+from merger.rooms.yaml_file import parse
 from models import Record, Room, Segment, Source
 from tests.databases import ON_MARIADB, ON_SQLITE
 
@@ -185,7 +185,7 @@ def test_what_is_compared_cannot_change_before_it_is_written(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applied(engine, ROOM)
-    write, tries = rooms._write, []
+    write, tries = store._write, []
 
     def held(*values: Any) -> None:
         with pytest.raises(OperationalError) as caught, engine.connect() as other:
@@ -193,7 +193,7 @@ def test_what_is_compared_cannot_change_before_it_is_written(
         tries.append(caught.value)
         write(*values)
 
-    monkeypatch.setattr(rooms, "_write", held)
+    monkeypatch.setattr(store, "_write", held)
     assert apply(engine, [RoomSpec("504", "Asia/Tokyo", sources=ROOM.sources)])
     assert len(tries) == 1
 
@@ -201,7 +201,7 @@ def test_what_is_compared_cannot_change_before_it_is_written(
 def test_a_room_that_another_adds_meanwhile(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, tries = rooms._write, 0
+    write, tries = store._write, 0
 
     def late(session: Any, row: Room | None, spec: RoomSpec) -> None:
         nonlocal tries
@@ -210,7 +210,7 @@ def test_a_room_that_another_adds_meanwhile(
         if tries == 1 and engine.dialect.name != "sqlite":  # which lets one write at a time
             writing(engine, lambda other: other.add(Room(name="504", zone="UTC")))
 
-    monkeypatch.setattr(rooms, "_write", late)
+    monkeypatch.setattr(store, "_write", late)
     words = apply(engine, [ROOM])
     assert stored(engine) == [ROOM]
     if engine.dialect.name != "sqlite":

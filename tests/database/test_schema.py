@@ -18,8 +18,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, delete, event, insert, inspect, text
 
-from merger import schema
-from merger.database import connected
+from merger.db import schema
+from merger.db.engine import connected
 from merger.errors import Broken, Temporary
 from models import Base, Record, Room
 from tests.database.conftest import record
@@ -129,7 +129,7 @@ def test_migrations_are_frozen() -> None:
 UPGRADE = """
 import sys
 from merger import schema
-from merger.database import connected
+from merger.db.engine import connected
 engine = connected(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()

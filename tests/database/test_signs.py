@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, select
 
-from merger import signs
-from merger.database import reading
+from merger.db.engine import reading
+from merger.monitoring import heartbeats
 from models import Fact
 from tests.line import NOON
 
@@ -20,24 +20,24 @@ def names(engine: Engine) -> list[str]:
 
 
 def test_the_last_sign_of_any_daemon_counts(engine: Engine) -> None:
-    assert signs.last(engine) is None
-    signs.give(engine, "one", NOON)
-    signs.give(engine, "two", NOON + MINUTE)
-    assert signs.last(engine) == NOON + MINUTE
-    signs.give(engine, "one", NOON + 2 * MINUTE)
-    assert signs.last(engine) == NOON + 2 * MINUTE
+    assert heartbeats.last(engine) is None
+    heartbeats.give(engine, "one", NOON)
+    heartbeats.give(engine, "two", NOON + MINUTE)
+    assert heartbeats.last(engine) == NOON + MINUTE
+    heartbeats.give(engine, "one", NOON + 2 * MINUTE)
+    assert heartbeats.last(engine) == NOON + 2 * MINUTE
     assert names(engine) == ["daemon:one", "daemon:two"]
 
 
 def test_daemons_that_are_no_more_are_forgotten(engine: Engine) -> None:
     for n in range(5):
-        signs.give(engine, f"host-{n}", NOON + n * DAY)
+        heartbeats.give(engine, f"host-{n}", NOON + n * DAY)
     assert names(engine) == ["daemon:host-3", "daemon:host-4"]
-    signs.give(engine, "host-4", NOON + 9 * DAY)
-    assert signs.last(engine) == NOON + 9 * DAY
+    heartbeats.give(engine, "host-4", NOON + 9 * DAY)
+    assert heartbeats.last(engine) == NOON + 9 * DAY
 
 
 def test_a_name_may_be_long(engine: Engine) -> None:
     for number in (1, 2):
-        signs.give(engine, f"{'h' * 200}-{number}", NOON)
+        heartbeats.give(engine, f"{'h' * 200}-{number}", NOON)
     assert [len(name) for name in names(engine)] == [64, 64]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
 from models import STATUSES, Record, Room, Source
 from tests.database.conftest import NOON, record
 from tests.databases import ON_MARIADB, ON_SQLITE

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, event, insert, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from merger import database
-from merger.database import LostRace, connected, database_url, is_unreachable, reading, writing
+from merger.db import engine as database
+from merger.db.engine import LostRace, connected, database_url, is_unreachable, reading, writing
 from merger.errors import Broken, MergerError, Refused, Temporary
 from models import Room
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB

@@ -24,10 +24,11 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from merger import config, ffmpeg
-from merger.database import connected, writing
+from merger import config
+from merger.db.engine import connected, writing
+from merger.render import ffmpeg
 from models import Calendar, Record
-from recorders.sample import ZONE, write_sample
+from recorders.testing.sample_lecture import ZONE, write_sample
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.mail_server import mail_served
 from tests.waiting import living, until

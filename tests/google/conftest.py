@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from google_apis import upload
 from google_apis.auth import credentials_from
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive import upload
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import UNIT

@@ -19,10 +19,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from google_apis import upload
 from google_apis.auth import credentials_from
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive import upload
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger.errors import Broken, Temporary
 from merger.ports.destination import Fence, Parcel, Shelf

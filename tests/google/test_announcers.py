@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis.calendar import MOST_ATTACHMENTS, EventAnnouncer
-from google_apis.classroom import CourseAnnouncer
-from google_apis.courses import Courses
+from google_apis.calendar.announcer import MOST_ATTACHMENTS, EventAnnouncer
+from google_apis.classroom.announcer import CourseAnnouncer
+from google_apis.classroom.courses import Courses
 from google_apis.http import Google as Client
-from merger.announcing import announcement
+from merger.delivery.announce import announcement
 from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.i18n import translated
 from merger.ports.announcer import Announcer, Link, News
 from merger.ports.destination import Fence
-from merger.texts import translated
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 

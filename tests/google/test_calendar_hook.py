@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 import app
-from google_apis import calendar_hook
-from merger import calendars
-from merger.daemon import errands_are_due
+from google_apis.calendar import webhook
+from merger.daemon.loop import errands_are_due
+from merger.intake import calendar_sync
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SUBJECT, Google
 from tests.site import Site
@@ -34,7 +34,7 @@ def test_who_is_heard(headers: dict[str, str], status: int, heard: tuple[str, st
         return (channel, token) == ("c", "t")
 
     web = Flask("hooks")
-    web.register_blueprint(calendar_hook.blueprint(told))
+    web.register_blueprint(webhook.blueprint(told))
     answer = web.test_client().post("/hooks/google/calendar", headers=headers)
     assert answer.status_code == status and calls == [heard]
 
@@ -50,7 +50,7 @@ def test_a_calendar_tells_and_is_read(site: Site, google: Google, tmp_path: Path
         "MERGER_WEB_ADDRESS": "https://lectures.example.edu",
     }  # fmt: skip
     service = replace(app.create_service(site.settings, site.engine), now=lambda: site.clock)
-    calendars.read_calendars(service, site.clock)
+    calendar_sync.read_calendars(service, site.clock)
     [channel] = google.calendar.channels.values()
     assert channel["address"] == "https://lectures.example.edu/hooks/google/calendar"
     start = site.clock + timedelta(days=1)
@@ -63,5 +63,5 @@ def test_a_calendar_tells_and_is_read(site: Site, google: Google, tmp_path: Path
         headers = {"X-Goog-Channel-ID": channel["id"], "X-Goog-Channel-Token": token}
         assert web.post("/hooks/google/calendar", headers=headers).status_code == status
         assert errands_are_due(service, site.clock) == (status == 204)
-    calendars.read_calendars(service, site.clock)
+    calendar_sync.read_calendars(service, site.clock)
     assert site.row().event_name == "Algebra" and site.row().calendar_id == calendar

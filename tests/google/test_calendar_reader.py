@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis import calendar_reader
-from google_apis.calendar_reader import Calendars
+from google_apis.calendar import reader as calendar_reader
+from google_apis.calendar.reader import Calendars
 from google_apis.http import Google as Client
 from merger.errors import Refused
 from merger.ports.calendar import Channel
-from merger.timeline import Span
+from merger.timeline.clock import Span
 from tests.fakes.google import Google
 
 ROOM = "room@group.calendar.google.com"

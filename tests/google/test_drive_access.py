@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from google_apis.auth import credentials_from
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
-from merger import failpoints, records
+from merger import failpoints
 from merger.errors import MergerError, Refused
+from merger.i18n import translated
 from merger.ports.destination import Shelf
-from merger.texts import translated
-from merger.work import work
+from merger.records import requests
+from merger.worker.run import work
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_drive import FOLDER
@@ -190,7 +191,7 @@ def test_a_record_that_was_removed_keeps_its_file(
         assert site.ask() == record
         held = site.claim()
         assert held is not None and work(service, held, lambda: False) == "delivered"
-        records.leave(site.engine, record, site.clock)
+        requests.leave(site.engine, record, site.clock)
     one, other = videos(google)
     assert one["name"] == other["name"] and one["parents"] == other["parents"]
 

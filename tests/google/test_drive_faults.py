@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from google_apis import drive, upload
 from google_apis.auth import credentials_from
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive import files as drive
+from google_apis.drive import upload
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
+from google_apis.drive.raw import RawDrive
 from google_apis.http import Google as Client
-from google_apis.raw_drive import RawDrive
 from merger.errors import Broken, Temporary
 from merger.ports.destination import Fence, Parcel, Shelf
 from tests.fakes.google import SERVICE, SUBJECT, Google

@@ -16,20 +16,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis import drive, upload
 from google_apis.account import Account
-from google_apis.calendar import EventAnnouncer, events
-from google_apis.calendar_reader import Calendars
-from google_apis.digest import md5_of
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_download import download
-from google_apis.drive_folders import Folders
+from google_apis.calendar.announcer import EventAnnouncer, events
+from google_apis.calendar.reader import Calendars
+from google_apis.drive import files, upload
+from google_apis.drive.checksum import md5_of
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.download import download
+from google_apis.drive.folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google as Client
 from google_apis.setup import room_calendar
 from merger.ports.announcer import Link, News
 from merger.ports.destination import Fence, Parcel, Shelf
-from merger.timeline import Span
+from merger.timeline.clock import Span
 from tests.fakes.google import SUBJECT, google_served
 from tests.google.sending import Memory
 
@@ -49,10 +49,10 @@ def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def folder(there: Client) -> Iterator[str]:
-    known = drive.reserved_id(there)
-    drive.make_folder(there, known, f"lecture-merger test {known}", "root")
+    known = files.reserved_id(there)
+    files.make_folder(there, known, f"lecture-merger test {known}", "root")
     yield known
-    drive.move_to_bin(there, known)
+    files.move_to_bin(there, known)
 
 
 @pytest.fixture
@@ -86,25 +86,25 @@ def test_a_file_and_its_next_version(
         assert download(there, state["id"], back, lambda: None) == md5_of(sent.path, lambda: None)
     assert len(links) == 1
     day = to.folder(sent.shelf or Shelf("", None, date.min))
-    found = list(drive.found(there, f"{drive.quoted(day)} in parents"))
+    found = list(files.found(there, f"{files.quoted(day)} in parents"))
     assert [one["name"] for one in found] == ["It's a lecture.mp4"]
     to.remove("It's a lecture.mp4", state)
-    assert list(drive.found(there, f"{drive.quoted(day)} in parents")) == []
+    assert list(files.found(there, f"{files.quoted(day)} in parents")) == []
 
 
 def test_an_id_is_used_once(there: Client, folder: str) -> None:
-    known = drive.reserved_id(there)
-    drive.make_folder(there, known, "once", folder)
-    body = {"id": known, "name": "twice", "mimeType": drive.FOLDER, "parents": [folder]}
+    known = files.reserved_id(there)
+    files.make_folder(there, known, "once", folder)
+    body = {"id": known, "name": "twice", "mimeType": files.FOLDER, "parents": [folder]}
     with pytest.raises(AlreadyThere):
-        there.call(drive.files(there).create(body=body, supportsAllDrives=True))
+        there.call(files.files(there).create(body=body, supportsAllDrives=True))
 
 
 def test_an_upload_that_was_cancelled(
     there: Client, folder: str, parcel: Callable[..., Parcel]
 ) -> None:
-    body = {"id": drive.reserved_id(there), "name": "never", "parents": [folder]}
-    session = drive.begin_upload(there, body, SIZE, None)
+    body = {"id": files.reserved_id(there), "name": "never", "parents": [folder]}
+    session = files.begin_upload(there, body, SIZE, None)
     upload.cancel(there, session)
     with pytest.raises(upload.SessionLost):
         upload.send(
@@ -127,7 +127,7 @@ def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
         window = Span(start - timedelta(days=2), start + timedelta(days=30))
         whole = reader.changes(made, None, window, zone)
         assert [one.name for one in whole.happenings] == ["Algebra"]
-        one = drive.file(there, folder)
+        one = files.file(there, folder)
         assert one is not None
         news = News(
             1, 1, "Algebra", "504", start, start + timedelta(hours=1), zone,

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis.calendar import MOST_ATTACHMENTS, with_links
-from google_apis.classroom import is_of
-from google_apis.courses import course_in
-from google_apis.happenings import course_code, happening
+from google_apis.calendar.announcer import MOST_ATTACHMENTS, with_links
+from google_apis.calendar.events import course_code, happening
+from google_apis.classroom.announcer import is_of
+from google_apis.classroom.courses import course_in
 from merger.ports.announcer import Link
-from merger.timeline import Span
+from merger.timeline.clock import Span
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 EVENT: dict[str, Any] = {

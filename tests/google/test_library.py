@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis import drive
-from google_apis.drive_download import download
+from google_apis.drive import files
+from google_apis.drive.download import download
 from google_apis.http import Google as Client
 from merger.errors import Refused
-from merger.texts import translated
-from merger.timeline import Span
+from merger.i18n import translated
+from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
-from recorders.drive import place_of
-from recorders.drive_library import File, files_of
+from recorders.drive.library import File, files_of
+from recorders.drive.source import place_of
 from tests.fakes.google import SUBJECT, Google
 from tests.google.conftest import asked
 
@@ -44,7 +44,7 @@ def test_all_pages_are_read(google: Google, client: Client, folder: str) -> None
     names = [f"2026-11-20_10-{n:02}_504_camera.mp4" for n in range(8)]
     for name in names:
         google.drive.put(name, b"video", folder, SUBJECT)
-    listed = drive.found(client, f"{drive.quoted(folder)} in parents")
+    listed = files.found(client, f"{files.quoted(folder)} in parents")
     assert [one["name"] for one in listed] == names
     assert asked(google, "GET /drive/v3/files by") == 3
     assert [file.item.origin.split()[1] for file in found(client, folder)] == names

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from google_apis.calendar import EventAnnouncer
-from google_apis.classroom import CourseAnnouncer
-from google_apis.courses import Courses
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.calendar.announcer import EventAnnouncer
+from google_apis.classroom.announcer import CourseAnnouncer
+from google_apis.classroom.courses import Courses
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
-from merger.announcing import announcement
+from merger.delivery.announce import announcement
 from merger.ports.announcer import Link, News
 from merger.ports.destination import Fence, Parcel, Shelf
 from tests.fakes.google import Google

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from google_apis.drive_destination import DriveDestination
-from google_apis.drive_folders import Folders
+from google_apis.drive.destination import DriveDestination
+from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
-from merger.facts import Facts
-from merger.readers import let_new_readers
+from merger.db.key_value import Facts
+from merger.delivery.viewers import let_new_readers
 from merger.service import Service
-from merger.work import work
+from merger.worker.run import work
 from tests.databases import ON_SQLITE
 from tests.fakes.google import Google
 from tests.fakes.google_answers import Asked, Fault

@@ -16,10 +16,10 @@ from merger.analysis import sampling
 from merger.analysis.cards import draw_cards, shipped_cards
 from merger.analysis.jpeg import jpeg
 from merger.analysis.sampling import Seen, Target, chunk_seen, look
-from merger.layout import Size
-from merger.library import read_library, segments
-from merger.media_files import read_media
-from merger.timeline import Span, picture_track, utc
+from merger.media.index import read_media
+from merger.media.library import read_library, segments
+from merger.timeline.clock import Span, picture_track, utc
+from merger.timeline.layout import Size
 from tests.conftest import CARRIED, MOSCOW, START, Room, seconds
 from tests.media.test_inputs import remux
 

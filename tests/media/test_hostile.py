@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from merger import making
 from merger.errors import Broken, NoMedia, Temporary
-from merger.report import MergeResult
+from merger.render import renderer
+from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
 from tests.truth import error_ms, frames_seen, instant_of
@@ -163,7 +163,7 @@ def test_an_exit_code_is_not_believed(one_room: Room, what: str) -> None:
     body = LIES[what].replace("{real}", CARRIED.path)
     liar.write_text(LIAR.format(what=what, body=body, real=CARRIED.path))
     liar.chmod(0o755)
-    from merger.ffmpeg import find
+    from merger.render.ffmpeg import find
 
     one_room.tool = find(str(liar))
     with pytest.raises(Broken):
@@ -179,7 +179,7 @@ def test_a_full_disk_is_temporary_and_leaves_nothing(one_room: Room) -> None:
         f'exec "{CARRIED.path}" "$@"\n'
     )
     full.chmod(0o755)
-    from merger.ffmpeg import find
+    from merger.render.ffmpeg import find
 
     one_room.tool = find(str(full))
     with pytest.raises(Temporary, match=r"disk of .* was full"):
@@ -191,19 +191,19 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
     """Two shots that begin with the same key frame of the same file, in one part."""
     one_room.film("screen", 0, 8, sound=False)
     one_room.film("speaker", 0, 8, codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", "1000"))
-    from merger.timeline import Stretch
+    from merger.timeline.clock import Stretch
 
-    original = making.segments
+    original = renderer.segments
 
     def with_a_hole(entries, screen, holes):
         speaker = next(e for e in entries if e.source == "speaker")
         return original(entries, screen, {**holes, speaker.file: [Stretch(3_000_000, 5_000_000)]})
 
-    making.segments, restore = with_a_hole, making.segments
+    renderer.segments, restore = with_a_hole, renderer.segments
     try:
         result = one_room.merge(8.0)
     finally:
-        making.segments = restore
+        renderer.segments = restore
     seen = frames_seen(path_of(result))
     assert [s.frame for s in seen if s.left is None] == list(range(75, 125))
     check_instants([s for s in seen if s.left], START)
@@ -231,7 +231,7 @@ def test_known_damage_is_not_encoded_again(one_room: Room, monkeypatch: pytest.M
     first = one_room.merge(8.0)
     assert any("damaged" in text for text in first.warnings)
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(making, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(renderer, step, lambda *a, **k: pytest.fail("encoded again"))
     again = one_room.merge(8.0)
     assert again.warnings == first.warnings
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from merger.media_files import read_media
+from merger.media.index import read_media
 from tests.conftest import CARRIED, START, Room, seconds
 from tests.media.test_time import check_instants, path_of
 from tests.truth import frames_seen

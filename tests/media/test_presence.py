@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import card_from_picture, draw_cards
-from recorders.clock import plain
+from recorders.testing.clock import plain
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import path_of
 from tests.truth import error_ms, frames_seen, instant_of

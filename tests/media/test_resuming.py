@@ -18,11 +18,12 @@ from typing import Any
 import av
 import pytest
 
-from merger import deciding, making, pipeline, plan, profiles
 from merger.config import load
-from merger.encode import EncoderFailed
 from merger.errors import Cancelled, Temporary
-from merger.progress import Silent
+from merger.render import merge, presence, renderer
+from merger.render.progress import Silent
+from merger.render.steps import EncoderFailed
+from merger.timeline import plan, profiles
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
 from tests.truth import frames_seen
@@ -56,7 +57,7 @@ def test_the_same_again_encodes_nothing(filmed: Room, monkeypatch: pytest.Monkey
     held = filmed.cached()
     assert len(held) == 4 * 2 + 1  # two renditions, and the sound
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(making, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(renderer, step, lambda *a, **k: pytest.fail("encoded again"))
     again = merged(filmed)
     assert filmed.cached() == held
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]
@@ -103,7 +104,7 @@ def test_cancelled_and_resumed(filmed: Room) -> None:
         return len([n for n in filmed.cached() if n.endswith(".merge.mp4")]) >= 1
 
     with pytest.raises(Cancelled):
-        pipeline.merge(
+        merge.merge(
             request, filmed.library, filmed.output, settings, CARRIED, Silent(), after_one_part
         )
     assert not list(filmed.output.glob("*"))
@@ -177,7 +178,7 @@ def away(room: Room) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(making, "encode_part"), (making, "encode_sound"), (deciding, "chunk_seen")],
+    [(renderer, "encode_part"), (renderer, "encode_sound"), (presence, "chunk_seen")],
     ids=["pictures", "sound", "presence"],
 )
 def test_a_share_that_was_away_for_a_step_is_not_remembered(
@@ -205,7 +206,7 @@ def test_a_share_that_was_away_for_a_step_is_not_remembered(
 
 
 def test_the_cache_is_bounded(filmed: Room) -> None:
-    from merger.storage import Cache, work_folder
+    from merger.storage.files import Cache, work_folder
 
     merged(filmed)
     cache = Cache(filmed.cache, limit_bytes=1)
@@ -242,7 +243,7 @@ def test_the_same_request_replaces_its_result(one_room: Room) -> None:
 def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """One rendition, one encoder: all its parts are encoded again in software."""
     calls: list[str] = []
-    original = making.encode_part
+    original = renderer.encode_part
 
     def encode_part(step, spec, *rest):
         calls.append(spec.encoder.name)
@@ -253,8 +254,8 @@ def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.Mon
         software = dataclasses.replace(spec, encoder=profiles.ENCODERS["libx264"])
         return original(step, software, *rest)
 
-    monkeypatch.setattr(making, "encode_part", encode_part)
-    monkeypatch.setattr(making.ffmpeg, "refusal", lambda tool, encoder: None)
+    monkeypatch.setattr(renderer, "encode_part", encode_part)
+    monkeypatch.setattr(renderer.ffmpeg, "refusal", lambda tool, encoder: None)
     filmed.environ = {"MERGER_ENCODER": "nvenc"}
     result = merged(filmed)
     assert calls == ["h264_nvenc"] * 2 + ["libx264"] * 4

@@ -14,10 +14,10 @@ import av
 import numpy as np
 import pytest
 
-from merger import parts
-from merger.encode import Step, encode_sound
-from merger.ffmpeg import Tool
-from merger.parts import Input, SoundPiece, SoundSpec
+from merger.render.ffmpeg import Tool
+from merger.render.steps import Step, encode_sound
+from merger.timeline import parts
+from merger.timeline.parts import Input, SoundPiece, SoundSpec
 from tests.conftest import CARRIED, PITCHES, START, Room, seconds
 from tests.media.test_time import path_of
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of

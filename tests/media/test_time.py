@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import av
 import pytest
 
-from merger.library import read_library
-from merger.media_files import read_media
-from merger.report import MergeResult
-from merger.timeline import Span, utc
+from merger.media.index import read_media
+from merger.media.library import read_library
+from merger.timeline.clock import Span, utc
+from merger.timeline.report import MergeResult
 from tests.conftest import START, Room, seconds
 from tests.truth import Seen, error_ms, frames_seen, instant_of
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from merger.ffmpeg import dying_with_parent
-from merger.media_files import read_media
+from merger.media.index import read_media
+from merger.render.ffmpeg import dying_with_parent
 from tests.truth import clock_in, error_ms
 
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger.timeline import Span
+from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
-from recorders.clock import plain, write_segment
+from recorders.testing.clock import plain, write_segment
 from tests.conftest import CARRIED
 
 MOSCOW = ZoneInfo("Europe/Moscow")

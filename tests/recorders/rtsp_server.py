@@ -2,7 +2,7 @@
 
 Run with the system's Python, which has GStreamer, and nothing else: `/usr/bin/python3 rtsp_server.py
 --port 8554 --size 320x180`. Every picture carries the instant at which it was made, in the code of
-recorders/clock.py; every whole second beeps. It prints "ready" once it can be connected to.
+recorders/testing/clock.py; every whole second beeps. It prints "ready" once it can be connected to.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ AUDIO = (
 
 
 def coded(width: int, height: int, day_ms: int, source: int) -> bytes:
-    """Return an I420 picture with the code of recorders/clock.py."""
+    """Return an I420 picture with the code of recorders/testing/clock.py."""
     value = day_ms << 3 | source
     value = value << 2 | ((value ^ value >> 7 ^ value >> 13 ^ value >> 20) % 3 + 1)
     band = height // 8

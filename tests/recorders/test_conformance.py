@@ -20,14 +20,14 @@ import pytest
 
 from google_apis.account import Account
 from merger.errors import Cancelled, MergerError, Refused
-from merger.timeline import Span
+from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
-from recorders.drive import Drive
-from recorders.kinds import kinds, recorder_of
-from recorders.recordings import RAW, Journal, folder_of
-from recorders.rtsp import Rtsp
-from recorders.zoom import Zoom
+from recorders.drive.source import Drive
+from recorders.registry import kinds, recorder_of
+from recorders.rtsp.recordings import RAW, Journal, folder_of
+from recorders.rtsp.source import Rtsp
+from recorders.zoom.source import Zoom
 from tests.fakes.google import SUBJECT, google_served
 from tests.recorders.conftest import (
     CLIP_S,

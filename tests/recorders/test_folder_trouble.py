@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Refused, Temporary
-from merger.library import read_sidecar
+from merger.media.library import read_sidecar
 from recorders.base import SourceOfRoom
 from tests.recorders.conftest import (
     TEN,
@@ -116,7 +116,9 @@ def test_our_own_folder_may_not_be_written_to(share: Share, monkeypatch) -> None
     with pytest.raises(Broken, match="choose another"):
         collect(share)
     into(share).unlink()
-    monkeypatch.setattr("merger.storage.os.access", lambda path, how: path == share.folder / NAME)
+    monkeypatch.setattr(
+        "merger.storage.files.os.access", lambda path, how: path == share.folder / NAME
+    )
     with pytest.raises(Broken, match="cannot be written to; choose another"):
         collect(share)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorders.recordings import RAW
+from recorders.rtsp.recordings import RAW
 from tests.databases import ON_SQLITE
 from tests.recorders.cameras import camera, looked_at
 from tests.recorders.test_conformance import tiny_disk

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import pytest
 
-from merger.timeline import utc
-from recorders.capture_clock import SECOND_US, StreamClock
-from recorders.raw_file import opened
-from recorders.recordings import RAW, Journal, finish_all, now_utc, raw_name, read_journal
+from merger.timeline.clock import utc
+from recorders.rtsp.capture_clock import SECOND_US, StreamClock
+from recorders.rtsp.raw_file import opened
+from recorders.rtsp.recordings import RAW, Journal, finish_all, now_utc, raw_name, read_journal
 from tests.conftest import START, Room
 
 WALL_US = 1_700_000_000_250_000

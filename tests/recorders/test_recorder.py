@@ -19,16 +19,17 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from merger import bookings, rooms
-from merger.database import reading, writing
-from merger.media_files import read_media
-from merger.media_signs import flows
-from merger.timeline import Span
+from merger.db.engine import reading, writing
+from merger.live import bookings
+from merger.live.source_status import flows
+from merger.media.index import read_media
+from merger.rooms import store
+from merger.timeline.clock import Span
 from models import Event, Record, Source
 from models import Room as RoomRow
-from recorders.kinds import kinds, recorder_of
-from recorders.recordings import RAW, folder_of
-from recorders.rtsp import Rtsp
+from recorders.registry import kinds, recorder_of
+from recorders.rtsp.recordings import RAW, folder_of
+from recorders.rtsp.source import Rtsp
 from tests.databases import ON_SQLITE
 from tests.recorders.cameras import Camera, Recorded, camera, looked_at, uncut_zone
 from tests.site import Site
@@ -88,7 +89,7 @@ def finished(site: Site, source: str = "speaker") -> list[Path]:
 
 def children(site: Site) -> list[int]:
     """Return the processes that record."""
-    return [p for p, command in living(site.folder).items() if "recorders.rtsp_child" in command]
+    return [p for p, command in living(site.folder).items() if "recorders.rtsp.child" in command]
 
 
 def told(site: Site, kind: str) -> list[str]:
@@ -314,7 +315,7 @@ def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
         add_room(live, ("speaker", f"{one.url}#always", None))
         with recorder(live) as process:
             until(lambda: raw_bytes(live) > 60_000)
-            rooms.edit(
+            store.edit(
                 live.engine,
                 1,
                 lambda room: replace(room, name="Hall"),
@@ -339,7 +340,7 @@ def test_credentials_are_seen_nowhere(live: Site) -> None:
         with recorder(live) as process:
             until(lambda: raw_bytes(live) > 30_000)
             commands = " ".join(living(live.folder).values())
-            assert "recorders.rtsp_child" in commands
+            assert "recorders.rtsp.child" in commands
             assert "s3cr" not in commands and "wr0ng" not in commands and "viewer" not in commands
             said = ended(process)
     assert "it does not let us in: correct the user and the password" in said

@@ -14,8 +14,8 @@ import pytest
 
 from merger import failpoints
 from merger.errors import Temporary
-from merger.timeline import utc
-from recorders.recordings import RAW, Journal, finish_all, raw_name
+from merger.timeline.clock import utc
+from recorders.rtsp.recordings import RAW, Journal, finish_all, raw_name
 from tests.conftest import START, Room, seconds
 
 

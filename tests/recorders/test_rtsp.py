@@ -18,11 +18,11 @@ from typing import Any
 import av
 import pytest
 
-from recorders.capture_clock import LATENCY_US, SECOND_US
-from recorders.live_child import Child, Finisher
-from recorders.recordings import RAW, finish_all
-from recorders.rtsp_child import Recording
-from recorders.rtsp_job import Job
+from recorders.rtsp.capture_clock import LATENCY_US, SECOND_US
+from recorders.rtsp.child import Recording
+from recorders.rtsp.job import Job
+from recorders.rtsp.recordings import RAW, finish_all
+from recorders.supervisor.processes import Child, Finisher
 from tests.conftest import Room
 from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
@@ -171,7 +171,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("NOT TESTED: no tmpfs can be mounted here, so no disk can be full")
     with camera() as one:
         ran = subprocess.run(
-            [*disk, str(tmp_path), sys.executable, "-m", "recorders.rtsp_child"],
+            [*disk, str(tmp_path), sys.executable, "-m", "recorders.rtsp.child"],
             input=json.dumps(asdict(job(one, tmp_path))), text=True, capture_output=True, check=False,
         )  # fmt: skip
     assert ran.returncode == 1, ran.stderr

@@ -16,12 +16,12 @@ from typing import Any, cast
 
 import pytest
 
-from merger.bookings import Booking, Camera
+from merger.live.bookings import Booking, Camera
 from merger.ports.recorder import SourceOfRoom
-from merger.timeline import Span
-from recorders import live_source, recorder
-from recorders.recorder import Supervisor, Wiring
-from recorders.rtsp_job import Job
+from merger.timeline.clock import Span
+from recorders.rtsp.job import Job
+from recorders.supervisor import live_source, supervisor
+from recorders.supervisor.supervisor import Supervisor, Wiring
 from tests.recorders.conftest import MOSCOW, TEN
 
 MINUTE = timedelta(minutes=1)
@@ -132,7 +132,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
     monkeypatch.setattr(live_source, "Child", made.begun)
-    monkeypatch.setattr(recorder, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(supervisor, "_LOOK_EVERY_S", 0.0)
     return made
 
 

@@ -14,14 +14,14 @@ import pytest
 
 from app import create_service
 from merger.analysis.cards import shipped_cards
-from merger.analysis.picture import classify
+from merger.analysis.classify import classify
 from merger.config import load
-from merger.database import connected
+from merger.db.engine import connected
 from merger.errors import Broken, Cancelled, Refused
-from merger.library import read_sidecar
-from merger.timeline import Span
+from merger.media.library import read_sidecar
+from merger.timeline.clock import Span
 from recorders.base import Collected, Item, SourceOfRoom
-from recorders.testpattern import Pattern
+from recorders.testing.testpattern import Pattern
 from tests.conftest import CARRIED
 from tests.recorders.conftest import MOSCOW, TEN, digest, never, span
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of

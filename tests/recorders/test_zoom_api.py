@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from merger.errors import Broken, MergerError, Temporary
-from recorders.zoom_api import Client, path_of, waited
+from recorders.zoom.api import Client, path_of, waited
 from tests.recorders.conftest import TEN
 from tests.recorders.zoom_server import CREDENTIALS, UUID, Fault, ZoomServer, zoom_served
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Refused, Temporary
-from merger.timeline import Span
-from recorders import base, zoom_api
+from merger.timeline.clock import Span
+from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
-from recorders.zoom import Zoom
-from recorders.zoom_download import check_address, resolved
-from recorders.zoom_views import VIEWS
+from recorders.zoom import api
+from recorders.zoom.download import check_address, resolved
+from recorders.zoom.source import Zoom
+from recorders.zoom.views import VIEWS
 from tests.recorders.conftest import CLIP_S, MOSCOW, TEN, never, span
 from tests.recorders.zoom_server import NUMBER, UUID, Fault, ZoomServer, zoom_served
 
@@ -29,7 +30,7 @@ HOUR = span(0, 3600)
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoom_api.Client.__init__, "__defaults__", (lambda seconds: None,))
+    monkeypatch.setattr(api.Client.__init__, "__defaults__", (lambda seconds: None,))
     monkeypatch.setattr(base, "BLOCK", 1000)
 
 
@@ -356,10 +357,10 @@ def test_redirects_are_followed_to_zoom_and_not_for_ever(
 )  # fmt: skip
 def test_which_addresses_are_zooms(url: str, good: bool) -> None:
     if good:
-        check_address(url, zoom_api.Account().hosts)
+        check_address(url, api.Account().hosts)
         return
     with pytest.raises(Broken, match=r"not of zoom\.us, zoomgov\.com"):
-        check_address(url, zoom_api.Account().hosts)
+        check_address(url, api.Account().hosts)
 
 
 @pytest.mark.parametrize(

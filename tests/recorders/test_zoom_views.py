@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from recorders.zoom_views import PAIRS, VIEWS, has_captions, right_alone, sides, view_of
+from recorders.zoom.views import PAIRS, VIEWS, has_captions, right_alone, sides, view_of
 
 ASKED_FOR = """
 AS GV -> AS GV;  AS SS -> AS SS;  AS SP -> AS SP;  AS SG -> AS SG

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from recorders.zoom_api import Account
+from recorders.zoom.api import Account
 
 CREDENTIALS = "account:client:hunter3"
 UUID = "/ajXp112Q+muoKj4854875=="

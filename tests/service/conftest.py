@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from merger import schema
-from merger.database import connected
+from merger.db import schema
+from merger.db.engine import connected
 from tests.aftermath import (
     digest,
 )

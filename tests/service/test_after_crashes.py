@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from merger import daemon, records
-from merger.children import Worker, started, starter
-from merger.daemon import Daemon
-from merger.queue import Claim
-from merger.tidy import tidy
+from merger.daemon import loop
+from merger.daemon.loop import Daemon
+from merger.daemon.processes import Worker, started, starter
+from merger.daemon.retention import tidy
+from merger.records import requests
+from merger.records.queue import Claim
 from tests.aftermath import (
     LATER,
     check_delivered,
@@ -75,7 +76,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     monkeypatch.chdir(ROOT)
     for _ in range(3):
         site.clock = max(datetime.now(UTC), site.row(1).run_after)
-        daemon.run_once(mine, daemon.Signals(lambda: 0, pause))
+        loop.run_once(mine, loop.Signals(lambda: 0, pause))
     assert [(held.record, held.attempt) for held in begun] == [(1, 1), (2, 1), (1, 2), (1, 3)]
     row = site.row(1)
     assert (row.status, row.error_code, row.delivered_version) == ("failed", "worker_died", None)
@@ -84,7 +85,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     check_delivered(site, 2, BEGIN + seconds(1), LENGTH_S - 1)
     check_only(site, site.clock)
     # When what killed them was put right, it is made after all.
-    records.retry(site.engine, 1, site.clock)
+    requests.retry(site.engine, 1, site.clock)
     assert site.work() == "delivered"
     check_delivered(site, 1, BEGIN, LENGTH_S)
     check_only(site, site.clock)
@@ -153,7 +154,7 @@ def test_half_a_note_of_whose_the_folder_is_is_never_there(
         raise RuntimeError("dead")
 
     with monkeypatch.context() as patched:
-        patched.setattr("merger.tidy.publish", die)
+        patched.setattr("merger.daemon.retention.publish", die)
         with pytest.raises(RuntimeError):
             tidy(site.service, site.clock)
     assert not note.exists()

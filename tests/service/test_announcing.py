@@ -10,14 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger import failpoints, ledger, queue
-from merger.announcing import announce, announcement, links
+from merger import failpoints
+from merger.delivery import ledger
+from merger.delivery.announce import announce, announcement, links
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.ports.announcer import Link, News
 from merger.ports.destination import Fence
-from merger.queue import Claim
-from merger.timeline import utc
-from merger.work import work
+from merger.records import queue
+from merger.records.queue import Claim
+from merger.timeline.clock import utc
+from merger.worker.run import work
 from tests.conftest import START
 from tests.site import Site
 

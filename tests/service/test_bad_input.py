@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Session
 
-from merger.database import writing
-from merger.late import look_for_late
-from merger.tidy import tidy
-from merger.timeline import utc
+from merger.daemon.late_media import look_for_late
+from merger.daemon.retention import tidy
+from merger.db.engine import writing
+from merger.timeline.clock import utc
 from models import Room
 from tests.aftermath import merge_of
 from tests.conftest import START, seconds

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from merger import calendars
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
+from merger.intake import calendar_sync
 from merger.ports.calendar import Changes, Channel
 from models import Calendar, Room
 from tests.calendared import DAY, HOUR, MINUTE, Calendared, calendared_room
@@ -26,8 +26,8 @@ def test_it_is_not_read_before_it_is_due(room: Calendared) -> None:
     room.read()
     room.read(MINUTE)
     assert room.reader.asked == [None]
-    assert not calendars.is_any_due(room.site.engine, room.site.clock)
-    assert calendars.is_any_due(room.site.engine, room.site.clock + calendars.POLLED)
+    assert not calendar_sync.is_any_due(room.site.engine, room.site.clock)
+    assert calendar_sync.is_any_due(room.site.engine, room.site.clock + calendar_sync.POLLED)
 
 
 def test_a_token_that_is_too_old(room: Calendared) -> None:
@@ -36,7 +36,7 @@ def test_a_token_that_is_too_old(room: Calendared) -> None:
     room.read()
     room.reader.old = {"token 1"}
     room.reader.whole = []
-    room.read(calendars.POLLED)
+    room.read(calendar_sync.POLLED)
     assert room.rows()[0].status == "cancelled"  # it was listed as a whole, and is not there
 
 
@@ -44,14 +44,14 @@ def test_a_calendar_that_cannot_be_read(room: Calendared) -> None:
     room.site.add_room("505", calendar_id="other@group.calendar.google.com")
     room.reader.fails = Refused("calendar", "there is no calendar")
     room.read()
-    assert calendars.states(room.site.engine) == {
+    assert calendar_sync.states(room.site.engine) == {
         1: "there is no calendar", 2: "there is no calendar",
     }  # fmt: skip
     room.reader.fails = Temporary("google_away", "away")
     room.read(HOUR)
     room.reader.fails, room.reader.whole = None, [room.happening()]
     room.read(HOUR)
-    assert calendars.states(room.site.engine) == {}
+    assert calendar_sync.states(room.site.engine) == {}
     assert room.reader.asked == [None] * 6
 
 
@@ -72,12 +72,12 @@ def test_a_channel_is_made_and_renewed(room: Calendared) -> None:
         row = session.get_one(Calendar, 1)
         channel, token, due = row.channel_id, row.channel_token, row.due_at
     assert channel and token
-    assert due - room.site.clock == calendars.CHECKED
-    told = calendars.told
+    assert due - room.site.clock == calendar_sync.CHECKED
+    told = calendar_sync.told
     engine, now = room.site.engine, room.site.clock
     assert not told(engine, channel, "wrong", now) and not told(engine, "other", token, now)
-    assert not told(engine, "", "", now) and not calendars.is_any_due(engine, now)
-    assert told(engine, channel, token, now) and calendars.is_any_due(engine, now)
+    assert not told(engine, "", "", now) and not calendar_sync.is_any_due(engine, now)
+    assert told(engine, channel, token, now) and calendar_sync.is_any_due(engine, now)
     room.read(5 * DAY)
     assert len(room.reader.watched) == 1
     room.read(DAY + HOUR)
@@ -95,11 +95,11 @@ def test_a_mistake_with_one_calendar_does_not_stop_the_others(room: Calendared) 
     room.site.add_room("505", calendar_id="other@group.calendar.google.com")
     room.reader.fails = KeyError("what nobody thought of")
     room.read()
-    assert set(calendars.states(room.site.engine)) == {1, 2}
-    assert not calendars.is_any_due(room.site.engine, room.site.clock)  # it is no loop
+    assert set(calendar_sync.states(room.site.engine)) == {1, 2}
+    assert not calendar_sync.is_any_due(room.site.engine, room.site.clock)  # it is no loop
     room.reader.fails, room.reader.whole = None, [room.happening()]
     room.read(HOUR)
-    assert calendars.states(room.site.engine) == {} and len(room.rows()) == 1
+    assert calendar_sync.states(room.site.engine) == {} and len(room.rows()) == 1
 
 
 def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
@@ -111,12 +111,12 @@ def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
     read = room.reader.changes
 
     def tell(*asked: Any) -> Changes:
-        assert calendars.told(room.site.engine, channel, token, room.site.clock)
+        assert calendar_sync.told(room.site.engine, channel, token, room.site.clock)
         return read(*asked)
 
     room.reader.changes = tell  # type: ignore[method-assign]
     room.read(2 * HOUR)
-    assert calendars.is_any_due(room.site.engine, room.site.clock)
+    assert calendar_sync.is_any_due(room.site.engine, room.site.clock)
 
 
 def test_two_daemons_do_not_read_the_same_calendar(room: Calendared) -> None:
@@ -159,4 +159,4 @@ def test_without_a_channel_again_it_is_read_often(
 
     monkeypatch.setattr(room.reader, "watch", away)
     room.read(timedelta(days=8))
-    assert calendars.is_any_due(room.site.engine, room.site.clock + calendars.POLLED)
+    assert calendar_sync.is_any_due(room.site.engine, room.site.clock + calendar_sync.POLLED)

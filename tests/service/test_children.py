@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from merger.children import Worker, starter
+from merger.daemon.processes import Worker, starter
 from merger.errors import Temporary
-from merger.queue import Claim
+from merger.records.queue import Claim
 from tests.site import ROOT
 from tests.waiting import status_of, until
 
@@ -141,7 +141,7 @@ def test_a_worker_dies_with_its_parent() -> None:
         "signal.signal(14, lambda *_: print('survived', flush=True)); signal.alarm(60); signal.pause()"
     )
     parent = (
-        "import signal, sys\nfrom merger.children import starter\nfrom merger.queue import Claim\n"
+        "import signal, sys\nfrom merger.daemon.processes import starter\nfrom merger.records.queue import Claim\n"
         f"starter([sys.executable, '-c', {program!r}])(Claim(1, 1, 'x'))\nsignal.pause()"
     )
     with subprocess.Popen(

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from merger import queue, record_views
-from merger.daemon import run
-from merger.queue import Claim
+from merger.daemon.loop import run
+from merger.records import queue, views
+from merger.records.queue import Claim
 from tests.crew import SECOND, WORKERS, Crew, Hand
 from tests.line import LEASE, MINUTE, claims, fill
 from tests.site import ROOT
@@ -138,5 +138,5 @@ def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_pa
     assert sorted(int(record) for record, _ in made) == list(range(1, SHARED + 1))
     assert set(Counter(worker for _, worker in made)) == {"one", "two"}
     assert sorted(claims(engine)) == [(n, 1) for n in range(1, SHARED + 1)]
-    found = record_views.listing(engine, limit=SHARED + 1)
+    found = views.listing(engine, limit=SHARED + 1)
     assert {(one["status"], one["attempt"]) for one in found} == {("delivered", 1)}

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger import daemon as daemon_module
-from merger import queue, record_views
-from merger.daemon import HOUSEKEEPING, Daemon, Signals, run, run_once
+from merger.daemon import loop as daemon_module
+from merger.daemon.loop import HOUSEKEEPING, Daemon, Signals, run, run_once
 from merger.errors import Broken, Temporary
-from merger.queue import Claim
+from merger.records import queue, views
+from merger.records.queue import Claim
 from merger.service import Service
 from tests.crew import BERLIN, POLL, SECOND, WORKERS, Crew, Hand
 from tests.databases import ON_SQLITE
@@ -420,6 +420,6 @@ def test_many_records_leave_nothing_behind(crew: Crew, shallow: None) -> None:
     finally:
         tracemalloc.stop()
     assert sorted(claims(crew.line.engine)) == [(n, 1) for n in range(1, MANY + 1)]
-    assert len(record_views.listing(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
+    assert len(views.listing(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
     assert crew.daemon.running == {}
     assert grown[1] - grown[0] < MOST_BYTES

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from merger import failpoints, queue
-from merger.database import reading
-from merger.delivery import deliver
+from merger import failpoints
+from merger.db.engine import reading
+from merger.delivery.deliver import deliver
 from merger.errors import Temporary
 from merger.ports.destination import Destination, Fence, Parcel
-from merger.queue import Claim, LeaseLost
+from merger.records import queue
+from merger.records.queue import Claim, LeaseLost
 from models import Delivery
 from tests.databases import ON_SQLITE
 from tests.places import Crash, Place, check_only, parcel_of

@@ -15,8 +15,8 @@ import pytest
 
 from merger import failpoints
 from merger.errors import Temporary
-from merger.retry import LONGEST_DELAY
-from merger.storage import Cache, work_folder
+from merger.records.retry import LONGEST_DELAY
+from merger.storage.files import Cache, work_folder
 from tests.aftermath import next_try
 from tests.databases import ON_SQLITE
 from tests.outages import be_impatient, check_delivered, lecture_that_is_due

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from merger import queue
 from merger.errors import Broken, Temporary
-from merger.queue import Claim
-from merger.retry import MOST_DIED, delay
+from merger.records import queue
+from merger.records.queue import Claim
+from merger.records.retry import MOST_DIED, delay
 from tests.crew import POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.databases import ON_MARIADB, MariaDB
 from tests.line import HOUR, LEASE, MINUTE, NOON

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from merger import ledger
-from merger.daemon import Daemon, Signals, run_once
+from merger.daemon.loop import Daemon, Signals, run_once
+from merger.delivery import ledger
 from merger.errors import Temporary
 from tests.calendared import CALENDAR, Reader
 from tests.databases import ON_SQLITE

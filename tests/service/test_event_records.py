@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from merger import records
-from merger.database import writing
+from merger.db.engine import writing
+from merger.i18n import translated
 from merger.ports.calendar import Happening
-from merger.texts import translated
-from merger.timeline import Span
+from merger.records import requests
+from merger.timeline.clock import Span
 from models import Record
 from tests.calendared import CALENDAR, DAY, HOUR, Calendared, calendared_room
 from tests.site import Site
@@ -36,11 +36,11 @@ def moved(one: Happening, hours: int) -> Happening:
 def ask(room: Calendared, one: Happening, course: str | None = None) -> int:
     """Somebody asks by hand for the same video."""
     assert one.span is not None
-    request = records.Request(
+    request = requests.Request(
         "504", one.span.start, one.span.end, name="Mine", users=("ivan@example.edu",),
         course_code=course,
     )  # fmt: skip
-    return records.ask(room.site.engine, request, room.site.clock)[0]
+    return requests.ask(room.site.engine, request, room.site.clock)[0]
 
 
 def read(room: Calendared, *events: Happening) -> None:

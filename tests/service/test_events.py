@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from merger import calendars, records
-from merger.database import writing
+from merger.db.engine import writing
+from merger.intake import calendar_sync
 from merger.ports.calendar import Happening
-from merger.timeline import Span
+from merger.records import requests
+from merger.timeline.clock import Span
 from models import Record, Room
 from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared, calendared_room
 from tests.site import Site
@@ -37,7 +38,7 @@ def test_read_again_it_is_the_same_record(room: Calendared) -> None:
     room.read()
     for _ in range(3):
         room.reader.since = room.reader.whole
-        room.read(calendars.POLLED)
+        room.read(calendar_sync.POLLED)
     assert len(room.rows()) == 1
     assert room.site.events() == ["asked"]
     assert room.reader.asked == [None, "token 1", "token 2", "token 3"]
@@ -82,7 +83,7 @@ def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
     one = room.happening()
     room.reader.whole = [one]
     room.read()
-    records.cancel(room.site.engine, 1, room.site.clock)
+    requests.cancel(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
     assert [row.status for row in room.rows()] == ["cancelled"]
 
@@ -95,7 +96,7 @@ def test_what_somebody_wants_though_the_event_is_off(room: Calendared, how: str,
     room.read()
     room.whole() if how == "gone" else room.since(replace(one, is_off=True))
     assert room.rows()[0].status == "cancelled"
-    getattr(records, by)(room.site.engine, 1, room.site.clock)
+    getattr(requests, by)(room.site.engine, 1, room.site.clock)
     room.whole()
     room.since(replace(one, is_off=True))
     assert [row.status for row in room.rows()] == ["queued"]
@@ -107,10 +108,10 @@ def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
     one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
     room.reader.whole = [one]
     room.read()
-    records.cancel(room.site.engine, 1, room.site.clock)
+    requests.cancel(room.site.engine, 1, room.site.clock)
     assert one.span is not None
     begins = one.span.start + 5 * MINUTE
-    records.remerge(room.site.engine, 1, room.site.clock, start=begins)
+    requests.remerge(room.site.engine, 1, room.site.clock, start=begins)
     room.whole(one)
     room.since(replace(one, name="Topology"))
     [row] = room.rows()  # the event has not moved: it is the same lecture
@@ -133,8 +134,8 @@ def test_what_was_begun_is_not_called_back(room: Calendared) -> None:
 def test_a_request_by_hand_is_never_touched(room: Calendared) -> None:
     one = room.happening()
     assert one.span is not None
-    request = records.Request("504", one.span.start, one.span.end, name="Mine", users=("a@b.edu",))
-    records.ask(room.site.engine, request, room.site.clock)
+    request = requests.Request("504", one.span.start, one.span.end, name="Mine", users=("a@b.edu",))
+    requests.ask(room.site.engine, request, room.site.clock)
     room.reader.whole = [one]
     room.read()
     [row] = room.rows()
@@ -195,7 +196,7 @@ def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, or
         steps = [(new, off)[::order]] if how == "in one read" else [(new,), (off,)][::order]
         for step in steps:
             room.since(*step)
-        while calendars.is_any_due(room.site.engine, room.site.clock):
+        while calendar_sync.is_any_due(room.site.engine, room.site.clock):
             room.read()
     live = [row for row in room.rows() if row.status == "queued"]
     assert [(row.event_id, row.start_at) for row in live] == [("event2", at.start)]
@@ -208,14 +209,14 @@ def test_what_people_have_removed_does_not_come_back(room: Calendared, status: s
     room.read()
     if status == "delivered":
         writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "status", status))
-    records.leave(room.site.engine, 1, room.site.clock)
+    requests.leave(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
     room.reader.whole = [one, room.happening(event="event2")]
     room.read(DAY)
     assert [row.event_id for row in room.rows()] == ["event2"]
     assert one.span is not None
-    by_hand = records.Request("504", one.span.start, one.span.end)
-    assert records.ask(room.site.engine, by_hand, room.site.clock)[1]
+    by_hand = requests.Request("504", one.span.start, one.span.end)
+    assert requests.ask(room.site.engine, by_hand, room.site.clock)[1]
 
 
 def test_a_calendar_that_is_given_to_another_room(room: Calendared) -> None:
@@ -237,7 +238,7 @@ def test_two_rooms_with_one_calendar_do_not_take_records_from_each_other(room: C
     room.site.add_room(name="505", calendar_id=CALENDAR)
     room.reader.whole = [room.happening()]
     for _ in range(3):
-        room.read(calendars.POLLED)
+        room.read(calendar_sync.POLLED)
     assert [row.room_id for row in room.rows()] == [1]
     assert room.site.events() == ["asked"]
 
@@ -263,8 +264,8 @@ def test_what_somebody_asked_for_as_well_is_theirs(room: Calendared, happens: st
     room.reader.whole = [one]
     room.read()
     assert one.span is not None
-    request = records.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
-    assert records.ask(room.site.engine, request, room.site.clock) == (1, False)
+    request = requests.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
+    assert requests.ask(room.site.engine, request, room.site.clock) == (1, False)
     later = Span(one.span.start + HOUR, one.span.end + HOUR)
     if happens == "off":
         room.since(replace(one, is_off=True))
@@ -288,8 +289,8 @@ def test_what_somebody_asked_for_at_each_time_of_an_event(room: Calendared) -> N
         assert one.span is not None
         at = Span(one.span.start + hours * HOUR, one.span.end + hours * HOUR)
         room.since(replace(one, span=at))
-        request = records.Request("504", at.start, at.end, users=("ivan@example.edu",))
-        assert not records.ask(room.site.engine, request, room.site.clock)[1]
+        request = requests.Request("504", at.start, at.end, users=("ivan@example.edu",))
+        assert not requests.ask(room.site.engine, request, room.site.clock)[1]
     rows = room.rows()
     assert [row.status for row in rows] == ["queued"] * 3
     assert len({row.start_at for row in rows}) == 3
@@ -300,11 +301,11 @@ def test_an_event_that_moves_to_the_time_of_another_record(room: Calendared, by_
     one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
     assert one.span is not None
     later = replace(one, span=Span(one.span.start + HOUR, one.span.end + HOUR))
-    request = records.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
+    request = requests.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
     if by_hand == "as well":
         room.reader.whole = [one]
         room.read()
-    records.ask(room.site.engine, request, room.site.clock)
+    requests.ask(room.site.engine, request, room.site.clock)
     room.reader.whole = [later]
     room.since(later) if by_hand == "as well" else room.read()
     assert [row.status for row in room.rows()] == ["queued", "queued"]
@@ -324,7 +325,7 @@ def test_a_record_that_was_called_off_and_cleared_away_comes_back(room: Calendar
     room.read()
     room.reader.whole = []
     room.since(replace(one, is_off=True))
-    records.leave(room.site.engine, 1, room.site.clock)
+    requests.leave(room.site.engine, 1, room.site.clock)
     room.read()
     assert room.rows() == []
     room.since(one)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from merger import queue
-from merger.children import Worker, starter
-from merger.daemon import run_once
+from merger.daemon.loop import run_once
+from merger.daemon.processes import Worker, starter
 from merger.errors import Temporary
-from merger.queue import Claim
-from merger.retry import MOST_DIED
+from merger.records import queue
+from merger.records.queue import Claim
+from merger.records.retry import MOST_DIED
 from tests.crew import POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.line import HOUR, LEASE, MINUTE, NOON
 from tests.waiting import status_of, until

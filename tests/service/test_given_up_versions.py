@@ -10,14 +10,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from merger import failpoints, outcomes, queue, record_views, records, work
-from merger.database import reading, writing
+from merger import failpoints
+from merger.daemon.retention import tidy
+from merger.db.engine import reading, writing
+from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
-from merger.folder_destination import FolderDestination
-from merger.heart import Heart
 from merger.ports.destination import Parcel
-from merger.tidy import tidy
-from merger.timeline import utc
+from merger.records import queue, requests, stage_results, views
+from merger.timeline.clock import utc
+from merger.worker import run
+from merger.worker.lease import Heart
 from models import Message, Record
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -51,7 +53,7 @@ def told_of(site: Site) -> tuple[Any, ...]:
     """What was told of a record, and what it was made of."""
     details = site.details()
     media = {key: value for key, value in (site.row().media or {}).items() if key != "late"}
-    return outcomes.report(site.engine, 1), details["chunks"], details["gaps"], media
+    return stage_results.report(site.engine, 1), details["chunks"], details["gaps"], media
 
 
 def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None:
@@ -64,7 +66,7 @@ def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None
     assert in_the_folder(site) == first
     assert {r["version"] for r in site.details()["renditions"]} == {1}
     for kind, name in names_in_the_ledger(site).items():
-        file = record_views.rendition_file(site.engine, 1, kind)
+        file = views.rendition_file(site.engine, 1, kind)
         assert file.path is not None and file.name == name
         assert (site.settings.data / file.path).read_bytes() == first[name]
     tidy(site.service, site.clock)
@@ -116,7 +118,7 @@ def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
 def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
-    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
     assert lecture.work() is None
@@ -142,7 +144,7 @@ def test_a_version_that_is_cancelled_while_it_is_made(
 def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Somebody cancels when a place is reached, and the worker hears it at once."""
     hearts: list[Heart] = []
-    real = work.beating
+    real = run.beating
 
     def beating(heart: Heart) -> Any:
         hearts.append(heart)
@@ -150,10 +152,10 @@ def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
 
     def hook(name: str) -> None:
         if name == place:
-            assert records.cancel(site.engine, 1, site.clock) == "running"
+            assert requests.cancel(site.engine, 1, site.clock) == "running"
             hearts[0].beat()
 
-    monkeypatch.setattr(work, "beating", beating)
+    monkeypatch.setattr(run, "beating", beating)
     monkeypatch.setattr(failpoints, "hook", hook)
 
 
@@ -244,11 +246,11 @@ def test_what_is_being_put_back_is_not_stopped_and_forgets_no_wish(
     with monkeypatch.context() as patched:
         cannot_send_merges(lecture, patched)
         assert lecture.work() == "failed"
-    assert refused(lambda: records.cancel(lecture.engine, 1, lecture.clock)) == "status"
-    records.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
+    assert refused(lambda: requests.cancel(lecture.engine, 1, lecture.clock)) == "status"
+    requests.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
     assert lecture.work() == "delivered"
     assert (lecture.row().version, lecture.row().layout) == (1, "side_by_side")
-    records.retry(lecture.engine, 1, lecture.clock)
+    requests.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -266,7 +268,7 @@ def test_a_version_that_an_earlier_program_has_begun(lecture: Site) -> None:
         }
 
     writing(lecture.engine, as_it_was)
-    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     assert wanted(lecture.row()) == wanted(before)
 
 
@@ -299,7 +301,7 @@ def test_a_version_that_failed_is_tried_again_as_it_was_wished(
         cannot_encode(lecture, patched)
         assert lecture.work() == "failed"
     assert lecture.row().layout == "side_by_side"
-    records.retry(lecture.engine, 1, lecture.clock)
+    requests.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -315,7 +317,7 @@ def test_a_version_that_is_tried_at_once_forgets_no_media(
         assert lecture.work() == "put off"
     for path in lecture.library().library.iterdir():
         path.unlink()
-    records.retry(lecture.engine, 1, lecture.clock)
+    requests.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -352,7 +354,7 @@ def test_a_new_kind_that_had_arrived_unheard_goes_again(
     site.clock += timedelta(minutes=5)
     assert queue.take_back_lost(site.engine, site.clock) == [1]
     assert len(in_the_folder(site)) == 2
-    assert records.cancel(site.engine, 1, site.clock) == "queued"
+    assert requests.cancel(site.engine, 1, site.clock) == "queued"
     assert site.work() == "delivered"
     assert in_the_folder(site) == first
     assert set(names_in_the_ledger(site)) == {"merge"}
@@ -390,9 +392,9 @@ def test_what_had_failed_before_is_no_reason_of_who_cancels(
     with monkeypatch.context() as patched:
         cannot_encode(lecture, patched, Temporary("disk_full", "encoding needs room"))
         assert lecture.work() == "put off"
-    assert records.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     assert lecture.details()["error"] is None
     # What was wished for is made after all.
-    records.retry(lecture.engine, 1, lecture.clock)
+    requests.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)

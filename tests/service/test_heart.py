@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from merger import queue, work
-from merger.database import LostRace
+from merger.db.engine import LostRace
 from merger.errors import Broken, MergerError, Temporary
-from merger.heart import Heart
-from merger.queue import Claim
+from merger.records import queue
+from merger.records.queue import Claim
+from merger.worker import run
+from merger.worker.lease import Heart
 from tests.databases import ON_SQLITE
 from tests.site import Site
 
@@ -53,7 +54,7 @@ def insisting(site: Site, *errors: MergerError) -> Callable[[], str]:
 @ON_SQLITE
 def test_who_waits_for_the_database_does_not_hang(site: Site, monkeypatch) -> None:
     clock = Clock()
-    monkeypatch.setattr("merger.heart.time.monotonic", clock)
+    monkeypatch.setattr("merger.worker.lease.time.monotonic", clock)
     left = [Temporary("database", "away")] * 10
     beating = heart_of(site)
 
@@ -71,19 +72,19 @@ def test_who_waits_for_the_database_does_not_hang(site: Site, monkeypatch) -> No
 @ON_SQLITE
 def test_what_hangs_is_put_off_as_if_its_share_were_away(site: Site, monkeypatch) -> None:
     """And not taken for a record that kills those who work on it."""
-    monkeypatch.setattr(work.os, "kill", lambda pid, number: None)
+    monkeypatch.setattr(run.os, "kill", lambda pid, number: None)
     site.add_room()
     site.ask()
     for tries in range(1, 31):
         held = site.claim()
         assert held is not None
-        work._give_up(site.service, held, "it hangs: it did not get on for an hour")
+        run._give_up(site.service, held, "it hangs: it did not get on for an hour")
         queue.crashed(site.engine, held, site.clock, "its process was ended by SIGKILL")
         row = site.row()
         assert (row.status, row.lost) == ("queued" if tries < 30 else "failed", 0)
         assert row.error_code == "hangs" and "a share hangs" in (row.error_text or "")
         site.clock = max(site.clock, row.run_after)
-    work._give_up(site.service, held, "it is no longer ours")  # and nothing is written
+    run._give_up(site.service, held, "it is no longer ours")  # and nothing is written
 
 
 @ON_SQLITE

@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import delete, func, select
 
-from merger import records
-from merger.database import reading, writing
-from merger.tidy import tidy
+from merger.daemon.retention import tidy
+from merger.db.engine import reading, writing
+from merger.records import requests
 from models import Record, Rendition, Segment
 from tests.aftermath import merge_of, next_try
 from tests.conftest import START
@@ -251,14 +251,14 @@ def test_what_nobody_wants_any_more_goes_like_what_was_delivered(filmed: Site, d
     filmed.environ["MERGER_KEEP_VIDEOS_DAYS"] = str(days)
     filmed.ask()
     assert filmed.work() == "put off"
-    records.cancel(filmed.engine, 1, filmed.clock)
+    requests.cancel(filmed.engine, 1, filmed.clock)
     tidied(filmed, filmed.clock + DAY - MINUTE)
     assert len(renditions(filmed)) == 2
     filmed.clock += DAY + MINUTE
     tidied(filmed, filmed.clock)
     assert (len(renditions(filmed)), segments(filmed)) == (0 if days else 2, set())
     filmed.merged.mkdir()
-    records.retry(filmed.engine, 1, filmed.clock)
+    requests.retry(filmed.engine, 1, filmed.clock)
     assert filmed.work() == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from merger.daemon import keep_house
-from merger.database import writing
-from merger.late import look_for_late
-from merger.tidy import tidy
+from merger.daemon.late_media import look_for_late
+from merger.daemon.loop import keep_house
+from merger.daemon.retention import tidy
+from merger.db.engine import writing
 from models import Source
 from tests.aftermath import merge_of
 from tests.conftest import PITCHES, START, seconds

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from merger.daemon.late_media import look_for_late
 from merger.errors import Temporary
-from merger.late import look_for_late
 from merger.ports.recorder import Collected
 from recorders.folder import Folder
 from tests.aftermath import merge_of

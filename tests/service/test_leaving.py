@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from merger import failpoints, records
-from merger.database import reading
-from merger.tidy import tidy
+from merger import failpoints
+from merger.daemon.retention import tidy
+from merger.db.engine import reading
+from merger.records import requests
 from models import User
 from tests.aftermath import deliveries, merge_of, rows
 from tests.databases import ON_SQLITE
@@ -42,7 +43,7 @@ def wanted_by(site: Site) -> list[str]:
 
 
 def leave(site: Site, only_of: int | None) -> bool:
-    return records.leave(site.engine, 1, site.clock, only_of)
+    return requests.leave(site.engine, 1, site.clock, only_of)
 
 
 def is_gone(site: Site, first: dict[str, bytes]) -> None:

@@ -13,13 +13,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from merger import bookings, people, posting, record_views, smtp, webhook
+from merger.accounts import users as people
 from merger.config import load
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Refused, Temporary
-from merger.mail import composed
-from merger.posting import post
-from merger.smtp import Away, Server, Unknown
+from merger.live import bookings
+from merger.notifications import sender, smtp, webhook
+from merger.notifications.mail import composed
+from merger.notifications.sender import post
+from merger.notifications.smtp import Away, Server, Unknown
+from merger.records import views
 from models import Message, User
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
@@ -211,12 +214,12 @@ def test_a_mistake_of_ours_does_not_stop_the_others(
             raise RuntimeError("a mistake")
         return real(letter, now)
 
-    monkeypatch.setattr(posting, "composed", mistaken)
+    monkeypatch.setattr(sender, "composed", mistaken)
     with mail_served() as server:
         told(site, server.port, "ann@example.edu", "bob@example.edu")
         assert post(site.service, site.clock) == 1
     assert mails(site) == {"ann@example.edu": "unknown", "bob@example.edu": "sent"}
-    assert [r.levelno for r in caplog.records if r.name == posting.__name__] == [logging.ERROR]
+    assert [r.levelno for r in caplog.records if r.name == sender.__name__] == [logging.ERROR]
 
 
 @ON_SQLITE
@@ -243,7 +246,7 @@ def test_who_put_a_message_off_is_respected(site: Site, monkeypatch: pytest.Monk
     """Another daemon may have tried, and put off, what was due when we looked."""
     with mail_served() as server:
         told(site, server.port, "ann@example.edu")
-        real = posting._due
+        real = sender._due
 
         def slowly(*given: object) -> object:
             found = real(*given)  # type: ignore[arg-type]
@@ -251,7 +254,7 @@ def test_who_put_a_message_off_is_respected(site: Site, monkeypatch: pytest.Monk
             writing(site.engine, lambda session: session.execute(later))
             return found
 
-        monkeypatch.setattr(posting, "_due", slowly)
+        monkeypatch.setattr(sender, "_due", slowly)
         assert post(site.service, site.clock) == 0 and server.mails == []
 
 
@@ -268,7 +271,7 @@ def test_users_do_not_read_which_editors_were_perhaps_told(site: Site) -> None:
     assert mails(site) == {"ann@example.edu": "unknown", "eve@example.edu": "unknown"}
     with reading(site.engine) as session:
         ann = session.scalars(select(User).where(User.email == "ann@example.edu")).one().id
-    assert "eve@" not in str(record_views.details(site.engine, 1, ann))
+    assert "eve@" not in str(views.details(site.engine, 1, ann))
 
 
 # --- chat bots ------------------------------------------------------------------------------------

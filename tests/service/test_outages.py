@@ -18,8 +18,10 @@ import pytest
 from sqlalchemy import event, update
 from sqlalchemy.engine import make_url
 
-from merger import failpoints, heart, queue
-from merger.work import work
+from merger import failpoints
+from merger.records import queue
+from merger.worker import lease
+from merger.worker.run import work
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
 from tests.outages import be_impatient, check_delivered, lecture_that_is_due
@@ -262,8 +264,8 @@ def work_losing(
 
     After a commit: the answer alone is lost. Returns the outcome, and where that was.
     """
-    monkeypatch.setattr(heart, "_ASK_AGAIN_S", 0)
-    monkeypatch.setattr(heart, "_LOOK_EVERY", timedelta(hours=1))
+    monkeypatch.setattr(lease, "_ASK_AGAIN_S", 0)
+    monkeypatch.setattr(lease, "_LOOK_EVERY", timedelta(hours=1))
     lost: set[tuple[str, ...]] = set()
 
     def run(when: str) -> tuple[str, set[tuple[str, ...]]]:

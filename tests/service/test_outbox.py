@@ -15,12 +15,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from merger import bookings, failpoints, ledger, outbox, people, queue
-from merger.daemon import errands_are_due, forget
-from merger.database import reading, writing
+from merger import failpoints
+from merger.accounts import users
+from merger.daemon.loop import errands_are_due, forget
+from merger.db.engine import reading, writing
+from merger.delivery import ledger
 from merger.errors import Broken, Refused
-from merger.posting import TOO_OLD, post
-from merger.queue import Claim
+from merger.live import bookings
+from merger.notifications.sender import TOO_OLD, post
+from merger.records import outbox, queue
+from merger.records.queue import Claim
 from models import Message, Room, User
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import MailServer, mail_served
@@ -141,7 +145,7 @@ def test_a_failure_is_told_with_its_reason(told: Site, mails: MailServer) -> Non
     people_language = lambda s: s.scalars(select(User).where(User.email == BOB)).one()  # noqa: E731
     with reading(told.engine) as session:
         bob = people_language(session).id
-    people.note_language(told.engine, bob, "ru")
+    users.note_language(told.engine, bob, "ru")
     fail(told)
     send(told)
     subjects = {str(mail["To"]): str(mail["Subject"]) for mail in mails.mails}
@@ -176,9 +180,9 @@ def test_a_room_without_mails(told: Site, mails: MailServer, hook: Hook) -> None
 
 
 def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> None:
-    people.invite(told.engine, "eve@example.edu", None, "editor")
-    people.invite(told.engine, "ida@example.edu", None, "user")
-    assert people.make_first_account(told.engine) is not None  # its address leads nowhere
+    users.invite(told.engine, "eve@example.edu", None, "editor")
+    users.invite(told.engine, "ida@example.edu", None, "user")
+    assert users.make_first_account(told.engine) is not None  # its address leads nowhere
     for _ in range(2):
         bookings.tell_records(told.engine, [1, 99], told.clock, "silent", "camera is silent")
         bookings.tell_records(told.engine, [1], told.clock, "outage", "camera was away")
@@ -190,9 +194,9 @@ def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> No
         ann = session.scalars(select(User).where(User.email == ANN)).one().id
     shown = json.dumps(told.details()["events"])
     assert "eve@example.edu" not in shown
-    from merger import record_views
+    from merger.records import views
 
-    assert record_views.details(told.engine, 1, ann)["messages"] == []
+    assert views.details(told.engine, 1, ann)["messages"] == []
 
 
 @pytest.mark.parametrize(
@@ -301,10 +305,10 @@ def test_without_a_server_nothing_waits(told: Site) -> None:
 
 
 def test_a_deleted_record_takes_its_messages_along(told: Site) -> None:
-    from merger import records
+    from merger.records import requests
 
     deliver(told)
-    records.leave(told.engine, 1, told.clock)
+    requests.leave(told.engine, 1, told.clock)
     assert rows(told) == [] and send(told) == 0
 
 

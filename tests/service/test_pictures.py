@@ -17,12 +17,13 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from merger import pictures, record_views
-from merger.database import writing
+from merger.analysis import thumbnails
+from merger.daemon.retention import tidy
+from merger.db.engine import writing
 from merger.errors import Refused
-from merger.tidy import tidy
+from merger.records import views
 from models import Chunk, Source
-from recorders.clock import plain
+from recorders.testing.clock import plain
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.media.test_inputs import remux
@@ -39,7 +40,7 @@ def opened(data: bytes) -> np.ndarray:
 
 
 def picture_of(site: Site, source: int) -> np.ndarray:
-    return opened(pictures.picture_path(site.settings, source).read_bytes())
+    return opened(thumbnails.picture_path(site.settings, source).read_bytes())
 
 
 def deliver(site: Site, until_s: float = 6.0, from_s: float = 0.0) -> int:
@@ -51,7 +52,7 @@ def deliver(site: Site, until_s: float = 6.0, from_s: float = 0.0) -> int:
 def is_of(site: Site, source: int, at_s: float) -> None:
     """The last picture of a source shows an instant, and says so."""
     instant = START + seconds(at_s)
-    assert pictures.taken_at(site.settings, source) == instant
+    assert thumbnails.taken_at(site.settings, source) == instant
     clock = clock_in(picture_of(site, source))
     assert clock is not None and clock.source == source
     assert abs(error_ms(clock, instant)) <= 40
@@ -72,7 +73,7 @@ def filmed(site: Site) -> Site:
 
 @ON_SQLITE
 def test_the_newest_picture_of_each_source_is_kept(filmed: Site) -> None:
-    assert pictures.taken_at(filmed.settings, SPEAKER) is None
+    assert thumbnails.taken_at(filmed.settings, SPEAKER) is None
     deliver(filmed)
     for source in (SPEAKER, SCREEN):
         is_of(filmed, source, 5)
@@ -85,9 +86,9 @@ def test_the_newest_picture_of_each_source_is_kept(filmed: Site) -> None:
 @ON_SQLITE
 def test_an_older_picture_never_takes_its_place(filmed: Site) -> None:
     deliver(filmed, 12.0, 6.0)
-    before = pictures.picture_path(filmed.settings, SPEAKER).stat()
+    before = thumbnails.picture_path(filmed.settings, SPEAKER).stat()
     deliver(filmed)
-    assert pictures.picture_path(filmed.settings, SPEAKER).stat() == before
+    assert thumbnails.picture_path(filmed.settings, SPEAKER).stat() == before
     is_of(filmed, SPEAKER, 11)
 
 
@@ -126,20 +127,20 @@ def test_sound_alone_has_no_picture(site: Site) -> None:
     remux(sound, "-vn")
     os.utime(sound, (ended, ended))
     deliver(site)
-    assert pictures.taken_at(site.settings, 1) is not None
-    assert pictures.taken_at(site.settings, 2) is None
+    assert thumbnails.taken_at(site.settings, 1) is not None
+    assert thumbnails.taken_at(site.settings, 2) is None
 
 
 def no_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.settings.data.mkdir()
-    pictures.folder(site.settings).write_text("in the way")
+    thumbnails.folder(site.settings).write_text("in the way")
 
 
 def no_picture(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> bytes:
         raise ValueError("no such pixel format")
 
-    monkeypatch.setattr(pictures, "jpeg", refuse)
+    monkeypatch.setattr(thumbnails, "jpeg", refuse)
 
 
 @ON_SQLITE
@@ -164,13 +165,13 @@ def test_of_many_at_once_the_newest_stays(tmp_path: Path) -> None:
     random.Random(1).shuffle(instants)
 
     def keep(at: datetime) -> None:
-        pictures.keep(site.settings, SPEAKER, at, at.isoformat().encode())
+        thumbnails.keep(site.settings, SPEAKER, at, at.isoformat().encode())
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(keep, instants))
     newest = max(instants)
-    assert pictures.taken_at(site.settings, SPEAKER) == newest
-    lies = pictures.picture_path(site.settings, SPEAKER)
+    assert thumbnails.taken_at(site.settings, SPEAKER) == newest
+    lies = thumbnails.picture_path(site.settings, SPEAKER)
     assert lies.read_bytes() == newest.isoformat().encode()
     assert {path.name for path in lies.parent.iterdir()} == {"lock", lies.name}
 
@@ -186,7 +187,7 @@ def test_pictures_of_sources_that_are_gone_are_removed(filmed: Site) -> None:
 
     writing(filmed.engine, remove)
     tidy(filmed.service, filmed.clock)
-    assert pictures.taken_at(filmed.settings, SCREEN) is None
+    assert thumbnails.taken_at(filmed.settings, SCREEN) is None
     is_of(filmed, SPEAKER, 5)
 
 
@@ -209,7 +210,7 @@ def test_the_pictures_of_a_chunk_are_told_and_given(filmed: Site) -> None:
         assert told == [START + seconds(at) for at in instants]
         assert chunk["pictures"][0]["at"].endswith("+03:00")
         for n, at_s in enumerate(instants):
-            small = opened(record_views.chunk_picture(filmed.engine, record, number, n))
+            small = opened(views.chunk_picture(filmed.engine, record, number, n))
             assert small.shape == (108, 192)
             clock = clock_in(cv2.resize(small, (320, 180), interpolation=cv2.INTER_CUBIC))
             assert clock is not None and clock.source == SCREEN
@@ -221,7 +222,7 @@ def test_what_was_decided_before_has_the_same_pictures(filmed: Site) -> None:
     second = filmed.ask(12.0, layout="screen_large")
     assert filmed.work() == "delivered"
     assert filmed.details(first)["chunks"] == filmed.details(second)["chunks"]
-    one, other = (record_views.chunk_picture(filmed.engine, r, 0, 4) for r in (first, second))
+    one, other = (views.chunk_picture(filmed.engine, r, 0, 4) for r in (first, second))
     assert one == other
 
 
@@ -230,11 +231,11 @@ def test_a_picture_that_there_is_not(filmed: Site) -> None:
     record = deliver(filmed, 12.0)
     for chunk, number in ((0, 5), (2, 0), (2**62, 0), (0, 2**62)):
         with pytest.raises(Refused) as refused:
-            record_views.chunk_picture(filmed.engine, record, chunk, number)
+            views.chunk_picture(filmed.engine, record, chunk, number)
         assert refused.value.code == "picture"
     for unknown, only_of in ((2, None), (record, 17)):
         with pytest.raises(Refused) as refused:
-            record_views.chunk_picture(filmed.engine, unknown, 0, 0, only_of)
+            views.chunk_picture(filmed.engine, unknown, 0, 0, only_of)
         assert refused.value.code == "record"
 
 
@@ -248,4 +249,4 @@ def test_a_record_that_was_made_before_pictures_were_kept(filmed: Site) -> None:
     writing(filmed.engine, forget)
     assert [chunk["pictures"] for chunk in filmed.details(record)["chunks"]] == [[]]
     with pytest.raises(Refused):
-        record_views.chunk_picture(filmed.engine, record, 0, 0)
+        views.chunk_picture(filmed.engine, record, 0, 0)

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from merger import rooms
-from merger.database import reading, writing
+from merger.daemon.retention import tidy
+from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
+from merger.live.raw_folder import RawFolder
+from merger.live.raw_uploads import upload_raw, waiting
 from merger.ports.destination import RawDestination
-from merger.raw_destination import RawFolder
-from merger.raw_uploads import upload_raw, waiting
+from merger.rooms import store
 from merger.service import Service
-from merger.tidy import tidy
-from merger.timeline import utc
+from merger.timeline.clock import utc
 from models import Room, Source, Upload
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -111,7 +111,7 @@ def test_a_segment_and_its_sidecar_go_once(recorded: Site) -> None:
 def test_a_room_that_got_another_name(recorded: Site) -> None:
     before = uploaded_names(recorded, record(recorded))
     recorder_of = recorded.service.recorder_of
-    rooms.edit(recorded.engine, 1, lambda room: replace(room, name="Hall"), recorder_of)
+    store.edit(recorded.engine, 1, lambda room: replace(room, name="Hall"), recorder_of)
     record(recorded, 10, room="Hall")
     other = f"{NAME[:17]}10_Hall_speaker"
     assert set(uploaded(recorded)) == before | {
@@ -148,8 +148,8 @@ CHILD = """
 import os, pickle, signal, sys
 from dataclasses import replace
 from merger import failpoints
-from merger.raw_destination import RawFolder
-from merger.raw_uploads import upload_raw
+from merger.live.raw_folder import RawFolder
+from merger.live.raw_uploads import upload_raw
 from tests.site import Site
 
 def killed(name):

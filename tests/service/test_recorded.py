@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from merger import rooms
-from merger.database import writing
-from merger.tidy import tidy
-from merger.timeline import utc
+from merger.daemon.retention import tidy
+from merger.db.engine import writing
+from merger.rooms import store
+from merger.timeline.clock import utc
 from models import Segment
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -69,7 +69,7 @@ def test_a_recording_goes_after_some_days_unless_a_record_needs_it(recorded: Sit
 
 def test_what_a_record_needs_stays_whatever_its_room_is_called(recorded: Site) -> None:
     record(recorded, 0)
-    rooms.edit(
+    store.edit(
         recorded.engine, 1, lambda room: replace(room, name="Hall"), recorded.service.recorder_of
     )
     record(recorded, 3, name="later.mkv")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from merger.daemon.late_media import look_for_late
 from merger.errors import Broken, Temporary
-from merger.late import look_for_late
 from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from merger.database import writing
+from merger.db.engine import writing
 from models import Record
 from tests.conftest import CARRIED, MOSCOW, Room, seconds
 from tests.databases import ON_SQLITE

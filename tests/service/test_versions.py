@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from merger import failpoints, record_views, records
-from merger.database import writing
+from merger import failpoints
+from merger.daemon.retention import tidy
+from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.tidy import tidy
-from merger.timeline import utc
+from merger.records import requests, views
+from merger.timeline.clock import utc
 from models import Source
 from tests.aftermath import LATER, check_only, rows
 from tests.conftest import START, seconds
@@ -160,7 +161,7 @@ def test_what_makes_no_sense_changes_nothing(lecture: Site) -> None:
         ("end", {"end": late}), ("record", {"only_of": 17}),
     ):  # fmt: skip
         assert refused(lambda changes=changes: again(lecture, **changes)) == code
-    assert refused(lambda: records.remerge(lecture.engine, 2, lecture.clock)) == "record"
+    assert refused(lambda: requests.remerge(lecture.engine, 2, lecture.clock)) == "record"
     assert rows(lecture) == before
 
 
@@ -171,7 +172,7 @@ def failed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cancelled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert records.cancel(site.engine, 1, site.clock) == "cancelled"
+    assert requests.cancel(site.engine, 1, site.clock) == "cancelled"
 
 
 def undeliverable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +200,7 @@ def test_a_record_that_came_to_nothing_is_made_otherwise(
         None,
         None,
     )
-    assert refused(lambda: record_views.rendition_file(site.engine, 1, "merge")) == "rendition"
+    assert refused(lambda: views.rendition_file(site.engine, 1, "merge")) == "rendition"
     assert site.work() == "delivered"
     check_version(site, 1, left_px=LARGE)
     media = site.row().media
@@ -268,6 +269,6 @@ def test_what_was_collected_is_used_where_nothing_is_left(
         path.unlink()
     site.clock += timedelta(days=3)
     tidy(site.service, site.clock)
-    getattr(records, how)(site.engine, 1, site.clock)
+    getattr(requests, how)(site.engine, 1, site.clock)
     assert site.work() == "delivered"
     check_version(site, 1)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from merger import failpoints
+from merger.delivery.folder import FolderDestination
 from merger.errors import Temporary
-from merger.folder_destination import FolderDestination
 from merger.ports.destination import Fence, Parcel
 from tests.conftest import START, Room
 from tests.databases import ON_SQLITE

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from merger.late import look_for_late
+from merger.daemon.late_media import look_for_late
 from tests.conftest import MOSCOW, seconds
 from tests.databases import ON_SQLITE
 from tests.late_lecture import (

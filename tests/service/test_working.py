@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from merger import work
-from merger.retry import TRIES
+from merger.records.retry import TRIES
+from merger.worker import run
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants
@@ -42,7 +42,7 @@ def test_what_failed_in_an_earlier_stage_does_not_count(
             assert site.work() == "put off"
             site.clock = site.row().run_after
     with monkeypatch.context() as patched:
-        patched.setattr(work, "made", lambda *_: short_of_memory())
+        patched.setattr(run, "made", lambda *_: short_of_memory())
         assert site.work() == "put off"
     assert (site.row().stage, site.row().tries) == ("analyse", 1)
 

@@ -14,14 +14,15 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 import app
-from merger import offers, records
-from merger.database import reading, writing
+from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
+from merger.intake import discovered
+from merger.records import requests
 from merger.service import Service
-from merger.timeline import utc
+from merger.timeline.clock import utc
 from models import Offer, Record, Room, Source
-from recorders.zoom_hook import challenge, is_signed, signature
-from recorders.zoom_offers import uuid_in
+from recorders.zoom.discovery import uuid_in
+from recorders.zoom.webhook import challenge, is_signed, signature
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.recorders.zoom_server import NUMBER, UUID, ZoomServer, zoom_served
@@ -76,7 +77,7 @@ class Hooked:
             return session.scalar(select(func.count()).select_from(table)) or 0
 
     def offers(self) -> list[dict[str, Any]]:
-        return offers.listing(self.site.engine)
+        return discovered.listing(self.site.engine)
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_no_room_has_the_meeting(hooked: Hooked) -> None:
     )
     assert hooked.count(Record) == 0
     hooked.add_room("505", f"zoom:{NUMBER // 10**7} {NUMBER % 10**7:07}")
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.site.details()["room"] == "505" and hooked.offers()[0]["record"] == 1
 
 
@@ -232,8 +233,8 @@ def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
     assert "shorter than two minutes (100 s)" in hooked.tell().get_json()["reason"]
     assert hooked.offers()[0]["state"] == "ignored"
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    outcome = offers.take_up(hooked.service, named, ["ann@example.org"], is_asked=True)
-    assert outcome == offers.Outcome(1, is_new=True)
+    outcome = discovered.take_up(hooked.service, named, ["ann@example.org"], is_asked=True)
+    assert outcome == discovered.Outcome(1, is_new=True)
     assert hooked.site.details()["users"] == [HOST, "ann@example.org"]
 
 
@@ -278,30 +279,30 @@ def test_what_a_lost_call_missed_is_found_once_a_day(hooked: Hooked) -> None:
     hooked.record()
     hooked.zoom.add_meeting("unknown==", 999_999_999)
     hooked.zoom.add_file("active_speaker", START, 3600, uuid="unknown==")
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 1 and hooked.count(Offer) == 2
     asked = hooked.zoom.count("/accounts/me/recordings")
-    offers.reconcile(hooked.service, hooked.site.clock + timedelta(hours=23))
+    discovered.reconcile(hooked.service, hooked.site.clock + timedelta(hours=23))
     assert hooked.zoom.count("/accounts/me/recordings") == asked
     hooked.site.clock += timedelta(hours=25)
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.zoom.count("/accounts/me/recordings") > asked
     assert hooked.count(Record) == 1
 
 
 @ON_SQLITE
 def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
-    from merger import records
+    from merger.records import requests
 
     hooked.add_room()
     hooked.record()
     assert hooked.tell().get_json()["record"] == 1
-    records.leave(hooked.site.engine, 1, hooked.site.clock)
-    offers.reconcile(hooked.service, hooked.site.clock)
+    requests.leave(hooked.site.engine, 1, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.tell().get_json() == {"record": None, "reason": "its record was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    assert offers.take_up(hooked.service, named, is_asked=True).is_new
+    assert discovered.take_up(hooked.service, named, is_asked=True).is_new
 
 
 LONGEST = "a record lasts at most 24 hours"
@@ -317,13 +318,13 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
         answer = hooked.tell()
         assert answer.status_code == 200
         assert answer.get_json() == {"record": None, "reason": LONGEST}
-        offers.reconcile(hooked.service, hooked.site.clock)
+        discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 0
     (offer,) = hooked.offers()
     assert (offer["state"], offer["reason"]) == ("ignored", LONGEST)
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
     with pytest.raises(Refused, match=LONGEST):  # who asks is told
-        offers.take_up(hooked.service, named, is_asked=True)
+        discovered.take_up(hooked.service, named, is_asked=True)
 
 
 @ON_SQLITE
@@ -340,7 +341,7 @@ def test_more_of_a_meeting_than_a_record_can_have(hooked: Hooked, is_delivered: 
     for _ in range(2):
         answer = hooked.tell()
         assert answer.status_code == 200 and answer.get_json()["record"] == 1
-        offers.reconcile(hooked.service, hooked.site.clock)
+        discovered.reconcile(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version) == ("delivered" if is_delivered else "queued", 1)
     assert row.end_at == utc(START + timedelta(hours=1))
@@ -365,7 +366,7 @@ def test_what_cannot_be_written_down_now_is_told_again(
 
     hooked.record()
     with monkeypatch.context() as patched:
-        patched.setattr(offers, "writing", away)
+        patched.setattr(discovered, "writing", away)
         answer = hooked.tell()
     assert (answer.status_code, answer.get_json()) == (503, {"error": "the database is away"})
     assert hooked.tell().status_code == 200
@@ -422,10 +423,10 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     if by_hand:
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-        assert offers.take_up(hooked.service, named, is_asked=True).record == 1
+        assert discovered.take_up(hooked.service, named, is_asked=True).record == 1
     else:
         assert hooked.tell().get_json()["record"] == 1
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.site.row().end_at == utc(START + timedelta(hours=1))
 
     def deliver(session: Any) -> None:
@@ -435,12 +436,12 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
 
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version, row.end_at) == ("queued", 2, MORE_ENDS)
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.site.row().status == "delivered"  # once
 
 
@@ -449,10 +450,10 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.record()
     hooked.tell()
-    assert records.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
+    assert requests.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
     begins = utc(START + timedelta(minutes=5))
-    records.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
-    offers.reconcile(hooked.service, hooked.site.clock)
+    requests.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     assert hooked.site.row().start_at == begins
     assert hooked.tell().get_json()["record"] == 1
 
@@ -464,19 +465,19 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     hooked.add_room()
     hooked.record()
     hooked.tell()
-    records.cancel(hooked.site.engine, 1, hooked.site.clock)
+    requests.cancel(hooked.site.engine, 1, hooked.site.clock)
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     assert hooked.tell().get_json()["record"] == 1
-    offers.reconcile(hooked.service, hooked.site.clock)
+    discovered.reconcile(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("cancelled", utc(START + timedelta(hours=1)))
     if by == "asking":
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-        assert offers.take_up(hooked.service, named, ("eve@x.org",), is_asked=True).record == 1
+        assert discovered.take_up(hooked.service, named, ("eve@x.org",), is_asked=True).record == 1
         assert "eve@x.org" in hooked.site.details()["users"]
     else:
-        records.retry(hooked.site.engine, 1, hooked.site.clock)
-        offers.reconcile(hooked.service, hooked.site.clock + timedelta(hours=25))
+        requests.retry(hooked.site.engine, 1, hooked.site.clock)
+        discovered.reconcile(hooked.service, hooked.site.clock + timedelta(hours=25))
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("queued", MORE_ENDS)
 

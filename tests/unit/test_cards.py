@@ -9,7 +9,7 @@ import pytest
 
 from merger.analysis import cards as cards_module
 from merger.analysis.cards import card_from_picture, draw_cards, read_card, shipped_cards
-from merger.analysis.picture import classify
+from merger.analysis.classify import classify
 from merger.errors import Refused
 
 

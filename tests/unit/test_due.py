@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from merger.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
 from merger.ports.recorder import Found, Item
+from merger.records.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
 
 BERLIN, MOSCOW = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Moscow")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")  # +05:45

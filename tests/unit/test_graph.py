@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from merger.graph import (
+from merger.render.filtergraph import (
     inputs,
     join_command,
     part_command,
@@ -20,8 +20,8 @@ from merger.graph import (
     sound_of_runs_command,
     sound_run_command,
 )
-from merger.layout import Size
-from merger.parts import (
+from merger.timeline.layout import Size
+from merger.timeline.parts import (
     MOST_PIECES,
     Input,
     LaneSpec,
@@ -32,8 +32,8 @@ from merger.parts import (
     SoundSpec,
     sound_runs,
 )
-from merger.plan import SlateKey
-from merger.profiles import ENCODERS
+from merger.timeline.plan import SlateKey
+from merger.timeline.profiles import ENCODERS
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDE, DOUBLE = Size(1280, 720), Size(2560, 720)

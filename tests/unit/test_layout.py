@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
-from merger.layout import (
+from merger.timeline.layout import (
     ALONE,
     DEFAULT_LAYOUT,
     LAYOUTS,

@@ -11,22 +11,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger.bookings import Booking, Camera
 from merger.errors import Refused, Temporary
-from merger.media_signs import Flow, Sign, flow
+from merger.live.bookings import Booking, Camera
+from merger.live.source_status import Flow, Sign, flow
 from merger.ports.recorder import SourceOfRoom
-from merger.timeline import Span
-from recorders.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
-from recorders.first_picture import FirstPicture
-from recorders.hosts import is_forbidden, resolved
-from recorders.key_pictures import parameter_sets
-from recorders.live_child import redacted
-from recorders.live_source import MOST_OUTAGES, LiveSource, Patience
-from recorders.recordings import file_name
-from recorders.rtsp import Address, Rtsp, address_of
-from recorders.rtsp_child import Ended, Recording
-from recorders.rtsp_job import Job
-from recorders.wanted import Wanted, pause_s, wanted
+from merger.timeline.clock import Span
+from recorders.rtsp.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
+from recorders.rtsp.child import Ended, Recording
+from recorders.rtsp.first_picture import FirstPicture
+from recorders.rtsp.job import Job
+from recorders.rtsp.keyframes import parameter_sets
+from recorders.rtsp.local_hosts import is_forbidden, resolved
+from recorders.rtsp.recordings import file_name
+from recorders.rtsp.source import Address, Rtsp, address_of
+from recorders.supervisor.live_source import MOST_OUTAGES, LiveSource, Patience
+from recorders.supervisor.processes import redacted
+from recorders.supervisor.schedule import Wanted, pause_s, wanted
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 TEN = datetime(2026, 11, 20, 7, tzinfo=UTC)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
-from merger.localtime import (
+from merger.timeline.clock import Span
+from merger.timeline.zones import (
     chunks,
     instant_from,
     length_from,
@@ -17,7 +18,6 @@ from merger.localtime import (
     wall_time,
     zone_named,
 )
-from merger.timeline import Span
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # changes its clocks by half an hour

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from merger.mail import Letter, composed, message_id, one_line, spread
-from merger.smtp import Server, server_of
-from merger.webhook import body_of, signature
+from merger.notifications.mail import Letter, composed, message_id, one_line, spread
+from merger.notifications.smtp import Server, server_of
+from merger.notifications.webhook import body_of, signature
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 FACTS: dict[str, Any] = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.media import MediaFile, Video
-from merger.timeline import Stretch
+from merger.timeline.clock import Stretch
+from merger.timeline.media import MediaFile, Video
 
 Seconds = tuple[float, float]
 VIDEO = Video(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.localtime import wall_time
-from merger.names import LibraryName, library_name, nearest, result_stem
-from merger.timeline import Span
+from merger.timeline.clock import Span
+from merger.timeline.filenames import LibraryName, library_name, nearest, result_stem
+from merger.timeline.zones import wall_time
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 LECTURE = Span(

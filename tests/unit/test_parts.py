@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.layout import Size
-from merger.library import Entry, segments
-from merger.media import Audio, MediaFile, Video
-from merger.parts import (
+from merger.media.library import Entry, segments
+from merger.timeline.clock import ClockMap, FrameGrid, Segment, Span, Stretch
+from merger.timeline.layout import Size
+from merger.timeline.media import Audio, MediaFile, Video
+from merger.timeline.parts import (
     PartSpec,
     SoundPiece,
     SoundSpec,
@@ -28,9 +29,8 @@ from merger.parts import (
     spec_hash,
     spec_json,
 )
-from merger.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
-from merger.profiles import ENCODERS, SAMPLE_RATE
-from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
+from merger.timeline.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
+from merger.timeline.profiles import ENCODERS, SAMPLE_RATE
 
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 MINUTE = 60_000_000

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, shipped_cards
-from merger.analysis.picture import Sight, classify
+from merger.analysis.classify import Sight, classify
 
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)

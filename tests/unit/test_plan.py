@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.plan import (
+from merger.timeline.clock import ClockMap, FrameGrid, Segment, Span, Stretch
+from merger.timeline.plan import (
     Chunk,
     EditPlan,
     Slate,
@@ -17,7 +18,6 @@ from merger.plan import (
     plan_parts,
     plan_sound,
 )
-from merger.timeline import ClockMap, FrameGrid, Segment, Span, Stretch
 
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 LENGTH_S, CHUNK_S = 20, 5

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from merger.progress import Silent, Terminal, clock, describe
+from merger.render.progress import Silent, Terminal, clock, describe
 
 CLEAR = "\r\x1b[K"
 

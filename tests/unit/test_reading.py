@@ -9,8 +9,8 @@ import av
 import pytest
 
 from merger.errors import Broken, MergerError, Temporary
-from merger.media import MediaFile
-from merger.media_files import blame, check_readable
+from merger.media.index import blame, check_readable
+from merger.timeline.media import MediaFile
 from tests.unit.test_media import media_file
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from merger.web.record_state import state_of
+from merger.web.pages.record_state import state_of
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.due import PATIENCE
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
-from merger.retry import (
+from merger.records.due import PATIENCE
+from merger.records.retry import (
     LONGEST_DELAY,
     LOOK_FOR_ROOM,
     OF_THE_MACHINE,

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
-from merger.room_spec import RoomSpec, SourceSpec, masked, warnings
-from merger.rooms_file import LONGEST_FILE, parse
+from merger.rooms.spec import RoomSpec, SourceSpec, masked, warnings
+from merger.rooms.yaml_file import LONGEST_FILE, parse
 from models import ROLES
-from recorders.kinds import kinds
+from recorders.registry import kinds
 
 ROOT = Path(__file__).parents[2]
 FILE = """\

@@ -18,9 +18,9 @@ from merger.analysis.sampling import (
     evenly,
     targets,
 )
-from merger.media import MediaFile
-from merger.plan import Verdict
-from merger.timeline import ClockMap, Segment, Span, Stretch, Track, picture_track
+from merger.timeline.clock import ClockMap, Segment, Span, Stretch, Track, picture_track
+from merger.timeline.media import MediaFile
+from merger.timeline.plan import Verdict
 
 START = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 HALF_HOUR = Span(START, START + timedelta(minutes=30))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Temporary
-from merger.space import amount, make_room, require_space
-from merger.storage import Cache, work_folder
+from merger.storage.disk_space import amount, make_room, require_space
+from merger.storage.files import Cache, work_folder
 
 GB, MB = 1_000_000_000, 1_000_000
 Disk = Callable[..., list[Path]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.timeline import (
+from merger.timeline.clock import (
     Clip,
     ClockMap,
     FrameGrid,

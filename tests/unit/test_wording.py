@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from merger.wording import record_page, records_table, rooms_table, state
+from commands.tables import record_page, records_table, rooms_table, state
 
 RECORD: dict[str, Any] = {
     "id": 7, "room": "504", "name": "Lecture", "start": "2026-11-20T10:00:00+03:00",

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from merger import storage
 from merger.errors import Temporary
-from merger.storage import sweep, work_folder, work_folders
+from merger.storage import files
+from merger.storage.files import sweep, work_folder, work_folders
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
 import signal, sys
 from pathlib import Path
-from merger.storage import work_folder
+from merger.storage.files import work_folder
 with work_folder(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("done")
     print(folder, flush=True)
@@ -60,7 +60,7 @@ def test_one_that_is_swept_before_it_could_be_locked_is_made_again(
             sweep(tmp_path)
         real(handle, operation)
 
-    monkeypatch.setattr(storage.fcntl, "flock", flock)
+    monkeypatch.setattr(files.fcntl, "flock", flock)
     with work_folder(tmp_path) as folder:
         assert swept == 3
         (folder / "file").write_text("there")
@@ -98,7 +98,7 @@ def test_a_disk_without_room_for_it_is_full(
     def refuse(handle: int, operation: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.fcntl, "flock", refuse)
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
     before = open_files()
     with pytest.raises(Temporary) as caught, work_folder(tmp_path):
         pytest.fail("it was made")

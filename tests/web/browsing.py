@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from merger import people
-from merger.web.application import create_web
+from merger.accounts import users
+from merger.web.app import create_web
 from tests.site import Site
 from tests.web.conftest import PASSWORD
 
@@ -74,8 +74,8 @@ class Browser:
 
 
 def ann(engine: Engine) -> int:
-    user, _ = people.invite(engine, ANN, None, "user")
-    people.set_password(engine, user["id"], PASSWORD)
+    user, _ = users.invite(engine, ANN, None, "user")
+    users.set_password(engine, user["id"], PASSWORD)
     return int(user["id"])
 
 

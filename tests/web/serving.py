@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from flask import Flask
 from waitress.server import create_server
 
-from merger.web.gate import Guesses
+from merger.web.auth import Guesses
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.routing import Rule
 
 import app
-from merger import people
+from merger.accounts import users
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web, problem
 
@@ -97,7 +97,7 @@ def may(web: Web, who: str | None, scope: str | None) -> bool:
         return True
     if who is None:
         return False
-    asker = people.of_key(web.site.engine, web.keys[who], web.site.clock)
+    asker = users.of_key(web.site.engine, web.keys[who], web.site.clock)
     assert asker is not None
     return asker.sees_all if scope == "all" else asker.may(scope)
 

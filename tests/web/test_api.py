@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from merger import queue
 from merger.errors import Broken
-from merger.timeline import utc
+from merger.records import queue
+from merger.timeline.clock import utc
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.web.conftest import LECTURE, Web, ask, problem, told
@@ -302,7 +302,7 @@ def test_who_leaves_a_record_changes_it(web: Web) -> None:
 def test_the_records_of_a_user_come_in_pages_there_too(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("merger.web.api_montage._MOST", 2)
+    monkeypatch.setattr("merger.web.api.montage._MOST", 2)
     for hour in range(10, 15):
         ask(web, start=f"2026-11-20T{hour}:00", end=f"2026-11-20T{hour}:30")
     found, query = [], ""
@@ -324,7 +324,7 @@ def test_a_mistake_in_the_program_tells_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("secret of the house")
 
-    monkeypatch.setattr("merger.record_views.page", fail)
+    monkeypatch.setattr("merger.records.views.page", fail)
     said = problem(web.api("ann", "GET", "/records"), 500)
     assert "secret" not in str(said)
     assert "secret of the house" in caplog.text

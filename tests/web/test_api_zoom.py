@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import app
-from merger.database import writing
+from merger.db.engine import writing
 from models import Room, Source
 from tests.conftest import START
 from tests.databases import ON_SQLITE

@@ -17,10 +17,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from merger import people, schema
-from merger.database import writing
+from merger.accounts import users
+from merger.db import schema
+from merger.db.engine import writing
 from models import Record, RecordUser, Rendition
-from recorders.sample import write_sample
+from recorders.testing.sample_lecture import write_sample
 from tests.conftest import CARRIED, START
 from tests.site import ROOT, Site
 from tests.waiting import until
@@ -80,8 +81,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     schema.upgrade(site.engine)
     site.add_room(roles=("speaker", "screen", "board"), chunk_s=30)
     for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
-        user, _ = people.invite(site.engine, f"{name}@example.org", None, role)
-        people.set_password(site.engine, user["id"], PASSWORD)
+        user, _ = users.invite(site.engine, f"{name}@example.org", None, role)
+        users.set_password(site.engine, user["id"], PASSWORD)
     write_sample(site.library().library, CARRIED)
     log = site.folder / "log"
     with log.open("wb") as file:
@@ -203,7 +204,7 @@ def test_who_watches_goes_on_while_another_version_is_made(
             event_name="Watched", layout="side_by_side", profile="540p", created_at=START,
             updated_at=START, run_after=START, status="running", stage="collect", version=2,
             delivered_version=1, claimed_by="another", claimed_at=START, lease_until=later,
-            users=[RecordUser(user=people.user_row(session, "bob@example.org"), position=0)],
+            users=[RecordUser(user=users.user_row(session, "bob@example.org"), position=0)],
         )  # fmt: skip
         session.add(row)
         session.flush()

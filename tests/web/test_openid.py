@@ -12,8 +12,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from merger import people
-from merger.database import reading
+from merger.accounts import users as people
+from merger.db.engine import reading
 from models import User
 from tests.databases import ON_SQLITE
 from tests.site import Site
@@ -229,7 +229,7 @@ def test_what_anybody_may_write_makes_no_line_of_the_log(
     known: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
     known.get(f"/login/oidc/callback?error=x&error_description=a%0Aforged{'y' * 9000}")
-    [line] = [r.getMessage() for r in caplog.records if r.name == "merger.web.signing_in"]
+    [line] = [r.getMessage() for r in caplog.records if r.name == "merger.web.login"]
     assert "a\\nforged" in line and len(line) < 1000
 
 

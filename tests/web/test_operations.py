@@ -16,11 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from merger import queue, records, signs, vitals
-from merger.database import writing
+from merger.db.engine import writing
 from merger.errors import Refused
-from merger.media_signs import Sign, give
-from merger.space import Disk, disk_of
+from merger.live.source_status import Sign, give
+from merger.monitoring import heartbeats, metrics
+from merger.records import queue, requests
+from merger.storage.disk_space import Disk, disk_of
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 from tests.web.conftest import Web
@@ -68,7 +69,7 @@ def numbers(web: Web, who: str = "ada") -> dict[tuple[str, ...], float]:
 
 def test_ready_when_everything_is_there(web: Web) -> None:
     assert ready(web) == (503, {"daemon": "none was ever at work"})
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     assert ready(web) == (200, {})
     web.site.clock += 60 * SECOND  # the poll is short, so it is a minute
     assert ready(web) == (200, {})
@@ -82,7 +83,7 @@ def test_ready_when_everything_is_there(web: Web) -> None:
 def test_a_daemon_that_looks_seldom_may_be_silent_for_longer(web: Web) -> None:
     web.site.environ["MERGER_POLL"] = "60"
     seldom = Web(web.site)
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     web.site.clock += 180 * SECOND
     assert ready(seldom) == (200, {})
     web.site.clock += 1 * SECOND
@@ -113,7 +114,7 @@ def test_without_a_database_the_process_lives_and_is_not_ready(web: Web, mariadb
 
 @ON_SQLITE
 def test_not_ready_without_room(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     reserve = SimpleNamespace(total=1000 * GB, free=5 * GB)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: reserve)
     full = {f"{name}_disk": "it is full" for name in ("data", "cache", "output")}
@@ -122,7 +123,7 @@ def test_not_ready_without_room(web: Web, monkeypatch: pytest.MonkeyPatch) -> No
 
 @ON_SQLITE
 def test_not_ready_without_the_share_for_videos(web: Web) -> None:
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     share = web.site.folder / "share"
     web.site.environ["MERGER_OUTPUT"] = str(share)
     with_share = Web(web.site)
@@ -137,7 +138,7 @@ def test_not_ready_without_the_share_for_videos(web: Web) -> None:
 def test_a_share_that_hangs_does_not_keep_others_waiting(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     goes_on = threading.Event()
     looked: list[Path] = []
 
@@ -147,8 +148,8 @@ def test_a_share_that_hangs_does_not_keep_others_waiting(
             goes_on.wait()
         return disk_of(folder)
 
-    monkeypatch.setattr(vitals, "disk_of", hanging)
-    monkeypatch.setattr(vitals, "_DISK_ANSWERS_WITHIN_S", 0.1)
+    monkeypatch.setattr(metrics, "disk_of", hanging)
+    monkeypatch.setattr(metrics, "_DISK_ANSWERS_WITHIN_S", 0.1)
     try:
         for _ in range(3):
             assert ready(web) == (503, {"output_disk": "it does not answer"})
@@ -158,7 +159,7 @@ def test_a_share_that_hangs_does_not_keep_others_waiting(
         assert len(looked) == 1  # one thread waits, and not one for each who asks
     finally:
         goes_on.set()
-    monkeypatch.setattr(vitals, "_DISK_ANSWERS_WITHIN_S", 10)
+    monkeypatch.setattr(metrics, "_DISK_ANSWERS_WITHIN_S", 10)
     assert ready(web) == (200, {})
     assert numbers(web)["merger_disk_total_bytes", "output"] == 1000 * GB
 
@@ -193,7 +194,7 @@ def test_numbers(web: Web) -> None:
 
     for minute in range(5):
         site.ask(from_s=60.0 * minute, until_s=60.0 * minute + 30)
-    signs.give(site.engine, "one", site.clock - 7 * SECOND)
+    heartbeats.give(site.engine, "one", site.clock - 7 * SECOND)
     held = site.claim()
     assert held is not None
     queue.enter(site.engine, held, "encode", site.clock)
@@ -201,7 +202,7 @@ def test_numbers(web: Web) -> None:
         failing = site.claim()
         assert failing is not None
         queue.fail(site.engine, failing, site.clock, Refused("no_media", "nothing of Lecture"))
-    records.cancel(site.engine, 5, site.clock)
+    requests.cancel(site.engine, 5, site.clock)
 
     def due_since(session: Any) -> None:
         changed = update(Record).where(Record.status == "queued")
@@ -233,12 +234,12 @@ def report(duration_s: float, encode_s: float | None) -> dict[str, Any]:
 
 
 def test_speed() -> None:
-    assert vitals.speed([]) is None
-    assert vitals.speed([report(60, None)]) is None
-    assert vitals.speed([report(60, 0.0)]) is None
-    assert vitals.speed([report(60, 20)]) == 3
-    assert vitals.speed([report(60, 20), report(60, 40), report(60, None)]) == 2
-    assert vitals.speed([{"renditions": []}]) is None
+    assert metrics.speed([]) is None
+    assert metrics.speed([report(60, None)]) is None
+    assert metrics.speed([report(60, 0.0)]) is None
+    assert metrics.speed([report(60, 20)]) == 3
+    assert metrics.speed([report(60, 20), report(60, 40), report(60, None)]) == 2
+    assert metrics.speed([{"renditions": []}]) is None
 
 
 @ON_SQLITE
@@ -260,7 +261,7 @@ def test_the_speed_of_what_was_delivered_last(web: Web) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.name == "merger.web.request_lines"]
+    return [r.getMessage() for r in caplog.records if r.name == "merger.web.access_log"]
 
 
 @ON_SQLITE
@@ -285,7 +286,7 @@ def test_what_machines_ask_all_the_time_is_told_when_it_is_wrong(
     web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    signs.give(web.site.engine, "one", web.site.clock)
+    heartbeats.give(web.site.engine, "one", web.site.clock)
     for path in ("/healthz", "/readyz", "/metrics"):
         assert web.call("ada", "GET", path).status_code == 200
     assert lines(caplog) == []

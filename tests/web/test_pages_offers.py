@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from merger.database import writing
+from merger.db.engine import writing
 from models import Offer, Record
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web

@@ -7,8 +7,8 @@ import re
 import pytest
 from sqlalchemy.orm import Session
 
-from merger import people
-from merger.database import writing
+from merger.accounts import users
+from merger.db.engine import writing
 from merger.errors import Refused
 from models import User
 from tests.databases import ON_SQLITE
@@ -28,13 +28,13 @@ def test_people_are_invited_changed_and_removed(web: Web) -> None:
     assert "No mail address: nobody" in error_at(page, "email")
     page = ada.wrong("/people", "/people", {**invited, "email": "x@x.org", "name": "x" * 256})
     assert "longer than 255 characters" in error_at(page, "name")
-    new = people.of_address(web.site.engine, "new@example.org")
+    new = users.of_address(web.site.engine, "new@example.org")
     assert new is not None
     ada.done("/people", f"/people/{new['id']}", {"role": "editor"})
-    told = people.user(web.site.engine, new["id"])
+    told = users.user(web.site.engine, new["id"])
     assert (told["role"], told["invited"]) == ("editor", False)
     assert "Deleted." in ada.done("/people", f"/people/{new['id']}/delete")
-    assert people.of_address(web.site.engine, "new@example.org") is None
+    assert users.of_address(web.site.engine, "new@example.org") is None
 
 
 def test_the_last_administrator_stays_one(web: Web) -> None:
@@ -48,22 +48,22 @@ def test_the_last_administrator_stays_one(web: Web) -> None:
 
 def test_an_administrator_who_is_locked_out_is_none_to_be_left_with(web: Web) -> None:
     engine, ada, eve = web.site.engine, web.ids["ada"], web.ids["eve"]
-    people.change_user(engine, eve, {"role": "admin", "invited": False})
+    users.change_user(engine, eve, {"role": "admin", "invited": False})
     for act in (
-        lambda: people.change_user(engine, ada, {"role": "user"}),
-        lambda: people.change_user(engine, ada, {"invited": False}),
-        lambda: people.delete_user(engine, ada),
+        lambda: users.change_user(engine, ada, {"role": "user"}),
+        lambda: users.change_user(engine, ada, {"invited": False}),
+        lambda: users.delete_user(engine, ada),
     ):
         with pytest.raises(Refused, match="the last administrator"):
             act()
     page = reader(web, "ada").wrong("/people", f"/people/{ada}", {"role": "user", "invited": "on"})
     assert "the last administrator" in error_at(page, f"role-{ada}")
-    people.delete_user(engine, ada, ("example.org",))  # of which Eve is: she may sign in
+    users.delete_user(engine, ada, ("example.org",))  # of which Eve is: she may sign in
 
 
 def test_many_people_have_pages(web: Web) -> None:
     for n in range(120):
-        people.invite(web.site.engine, f"{n}@example.org", None, "user")
+        users.invite(web.site.engine, f"{n}@example.org", None, "user")
     ada = reader(web, "ada")
     following = re.search(r'rel="next" href="([^"]+)"', ada.get("/people"))
     assert following and "119@example.org" in ada.get(following[1])
@@ -81,11 +81,11 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(web: Web) -> None:
     assert stranger.get("/api/v1/records", headers=headers).status_code == 200
     page = ann.get("/keys")
     assert key[1] not in page and "timetable" in page and "last used" in page
-    told = people.keys(web.site.engine, web.ids["ann"])[0]
+    told = users.keys(web.site.engine, web.ids["ann"])[0]
     assert told["scopes"] == ["read"]  # she may not do more herself
     assert "The key is revoked." in ann.done("/keys", f"/keys/{told['id']}/revoke")
     assert stranger.get("/api/v1/records", headers=headers).status_code == 401
-    of_bob = people.keys(web.site.engine, web.ids["bob"])[0]["id"]
+    of_bob = users.keys(web.site.engine, web.ids["bob"])[0]["id"]
     assert ann.send("/keys", f"/keys/{of_bob}/revoke").status_code == 404
 
 
@@ -106,8 +106,8 @@ def test_a_password_is_changed_by_who_knows_it(web: Web) -> None:
     assert "The password is changed." in ann.done("/keys", "/keys/password", new)
     assert elsewhere.client.get("/keys").status_code == 303  # signed out everywhere else
     engine = web.site.engine
-    assert people.with_password(engine, "ann@example.org", PASSWORD) is None
-    assert people.with_password(engine, "ann@example.org", new["password"]) is not None
+    assert users.with_password(engine, "ann@example.org", PASSWORD) is None
+    assert users.with_password(engine, "ann@example.org", new["password"]) is not None
 
 
 def test_guessing_a_password_ends(web: Web) -> None:
@@ -124,45 +124,45 @@ def test_who_is_invited_no_more_is_locked_out(web: Web) -> None:
     ann = {"Authorization": f"Bearer {web.keys['ann']}"}
     session = web.signed_in("ann")
     assert session.get("/records").status_code == 200
-    people.change_user(web.site.engine, web.ids["ann"], {"invited": False})
+    users.change_user(web.site.engine, web.ids["ann"], {"invited": False})
     assert session.get("/records").status_code != 200
-    assert people.with_password(web.site.engine, "ann@example.org", PASSWORD) is None
+    assert users.with_password(web.site.engine, "ann@example.org", PASSWORD) is None
     assert web.app.test_client().get("/api/v1/records", headers=ann).status_code == 401
     key, now, domains = web.keys["ann"], web.site.clock, ("Example.org",)
-    assert people.with_password(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
-    assert people.of_key(web.site.engine, key, now, domains) is not None
+    assert users.with_password(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
+    assert users.of_key(web.site.engine, key, now, domains) is not None
 
 
 def test_who_may_sign_in_by_domain_keeps_what_they_are(web: Web) -> None:
     engine, domains = web.site.engine, ("example.org",)
-    people.change_user(engine, web.ids["eve"], {"invited": False})
-    told, is_new = people.invite(engine, "eve@example.org", None, "user", domains)
+    users.change_user(engine, web.ids["eve"], {"invited": False})
+    told, is_new = users.invite(engine, "eve@example.org", None, "user", domains)
     assert (told["role"], is_new) == ("editor", False)  # no step down, without a word
     # Saved with a box that was never ticked: no session ends, and nobody is refused.
-    before = people.user(engine, web.ids["eve"])
-    session = people.with_password(engine, "eve@example.org", PASSWORD, domains)
+    before = users.user(engine, web.ids["eve"])
+    session = users.with_password(engine, "eve@example.org", PASSWORD, domains)
     assert session is not None
-    changed = people.change_user(engine, web.ids["eve"], {"role": "user", "invited": False})
+    changed = users.change_user(engine, web.ids["eve"], {"role": "user", "invited": False})
     assert changed == {**before, "role": "user"}
     number = session.session_number
-    assert people.of_session(engine, web.ids["eve"], number, domains) is not None
-    people.change_user(engine, web.ids["ada"], {"invited": False}, domains)
-    last = people.change_user(engine, web.ids["ada"], {"role": "admin", "invited": False}, domains)
+    assert users.of_session(engine, web.ids["eve"], number, domains) is not None
+    users.change_user(engine, web.ids["ada"], {"invited": False}, domains)
+    last = users.change_user(engine, web.ids["ada"], {"role": "admin", "invited": False}, domains)
     assert (last["role"], last["invited"]) == ("admin", False)  # the only one, by domain
     with pytest.raises(Refused, match="the last administrator"):
-        people.change_user(engine, web.ids["ada"], {"role": "user"}, domains)
+        users.change_user(engine, web.ids["ada"], {"role": "user"}, domains)
 
 
 def test_a_session_ends_with_the_domain(web: Web) -> None:
     engine = web.site.engine
-    asker = people.with_password(engine, "eve@example.org", PASSWORD)
+    asker = users.with_password(engine, "eve@example.org", PASSWORD)
     assert asker is not None
     number = asker.session_number
-    people.change_user(engine, web.ids["eve"], {"invited": False})
+    users.change_user(engine, web.ids["eve"], {"invited": False})
 
     def begin(session: Session) -> None:  # as of one who never was invited
         session.get_one(User, web.ids["eve"]).session_number = number
 
     writing(engine, begin)
-    assert people.of_session(engine, web.ids["eve"], number, ("example.org",)) is not None
-    assert people.of_session(engine, web.ids["eve"], number) is None
+    assert users.of_session(engine, web.ids["eve"], number, ("example.org",)) is not None
+    assert users.of_session(engine, web.ids["eve"], number) is None

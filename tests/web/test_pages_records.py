@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from merger import queue
-from merger.database import writing
+from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.timeline import utc
+from merger.records import queue
+from merger.timeline.clock import utc
 from models import Delivery, Message
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE

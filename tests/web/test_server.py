@@ -14,7 +14,7 @@ import requests
 from flask import Flask, request
 
 from merger.errors import Broken, Refused
-from merger.web.application import LARGEST_BODY, create_web
+from merger.web.app import LARGEST_BODY, create_web
 from merger.web.proxy import BehindProxy
 from merger.web.server import Server
 from tests.databases import ON_SQLITE

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from merger import people
-from merger.web.gate import MOST_GUESSES, SESSION_LASTS
-from merger.web.signing_in import local
+from merger.accounts import users
+from merger.web.auth import MOST_GUESSES, SESSION_LASTS
+from merger.web.login import local
 from tests.databases import ON_SQLITE
 from tests.site import Site
 from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
@@ -36,7 +36,7 @@ def test_a_password(browser: Browser) -> None:
 @ON_SQLITE
 def test_wrong_passwords(browser: Browser) -> None:
     ann(browser.site.engine)
-    people.invite(browser.site.engine, "guest@example.org", None, "user")  # has none
+    users.invite(browser.site.engine, "guest@example.org", None, "user")  # has none
     for email, password in (
         (ANN, "wrong"), (ANN, ""), ("nobody@example.org", PASSWORD), ("guest@example.org", ""),
         ("", ""), ("\0", "\0"), (ANN, "x" * 10_000),
@@ -119,11 +119,11 @@ def test_signing_out_ends_the_session(browser: Browser) -> None:
 def test_another_password_ends_sessions(browser: Browser) -> None:
     user = ann(browser.site.engine)
     browser.sign_in()
-    people.set_password(browser.site.engine, user, "another password")
+    users.set_password(browser.site.engine, user, "another password")
     assert browser.who is None
     said(browser.sign_in())
     assert browser.sign_in(password="another password").status_code == 303
-    people.delete_user(browser.site.engine, user)
+    users.delete_user(browser.site.engine, user)
     assert browser.who is None
 
 

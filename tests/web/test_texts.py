@@ -12,19 +12,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger import records, texts
-from merger.access import SCOPES
-from merger.layout import LAYOUTS
-from merger.plan import Chunk, Sources, Verdict, plan_edit
-from merger.profiles import PROFILES
-from merger.report import warnings_about
-from merger.texts import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
-from merger.timeline import Span
+from merger import i18n
+from merger.accounts.permissions import SCOPES
+from merger.i18n import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
+from merger.records import requests
+from merger.timeline.clock import Span
+from merger.timeline.layout import LAYOUTS
+from merger.timeline.plan import Chunk, Sources, Verdict, plan_edit
+from merger.timeline.profiles import PROFILES
+from merger.timeline.report import warnings_about
 from models import ROLES, STAGES, STATUSES, USER_ROLES
 from tests.conftest import START, seconds
 from tests.site import Site
 
-ROOT = Path(texts.__file__).parents[1]
+ROOT = Path(i18n.__file__).parents[1]
 WEB = ROOT / "merger" / "web"
 SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]
 CATALOGUES = {language: catalogue(language) for language in LANGUAGES}
@@ -48,7 +49,7 @@ BELOW |= {
 LITERAL = set(re.findall(r'\bt\(\s*"([\w.]+\w)"\s*[,)]', CODE))
 
 
-def placeholders(text: texts.Text) -> set[str]:
+def placeholders(text: i18n.Text) -> set[str]:
     forms = [text] if isinstance(text, str) else list(text.values())
     return {name for one in forms for _, name, _, _ in Formatter().parse(one) if name}
 
@@ -231,9 +232,9 @@ def test_the_history_of_a_failed_record_is_recognised(site: Site) -> None:
     assert site.work() == "put off"
     site.clock += seconds(2 * 86400)
     assert site.work() == "failed"
-    records.retry(site.engine, 1, site.clock)
-    records.cancel(site.engine, 1, site.clock)
+    requests.retry(site.engine, 1, site.clock)
+    requests.cancel(site.engine, 1, site.clock)
     for event in site.details()["events"]:
         for piece in translated("ru", event["text"]):
             assert piece.language == "ru", event["text"]
-        assert texts.has(f"event.{event['kind']}")
+        assert i18n.has(f"event.{event['kind']}")

@@ -1,0 +1,85 @@
+"""What the commands of the service print for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from merger.render.progress import printable
+
+
+def records_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return records as lines of a table."""
+    if not records:
+        return "no records"
+    rows = [("ID", "STATUS", "ROOM", "START", "END", "NAME")]
+    rows += [
+        (
+            str(r["id"]), state(r), r["room"] or "-", _moment(r["start"]), _moment(r["end"])[11:],
+            r["name"],
+        )
+        for r in records
+    ]  # fmt: skip
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
+    return "\n".join(
+        printable(
+            "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])
+        )
+        for row in rows
+    )
+
+
+def state(record: Mapping[str, Any]) -> str:
+    """Return in a few words how a record stands."""
+    status = str(record["status"])
+    if status == "running":
+        return f"{record['stage']} {100 * record['progress']:.0f} %"
+    if status == "queued" and record["run_after"]:
+        return f"queued for {record['run_after'][:16].replace('T', ' ')}"
+    return status
+
+
+def record_page(record: Mapping[str, Any]) -> str:
+    """Return all about a record as lines."""
+    lines = [
+        f"record {record['id']}: {record['name']}",
+        f"  room {record['room'] or '-'}, {_moment(record['start'])} to"
+        f" {_moment(record['end'])[11:]} ({record['zone']})",
+        f"  {record['layout']}, {record['profile']}",
+        f"  {state(record)}, version {record['version']}",
+    ]
+    if record["users"]:
+        lines.append(f"  wanted by {', '.join(record['users'])}")
+    if record["error"]:
+        lines.append(f"  error {record['error']['code']}: {record['error']['message']}")
+    lines += [f"  warning: {text}" for text in record["warnings"]]
+    lines += [
+        f"  chunk {_moment(c['start'])}: {c['verdict']} ({c['samples']} samples)"
+        for c in record["chunks"]
+    ]
+    lines += [
+        f"  {d['kind']} at {d['destination']}: {d['status']}"
+        + (f" {d['link']}" if d["link"] else "")
+        for d in record["deliveries"]
+    ]
+    lines.append("  history (UTC):")
+    lines += [f"    {e['at'][:19]} {e['kind']}: {e['text']}" for e in record["events"]]
+    return "\n".join(printable(line) for line in lines)
+
+
+def rooms_table(rooms: Sequence[Mapping[str, Any]]) -> str:
+    """Return rooms and their sources as lines."""
+    if not rooms:
+        return "no rooms; add some with: python app.py rooms import FILE.yaml"
+    lines = []
+    for room in rooms:
+        lines.append(f"{room['name']} ({room['zone']})")
+        lines += [
+            f"  {s['role']}: {s['name']} ({s['kind']}, {s['address']})" for s in room["sources"]
+        ]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _moment(instant: str) -> str:
+    """Return an instant without its offset, and without seconds where there are none."""
+    return instant[: 16 if instant[16:19] == ":00" else 19].replace("T", " ")

@@ -1,0 +1,105 @@
+"""The last picture of each source: one JPEG below the data folder, as old as its file says."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import av
+
+from merger.analysis.jpeg import jpeg
+from merger.analysis.sampling import Target, look
+from merger.config import Settings
+from merger.errors import MergerError
+from merger.media.library import Entry, Library
+from merger.storage.files import make_folder, publish, work_folder
+from merger.timeline.clock import microseconds
+from merger.timeline.layout import Size
+
+log = logging.getLogger(__name__)
+
+_LARGEST = Size(640, 640)
+# The end of a file may be damaged; but who looks wants to see the room as it is, not as it was.
+_MOST_TRIED = 30
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def folder(settings: Settings) -> Path:
+    return settings.data / "pictures"
+
+
+def picture_path(settings: Settings, source: int) -> Path:
+    """Return where the last picture of a source lies, if there is one."""
+    return folder(settings) / f"{source}.jpg"
+
+
+def taken_at(settings: Settings, source: int) -> datetime | None:
+    """Return the instant that the last picture of a source shows; None where there is none."""
+    try:
+        status = picture_path(settings, source).stat()
+    except FileNotFoundError:
+        return None
+    return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+
+
+def keep(settings: Settings, source: int, at: datetime, picture: bytes) -> None:
+    """Publish a JPEG as the last picture of a source, unless there is one as new.
+
+    Raises Temporary or Broken where it cannot be written.
+    """
+    make_folder(folder(settings), "the data folder (MERGER_DATA)")
+    with work_folder(folder(settings)) as work:
+        partial = work / "picture.jpg"
+        partial.write_bytes(picture)
+        at_ns = microseconds(at - _EPOCH) * 1000
+        os.utime(partial, ns=(at_ns, at_ns))
+        with _alone(folder(settings)):
+            before = taken_at(settings, source)
+            if before is None or before < at:
+                publish(partial, picture_path(settings, source))
+
+
+@contextmanager
+def _alone(where: Path) -> Iterator[None]:
+    """Keep others out who may have an older picture: between their look and their rename."""
+    with (where / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def keep_last(settings: Settings, ids: Mapping[str, int], library: Library) -> None:
+    """Keep the last picture of each source; what stands in the way is a line of the log.
+
+    ids: of the sources, by their names.
+    """
+    for name, source in ids.items():
+        entries = [entry for entry in library.entries if entry.source == name]
+        try:
+            _keep_last_of(settings, source, entries)
+        except (OSError, ValueError, av.FFmpegError, MergerError) as error:
+            log.warning("the last picture of source %r is not kept: %s", name, error)
+
+
+def _keep_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> None:
+    with_pictures = [entry for entry in entries if entry.media.video and len(entry.media.key_us)]
+    if not with_pictures:
+        return
+    newest = max(with_pictures, key=_last_key_at)
+    before = taken_at(settings, source)
+    if before is not None and before >= _last_key_at(newest):
+        return
+    video, times_us = newest.media.video, newest.media.key_us.tolist()
+    wanted = [Target(newest.file, key, at_us) for key, at_us in enumerate(times_us)][::-1]
+    for target, frame in look(newest.media, wanted[:_MOST_TRIED]):
+        assert video is not None
+        keep(settings, source, newest.clock.wall(target.at_us), jpeg(frame, video, _LARGEST))
+        return
+
+
+def _last_key_at(entry: Entry) -> datetime:
+    return entry.clock.wall(int(entry.media.key_us[-1]))

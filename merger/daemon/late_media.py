@@ -1,0 +1,166 @@
+"""Media that comes after a merge with gaps: the record is made again, as a new version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from merger.db.engine import reading, writing
+from merger.errors import MergerError
+from merger.ports.recorder import Found, Item
+from merger.records import stage_results, versions
+from merger.records.due import is_stable
+from merger.records.queue import requeue, tell
+from merger.records.requests import same_as
+from merger.records.retry import TRIES_BY_CODE
+from merger.service import Service
+from merger.worker.task import Task, checked
+from models import Record
+
+log = logging.getLogger(__name__)
+
+_AWAY = Found((), more_expected=True)
+_FIRST_PAUSE = timedelta(hours=1)
+_PASSES = frozenset({*TRIES_BY_CODE, "no_media"})  # of what could not be reached, or brought
+
+
+def look_for_late(service: Service, now: datetime) -> list[int]:
+    """Queue delivered records again whose missing media has come; return which those were."""
+    with reading(service.engine) as session:
+        rows = session.scalars(
+            select(Record)
+            .where(Record.status.in_(("delivered", "failed")), Record.watched_until > now)
+            .order_by(Record.id)
+        )
+        jobs = [stage_results.job_of(session, row) for row in rows]
+    again = []
+    for job in jobs:
+        try:
+            if _again(service, checked(service, job), now):
+                again.append(job.record)
+        except MergerError as error:
+            log.info("record %s: no late media now: %s", job.record, error.message)
+    return again
+
+
+def _again(service: Service, task: Task, now: datetime) -> bool:
+    found = _found(task, now)
+    report = stage_results.report(service.engine, task.job.record)
+    gaps = report.get("gaps", [])
+    shown = task.request.sources.shown
+    new = {
+        # Of what is only heard, no gap is told: any media of it may be what is missing.
+        name: missed(one, task.job.media, gaps if name in shown and report else None, name)
+        for name, one in found.items()
+    }
+    if not any(new.values()):
+        return False
+    key, missing = (_key(items) for items in ({n: f.items for n, f in found.items()}, new))
+    settle = max(recorder.settle for _, _, recorder in task.sources)
+    complete = not any(one.more_expected for one in found.values())
+    names = ", ".join(name for name, items in new.items() if items)
+    record, version, room = task.job.record, task.job.version, task.job.room_id or 0
+
+    def write(session: Session) -> bool:
+        row = session.get(Record, record, with_for_update=True)
+        if row is None or row.version != version or row.watched_until is None:
+            return False
+        if row.status not in ("delivered", "failed"):
+            return False
+        late = (row.media or {}).get("late", {})
+        times = late.get("times", 1) if late.get("made") == missing else 0
+        if times and not _is_for_another_try(row, late, times, now):
+            return False
+        since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
+        if not complete and not times and not is_stable(now - since, settle):
+            seen_first = {"key": key, "since": since.isoformat()}
+            row.media = {**(row.media or {}), "late": {**late, **seen_first}}
+            return False
+        if row.status == "failed" and same_as(session, row, room, task.request.span) is not None:
+            return False  # somebody has asked anew: one video is enough
+        if row.status == "delivered":
+            versions.begin(session, row)
+        made = {"made": missing, "times": times + 1, "at": now.isoformat()}
+        of = [name for name, items in new.items() if items]
+        row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
+        requeue(row, now, now)
+        tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
+        return True
+
+    return writing(service.engine, write)
+
+
+def _found(task: Task, now: datetime) -> dict[str, Found]:
+    """Return what there is of each source. Raises where none can be reached.
+
+    Of one that cannot there is nothing new, and more may come; the others do not wait for it.
+    """
+    found: dict[str, Found] = {}
+    trouble: MergerError | None = None
+    for source, seen, recorder in task.sources:
+        try:
+            found[source.name] = recorder.find(seen, task.request.span, now)
+        except MergerError as error:
+            trouble = error
+    if trouble is not None and not found:
+        raise trouble
+    return {source.name: found.get(source.name, _AWAY) for source, _, _ in task.sources}
+
+
+def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: datetime) -> bool:
+    """Return whether a record is made again for media for which it was made before.
+
+    That is so where the media could not be brought then, and nothing else went wrong: after an
+    hour, then two, four: what can never be brought would give people videos without end.
+    """
+    if "at" not in late:
+        return False
+    was_delivered = (row.delivered_version or 0) >= late["version"]
+    if not was_delivered and row.error_code not in _PASSES:
+        return False
+    pause: timedelta = _FIRST_PAUSE * 2 ** (times - 1)
+    return now - datetime.fromisoformat(late["at"]) >= pause
+
+
+def missed(
+    found: Found,
+    media: Mapping[str, Any],
+    gaps: Sequence[Mapping[str, str]] | None,
+    source: str,
+) -> list[Item]:
+    """Return the items that a record was made without, and that lie where it has gaps. Pure.
+
+    gaps: None where any item counts.
+    """
+    used = {(origin, mark) for origin, mark, *_ in media.get("items", {}).get(source, ())}
+    spans = [
+        (datetime.fromisoformat(gap["start"]), datetime.fromisoformat(gap["end"]))
+        for gap in gaps or ()
+        if gap["source"] == source
+    ]
+    return [
+        item
+        for item in found.items
+        if item.settled
+        and (item.origin, item.fingerprint) not in used
+        and (
+            gaps is None
+            or any(
+                item.start < end and (item.end is None or item.end > start) for start, end in spans
+            )
+        )
+    ]
+
+
+def _key(items: Mapping[str, Sequence[Item]]) -> str:
+    """Return by what items of sources are known. Pure."""
+    known = {name: [(i.origin, i.fingerprint) for i in some] for name, some in items.items()}
+    text = json.dumps(known, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

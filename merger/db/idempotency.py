@@ -1,0 +1,78 @@
+"""Answers that are given again: the same idempotency key gets what it got at first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Delete, Engine, delete
+from sqlalchemy.orm import Session
+
+from merger.db.engine import writing
+from merger.errors import Refused
+from models import Answer
+
+KEPT = timedelta(days=7)
+_NONE = 0  # the status of a request that is being acted on, or was when a crash came
+
+
+def answered_once(
+    engine: Engine,
+    user: int,
+    key: str,
+    asked: str,
+    now: datetime,
+    act: Callable[[], tuple[int, str]],
+) -> tuple[int, str]:
+    """Return status and body of the first answer to a user's key; act gives it where there is none.
+
+    act must be one that may be repeated: a crash may come between it and its being written down.
+    Raises Refused where the key came with another request before, before anything is done.
+    """
+    digest = hashlib.sha256(f"{user}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
+    request = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def reserve(session: Session) -> tuple[int, str] | None:
+        known = session.get(Answer, digest)
+        if known is None:
+            session.add(Answer(digest=digest, asked=request, status=_NONE, body="", created_at=now))
+            return None
+        if known.asked != request:
+            raise Refused("idempotency_key", f"the key {key!r} was used for another request")
+        return _answer_of(known)
+
+    answer = writing(engine, reserve)
+    if answer is not None:
+        return answer
+    try:
+        status, body = act()
+    except BaseException:
+        # What was refused is put right under the same key.
+        writing(engine, lambda session: session.execute(_unanswered(digest)))
+        raise
+
+    def keep(session: Session) -> tuple[int, str]:
+        row = session.get(Answer, digest)
+        if row is None:  # somebody's same request was refused meanwhile
+            row = Answer(digest=digest, asked=request, status=_NONE, body="", created_at=now)
+            session.add(row)
+        if row.status == _NONE:
+            row.status, row.body = status, body
+        return row.status, row.body  # of whoever was quicker
+
+    return writing(engine, keep)
+
+
+def _answer_of(known: Answer) -> tuple[int, str] | None:
+    return (known.status, known.body) if known.status != _NONE else None
+
+
+def _unanswered(digest: str) -> Delete:
+    return delete(Answer).where(Answer.digest == digest, Answer.status == _NONE)
+
+
+def forget(engine: Engine, now: datetime) -> None:
+    """Remove answers that are old enough not to be asked for again."""
+    old = delete(Answer).where(Answer.created_at < now - KEPT)
+    writing(engine, lambda session: session.execute(old))

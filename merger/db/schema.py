@@ -1,0 +1,140 @@
+"""The tables of a database: whether they are those that this program knows, and making them so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from merger.db.engine import translating
+from merger.errors import Broken, Temporary
+
+State = Literal["current", "behind", "ahead", "empty", "foreign"]
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+# Not alembic's usual name: with that one, the tables of any other program might pass for ours.
+VERSION_TABLE = "merger_version"
+_WAIT_S = 20  # for another process that does the same; less than a connection waits for an answer
+
+
+def upgrade(engine: Engine) -> list[str]:
+    """Bring the tables of a database up to date; return the revisions applied, oldest first.
+
+    Several processes may call it at once. Raises Broken where the tables are not ours or newer
+    than this program, Temporary where another process is at it for long.
+    """
+    with translating(engine), _alone(engine) as connection:
+        found = _state(connection)
+        if found in ("ahead", "foreign"):
+            raise _wrong(found, connection)
+        scripts = _scripts()
+        missing = scripts.iterate_revisions("head", _revision(connection) or "base")
+        applied = [script.revision for script in missing][::-1]
+        config = _config()
+        config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
+        command.upgrade(config, "head")
+    return applied
+
+
+def state(engine: Engine) -> State:
+    """Return how the tables of a database relate to this program.
+
+    behind is also where a migration was cut off; ahead is of a newer program; foreign is where
+    there are tables, but none of them ours.
+    """
+    with translating(engine), engine.connect() as connection:
+        return _state(connection)
+
+
+def require_current(engine: Engine) -> None:
+    """Raise Broken("schema"), which says what to do, unless the tables are as they should be."""
+    with translating(engine), engine.connect() as connection:
+        found = _state(connection)
+        if found != "current":
+            raise _wrong(found, connection)
+
+
+def _state(connection: Connection) -> State:
+    tables = inspect(connection).get_table_names()
+    if VERSION_TABLE not in tables:
+        return "foreign" if tables else "empty"
+    revision, scripts = _revision(connection), _scripts()
+    if revision == scripts.get_current_head():
+        return "current"
+    known = {script.revision for script in scripts.walk_revisions()}
+    return "behind" if revision is None or revision in known else "ahead"
+
+
+def _revision(connection: Connection) -> str | None:
+    """Return the last migration that ended; None before the first one did."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _wrong(found: State, connection: Connection) -> Broken:
+    where = connection.engine.url.render_as_string(hide_password=True)
+    sentences = {
+        "empty": f"the database {where} has no tables yet; run: python app.py init-db",
+        "behind": f"the tables of {where} are older than this program; run: python app.py init-db",
+        "ahead": f"this program is older than the tables of {where}; update the program",
+        "foreign": f"the database {where} holds tables of another program;"
+        " name a database of its own in SQLALCHEMY_DATABASE_URI",
+    }
+    return Broken("schema", sentences[found])
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Open a connection that no other process migrates with at the same time."""
+    if engine.dialect.name == "sqlite":
+        with engine.execution_options(writes=True).connect() as connection:
+            # A migration may make a table anew: to drop the old one would drop what refers to it.
+            # Within a transaction it cannot be said (https://sqlite.org/pragma.html).
+            _refer(connection, "OFF")
+            try:
+                # One transaction, begun for writing: others wait, and it is all or nothing.
+                with connection.begin():
+                    yield connection
+                    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+                    if broken is not None:
+                        raise Broken("schema", f"rows of {broken[0]} refer to nothing any more")
+            finally:
+                _refer(connection, "ON")
+        return
+    with engine.connect() as connection:
+        try:
+            # Hashed because names of locks are of the whole server, and short.
+            lock = "SELECT GET_LOCK(SHA1(CONCAT('merger.db.schema.', DATABASE())), :wait)"
+            if not connection.scalar(text(lock), {"wait": _WAIT_S}):
+                where = engine.url.render_as_string(hide_password=True)
+                message = f"another process changes the tables of {where}; try later"
+                raise Temporary("schema", message)
+            yield connection
+            connection.commit()
+        finally:
+            # Closed, not kept for others: that gives back the lock, whatever happened.
+            connection.invalidate()
+
+
+def _refer(connection: Connection, value: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys = {value}")
+    cursor.close()
+
+
+def _config() -> Config:
+    config = Config()
+    # A % begins a reference in there.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

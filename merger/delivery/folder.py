@@ -1,0 +1,85 @@
+"""The destination `folder`: a directory, perhaps on a network share."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from merger.failpoints import reached
+from merger.ports.destination import Fence, Parcel
+from merger.storage.copying import copy_whole, is_there, require_mounted, require_same, sending_to
+from merger.storage.disk_space import require_space
+from merger.storage.files import publish, translated, work_folder, work_folders
+
+_COPY = "copy"
+
+
+class FolderDestination:
+    """Copies into a folder: beside the final name first, read back, then renamed."""
+
+    name = "folder"
+
+    def __init__(self, folder: Path, *, is_ours: bool) -> None:
+        """is_ours: it is made where it is missing; another one is a share that is not mounted."""
+        self.folder = folder
+        self.is_ours = is_ours
+
+    def is_foreign(self, name: str) -> bool:
+        try:
+            self._check_folder()  # nothing can be said of names in a share that is not mounted
+            (self.folder / name).lstat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise translated(error, self.folder) from error
+        return True
+
+    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+        final = self.folder / parcel.name
+        with sending_to(self.folder):
+            self._check_folder()
+            self._revoke(parcel.name, fence.attempt)
+            if is_there(final, parcel.size_bytes, parcel.sha256, fence.check):
+                return str(final)
+            require_space(self.folder, parcel.size_bytes, f"delivering {parcel.name}")
+            with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
+                copy = work / _COPY
+                copy_whole(parcel.path, copy, fence.check)
+                reached("folder.copied")
+                require_same(copy, parcel.sha256, self.folder, fence.check)
+                fence.confirm()
+                reached("folder.confirmed")
+                publish(copy, final)
+        return str(final)
+
+    def _check_folder(self) -> None:
+        require_mounted(self.folder, is_ours=self.is_ours)
+
+    def _revoke(self, name: str, before: float = math.inf) -> None:
+        """Take away what earlier attempts have copied: one may hang just before it renames it.
+
+        Without its copy it cannot, whenever it goes on; and where it copies later, it is asked
+        later whether the record is its own.
+        """
+        for work in work_folders(self.folder, _mark(name)):
+            attempt = work.name.split("-")[-2]
+            if attempt.isdecimal() and int(attempt) < before:
+                (work / _COPY).unlink(missing_ok=True)
+                shutil.rmtree(work, ignore_errors=True)
+
+    def remove(self, name: str, state: Mapping[str, Any]) -> None:
+        try:
+            self._check_folder()
+            self._revoke(name)
+            (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise translated(error, self.folder) from error
+
+
+def _mark(name: str) -> str:
+    """Return what the names of work folders begin with in which this name is worked on."""
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-"

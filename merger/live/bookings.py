@@ -1,0 +1,103 @@
+"""What is to be recorded live, as the tables have it; what is told of it to who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, selectinload
+
+from merger.db.engine import reading, writing
+from merger.errors import Refused
+from merger.ports.recorder import SourceOfRoom
+from merger.records import outbox
+from merger.records.queue import tell
+from merger.timeline.clock import Span
+from merger.timeline.zones import zone_named
+from models import Record, Room, Source
+
+SILENT = "silent"  # what editors are told by mail, too
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A source that is recorded here, by its number in the tables.
+
+    early, late: so long before and after a record it is recorded.
+    """
+
+    id: int
+    source: SourceOfRoom
+    early: timedelta
+    late: timedelta
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A record that wants media of a room."""
+
+    record: int
+    room: str
+    span: Span
+
+
+def cameras(engine: Engine, kind: str) -> list[Camera]:
+    """Return all sources of a kind, with their credentials; rooms without a zone are left out."""
+    found = []
+    with reading(engine) as session:
+        with_secrets = selectinload(Room.sources).undefer(Source.credentials)
+        for room in session.scalars(select(Room).options(with_secrets).order_by(Room.id)):
+            try:
+                zone = zone_named(room.zone)
+            except Refused:
+                continue  # `app.py check` says so
+            found += [
+                Camera(
+                    s.id,
+                    SourceOfRoom(
+                        room.name, s.name, s.role, s.kind, s.address, zone, s.credentials, s.id
+                    ),
+                    timedelta(seconds=room.early_s),
+                    timedelta(seconds=room.late_s),
+                )
+                for s in room.sources
+                if s.kind == kind
+            ]
+    return found
+
+
+def bookings(engine: Engine, around: Span) -> list[Booking]:
+    """Return the records that take place within a span, but for those that were cancelled.
+
+    One that failed meanwhile may be queued again by hand: what it needs is recorded all the same.
+    """
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Record.id, Room.name, Record.start_at, Record.end_at)
+            .join(Room)
+            .where(
+                Record.status != "cancelled",
+                Record.start_at < around.end,
+                Record.end_at > around.start,
+            )
+            .order_by(Record.id)
+        ).all()
+    return [Booking(record, room, Span(start, end)) for record, room, start, end in rows]
+
+
+def tell_records(
+    engine: Engine, records: Iterable[int], now: datetime, kind: str, text: str
+) -> None:
+    """Add a line to the history of some records, of which any may be gone by now."""
+    wanted = tuple(records)
+
+    def write(session: Session) -> None:
+        for row in session.scalars(select(Record).where(Record.id.in_(wanted))):
+            tell(session, row.id, row.attempt, now, kind, text)
+            if kind == SILENT:
+                outbox.add_silent(session, row, text, now)
+
+    if wanted:
+        writing(engine, write)

@@ -1,0 +1,67 @@
+"""Where segments go as they were recorded: what is needed of such a place; one in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from merger.errors import Refused
+from merger.failpoints import reached
+from merger.storage.copying import (
+    copy_whole,
+    is_there,
+    never_asked,
+    require_mounted,
+    require_same,
+    sending_to,
+)
+from merger.storage.disk_space import require_space
+from merger.storage.files import make_folders, publish, work_folder
+
+_BELOW = "raw"
+
+
+class RawFolder:
+    """Copies into `raw`, below the folder of the videos: raw/ROOM/YYYY-MM-DD/NAME."""
+
+    name = "folder"
+
+    def __init__(self, folder: Path, *, is_ours: bool) -> None:
+        """is_ours: it is made where it is missing; another one is a share that is not mounted."""
+        self.folder = folder
+        self.is_ours = is_ours
+
+    def put(
+        self,
+        path: Path,
+        room: str,
+        day: date,
+        name: str,
+        sha256: str,
+        state: Mapping[str, Any],
+        keep: Callable[[Mapping[str, Any]], None],
+    ) -> str:
+        final = self.folder / _BELOW / _folder_name(room) / day.isoformat() / name
+        with sending_to(self.folder):
+            require_mounted(self.folder, is_ours=self.is_ours)
+            size_bytes = path.stat().st_size
+            if is_there(final, size_bytes, sha256, never_asked):
+                return str(final)
+            if final.exists():  # it was never there as anything but the whole file
+                raise Refused("upload", f"{final} is another file already; move that away")
+            require_space(self.folder, size_bytes, f"delivering {name}")
+            make_folders(final.parent)
+            with work_folder(self.folder) as work:
+                copy = work / "copy"
+                copy_whole(path, copy, never_asked)
+                reached("raw.copied")
+                require_same(copy, sha256, self.folder, never_asked)
+                publish(copy, final)
+        return str(final)
+
+
+def _folder_name(room: str) -> str:
+    """Return a room's name as that of a folder, which `..` is not. It holds no slash."""
+    return f"_{room}" if room.startswith(".") else room

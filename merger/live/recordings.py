@@ -1,0 +1,120 @@
+"""Removing what was recorded here, and no record needs any more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from merger.db.engine import reading
+from merger.media.library import LONGEST_SEGMENT
+from merger.service import Service
+from merger.timeline.clock import Span
+from models import Record, Source
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file that was recorded here. own_bytes: none, where it was collected as the same file.
+
+    source: its number, by which its folder is called; None for another folder, or without a sidecar
+    that can be read. sha256: None where that does not say so.
+    """
+
+    path: Path
+    source: int | None
+    span: Span
+    sha256: str | None
+    own_bytes: int
+
+
+def recorded_bytes(service: Service) -> int:
+    """Return how many bytes recordings hold beside the collected segments."""
+    return sum(file.own_bytes for file in recordings(service.settings.recorded))
+
+
+def forget_recorded(
+    service: Service, now: datetime, too_many: int, waiting: Collection[Path]
+) -> None:
+    """Remove recordings that were kept for long enough, and the oldest while there are too many.
+
+    too_many: bytes. What is being recorded is not looked at. waiting: to be uploaded, and kept
+    until then.
+    """
+    old = now - service.settings.keep_segments
+    for file in sorted(recordings(service.settings.recorded), key=lambda file: file.span.end):
+        if file.span.end >= old and too_many <= 0:
+            break
+        if file.span.end >= old and not file.own_bytes:
+            continue  # it shares its bytes with what was collected: there is no room to be had
+        if file.path in waiting or _is_needed(service, file, now):
+            continue
+        try:
+            file.path.unlink(missing_ok=True)  # first: a sidecar alone is nothing
+            file.path.with_suffix(".json").unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", file.path, error.strerror)
+            continue
+        too_many -= file.own_bytes
+
+
+def needs_media(now: datetime, old: datetime) -> ColumnElement[bool]:
+    """Return the condition that a record may still be made of what there is.
+
+    old: of one that failed before that, nobody has mended the reason in time.
+    """
+    return or_(
+        Record.status.in_(("queued", "running")),
+        Record.watched_until > now,
+        and_(Record.status == "failed", Record.updated_at > old),
+    )
+
+
+def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
+    if file.source is None:
+        return False
+    with reading(service.engine) as session:
+        needed = session.scalar(
+            select(Record.id)
+            .join(Source, Source.room_id == Record.room_id)
+            .where(
+                Source.id == file.source,
+                Record.end_at > file.span.start,
+                Record.start_at < file.span.end,
+                needs_media(now, now - service.settings.keep_segments),
+            )
+            .limit(1)
+        )
+    return needed is not None
+
+
+def recordings(recorded: Path) -> Iterator[Recording]:
+    """Yield what was recorded and is complete, in no order."""
+    for path in recorded.glob("*/[!.]*.mkv"):
+        with suppress(FileNotFoundError):
+            yield _recording(path)
+
+
+def _recording(path: Path) -> Recording:
+    """Return a recording as its sidecar tells it; without one, by when it was changed last."""
+    status = path.stat()
+    changed = datetime.fromtimestamp(status.st_mtime, UTC)
+    try:
+        said = json.loads(path.with_suffix(".json").read_text())
+        start = datetime.fromisoformat(said["start"])
+        end = datetime.fromisoformat(said["end"]) if said.get("end") else changed
+        folder, sha256 = path.parent.name, said.get("sha256")
+        source = int(folder) if folder.isdecimal() else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        start, end, source, sha256 = changed - LONGEST_SEGMENT, changed, None, None
+    own_bytes = status.st_size if status.st_nlink == 1 else 0
+    span = Span(min(start, end), max(start, end))
+    return Recording(path, source, span, sha256, own_bytes)

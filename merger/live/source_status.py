@@ -1,0 +1,97 @@
+"""Whether media keeps coming from live sources: as the recorder says, for whoever looks.
+
+A small file below the data folder for each source that is to be recorded now, written anew every
+few seconds. Where it grows old, the recorder was killed, or hangs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from merger.config import Settings
+from merger.storage.files import make_folder, writing_to
+
+BELIEVED_FOR = timedelta(minutes=1)
+
+How = Literal["coming", "silent", "unknown"]
+
+
+@dataclass(frozen=True)
+class Sign:
+    """How a source that is to be recorded was at an instant. silent_since: None: media came."""
+
+    at: datetime
+    silent_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How it is with the media of a source. since: when it was silent, or nobody knows, at first.
+
+    unknown: the recorder gives no sign.
+    """
+
+    how: How
+    since: datetime | None = None
+
+    def silent_s(self, now: datetime) -> float:
+        """Return for how long no media is known to come; 0 while it comes."""
+        return 0.0 if self.since is None else max(0.0, (now - self.since).total_seconds())
+
+
+def flow(sign: Sign, now: datetime) -> Flow:
+    """Return what a sign means now. Pure."""
+    if now - sign.at > BELIEVED_FOR:
+        return Flow("unknown", sign.silent_since or sign.at)
+    return Flow("silent", sign.silent_since) if sign.silent_since else Flow("coming")
+
+
+def give(settings: Settings, source: int, sign: Sign | None) -> None:
+    """Write down how it is with a source; None: it is no longer to be recorded.
+
+    Raises Temporary or Broken where it cannot be written. One recorder has a source at a time.
+    """
+    path = _folder(settings) / f"{source}.json"
+    with writing_to(path.parent):
+        if sign is None:
+            path.unlink(missing_ok=True)
+            return
+        make_folder(path.parent, "the data folder (MERGER_DATA)")
+        partial = path.with_suffix(".partial")
+        since = sign.silent_since and sign.silent_since.isoformat()
+        partial.write_text(json.dumps({"at": sign.at.isoformat(), "silent_since": since}))
+        partial.replace(path)
+
+
+def forget(settings: Settings) -> None:
+    """Remove all signs, as a recorder does that begins: whoever else lives gives theirs again."""
+    with writing_to(_folder(settings)):
+        for path in _folder(settings).glob("*.json"):
+            path.unlink(missing_ok=True)
+
+
+def flows(settings: Settings, now: datetime) -> dict[int, Flow]:
+    """Return how it is with the sources that are to be recorded now, by their numbers."""
+    found = {}
+    for path in _folder(settings).glob("*.json"):
+        sign = _read(path)
+        if sign is not None and path.stem.isdecimal():
+            found[int(path.stem)] = flow(sign, now)
+    return found
+
+
+def _read(path: Path) -> Sign | None:
+    try:
+        said = json.loads(path.read_text())
+        since = said["silent_since"] and datetime.fromisoformat(said["silent_since"])
+        return Sign(datetime.fromisoformat(said["at"]), since or None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # withdrawn this very moment
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data / "live"

@@ -1,0 +1,150 @@
+"""Which pictures of a file cannot be decoded, found by decoding them.
+
+Encoding trusts the packets first, and listens to what the decoder says. Only where it complains, or
+decodes fewer pictures than there are packets, the stretch is decoded again here, picture by
+picture, to find what has to become a gap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import av
+import av.video.frame
+import numpy as np
+
+from merger.media.index import blame, opened
+from merger.timeline.clock import Stretch
+from merger.timeline.media import MAX_PIXELS, MediaFile
+
+# Pictures that a decoder leaves out without a complaint (MPEG-4 "not coded" ones, say) make a hole
+# only when they are missing for longer than this.
+_UNNOTICED_US = 500_000
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What decoding a stretch of a file has shown."""
+
+    holes: list[Stretch]  # whose pictures are broken
+    pictures: int  # that come out of a decoder, from the key frame before the stretch on
+
+
+def inspected(media: MediaFile, start_us: int, end_us: int) -> Inspection:
+    """Decode the pictures between two file times, and say which are broken.
+
+    A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
+    than packets without any damage: fields in packets of their own, pictures "not coded".
+    Raises Temporary or Broken where the file cannot be read, which is no damage.
+    """
+    if media.video is None:
+        return Inspection([Stretch(start_us, end_us)], 0)
+    key = media.key_before(start_us)
+    from_us = start_us if key is None else int(media.key_us[key])
+    first, last = np.searchsorted(media.picture_us, [from_us, end_us])
+    expected = media.picture_us[first:last]
+    good, broken = _decode(media, key, end_us)
+    missing = ~np.isin(expected, good) if len(good) else np.ones(len(expected), bool)
+    holes = [
+        _until_key(media, _after_last_good(media, good, us))
+        for us in broken
+        if from_us <= us < end_us
+    ]
+    holes += [
+        hole
+        for hole in _runs(media, expected, missing)
+        if hole.end_us - hole.start_us > _UNNOTICED_US
+    ]
+    decoded = int(np.count_nonzero((good >= from_us) & (good < end_us)))
+    return Inspection(_merged(h for h in holes if h.end_us > start_us), decoded)
+
+
+def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray, list[int]]:
+    """Return the times of the pictures that decode well, and of those that do not."""
+    good: list[int] = []
+    broken: list[int] = []
+    video = media.video
+    assert video is not None
+    try:
+        with opened(media.path, media.demuxer) as container:
+            stream = container.streams[video.stream]
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            stream.codec_context.thread_type = "AUTO"
+            base = stream.time_base
+            if base is None:
+                return np.array(good, np.int64), broken
+            if key:
+                container.seek(
+                    math.ceil(int(media.key_read_us[key]) / base / 1_000_000), stream=stream
+                )
+            beyond = end_us + 2_000_000  # past the end, so that reordered pictures come out
+            for packet in container.demux(stream):
+                pts = packet.pts if packet.pts is not None else packet.dts
+                at_us = None if pts is None else round(pts * base * 1_000_000)
+                if at_us is not None and at_us > beyond:
+                    break
+                if packet.is_corrupt and at_us is not None:
+                    broken.append(at_us)
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    if at_us is not None:
+                        broken.append(at_us)
+                    continue
+                for frame in frames:
+                    assert isinstance(frame, av.video.frame.VideoFrame)
+                    if frame.pts is None:
+                        continue
+                    shown_us = round(frame.pts * base * 1_000_000)
+                    (broken if frame.is_corrupt else good).append(shown_us)
+    except av.FFmpegError as error:
+        blame(media, error)  # else what has been read until here counts; the rest is missing
+    return np.array(sorted(good), np.int64), broken
+
+
+def _after_last_good(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
+    """Return from when on pictures are missing: those lost before the first broken one, too."""
+    assert media.video is not None
+    before = int(np.searchsorted(good, broken_us)) - 1
+    if before < 0:
+        return broken_us
+    return min(broken_us, int(good[before]) + media.video.frame_us)
+
+
+def _until_key(media: MediaFile, at_us: int) -> Stretch:
+    after = int(np.searchsorted(media.key_us, at_us, side="right"))
+    end = int(media.key_us[after]) if after < len(media.key_us) else media.picture_ends_us
+    return Stretch(at_us, max(end, at_us + 1))
+
+
+def _runs(media: MediaFile, times: np.ndarray, missing: np.ndarray) -> list[Stretch]:
+    """Return runs of missing pictures, each until the next picture that is there."""
+    found: list[Stretch] = []
+    n = 0
+    while n < len(times):
+        if not missing[n]:
+            n += 1
+            continue
+        begun = int(times[n])
+        while n < len(times) and missing[n]:
+            n += 1
+        if n < len(times):
+            end = int(times[n])
+        else:
+            after = int(np.searchsorted(media.picture_us, times[-1], side="right"))
+            there = after < len(media.picture_us)
+            end = int(media.picture_us[after]) if there else media.picture_ends_us
+        found.append(Stretch(begun, end))
+    return found
+
+
+def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+    merged: list[Stretch] = []
+    for s in sorted(stretches, key=lambda s: s.start_us):
+        if merged and s.start_us <= merged[-1].end_us:
+            before = merged.pop()
+            s = Stretch(before.start_us, max(before.end_us, s.end_us))
+        merged.append(s)
+    return merged

@@ -1,0 +1,138 @@
+"""Checking outputs: what a file must hold to be accepted, found by reading every packet.
+
+ffmpeg ends with 0 and a wrong video after a truncated input, a killed source or a full disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from merger.media.index import opened
+from merger.timeline.layout import Size
+from merger.timeline.profiles import SAMPLE_RATE, Codec
+
+# The sound ends with a packet that is filled up, and one of encoder delay.
+_SOUND_TOLERANCE = 2 * 1024
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the plan says of an output. frames or samples of 0: no such stream."""
+
+    frames: int = 0
+    rate: Fraction = Fraction(25)
+    size: Size | None = None
+    codec: Codec = "h264"
+    samples: int = 0
+    moov_in_front: bool = False
+
+
+def wrong_with(path: Path, expected: Expected) -> list[str]:
+    """Read every packet of an output, and say all that is not as expected (nothing: accepted)."""
+    try:
+        with opened(path, "mov") as container:
+            return _wrong(path, container, expected)
+    except (av.FFmpegError, OSError) as error:
+        return [f"it cannot be read: {error}"]
+
+
+def same_codec_header(paths: Sequence[Path]) -> bool:
+    """Return whether files can be joined by copying: their codec parameters are the same."""
+    headers = set()
+    for path in paths:
+        with opened(path, "mov") as container:
+            headers.add(container.streams.video[0].codec_context.extradata)
+    return len(headers) <= 1
+
+
+def _wrong(path: Path, container: av.container.InputContainer, expected: Expected) -> list[str]:
+    wrong: list[str] = []
+    counts = (len(container.streams.video), len(container.streams.audio))
+    wanted = (int(bool(expected.frames)), int(bool(expected.samples)))
+    if counts != wanted:
+        return [f"{counts[0]} video and {counts[1]} audio streams instead of {wanted}"]
+    times: list[int] = []
+    heard: list[tuple[int, int]] = []
+    corrupt = 0
+    starts_with_key = True
+    for packet in container.demux():
+        if packet.size == 0 or packet.pts is None:
+            continue
+        corrupt += packet.is_corrupt
+        if packet.stream.type == "audio":
+            heard.append((packet.pts, packet.duration or 0))
+            continue
+        if not times:
+            starts_with_key = packet.is_keyframe
+        times.append(packet.pts)
+    if corrupt:
+        wrong.append(f"{corrupt} corrupt packets")
+    if expected.frames:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        size = expected.size
+        if size and (context.width, context.height) != (size.width, size.height):
+            wrong.append(f"{context.width}x{context.height} instead of {size.width}x{size.height}")
+        if context.pix_fmt not in ("yuv420p", "yuvj420p"):
+            wrong.append(f"pixels are {context.pix_fmt} instead of yuv420p")
+        if not _is_codec(context.name, expected.codec):
+            wrong.append(f"codec {context.name} instead of {expected.codec}")
+        if not starts_with_key:
+            wrong.append("it does not begin with a key frame")
+        wrong += _off_grid(times, stream.time_base or Fraction(1), expected)
+    if expected.samples:
+        wrong += _sound_wrong(heard, container.streams.audio[0], expected.samples)
+    if expected.moov_in_front and not moov_in_front(path):
+        wrong.append("its index is not in front")
+    return wrong
+
+
+def _is_codec(name: str, codec: Codec) -> bool:
+    return "av1" in name if codec == "av1" else name == "h264"
+
+
+def _off_grid(times: list[int], base: Fraction, expected: Expected) -> list[str]:
+    if len(times) != expected.frames:
+        return [f"{len(times)} frames instead of {expected.frames}"]
+    ticks = 1 / (base * expected.rate)
+    if ticks.denominator != 1:
+        return [f"its time base {base} does not hold the frame rate {expected.rate}"]
+    grid = np.arange(len(times), dtype=np.int64) * int(ticks)
+    off = int(np.count_nonzero(np.sort(np.array(times, np.int64)) != grid))
+    return [f"{off} frames off the grid"] if off else []
+
+
+def _sound_wrong(heard: list[tuple[int, int]], stream: object, samples: int) -> list[str]:
+    base = getattr(stream, "time_base", None) or Fraction(1, SAMPLE_RATE)
+    if not heard:
+        return ["no sound packets"]
+    starts = np.array([h[0] for h in heard], np.int64)
+    ends = starts + np.array([h[1] for h in heard], np.int64)
+    wrong: list[str] = []
+    if np.any(np.abs(starts[1:] - ends[:-1]) * float(base) > 0.002):
+        wrong.append("its sound has holes")
+    lasts = round(int(ends[-1]) * base * SAMPLE_RATE)
+    if abs(lasts - samples) > _SOUND_TOLERANCE or int(starts[0]) * base * SAMPLE_RATE > 1:
+        wrong.append(f"its sound ends after {lasts} samples instead of {samples}")
+    return wrong
+
+
+def moov_in_front(path: Path) -> bool:
+    """Return whether an MP4's index comes before its media, so that playing begins at once."""
+    with path.open("rb") as file:
+        while len(head := file.read(16)) >= 8:
+            size, kind = int.from_bytes(head[:4]), head[4:8]
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if size == 1:
+                size = int.from_bytes(head[8:16])
+            if size < 8:
+                return False
+            file.seek(size - len(head), 1)
+    return False

@@ -1,0 +1,188 @@
+"""How the service is, in numbers and words for whoever watches it.
+
+They name no lecture, person, folder or host, and rooms only where it is about a room's sources.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from merger.config import Settings
+from merger.db import schema
+from merger.db.engine import reading
+from merger.errors import MergerError
+from merger.live import source_status
+from merger.live.source_status import Flow
+from merger.monitoring import heartbeats
+from merger.storage.disk_space import Disk, disk_of
+from models import Message, Record, Room, Source
+
+_OK = "ok"
+# A daemon gives a sign at its passes. Several may be missed while the database is busy.
+_SILENT_PASSES = 3
+_SILENT_FOR = timedelta(minutes=1)
+_LAST_ENCODES = 10
+_DISK_ANSWERS_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What the database says. speed: seconds of video that are made in a second; None: none yet.
+
+    oldest_due_s: for how long the record waits that waits longest; silence_s: since when no daemon
+    gave a sign of life, infinite where none ever did.
+    """
+
+    records: Mapping[tuple[str, str], int]  # by status and stage
+    failures: Mapping[str, int]  # by code
+    messages: Mapping[tuple[str, str], int]  # by channel and status
+    oldest_due_s: float
+    silence_s: float
+    speed: float | None
+
+
+def vitals(engine: Engine, now: datetime) -> Vitals:
+    """Look into the database."""
+    with reading(engine) as session:
+        by_stage = session.execute(
+            select(Record.status, Record.stage, func.count()).group_by(Record.status, Record.stage)
+        ).all()
+        failures = session.execute(
+            select(Record.error_code, func.count())
+            .where(Record.status == "failed")
+            .group_by(Record.error_code)
+        ).all()
+        messages = session.execute(
+            select(Message.channel, Message.status, func.count()).group_by(
+                Message.channel, Message.status
+            )
+        ).all()
+        oldest = session.scalar(
+            select(func.min(Record.run_after)).where(
+                Record.status == "queued", Record.run_after <= now
+            )
+        )
+        reports = session.scalars(
+            select(Record.report)
+            .where(Record.status == "delivered", Record.report.is_not(None))
+            .order_by(Record.updated_at.desc(), Record.id.desc())
+            .limit(_LAST_ENCODES)
+        ).all()
+    return Vitals(
+        records={(status, stage): count for status, stage, count in by_stage},
+        failures={code or "unknown": count for code, count in failures},
+        messages={(channel, status): count for channel, status, count in messages},
+        oldest_due_s=_since(oldest, now) if oldest else 0.0,
+        silence_s=_since(heartbeats.last(engine), now),
+        speed=speed([json.loads(text) for text in reports if text]),
+    )
+
+
+def sources(engine: Engine, settings: Settings, now: datetime) -> dict[tuple[str, str], Flow]:
+    """Return how it is with the media of what is to be recorded now, by room and source."""
+    flows = source_status.flows(settings, now)
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Source.id, Room.name, Source.name).join(Room).where(Source.id.in_(flows))
+        ).all()
+    return {(room, source): flows[number] for number, room, source in rows}
+
+
+def speed(reports: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return how many seconds of video a second of encoding made, over some reports. Pure."""
+    media_s = spent_s = 0.0
+    for report in reports:
+        encode_s = report.get("timings", {}).get("encode", 0.0)
+        lengths = [r["duration_s"] for r in report["renditions"] if r["kind"] == "merge"]
+        if encode_s and lengths:
+            media_s, spent_s = media_s + lengths[0], spent_s + encode_s
+    return media_s / spent_s if spent_s else None
+
+
+def _since(instant: datetime | None, now: datetime) -> float:
+    # Clocks of two machines may differ a little: nothing happens in the future.
+    return math.inf if instant is None else max(0.0, (now - instant).total_seconds())
+
+
+class Disks:
+    """Looks at disks without waiting for one that hangs, as that of a share may for ever."""
+
+    def __init__(self) -> None:
+        self._looks: dict[Path, _Look] = {}
+
+    def of(self, folder: Path, is_ours: bool) -> Disk | str:
+        """Return the disk of a folder, or what is wrong with it. is_ours: made where missing."""
+        look = self._looks.get(folder)
+        if look is None or not look.is_alive():
+            look = self._looks[folder] = _Look(folder, is_ours)
+            look.start()
+        look.join(_DISK_ANSWERS_WITHIN_S)
+        return look.found
+
+
+class _Look(threading.Thread):
+    """A look at a disk, which may never end."""
+
+    def __init__(self, folder: Path, is_ours: bool) -> None:
+        super().__init__(name="disk", daemon=True)
+        self._folder, self._is_ours = folder, is_ours
+        self.found: Disk | str = "it does not answer"
+
+    def run(self) -> None:
+        try:
+            is_there = self._is_ours or self._folder.is_dir()
+            self.found = disk_of(self._folder) if is_there else "it is not mounted"
+        except (MergerError, OSError):
+            self.found = "it cannot be looked at"
+
+
+def disks(looks: Disks, settings: Settings) -> dict[str, Disk | str]:
+    """Return the disks on which room is needed, by what they are for."""
+    return {
+        "data": looks.of(settings.data, is_ours=True),
+        "cache": looks.of(settings.cache, is_ours=True),
+        "output": looks.of(settings.destination, is_ours=settings.output is None),
+    }
+
+
+def readiness(
+    engine: Engine, settings: Settings, found: Mapping[str, Disk | str], now: datetime
+) -> dict[str, str]:
+    """Return whether records can be asked for and made: "ok" or what is wrong, by what it is."""
+    checks = {"database": _OK, "tables": _OK, "daemon": "unknown"}
+    try:
+        schema.require_current(engine)
+        checks["daemon"] = _daemon(settings, _since(heartbeats.last(engine), now))
+    except MergerError as error:
+        if error.code == "schema":
+            checks["tables"] = "they are not those of this program"
+        else:
+            checks |= {"database": "it does not answer", "tables": "unknown"}
+    for name, disk in found.items():
+        checks[f"{name}_disk"] = _disk(disk)
+    return checks
+
+
+def is_ready(checks: Mapping[str, str]) -> bool:
+    return set(checks.values()) == {_OK}
+
+
+def _daemon(settings: Settings, silence_s: float) -> str:
+    if silence_s <= max(_SILENT_PASSES * settings.poll, _SILENT_FOR).total_seconds():
+        return _OK
+    return "none was ever at work" if silence_s == math.inf else f"silent for {silence_s:.0f} s"
+
+
+def _disk(disk: Disk | str) -> str:
+    if isinstance(disk, str):
+        return disk
+    return _OK if disk.room else "it is full"

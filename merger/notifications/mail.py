@@ -1,0 +1,175 @@
+"""A message as a mail: subject, text and HTML, in a language, by the clock of the room.
+
+Nothing that people wrote can become a header: names are one line, addresses were checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from merger import i18n
+from merger.errors import Refused
+from merger.timeline.zones import zone_named
+
+FOLDER = Path(__file__).with_name("mail_templates")
+MOST_PICTURES = 6
+_LONGEST_SUBJECT = 150
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a mail is made of. identity: of the message; pictures: JPEGs of what was on the screen.
+
+    sender, recipient: addresses. redirect: to whom it goes instead, or empty. web: the address of
+    the web service, or empty.
+    """
+
+    identity: str
+    kind: str
+    recipient: str
+    facts: Mapping[str, Any]
+    language: str
+    sender: str
+    redirect: str = ""
+    web: str = ""
+    pictures: Sequence[bytes] = ()
+
+
+def composed(letter: Letter, now: datetime) -> EmailMessage:
+    """Return a letter as a mail that can be sent. Raises Refused for an address that is none."""
+    values = _values(letter)
+    subject = one_line(_say(letter, "subject", **values["words"]))
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = _address(letter.sender, _say_plain(letter.language, "site.name"))
+    mail["To"] = _address(letter.redirect or letter.recipient)
+    mail["Subject"] = f"[{letter.recipient}] {subject}" if letter.redirect else subject
+    mail["Date"] = now
+    mail["Message-ID"] = message_id(letter.identity, letter.sender)
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
+    mail.set_content(_rendered("mail.txt", letter, values))
+    html = _rendered("mail.html", letter, values)
+    mail.add_alternative(html, subtype="html")
+    part = mail.get_payload()[1]  # type: ignore[index]
+    for n, picture in enumerate(letter.pictures[:MOST_PICTURES]):
+        part.add_related(  # type: ignore[union-attr]
+            picture, "image", "jpeg", cid=f"<{_cid(letter, n)}>", disposition="inline"
+        )
+    mail["Content-Language"] = letter.language  # last: what begins with Content- goes to a part
+    return mail
+
+
+def _address(text: str, name: str = "") -> Address:
+    """Return an address for a header, and for the server. Raises Refused."""
+    local, _, domain = text.rpartition("@")
+    try:
+        spec = f"{local}@{_ascii(domain)}"
+        address = Address(name, addr_spec=spec)
+        # A part in parentheses would be taken for a comment, and the mail go to somebody else.
+        if address.addr_spec != spec:
+            raise ValueError(text)
+    except (ValueError, MessageError) as error:  # no ASCII before the @, two dots in a row, ...
+        raise Refused("address", f"no mail can be sent to {text!r}") from error
+    return address
+
+
+def _ascii(domain: str) -> str:
+    """Return a domain as servers know it. Raises UnicodeError for what is none."""
+    return domain.encode("idna").decode()
+
+
+def message_id(identity: str, sender: str) -> str:
+    """Return the id of a mail, the same however often it is made. Pure."""
+    return f"<{identity[:40]}@{_ascii(sender.rpartition('@')[2])}>"
+
+
+def one_line(text: str) -> str:
+    """Return a text without what could end a header, and not too long. Pure."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST_SUBJECT else f"{line[: _LONGEST_SUBJECT - 1]}…"
+
+
+def spread(pictures: Sequence[bytes], most: int = MOST_PICTURES) -> list[bytes]:
+    """Return at most so many pictures, from the whole of a record. Pure."""
+    if len(pictures) <= most:
+        return list(pictures)
+    return [pictures[n * (len(pictures) - 1) // (most - 1)] for n in range(most)]
+
+
+def _cid(letter: Letter, n: int) -> str:
+    # Short: Python's library would write a longer line as encoded words, and no id is read so.
+    return f"{n}.{letter.identity[:20]}@mail"
+
+
+def _values(letter: Letter) -> dict[str, Any]:
+    facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
+    start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
+    error = facts.get("error")
+    words = {
+        "name": facts["name"], "room": facts["room"] or "-", "day": f"{start:%Y-%m-%d}",
+        "start": f"{start:%H:%M}", "end": f"{end:%H:%M}",
+    }  # fmt: skip
+    return {
+        "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
+        "links": [one for one in facts["links"] if one["kind"] != "news"],
+        "warnings": [_told(letter.language, text) for text in facts["warnings"]],
+        "why": _told(letter.language, error["message"] or "") if error else "",
+        "hint": _hint(letter.language, error["code"]) if error else "",
+        "text": _told(letter.language, str(facts.get("text", ""))),
+        "page": f"{letter.web}/records/{facts['record']}" if letter.web else "",
+        "pictures": [f"cid:{_cid(letter, n)}" for n in range(len(letter.pictures[:MOST_PICTURES]))],
+    }  # fmt: skip
+
+
+def _told(language: str, sentence: str) -> str:
+    """Return what the core said, in a language as far as possible."""
+    return "; ".join(said.text for said in i18n.translated(language, sentence))
+
+
+def _hint(language: str, code: str) -> str:
+    key = f"hint.{code}"
+    return i18n.say(language, key if i18n.has(key) else "hint.other")
+
+
+def _say(letter: Letter, key: str, **values: object) -> str:
+    kind = "better" if letter.kind == "ready" and letter.facts["version"] > 1 else letter.kind
+    return i18n.say(letter.language, f"mail.{kind}.{key}", **values)
+
+
+def _say_plain(language: str, key: str, **values: object) -> str:
+    return i18n.say(language, key, **values)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(FOLDER), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, autoescape=lambda name: bool(name and name.endswith(".html")),
+    )  # fmt: skip
+
+
+def _rendered(name: str, letter: Letter, values: Mapping[str, Any]) -> str:
+    def say(key: str, **more: object) -> str:
+        return _say(letter, key, **{**values["words"], **more})
+
+    def t(key: str, **more: object) -> str:
+        return _say_plain(letter.language, key, **more)
+
+    def named(kind: str, code: str) -> str:
+        key = f"{kind}.{code}"
+        return t(key) if i18n.has(key) else code
+
+    return _templates().get_template(name).render(
+        say=say, t=t, named=named, language=letter.language, recipient=letter.recipient,
+        redirected=bool(letter.redirect), **values,
+    )  # fmt: skip

@@ -1,0 +1,240 @@
+"""Sends what is waiting in the outbox. A mail at most once, a call of the webhook at least once.
+
+A row is `sending`, written down, before anything leaves; so after a crash nobody has to guess that
+a mail may have gone. It is `unknown` then, which people can read, and is not repeated.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from merger.db.engine import reading, writing
+from merger.errors import Broken, MergerError, Temporary
+from merger.failpoints import reached
+from merger.notifications import smtp, webhook
+from merger.notifications.mail import Letter, composed, spread
+from merger.records.outbox import MAIL, WEBHOOK, channels
+from merger.records.queue import tell
+from merger.records.retry import delay
+from merger.service import Service
+from models import Chunk, Message, Record, User
+
+log = logging.getLogger(__name__)
+
+TOO_OLD = timedelta(days=2)
+_LOST_AFTER = timedelta(minutes=10)  # sending one takes a minute at most
+_AT_ONCE = 50
+_LONGEST_TEXT = 500
+_WORDS = {"sent": "was told", "failed": "could not be told", "unknown": "may have been told"}
+
+
+@dataclass(frozen=True)
+class _Post:
+    """A message that is this process's to send."""
+
+    id: int
+    record: int
+    identity: str
+    kind: str
+    channel: str
+    recipient: str
+    tries: int
+    facts: dict[str, Any]
+    created_at: datetime
+
+
+def post(service: Service, now: datetime, asked: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due; return how many were sent. asked: whether somebody asked to stop."""
+    engine, sent = service.engine, 0
+    _find_lost(engine, now)
+    for number in _due(engine, now, channels(service.settings)):
+        if asked():
+            break
+        one = writing(engine, lambda session, n=number: _taken(session, n, service.now()))  # type: ignore[misc]
+        if one is None:
+            continue
+        reached("post.taken")
+        try:
+            sent += _sent(service, one)
+        except (smtp.Away, Broken):  # no other mail would be taken now either
+            _put_off_others(engine, service.now(), one.tries)
+    return sent
+
+
+def _due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
+    with reading(engine) as session:
+        wanted = (
+            select(Message.id)
+            .where(Message.status == "pending", Message.due_at <= now, Message.channel.in_(by))
+            .order_by(Message.due_at, Message.id)
+            .limit(_AT_ONCE)
+        )
+        return list(session.scalars(wanted))
+
+
+def _taken(session: Session, number: int, now: datetime) -> _Post | None:
+    """Take a message, unless another daemon was quicker; write down that it is being sent."""
+    changed = session.execute(
+        update(Message)
+        .where(Message.id == number, Message.status == "pending", Message.due_at <= now)
+        .values(status="sending", due_at=now, tries=Message.tries + 1)
+    )
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        return None
+    row = session.get_one(Message, number)
+    return _Post(
+        row.id, row.record_id, row.identity, row.kind, row.channel, row.recipient, row.tries,
+        row.facts, row.created_at,
+    )  # fmt: skip
+
+
+def _sent(service: Service, one: _Post) -> bool:
+    """Send a message and write down what became of it; return whether it was sent.
+
+    Raises smtp.Away, or Broken, where no other mail could be sent either.
+    """
+    now = service.now()
+    try:
+        if now - one.created_at > TOO_OLD:
+            return _ended(service, one, "failed", "it was too old to be told")
+        if one.channel == MAIL:
+            _mail(service, one, now)
+        else:
+            _call(service, one, now)
+    except smtp.Unknown as error:
+        return _ended(service, one, "unknown", error.message)
+    except (Temporary, Broken) as error:
+        log.warning("record %s: not told to %s yet: %s", one.record, _whom(one), error.message)
+        _put_off(service, one, error)
+        if isinstance(error, smtp.Away | Broken):
+            raise
+        return False
+    except MergerError as error:
+        return _ended(service, one, "failed", error.message)
+    except Exception:  # the one place of posting: one message never stops the others
+        log.exception("record %s: a mistake in this program", one.record)
+        return _ended(service, one, "unknown", "a mistake in this program; the log shows it")
+    reached("post.sent")
+    _ended(service, one, "sent", None)
+    return True
+
+
+def _mail(service: Service, one: _Post, now: datetime) -> None:
+    known = service.settings
+    letter = Letter(
+        one.identity, one.kind, one.recipient, one.facts, _language(service, one.recipient),
+        known.mail_from, known.mail_redirect, known.web_address,
+        _pictures(service.engine, one.record) if one.kind == "ready" else (),
+    )  # fmt: skip
+    server = smtp.server_of(known.mail_server, known.mail_password.reveal())
+    smtp.send(server, composed(letter, now))
+
+
+def _call(service: Service, one: _Post, now: datetime) -> None:
+    known = service.settings
+    body = webhook.body_of(one.identity, one.kind, one.facts, known.web_address)
+    secret = known.webhook_secret.reveal()
+    webhook.call(known.webhook_url, secret, body, one.identity, now)
+
+
+def _language(service: Service, email: str) -> str:
+    with reading(service.engine) as session:
+        known = session.scalar(select(User.language).where(User.email == email))
+    return known or service.settings.language
+
+
+def _pictures(engine: Engine, record: int) -> list[bytes]:
+    """Return some of what was seen on the screen."""
+    with reading(engine) as session:
+        wanted = select(Chunk.pictures).where(Chunk.record_id == record).order_by(Chunk.start_at)
+        found = [json.loads(text) for text in session.scalars(wanted) if text]
+    jpegs = []
+    for picture in (one for chunk in found for one in chunk):
+        try:
+            jpegs.append(base64.b64decode(picture["jpeg"]))
+        except (KeyError, TypeError, binascii.Error):
+            continue
+    return spread(jpegs)
+
+
+def _whom(one: _Post) -> str:
+    return one.recipient or "the webhook"
+
+
+def _shown(kind: str, recipient: str) -> str:
+    """Return who was told, for the history: users of a record do not read editors' addresses."""
+    return "an editor" if kind == "silent" and recipient else recipient or "the webhook"
+
+
+def _ended(service: Service, one: _Post, status: str, why: str | None) -> bool:
+    now = service.now()
+    words = _WORDS[status]
+    whom = _shown(one.kind, one.recipient)
+    text = f"{whom} {words} that it is {one.kind}" + (f": {why}" if why else "")
+
+    def write(session: Session) -> None:
+        row = session.get(Message, one.id, with_for_update=True)
+        if row is None:
+            return  # its record was deleted
+        row.status, row.error_text = status, why and why[:_LONGEST_TEXT]
+        row.sent_at = now if status == "sent" else None
+        if session.get(Record, one.record) is not None:
+            tell(session, one.record, 0, now, "told" if status == "sent" else "untold", text)
+
+    writing(service.engine, write)
+    return status == "sent"
+
+
+def _put_off(service: Service, one: _Post, error: MergerError) -> None:
+    at = service.now() + delay(one.tries)
+    if at - one.created_at > TOO_OLD:
+        _ended(service, one, "failed", error.message)
+        return
+
+    def write(session: Session) -> None:
+        row = session.get(Message, one.id, with_for_update=True)
+        if row is not None:
+            row.status, row.due_at = "pending", at
+            row.error_text = error.message[:_LONGEST_TEXT]
+
+    writing(service.engine, write)
+
+
+def _put_off_others(engine: Engine, now: datetime, tries: int) -> None:
+    """Put off the mails that are due, as one for which the server was away: it is asked once."""
+    statement = (
+        update(Message)
+        .where(Message.status == "pending", Message.channel == MAIL, Message.due_at <= now)
+        .values(due_at=now + delay(tries))
+    )
+    writing(engine, lambda session: session.execute(statement))
+
+
+def _find_lost(engine: Engine, now: datetime) -> None:
+    """Decide about messages whose sender died: a call is made again, of a mail nobody knows."""
+
+    def write(session: Session) -> None:
+        wanted = select(Message).where(
+            Message.status == "sending", Message.due_at < now - _LOST_AFTER
+        )
+        for row in session.scalars(wanted.with_for_update()):
+            if row.channel == WEBHOOK:
+                row.status = "pending"
+                continue
+            row.status = "unknown"
+            row.error_text = "the program ended while it was sent"
+            whom = _shown(row.kind, row.recipient)
+            text = f"{whom} may have been told that it is {row.kind}: {row.error_text}"
+            tell(session, row.record_id, 0, now, "untold", text)
+
+    writing(engine, write)

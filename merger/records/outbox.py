@@ -1,0 +1,133 @@
+"""What people and chat bots are to be told of a record: rows, written together with what they tell.
+
+So nobody is told of what did not happen, and nothing that happened is forgotten.
+`merger.notifications` sends them. An identity makes each row unique: nothing is queued twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy.orm import Session
+
+from merger.config import Settings
+from merger.db.engine import reading, writing
+from models import Delivery, Message, Record, User
+
+MAIL, WEBHOOK = "mail", "webhook"
+_KEPT = timedelta(days=90)
+_TOLD_TO_EDITORS = ("editor", "admin")
+_MOST_WARNINGS = 20
+
+
+def add_ready(session: Session, row: Record, now: datetime) -> None:
+    """Tell that a version of a record is delivered."""
+    _add(session, row, "ready", f"{row.version}", _mails_of(row), _facts(session, row), now)
+
+
+def add_failed(session: Session, row: Record, now: datetime) -> None:
+    """Tell that a record, or another version of it, could not be made."""
+    of = f"{row.version} {row.attempt}"
+    _add(session, row, "failed", of, _mails_of(row), _facts(session, row), now)
+
+
+def add_silent(session: Session, row: Record, text: str, now: datetime) -> None:
+    """Tell those who look after rooms that a source is silent before a lecture."""
+    wanted = select(User.email).where(User.role.in_(_TOLD_TO_EDITORS)).order_by(User.id)
+    facts = {**_facts(session, row), "text": text}
+    _add(session, row, "silent", text, _mailed(row, session.scalars(wanted)), facts, now)
+
+
+def _mails_of(row: Record) -> list[str]:
+    return _mailed(row, (entry.user.email for entry in row.users))
+
+
+def _mailed(row: Record, emails: Iterable[str]) -> list[str]:
+    """Return to whom of some people mails about a record go."""
+    if row.room is not None and not row.room.mails:
+        return []
+    # The first account has an address that leads nowhere.
+    return [email for email in emails if not email.endswith("@localhost")]
+
+
+def _add(
+    session: Session,
+    row: Record,
+    kind: str,
+    of: str,
+    mails: Iterable[str],
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    for channel, recipient in ((WEBHOOK, ""), *((MAIL, email) for email in mails)):
+        identity = _identity(channel, kind, row.id, of, recipient)
+        if session.scalar(select(Message.id).where(Message.identity == identity)) is None:
+            session.add(
+                Message(
+                    identity=identity, record_id=row.id, version=row.version, kind=kind,
+                    channel=channel, recipient=recipient, status="pending", tries=0, due_at=now,
+                    created_at=now, facts=facts,
+                )
+            )  # fmt: skip
+
+
+def _identity(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def _facts(session: Session, row: Record) -> dict[str, Any]:
+    """Return what there is to tell of a record, as it is now."""
+    deliveries = session.scalars(
+        select(Delivery).where(Delivery.record_id == row.id).order_by(Delivery.id)
+    )
+    report = json.loads(row.report) if row.report else {}
+    return {
+        "record": row.id, "version": row.version, "name": row.event_name,
+        "room": row.room.name if row.room else None, "zone": row.zone,
+        "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
+        "course_code": row.course_code,
+        "links": [
+            {"destination": d.destination, "kind": d.kind, "link": d.link}
+            for d in deliveries
+            if d.link and d.status == "delivered"
+        ],
+        "warnings": report.get("warnings", [])[:_MOST_WARNINGS],
+        "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
+    }  # fmt: skip
+
+
+def channels(settings: Settings) -> list[str]:
+    """Return by which channels messages are sent."""
+    found = [MAIL] if settings.mail_server else []
+    return [*found, WEBHOOK] if settings.webhook_url else found
+
+
+# --- what is waiting ------------------------------------------------------------------------------
+
+
+def is_any_due(engine: Engine, now: datetime, channels: Iterable[str]) -> bool:
+    """Return whether a message is to be sent now by one of some channels."""
+    with reading(engine) as session:
+        wanted = select(Message.id).where(
+            Message.status == "pending", Message.due_at <= now, Message.channel.in_(list(channels))
+        )
+        return session.scalar(wanted.limit(1)) is not None
+
+
+def clear(engine: Engine, now: datetime, channels: Iterable[str]) -> None:
+    """Forget old messages, and those for channels that nobody has set up.
+
+    Whoever sets one up later is not told of all that happened before.
+    """
+    statement = delete(Message).where(
+        or_(
+            Message.created_at < now - _KEPT,
+            (Message.status == "pending") & Message.channel.not_in(list(channels)),
+        )
+    )
+    writing(engine, lambda session: session.execute(statement))

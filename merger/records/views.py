@@ -1,0 +1,353 @@
+"""Records as they are shown: plain values, made of rows."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
+
+from merger.db.engine import reading
+from merger.errors import Refused
+from merger.records.requests import record_row, room_row
+from merger.timeline.clock import Span
+from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.zones import zone_named
+from models import STATUSES, Chunk, Delivery, Event, Message, Record, RecordUser, Rendition, User
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which records are meant; None, or empty: all. only_of: a user who sees no others.
+
+    day: by the clock of the room.
+    """
+
+    room: str | None = None
+    user: str | None = None  # a mail address
+    statuses: tuple[str, ...] = ()
+    course: str | None = None
+    day: date | None = None
+    text: str | None = None  # a part of the name
+    changed_since: datetime | None = None
+    only_of: int | None = None
+
+
+def page(
+    engine: Engine, wanted: Filter, cursor: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return records, those that begin last first, and the cursor of the next page, if any.
+
+    Raises Refused for an unknown room, a status that there is not, or a cursor that is none.
+    """
+    for status in wanted.statuses:
+        if status not in STATUSES:
+            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+    with reading(engine) as session:
+        query = _filtered(session, wanted)
+        if cursor is not None:
+            before, record = _position(cursor)
+            query = query.where(
+                or_(
+                    Record.start_at < before,
+                    and_(Record.start_at == before, Record.id < record),
+                )
+            )
+        query = query.order_by(Record.start_at.desc(), Record.id.desc()).limit(limit + 1)
+        rows = session.scalars(query.options(*_WITH_WHAT_IS_TOLD)).all()
+        following = None
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            following = f"{last.start_at.isoformat()}~{last.id}"
+        return [summary(row) for row in rows[:limit]], following
+
+
+def going_on(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
+    """Return running and coming records: of each room the first that begin, the first first."""
+    wanted = Filter(statuses=("queued", "running"), only_of=only_of)
+    in_order = (Record.start_at, Record.id)
+    place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
+    with reading(engine) as session:
+        places = _filtered(session, wanted).with_only_columns(Record.id, place.label("place"))
+        ranked = places.subquery()
+        query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
+        query = query.order_by(*in_order).options(*_WITH_WHAT_IS_TOLD)
+        return [summary(row) for row in session.scalars(query)]
+
+
+_WITH_WHAT_IS_TOLD = (
+    joinedload(Record.room),
+    selectinload(Record.users).joinedload(RecordUser.user),
+)
+
+
+def _filtered(session: Session, wanted: Filter) -> Select[Record]:
+    query = select(Record)
+    if wanted.room is not None:
+        query = query.where(Record.room_id == room_row(session, wanted.room).id)
+    if wanted.statuses:
+        query = query.where(Record.status.in_(wanted.statuses))
+    if wanted.course is not None:
+        query = query.where(Record.course_code == wanted.course)
+    if wanted.text:
+        query = query.where(Record.event_name.icontains(wanted.text, autoescape=True))
+    if wanted.changed_since is not None:
+        query = query.where(Record.updated_at >= wanted.changed_since)
+    for user in (
+        User.email == wanted.user.strip().lower() if wanted.user is not None else None,
+        User.id == wanted.only_of if wanted.only_of is not None else None,
+    ):
+        if user is not None:
+            theirs = select(RecordUser.record_id).join(RecordUser.user).where(user)
+            query = query.where(Record.id.in_(theirs))
+    if wanted.day is not None:
+        query = query.where(or_(*_of_day(session, wanted.day)))
+    return query
+
+
+def _of_day(session: Session, day: date) -> Iterator[ColumnElement[bool]]:
+    """Yield, for each zone that rooms have, that a record begins on a day of that zone."""
+    yield false()
+    for zone in session.scalars(select(Record.zone).distinct()):
+        try:
+            midnights = [
+                datetime.combine(day + timedelta(days=n), time(), zone_named(zone)).astimezone(UTC)
+                for n in (0, 1)
+            ]
+        except (Refused, OverflowError):
+            continue
+        yield and_(
+            Record.zone == zone, Record.start_at >= midnights[0], Record.start_at < midnights[1]
+        )
+
+
+def _position(cursor: str) -> tuple[datetime, int]:
+    instant, _, record = cursor.partition("~")
+    try:
+        at = datetime.fromisoformat(instant)
+        if at.tzinfo is None or not record.isascii() or not 0 <= int(record) < 2**63:
+            raise ValueError(cursor)
+        return at.astimezone(UTC), int(record)
+    except (ValueError, OverflowError) as error:
+        raise Refused("cursor", "take the cursor from the page before") from error
+
+
+def listing(
+    engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return the records that were asked for last, the last one last. Raises Refused."""
+    wanted = Filter(room=room, statuses=(status,) if status else ())
+    if status is not None and status not in STATUSES:
+        raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+    with reading(engine) as session:
+        query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
+        return [summary(row) for row in reversed(session.scalars(query).all())]
+
+
+def summary(row: Record) -> dict[str, Any]:
+    """Return a record as a line of a list, in plain values; instants with the room's offset."""
+    local = partial(_local, row.zone)
+    return {
+        "id": row.id,
+        "room": row.room.name if row.room else None,
+        "room_id": row.room_id,
+        "name": row.event_name,
+        "start": local(row.start_at),
+        "end": local(row.end_at),
+        "zone": row.zone,
+        "layout": row.layout,
+        "profile": row.profile,
+        "status": row.status,
+        "stage": row.stage,
+        "progress": round(row.progress, 4),
+        "run_after": local(row.run_after) if row.status == "queued" else None,
+        "attempt": row.attempt,
+        "version": row.version,
+        "delivered_version": row.delivered_version,
+        "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
+        "users": [entry.user.email for entry in row.users],
+        "course_code": row.course_code,
+        "created_at": local(row.created_at),
+        "updated_at": local(row.updated_at),
+        "delivered_at": local(row.delivered_at),
+    }
+
+
+def _local(zone: str, instant: datetime | None) -> str | None:
+    if instant is None:
+        return None
+    try:
+        return instant.astimezone(zone_named(zone)).isoformat()
+    except Refused:  # a row that somebody wrote by hand; the daemon will say so
+        return instant.isoformat()
+
+
+def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
+    """Return all that is known of a record as plain values. Raises Refused for an unknown one."""
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        chunks = session.scalars(
+            select(Chunk)
+            .where(Chunk.record_id == record)
+            .options(undefer(Chunk.pictures))
+            .order_by(Chunk.start_at)
+        )
+        renditions = session.scalars(
+            select(Rendition).where(Rendition.record_id == record).order_by(Rendition.id)
+        )
+        deliveries = session.scalars(
+            select(Delivery).where(Delivery.record_id == record).order_by(Delivery.id)
+        )
+        events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
+        report = json.loads(row.report) if row.report else {}
+        local = partial(_local, row.zone)
+        return {
+            **summary(row),
+            "warnings": report.get("warnings", []),
+            "sources": _filmed(row),
+            "gaps": report.get("gaps", []),
+            "papers": _papers(row),
+            "scenes": report.get("scenes", []),
+            "chunks": [
+                {
+                    "start": local(c.start_at), "end": local(c.end_at),
+                    "presence": c.presence, "verdict": c.verdict, "score": round(c.score, 4),
+                    "samples": c.samples, "reasons": c.reasons,
+                    "pictures": [
+                        {"at": local(datetime.fromisoformat(p["at"])), "verdict": p["verdict"]}
+                        for p in _pictures(c.pictures)
+                    ],
+                }
+                for c in chunks
+            ],
+            "renditions": [
+                {
+                    "kind": r.kind, "version": r.version, "bytes": r.size_bytes,
+                    "sha256": r.sha256, "width": r.width, "height": r.height, "frames": r.frames,
+                }
+                for r in renditions
+            ],
+            "deliveries": [
+                {
+                    "destination": d.destination, "kind": d.kind, "status": d.status,
+                    "version": d.version, "link": d.link, "sha256": d.sha256,
+                }
+                for d in deliveries
+            ],
+            "messages": [
+                {
+                    "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
+                    "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
+                    "error": m.error_text,
+                }
+                for m in session.scalars(_messages_of(record, only_of))
+            ],
+            "events": [
+                {"at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind, "text": e.text}
+                for e in events
+            ],
+        }  # fmt: skip
+
+
+def _messages_of(record: int, only_of: int | None) -> Select[Message]:
+    """Select who was told, or could not be yet; of what is for editors, only they hear.
+
+    What nobody has tried to tell may be for a channel that nobody has set up.
+    """
+    is_tried = or_(Message.status != "pending", Message.tries > 0)
+    wanted = select(Message).where(Message.record_id == record, is_tried).order_by(Message.id)
+    return wanted if only_of is None else wanted.where(Message.kind != "silent")
+
+
+def _filmed(row: Record) -> list[str]:
+    """Return the sources whose pictures a record is made of, in the order of the room."""
+    used = (row.media or {}).get("items", {})
+    heard = {s.name for s in row.room.sources if s.role == "audio"} if row.room else set()
+    return [name for name in used if name not in heard]
+
+
+@dataclass(frozen=True)
+class RenditionFile:
+    """A video for people. path: below the data folder, None once it was removed; name: for them."""
+
+    path: str | None
+    name: str
+    sha256: str
+
+
+def check_paper(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
+    """Raise Refused where a record has no paper of a name, or is not for this user."""
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        if name not in _papers(row):
+            raise Refused("paper", f"there is no paper {name!r} of record {record}")
+
+
+def _papers(row: Record) -> list[str]:
+    found = (row.media or {}).get("papers", [])
+    return [name for name in found if isinstance(name, str)]
+
+
+def rendition_file(
+    engine: Engine, record: int, kind: str, only_of: int | None = None
+) -> RenditionFile:
+    """Return the file of a rendition: of the version that is delivered, else that waits to be.
+
+    Raises Refused where there is none.
+    """
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        version = row.delivered_version
+        if version is None and row.stage == "deliver":
+            version = row.version
+        rendition = session.scalars(
+            select(Rendition).where(
+                Rendition.record_id == record,
+                Rendition.version == version,
+                Rendition.kind == kind,
+            )
+        ).one_or_none()
+        if rendition is None:
+            raise Refused("rendition", f"there is no {kind} of record {record}")
+        name = session.scalar(
+            select(Delivery.name)
+            .where(Delivery.record_id == record, Delivery.kind == kind)
+            .order_by(Delivery.id)
+            .limit(1)
+        )
+        if name is None:
+            room, span = row.room.name if row.room else "", Span(row.start_at, row.end_at)
+            name = result_stem(row.event_name, room, span, zone_named(row.zone)) + ENDINGS[kind]
+        return RenditionFile(rendition.path, name, rendition.sha256)
+
+
+def _pictures(text: str | None) -> list[dict[str, str]]:
+    return list(json.loads(text)) if text else []  # none before pictures were kept
+
+
+def chunk_picture(
+    engine: Engine, record: int, chunk: int, number: int, only_of: int | None = None
+) -> bytes:
+    """Return a picture of a chunk as JPEG; both are counted from 0, as `details` lists them.
+
+    Raises Refused where there is none.
+    """
+    with reading(engine) as session:
+        record_row(session, record, only_of)
+        text = session.scalar(
+            select(Chunk.pictures)
+            .where(Chunk.record_id == record)
+            .order_by(Chunk.start_at)
+            .offset(chunk)
+            .limit(1)
+        )
+    pictures = _pictures(text)
+    if not 0 <= number < len(pictures):
+        raise Refused("picture", f"chunk {chunk} of record {record} has no picture {number}")
+    return base64.b64decode(pictures[number]["jpeg"])

@@ -1,0 +1,82 @@
+"""What making a video is told: what is wanted, and what is there to make it with."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from merger.analysis.cards import Card
+from merger.config import Settings
+from merger.errors import Cancelled
+from merger.render import ffmpeg
+from merger.render.progress import Reporter
+from merger.render.slots import Budget, budget_of
+from merger.storage.files import Cache
+from merger.timeline import profiles
+from merger.timeline.clock import Span
+from merger.timeline.layout import DEFAULT_LAYOUT
+from merger.timeline.plan import Sources
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """What is to be made, wherever its media is from and wherever it goes."""
+
+    room: str
+    span: Span
+    zone: ZoneInfo
+    sources: Sources
+    name: str = "lecture"
+    profile: str = profiles.DEFAULT_PROFILE
+    layout: str = DEFAULT_LAYOUT
+    chunk: timedelta = timedelta(minutes=30)
+    cards: tuple[Card, ...] = ()
+    screen_is_known: bool = False  # what is on it is shared whenever there is media of it
+
+
+class Watch:
+    """Times the stages and tells the reporter."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.reporter.stage(name)
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What making a video needs of its surroundings."""
+
+    settings: Settings
+    tool: ffmpeg.Tool
+    watch: Watch
+    cancelled: Callable[[], bool]
+    work: Path  # a work folder in the cache
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.settings.cache, self.settings.cache_bytes)
+
+    @property
+    def budget(self) -> Budget:
+        cores = len(os.sched_getaffinity(0))
+        return budget_of(self.settings.cache / "slots", self.settings.parallel, cores)
+
+    def progress(self, done: float, total: float) -> None:
+        if self.cancelled():
+            raise Cancelled("cancelled", ffmpeg.STOPPED)
+        self.watch.reporter.progress(done, total)

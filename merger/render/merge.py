@@ -1,0 +1,94 @@
+"""The command `merge`: read a library, make the renditions, publish them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from merger.config import Settings
+from merger.media.library import read_library
+from merger.render import ffmpeg
+from merger.render.context import MergeRequest, Surroundings, Watch
+from merger.render.presence import analysed
+from merger.render.progress import Reporter
+from merger.render.renderer import made, usable
+from merger.storage.files import make_folder, publish, work_folder
+from merger.timeline import profiles
+from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.layout import layout_named
+from merger.timeline.plan import EditPlan
+from merger.timeline.report import MergeResult, plan_document
+
+
+def merge(
+    request: MergeRequest,
+    folder: Path,
+    output: Path,
+    settings: Settings,
+    tool: ffmpeg.Tool,
+    reporter: Reporter,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> MergeResult:
+    """Make the renditions of a record from a folder with segments in an output folder.
+
+    Raises Refused, NoMedia, Temporary, Broken or Cancelled; then nothing stands under a final name
+    that was not there before, and finished parts are kept for the next try.
+    """
+    watch = Watch(reporter)
+    profiles.profile_named(request.profile)
+    layout_named(request.layout)
+    with watch.stage("collect"):
+        library = read_library(
+            folder, request.room, request.sources.names, request.span, request.zone,
+            lambda done, total: reporter.progress(done, total),
+        )  # fmt: skip
+        usable(request, library, str(folder))
+        # Warnings, too, before minutes of encoding: a name may have been mistyped.
+        for note in (*library.notes, *library.warnings):
+            reporter.note(note)
+    make_folder(output, "--output")
+    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+    with work_folder(settings.cache) as work, work_folder(output) as out:
+        around = Surroundings(settings, tool, watch, cancelled, work)
+        with watch.stage("analyse"):
+            seen = analysed(around, request, library)
+        result = made(around, request, library, seen, out)
+        with watch.stage("publish"):
+            _publish(request, result, out, output)
+    around.cache.shrink()
+    return result
+
+
+def _replaced(path: Path, plan: EditPlan) -> list[str]:
+    """Return a warning where a result of another span has the same name (it has no seconds)."""
+    try:
+        earlier = json.loads(path.read_text())["span"]
+        start, end = earlier["start"], earlier["end"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    if earlier == plan_document(plan)["span"]:
+        return []
+    return [f"an earlier result, of {start} to {end}, had the same name, and was replaced"]
+
+
+def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path) -> None:
+    """Give the renditions and the plan their final names, the merge last: it says all is there."""
+    stem = result_stem(request.name, request.room, request.span, request.zone)
+    names = {kind: stem + ending for kind, ending in ENDINGS.items()}
+    result.warnings += _replaced(output / f"{stem}.plan.json", result.plan)
+    document = out / "plan.json"
+    document.write_text(json.dumps(plan_document(result.plan), ensure_ascii=False, indent=1))
+    publish(document, output / f"{stem}.plan.json")
+    order = sorted(
+        range(len(result.renditions)), key=lambda n: result.renditions[n].kind == "merge"
+    )
+    for n in order:
+        rendition = result.renditions[n]
+        final = output / names[rendition.kind]
+        publish(rendition.path, final)
+        result.renditions[n] = dataclasses.replace(rendition, path=final)
+    if "backup" not in [r.kind for r in result.renditions]:
+        # One of an earlier merge of the same record would be of another video.
+        (output / names["backup"]).unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""Slates: the pictures that we draw where there is no media, in the viewer's words.
+
+Drawn with OpenCV 5, whose built-in font needs no system fonts. No text enters a filter graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from merger.config import Language
+from merger.errors import Broken
+from merger.timeline.layout import WIDE, Size, fitted
+from merger.timeline.plan import SlateKey
+
+TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
+    "en": {
+        "no_speaker": "The speaker's camera\nwas not recorded here",
+        "no_screen": "The screen\nwas not recorded here",
+        "no_board": "The board\nwas not recorded here",
+        "nothing": "Nothing was shown here",
+    },
+    "ru": {
+        "no_speaker": "Камера докладчика\nздесь не записана",
+        "no_screen": "Экран\nздесь не записан",
+        "no_board": "Доска\nздесь не записана",
+        "nothing": "Здесь ничего не показывали",
+    },
+}
+
+_GROUND = (52, 44, 38)  # BGR: a calm dark blue-grey that no one takes for a dead signal
+_INK = (225, 220, 214)
+_TEXT_HEIGHT = 0.055  # of the picture's height
+_LONGEST_LINE = 0.85  # of the picture's width
+
+
+def draw_slate(text: str, size: Size) -> npt.NDArray[np.uint8]:
+    """Return a slate as (height, width, 3) BGR uint8, its lines centred."""
+    picture = np.full((size.height, size.width, 3), _GROUND, np.uint8)
+    font = cv2.FontFace("sans")
+    lines = text.split("\n")
+    letters = max(8, round(size.height * _TEXT_HEIGHT))
+
+    def width(line: str) -> int:
+        box = cv2.getTextSize((0, 0), line, (0, 0), font, letters, 500)
+        return int(box[2])
+
+    while letters > 8 and max(map(width, lines)) > size.width * _LONGEST_LINE:
+        letters -= 1
+    step = round(letters * 1.6)
+    baseline = (size.height - step * len(lines)) // 2 + letters
+    for line in lines:
+        origin = ((size.width - width(line)) // 2, baseline)
+        cv2.putText(picture, line, origin, _INK, font, letters, 500)
+        baseline += step
+    return picture
+
+
+def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
+    """Return a slate for a tall column: as high as the wide pictures that it stands in for."""
+    inner = fitted(WIDE, size)
+    picture = np.zeros((size.height, size.width, 3), np.uint8)
+    top = (size.height - inner.height) // 4 * 2
+    picture[top : top + inner.height] = draw_slate(text, inner)
+    return picture
+
+
+def slate_png(key: SlateKey, size: Size, language: Language) -> bytes:
+    """Return a slate as a PNG file."""
+    draw = _in_column if size.width < size.height else draw_slate
+    written, data = cv2.imencode(".png", draw(TEXTS[language][key], size))
+    if not written:
+        raise Broken("slate", "OpenCV cannot write PNG; reinstall opencv-python-headless")
+    return data.tobytes()

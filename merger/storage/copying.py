@@ -1,0 +1,73 @@
+"""Copying a file to a folder, perhaps on a share, so that what arrives is what was sent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from merger.errors import Temporary
+from merger.storage.files import translated
+
+_BLOCK = 4 * 1024 * 1024
+
+
+def never_asked() -> None:
+    """Go on: whoever is not asked in between, such as the housekeeping, is killed to be stopped."""
+
+
+@contextmanager
+def sending_to(folder: Path) -> Iterator[None]:
+    """Tell what goes wrong while files are copied to a folder."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"{error.filename} vanished while it was copied to {folder}"
+        raise Temporary("destination", message) from error
+    except OSError as error:
+        raise translated(error, folder) from error
+
+
+def require_mounted(folder: Path, *, is_ours: bool) -> None:
+    """Make a folder where it is ours; else raise Temporary where it is missing."""
+    if is_ours:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not folder.is_dir():
+        raise Temporary(
+            "destination", f"there is no folder {folder} (MERGER_OUTPUT); make it, or mount it"
+        )
+
+
+def is_there(final: Path, size_bytes: int, sha256: str, check: Callable[[], None]) -> bool:
+    """Return whether a file has arrived under its name."""
+    try:
+        if final.stat().st_size != size_bytes:
+            return False
+    except FileNotFoundError:
+        return False
+    return sha256_of(final, check) == sha256
+
+
+def require_same(copy: Path, sha256: str, folder: Path, check: Callable[[], None]) -> None:
+    """Read back what has arrived; raise Temporary where it is not what was sent."""
+    if sha256_of(copy, check) != sha256:
+        raise Temporary("copy", f"what arrived in {folder} differs from what was sent")
+
+
+def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:
+    """Copy a file, and ask between its blocks."""
+    with source.open("rb") as reading, target.open("xb") as writing:
+        while block := reading.read(_BLOCK):
+            check()
+            writing.write(block)
+
+
+def sha256_of(path: Path, check: Callable[[], None]) -> str:
+    """Return the hash of a file, and ask between its blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            check()
+            digest.update(block)
+    return digest.hexdigest()

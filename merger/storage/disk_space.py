@@ -1,0 +1,89 @@
+"""Whether there is room for what is about to be written: asked first, so that nothing is half-done.
+
+Others may fill the disk all the same. Then `storage.translated` tells it as the same failure.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from merger.errors import Temporary
+from merger.storage.files import Cache, writing_to
+
+# What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
+# more than a long lecture takes, or a large share would be called full with plenty of room.
+_RESERVE_OF = 100
+_LARGEST_RESERVE = 5_000_000_000
+_SHOWN_IN_GB = 100_000_000  # from 0.1 GB on
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk, in bytes. room: that is free beside a reserve for others."""
+
+    total: int
+    free: int
+
+    @property
+    def reserve(self) -> int:
+        return min(self.total // _RESERVE_OF, _LARGEST_RESERVE)
+
+    @property
+    def room(self) -> int:
+        return max(self.free - self.reserve, 0)
+
+
+def disk_of(folder: Path) -> Disk:
+    """Return the disk of a folder, which may be missing yet."""
+    with writing_to(folder):
+        usage = shutil.disk_usage(nearest(folder))
+    return Disk(usage.total, usage.free)
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, which may be missing yet, or the first above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def require_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """Raise Temporary where the disk of a folder, which may be missing yet, lacks room.
+
+    what: needs it, as the subject of a sentence. Nothing needs no room, however full a disk is.
+    """
+    if not needed_bytes:
+        return
+    disk = disk_of(folder)
+    if disk.room >= needed_bytes:
+        return
+    message = (
+        f"{what} needs {amount(needed_bytes)} and {amount(disk.room)} are free"
+        f" in {folder} (beside a reserve of {amount(disk.reserve)}); free some space there"
+    )
+    raise Temporary("disk_full", message)
+
+
+def make_room(cache: Cache, folder: Path, needed_bytes: int, what: str) -> None:
+    """Do as require_space; where the cache is on the same disk, what it holds makes room first."""
+    try:
+        require_space(folder, needed_bytes, what)
+    except Temporary:
+        if disk_number(folder) != disk_number(cache.folder):
+            raise
+        disk = disk_of(folder)
+        cache.free(needed_bytes - disk.room)
+        require_space(folder, needed_bytes, what)
+
+
+def disk_number(folder: Path) -> int:
+    """Return what tells the disk of a folder, which may be missing yet, from others."""
+    with writing_to(folder):
+        return nearest(folder).stat().st_dev
+
+
+def amount(size_bytes: int) -> str:
+    """Return a number of bytes in words."""
+    if size_bytes >= _SHOWN_IN_GB:
+        return f"{size_bytes / 1e9:.1f} GB"
+    return f"{size_bytes / 1e6:.1f} MB"

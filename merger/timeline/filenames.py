@@ -1,0 +1,118 @@
+"""File names: those of a library, which others chose, and those of our results.
+
+Pure. A library file is called `YYYY-MM-DD_HH:MM[:SS]_{room}_{source}.EXT`, or with `-` for `:`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from merger.timeline.clock import Span, is_plausible
+
+MEDIA_EXTENSIONS = ("mp4", "mkv", "ts", "mov", "webm")
+
+_NAME = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})_(?P<hour>\d{2})(?P<sep>[:-])(?P<minute>\d{2})"
+    r"(?:(?P=sep)(?P<second>\d{2}))?_(?P<rest>.+)\.(?P<extension>[A-Za-z0-9]+)",
+    re.DOTALL,
+)
+
+# Characters that some file system refuses, and those that no name should hold.
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
+# What comes behind the stem of a result, by its kind.
+ENDINGS = {"merge": ".mp4", "backup": "_backup.mp4"}
+_LONGEST_BYTES = 255  # of one name, on every common file system
+
+
+@dataclass(frozen=True)
+class LibraryName:
+    """What the name of a library file says: the naive local start, and whose media it is."""
+
+    start: datetime
+    source: str
+
+
+def library_name(name: str, room: str, sources: set[str]) -> LibraryName | str:
+    """Return what a file's name says, or, for a name that does not fit, why (a phrase).
+
+    Room and source are compared with the given names, because both may hold `_`.
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        return "it is not named like 2026-11-20_09-00_504_camera.mp4"
+    if match["extension"].lower() not in MEDIA_EXTENSIONS:
+        return f"{match['extension']} is none of {', '.join(MEDIA_EXTENSIONS)}"
+    # macOS writes й and é as two characters each
+    rest = _nfc(match["rest"])
+    source = next((s for s in sources if rest == _nfc(f"{room}_{s}")), None)
+    if source is None:
+        return "it is of another room or source"
+    text = f"{match['date']}T{match['hour']}:{match['minute']}:{match['second'] or '00'}"
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        return f"{text} is not in the calendar"
+    if not is_plausible(start):
+        return f"the year {start.year} cannot be meant"
+    return LibraryName(start, source)
+
+
+def place_and_source(name: str) -> str:
+    """Return what stands behind the time in a library file's name: `{room}_{source}`, or ''."""
+    match = _NAME.fullmatch(name)
+    return match["rest"] if match else ""
+
+
+def is_of_another(name: str) -> bool:
+    """Return whether a file that does not fit is well named, and so of another room or source."""
+    match = _NAME.fullmatch(name)
+    return match is not None and match["extension"].lower() in MEDIA_EXTENSIONS
+
+
+def nearest(starts: Mapping[str, datetime], span: Span) -> str:
+    """Return which files begin last before a span and first after it, for a person (a sentence).
+
+    starts: of files, by name. Empty where there are none, for who has mistyped a day or an hour.
+    """
+    before = sorted((at, name) for name, at in starts.items() if at < span.start)[-1:]
+    after = sorted((at, name) for name, at in starts.items() if at >= span.end)[:1]
+    names = [name for _, name in before + after]
+    if not names:
+        return ""
+    return f"the nearest file{'s are' if len(names) > 1 else ' is'} {' and '.join(names)}"
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def result_stem(name: str, room: str, span: Span, zone: ZoneInfo) -> str:
+    """Return the name of a result without `_backup` and extension, safe on every file system.
+
+    `{name}_{room}_{YYYY-MM-DD}_{HH-MM}-{HH-MM}` in local time; letters of any script are kept.
+    """
+    start, end = span.start.astimezone(zone), span.end.astimezone(zone)
+    tail = f"{start:%Y-%m-%d_%H-%M}-{end:%H-%M}"
+    longest = _LONGEST_BYTES - len(f"__{tail}_backup.plan.json".encode())
+    # The room is kept before the name is: two rooms must not overwrite each other's results.
+    place = _safe(room, longest // 3)
+    return f"{_safe(name, longest - len(place.encode()))}_{place}_{tail}"
+
+
+def _safe(text: str, longest_bytes: int) -> str:
+    """Return text as a part of a file name; what is cut off is marked by a hash of the whole."""
+    text = re.sub(r"\s+", " ", _UNSAFE.sub("_", text)).strip().lstrip(".") or "lecture"
+    if len(text.encode()) <= longest_bytes:
+        return text
+    mark = f"~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    while len(text.encode()) > longest_bytes - len(mark):
+        text = text[:-1]
+    return text.rstrip() + mark

@@ -1,0 +1,150 @@
+"""Media files as values: what is in a file, and where on its own clock it really has media.
+
+Pure. `merger/media/index.py` makes these from files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from merger.timeline.clock import Stretch, without
+
+MAX_PIXELS = 36_000_000  # a little over 8K UHD; what is bigger is an attack or a mistake
+
+# A stretch of this length without a picture is a pause and becomes a gap ...
+PAUSE_US = 2_000_000
+# ... but a screen encoder may send nothing while nothing changes; then its sound goes on.
+STILL_PAUSE_US = 10_000_000
+SOUND_PAUSE_US = 500_000  # shorter holes are filled with silence where they are
+PADDING_US = 100_000  # sound encoders end some ms beside the pictures
+# Muxers write sound up to this much ahead of the pictures it belongs to; what leads by less does
+# not move the beginning of a file, which is that of its pictures.
+INTERLEAVING_US = 1_000_000
+_SECOND_US = 1_000_000
+
+Microseconds = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Video:
+    """The picture stream of a file, as its first picture shows it."""
+
+    stream: int
+    codec: str
+    width: int  # as stored, px
+    height: int
+    pixel_aspect: Fraction
+    rotation: int  # degrees, counter-clockwise: 0, 90, 180 or 270
+    pixel_format: str
+    full_range: bool
+    matrix: str | None  # bt601 or bt709 where the file says so
+    interlaced: bool
+    frame_us: int  # the median time between pictures
+    variable_rate: bool
+    reorders: bool  # pictures are stored in another order than shown
+
+    @property
+    def aspect(self) -> Fraction:
+        """The width of the shown picture over its height."""
+        aspect = Fraction(self.width, self.height) * self.pixel_aspect
+        return 1 / aspect if self.rotation % 180 else aspect
+
+    @property
+    def rate(self) -> Fraction:
+        return Fraction(_SECOND_US, self.frame_us)
+
+
+@dataclass(frozen=True)
+class Audio:
+    """The sound stream of a file."""
+
+    stream: int
+    codec: str
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class MediaFile:
+    """What reading every packet of a file has shown. Times are file time, microseconds."""
+
+    path: Path
+    demuxer: str
+    size_bytes: int
+    mtime_ns: int
+    video: Video | None
+    audio: Audio | None
+    picture_us: Microseconds  # of every picture that can be shown, sorted
+    picture_ends_us: int
+    key_us: Microseconds  # of the key frames: when they are shown ...
+    key_read_us: Microseconds  # ... and the timestamp by which its demuxer finds each
+    sound: tuple[Stretch, ...]
+    zero_us: int  # the earliest media: what the start of the file means
+    complaints: tuple[str, ...] = field(default=())
+    torn: tuple[Stretch, ...] = ()  # from a packet that arrived torn to the next key frame
+
+    @property
+    def length_us(self) -> int:
+        """From the earliest media to the end of the last; sound's last packet may be padding."""
+        pictures = self.picture_ends_us if len(self.picture_us) else self.zero_us
+        sound = self.sound[-1].end_us if self.sound else self.zero_us
+        return (sound if sound > pictures + PADDING_US else pictures) - self.zero_us
+
+    def pictures(self, *, may_stand_still: bool) -> tuple[Stretch, ...]:
+        """Return where the file has pictures, split at its pauses.
+
+        may_stand_still: the source sends pictures only when something changes (a screen).
+        """
+        if self.video is None or not len(self.picture_us):
+            return ()
+        limit = max(PAUSE_US, self.video.frame_us * 3 // 2)
+        still = may_stand_still and self.video.variable_rate
+        times = [*self.picture_us.tolist(), self.picture_ends_us]
+        if still and self.sound:  # the last picture stands as long as the sound goes on
+            sound_ends = self.sound[-1].end_us
+            if times[-1] < sound_ends <= self.picture_us[-1] + STILL_PAUSE_US:
+                times[-1] = sound_ends
+        found: list[Stretch] = []
+        begun = times[0]
+        steps = np.diff(times)
+        for n in np.flatnonzero(steps > limit).tolist():
+            pause = Stretch(times[n], times[n + 1])
+            if still and steps[n] <= STILL_PAUSE_US and self._sound_goes_on(pause):
+                continue
+            # The last picture before a pause is shown for its own time and no longer.
+            found.append(Stretch(begun, times[n] + self.video.frame_us))
+            begun = times[n + 1]
+        if begun < times[-1]:
+            found.append(Stretch(begun, times[-1]))
+        return without(found, self.torn)
+
+    def _sound_goes_on(self, pause: Stretch) -> bool:
+        return not without([pause], self.sound)
+
+    def key_before(self, at_us: int) -> int | None:
+        """Return which key frame a decoder must begin with to show the picture at a time."""
+        n = int(np.searchsorted(self.key_us, at_us, side="right")) - 1
+        return n if n >= 0 else None
+
+    def ffmpeg_seek_us(self, key: int) -> int:
+        """Return the time to give to `ffmpeg -ss` so that reading begins with a key frame.
+
+        ffmpeg seeks to the last key frame (in a transport stream: the last packet) at or before a
+        time; half a frame more keeps rounding from missing it. Where the demuxer does not seek by
+        presentation time and pictures are reordered, ffmpeg itself goes back by 3/23 s
+        (fftools/ffmpeg_demux.c), which would land in the group before.
+        """
+        assert self.video is not None
+        goes_back = self.demuxer != "mov" and self.video.reorders
+        extra = 3_000_000 // 23 if goes_back else 0
+        return int(self.key_read_us[key]) + self.video.frame_us // 2 + extra
+
+    def pictures_in(self, start_us: int, end_us: int) -> int:
+        """Return how many pictures are shown in a stretch of file time."""
+        first, last = np.searchsorted(self.picture_us, [start_us, end_us])
+        return int(last - first)

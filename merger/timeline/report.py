@@ -1,0 +1,227 @@
+"""What a merge tells programs: the JSON object of `--json`, and the plan stored beside the result.
+
+Pure. Others script against these: fields are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from merger.timeline.clock import Clip, Segment, Span
+from merger.timeline.layout import ALONE, Size
+from merger.timeline.plan import EditPlan, Slate, Sources
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A finished output file."""
+
+    kind: str
+    path: Path
+    frames: int
+    size: Size
+    video_codec: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass
+class MergeResult:
+    """What a merge made, and what its owner should know."""
+
+    plan: EditPlan
+    renditions: list[Rendition]
+    encoder: str
+    warnings: list[str] = field(default_factory=list)
+    reasons: list[list[str]] = field(default_factory=list)  # by chunk: why it was decided so
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the object that says what a merge made."""
+    plan = result.plan
+    return {
+        "status": "delivered",
+        "span": span_document(plan.span, zone),
+        "renditions": [
+            {
+                "kind": r.kind,
+                "path": str(r.path),
+                "duration_s": float(r.frames / plan.rate),
+                "frames": r.frames,
+                "width": r.size.width,
+                "height": r.size.height,
+                "video_codec": r.video_codec,
+                "audio_codec": "aac",
+                "bytes": r.size_bytes,
+                "sha256": r.sha256,
+            }
+            for r in result.renditions
+        ],
+        "chunks": [
+            {
+                **span_document(chunk.span, zone),
+                "presence": chunk.presence,
+                "verdict": chunk.verdict,
+                "score": round(float(chunk.score), 4),
+                "samples": chunk.samples,
+                "reasons": list(reasons),
+            }
+            for chunk, reasons in zip(plan.chunks, result.reasons, strict=True)
+        ],
+        "scenes": scenes_document(plan, zone),
+        "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
+        "warnings": result.warnings,
+        "encoder": result.encoder,
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+    }
+
+
+def warnings_about(plan: EditPlan, zone: ZoneInfo, sources: Sources, layout: str) -> list[str]:
+    """Return what the owner should know about the result, in words."""
+    warnings = []
+    for source, span in plan.gaps():
+        start, end = (at.astimezone(zone) for at in (span.start, span.end))
+        warnings.append(f"{source} has no pictures from {start:%H:%M:%S} to {end:%H:%M:%S}")
+    silent = [s.span.length for s in plan.sound if s.segment is None]
+    if silent:
+        whole = sum(silent, timedelta())
+        warnings.append(f"nothing has sound for {whole.total_seconds():.1f} s; it is silent there")
+    wanted_right = sources.screen or sources.board
+    if wanted_right and layout != ALONE and not plan.shows_right:
+        warnings.append(
+            "neither screen nor board had anything to show: the speaker alone, no backup"
+        )
+    return warnings
+
+
+def failure_document(
+    code: str, message: str, span: Span | None, zone: ZoneInfo | None
+) -> dict[str, Any]:
+    """Return the object that says why there is no result."""
+    return {
+        "status": "failed",
+        "error": {"code": code, "message": message},
+        "span": span_document(span, zone) if span and zone else None,
+        "renditions": [],
+        "chunks": [],
+        "scenes": [],
+        "gaps": [],
+        "warnings": [],
+        "encoder": None,
+        "timings": {},
+    }
+
+
+def span_document(span: Span, zone: ZoneInfo) -> dict[str, str]:
+    return {"start": _iso(span.start, zone), "end": _iso(span.end, zone)}
+
+
+def scenes_document(plan: EditPlan, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Return the scenes, with neighbours that look the same (two files of one source) as one."""
+    documents = []
+    for (layout, left, right), group in groupby(
+        plan.scenes, key=lambda s: (s.layout, _view(s.left), _view(s.right))
+    ):
+        scenes = list(group)
+        end = scenes[-1].end
+        end_at = plan.span.end if end == plan.frames else plan.grid.instant(end)
+        span = Span(
+            plan.grid.instant(scenes[0].first), max(end_at, plan.grid.instant(scenes[0].first))
+        )
+        documents.append(
+            {**span_document(span, zone), "layout": layout, "left": left, "right": right}
+        )
+    return documents
+
+
+def _view(view: Segment | Slate | None) -> str | None:
+    if isinstance(view, Segment):
+        return view.source
+    return "slate" if view else None
+
+
+def plan_document(plan: EditPlan) -> dict[str, Any]:
+    """Return a whole plan as plain values: it explains a result and can be compared."""
+    segments = {
+        clip.segment.file: clip.segment for track in plan.tracks for clip in track.clips
+    } | {sound.segment.file: sound.segment for sound in plan.sound if sound.segment}
+    return {
+        "version": PLAN_VERSION,
+        "span": {"start": _utc(plan.span.start), "end": _utc(plan.span.end)},
+        "rate": str(plan.rate),
+        "frames": plan.frames,
+        "segments": {
+            file: {
+                "source": segment.source,
+                "wall_zero": _utc(segment.clock.wall_zero),
+                "file_zero_us": segment.clock.file_zero_us,
+                "rate": _fraction(segment.clock.rate),
+                "pictures_us": [[s.start_us, s.end_us] for s in segment.pictures],
+                "sound_us": [[s.start_us, s.end_us] for s in segment.sound],
+            }
+            for file, segment in sorted(segments.items())
+        },
+        "tracks": [
+            {
+                "source": track.source,
+                "items": [
+                    {
+                        "start": _utc(item.span.start),
+                        "end": _utc(item.span.end),
+                        "file": item.segment.file if isinstance(item, Clip) else None,
+                    }
+                    for item in track.items
+                ],
+            }
+            for track in plan.tracks
+        ],
+        "chunks": [
+            {
+                "start": _utc(c.span.start), "end": _utc(c.span.end), "presence": c.presence,
+                "verdict": c.verdict, "score": _fraction(c.score), "samples": c.samples,
+            }
+            for c in plan.chunks
+        ],
+        "scenes": [
+            {
+                "first": s.first, "end": s.end, "layout": s.layout,
+                "left": _plan_view(s.left), "right": _plan_view(s.right),
+            }
+            for s in plan.scenes
+        ],
+        "sound": [
+            {
+                "start": _utc(s.span.start), "end": _utc(s.span.end),
+                "file": s.segment.file if s.segment else None,
+            }
+            for s in plan.sound
+        ],
+        "parts": [[part.first, part.end] for part in plan.parts],
+    }  # fmt: skip
+
+
+def _plan_view(view: Segment | Slate | None) -> dict[str, str] | None:
+    if isinstance(view, Segment):
+        return {"file": view.file}
+    return {"slate": view.key} if view else None
+
+
+def _fraction(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _utc(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _iso(instant: datetime, zone: ZoneInfo) -> str:
+    return instant.astimezone(zone).isoformat()

@@ -1,0 +1,150 @@
+"""Local text to instants and lengths, and the chunk grid of a zone: the border of the wall clock.
+
+Pure. Everything behind this module is aware UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dateutil import tz
+
+from merger.errors import Refused
+from merger.timeline.clock import Span, is_plausible
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
+_LENGTH = re.compile(r"([0-9]+)\s*(s|m|h)")
+_UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
+_DAY = timedelta(days=1)
+LONGEST_MARGIN = timedelta(hours=1)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Return an IANA time zone. Raises Refused for a name that is none."""
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9_+/-]+", name):
+            raise ZoneInfoNotFoundError(name)
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"{name!r} is no time zone; write it like Europe/Moscow"
+        raise Refused("zone", message) from error
+
+
+def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
+    """Return the UTC instant that a local or offset text names.
+
+    text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
+    field: the code of an error. Raises Refused for text of another form, a local time that does
+    not exist (spring), and one that exists twice (autumn) without an offset.
+    """
+    if not _INSTANT.fullmatch(text):
+        message = f"{text!r} is no instant; write it like 2026-11-20T10:05"
+        raise Refused(field, message)
+    try:
+        instant = datetime.fromisoformat(text)
+        if not is_plausible(instant):
+            raise ValueError(f"the year {instant.year}")
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+        local = instant.replace(tzinfo=zone)
+        exists, ambiguous = tz.datetime_exists(local), tz.datetime_ambiguous(local)
+        at = local.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"{text!r} is not in the calendar"
+        raise Refused(field, message) from error
+    if not exists:
+        raise Refused(
+            field,
+            f"{text} does not exist in {zone.key}: the clocks were put forward over it",
+        )
+    if ambiguous:
+        offsets = " or ".join(_offsets(local))
+        raise Refused(field, f"{text} happened twice in {zone.key}; add the offset, {offsets}")
+    return at
+
+
+def offsets_of_twice(text: str, zone: ZoneInfo) -> tuple[str, ...]:
+    """Return the offsets, like +02:00, of a local time that happened twice, the earlier one first.
+
+    Nothing for what happened once or never, and for text that is no local time.
+    """
+    try:
+        local = datetime.fromisoformat(text) if _INSTANT.fullmatch(text) else None
+    except ValueError:
+        return ()
+    if local is None or local.tzinfo is not None or not is_plausible(local):
+        return ()
+    aware = local.replace(tzinfo=zone)
+    happened_twice = tz.datetime_exists(aware) and tz.datetime_ambiguous(aware)
+    return _offsets(aware) if happened_twice else ()
+
+
+def _offsets(local: datetime) -> tuple[str, ...]:
+    offsets = (local.replace(fold=fold).strftime("%z") for fold in (0, 1))
+    return tuple(f"{offset[:3]}:{offset[3:]}" for offset in offsets)
+
+
+def length_from(text: str, field: str) -> timedelta:
+    """Return a length such as 30m, 10s or 1h. Raises Refused unless it is 1 s to 24 h."""
+    length = _length(text, field)
+    if not timedelta(seconds=1) <= length <= _DAY:
+        raise Refused(field, f"{text} is not between 1s and 24h")
+    return length
+
+
+def margin_from(text: str, field: str) -> timedelta:
+    """Return a length that may be nothing, such as 0s or 2m. Raises Refused over an hour."""
+    length = _length(text, field)
+    if length > LONGEST_MARGIN:
+        raise Refused(field, f"{text} is not between 0s and 1h")
+    return length
+
+
+def _length(text: str, field: str) -> timedelta:
+    match = _LENGTH.fullmatch(text.strip())
+    if not match or len(match[1]) > 6:
+        raise Refused(field, f"{text!r} is no length; write 30m, 10s or 1h")
+    return int(match[1]) * _UNIT[match[2]]
+
+
+def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:
+    """Return the UTC instant of a naive local time, and what is odd about it.
+
+    A time in the repeated hour of autumn is read as the earlier one; one in the hour that spring
+    skips as if the clocks had not been changed, as a recorder whose clock was not set would mean.
+    """
+    aware = local.replace(tzinfo=zone)  # fold=0: the earlier reading
+    odd = None
+    if not tz.datetime_exists(aware):
+        odd = "does not exist in its zone; read as if the clocks had not been put forward"
+    elif tz.datetime_ambiguous(aware):
+        odd = "happened twice in its zone; the earlier one is taken"
+    return aware.astimezone(UTC), odd
+
+
+def chunks(span: Span, length: timedelta, zone: ZoneInfo) -> list[Span]:
+    """Return the cells of the chunk grid that a span touches, cut to the span.
+
+    The grid starts anew at each local midnight, so that with 30 minutes a cell begins at :00 and
+    :30 of the room's clock, also on the two days on which the clocks are changed.
+    """
+    cells: list[Span] = []
+    day = span.start.astimezone(zone).date()
+    while (midnight := _midnight(day, zone)) < span.end:
+        next_midnight = _midnight(day + _DAY, zone)
+        skipped = max(0, (span.start - midnight) // length)
+        at = midnight + skipped * length
+        while at < min(next_midnight, span.end):
+            end = min(at + length, next_midnight)
+            cell = Span(at, end).cut_to(span)
+            if cell:
+                cells.append(cell)
+            at = end
+        day += _DAY
+    return cells
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,0 +1,66 @@
+"""What all resources of the API share: where they are, what they answer, how they fail."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from flask import Response, current_app, json, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, ValidationError
+
+from merger.web import problems
+from merger.web.api.schemas.base import Taken
+
+VERSION = "/api/v1"
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {"session": []}]
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PROBLEMS = {
+    "400": "The request cannot be read",
+    "401": "Nobody is signed in, and there is no valid key",
+    "403": "This key, or this person, may not",
+    "404": "There is nothing of that kind, or not for you",
+    "409": "Not in this state",
+    "413": "The request is too large",
+    "415": "Not in JSON",
+    "422": "A field makes no sense; errors says which",
+    "429": "Too many wrong keys",
+    "500": "Something is broken",
+    "503": "Not now; the same again may work",
+}
+PROBLEMS: dict[Any, Any] = {
+    status: {"description": text, "content": _PROBLEM} for status, text in _PROBLEMS.items()
+}
+NOTHING: dict[str, Any] = {"description": "Done"}
+
+
+def resources(name: str, about: str) -> APIBlueprint:
+    """Return a blueprint for the resources of one kind."""
+    made = APIBlueprint(
+        name, __name__, url_prefix=VERSION, abp_tags=[Tag(name=name, description=about)],
+        abp_security=SECURITY, abp_responses=PROBLEMS,
+    )  # fmt: skip
+    made.before_request(check_query)
+    return made
+
+
+def check_query() -> Response | None:
+    """Refuse a query where a route takes none; one that takes some has a model that says which."""
+    view = current_app.view_functions[request.endpoint or ""]
+    if request.args and "query" not in inspect.signature(view).parameters:
+        try:
+            Taken.model_validate(request.args.to_dict())
+        except ValidationError as error:
+            return problems.invalid(error)
+    return None
+
+
+def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:
+    """Return a response in JSON."""
+    values = document.model_dump() if isinstance(document, BaseModel) else document
+    return Response(json.dumps(values), status=status, content_type="application/json")
+
+
+def given(model: BaseModel) -> dict[str, Any]:
+    """Return the fields that a request really has."""
+    return model.model_dump(exclude_unset=True)

@@ -1,0 +1,65 @@
+"""The API for those who know NVR's manage API: the same paths, fields and answers."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from merger.accounts.users import email_of
+from merger.errors import Refused
+from merger.records import requests, views
+from merger.timeline.zones import instant_from
+from merger.web.api import base
+from merger.web.api.schemas.montage import (
+    EmailPath,
+    MontageIn,
+    MontageOut,
+    MontagePath,
+    RecordsQuery,
+)
+from merger.web.api.schemas.records import RecordPage
+from merger.web.auth import asker, service
+
+_TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
+blueprint = APIBlueprint(
+    "montage", __name__, url_prefix="/api", abp_tags=[_TAG], abp_security=base.SECURITY,
+    abp_responses=base.PROBLEMS,
+)  # fmt: skip
+blueprint.before_request(base.check_query)
+_MOST = 200
+_FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as this API has them
+
+
+@blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
+def montage(path: MontagePath, body: MontageIn) -> Response:
+    """Ask for a video by date and local times; it is of the user who is named, or of the key's."""
+    who = asker("write")
+    owner = email_of(body.user_email, "user_email") if body.user_email else who.email
+    if owner != who.email and not who.sees_all:
+        raise Refused("user_email", "only an editor asks for the videos of others")
+    zone = requests.room_zone(service().engine, path.room)
+    instant_from(f"{body.date}T00:00", ZoneInfo("UTC"), "date")  # so that it is told as such
+    request = requests.Request(
+        room=path.room,
+        start=instant_from(f"{body.date}T{body.start_time}", zone, "start_time"),
+        end=instant_from(f"{body.date}T{body.end_time}", zone, "end_time"),
+        name=body.event_name or "",
+        users=(owner,),
+    )
+    try:
+        record, _ = requests.ask(service().engine, request, service().now())
+    except Refused as error:
+        raise Refused(_FIELDS.get(error.code, error.code), error.message) from error
+    status = requests.status(service().engine, record)
+    return base.reply({"message": f"Record {record} is {status}", "id": record}, 201)
+
+
+@blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
+def of_user(path: EmailPath, query: RecordsQuery) -> Response:
+    """List the newest records of a user: one's own, or for an editor anybody's."""
+    who = asker("read")
+    wanted = views.Filter(user=path.email, only_of=who.only_of)
+    found, following = views.page(service().engine, wanted, query.cursor, _MOST)
+    return base.reply({"records": found, "next": following})

@@ -1,0 +1,44 @@
+"""Records as those ask for them who know NVR's manage API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Taken, Text
+
+
+class MontagePath(BaseModel):
+    """Which room, by its name."""
+
+    room: Text
+
+
+class MontageIn(Taken):
+    """A video, asked for by date and local times."""
+
+    event_name: Text | None = None
+    date: Annotated[str, Field(max_length=10)] = Field(examples=["2026-11-20"])
+    start_time: Annotated[str, Field(max_length=8)] = Field(examples=["10:05"])
+    end_time: Annotated[str, Field(max_length=8)] = Field(examples=["11:20"])
+    user_email: Annotated[str, Field(max_length=254)] | None = None
+
+
+class MontageOut(BaseModel):
+    """What was asked for."""
+
+    message: str
+    id: int
+
+
+class RecordsQuery(Taken):
+    """Which page of them."""
+
+    cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
+
+
+class EmailPath(BaseModel):
+    """Whose records."""
+
+    email: Annotated[str, Field(max_length=254)]

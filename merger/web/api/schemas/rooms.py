@@ -1,0 +1,138 @@
+"""Rooms and their sources as the API takes and tells them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from merger.rooms.spec import LONGEST_TEXT
+from merger.web.api.schemas.base import Id, Role, Taken, Text
+
+_EARLY_ABOUT = "So long before a record its live sources are recorded; 0s to 1h."
+_LATE_ABOUT = "So long after a record its live sources are recorded; 0s to 1h."
+_MAILS_ABOUT = "Whether those who asked are told by mail."
+_READ_ABOUT = "As it was read; another value is refused."
+_UPLOADS_ABOUT = "Whether what is recorded live is delivered as it is, too."
+
+
+class RoomPath(BaseModel):
+    """Which room."""
+
+    room: Id
+
+
+class SourcePath(RoomPath):
+    """Which source of which room."""
+
+    source: Id
+
+
+class SourceIn(Taken):
+    """A source of a room."""
+
+    name: Text
+    role: Role
+    kind: Annotated[str, Field(max_length=32)] = Field(
+        description="Of the recorder.", examples=["folder"]
+    )
+    address: Annotated[str, Field(max_length=LONGEST_TEXT)]
+    credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
+        None, description="Never given back."
+    )
+
+
+class SourceChange(Taken):
+    """What to change of a source; credentials: null removes them. Its name is for ever."""
+
+    name: Text | None = None
+    role: Role | None = None
+    kind: Annotated[str, Field(max_length=32)] | None = None
+    address: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
+    credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
+        None,
+        description="Left out, they are kept, but not for another kind, scheme, host or port.",
+    )
+    id: int | None = Field(None, description=_READ_ABOUT)
+    has_credentials: bool | None = Field(None, description=_READ_ABOUT)
+
+
+class RoomIn(Taken):
+    """A room."""
+
+    name: Text
+    zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
+    chunk: Text = Field("30m", description="For how long presence is decided at once.")
+    early: Text = Field("1m", description=_EARLY_ABOUT)
+    late: Text = Field("2m", description=_LATE_ABOUT)
+    sound_source: Text | None = None
+    drive_folder: Text | None = None
+    calendar_id: Text | None = None
+    mails: bool = Field(True, description=_MAILS_ABOUT)
+    uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
+    sources: list[SourceIn] = Field([], max_length=100)
+
+
+class SourceOut(BaseModel):
+    """A source of a room."""
+
+    id: int
+    name: str
+    role: str
+    kind: str
+    address: str
+    has_credentials: bool
+
+
+class SourceRead(SourceOut):
+    """A source of a room, given back as it was read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RoomChange(Taken):
+    """What to change of a room; sources have a resource of their own."""
+
+    name: Text | None = None
+    zone: Text | None = None
+    chunk: Text | None = None
+    early: Text | None = Field(None, description=_EARLY_ABOUT)
+    late: Text | None = Field(None, description=_LATE_ABOUT)
+    sound_source: Text | None = None
+    drive_folder: Text | None = None
+    calendar_id: Text | None = None
+    mails: bool | None = Field(None, description=_MAILS_ABOUT)
+    uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
+    id: int | None = Field(None, description=_READ_ABOUT)
+    sources: list[SourceRead] | None = Field(
+        None, max_length=100, description=f"{_READ_ABOUT} See /rooms/{{room}}/sources."
+    )
+
+
+class RoomOut(BaseModel):
+    """A room with its sources."""
+
+    id: int
+    name: str
+    zone: str
+    chunk: str
+    early: str
+    late: str
+    sound_source: str | None
+    drive_folder: str | None
+    calendar_id: str | None
+    mails: bool
+    uploads_raw: bool
+    sources: list[SourceOut]
+
+
+class RoomsOut(BaseModel):
+    """All rooms."""
+
+    rooms: list[RoomOut]
+
+
+class SourcesOut(BaseModel):
+    """The sources of a room."""
+
+    sources: list[SourceOut]

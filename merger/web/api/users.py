@@ -1,0 +1,64 @@
+"""The API: people who may sign in."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from merger.accounts import users
+from merger.errors import Refused
+from merger.web.api import base
+from merger.web.api.schemas.people import (
+    UserChange,
+    UserIn,
+    UserOut,
+    UserPath,
+    UsersOut,
+    UsersQuery,
+)
+from merger.web.auth import asker, service
+
+blueprint = base.resources("users", "People, and what they may.")
+
+
+@blueprint.get("/users", responses={"200": UsersOut}, operation_id="listUsers")
+def listing(query: UsersQuery) -> Response:
+    """List users, by id."""
+    asker("people")
+    return base.reply({"users": users.users(service().engine, query.after, query.limit)})
+
+
+@blueprint.post("/users", responses={"201": UserOut, "200": UserOut}, operation_id="inviteUser")
+def invite(body: UserIn) -> Response:
+    """Let somebody sign in; 200, and no change, for somebody who may already."""
+    asker("people")
+    user, is_new = users.invite(
+        service().engine, body.email, body.name, body.role, service().settings.oidc_domains
+    )
+    return base.reply(user, 201 if is_new else 200)
+
+
+@blueprint.get("/users/<int:user>", responses={"200": UserOut}, operation_id="showUser")
+def show(path: UserPath) -> Response:
+    """Show a user."""
+    asker("people")
+    return base.reply(users.user(service().engine, path.user))
+
+
+@blueprint.patch("/users/<int:user>", responses={"200": UserOut}, operation_id="changeUser")
+def change(path: UserPath, body: UserChange) -> Response:
+    """Change a user: what is left out stays as it is."""
+    asker("people")
+    changes = base.given(body)
+    for name in ("role", "invited"):
+        if name in changes and changes[name] is None:
+            raise Refused(name, "it cannot be null; leave it out to keep it")
+    domains = service().settings.oidc_domains
+    return base.reply(users.change_user(service().engine, path.user, changes, domains))
+
+
+@blueprint.delete("/users/<int:user>", responses={"204": base.NOTHING}, operation_id="deleteUser")
+def delete(path: UserPath) -> Response:
+    """Remove a user with their keys; records stay."""
+    asker("people")
+    users.delete_user(service().engine, path.user, service().settings.oidc_domains)
+    return Response(status=204)

@@ -1,0 +1,112 @@
+"""The web application: the API, the pages, and what an operator looks at, put together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask.json.provider import DefaultJSONProvider
+from flask_openapi3 import Info, OpenAPI
+from flask_wtf.csrf import CSRFProtect
+
+from merger.db.key_value import Facts
+from merger.service import Service
+from merger.web import access_log, auth, login, operations, problems
+from merger.web.api import discovered, files, keys, montage, records, reference, rooms, users
+from merger.web.pages import registry as pages
+from merger.web.pages.base import Number
+from merger.web.proxy import BehindProxy
+
+LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
+_SECRET = "web-secret"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class _Json(DefaultJSONProvider):
+    """Reads JSON as Flask does; what is nested without end is broken like anything else."""
+
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        try:
+            return super().loads(s, **options)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+
+def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
+    """Return the application that shows a service. hooks: routes of those who tell us something."""
+    app = OpenAPI(
+        "merger.web",
+        info=Info(title="Lecture merge", version="1"),
+        security_schemes=reference.SECURITY_SCHEMES,
+        doc_ui=False,
+        validation_error_callback=problems.invalid,
+        validation_error_status=422,
+        validation_error_model=problems.Problem,
+        static_folder="static",
+        template_folder="templates",
+    )
+    settings = service.settings
+    app.wsgi_app = BehindProxy(app.wsgi_app, settings.trusted_proxy)  # type: ignore[method-assign]
+    app.json = _Json(app)
+    app.url_map.converters["int"] = Number
+    is_https = settings.web_address.startswith("https://")
+    app.config.update(
+        SECRET_KEY=_secret(service),
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        SESSION_COOKIE_NAME="merger",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=is_https,
+        PERMANENT_SESSION_LIFETIME=auth.SESSION_LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a page that looks whether there is news has no end
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may stay open for a day
+        WTF_CSRF_SSL_STRICT=is_https,
+    )
+    app.extensions["merger"] = service
+    access_log.register(app)
+    problems.register(app)
+    auth.register(app)
+    csrf = CSRFProtect(app)
+    for api in (records, rooms, users, keys, montage, discovered):
+        # A session may not change anything there, so that no other site can have it do so.
+        csrf.exempt(api.blueprint)
+        app.register_api(api.blueprint)
+    app.register_api(files.blueprint)
+    for blueprint in (reference.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    for hook in hooks:  # who calls them signs what it says, and has no session
+        csrf.exempt(hook)
+        app.register_blueprint(hook)
+    login.register(app)
+    pages.register(app)
+
+    @app.after_request
+    def guard(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if is_https:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if request.endpoint != "static" and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"  # of whoever is signed in
+        return response
+
+    return app
+
+
+def _secret(service: Service) -> str:
+    """Return what sessions are signed with: one for all processes of a database."""
+    return Facts(service.engine).settled(_SECRET, secrets.token_hex(32))

@@ -1,0 +1,176 @@
+"""What all pages share: their blueprint, the reader's language, forms and what is wrong in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, redirect, render_template, request
+from werkzeug.exceptions import NotFound, Unauthorized
+from werkzeug.routing import IntegerConverter
+from werkzeug.wrappers import Response as AnyResponse
+
+from merger import i18n
+from merger.errors import MergerError
+from merger.i18n import Said, Sentences
+from merger.timeline.zones import zone_named
+from merger.web.auth import service
+
+blueprint = Blueprint("pages", "merger.web")
+
+_MOST_DIGITS = 18  # of a number that every database holds
+
+Errors = dict[str, Sentences]
+Answer = str | AnyResponse | tuple[str, int]
+
+
+# --- language -------------------------------------------------------------------------------------
+
+
+def language() -> str:
+    """Return the language of whoever reads."""
+    return i18n.chosen(request.accept_languages)
+
+
+def t(key: str, **values: object) -> str:
+    """Return a text in the reader's language."""
+    return i18n.say(language(), key, **values)
+
+
+def named(kind: str, code: object, otherwise: str | None = None) -> str:
+    """Return the text for a word of the core; where there is none, the word, or another."""
+    key = f"{kind}.{code}"
+    return t(key) if i18n.has(key) else str(code) if otherwise is None else otherwise
+
+
+def said(sentence: str) -> Sentences:
+    """Return what the core said, in the reader's language if possible."""
+    return i18n.translated(language(), sentence)
+
+
+# --- instants -------------------------------------------------------------------------------------
+
+
+def local(instant: str | datetime, zone: str | None = None) -> datetime:
+    """Return an instant by its own offset, or by the clock of a zone."""
+    at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return at.astimezone(zone_named(zone)) if zone else at
+
+
+def day(at: datetime) -> str:
+    weekday, month = t(f"weekday.{at.isoweekday()}"), t(f"month.{at.month}")
+    return t("time.day", weekday=weekday, day=at.day, month=month, year=at.year)
+
+
+def minute(at: datetime) -> str:
+    return f"{at:%H:%M}"
+
+
+def second(at: datetime) -> str:
+    return f"{at:%H:%M:%S}"
+
+
+def clocks(start: datetime, end: datetime) -> str:
+    """Return two times of day, with seconds where either has any."""
+    shown = second if start.second or end.second else minute
+    return f"{shown(start)}–\u2060{shown(end)}"  # a line never ends between them
+
+
+def moment(at: datetime) -> str:
+    return f"{day(at)}, {minute(at)}"
+
+
+def span(start: datetime, end: datetime) -> str:
+    """Return a span with its day, or both days."""
+    if start.date() == end.date():
+        return f"{day(start)}, {clocks(start, end)}"
+    return f"{moment(start)} – {moment(end)}"
+
+
+def length(left: timedelta) -> str:
+    """Return about how long something takes."""
+    if left < timedelta(minutes=1):
+        return t("time.under_a_minute")
+    minutes = round(left / timedelta(minutes=1))
+    if minutes < 90:
+        return t("time.minutes", count=minutes)
+    return t("time.hours", count=round(minutes / 60))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    unit, over = ("gb", 1e9) if count >= 1e9 else ("mb", 1e6) if count >= 1e5 else ("kb", 1e3)
+    number = f"{count / over:.1f}".replace(".", t("size.point"))
+    return t(f"size.{unit}", number=number)
+
+
+# --- addresses ------------------------------------------------------------------------------------
+
+
+class Number(IntegerConverter):
+    """A number in an address; at one that no database might hold, there is nothing."""
+
+    regex = rf"\d{{1,{_MOST_DIGITS}}}"
+
+
+def number_after() -> int:
+    """Return behind which number a page begins. Raises 404, as above."""
+    after = request.args.get("after", 0, type=int)
+    if abs(after) >= 10**_MOST_DIGITS:
+        raise NotFound
+    return after
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def wrong(key: str, **values: object) -> Sentences:
+    """Return what is wrong with a field."""
+    return (Said(t(f"wrong.{key}", **values), language()),)
+
+
+def refused(error: MergerError) -> Sentences:
+    """Return what the core says is wrong with a field."""
+    return said(error.message)
+
+
+def form(template: str, errors: Mapping[str, Sentences], **values: Any) -> Answer:
+    """Return a page with a form; its status says whether something is wrong in it."""
+    page = render_template(template, errors=errors, **values)
+    return (page, 422) if errors else page
+
+
+def come_from(page: str, otherwise: str) -> AnyResponse:
+    """Return to a page with its search, if it is where a form was sent from."""
+    path, _, query = (request.referrer or "").partition("?")
+    if query and path.endswith(page):
+        return redirect(f"{page}?{query}", 303)
+    return redirect(page if path.endswith(page) else otherwise, 303)
+
+
+# --- who reads ------------------------------------------------------------------------------------
+
+
+@blueprint.errorhandler(Unauthorized)
+def sign_in_first(error: Unauthorized) -> AnyResponse:
+    """Send who is not signed in to where they can, and back afterwards."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else "/records"
+    return redirect(f"/login?next={quote(here)}", 303)
+
+
+def mark(response: Response) -> Response:
+    """Say that a page is another one in another language."""
+    if response.mimetype == "text/html":
+        response.vary.add("Accept-Language")
+        response.headers.setdefault("Content-Language", language())
+    return response
+
+
+HELPERS: dict[str, Any] = {
+    "t": t, "named": named, "said": said, "language": language, "local": local, "day": day,
+    "minute": minute, "second": second, "clocks": clocks, "moment": moment, "span": span,
+    "length": length, "size": size, "reader": lambda: g.get("asker"),
+    "now": lambda: service().now(),
+}  # fmt: skip

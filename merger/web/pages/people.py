@@ -1,0 +1,141 @@
+"""The pages of people: who may sign in, one's own keys, and one's password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, request
+from sqlalchemy import select
+
+from merger.accounts import users
+from merger.accounts.permissions import SCOPES, Asker
+from merger.db.engine import reading
+from merger.errors import Refused
+from merger.web import auth
+from merger.web.auth import asker, service
+from merger.web.pages.base import Answer, Errors, blueprint, form, number_after, refused, t, wrong
+from models import USER_ROLES, User
+
+PAGE = 100  # users
+
+
+@blueprint.get("/people")
+def people_page() -> Answer:
+    """Show who may sign in, and as what."""
+    asker("people")
+    return _people({}, {})
+
+
+@blueprint.post("/people")
+def invite() -> Answer:
+    """Let somebody sign in."""
+    asker("people")
+    typed = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
+    try:
+        told, is_new = users.invite(
+            service().engine, typed["email"], typed["name"] or None, typed["role"],
+            service().settings.oidc_domains,
+        )  # fmt: skip
+    except Refused as error:
+        is_address = error.code == "email"
+        why = wrong("address", given=typed["email"]) if is_address else refused(error)
+        return _people(typed, {error.code: why})
+    flash(t("people.invited" if is_new else "people.there_already", email=told["email"]))
+    return redirect("/people", 303)
+
+
+@blueprint.post("/people/<int:user>")
+def change(user: int) -> Answer:
+    """Change what somebody may."""
+    asker("people")
+    changes = {"role": request.form.get("role", ""), "invited": "invited" in request.form}
+    try:
+        told = users.change_user(service().engine, user, changes, service().settings.oidc_domains)
+    except Refused as error:
+        if error.code not in ("role", "invited"):
+            raise
+        return _people({}, {f"role-{user}": refused(error)})
+    flash(t("people.changed", email=told["email"]))
+    return redirect("/people", 303)
+
+
+@blueprint.post("/people/<int:user>/delete")
+def remove(user: int) -> Answer:
+    """Remove somebody with their keys; records stay."""
+    asker("people")
+    users.delete_user(service().engine, user, service().settings.oidc_domains)
+    flash(t("people.deleted"))
+    return redirect("/people", 303)
+
+
+def _people(typed: dict[str, str], errors: Errors) -> Answer:
+    found = users.users(service().engine, number_after(), PAGE + 1)
+    return form(
+        "people.html", errors, typed=typed, people=found[:PAGE], roles=USER_ROLES,
+        next=f"/people?after={found[PAGE - 1]['id']}" if len(found) > PAGE else None,
+    )  # fmt: skip
+
+
+# --- one's own keys and password ------------------------------------------------------------------
+
+
+@blueprint.get("/keys")
+def keys_page() -> Answer:
+    """Show one's own keys."""
+    return _keys(asker("read"), {})
+
+
+@blueprint.post("/keys")
+def make_key() -> Answer:
+    """Make a key, which is shown on this page alone, once."""
+    who = asker("write")
+    scopes = [scope for scope in request.form.getlist("scopes") if who.may(scope)]
+    name = request.form.get("name", "")
+    try:
+        _, key = users.make_key(service().engine, who.user, name, scopes, service().now())
+    except Refused as error:
+        return _keys(who, {error.code: wrong(f"key_{error.code}")}, name=name, scopes=scopes)
+    return _keys(who, {}, key=key)
+
+
+@blueprint.post("/keys/<int:key>/revoke")
+def revoke(key: int) -> Answer:
+    """End one of one's own keys for good."""
+    who = asker("write")
+    users.revoke(service().engine, key, service().now(), who.user)
+    flash(t("keys.revoked_now"))
+    return redirect("/keys", 303)
+
+
+@blueprint.post("/keys/password")
+def change_password() -> Answer:
+    """Change one's own password, which signs one out everywhere else."""
+    who = asker("read")
+    current, wanted = (request.form.get(name, "") for name in ("current", "password"))
+    auth.guesses().check("password")
+    domains = service().settings.oidc_domains
+    if users.with_password(service().engine, who.email, current, domains) is None:
+        auth.guesses().wrong("password")
+        return _keys(who, {"current": wrong("password")})
+    if len(wanted) < users.SHORTEST_PASSWORD:
+        return _keys(who, {"password": wrong("too_short", shortest=users.SHORTEST_PASSWORD)})
+    users.set_password(service().engine, who.user, wanted)
+    known = users.with_password(service().engine, who.email, wanted, domains)
+    assert known is not None
+    auth.sign_in(known)
+    flash(t("keys.password_changed"))
+    return redirect("/keys", 303)
+
+
+def _keys(who: Asker, errors: Errors, key: str | None = None, **typed: Any) -> Answer:
+    return form(
+        "keys.html", errors, keys=users.keys(service().engine, who.user), key=key, typed=typed,
+        scopes=[scope for scope in SCOPES if who.may(scope)], has_password=_has_password(who),
+        shortest=users.SHORTEST_PASSWORD,
+    )  # fmt: skip
+
+
+def _has_password(who: Asker) -> bool:
+    with reading(service().engine) as session:
+        wanted = select(User.password_hash.is_not(None)).where(User.id == who.user)
+        return bool(session.scalar(wanted))

@@ -1,0 +1,251 @@
+"""The pages of records: a list, one of them, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import flash, redirect, render_template, request
+
+from merger.accounts.permissions import Asker
+from merger.errors import Refused
+from merger.records import requests, views
+from merger.rooms import store
+from merger.timeline import profiles
+from merger.timeline.layout import LAYOUTS
+from merger.timeline.zones import offsets_of_twice, zone_named
+from merger.web.auth import asker, service
+from merger.web.pages.base import Answer, Errors, blueprint, come_from, form, refused, t, wrong
+from merger.web.pages.form_times import check_span, instant_of, turn_of
+from merger.web.pages.record_state import State, state_of
+from merger.web.pages.timeline_svg import timeline
+from models import ENDED, STATUSES
+
+PAGE = 25  # records
+KINDS = ("merge", "backup")
+_SEARCH = ("whose", "q", "room", "status", "day")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A record in a list, how it stands, and whether who looks may stop or replace it."""
+
+    record: Mapping[str, Any]
+    state: State
+    is_owner: bool
+
+
+@blueprint.get("/records")
+def listing() -> Answer:
+    """Show a page of records."""
+    who = asker("read")
+    search = {name: request.args.get(name, "").strip() for name in _SEARCH}
+    errors: Errors = {}
+    found: list[dict[str, Any]] = []
+    following = None
+    try:
+        wanted = _filter(search, who, errors)
+        if not errors:
+            cursor = request.args.get("cursor") or None
+            found, following = views.page(service().engine, wanted, cursor, PAGE)
+    except Refused as error:
+        if error.code not in _SEARCH:
+            raise
+        errors[error.code] = refused(error)
+    kept = {name: text for name, text in search.items() if text}
+    return form(
+        "records.html", errors, search=search, statuses=STATUSES,
+        shown=[shown(record, who) for record in found],
+        rooms=[room["name"] for room in store.all_of_them(service().engine)],
+        is_searched=bool(kept.keys() - {"whose"}), is_first="cursor" not in request.args,
+        first=f"/records?{urlencode(kept)}",
+        next=f"/records?{urlencode({**kept, 'cursor': following})}" if following else None,
+    )  # fmt: skip
+
+
+def _filter(search: Mapping[str, str], who: Asker, errors: Errors) -> views.Filter:
+    if len(search["q"]) > requests.LONGEST_NAME:
+        errors["q"] = wrong("too_long", longest=requests.LONGEST_NAME)
+    if search["status"] and search["status"] not in STATUSES:
+        errors["status"] = wrong("choose")
+    sees_all = who.sees_all and search["whose"] == "all"
+    return views.Filter(
+        room=search["room"] or None,
+        statuses=(search["status"],) if search["status"] else (),
+        day=_day(search["day"], errors),
+        text=search["q"] or None,
+        only_of=None if sees_all else who.user,
+    )
+
+
+def _day(text: str, errors: Errors) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        errors["day"] = wrong("date", given=text)
+        return None
+
+
+def shown(record: dict[str, Any], who: Asker) -> Shown:
+    """Return a record of a list with how it stands; a running one with how long it still takes."""
+    events: Sequence[Mapping[str, Any]] = ()
+    if record["status"] == "running":  # few are
+        events = views.details(service().engine, record["id"], who.only_of)["events"]
+    return _shown(record, who, events)
+
+
+def _shown(record: dict[str, Any], who: Asker, events: Sequence[Mapping[str, Any]]) -> Shown:
+    is_owner = who.owns(record["users"])
+    return Shown(record, state_of(record, service().now(), events, is_owner=is_owner), is_owner)
+
+
+@blueprint.get("/records/<int:record>/row")
+def row(record: int) -> Answer:
+    """Show the line of a record in the list alone, for a page that is open."""
+    who = asker("read")
+    return render_template("record_row.html", one=_with_state(_details(record, who), who))
+
+
+@blueprint.get("/records/<int:record>/status")
+def status(record: int) -> Answer:
+    """Show how a record stands alone, for a page that is open."""
+    who = asker("read")
+    return render_template("record_status.html", one=_with_state(_details(record, who), who))
+
+
+@blueprint.get("/records/<int:record>")
+def show(record: int) -> Answer:
+    """Show all about a record."""
+    who = asker("read")
+    told = _details(record, who)
+    return _page(told, who, _as_it_is(told), {})
+
+
+def _details(record: int, who: Asker) -> dict[str, Any]:
+    return views.details(service().engine, record, who.only_of)
+
+
+def _with_state(told: dict[str, Any], who: Asker) -> Shown:
+    return _shown(told, who, told["events"])
+
+
+def _page(told: dict[str, Any], who: Asker, typed: Mapping[str, str], errors: Errors) -> Answer:
+    zone = zone_named(told["zone"])
+    return form(
+        "record.html", errors, one=_with_state(told, who), record=told, typed=typed,
+        picture=timeline(told, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
+        has_ended=told["status"] in ENDED, renditions=_renditions(told),
+        offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
+    )  # fmt: skip
+
+
+def _renditions(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the videos that can be played, by kind: what is told of each."""
+    found = {}
+    for kind in KINDS:
+        try:
+            file = views.rendition_file(service().engine, told["id"], kind)
+        except Refused:
+            continue
+        for one in told["renditions"]:
+            if file.path is not None and (one["kind"], one["sha256"]) == (kind, file.sha256):
+                found[kind] = one
+    return found
+
+
+# --- what can be done -----------------------------------------------------------------------------
+
+
+@blueprint.post("/records/<int:record>/cancel")
+def cancel(record: int) -> Answer:
+    """Stop a record that is not done."""
+    now_is = _acted(requests.cancel, record)
+    flash(t("records.stopping") if now_is == "running" else t("records.stopped"))
+    return come_from("/records", f"/records/{record}")
+
+
+@blueprint.post("/records/<int:record>/retry")
+def retry(record: int) -> Answer:
+    """Queue a record again that failed or was cancelled."""
+    _acted(requests.retry, record)
+    flash(t("records.tried_again"))
+    return come_from("/records", f"/records/{record}")
+
+
+@blueprint.post("/records/<int:record>/delete")
+def delete(record: int) -> Answer:
+    """Want a record no longer."""
+    is_gone = _acted(requests.leave, record)
+    flash(t("records.deleted") if is_gone else t("records.left"))
+    return redirect("/records", 303)
+
+
+def _acted(act: Callable[..., Any], record: int) -> Any:
+    who = asker("write")
+    return act(service().engine, record, service().now(), who.only_of)
+
+
+@blueprint.post("/records/<int:record>/remerge")
+def remerge(record: int) -> Answer:
+    """Make another version of a record; what is left as it is stays as it is."""
+    who = asker("write")
+    told = _details(record, who)
+    before = _as_it_is(told)
+    typed = {name: request.form.get(name, "").strip() for name in before}
+    changed = {name: text for name, text in typed.items() if text != before[name]}
+    errors: Errors = {}
+    for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
+        if name in changed and changed[name] not in known:
+            errors[name] = wrong("choose")
+    instants = _instants(told, typed, changed, errors)
+    if not errors:
+        try:
+            requests.remerge(
+                service().engine, record, service().now(), who.only_of,
+                layout=changed.get("layout"), profile=changed.get("profile"), **instants,
+            )  # fmt: skip
+        except Refused as error:
+            if error.code not in typed:
+                raise
+            errors[error.code] = refused(error)
+    if errors:
+        return _page(told, who, typed, errors)
+    flash(t("record.made_again"))
+    return redirect(f"/records/{record}", 303)
+
+
+def _as_it_is(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of the form for another version as they are now."""
+    zone = zone_named(told["zone"])
+    values = {"layout": told["layout"], "profile": told["profile"]}
+    for name in ("start", "end"):
+        at = datetime.fromisoformat(told[name]).astimezone(zone)  # which knows its turn
+        values |= {name: _local(told[name]), f"{name}_which": turn_of(at, zone)}
+    return values
+
+
+def _local(instant: str) -> str:
+    """Return a local time as browsers send it: without seconds where there are none."""
+    return instant[:19].removesuffix(":00")
+
+
+def _instants(
+    told: Mapping[str, Any], typed: Mapping[str, str], changed: Mapping[str, str], errors: Errors
+) -> dict[str, datetime]:
+    zone = zone_named(told["zone"])
+    instants = {}
+    for name in ("start", "end"):
+        turn = typed[f"{name}_which"]
+        if not changed.keys() & {name, f"{name}_which"}:
+            continue
+        if at := instant_of(typed[name], zone, name, errors, turn):
+            instants[name] = at
+    if instants and not errors:
+        start, end = (
+            instants.get(name, datetime.fromisoformat(told[name])) for name in ("start", "end")
+        )
+        check_span(start, end, service().now(), errors)
+    return instants

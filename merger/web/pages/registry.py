@@ -1,0 +1,25 @@
+"""The pages: put together, with what their templates use."""
+
+from __future__ import annotations
+
+from flask import Flask, redirect
+
+from merger.web.pages import base, discovered, people, records, request, rooms
+from merger.web.pages.base import Answer, blueprint
+
+__all__ = [
+    "blueprint", "discovered", "people", "records", "register", "request", "rooms",
+]  # fmt: skip
+
+
+@blueprint.get("/")
+def home() -> Answer:
+    """Begin with the records."""
+    return redirect("/records", 303)
+
+
+def register(app: Flask) -> None:
+    """Add the pages to an application."""
+    app.jinja_env.globals.update(base.HELPERS)
+    app.register_blueprint(blueprint)
+    app.after_request(base.mark)

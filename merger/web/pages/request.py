@@ -1,0 +1,224 @@
+"""The page on which somebody asks for a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, request
+
+from merger.accounts.permissions import Asker
+from merger.accounts.users import email_of
+from merger.errors import Refused
+from merger.records import requests
+from merger.records.due import HALF_HOUR
+from merger.rooms import store
+from merger.timeline import profiles
+from merger.timeline.clock import is_plausible
+from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
+from merger.timeline.profiles import DEFAULT_PROFILE
+from merger.timeline.zones import offsets_of_twice, zone_named
+from merger.web.auth import asker, service
+from merger.web.pages.base import Answer, Errors, blueprint, form, refused, t, wrong
+from merger.web.pages.form_times import check_span, choices, instant_of, turn_of
+
+FIELDS = (
+    "room", "date", "start", "start_which", "end", "end_which", "name", "layout", "profile",
+    "course_code", "users",
+)  # fmt: skip
+_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
+_BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
+
+
+@dataclass
+class Understood:
+    """What a form asks for, and what is wrong with it."""
+
+    errors: Errors = field(default_factory=dict)
+    start: datetime | None = None
+    end: datetime | None = None
+    users: tuple[str, ...] = ()
+
+
+@blueprint.get("/request")
+def ask_page() -> Answer:
+    """Show the form, with the lecture that was held last, or the one of a link."""
+    asker("write")
+    zones = _zones()
+    given = {name: request.args[name] for name in FIELDS if name in request.args}
+    room = given.get("room", next(iter(zones), ""))
+    return _form({**_proposed(room, zones, service().now()), **given}, zones, {})
+
+
+@blueprint.post("/request")
+def ask() -> Answer:
+    """Ask for a video, and go to its record."""
+    who, zones, typed = asker("write"), _zones(), _typed()
+    understood = understand(typed, zones, service().now())
+    if not understood.errors:
+        try:
+            record, is_new = _asked(who, typed, understood)
+        except Refused as error:
+            if error.code not in FIELDS:
+                raise
+            understood.errors[error.code] = refused(error)
+        else:
+            flash(t("request.asked") if is_new else t("request.asked_before"))
+            return redirect(f"/records/{record}", 303)
+    return _form(typed, zones, understood.errors)
+
+
+@blueprint.post("/request/check")
+def check() -> dict[str, Any]:
+    """Say what is wrong with a form, and ask for nothing."""
+    asker("write")
+    typed, zones = _typed(), _zones()
+    found = understand(typed, zones, service().now()).errors
+    return {
+        "errors": {name: "; ".join(s.text for s in error) for name, error in found.items()},
+        "choices": choices(_offsets(typed, zones)),
+    }
+
+
+def _zones() -> dict[str, str]:
+    return {room["name"]: room["zone"] for room in store.all_of_them(service().engine)}
+
+
+def _typed() -> dict[str, str]:
+    return {name: request.form.get(name, "").strip() for name in FIELDS}
+
+
+def _proposed(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, str]:
+    """Return the last half hour that is over by the clock of a room."""
+    values = dict.fromkeys(FIELDS, "")
+    values |= {"room": room, "layout": DEFAULT_LAYOUT, "profile": DEFAULT_PROFILE}
+    return values | (last_half_hour(zone_named(zones[room]), now) if room in zones else {})
+
+
+def last_half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """Return the last half hour that is over by a clock, as the form has it. Pure."""
+    local = now.astimezone(zone)
+    # Along UTC: in the two nights in which clocks are changed, theirs jumps.
+    into = timedelta(
+        minutes=local.minute % 30, seconds=local.second, microseconds=local.microsecond
+    )
+    end_at = now - into
+    start, end = ((end_at - back).astimezone(zone) for back in (HALF_HOUR, timedelta()))
+    return {
+        "date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}",
+        "start_which": turn_of(start, zone), "end_which": turn_of(end, zone),
+    }  # fmt: skip
+
+
+def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) -> Answer:
+    now = service().now()
+    return form(
+        "request.html", errors, typed=typed, zones=zones, layouts=LAYOUTS.values(),
+        profiles=profiles.PROFILES, offsets=_offsets(typed, zones),
+        proposed={name: last_half_hour(zone_named(zone), now) for name, zone in zones.items()},
+    )  # fmt: skip
+
+
+def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the offsets of the times that happened twice, by field."""
+    on = _date(typed["date"], {})
+    if on is None or typed["room"] not in zones:
+        return {}
+    zone = zone_named(zones[typed["room"]])
+    return {name: offsets_of_twice(_local(on, typed, name), zone) for name in ("start", "end")}
+
+
+def _asked(who: Asker, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
+    assert understood.start is not None and understood.end is not None
+    wanted = requests.Request(
+        room=typed["room"],
+        start=understood.start,
+        end=understood.end,
+        name=typed["name"],
+        layout=typed["layout"],
+        profile=typed["profile"],
+        users=(who.email, *understood.users),
+        course_code=typed["course_code"] or None,
+    )
+    return requests.ask(service().engine, wanted, service().now())
+
+
+def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Understood:
+    """Return what was typed into the form in values, and what is wrong with it by field."""
+    found = Understood()
+    errors = found.errors
+    if typed["room"] not in zones:
+        key = "no_room" if typed["room"] else "missing"
+        errors["room"] = wrong(key, room=typed["room"])
+    on = _date(typed["date"], errors)
+    for name in ("start", "end"):
+        if not _is_time(typed[name]):
+            errors[name] = wrong("time" if typed[name] else "missing", given=typed[name])
+    if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
+        _understand_span(typed, on, zone_named(zones[typed["room"]]), now, found)
+    for name in ("name", "course_code"):
+        if len(typed[name]) > requests.LONGEST_NAME:
+            errors[name] = wrong("too_long", longest=requests.LONGEST_NAME)
+    for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
+        if typed[name] not in known:
+            errors[name] = wrong("choose")
+    found.users = _addresses(typed["users"], errors)
+    return found
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(_TIME.fullmatch(text) and time.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _date(text: str, errors: Errors) -> date | None:
+    try:
+        on = date.fromisoformat(text)
+        if not is_plausible(datetime.combine(on, time())):
+            raise ValueError(text)
+        return on
+    except ValueError:
+        errors["date"] = wrong("date" if text else "missing", given=text)
+        return None
+
+
+def _understand_span(
+    typed: Mapping[str, str], on: date, zone: ZoneInfo, now: datetime, found: Understood
+) -> None:
+    found.start, found.end = (
+        instant_of(_local(on, typed, name), zone, name, found.errors, typed[f"{name}_which"])
+        for name in ("start", "end")
+    )
+    if found.start and found.end:
+        check_span(found.start, found.end, now, found.errors)
+
+
+def _local(on: date, typed: Mapping[str, str], name: str) -> str:
+    """Return the local time of a field."""
+    if name == "end" and typed["end"] == "00:00" and on < date.max:
+        on += timedelta(days=1)  # midnight is the end of a day
+    return f"{on.isoformat()}T{typed[name]}"
+
+
+def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
+    addresses = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
+    if len(addresses) > requests.MOST_USERS:
+        errors["users"] = wrong("too_many", most=requests.MOST_USERS)
+        return ()
+    bad = [address for address in addresses if not _is_address(address)]
+    if bad:
+        errors["users"] = wrong("address", given=", ".join(bad))
+    return tuple(address for address in addresses if address not in bad)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(email_of(text))
+    except Refused:
+        return False

@@ -1,0 +1,113 @@
+"""What a record asks for, checked: its room, its sources with their recorders, when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from merger.errors import Refused
+from merger.ports.recorder import Recorder, SourceOfRoom, fills_roles
+from merger.records.due import due_at
+from merger.records.stage_results import Job, SourceRow
+from merger.render.context import MergeRequest
+from merger.service import Service
+from merger.timeline.clock import LONGEST_RECORD, record_span
+from merger.timeline.layout import layout_named
+from merger.timeline.plan import Sources
+from merger.timeline.profiles import profile_named
+from merger.timeline.zones import zone_named
+
+
+@dataclass(frozen=True)
+class Task:
+    """A record whose request has been checked.
+
+    A source that fills several roles is several sources here, of one id.
+    """
+
+    job: Job
+    request: MergeRequest
+    sources: tuple[tuple[SourceRow, SourceOfRoom, Recorder], ...]
+    due: datetime
+
+
+def checked(service: Service, job: Job) -> Task:
+    """Return what a record asks for. Raises Refused with a sentence for its owner."""
+    if job.room is None:
+        raise Refused("room", "the room of this record no longer exists")
+    zone = zone_named(job.zone)
+    span = record_span(job.start, job.end)
+    layout_named(job.layout)
+    profile_named(job.profile)
+    by_role: dict[str, SourceRow] = {}
+    for source in job.sources:
+        by_role.setdefault(source.role, source)
+    added = _added(by_role, service.recorder_of)
+    by_role |= added
+    if "speaker" not in by_role:
+        raise Refused(
+            "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
+        )
+    audio = by_role.get("audio")
+    if job.sound_source is not None:
+        audio = next((s for s in job.sources if s.name == job.sound_source), None)
+        if audio is None:
+            raise Refused(
+                "sound_source",
+                f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
+            )
+    if not 1 <= job.chunk_s <= LONGEST_RECORD.total_seconds():
+        raise Refused(
+            "chunk", f"room {job.room!r} has chunks of {job.chunk_s} s; 1 s to 24 h it is"
+        )
+    names = {role: source.name for role, source in by_role.items()}
+    sources = Sources(
+        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
+    )
+    used = [s for s in (*job.sources, *added.values()) if s.name in sources.names]
+    found = []
+    for source in used:
+        seen = SourceOfRoom(
+            job.room, source.name, source.role, source.kind, source.address, zone,
+            source.credentials, source.id,
+        )  # fmt: skip
+        recorder = service.recorder_of(source.kind)
+        recorder.check(seen)
+        found.append((source, seen, recorder))
+    request = MergeRequest(
+        room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
+        layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+        screen_is_known=any(s.name == sources.screen and fills_roles(r) for s, _, r in found),
+    )  # fmt: skip
+    settle = max(recorder.settle for _, _, recorder in found)
+    return Task(job, request, tuple(found), due_at(span.end, settle, zone))
+
+
+def _added(
+    by_role: Mapping[str, SourceRow], recorder_of: Callable[[str], Recorder]
+) -> dict[str, SourceRow]:
+    """Return the sources that others are, too, in roles that no source of the room has.
+
+    No name in the tables holds a slash.
+    """
+    added: dict[str, SourceRow] = {}
+    for source in by_role.values():
+        for role in fills_roles(recorder_of(source.kind)):
+            if role not in by_role:
+                also = replace(source, name=f"{source.name}/{role}", role=role)
+                added.setdefault(role, also)
+    return added
+
+
+def without_empty(task: Task, having: Collection[str]) -> Task:
+    """Return a task without a screen that is another source, too, and turned out to have nothing.
+
+    having: the names of the sources that have media. So one view alone fills the canvas.
+    """
+    sources = task.request.sources
+    screen = sources.screen
+    if screen is None or screen in having or screen in [s.name for s in task.job.sources]:
+        return task
+    request = replace(task.request, sources=replace(sources, screen=None), screen_is_known=False)
+    return replace(task, request=request)

@@ -1,0 +1,203 @@
+"""What a library in Google Drive has of a span, and loading it. See `recorders/drive/source.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from google_apis.drive import files as drive
+from google_apis.drive.download import download
+from google_apis.errors import NotThere
+from google_apis.http import Google
+from merger.errors import Refused, Temporary
+from merger.failpoints import reached
+from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
+from merger.render.progress import printable
+from merger.timeline.clock import Span
+from merger.timeline.filenames import library_name
+from merger.timeline.zones import wall_time
+from recorders import base
+from recorders.base import Collected, Item, LeftOut, SourceOfRoom
+from recorders.drive.source import Place
+
+_QUIET = timedelta(seconds=60)  # a sync program may replace what it has just uploaded
+_DEEPEST = 4  # folders: drive, room, year, day
+_MOST_FOLDERS = 500
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of Drive that may belong to a span."""
+
+    item: Item
+    id: str
+    md5: str
+    changed_at: datetime
+    sidecar: str | None  # its id
+    notes: tuple[str, ...]
+
+
+def files_of(
+    google: Google, place: Place, source: SourceOfRoom, span: Span, now: datetime
+) -> list[File]:
+    """Return what exists of a span, in order of time.
+
+    Raises Refused for a folder that is missing, or in the bin: what is in there is not listed.
+    """
+    _require(google, place.folder, source)
+    days = _days(span, source)
+    listed = list(_listed(google, place.folder, days))
+    sidecars = {
+        one["name"].rpartition(".")[0]: str(one["id"])
+        for one in listed
+        if one["name"].endswith(".json") and int(one.get("size") or 0) <= LARGEST_SIDECAR
+    }
+    found = []
+    for one in listed:
+        said = library_name(one["name"], place.room, {place.source})
+        if isinstance(said, str):
+            continue
+        start, odd = wall_time(said.start, source.zone)
+        if start >= span.end or start <= span.start - LONGEST_SEGMENT:
+            continue
+        file = _file(one, start, odd, sidecars.get(one["name"].rpartition(".")[0]), now)
+        if not _is_over(file.item, span.start):
+            found.append(file)
+    found.sort(key=lambda file: (file.item.start, file.item.origin))
+    return [f for n, f in enumerate(found) if not _is_followed(found, n, span.start)]
+
+
+def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
+    there = drive.file(google, folder)
+    if there is None:
+        message = (
+            f"source {source.name!r}: there is no folder {folder} in Drive, or not for"
+            f" {google.account}; share it with that address"
+        )
+        raise Refused("address", message)
+    if there.get("trashed"):
+        message = (
+            f"source {source.name!r}: the folder {folder} in Drive is in the bin; take it out, or"
+            " name another one"
+        )
+        raise Refused("address", message)
+
+
+def bring_all(
+    google: Google,
+    source: SourceOfRoom,
+    files: Sequence[File],
+    into: Path,
+    cancelled: Callable[[], bool],
+) -> list[Collected]:
+    """Load settled files that are not there yet; each is what Drive says by its MD5."""
+
+    def bring_to(file: File, final: Path) -> None:
+        if not _was_brought(final, file):
+            _bring(google, file, final, cancelled)
+
+    wanted = ((f.item, base.extension_of(f.item), partial(bring_to, f)) for f in files)
+    return base.bring_each(source, into, wanted, cancelled)
+
+
+def _days(span: Span, source: SourceOfRoom) -> list[date]:
+    """Return the days by which files of a span may be called."""
+    first = (span.start - LONGEST_SEGMENT).astimezone(source.zone).date()
+    last = span.end.astimezone(source.zone).date()
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
+    """Yield the files of some days in a folder and below it."""
+    # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
+    # name finds the words that begin so.
+    of_days = " or ".join(f"name contains {drive.quoted(day.isoformat())}" for day in days)
+    looked, level = 0, [folder]
+    for _ in range(_DEEPEST):
+        below: list[str] = []
+        for parent in level:
+            looked += 1
+            inside = f"{drive.quoted(parent)} in parents"
+            is_folder = f"mimeType = {drive.quoted(drive.FOLDER)}"
+            for one in drive.found(google, f"{inside} and ({is_folder} or {of_days})"):
+                if one.get("mimeType") != drive.FOLDER:
+                    yield one
+                elif not _DAY.fullmatch(one["name"]) or one["name"] in map(str, days):
+                    below.append(str(one["id"]))
+        level = below
+        if not level:
+            return
+        if looked + len(level) > _MOST_FOLDERS:
+            message = (
+                f"there are more than {_MOST_FOLDERS} folders to look into; name one further down"
+            )
+            raise Refused("address", message)
+
+
+def _file(
+    one: Mapping[str, Any], start: datetime, odd: str | None, sidecar: str | None, now: datetime
+) -> File:
+    changed_at = datetime.fromisoformat(one["modifiedTime"])
+    length_ms = int((one.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
+    end = start + timedelta(milliseconds=length_ms) if length_ms else None
+    size_bytes, md5 = int(one.get("size") or 0), str(one.get("md5Checksum") or "")
+    settled = bool(md5 and size_bytes) and now - changed_at >= _QUIET
+    name = str(one["name"])
+    # Two files of one name are two origins.
+    item = Item(f"{one['id']} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)
+    notes = (f"{printable(name)}: {odd}",) if odd else ()
+    return File(item, str(one["id"]), md5, changed_at, sidecar, notes)
+
+
+def _is_over(item: Item, instant: datetime) -> bool:
+    return item.end is not None and item.end <= instant
+
+
+def _is_followed(files: list[File], n: int, instant: datetime) -> bool:
+    """Return whether a file without a known end was over when the span began."""
+    item = files[n].item
+    return item.end is None and any(
+        item.start < other.item.start <= instant for other in files[n + 1 :]
+    )
+
+
+def _was_brought(final: Path, file: File) -> bool:
+    try:
+        return final.stat().st_size == file.item.size_bytes
+    except OSError:
+        return False
+
+
+def _bring(google: Google, file: File, final: Path, cancelled: Callable[[], bool]) -> None:
+    """Load a file under its final name. Raises LeftOut for one that Drive does not give."""
+    base.require_space(final.parent, file.item.size_bytes, f"loading {final.name}")
+    with base.work_folder(final.parent) as work:
+        partial = work / final.name
+        try:
+            md5 = download(google, file.id, partial, lambda: base.stop_if(cancelled))
+            sidecar = _sidecar(google, file.sidecar, work / "sidecar", cancelled)
+        except NotThere as error:
+            raise LeftOut(Temporary("source_away", f"{file.item.origin} is gone")) from error
+        if md5 != file.md5:
+            raise LeftOut(Temporary("source_away", f"{file.item.origin} changed while it loaded"))
+        # The cache knows files by the time of their change: loaded again, it is the same file.
+        changed_ns = int(file.changed_at.timestamp()) * 1_000_000_000
+        os.utime(partial, ns=(changed_ns, changed_ns))
+        reached("recorder.copied")
+        base.publish_media(partial, sidecar, final)
+
+
+def _sidecar(
+    google: Google, known: str | None, partial: Path, cancelled: Callable[[], bool]
+) -> bytes | None:
+    if known is None:
+        return None
+    download(google, known, partial, lambda: base.stop_if(cancelled))
+    return partial.read_bytes()

@@ -1,0 +1,280 @@
+"""Kind `testpattern`: films the clock, for trying an installation without cameras.
+
+The address is `testpattern:`, or with settings such as
+`testpattern:?size=320x180&rate=5&segment=30m&lost=1&pitch=440&code=1`:
+
+size     of the picture, 64x36 to 1920x1080, even                    320x180
+rate     pictures in a second, 1 to 60                               5
+segment  how long a file is, 1s to 30m; the first begins at the
+         local midnight                                              30m
+lost     leaves out that file of every day, counted from 1           0: none
+pitch    of the beep at every whole second, in Hz; 0: no sound       440 where there is to be sound
+code     tells sources apart in the pictures' code, 0 to 7           by the role
+
+A file can be had as soon as it is over. Nothing of it exists before somebody collects it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import cv2
+
+from merger.errors import Broken, Refused, did_you_mean
+from merger.failpoints import reached
+from merger.media.index import Unreadable, read_media
+from merger.render import ffmpeg
+from merger.storage.copying import sha256_of
+from merger.storage.disk_space import require_space
+from merger.timeline.clock import Span
+from merger.timeline.zones import chunks, length_from
+from recorders.base import (
+    Collected,
+    Found,
+    Item,
+    SourceOfRoom,
+    bring_each,
+    publish_media,
+    refuse_credentials,
+    stop_if,
+    work_folder,
+)
+from recorders.testing.clock import Picture, plain, write_segment
+
+_KEYS = ("size", "rate", "segment", "lost", "pitch", "code")
+_CODES = {"speaker": 1, "screen": 2, "board": 3, "audio": 4}
+_LEVELS = {"speaker": 90, "board": 60}
+_HEARD = ("speaker", "audio")
+_SAMPLE_RATE = 16_000
+_LONGEST = timedelta(minutes=30)  # the service waits for the half hour after a record's end
+_DAY_AND_MORE = timedelta(hours=25)  # no cell of the grid is cut by its edges then
+_PROBE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What an address asks for."""
+
+    width: int
+    height: int
+    rate: int
+    segment: timedelta
+    lost: int
+    pitch: int
+    code: int
+    role: str
+
+    @property
+    def text(self) -> str:
+        """All that the content of a file depends on, but its time."""
+        sound = f"{self.pitch}Hz" if self.pitch else "mute"
+        return f"{self.width}x{self.height}-{self.rate}-{sound}-{self.code}-{self.role}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A source that is computed; tool: an ffmpeg other than the one that a package carries."""
+
+    settle: timedelta = timedelta()
+    tool: str | None = None
+
+    def check(self, source: SourceOfRoom) -> None:
+        """Raise Refused where the address makes no sense."""
+        _settings(source)
+        refuse_credentials(source)
+
+    def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
+        """Return the files of a span that have begun; one that is not over is still growing.
+
+        size_bytes is a guess: nothing has been filmed yet.
+        """
+        settings = _settings(source)
+        items = tuple(
+            Item(
+                origin=f"{cell.start:%Y-%m-%dT%H-%M-%SZ}.mp4",
+                fingerprint=f"{settings.text}-{cell.length // timedelta(seconds=1)}s",
+                start=cell.start,
+                end=cell.end,
+                size_bytes=_size_guessed(settings, cell.length),
+                settled=cell.end <= now,
+            )
+            for cell in _cells(settings, source, span)
+            if cell.start <= now
+        )
+        return Found(items, now < span.end or not all(item.settled for item in items))
+
+    def collect(
+        self,
+        source: SourceOfRoom,
+        span: Span,
+        into: Path,
+        now: datetime,
+        cancelled: Callable[[], bool],
+    ) -> list[Collected]:
+        """Film what is over and not there yet."""
+        settings = _settings(source)
+
+        def film_to(item: Item, final: Path) -> None:
+            if not final.exists():
+                _film(settings, item, final, self.tool, cancelled)
+
+        items = self.find(source, span, now).items
+        return bring_each(
+            source, into, ((item, "mp4", partial(film_to, item)) for item in items), cancelled
+        )
+
+
+def _film(
+    settings: _Settings, item: Item, final: Path, tool: str | None, cancelled: Callable[[], bool]
+) -> None:
+    assert item.end is not None
+    picture = _picture(settings)
+
+    def ground(_: datetime) -> Picture:
+        stop_if(cancelled)
+        return picture
+
+    require_space(final.parent, item.size_bytes, f"filming {item.origin}")
+    with work_folder(final.parent) as work:
+        partial = work / final.name
+        length = item.end - item.start
+        frames = length // timedelta(seconds=1) * settings.rate
+        try:
+            write_segment(
+                ffmpeg.find(tool).path, partial, item.start, length,
+                ground=ground, source=settings.code, rate=Fraction(settings.rate),
+                pitch_hz=settings.pitch or None, sample_rate=_SAMPLE_RATE,
+                codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", str(2 * settings.rate)),
+                options=("-c:a", "aac", "-b:a", "32k"),
+            )  # fmt: skip
+            if len(read_media(partial).picture_us) != frames:
+                raise RuntimeError("pictures are missing")  # the exit code is no evidence
+        except (RuntimeError, BrokenPipeError, FileNotFoundError, Unreadable) as error:
+            # The encoder does not say why it ended; the disk says whether it was full.
+            (work / "probe").write_bytes(bytes(_PROBE_BYTES))
+            message = f"the test pattern could not be filmed ({error}); see what ffmpeg said"
+            raise Broken("ffmpeg", message) from error
+        # The cache knows files by the time of their change: filmed again, it is the same file.
+        ended_ns = int(item.end.timestamp()) * 1_000_000_000
+        os.utime(partial, ns=(ended_ns, ended_ns))
+        said = {
+            "start": item.start.isoformat(),
+            "end": item.end.isoformat(),
+            "sha256": sha256_of(partial, lambda: stop_if(cancelled)),
+        }
+        reached("recorder.copied")
+        publish_media(partial, json.dumps(said).encode(), final)
+
+
+def _picture(settings: _Settings) -> Picture:
+    """Return what is filmed: a slide for the screen, else one colour."""
+    width, height = settings.width, settings.height
+    picture = plain(width, height, _LEVELS.get(settings.role, 90))
+    if settings.role != "screen":
+        return picture
+    picture[:] = 250
+    left = round(height * 0.11)
+    for text, down, size, ink in (
+        ("Test pattern", 0.38, 0.1, (130, 60, 20)),
+        ("no camera is connected", 0.55, 0.066, (50, 50, 50)),
+        ("every picture shows its time", 0.68, 0.066, (50, 50, 50)),
+    ):
+        at = (left, round(height * down))
+        cv2.putText(picture, text, at, ink, cv2.FontFace("sans"), round(height * size), 500)
+    rule = round(height * 0.43)
+    cv2.line(picture, (left, rule), (width - left, rule), (200, 160, 120), max(1, height // 180))
+    return picture
+
+
+def _cells(settings: _Settings, source: SourceOfRoom, span: Span) -> list[Span]:
+    """Return the files of a span, whole, without the lost one of each day."""
+    around = Span(span.start - _DAY_AND_MORE, span.end + _DAY_AND_MORE)
+    cells = []
+    for cell in chunks(around, settings.segment, source.zone):
+        day = cell.start.astimezone(source.zone).date()
+        midnight = datetime.combine(day, time(), source.zone).astimezone(UTC)
+        number = (cell.start - midnight) // settings.segment + 1
+        if cell.start < span.end and cell.end > span.start and number != settings.lost:
+            cells.append(cell)
+    return cells
+
+
+def _size_guessed(settings: _Settings, length: timedelta) -> int:
+    seconds = length // timedelta(seconds=1)
+    pixels = settings.width * settings.height * settings.rate
+    return seconds * (pixels // 500 + 8_000)
+
+
+def _settings(source: SourceOfRoom) -> _Settings:
+    """Return what an address asks for. Raises Refused with what to write instead."""
+
+    def refused(why: str) -> Refused:
+        return Refused("address", f"source {source.name!r}: the address {source.address!r}: {why}")
+
+    try:
+        parts = urlsplit(source.address)
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise refused("write it like testpattern:?size=320x180&rate=5") from error
+    if parts.scheme != "testpattern" or parts.netloc or parts.path or parts.fragment:
+        raise refused("write it like testpattern: or testpattern:?size=320x180&rate=5")
+    said = dict(pairs)
+    for key in said:
+        if key not in _KEYS:
+            raise refused(f"there is no setting {key!r}{did_you_mean(key, sorted(_KEYS))}")
+    if len(said) != len(pairs):
+        raise refused("a setting is given twice")
+    try:
+        width, height = _size(said.get("size", "320x180"))
+        return _Settings(
+            width=width,
+            height=height,
+            rate=_number("rate", said.get("rate", "5"), 1, 60),
+            segment=_segment(said.get("segment", "30m")),
+            lost=_number("lost", said.get("lost", "0"), 0, 90_000),
+            pitch=_pitch(said.get("pitch", "440" if source.role in _HEARD else "0")),
+            code=_number("code", said.get("code", str(_CODES.get(source.role, 0))), 0, 7),
+            role=source.role,
+        )
+    except ValueError as error:
+        raise refused(str(error)) from error
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", text)
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (64 <= width <= 1920 and 36 <= height <= 1080) or width % 2 or height % 2:
+        raise ValueError(f"size={text}: write 64x36 to 1920x1080, both even")
+    return width, height
+
+
+def _segment(text: str) -> timedelta:
+    try:
+        length = length_from(text, "segment")
+    except Refused as error:
+        raise ValueError(f"segment: {error.message}") from error
+    if length > _LONGEST:
+        raise ValueError(f"segment={text}: at most 30m")
+    return length
+
+
+def _pitch(text: str) -> int:
+    pitch = _number("pitch", text, 0, 7_000)
+    if 0 < pitch < 50:
+        raise ValueError(f"pitch={text}: 50 to 7000, or 0 for no sound")
+    return pitch
+
+
+def _number(key: str, text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
+        raise ValueError(f"{key}={text}: a whole number from {least} to {most}")
+    return int(text)

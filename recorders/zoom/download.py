@@ -1,0 +1,203 @@
+"""Loads a file from Zoom: from its hosts alone, in pieces, and on where a connection broke off."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from merger.errors import Broken, Temporary
+from recorders import base
+from recorders.zoom.api import TIMEOUT_S, Bearer, Client
+
+_MOST_REDIRECTS = 5
+_PIECE = 1 << 16  # bytes; of one that breaks off, nothing is kept
+_FRUITLESS = 4  # tries in a row that brought nothing
+_BROKE_OFF = (requests.RequestException, HTTPError, ConnectionError, TimeoutError)
+
+
+class NotThere(Exception):
+    """The address is no longer good: it has expired, or the file is deleted, or not for us."""
+
+
+def download(
+    client: Client, url: str, partial: Path, size_bytes: int, cancelled: Callable[[], bool]
+) -> None:
+    """Load a file as a whole. size_bytes: that it has; 0 where nobody knows.
+
+    It is shorter than that where Zoom says in the end that there is no more of it. Raises NotThere
+    for an address that gives no file, Cancelled, Temporary, Broken for an address that is not
+    Zoom's, OSError of the disk.
+    """
+    fruitless = most_bytes = 0
+    partial.touch()
+    while fruitless < _FRUITLESS:
+        try:
+            with requests.Session() as session:
+                _pin(session, client.account.hosts)
+                done = _loaded(client, session, url, partial, size_bytes, cancelled)
+        except _BROKE_OFF:
+            done = False
+        if done:
+            return
+        # What was there before, and is loaded anew, is no progress.
+        there = partial.stat().st_size
+        fruitless = 0 if there > most_bytes else fruitless + 1
+        most_bytes = max(most_bytes, there)
+        if fruitless:
+            client.pause(0.5 * 2**fruitless)
+    raise Temporary("source_away", f"Zoom breaks off again and again while {partial.name} loads")
+
+
+def _loaded(
+    client: Client,
+    session: requests.Session,
+    url: str,
+    partial: Path,
+    size_bytes: int,
+    cancelled: Callable[[], bool],
+) -> bool:
+    """Load what is missing of a file; return whether it is complete now, as far as Zoom knows."""
+    there = partial.stat().st_size
+    headers = {"Accept-Encoding": "identity"}  # lengths are of the file itself
+    if there:
+        headers["Range"] = f"bytes={there}-"
+    with _followed(client, session, url, headers) as response:
+        if response.status_code == 416:
+            if _whole(response) == there:
+                return True  # the list of files says another size, but there is no more
+            partial.write_bytes(b"")  # what is there is not the beginning of what it is now
+            return False
+        if response.status_code in (429, 500, 502, 503, 504):
+            client.wait(response, 1)
+            return False
+        is_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
+        if response.status_code not in (200, 206) or is_page:
+            raise NotThere(f"{response.status_code}{', a page' if is_page else ''}")
+        resumes = response.status_code == 206 and _begins(response) == there
+        whole = (there if resumes else 0) + int(response.headers.get("Content-Length") or 0)
+        with partial.open("ab" if resumes else "wb") as file:
+            for block in response.iter_content(min(base.BLOCK, _PIECE)):
+                base.stop_if(cancelled)
+                file.write(block)
+                file.flush()
+        # Whoever truncates an answer may well announce it with the length that it then has.
+        return partial.stat().st_size >= max(size_bytes, whole)
+
+
+def _begins(response: requests.Response) -> int:
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else -1
+
+
+def _whole(response: requests.Response) -> int:
+    """Return how long a file is, as a refusal to give more of it says (RFC 9110, 14.4)."""
+    match = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else -1
+
+
+def _followed(
+    client: Client, session: requests.Session, url: str, headers: dict[str, str]
+) -> requests.Response:
+    """Return what an address gives, in the end; every address on the way is one of Zoom's."""
+    for _ in range(_MOST_REDIRECTS):
+        check_address(url, client.account.hosts)
+        response = session.get(
+            url, headers=headers, auth=Bearer(client.token()), stream=True, timeout=TIMEOUT_S,
+            allow_redirects=False,
+        )  # fmt: skip
+        to = response.headers.get("Location")
+        if not response.is_redirect or to is None:
+            return response
+        response.close()
+        url = urljoin(url, to)
+    raise Temporary("source_away", "Zoom sends us round in circles for a file")
+
+
+# --- where a file may come from -------------------------------------------------------------------
+
+
+def check_address(url: str, hosts: tuple[str, ...]) -> None:
+    """Raise Broken for an address that is not below one of some hosts, and over TLS.
+
+    An address of a machine that stands there literally may be without.
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    literal = _is_literal(host, hosts)
+    below = any(host == known or host.endswith(f".{known}") for known in hosts if not literal)
+    if (below and parts.scheme == "https") or (literal and parts.scheme in ("http", "https")):
+        return
+    where = f"{parts.scheme}://{host}" if host else "no address"
+    message = f"a file of Zoom's is said to be at {where}, which is not of {', '.join(hosts)}"
+    raise Broken("source", f"{message} (MERGER_ZOOM_HOSTS)")
+
+
+def _is_literal(host: str, hosts: tuple[str, ...]) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return host in hosts
+
+
+def resolved(host: str, port: int, hosts: tuple[str, ...]) -> list[str]:
+    """Return the addresses that a host has now. Raises Broken for one not of the Internet."""
+    if _is_literal(host, hosts):
+        return [host]
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    for address in found:
+        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+            message = f"{host} is said to be {address}, which is no address of the Internet"
+            raise Broken("source", message)
+    return found
+
+
+def _pin(session: requests.Session, hosts: tuple[str, ...]) -> None:
+    """Have each connection of a session go to the very address that was checked."""
+
+    def new_connection(connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
+        name = connection._dns_host  # what is connected to, and whose certificate is checked later
+        *others, last = resolved(name, connection.port, hosts)
+        try:
+            for address in others:
+                connection._dns_host = address
+                with suppress(NewConnectionError, ConnectTimeoutError):
+                    return connect()
+            connection._dns_host = last
+            return connect()
+        finally:
+            connection._dns_host = name
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return new_connection(self, super()._new_conn)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return new_connection(self, super()._new_conn)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    adapter = HTTPAdapter()
+    adapter.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)

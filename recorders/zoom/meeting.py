@@ -1,0 +1,246 @@
+"""What Zoom tells of a recorded meeting, as values; which of its files are used, and where. Pure.
+
+The same object comes with `recording.completed` and from the API. Times are whole seconds, so a
+file is placed on the wall clock to a second, and its end is no measure of its clock's drift.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from merger.timeline.clock import Span, is_plausible
+from recorders.zoom.views import has_captions, right_alone, sides, view_of
+
+# Begun by mistake, or to see whether it works.
+FALSE_START = timedelta(seconds=120)
+# Times are rounded to seconds: files that touch may seem to overlap.
+_ROUNDED = timedelta(seconds=2)
+_PAPERS = {"CHAT", "TRANSCRIPT", "CC"}
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a recording. status: as Zoom has it, in lower case; empty where it says none."""
+
+    name: str
+    file_type: str
+    recording_type: str
+    start: datetime | None
+    end: datetime | None
+    size_bytes: int
+    status: str
+    url: str
+
+    @property
+    def view(self) -> str | None:
+        return view_of(self.recording_type) if self.file_type == "MP4" else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether Zoom has finished it; one that does not say so is waited for."""
+        return self.status == "completed" and bool(self.url) and self.span is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether Zoom has finished it, and there is nothing in it: it ends where it begins."""
+        has_times = self.start is not None and self.end is not None
+        return self.status == "completed" and has_times and self.span is None
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether it is something to read: what was written in the chat, or what was said."""
+        return self.file_type in _PAPERS and bool(self.url)
+
+    @property
+    def span(self) -> Span | None:
+        """When it was recorded, or None where Zoom does not say so (yet)."""
+        if self.start is None or self.end is None or self.end <= self.start:
+            return None
+        return Span(self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A meeting that was recorded. host: a mail address, or empty; links: where people watch it."""
+
+    uuid: str
+    number: str
+    topic: str
+    host: str
+    files: tuple[File, ...]
+    links: tuple[str, ...] = ()
+
+
+class Malformed(ValueError):
+    """An object that is no meeting; the text says what is missing."""
+
+
+def meeting_of(said: Any) -> Meeting:
+    """Return the meeting that an object of Zoom's tells of. Raises Malformed."""
+    if not isinstance(said, Mapping):
+        raise Malformed("it is no object")
+    wanted = ("uuid", "id", "recording_files")
+    missing = [name for name in wanted if said.get(name) in (None, "")]
+    if missing:
+        raise Malformed(f"{', '.join(missing)} is missing")
+    number, files = digits(str(said["id"])), said["recording_files"]
+    if not isinstance(said["uuid"], str) or not number:
+        raise Malformed("uuid is no text, or id is no number")
+    if not isinstance(files, list) or not all(isinstance(file, Mapping) for file in files):
+        raise Malformed("recording_files is no list of objects")
+    links = [said.get("share_url"), *(file.get("play_url") for file in files)]
+    return Meeting(
+        said["uuid"], number, _text(said, "topic"), _text(said, "host_email"),
+        tuple(_file(file) for file in files),
+        tuple(link for link in links if isinstance(link, str) and link),
+    )  # fmt: skip
+
+
+def digits(text: str) -> str:
+    """Return the digits of a meeting number, which people write with spaces or dashes in it."""
+    plain = re.sub(r"[ -]", "", text)
+    return plain if re.fullmatch(r"[0-9]{6,20}", plain) else ""
+
+
+def _file(said: Mapping[str, Any]) -> File:
+    size = said.get("file_size")
+    kind = _text(said, "file_type").upper()
+    view = _text(said, "recording_type")
+    name = _text(said, "id") or f"{kind.lower()}-{view}-{_text(said, 'recording_start')}"
+    return File(
+        re.sub(r"[^\w-]", "_", name)[:100], kind, view,
+        _instant(said.get("recording_start")), _instant(said.get("recording_end")),
+        int(size) if isinstance(size, int | float) and size > 0 else 0,
+        _text(said, "status").lower(), _text(said, "download_url"),
+    )  # fmt: skip
+
+
+def _text(said: Mapping[str, Any], key: str) -> str:
+    value = said.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _instant(text: Any) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None or not is_plausible(instant):
+            return None
+        return instant.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None  # empty while the recording goes on
+
+
+# --- what is used of it ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Used:
+    """What stands left and right in a meeting, in order of time; what is left out, in words.
+
+    right_alone: what stands right where a camera has the left side. span: of all of it, None where
+    there is nothing yet; is_complete: nothing is waited for.
+    """
+
+    left: tuple[File, ...]
+    right: tuple[File, ...]
+    span: Span | None
+    is_complete: bool
+    notes: tuple[str, ...]
+    right_alone: tuple[File, ...] = ()
+
+    @property
+    def length(self) -> timedelta:
+        """How long the meeting was recorded, without the gaps."""
+        return sum((span.length for span in _merged(self.left + self.right)), timedelta())
+
+
+def used(meeting: Meeting) -> Used:
+    """Return which files of a meeting are used.
+
+    A piece is what was recorded between start and pause: files of several views that overlap.
+    Each has the views that it has, so what stands left and right is decided for each of them.
+    """
+    shown = [file for file in meeting.files if file.view and not file.is_empty]
+    found = pieces_of(shown)
+    notes = []
+    if _is_false_start(found):
+        begun = found.pop(0)
+        notes.append(f"a first piece of {_length(begun).seconds} s is taken for a false start")
+    left: list[File] = []
+    right: list[File] = []
+    alone: list[File] = []
+    for piece in found:
+        views = {file.view: file for file in piece if file.view}
+        one, other = sides(views.keys())
+        left += _of_view(piece, one)
+        right += _of_view(piece, other) if other else []
+        shown_alone = right_alone(views.keys())
+        alone += _of_view(piece, shown_alone) if shown_alone else []
+    spans = _merged(left + right)
+    return Used(
+        tuple(left), tuple(right),
+        Span(spans[0].start, spans[-1].end) if spans else None,
+        all(file.is_complete for file in shown), tuple(notes), tuple(alone),
+    )  # fmt: skip
+
+
+def pieces_of(files: Iterable[File]) -> list[list[File]]:
+    """Return the files that were recorded at the same time, together, in order of time.
+
+    Zoom gives the files of a piece one recording_start; a screen that was shared later may have its
+    own. Without a start, a file is not placed yet.
+    """
+    pieces: list[list[File]] = []
+    until = _NEVER
+    for file in sorted(files, key=_order):
+        if file.start is None:
+            continue
+        if pieces and (file.start == pieces[-1][0].start or file.start < until - _ROUNDED):
+            pieces[-1].append(file)
+        else:
+            pieces.append([file])
+        until = max(until, file.end or file.start)
+    return pieces
+
+
+def _order(file: File) -> tuple[datetime, datetime, str]:
+    return file.start or _NEVER, file.end or _NEVER, file.name
+
+
+def _is_false_start(pieces: Sequence[Sequence[File]]) -> bool:
+    if len(pieces) < 2:
+        return False
+    first = _length(pieces[0])
+    return first < FALSE_START and any(_length(piece) > first for piece in pieces[1:])
+
+
+def _length(piece: Sequence[File]) -> timedelta:
+    return sum((span.length for span in _merged(piece)), timedelta())
+
+
+def _merged(files: Iterable[File]) -> list[Span]:
+    """Return when there is any of some files, in order of time."""
+    spans: list[Span] = []
+    for span in sorted((f.span for f in files if f.span), key=lambda span: span.start):
+        if spans and span.start <= spans[-1].end:
+            spans[-1] = Span(spans[-1].start, max(spans[-1].end, span.end))
+        else:
+            spans.append(span)
+    return spans
+
+
+def _of_view(piece: Sequence[File], view: str) -> list[File]:
+    """Return the files of a view, without captions where there are two of the same time."""
+    taken: list[File] = []
+    of_view = [file for file in piece if file.view == view]
+    for file in sorted(of_view, key=lambda f: (has_captions(f.recording_type), *_order(f))):
+        span = file.span
+        overlaps = span and any(t.span and t.span.cut_to(span) for t in taken)
+        if not overlaps:
+            taken.append(file)
+    return sorted(taken, key=_order)

@@ -1,0 +1,294 @@
+"""Kind `zoom`: the cloud recordings of a Zoom meeting.
+
+The address is the number of the meeting, `zoom:123 4567 8901`. Credentials, where they are not
+those of the settings, are account_id:client_id:client_secret of a server-to-server OAuth app.
+
+One source fills two roles where no camera fills them: what the speaker is seen in stands left, what
+is shared stands right (`recorders/zoom/views.py`). Beside a camera, it is the right side alone, and
+that is what is shared, where anything is. A file is placed by its recording_start; Zoom
+rounds it, and its end, to seconds, so that the sidecar says nothing of an end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import av
+
+from merger.errors import Refused, Temporary
+from merger.failpoints import reached
+from merger.media.index import demuxer_for, opened
+from merger.storage.copying import sha256_of
+from merger.storage.files import publish
+from merger.timeline.clock import Span
+from recorders import base
+from recorders.base import Collected, Found, Item, LeftOut, SourceOfRoom
+from recorders.zoom.api import Account, Client, client_of
+from recorders.zoom.download import NotThere, download
+from recorders.zoom.meeting import File, Malformed, Meeting, Used, digits, meeting_of, used
+
+# Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
+_LONGEST = timedelta(hours=24)
+_DAY = timedelta(days=1)
+_LEFT = ("speaker", "audio")
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Meetings that Zoom has recorded.
+
+    settle: its documentation promises a recording after about twice the length of the meeting.
+    """
+
+    account: Account = field(default_factory=Account)
+    settle: timedelta = timedelta(hours=2)
+    fills: tuple[str, ...] = ("speaker", "screen")
+
+    def check(self, source: SourceOfRoom) -> None:
+        """Raise Refused where the address is no meeting's, or there are no credentials."""
+        number_of(source)
+        self.client(source)
+
+    def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
+        """Return the files of the source's side of the meetings in a span.
+
+        More is expected while Zoom is working on one, and where meetings do not reach over the
+        span; a gap inside of a meeting is one in which nothing was recorded.
+        """
+        meetings = list(self._meetings(source, span))
+        items = [_item(meeting, file) for meeting, file in _files(meetings, source, span)]
+        reaching = [_whole(meeting, what) for meeting, what in meetings if what.span]
+        complete = all(what.is_complete for _, what in meetings)
+        expected = not complete or not base.reach_over(sorted(reaching, key=_start), span)
+        is_told = source.role in _LEFT  # once, where there is a right side, too
+        notes = [note for _, what in meetings for note in what.notes if is_told]
+        return Found(tuple(items), expected, tuple(notes))
+
+    def collect(
+        self,
+        source: SourceOfRoom,
+        span: Span,
+        into: Path,
+        now: datetime,
+        cancelled: Callable[[], bool],
+    ) -> list[Collected]:
+        """Load what is complete and not there yet."""
+        base.stop_if(cancelled)
+        client = self.client(source)
+
+        def bring_to(meeting: Meeting, file: File, final: Path) -> None:
+            if not _was_brought(final):
+                _bring(client, meeting, file, final, cancelled)
+
+        files = _files(list(self._meetings(source, span)), source, span)
+        wanted = ((_item(m, f), "mp4", partial(bring_to, m, f)) for m, f in files)
+        return base.bring_each(source, into, wanted, cancelled)
+
+    def papers(
+        self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
+    ) -> list[str]:
+        """Bring what was written in the chat, and the transcripts, of the meetings in a span."""
+        client = self.client(source)
+        names: list[str] = []
+        trouble: Temporary | None = None
+        for meeting, _ in self._meetings(source, span):
+            for file in meeting.files:
+                if not file.is_paper:
+                    continue
+                name = f"{file.recording_type or file.file_type.lower()}-{file.name}"
+                final = into / f"{name[:150]}.{'txt' if file.file_type == 'CHAT' else 'vtt'}"
+                try:
+                    if not final.exists():
+                        with base.work_folder(into) as work:
+                            # Whatever its size is said to be: it is to be read, and no player's.
+                            _load(client, meeting, file, work / final.name, 0, cancelled)
+                            publish(work / final.name, final)
+                except NotThere:
+                    continue  # deleted: the video is what was asked for
+                except Temporary as error:  # one bad file never stops the others
+                    trouble = error
+                    continue
+                names.append(final.name)
+        if trouble and not names:
+            raise trouble
+        return names
+
+    def client(self, source: SourceOfRoom | None = None) -> Client:
+        """Return what asks Zoom, for a source perhaps. Raises Refused without credentials."""
+        credentials = (source and source.credentials) or self.account.credentials
+        where = f"source {source.name!r}: " if source else ""
+        if not credentials:
+            message = "there are no credentials for Zoom; set MERGER_ZOOM_CREDENTIALS"
+            raise Refused("credentials", f"{where}{message}")
+        if len(credentials.split(":")) != 3 or not all(credentials.split(":")):
+            message = "write the credentials as account_id:client_id:client_secret"
+            raise Refused("credentials", f"{where}{message}")
+        return client_of(replace(self.account, credentials=credentials))
+
+    def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Used]]:
+        """Yield the meetings of a source that may have been recorded in a span."""
+        number, client = number_of(source), self.client(source)
+        first = (span.start - _LONGEST - _DAY).date()
+        for listed in client.recordings(first, (span.end + _DAY).date()):
+            if digits(str(listed.get("id"))) != number or not isinstance(listed.get("uuid"), str):
+                continue
+            # The list may be older than the meeting's own answer, and its addresses, too.
+            said = client.meeting(listed["uuid"])
+            try:
+                meeting = meeting_of(said) if said is not None else None
+            except Malformed:
+                continue  # nothing was recorded yet
+            if meeting is not None and (what := _touching(used(meeting), span)):
+                yield meeting, what
+
+
+def number_of(source: SourceOfRoom) -> str:
+    """Return the meeting number of a source. Raises Refused with what to write instead."""
+    number = meeting_number(source.address)
+    if not number:
+        message = f"the address {source.address!r} is no meeting; write it like zoom:123 4567 8901"
+        raise Refused("address", f"source {source.name!r}: {message}")
+    return number
+
+
+def meeting_number(address: str) -> str:
+    """Return the meeting number of an address; empty where it is none. Pure."""
+    scheme, colon, number = address.partition(":")
+    return digits(number.strip()) if colon and scheme == "zoom" else ""
+
+
+def _touching(what: Used, span: Span) -> Used | None:
+    """Return a meeting that has to do with a span, or may have: one without times yet."""
+    if what.span is None:
+        return None if what.is_complete else what
+    return what if what.span.start < span.end and what.span.end > span.start else None
+
+
+def _files(
+    meetings: list[tuple[Meeting, Used]], source: SourceOfRoom, span: Span
+) -> list[tuple[Meeting, File]]:
+    """Return the files of a source's side that reach into a span, in order of time."""
+    found = [
+        (meeting, file)
+        for meeting, what in meetings
+        for file in _side(what, source)
+        if file.start and file.start < span.end and not (file.end and file.end <= span.start)
+    ]
+    return sorted(found, key=lambda one: (_item(*one).start, one[1].name))
+
+
+def _side(what: Used, source: SourceOfRoom) -> tuple[File, ...]:
+    """Return the files of a meeting that are of a source's side.
+
+    A source that is the screen (or the board) by its own role leaves the speaker to a camera; one
+    that has its role beside another one is called NAME/ROLE, and has the speaker, too.
+    """
+    if source.role in _LEFT:
+        return what.left
+    return what.right if "/" in source.name else what.right_alone
+
+
+def _item(meeting: Meeting, file: File) -> Item:
+    assert file.start is not None
+    return Item(
+        origin=f"{meeting.uuid} {file.recording_type} {file.name}.mp4",
+        fingerprint=f"{file.size_bytes}-{file.start.isoformat()}",
+        start=file.start,
+        end=file.end,
+        size_bytes=file.size_bytes,
+        settled=file.is_complete,
+    )
+
+
+def _whole(meeting: Meeting, what: Used) -> Item:
+    """Return a meeting as if it were one item, without the gaps that it has."""
+    assert what.span is not None
+    return Item(meeting.uuid, "", what.span.start, what.span.end, 0, what.is_complete)
+
+
+def _start(item: Item) -> datetime:
+    return item.start
+
+
+def _was_brought(final: Path) -> bool:
+    """Return whether a file was brought earlier. Its name is that of the size that Zoom tells."""
+    return final.is_file() and final.with_suffix(".json").is_file()
+
+
+def _bring(
+    client: Client, meeting: Meeting, file: File, final: Path, cancelled: Callable[[], bool]
+) -> None:
+    """Load a file under its final name, with a sidecar that places it.
+
+    One that is shorter than Zoom tells, and of which it has no more, is used as far as it goes.
+    Raises LeftOut for one that Zoom does not give, or not now, or that is no video; Cancelled;
+    Temporary or Broken for the folder.
+    """
+    assert file.span is not None
+    base.require_space(final.parent, file.size_bytes, f"loading {file.name}")
+    with base.work_folder(final.parent) as work:
+        partial = work / final.name
+        try:
+            _load(client, meeting, file, partial, file.size_bytes, cancelled)
+        except Temporary as error:
+            raise LeftOut(error) from error
+        except NotThere as error:
+            message = (
+                f"Zoom does not give {file.recording_type} of the meeting {meeting.uuid} ({error});"
+                " it was deleted, or the app may not have it"
+            )
+            raise LeftOut(Refused("source", message)) from error
+        is_longer = 0 < file.size_bytes < partial.stat().st_size
+        if is_longer or not _is_video(partial):
+            raise LeftOut(Temporary("source_away", f"what Zoom gives as {file.name} is no video"))
+        # The cache knows files by the time of their change: loaded again, it is the same file.
+        changed_ns = int(file.span.end.timestamp()) * 1_000_000_000
+        os.utime(partial, ns=(changed_ns, changed_ns))
+        said = {
+            "start": file.span.start.isoformat(),
+            "sha256": sha256_of(partial, lambda: base.stop_if(cancelled)),
+        }
+        reached("recorder.copied")
+        base.publish_media(partial, json.dumps(said).encode(), final)
+
+
+def _load(
+    client: Client,
+    meeting: Meeting,
+    file: File,
+    partial: Path,
+    size_bytes: int,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Load a file; where its address has expired, ask for a new one, once."""
+    try:
+        return download(client, file.url, partial, size_bytes, cancelled)
+    except NotThere:
+        said = client.meeting(meeting.uuid)
+        try:
+            now = meeting_of(said).files if said is not None else ()
+        except Malformed:
+            now = ()
+        again = next((one for one in now if one.name == file.name and one.url), None)
+        if again is None:
+            raise
+    return download(client, again.url, partial, size_bytes, cancelled)
+
+
+def _is_video(path: Path) -> bool:
+    """Return whether a file has pictures, by its header."""
+    with path.open("rb") as opening:
+        demuxer = demuxer_for(opening.read(188 * 8))
+    try:
+        if demuxer is None:
+            return False
+        with opened(path, demuxer) as container:
+            return bool(container.streams.video)
+    except (av.FFmpegError, ValueError):
+        return False

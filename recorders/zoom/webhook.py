@@ -1,0 +1,115 @@
+"""`POST /hooks/zoom`: what Zoom tells by itself, signed. A blueprint that app.py registers.
+
+https://developers.zoom.us/docs/api/webhooks/ says how it signs, and that it waits three seconds: so
+nothing here asks Zoom, or does more than write down what came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from merger.errors import MergerError, Temporary
+from merger.intake.discovered import Outcome
+from merger.ports.discovery import Offer
+from recorders.zoom.discovery import offer_of
+from recorders.zoom.meeting import Malformed, meeting_of
+
+log = logging.getLogger(__name__)
+
+WINDOW_S = 300  # of the clocks, either way: what is older may be a copy that somebody sends again
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Return what Zoom signs a request with. Pure."""
+    signed = b"v0:" + timestamp.encode() + b":" + body
+    return f"v0={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+def is_signed(secret: str, timestamp: str, given: str, body: bytes, now: datetime) -> bool:
+    """Return whether a request is Zoom's, and of these minutes; without a secret none is. Pure."""
+    if not secret or not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > 12:
+        return False
+    if abs(now.timestamp() - int(timestamp)) > WINDOW_S:
+        return False
+    wanted = signature(secret, timestamp, body).encode()
+    return hmac.compare_digest(wanted, given.encode("utf-8", "surrogateescape"))
+
+
+def challenge(secret: str, plain_token: str) -> dict[str, str]:
+    """Return the answer to `endpoint.url_validation`. Pure."""
+    digest = hmac.new(secret.encode(), plain_token.encode(), hashlib.sha256).hexdigest()
+    return {"plainToken": plain_token, "encryptedToken": digest}
+
+
+def blueprint(
+    secret: str, now: Callable[[], datetime], take_up: Callable[[Offer], Outcome]
+) -> Blueprint:
+    """Return the route. take_up: makes or feeds the record of an offer, in the database alone."""
+    hooks = Blueprint("zoom_hook", __name__, url_prefix="/hooks")
+
+    @hooks.post("/zoom")
+    def told() -> Response:
+        body = request.get_data()
+        timestamp = request.headers.get("x-zm-request-timestamp", "")
+        given = request.headers.get("x-zm-signature", "")
+        if not is_signed(secret, timestamp, given, body, now()):
+            why = "the signature is not right" if secret else "MERGER_ZOOM_HOOK_SECRET is not set"
+            log.warning("a call of /hooks/zoom is not believed: %s", why)
+            return _reply(401, {"error": "not signed by Zoom, or not in the last five minutes"})
+        try:
+            event, payload = _event(body)
+            if event == "endpoint.url_validation":
+                return _reply(200, challenge(secret, _text(payload, "plainToken")))
+            if event != "recording.completed":
+                return Response(status=204)
+            offer = offer_of(meeting_of(_object(payload, "object")))
+        except Malformed as error:
+            return _reply(400, {"error": str(error)})
+        try:
+            outcome = take_up(offer)
+        except MergerError as error:  # the tables are away, say: Zoom tells it again
+            log.warning("zoom %s: %s", offer.origin, error.message)
+            status = 503 if isinstance(error, Temporary) else 500
+            return _reply(status, {"error": error.message})
+        log.info("zoom %s: record %s %s", offer.origin, outcome.record, outcome.reason or "")
+        return _reply(200, {"record": outcome.record, "reason": outcome.reason})
+
+    return hooks
+
+
+def _event(body: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the body is no JSON") from error
+    if not isinstance(said, dict):
+        raise Malformed("the body is no object")
+    event = _text(said, "event")
+    wanted = ("endpoint.url_validation", "recording.completed")
+    return event, _object(said, "payload") if event in wanted else {}
+
+
+def _text(said: dict[str, Any], key: str) -> str:
+    value = said.get(key)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{key} is missing")
+    return value
+
+
+def _object(said: dict[str, Any], key: str) -> dict[str, Any]:
+    value = said.get(key)
+    if not isinstance(value, dict):
+        raise Malformed(f"{key} is missing")
+    return value
+
+
+def _reply(status: int, said: dict[str, Any]) -> Response:
+    return Response(json.dumps(said), status=status, content_type="application/json")
