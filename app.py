@@ -29,7 +29,7 @@ try:
     )
     from merger import config, logs
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
-    from merger.render.progress import printable
+    from merger.logs import printable
 except ModuleNotFoundError as missing:
     sys.exit(
         f"app.py: the package {missing.name} is missing."

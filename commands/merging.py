@@ -10,7 +10,7 @@ import time
 
 from commands.base import Context, Printed, asked_span, check_utf8, settings
 from merger.errors import Refused
-from merger.render.progress import printable
+from merger.logs import printable
 from merger.timeline.zones import length_from, zone_named
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from merger.render.progress import printable
+from merger.logs import printable
 
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from commands.google import findings_of, set_up_room
 from merger import config
 from merger.config import Settings
 from merger.errors import Cancelled, Refused
-from merger.render.progress import printable
+from merger.logs import printable
 
 if TYPE_CHECKING:
     from merger.monitoring.doctor import Finding

@@ -35,6 +35,11 @@ def fields(**values: Any) -> dict[str, Any]:
     return {"fields": values}
 
 
+def printable(text: str) -> str:
+    """Return text without what would do something to a terminal: file names may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class TextLines(logging.Formatter):
     """Writes a line of the log for people, with what it is about in front."""
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import av
 
 from merger.errors import Refused
+from merger.logs import printable
 from merger.media.index import demuxer_for, opened
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
-from merger.render.progress import printable
 from merger.timeline.clock import Span
 from merger.timeline.filenames import (
     LibraryName,

@@ -1,0 +1,1 @@
+"""Google Calendar: events read, watched, and given their videos."""

@@ -1,0 +1,1 @@
+"""Google Classroom: which course a lecture is of, and its announcement."""

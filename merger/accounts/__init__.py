@@ -1,0 +1,4 @@
+"""Who may do what: users, keys, roles and scopes.
+
+Touches the database. Begin with `permissions`.
+"""

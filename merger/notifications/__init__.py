@@ -1,0 +1,4 @@
+"""Sending what the outbox holds: mails and webhooks.
+
+Touches SMTP and HTTP. Begin with `sender`.
+"""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from merger.logs import printable
+
 _BAR = 24
 _LINE_EVERY_S = 10.0
 _DRAW_EVERY_S = 0.1
@@ -100,11 +102,6 @@ def describe(done: float, total: float, spent_s: float, new: float, *, media: bo
             words.append(f"{pace:.1f} x real time")
         words.append(f"{clock((total - done) / pace)} left")
     return ", ".join(words)
-
-
-def printable(text: str) -> str:
-    """Return text without what would do something to a terminal: file names may hold anything."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def clock(seconds: float) -> str:

@@ -1,0 +1,4 @@
+"""What is shown when: spans, tracks, the edit plan, and the parts it is encoded in. Pure.
+
+Touches nothing outside: no file, no clock, no process. Begin with `plan`.
+"""

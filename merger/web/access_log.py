@@ -8,7 +8,7 @@ import time
 from flask import Flask, Response, g, request
 
 from merger import logs
-from merger.render.progress import printable
+from merger.logs import printable
 
 log = logging.getLogger(__name__)
 

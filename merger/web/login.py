@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from merger.accounts import users
 from merger.accounts.permissions import Asker
 from merger.errors import Refused
-from merger.render.progress import printable
+from merger.logs import printable
 from merger.web.auth import guesses, service, sign_in
 from merger.web.pages.base import language
 

@@ -1,0 +1,4 @@
+"""One record, from claim to end, in a process of its own.
+
+Touches everything below. Begin with `run`.
+"""

@@ -17,14 +17,14 @@ from google_apis.errors import NotThere
 from google_apis.http import Google
 from merger.errors import Refused, Temporary
 from merger.failpoints import reached
+from merger.logs import printable
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
-from merger.render.progress import printable
 from merger.timeline.clock import Span
 from merger.timeline.filenames import library_name
 from merger.timeline.zones import wall_time
 from recorders import base
 from recorders.base import Collected, Item, LeftOut, SourceOfRoom
-from recorders.drive.source import Place
+from recorders.drive.place import Place
 
 _QUIET = timedelta(seconds=60)  # a sync program may replace what it has just uploaded
 _DEEPEST = 4  # folders: drive, room, year, day

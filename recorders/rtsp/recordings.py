@@ -25,7 +25,7 @@ import av.container
 
 from merger.errors import MergerError
 from merger.failpoints import reached
-from merger.render.progress import printable
+from merger.logs import printable
 from merger.storage.copying import never_asked, sha256_of
 from merger.storage.disk_space import require_space
 from merger.storage.files import work_folder, writing_to

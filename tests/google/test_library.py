@@ -19,7 +19,7 @@ from merger.i18n import translated
 from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
 from recorders.drive.library import File, files_of
-from recorders.drive.source import place_of
+from recorders.drive.place import place_of
 from tests.fakes.google import SUBJECT, Google
 from tests.google.conftest import asked
 
