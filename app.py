@@ -207,7 +207,7 @@ def _tell(text: str) -> bool:
 def _explained(error: MergerError, context: Context) -> tuple[int, dict[str, Any]]:
     from merger.timeline.report import failure_document
 
-    message = error.message
+    message = str(error)
     if isinstance(error, Refused):
         # Whoever typed an argument looks for its name; others never saw one.
         typed = {argument.partition("=")[0] for argument in context.arguments}

@@ -6,6 +6,7 @@ Instants are stored in UTC to the microsecond, and are aware in Python. `records
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from merger.i18n import Message, from_json, to_json
 
 STATUSES = ("queued", "running", "delivered", "failed", "cancelled")
 ENDED = ("delivered", "failed", "cancelled")
@@ -67,6 +70,35 @@ def key(length: int = 255) -> Any:
 # A plain TEXT holds 64 KiB there, which the plan of a long lecture may exceed.
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Identity = BigInteger().with_variant(Integer(), "sqlite")
+
+
+_LONGEST_PARAM = 4000  # characters; a TEXT of MySQL holds 64 KiB
+
+
+def _clipped(value: Any) -> Any:
+    """Return plain values without strings that are too long for a column."""
+    if isinstance(value, dict):
+        return {name: _clipped(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_clipped(part) for part in value]
+    return value[:_LONGEST_PARAM] if isinstance(value, str) else value
+
+
+class Words(TypeDecorator[Message]):
+    """A message to people. Kept as JSON: its key and parameters; older rows hold a sentence."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Message | None, dialect: Any) -> str | None:
+        if value is None:
+            return None
+        return json.dumps(_clipped(to_json(value)), ensure_ascii=False, sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Message | None:
+        if value is None:
+            return None
+        return from_json(json.loads(value) if value.startswith('{"key": ') else value)
 
 
 class Base(DeclarativeBase):
@@ -248,7 +280,7 @@ class Record(Base):
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     progress: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")  # 0..1
     error_code: Mapped[str | None] = mapped_column(key(64))
-    error_text: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[Message | None] = mapped_column("error_text", Words)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)
 
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
@@ -359,7 +391,7 @@ class Event(Base):
     at: Mapped[datetime] = mapped_column(Instant)
     attempt: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(key(32))
-    text: Mapped[str] = mapped_column(Text)
+    message: Mapped[Message] = mapped_column("text", Words)
 
 
 class Offer(Base):
@@ -377,12 +409,12 @@ class Offer(Base):
     start_at: Mapped[datetime | None] = mapped_column(Instant)
     end_at: Mapped[datetime | None] = mapped_column(Instant)
     state: Mapped[str] = mapped_column(key(16))  # record, waiting, unplaced, ignored
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[Message | None] = mapped_column(Words)
     record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="SET NULL"))
     offered_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class Message(Base):
+class Notification(Base):
     """A mail or a call of a webhook that is to be sent: merger/records/outbox.py."""
 
     __tablename__ = "messages"
@@ -402,7 +434,7 @@ class Message(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     facts: Mapped[Any] = mapped_column(JSON)  # what it says, as it was then
-    error_text: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[Message | None] = mapped_column("error_text", Words)
 
 
 class Calendar(Base):
@@ -421,7 +453,7 @@ class Calendar(Base):
     channel_token: Mapped[str | None] = mapped_column(key(64))
     channel_resource: Mapped[str | None] = mapped_column(key())
     channel_until: Mapped[datetime | None] = mapped_column(Instant)
-    error_text: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[Message | None] = mapped_column("error_text", Words)
 
 
 class Course(Base):
@@ -448,7 +480,7 @@ class Upload(Base):
     sha256: Mapped[str | None] = mapped_column(key(64))
     link: Mapped[str | None] = mapped_column(Text)
     uploaded_at: Mapped[datetime | None] = mapped_column(Instant)
-    error_text: Mapped[str | None] = mapped_column(Text)
+    error_message: Mapped[Message | None] = mapped_column("error_text", Words)
 
 
 class Fact(Base):

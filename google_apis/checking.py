@@ -13,6 +13,6 @@ def finding(account: Account) -> tuple[bool, str]:
         google = account.google()
         about = google.call(google.service("drive", "v3").about().get(fields="user,storageQuota"))
     except MergerError as error:
-        return False, error.message
+        return False, str(error)
     user = (about.get("user") or {}).get("emailAddress", "?")
     return True, f"Drive knows us as {user}: {describes(google.credentials)}"

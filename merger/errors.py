@@ -1,23 +1,37 @@
-"""The four kinds of failure, classified by who must act.
+"""The kinds of failure, classified by who must act.
 
 A foreign exception is translated into one of these once, at the border where it appears, with the
-original as its cause. `code` is a stable word for programs; the message is a sentence for people
-that says what to do.
+original as its cause.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+from merger.i18n import Message, Param, verbatim
+
+_KEY = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
 
 class MergerError(Exception):
-    """Any failure that this project knows how to explain."""
+    """Any failure that this project knows how to explain.
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    Args:
+        code: a stable word for programs.
+        message: what to tell a person, with what to do about it; or the key of that, with params.
+    """
+
+    def __init__(self, code: str, message: Message | str, /, **params: Param) -> None:
+        if isinstance(message, str):
+            message = Message(message, **params) if _KEY.fullmatch(message) else verbatim(message)
+        super().__init__(code, message)
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 class Temporary(MergerError):
@@ -25,7 +39,23 @@ class Temporary(MergerError):
 
 
 class Refused(MergerError):
-    """The requester has to act: what was asked for makes no sense or cannot be had."""
+    """The requester has to act: what was requested makes no sense or cannot be had."""
+
+
+class Invalid(Refused):
+    """A field holds what cannot be used. code: the name of the field."""
+
+
+class NotFound(Refused):
+    """What was named is not there, or not for this person. code: what it is."""
+
+
+class Conflict(Refused):
+    """It is not possible as things stand now."""
+
+
+class Forbidden(Refused):
+    """This person may not do that."""
 
 
 class NoMedia(Refused):

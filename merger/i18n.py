@@ -1,43 +1,189 @@
-"""Texts for people in their language: catalogues as data, looked up by key.
+"""Messages for people: a key and its parameters, put into words where a person reads them.
 
-A text is a sentence with {placeholders}. One that counts has forms (one, few, many, other) of which
-`count` chooses. The core speaks English; what it says often is recognised by the English text of
-`said`, and said again in the reader's language.
+Catalogues are data: `texts/LANGUAGE.yaml`, one file for each language. A text is a sentence with
+{placeholders}. One that counts has forms (one, few, many, other), of which `count` chooses.
+English is complete; where another language lacks a text, the English one stands in.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import Any, Union
 
 FOLDER = Path(__file__).with_name("texts")
-LANGUAGES = ("en", "ru")
-FORMS = ("one", "few", "many", "other")
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_WORDS = {"role", "status"}  # placeholders for words of the core that have texts of their own
-_LONGEST_SAID = 1000  # characters; the core says nothing longer, unless somebody has typed it
+SOURCE = "en"  # the language that has every text
+FORMS = ("zero", "one", "two", "few", "many", "other")  # as CLDR names them
+# Parameters that are words of the core, with texts of their own below `word`.
+_WORDS = ("role", "status", "stage")
 
+Param = Union[str, int, float, "Message", tuple["Message | str", ...]]
 Text = str | Mapping[str, str]
 
 
-class Said(NamedTuple):
-    """A sentence, and the language that it is in."""
+@dataclass(frozen=True, init=False)
+class Message:
+    """Something to tell a person, in no language yet.
 
-    text: str
-    language: str
+    As a string it is in English, which is what logs hold.
+
+    key: of its text, with dots; below `messages` in the catalogue, or as it is.
+    params: for the placeholders. A message among them is put into the same language; several in a
+        tuple are listed.
+    """
+
+    key: str
+    items: tuple[tuple[str, Param], ...]
+
+    def __init__(self, key: str, /, **params: Param) -> None:
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "items", tuple(params.items()))
+
+    @property
+    def params(self) -> dict[str, Param]:
+        return dict(self.items)
+
+    def __str__(self) -> str:
+        return render(SOURCE, self)
 
 
-Sentences = tuple[Said, ...]
+def verbatim(text: str) -> Message:
+    """Return a message that says the same in every language: what others said, or old rows."""
+    return Message("verbatim", text=text)
 
 
-def catalogue(language: str) -> dict[str, Text]:
+def sentences(messages: Iterable[Message]) -> Message:
+    """Return several messages as one; a single one stays as it is."""
+    several = tuple(messages)
+    return several[0] if len(several) == 1 else Message("sentences", list=several)
+
+
+# --- as JSON --------------------------------------------------------------------------------------
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """Return a message as plain values: {"key": …, "params": {…}}."""
+    return {"key": message.key, "params": {name: _plain(value) for name, value in message.items}}
+
+
+def _plain(value: Param) -> Any:
+    if isinstance(value, Message):
+        return to_json(value)
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+def from_json(stored: Any) -> Message:
+    """Return a message from plain values: of `to_json`, or a sentence that is older than keys."""
+    if isinstance(stored, str):
+        return verbatim(stored)
+    return Message(stored["key"], **{name: _param(v) for name, v in stored["params"].items()})
+
+
+def document(message: Message, field: str = "text") -> dict[str, Any]:
+    """Return a message for programs: in English under a field, with its key and parameters."""
+    return {field: str(message), **to_json(message)}
+
+
+def _param(value: Any) -> Param:
+    if isinstance(value, Mapping):
+        return from_json(value)
+    if isinstance(value, list):
+        return tuple(from_json(v) if isinstance(v, Mapping) else str(v) for v in value)
+    return value  # type: ignore[no-any-return]
+
+
+# --- into words -----------------------------------------------------------------------------------
+
+
+def render(language: str, message: Message) -> str:
+    """Return a message in words. One whose key is unknown (of another version) shows its parts."""
+    key = next((k for k in (f"messages.{message.key}", message.key) if has(k)), None)
+    if key is None:
+        return " ".join([message.key, *(f"{name}={value}" for name, value in message.items)])
+    values = {name: _in_words(language, name, value) for name, value in message.items}
+    return say(language, key, **values)
+
+
+def _in_words(language: str, name: str, value: Param) -> Param:
+    if isinstance(value, Message):
+        return render(language, value)
+    if isinstance(value, tuple):
+        words = [render(language, v) if isinstance(v, Message) else v for v in value]
+        return ("; " if name == "list" else ", ").join(words)
+    if name in _WORDS and has(key := f"word.{name}.{value}"):
+        return say(language, key)
+    return value
+
+
+def has(key: str) -> bool:
+    """Return whether there is a text of this key."""
+    return key in catalogue(SOURCE)
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """Return a text with its placeholders filled in.
+
+    Args:
+        language: one of `languages()`.
+        key: of the text, with dots.
+        values: for the placeholders; `count` chooses the form.
+
+    Raises:
+        KeyError: there is no such text, or a placeholder has no value.
+    """
+    text = catalogue(language).get(key)
+    if text is None:
+        language, text = SOURCE, catalogue(SOURCE)[key]
+    if not isinstance(text, str):
+        text = text[form(language, int(str(values["count"])))]
+    return text.format(**values)
+
+
+def form(language: str, count: int) -> str:
+    """Return which form of a text counts so many, by the CLDR's plural rules."""
+    return str(_plural_rule(language)(count))
+
+
+@lru_cache
+def _plural_rule(language: str) -> Any:
+    from babel.core import Locale  # reads its data: only who counts pays that
+
+    return Locale.parse(language).plural_form
+
+
+# --- languages ------------------------------------------------------------------------------------
+
+
+@lru_cache
+def languages() -> tuple[str, ...]:
+    """Return the languages that have a catalogue, English first."""
+    found = {path.stem for path in FOLDER.glob("*.yaml")}
+    return (SOURCE, *sorted(found - {SOURCE}))
+
+
+def chosen(wanted: Iterable[tuple[str, float]]) -> str:
+    """Return the language for a reader.
+
+    Args:
+        wanted: language tags and their weights, as of Accept-Language, most wanted first.
+    """
+    for tag, weight in wanted:
+        language = tag.lower().partition("-")[0]
+        if weight > 0 and language in languages():
+            return language
+    return SOURCE
+
+
+@lru_cache
+def catalogue(language: str) -> Mapping[str, Text]:
     """Read all texts of a language, by their keys with dots."""
+    import yaml  # whoever says nothing does not pay for it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = (FOLDER / f"{language}.yaml").read_text("utf-8")
-    return dict(_flat(yaml.safe_load(text)))
+    return dict(_flat(loader(text).get_single_data()))
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Text]]:
@@ -47,95 +193,3 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Text
             yield key, value
         else:
             yield from _flat(value, f"{key}.")
-
-
-_TEXTS = {language: catalogue(language) for language in LANGUAGES}
-
-
-def has(key: str) -> bool:
-    """Return whether there is a text of this key."""
-    return key in _TEXTS[LANGUAGES[0]]
-
-
-def say(language: str, key: str, **values: object) -> str:
-    """Return a text. values: its placeholders; count chooses the form. Raises KeyError."""
-    text = _TEXTS[language][key]
-    if not isinstance(text, str):
-        text = text[form(language, int(str(values["count"])))]
-    return text.format(**values)
-
-
-def form(language: str, count: int) -> str:
-    """Return which form counts so many (https://cldr.unicode.org, plural rules of integers)."""
-    if language != "ru":
-        return "one" if count == 1 else "other"
-    tens, ones = count // 10 % 10, count % 10
-    if ones == 1 and tens != 1:
-        return "one"
-    return "few" if ones in (2, 3, 4) and tens != 1 else "many"
-
-
-def chosen(wanted: Iterable[tuple[str, float]]) -> str:
-    """Return the language for a reader. wanted: tags and their weights, the dearest first."""
-    for tag, weight in wanted:
-        language = tag.lower().partition("-")[0]
-        if weight > 0 and language in LANGUAGES:
-            return language
-    return LANGUAGES[0]
-
-
-def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
-    for key, text in _TEXTS["en"].items():
-        if key.startswith("said.") and isinstance(text, str):
-            yield key, _pattern(text)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """Return what recognises a text, in time that grows no faster than what is looked at.
-
-    What was found up to the next words of the text is not looked for anew, further on: a name may
-    repeat these words as often as somebody likes.
-    """
-    first, *rest = _PLACEHOLDER.split(text)
-    parts = [
-        f"(?P<{name}>[^;]+?){re.escape(words)}"
-        for name, words in zip(rest[::2], rest[1::2], strict=True)
-    ]
-    return re.compile(
-        re.escape(first) + "".join(f"(?>{part})" for part in parts[:-1]) + "".join(parts[-1:])
-    )
-
-
-_SAID = dict(_patterns())
-
-
-def translated(language: str, sentence: str) -> Sentences:
-    """Return what the core said in English in a language, as far as we know what it says.
-
-    Several sentences may stand in one, with "; " between them.
-    """
-    if language == "en":
-        return (Said(sentence, "en"),)
-    whole = _known(language, sentence)
-    if whole is not None:
-        return (whole,)
-    pieces = sentence.split("; ")
-    known = tuple(_known(language, piece) for piece in pieces)
-    if not any(known):
-        return (Said(sentence, "en"),)
-    return tuple(found or Said(piece, "en") for found, piece in zip(known, pieces, strict=True))
-
-
-def _known(language: str, sentence: str) -> Said | None:
-    if len(sentence) > _LONGEST_SAID:
-        return None
-    for key, pattern in _SAID.items():
-        if match := pattern.fullmatch(sentence):
-            found = match.groupdict()
-            for name in _WORDS & found.keys():
-                if has(word := f"{name}.{found[name]}"):
-                    found[name] = say(language, word)
-            if (why := found.get("why")) and (reason := _known(language, why)):
-                found["why"] = reason.text
-            return Said(say(language, key, **found), language)
-    return None

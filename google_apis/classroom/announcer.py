@@ -14,6 +14,7 @@ from google_apis.errors import NotThere, Unanswered
 from google_apis.http import Google
 from merger.errors import Refused
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.ports.announcer import Link, News
 from merger.ports.destination import Fence
 
@@ -59,9 +60,11 @@ class CourseAnnouncer:
         if state.get("link"):  # a new version lies under the same link
             if any(file not in ours for file in state.get("files", ())):
                 fence.note(
-                    f"the announcement in course {news.course_code} has a link to a file that is"
-                    f" gone: {state['link']}; announce the new one by hand"
-                )
+                    Message(
+                        "google.announced_gone", course=str(news.course_code),
+                        link=str(state["link"]),
+                    )
+                )  # fmt: skip
             return str(state["link"])
         course = self.courses.course(str(news.course_code))
         if course is None:

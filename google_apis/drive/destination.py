@@ -22,6 +22,7 @@ from google_apis.errors import AlreadyThere
 from google_apis.http import Google
 from merger.errors import Broken, Refused, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.ports.destination import Fence, Parcel, Shelf
 
 _UNCHECKED = ".part"
@@ -69,7 +70,7 @@ class DriveDestination:
         state: Mapping[str, Any],
         readers: Sequence[str],
         check: Callable[[], None],
-        note: Callable[[str], None],
+        note: Callable[[Message], None],
         keep: Callable[[Mapping[str, Any]], None],
     ) -> None:
         """Let people read what is there, who may not yet.
@@ -97,7 +98,7 @@ class DriveDestination:
                 if isinstance(error, Broken) and error.code != _OF_A_READER:
                     raise
                 # One address that Google does not know never keeps the video from the others.
-                note(f"Drive does not let {email} read it: {error.message}")
+                note(Message("google.no_reader", email=email, why=error.message))
                 refused.append(email)
             else:
                 done.append(email)

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
 from merger.errors import MergerError
+from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
 from merger.records.due import is_stable
-from merger.records.queue import requeue, tell
+from merger.records.queue import add_history, requeue
 from merger.records.requests import same_as
 from merger.records.retry import TRIES_BY_CODE
 from merger.service import Service
@@ -65,7 +66,6 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
     key, missing = (_key(items) for items in ({n: f.items for n, f in found.items()}, new))
     settle = max(recorder.settle for _, _, recorder in task.sources)
     complete = not any(one.more_expected for one in found.values())
-    names = ", ".join(name for name, items in new.items() if items)
     record, version, room = task.job.record, task.job.version, task.job.room_id or 0
 
     def write(session: Session) -> bool:
@@ -91,7 +91,9 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
         of = [name for name, items in new.items() if items]
         row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
         requeue(row, now, now)
-        tell(session, record, row.attempt, now, "late", f"media of {names} came late: made again")
+        add_history(
+            session, record, row.attempt, now, "late", Message("history.late", sources=tuple(of))
+        )
         return True
 
     return writing(service.engine, write)

@@ -15,6 +15,7 @@ from merger.daemon.retention import tidy, tidy_destination
 from merger.db import idempotency
 from merger.delivery.viewers import let_new_readers
 from merger.errors import MergerError
+from merger.i18n import Message, verbatim
 from merger.intake.calendar_sync import is_any_due
 from merger.intake.discovered import reconcile
 from merger.live.raw_uploads import upload_raw
@@ -71,7 +72,7 @@ class Daemon:
     _failed_starts: int = 0  # in a row
     _paused_until: datetime | None = None
     _looked_at: datetime | None = None
-    _told: str = ""
+    _told: Message | None = None
 
     def one_pass(self, now: datetime) -> int:
         """Take back what is lost, and start what is due as far as there are workers.
@@ -89,7 +90,7 @@ class Daemon:
             started = self._start_due(now)
             self._run_errands(now)
             self._give_sign(now)
-            self._told = ""
+            self._told = None
             return started
         except MergerError as error:
             if error.message != self._told:
@@ -110,7 +111,7 @@ class Daemon:
                 self._silent[held] = since, times + 1
                 continue
             # First: a database that takes no writes takes none from workers either.
-            queue.crashed(self.service.engine, held, now, _SILENT)
+            queue.crashed(self.service.engine, held, now, verbatim(_SILENT))
             log.error("record %s: %s; does a share hang?", held.record, _SILENT)
             child.kill()
 
@@ -178,13 +179,13 @@ class Daemon:
         log.error("record %s: %s", held.record, how)
         engine, lease = self.service.engine, self.service.settings.lease
         if not how.startswith(EXITED) or queue.has_begun(engine, held, lease):
-            queue.crashed(engine, held, now, how)
+            queue.crashed(engine, held, now, verbatim(how))
             return
         # It could not even begin: a package is missing, a setting is wrong. So will the next.
         self._failed_starts += 1
         self._paused_until = now + delay(self._failed_starts)
         log.error("no record is begun until %s", self._paused_until.isoformat(timespec="seconds"))
-        queue.hand_back(engine, held, now, how)
+        queue.hand_back(engine, held, now, verbatim(how))
 
     def refill(self, now: datetime) -> None:
         """Where a worker has ended, begin what is due at once: nobody has to wait for the poll."""

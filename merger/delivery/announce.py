@@ -17,6 +17,7 @@ from merger.config import Language
 from merger.delivery import ledger
 from merger.errors import Broken, Cancelled, MergerError, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.ports.announcer import Announcer, Link, News
 from merger.ports.destination import Fence
 from merger.records.queue import Claim
@@ -90,8 +91,8 @@ def _announce(
     def keep(state: Mapping[str, Any]) -> None:
         ledger.keep(engine, held, announcer.name, NEWS, state)
 
-    def note(text: str) -> None:
-        ledger.note(engine, held, now(), text)
+    def note(message: Message) -> None:
+        ledger.note(engine, held, now(), message)
 
     fence = Fence(keep, check, confirm, held.attempt, note)
     link = announcer.announce(news, known.state if known else {}, fence)
@@ -103,7 +104,10 @@ def _announce(
 def _note(
     engine: Engine, held: Claim, announcer: Announcer, error: MergerError, now: datetime
 ) -> None:
-    ledger.note(engine, held, now, f"not announced in {announcer.name}: {error.message}")
+    message = Message(
+        "history.not_announced", where=Message(f"destination.{announcer.name}"), why=error.message
+    )
+    ledger.note(engine, held, now, message)
 
 
 def links(engine: Engine, record: int, destinations: Sequence[str]) -> tuple[Link, ...]:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from merger.delivery import ledger
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.ports.destination import Destination, Fence, Parcel
 from merger.records.queue import Claim
 
@@ -33,8 +34,8 @@ def deliver(
     links = []
     known = ledger.entries(engine, held.record, destination.name)
 
-    def note(text: str) -> None:
-        ledger.note(engine, held, now(), text)
+    def note(message: Message) -> None:
+        ledger.note(engine, held, now(), message)
 
     for parcel in parcels:
         entry = known.get(parcel.kind)

@@ -17,8 +17,9 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from merger.db.engine import reading
+from merger.i18n import Message
 from merger.records import outbox
-from merger.records.queue import Claim, LeaseLost, fenced, release, tell, was_let_go
+from merger.records.queue import Claim, LeaseLost, add_history, fenced, release, was_let_go
 from models import Delivery, Event, Record, Rendition
 
 
@@ -145,20 +146,27 @@ def done(
             return
         entry.status, entry.version, entry.sha256, entry.link = "delivered", version, sha256, link
         entry.delivered_at = now
-        tell(session, row.id, held.attempt, now, "sent", f"{kind} is at {link}")
+        add_history(
+            session,
+            row.id,
+            held.attempt,
+            now,
+            "sent",
+            Message("history.sent", what=Message(f"rendition.{kind}"), link=link),
+        )
 
     fenced(engine, held, write)
 
 
-def note(engine: Engine, held: Claim, now: datetime, text: str) -> None:
+def note(engine: Engine, held: Claim, now: datetime, message: Message) -> None:
     """Add a line to the history of a record, unless it is there already."""
 
     def write(session: Session, row: Record) -> None:
         known = select(Event.id).where(
-            Event.record_id == row.id, Event.kind == "note", Event.text == text
+            Event.record_id == row.id, Event.kind == "note", Event.message == message
         )
         if session.scalar(known.limit(1)) is None:
-            tell(session, row.id, held.attempt, now, "note", text)
+            add_history(session, row.id, held.attempt, now, "note", message)
 
     fenced(engine, held, write)
 
@@ -182,6 +190,14 @@ def _delivery(session: Session, record: int, destination: str, kind: str) -> Del
     ).one()
 
 
+def _delivered(version: int, warnings: int) -> Message:
+    """Return what the history says of a delivery. Pure."""
+    key = "delivered" if version == 1 else "delivered_version"
+    if not warnings:
+        return Message(f"history.{key}", version=version)
+    return Message(f"history.{key}_with_warnings", version=version, count=warnings)
+
+
 def complete(
     engine: Engine, held: Claim, now: datetime, watched_until: datetime | None, warnings: int
 ) -> None:
@@ -190,13 +206,20 @@ def complete(
     def write(session: Session, row: Record) -> None:
         if row.delivered_version == row.version:
             # The reason why there is no new version stays.
-            tell(session, row.id, held.attempt, now, "put_back", f"version {row.version} is back")
+            add_history(
+                session,
+                row.id,
+                held.attempt,
+                now,
+                "put_back",
+                Message("history.put_back", version=row.version),
+            )
         else:
-            what = "delivered" if row.version == 1 else f"version {row.version} delivered"
-            more = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
-            tell(session, row.id, held.attempt, now, "delivered", what + more)
+            add_history(
+                session, row.id, held.attempt, now, "delivered", _delivered(row.version, warnings)
+            )
             row.delivered_version, row.delivered_at = row.version, now
-            row.error_code = row.error_text = row.delivered_as = None
+            row.error_code = row.error_message = row.delivered_as = None
             outbox.add_ready(session, row, now)
         row.tries = row.lost = 0
         row.progress, row.watched_until = 1.0, watched_until

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Temporary
+from merger.i18n import Message
 from merger.ports.destination import LetsRead
-from merger.records.queue import tell
+from merger.records.queue import add_history
 from merger.service import Service
 from models import Delivery, Record, RecordUser
 
@@ -66,7 +67,7 @@ def _delivered(engine: Engine, destination: str, since: datetime) -> list[_There
 
 
 def _let(engine: Engine, destination: LetsRead, one: _There, now: datetime) -> None:
-    notes: list[str] = []
+    notes: list[Message] = []
     kept = one.state
 
     def keep(state: Mapping[str, Any]) -> None:
@@ -78,7 +79,7 @@ def _let(engine: Engine, destination: LetsRead, one: _There, now: datetime) -> N
                 return False
             row.state = dict(state)
             for note in notes:
-                tell(session, one.record, 0, now, "note", note)
+                add_history(session, one.record, 0, now, "note", note)
             return True
 
         if not writing(engine, write):

@@ -21,10 +21,11 @@ from sqlalchemy.orm import Session
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
+from merger.i18n import Message, sentences
 from merger.ports.calendar import CalendarReader, Changes, Channel, Happening
 from merger.records import requests
 from merger.records.event_links import RoomEvent, give, let_go
-from merger.records.queue import release, tell
+from merger.records.queue import add_history, release
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timeline.zones import zone_named
@@ -38,7 +39,7 @@ WHOLE = timedelta(days=1)
 WINDOW = timedelta(days=1), timedelta(days=35)  # before and after now
 _CHANNEL = timedelta(days=7)
 _RENEWED = timedelta(days=1)  # before it ends
-_MISTAKE = "a mistake in this program; its log says more"
+_MISTAKE = Message("error.program_mistake")
 _AFTER_A_FAILURE = timedelta(minutes=10)
 
 
@@ -200,55 +201,55 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
     if not (_is_not_begun(row) or was_cancelled):
         return
     why = _why_off(one)
-    if why or one.span is None:
-        if not was_cancelled:
+    if why is not None or one.span is None:
+        if why is not None and not was_cancelled:
             _call_off(session, row, why, now)
         return
-    words = []
+    changes: list[Message] = []
     if row.room_id != room.id:
         if row.room_id is not None and _has_calendar(session, row.room_id, one.calendar):
             return  # two rooms share a calendar: it is the first one's
         row.room_id, row.zone = room.id, room.zone
-        words.append("the event was given to another room")
+        changes.append(Message("history.event_of_room"))
     if was_cancelled or (row.start_at, row.end_at) != (one.span.start, one.span.end):
         other = requests.same_as(session, row, room.id, one.span)
         if other is not None:  # one video is enough
             requests.add_users(session, other, _owner(one))
             give(session, other, _event(one), now)
             if not was_cancelled:
-                _call_off(session, row, f"record {other.id} is of the same time", now)
+                _call_off(session, row, Message("calendar.same_time", record=other.id), now)
             return
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
         let_go(session, _event(one), row.id, now)
-        words.append("the event was moved")
+        changes.append(Message("history.event_moved"))
     if row.event_name != one.name:
         row.event_name = one.name
-        words.append("the event was renamed")
+        changes.append(Message("history.event_renamed"))
     if row.course_code != one.course_code:
         row.course_code = one.course_code
-        words.append("the event is of another course now")
+        changes.append(Message("history.event_of_course"))
     if _add_owner(session, row, one):
-        words.append("the event has another organiser now")
+        changes.append(Message("history.event_of_owner"))
     if was_cancelled and _is_to_be_made(one.span, now):
-        row.error_code = row.error_text = None
+        row.error_code = row.error_message = None
         release(row, "queued", now)
-        words.append("the event is on again")
-    if words:
+        changes.append(Message("history.event_on_again"))
+    if changes:
         row.updated_at = now
-        tell(session, row.id, row.attempt, now, "event", "; ".join(words))
+        add_history(session, row.id, row.attempt, now, "event", sentences(changes))
 
 
-def _why_off(one: Happening) -> str:
-    """Return why an event is no lecture any more, or an empty text. Pure."""
+def _why_off(one: Happening) -> Message | None:
+    """Return why an event is no lecture any more, or None. Pure."""
     if one.is_off:
-        return "the event was cancelled"
+        return Message("calendar.cancelled")
     if one.span is None:
-        return "the event lasts whole days"
+        return Message("calendar.whole_days")
     if one.span.length > LONGEST_RECORD:
-        return "the event is longer than a record can be"
-    return ""
+        return Message("calendar.too_long")
+    return None
 
 
 def _has_calendar(session: Session, room: int, calendar: str) -> bool:
@@ -256,10 +257,10 @@ def _has_calendar(session: Session, room: int, calendar: str) -> bool:
     return row is not None and row.calendar_id == calendar
 
 
-def _call_off(session: Session, row: Record, why: str, now: datetime) -> None:
-    row.error_code, row.error_text = requests.EVENT_OFF, why
+def _call_off(session: Session, row: Record, why: Message, now: datetime) -> None:
+    row.error_code, row.error_message = requests.EVENT_OFF, why
     release(row, "cancelled", now)
-    tell(session, row.id, row.attempt, now, "cancelled", why)
+    add_history(session, row.id, row.attempt, now, "cancelled", why)
 
 
 def _add_owner(session: Session, row: Record, one: Happening) -> bool:
@@ -303,7 +304,7 @@ def _cancel_missing(
         )
         for row in session.scalars(wanted):
             if row.idempotency_key not in there and _is_not_begun(row):
-                _call_off(session, row, "the event is gone", now)
+                _call_off(session, row, Message("calendar.gone"), now)
 
     writing(engine, cancel)
 
@@ -365,7 +366,7 @@ def _note(
     row = session.get(Calendar, room.id, with_for_update=True)
     if row is None or row.calendar_id != room.calendar_id:
         return  # the room is gone, or has another one meanwhile
-    row.sync_token, row.error_text = changes.token, None
+    row.sync_token, row.error_message = changes.token, None
     if changes.whole:
         row.synced_at = now
     if row.due_at == state.held:  # else it has told of another change while it was read
@@ -379,16 +380,16 @@ def _note(
     row.channel_until = channel.until if channel else None
 
 
-def _failed(session: Session, room: Room, why: str) -> None:
+def _failed(session: Session, room: Room, why: Message) -> None:
     row = session.get(Calendar, room.id, with_for_update=True)
     if row is not None:
-        row.error_text = why
+        row.error_message = why
 
 
-def states(engine: Engine) -> dict[int, str]:
+def states(engine: Engine) -> dict[int, Message]:
     """Return why the calendars of rooms cannot be read, by room: of those that cannot."""
     with reading(engine) as session:
         rows: Iterable[Calendar] = session.scalars(
-            select(Calendar).where(Calendar.error_text.is_not(None))
+            select(Calendar).where(Calendar.error_message.is_not(None))
         )
-        return {row.room_id: row.error_text or "" for row in rows}
+        return {row.room_id: row.error_message for row in rows if row.error_message}

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session, selectinload
 from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
+from merger.i18n import Message
 from merger.ports.discovery import Offer
 from merger.records import requests
-from merger.records.queue import tell
+from merger.records.queue import add_history
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
 from models import ENDED, Fact, Record, Room, Source
@@ -44,7 +45,7 @@ class Outcome:
 
     record: int | None
     is_new: bool = False
-    reason: str | None = None
+    reason: Message | None = None
 
 
 def take_up(
@@ -70,7 +71,7 @@ def _taken(service: Service, offer: Offer, asked_by: Sequence[str], *, is_asked:
     place_of = service.offering[offer.kind].place_of
     known, was_removed = writing(engine, lambda session: _kept(session, offer, now))
     if was_removed and not is_asked:
-        return Outcome(None, reason="its record was removed")
+        return Outcome(None, reason=Message("discovered.removed"))
     if known is not None and not is_asked:
         _grow(engine, offer, known, now, is_asked=False)
         _add_users(engine, known, asked_by, now)
@@ -141,21 +142,21 @@ def _is_at(source: Source, offer: Offer, place_of: Callable[[str], str]) -> bool
     return source.kind == offer.kind and place_of(source.address) == offer.place
 
 
-def _why_not(offer: Offer, room: str | None, is_asked: bool) -> tuple[str, str | None]:
+def _why_not(offer: Offer, room: str | None, is_asked: bool) -> tuple[str, Message | None]:
     """Return the state of an offer, and why there is no record of it, if so. Pure."""
     if not offer.is_complete:
-        return "waiting", "it is not complete yet"
+        return "waiting", Message("discovered.incomplete")
     if offer.span is None:
-        return "ignored", "nothing of it can be shown"
+        return "ignored", Message("discovered.nothing_to_show")
     if offer.length < SHORTEST and not is_asked:
         length_s = offer.length // timedelta(seconds=1)
-        return "ignored", f"it is shorter than two minutes ({length_s} s)"
+        return "ignored", Message("discovered.too_short", seconds=length_s)
     if room is None:
-        return "unplaced", f"no room has a source {offer.kind}:{offer.place}"
+        return "unplaced", Message("discovered.no_room", address=f"{offer.kind}:{offer.place}")
     return "record", None
 
 
-def _left(session: Session, offer: Offer, state: str, reason: str | None) -> Outcome:
+def _left(session: Session, offer: Offer, state: str, reason: Message | None) -> Outcome:
     row = _row(session, offer, lock=True)
     if row is not None and row.record_id is None:
         row.state, row.reason = state, reason
@@ -195,7 +196,14 @@ def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None
         if 2 * Span(row.start_at, row.end_at).cut_to(span).length >= span.length:
             if row.status == "queued":
                 row.run_after = min(row.run_after, max(now, row.end_at))
-            tell(session, row.id, row.attempt, now, "offered", f"{offer.kind} has recorded it")
+            add_history(
+                session,
+                row.id,
+                row.attempt,
+                now,
+                "offered",
+                Message("history.recorded", kind=offer.kind),
+            )
             return row.id
     return None
 
@@ -264,7 +272,14 @@ def _longer(
     record_span(both.start, both.end)
     row.start_at, row.end_at, row.updated_at = both.start, both.end, now
     row.run_after = max(row.run_after, both.end)
-    tell(session, row.id, row.attempt, now, "offered", f"{offer.kind} has recorded more of it")
+    add_history(
+        session,
+        row.id,
+        row.attempt,
+        now,
+        "offered",
+        Message("history.recorded_more", kind=offer.kind),
+    )
     return None
 
 

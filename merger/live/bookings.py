@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from merger.db.engine import reading, writing
 from merger.errors import Refused
+from merger.i18n import Message
 from merger.ports.recorder import SourceOfRoom
 from merger.records import outbox
-from merger.records.queue import tell
+from merger.records.queue import add_history
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from models import Record, Room, Source
@@ -88,16 +89,16 @@ def bookings(engine: Engine, around: Span) -> list[Booking]:
 
 
 def tell_records(
-    engine: Engine, records: Iterable[int], now: datetime, kind: str, text: str
+    engine: Engine, records: Iterable[int], now: datetime, kind: str, message: Message
 ) -> None:
     """Add a line to the history of some records, of which any may be gone by now."""
     wanted = tuple(records)
 
     def write(session: Session) -> None:
         for row in session.scalars(select(Record).where(Record.id.in_(wanted))):
-            tell(session, row.id, row.attempt, now, kind, text)
+            add_history(session, row.id, row.attempt, now, kind, message)
             if kind == SILENT:
-                outbox.add_silent(session, row, text, now)
+                outbox.add_silent(session, row, message, now)
 
     if wanted:
         writing(engine, write)

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.live.recordings import recordings
 from merger.ports.destination import RawDestination
 from merger.service import Service
@@ -62,7 +63,7 @@ def upload_raw(service: Service, now: datetime) -> None:
     """
     if not service.raw_destinations or not _sources(service.engine):
         return  # no room wants that
-    begun_s, said = time.monotonic(), set[str]()
+    begun_s, said = time.monotonic(), set[Message]()
     with _alone(service.settings.data) as is_alone:
         if not is_alone:
             return  # another daemon of this data folder is at it

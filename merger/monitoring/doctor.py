@@ -85,7 +85,7 @@ def _told(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         findings.extend(look())
     except MergerError as error:
-        findings.append(Finding(what, "broken", error.message))
+        findings.append(Finding(what, "broken", str(error)))
     except OSError as error:
         findings.append(Finding(what, "broken", f"it cannot be looked at: {error}"))
     return findings
@@ -162,7 +162,7 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
     try:
         encoder, notes = ffmpeg.choose_encoder(tool, wanted, choice)
     except MergerError as error:
-        return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", error.message)
+        return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", str(error))
     if notes:
         notes.append("install its driver, or set MERGER_ENCODER=auto")
         return Finding(what, "warning", "; ".join(notes))

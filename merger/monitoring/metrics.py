@@ -24,7 +24,7 @@ from merger.live import source_status
 from merger.live.source_status import Flow
 from merger.monitoring import heartbeats
 from merger.storage.disk_space import Disk, disk_of
-from models import Message, Record, Room, Source
+from models import Notification, Record, Room, Source
 
 _OK = "ok"
 # A daemon gives a sign at its passes. Several may be missed while the database is busy.
@@ -62,8 +62,8 @@ def vitals(engine: Engine, now: datetime) -> Vitals:
             .group_by(Record.error_code)
         ).all()
         messages = session.execute(
-            select(Message.channel, Message.status, func.count()).group_by(
-                Message.channel, Message.status
+            select(Notification.channel, Notification.status, func.count()).group_by(
+                Notification.channel, Notification.status
             )
         ).all()
         oldest = session.scalar(

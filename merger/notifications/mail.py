@@ -123,17 +123,21 @@ def _values(letter: Letter) -> dict[str, Any]:
         "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
         "links": [one for one in facts["links"] if one["kind"] != "news"],
         "warnings": [_told(letter.language, text) for text in facts["warnings"]],
-        "why": _told(letter.language, error["message"] or "") if error else "",
+        "why": _reason(letter.language, error) if error else "",
         "hint": _hint(letter.language, error["code"]) if error else "",
-        "text": _told(letter.language, str(facts.get("text", ""))),
+        "text": _told(letter.language, facts.get("text", "")),
         "page": f"{letter.web}/records/{facts['record']}" if letter.web else "",
         "pictures": [f"cid:{_cid(letter, n)}" for n in range(len(letter.pictures[:MOST_PICTURES]))],
     }  # fmt: skip
 
 
-def _told(language: str, sentence: str) -> str:
-    """Return what the core said, in a language as far as possible."""
-    return "; ".join(said.text for said in i18n.translated(language, sentence))
+def _told(language: str, said: Mapping[str, Any] | str) -> str:
+    """Return a message in words; rows that are older than keys hold a sentence."""
+    return i18n.render(language, i18n.from_json(said))
+
+
+def _reason(language: str, error: Mapping[str, Any]) -> str:
+    return _told(language, error if "key" in error else error["message"] or "")
 
 
 def _hint(language: str, code: str) -> str:

@@ -21,13 +21,14 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message, Param
 from merger.notifications import smtp, webhook
 from merger.notifications.mail import Letter, composed, spread
 from merger.records.outbox import MAIL, WEBHOOK, channels
-from merger.records.queue import tell
+from merger.records.queue import add_history
 from merger.records.retry import delay
 from merger.service import Service
-from models import Chunk, Message, Record, User
+from models import Chunk, Notification, Record, User
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,13 @@ def post(service: Service, now: datetime, asked: Callable[[], bool] = lambda: Fa
 def _due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
     with reading(engine) as session:
         wanted = (
-            select(Message.id)
-            .where(Message.status == "pending", Message.due_at <= now, Message.channel.in_(by))
-            .order_by(Message.due_at, Message.id)
+            select(Notification.id)
+            .where(
+                Notification.status == "pending",
+                Notification.due_at <= now,
+                Notification.channel.in_(by),
+            )
+            .order_by(Notification.due_at, Notification.id)
             .limit(_AT_ONCE)
         )
         return list(session.scalars(wanted))
@@ -85,13 +90,15 @@ def _due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
 def _taken(session: Session, number: int, now: datetime) -> _Post | None:
     """Take a message, unless another daemon was quicker; write down that it is being sent."""
     changed = session.execute(
-        update(Message)
-        .where(Message.id == number, Message.status == "pending", Message.due_at <= now)
-        .values(status="sending", due_at=now, tries=Message.tries + 1)
+        update(Notification)
+        .where(
+            Notification.id == number, Notification.status == "pending", Notification.due_at <= now
+        )
+        .values(status="sending", due_at=now, tries=Notification.tries + 1)
     )
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         return None
-    row = session.get_one(Message, number)
+    row = session.get_one(Notification, number)
     return _Post(
         row.id, row.record_id, row.identity, row.kind, row.channel, row.recipient, row.tries,
         row.facts, row.created_at,
@@ -106,7 +113,7 @@ def _sent(service: Service, one: _Post) -> bool:
     now = service.now()
     try:
         if now - one.created_at > TOO_OLD:
-            return _ended(service, one, "failed", "it was too old to be told")
+            return _ended(service, one, "failed", Message("notifications.too_old"))
         if one.channel == MAIL:
             _mail(service, one, now)
         else:
@@ -123,7 +130,7 @@ def _sent(service: Service, one: _Post) -> bool:
         return _ended(service, one, "failed", error.message)
     except Exception:  # the one place of posting: one message never stops the others
         log.exception("record %s: a mistake in this program", one.record)
-        return _ended(service, one, "unknown", "a mistake in this program; the log shows it")
+        return _ended(service, one, "unknown", Message("error.program_mistake"))
     reached("post.sent")
     _ended(service, one, "sent", None)
     return True
@@ -171,25 +178,29 @@ def _whom(one: _Post) -> str:
     return one.recipient or "the webhook"
 
 
-def _shown(kind: str, recipient: str) -> str:
-    """Return who was told, for the history: users of a record do not read editors' addresses."""
-    return "an editor" if kind == "silent" and recipient else recipient or "the webhook"
+def _history_line(status: str, kind: str, recipient: str, why: Message | None) -> Message:
+    """Return who was notified; a record's users do not read the addresses of editors."""
+    whom: Param = recipient or Message("notifications.webhook")
+    if kind == "silent" and recipient:
+        whom = Message("notifications.editor")
+    what = Message(f"notifications.kind.{kind}")
+    if status == "sent":
+        return Message("notifications.sent", whom=whom, what=what)
+    return Message(f"notifications.{status}", whom=whom, what=what, why=why or "")
 
 
-def _ended(service: Service, one: _Post, status: str, why: str | None) -> bool:
+def _ended(service: Service, one: _Post, status: str, why: Message | None) -> bool:
     now = service.now()
-    words = _WORDS[status]
-    whom = _shown(one.kind, one.recipient)
-    text = f"{whom} {words} that it is {one.kind}" + (f": {why}" if why else "")
+    text = _history_line(status, one.kind, one.recipient, why)
 
     def write(session: Session) -> None:
-        row = session.get(Message, one.id, with_for_update=True)
+        row = session.get(Notification, one.id, with_for_update=True)
         if row is None:
             return  # its record was deleted
-        row.status, row.error_text = status, why and why[:_LONGEST_TEXT]
+        row.status, row.error_message = status, why
         row.sent_at = now if status == "sent" else None
         if session.get(Record, one.record) is not None:
-            tell(session, one.record, 0, now, "told" if status == "sent" else "untold", text)
+            add_history(session, one.record, 0, now, "told" if status == "sent" else "untold", text)
 
     writing(service.engine, write)
     return status == "sent"
@@ -202,10 +213,10 @@ def _put_off(service: Service, one: _Post, error: MergerError) -> None:
         return
 
     def write(session: Session) -> None:
-        row = session.get(Message, one.id, with_for_update=True)
+        row = session.get(Notification, one.id, with_for_update=True)
         if row is not None:
             row.status, row.due_at = "pending", at
-            row.error_text = error.message[:_LONGEST_TEXT]
+            row.error_message = error.message
 
     writing(service.engine, write)
 
@@ -213,8 +224,12 @@ def _put_off(service: Service, one: _Post, error: MergerError) -> None:
 def _put_off_others(engine: Engine, now: datetime, tries: int) -> None:
     """Put off the mails that are due, as one for which the server was away: it is asked once."""
     statement = (
-        update(Message)
-        .where(Message.status == "pending", Message.channel == MAIL, Message.due_at <= now)
+        update(Notification)
+        .where(
+            Notification.status == "pending",
+            Notification.channel == MAIL,
+            Notification.due_at <= now,
+        )
         .values(due_at=now + delay(tries))
     )
     writing(engine, lambda session: session.execute(statement))
@@ -224,17 +239,16 @@ def _find_lost(engine: Engine, now: datetime) -> None:
     """Decide about messages whose sender died: a call is made again, of a mail nobody knows."""
 
     def write(session: Session) -> None:
-        wanted = select(Message).where(
-            Message.status == "sending", Message.due_at < now - _LOST_AFTER
+        wanted = select(Notification).where(
+            Notification.status == "sending", Notification.due_at < now - _LOST_AFTER
         )
         for row in session.scalars(wanted.with_for_update()):
             if row.channel == WEBHOOK:
                 row.status = "pending"
                 continue
             row.status = "unknown"
-            row.error_text = "the program ended while it was sent"
-            whom = _shown(row.kind, row.recipient)
-            text = f"{whom} may have been told that it is {row.kind}: {row.error_text}"
-            tell(session, row.record_id, 0, now, "untold", text)
+            row.error_message = Message("notifications.interrupted")
+            text = _history_line("unknown", row.kind, row.recipient, row.error_message)
+            add_history(session, row.record_id, 0, now, "untold", text)
 
     writing(engine, write)

@@ -155,4 +155,4 @@ def finding(server: Server) -> tuple[bool, str]:
         with connected(server):
             return True, f"the mail server {server.host} lets us in"
     except MergerError as error:
-        return False, error.message
+        return False, str(error)

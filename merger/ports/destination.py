@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from merger.i18n import Message
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -41,7 +43,7 @@ class Parcel:
     record: int | None = None
 
 
-def _not_told(note: str) -> None:
+def _not_told(note: Message) -> None:
     """Leave a note unsaid."""
 
 
@@ -60,7 +62,7 @@ class Fence:
     check: Callable[[], None]
     confirm: Callable[[], None]
     attempt: int = 0
-    note: Callable[[str], None] = _not_told
+    note: Callable[[Message], None] = _not_told
 
 
 class Destination(Protocol):
@@ -122,7 +124,7 @@ class LetsRead(Protocol):
         state: Mapping[str, Any],
         readers: Sequence[str],
         check: Callable[[], None],
-        note: Callable[[str], None],
+        note: Callable[[Message], None],
         keep: Callable[[Mapping[str, Any]], None],
     ) -> None:
         """Let people read what is there, who may not yet. keep: takes the state after each."""

@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from merger.records.queue import tell
+from merger.i18n import Message
+from merger.records.queue import add_history
 from models import Event, Record
 
 
@@ -39,13 +40,9 @@ def give(session: Session, row: Record, event: RoomEvent, now: datetime) -> None
             row.calendar_id, row.event_id = event.calendar, event.event
             row.course_code = row.course_code or event.course_code
             row.updated_at = now
-            _note(session, row, f"the video is of the event '{event.name}', too", now)
+            _note(session, row, Message("history.event_too", name=event.name), now)
         else:
-            text = (
-                f"the event '{event.name}' is at the same time and shares this video, which is not"
-                " attached to it"
-            )
-            _note(session, row, text, now)
+            _note(session, row, Message("history.event_shares", name=event.name), now)
     let_go(session, event, row.id, now)
 
 
@@ -70,14 +67,13 @@ def let_go(session: Session, event: RoomEvent, but_for: int, now: datetime) -> N
         if row.course_code == event.course_code:
             row.course_code = None
         row.updated_at = now
-        text = f"the event '{event.name}' is at another time now, and has another record"
-        _note(session, row, text, now)
+        _note(session, row, Message("history.event_elsewhere", name=event.name), now)
 
 
-def _note(session: Session, row: Record, text: str, now: datetime) -> None:
+def _note(session: Session, row: Record, message: Message, now: datetime) -> None:
     """Add a line to the history of a record, unless it is there already."""
     known = select(Event.id).where(
-        Event.record_id == row.id, Event.kind == "note", Event.text == text
+        Event.record_id == row.id, Event.kind == "note", Event.message == message
     )
     if session.scalar(known.limit(1)) is None:
-        tell(session, row.id, row.attempt, now, "note", text)
+        add_history(session, row.id, row.attempt, now, "note", message)

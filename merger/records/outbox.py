@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from merger.config import Settings
 from merger.db.engine import reading, writing
-from models import Delivery, Message, Record, User
+from merger.i18n import Message, document, verbatim
+from models import Delivery, Notification, Record, User
 
 MAIL, WEBHOOK = "mail", "webhook"
 _KEPT = timedelta(days=90)
@@ -36,11 +37,11 @@ def add_failed(session: Session, row: Record, now: datetime) -> None:
     _add(session, row, "failed", of, _mails_of(row), _facts(session, row), now)
 
 
-def add_silent(session: Session, row: Record, text: str, now: datetime) -> None:
+def add_silent(session: Session, row: Record, message: Message, now: datetime) -> None:
     """Tell those who look after rooms that a source is silent before a lecture."""
     wanted = select(User.email).where(User.role.in_(_TOLD_TO_EDITORS)).order_by(User.id)
-    facts = {**_facts(session, row), "text": text}
-    _add(session, row, "silent", text, _mailed(row, session.scalars(wanted)), facts, now)
+    facts = {**_facts(session, row), "text": document(message)}
+    _add(session, row, "silent", str(message), _mailed(row, session.scalars(wanted)), facts, now)
 
 
 def _mails_of(row: Record) -> list[str]:
@@ -66,9 +67,9 @@ def _add(
 ) -> None:
     for channel, recipient in ((WEBHOOK, ""), *((MAIL, email) for email in mails)):
         identity = _identity(channel, kind, row.id, of, recipient)
-        if session.scalar(select(Message.id).where(Message.identity == identity)) is None:
+        if session.scalar(select(Notification.id).where(Notification.identity == identity)) is None:
             session.add(
-                Message(
+                Notification(
                     identity=identity, record_id=row.id, version=row.version, kind=kind,
                     channel=channel, recipient=recipient, status="pending", tries=0, due_at=now,
                     created_at=now, facts=facts,
@@ -97,8 +98,16 @@ def _facts(session: Session, row: Record) -> dict[str, Any]:
             if d.link and d.status == "delivered"
         ],
         "warnings": report.get("warnings", [])[:_MOST_WARNINGS],
-        "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
+        "error": error_document(row),
     }  # fmt: skip
+
+
+def error_document(row: Record) -> dict[str, Any] | None:
+    """Return why a record, or its newest version, failed; None where nothing did."""
+    if row.error_code is None:
+        return None
+    message = row.error_message or verbatim("")
+    return {"code": row.error_code, **document(message, "message")}
 
 
 def channels(settings: Settings) -> list[str]:
@@ -113,8 +122,10 @@ def channels(settings: Settings) -> list[str]:
 def is_any_due(engine: Engine, now: datetime, channels: Iterable[str]) -> bool:
     """Return whether a message is to be sent now by one of some channels."""
     with reading(engine) as session:
-        wanted = select(Message.id).where(
-            Message.status == "pending", Message.due_at <= now, Message.channel.in_(list(channels))
+        wanted = select(Notification.id).where(
+            Notification.status == "pending",
+            Notification.due_at <= now,
+            Notification.channel.in_(list(channels)),
         )
         return session.scalar(wanted.limit(1)) is not None
 
@@ -124,10 +135,10 @@ def clear(engine: Engine, now: datetime, channels: Iterable[str]) -> None:
 
     Whoever sets one up later is not told of all that happened before.
     """
-    statement = delete(Message).where(
+    statement = delete(Notification).where(
         or_(
-            Message.created_at < now - _KEPT,
-            (Message.status == "pending") & Message.channel.not_in(list(channels)),
+            Notification.created_at < now - _KEPT,
+            (Notification.status == "pending") & Notification.channel.not_in(list(channels)),
         )
     )
     writing(engine, lambda session: session.execute(statement))

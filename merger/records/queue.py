@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import LostRace, reading, writing
 from merger.errors import MergerError
+from merger.i18n import Message
 from merger.records import outbox, versions
 from merger.records.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
 from models import STAGES, Event, Record, RecordUser
@@ -38,11 +39,10 @@ T = TypeVar("T")
 _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
 _ROUNDS = 20  # of candidates that others were quicker to take
-_LONGEST_TEXT = 4000
 _LONGEST_LEASE = timedelta(hours=2)  # and more than clocks that disagree are apart
 # A mark beside what was collected for a record: `outcomes.keep_segments` says what it means.
 ASKED_AGAIN = "asked_again"
-_CANCELLED = "cancelled while it was worked on"
+_CANCELLED = Message("history.cancelled_at_work")
 
 
 class LeaseLost(Exception):
@@ -130,7 +130,14 @@ def _take(session: Session, held: Claim, now: datetime, lease: timedelta) -> boo
         ),
     )
     if taken:
-        tell(session, held.record, held.attempt, now, "claimed", f"taken up by {held.worker}")
+        add_history(
+            session,
+            held.record,
+            held.attempt,
+            now,
+            "claimed",
+            Message("history.claimed", worker=held.worker),
+        )
     return taken
 
 
@@ -196,16 +203,16 @@ def enter(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
     fenced(engine, held, begin)
 
 
-def hand_back(engine: Engine, held: Claim, now: datetime, why: str) -> None:
+def hand_back(engine: Engine, held: Claim, now: datetime, why: Message) -> None:
     """Give a record back untouched, for anybody to take up at once."""
     _let_go(engine, held, now, "queued", "handed_back", why, run_after=now)
 
 
-def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: str) -> None:
+def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: Message) -> None:
     """Put a record back until its media can be there; that is no failure, and ends a row."""
     _let_go(
         engine, held, now, "queued", "waiting", why, run_after=until, stage="collect", tries=0,
-        error_code=None, error_text=None,
+        error_code=None, error_message=None,
     )  # fmt: skip
 
 
@@ -213,7 +220,7 @@ def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: Mer
     """Put a record back after a failure that may pass; to wait for room on a disk is no try."""
     _let_go(
         engine, held, now, "queued", "put_off", error.message, run_after=at, error_code=error.code,
-        error_text=error.message[:_LONGEST_TEXT], failed=not waits_for_room(error),
+        error_message=error.message, failed=not waits_for_room(error),
     )  # fmt: skip
 
 
@@ -231,7 +238,7 @@ def fail(
     watched = {} if watched_until is None else {"watched_until": watched_until}
     _let_go(
         engine, held, now, "failed", "failed", error.message,
-        error_code=error.code, error_text=error.message[:_LONGEST_TEXT], failed=True, **watched,
+        error_code=error.code, error_message=error.message, failed=True, **watched,
     )  # fmt: skip
 
 
@@ -246,7 +253,7 @@ def _let_go(
     now: datetime,
     status: str,
     kind: str,
-    text: str,
+    message: Message,
     *,
     failed: bool = False,
     **values: Any,
@@ -255,15 +262,15 @@ def _let_go(
         # The reason why there is no new version stays while what people have is put back.
         keeps_reason = status == "queued" and versions.is_put_back(row)
         for name, value in values.items():
-            if not (keeps_reason and name in ("error_code", "error_text")):
+            if not (keeps_reason and name in ("error_code", "error_message")):
                 setattr(row, name, value)
         row.tries += failed
         row.lost = 0
-        tell(session, row.id, held.attempt, now, kind, text)
+        add_history(session, row.id, held.attempt, now, kind, message)
         ended = status
         if status == "queued" and row.cancel_requested_at is not None:
             ended = "cancelled"
-            tell(session, row.id, held.attempt, now, ended, _CANCELLED)
+            add_history(session, row.id, held.attempt, now, ended, _CANCELLED)
         if ended in ("failed", "cancelled"):
             come_to_nothing(session, row, ended, now)
         else:
@@ -300,7 +307,7 @@ def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -
     if status == "failed" and row.version != row.delivered_version:
         outbox.add_failed(session, row, now)
     if status == "cancelled":  # what failed before has nothing to do with it
-        row.error_code = row.error_text = None
+        row.error_code = row.error_message = None
     if row.delivered_version is not None:
         status = versions.end(session, row, now)
     release(row, status, now)
@@ -309,7 +316,7 @@ def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -
 def requeue(row: Record, run_after: datetime, now: datetime, stage: str = "collect") -> None:
     """Queue a record anew: nothing of it has failed yet."""
     row.stage, row.run_after, row.tries, row.lost = stage, run_after, 0, 0
-    row.error_code = row.error_text = None
+    row.error_code = row.error_message = None
     release(row, "queued", now)
 
 
@@ -372,7 +379,7 @@ def has_begun(engine: Engine, held: Claim, lease: timedelta) -> bool:
         return row.lease_until != row.claimed_at + lease
 
 
-def crashed(engine: Engine, held: Claim, now: datetime, how: str) -> None:
+def crashed(engine: Engine, held: Claim, now: datetime, how: Message) -> None:
     """Take a record back from a worker that is known to be dead."""
     writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))
 
@@ -386,7 +393,13 @@ def _is_over(now: datetime) -> ColumnElement[bool]:
 
 
 def _take_back(
-    session: Session, record: int, attempt: int, now: datetime, how: str = "", *, dead: bool = False
+    session: Session,
+    record: int,
+    attempt: int,
+    now: datetime,
+    how: Message | None = None,
+    *,
+    dead: bool = False,
 ) -> bool:
     still = [Record.id == record, Record.attempt == attempt, Record.status == "running"]
     if not dead:
@@ -394,18 +407,15 @@ def _take_back(
     row = session.scalars(select(Record).where(*still).with_for_update()).one_or_none()
     if row is None:
         return False
-    text = how or f"{row.claimed_by} gave no sign of life"
+    message = how or Message("history.silent_worker", worker=row.claimed_by or "")
     row.lost += 1
-    tell(session, record, attempt, now, "lost", text)
-    why = ""
+    add_history(session, record, attempt, now, "lost", message)
+    why = _CANCELLED
     if row.cancel_requested_at is not None:
-        ended, why = "cancelled", _CANCELLED
+        ended = "cancelled"
     elif row.lost >= (MOST_DIED if dead else MOST_LOST):
-        why = (
-            f"the program that worked on it ended {row.lost} times without a word ({text});"
-            " the operator's log may say why"
-        )
-        ended, row.error_code, row.error_text = "failed", "worker_died", why
+        why = Message("history.worker_died", count=row.lost, why=message)
+        ended, row.error_code, row.error_message = "failed", "worker_died", why
     else:
         # At once the first time; then with a pause, so that what ails the machine may pass.
         ended = "queued"
@@ -414,16 +424,16 @@ def _take_back(
         release(row, ended, now)
     else:
         row.lost = 0
-        tell(session, record, attempt, now, ended, why)
+        add_history(session, record, attempt, now, ended, why)
         come_to_nothing(session, row, ended, now)
     return True
 
 
-def tell(session: Session, record: int, attempt: int, now: datetime, kind: str, text: str) -> None:
+def add_history(
+    session: Session, record: int, attempt: int, now: datetime, kind: str, message: Message
+) -> None:
     """Add a line to the history of a record."""
-    session.add(
-        Event(record_id=record, at=now, attempt=attempt, kind=kind, text=text[:_LONGEST_TEXT])
-    )
+    session.add(Event(record_id=record, at=now, attempt=attempt, kind=kind, message=message))
 
 
 def _changed(session: Session, statement: Any) -> bool:

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import Refused, did_you_mean
+from merger.i18n import Message
 from merger.records import versions
 from merger.records.event_links import RoomEvent, give
-from merger.records.queue import ASKED_AGAIN, come_to_nothing, requeue, tell
+from merger.records.queue import ASKED_AGAIN, add_history, come_to_nothing, requeue
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
@@ -105,8 +106,12 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
             )  # fmt: skip
             session.add(row)
             session.flush()
-            who = f" by {users[0]}" if users else ""
-            tell(session, row.id, 0, now, "asked", f"asked for{who}")
+            by = (
+                Message("history.requested_by", email=users[0])
+                if users
+                else Message("history.requested")
+            )
+            add_history(session, row.id, 0, now, "asked", by)
         elif request.event_id is None:
             _keep_for_people(session, row)
         if request.event_id is not None and request.calendar_id is not None:
@@ -221,9 +226,13 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
         if row.status == "running":
             if row.cancel_requested_at is None:
                 row.cancel_requested_at = now
-                tell(session, record, row.attempt, now, "cancel", "asked to stop")
+                add_history(
+                    session, record, row.attempt, now, "cancel", Message("history.stop_requested")
+                )
             return "running"
-        tell(session, record, row.attempt, now, "cancelled", "cancelled before it was begun")
+        add_history(
+            session, record, row.attempt, now, "cancelled", Message("history.cancelled_before")
+        )
         come_to_nothing(session, row, "cancelled", now)
         return row.status
 
@@ -253,7 +262,7 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
         # What was missing, or refused, may have been put right at any stage.
         is_made = row.stage == "deliver" and row.status != "delivered"
         requeue(row, now, now, "deliver" if is_made else "collect")
-        tell(session, record, row.attempt, now, "retried", "queued again by hand")
+        add_history(session, record, row.attempt, now, "retried", Message("history.retried"))
 
     writing(engine, again)
 
@@ -293,8 +302,11 @@ def remerge(
         requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)
         begins, ends = (at.astimezone(zone) for at in (span.start, span.end))
-        what = f"asked for again: {row.layout}, {row.profile}, {begins:%H:%M:%S}-{ends:%H:%M:%S}"
-        tell(session, record, row.attempt, now, "remerged", what)
+        what = Message(
+            "history.remerged", layout=row.layout, profile=row.profile,
+            span=f"{begins:%H:%M:%S}-{ends:%H:%M:%S}",
+        )  # fmt: skip
+        add_history(session, record, row.attempt, now, "remerged", what)
 
     writing(engine, again)
 
@@ -349,7 +361,7 @@ def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None
             for position, entry in enumerate(others):
                 entry.position = position
             row.updated_at = now
-            tell(session, record, row.attempt, now, "left", "one of its users wants it no more")
+            add_history(session, record, row.attempt, now, "left", Message("history.left"))
             return False
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on; cancel it first")

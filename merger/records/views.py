@@ -15,11 +15,23 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
 from merger.errors import Refused
+from merger.i18n import document
+from merger.records import outbox
 from merger.records.requests import record_row, room_row
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
 from merger.timeline.zones import zone_named
-from models import STATUSES, Chunk, Delivery, Event, Message, Record, RecordUser, Rendition, User
+from models import (
+    STATUSES,
+    Chunk,
+    Delivery,
+    Event,
+    Notification,
+    Record,
+    RecordUser,
+    Rendition,
+    User,
+)
 
 
 @dataclass(frozen=True)
@@ -170,7 +182,7 @@ def summary(row: Record) -> dict[str, Any]:
         "attempt": row.attempt,
         "version": row.version,
         "delivered_version": row.delivered_version,
-        "error": {"code": row.error_code, "message": row.error_text} if row.error_code else None,
+        "error": outbox.error_document(row),
         "users": [entry.user.email for entry in row.users],
         "course_code": row.course_code,
         "created_at": local(row.created_at),
@@ -244,25 +256,32 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
                 {
                     "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
                     "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
-                    "error": m.error_text,
+                    "error": str(m.error_message) if m.error_message else None,
                 }
                 for m in session.scalars(_messages_of(record, only_of))
             ],
             "events": [
-                {"at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind, "text": e.text}
+                {
+                    "at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind,
+                    **document(e.message),
+                }
                 for e in events
             ],
         }  # fmt: skip
 
 
-def _messages_of(record: int, only_of: int | None) -> Select[Message]:
+def _messages_of(record: int, only_of: int | None) -> Select[Notification]:
     """Select who was told, or could not be yet; of what is for editors, only they hear.
 
     What nobody has tried to tell may be for a channel that nobody has set up.
     """
-    is_tried = or_(Message.status != "pending", Message.tries > 0)
-    wanted = select(Message).where(Message.record_id == record, is_tried).order_by(Message.id)
-    return wanted if only_of is None else wanted.where(Message.kind != "silent")
+    is_tried = or_(Notification.status != "pending", Notification.tries > 0)
+    wanted = (
+        select(Notification)
+        .where(Notification.record_id == record, is_tried)
+        .order_by(Notification.id)
+    )
+    return wanted if only_of is None else wanted.where(Notification.kind != "silent")
 
 
 def _filmed(row: Record) -> list[str]:

@@ -32,7 +32,7 @@ def problems_of(
     try:
         zone = zone_named(room.zone)
     except Refused as error:
-        yield "zone", error.message
+        yield "zone", str(error)
         return
     if not 1 <= room.chunk_s <= LONGEST_CHUNK.total_seconds():
         yield "chunk", f"chunks of {room.chunk_s} s make no sense; write 1s to 24h"
@@ -70,7 +70,7 @@ def problems_of(
             recorder_of(source.kind).check(seen)
         except MergerError as error:
             # Recorders name the source themselves; who looks for one by its kind does not.
-            said = error.message.removeprefix(f"source {source.name!r}: ")
+            said = str(error).removeprefix(f"source {source.name!r}: ")
             code = error.code if error.code in ("kind", "address", "credentials") else "address"
             yield f"{field}.{code}", f"source {source.name!r}: {_without_secrets(said, source)}"
 

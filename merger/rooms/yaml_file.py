@@ -196,7 +196,7 @@ class _Entry:
         try:
             return read(length, key) // timedelta(seconds=1) if length else default
         except Refused as error:
-            self.wrong(key, error.message)
+            self.wrong(key, str(error))
             return default
 
     def entries(self, key: str, where: str, known: Sequence[str]) -> Iterator[_Entry]:
@@ -299,7 +299,7 @@ def _credentials(source: _Entry, secrets: Secrets) -> str | None:
     try:
         credentials = secrets(variable)
     except Refused as error:
-        source.wrong(key, error.message)
+        source.wrong(key, str(error))
         return None
     if not credentials:
         source.wrong(key, "the environment has no variable of this name, or an empty one")

@@ -19,7 +19,7 @@ from merger.accounts.permissions import Asker
 from merger.errors import Refused
 from merger.logs import printable
 from merger.web.auth import guesses, service, sign_in
-from merger.web.pages.base import language
+from merger.web.language import language
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ def _from_provider() -> Answer:
             service().engine, email, name[:255] if isinstance(name, str) else None, domains
         )
     except Refused as error:
-        return _failed(on, error.message, "not admitted")
+        return _failed(on, str(error), "not admitted")
     _begin_session(who)
     log.info("user %s signed in through %s", who.user, service().settings.oidc_issuer)
     return redirect(on, 303)

@@ -11,7 +11,10 @@ from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from merger.errors import Broken, MergerError, Refused
+from merger import i18n
+from merger.errors import Broken, Conflict, Forbidden, MergerError, NotFound, Refused
+from merger.i18n import Message
+from merger.web.language import language
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ _NOW_NOT = {"status", "conflict"}
 
 
 class FieldProblem(BaseModel):
-    """A field of the request that makes no sense."""
+    """A field of the request that cannot be used."""
 
     field: str
     message: str
@@ -36,6 +39,8 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
+    key: str | None = None
+    params: dict[str, Any] = {}
     errors: list[FieldProblem] = []
 
 
@@ -46,17 +51,32 @@ _OLD_FORM = (
 
 
 def problem(
-    status: int, title: str, detail: str, code: str, errors: Sequence[FieldProblem] = ()
+    status: int,
+    title: str,
+    detail: Message | str,
+    code: str,
+    errors: Sequence[FieldProblem] = (),
 ) -> Response:
-    """Return a response that tells a program what went wrong."""
-    told = Problem(title=title, status=status, detail=detail, code=code, errors=list(errors))
-    return Response(
+    """Return a response that tells a program what went wrong, in its reader's language."""
+    words = i18n.render(language(), detail) if isinstance(detail, Message) else detail
+    told = Problem(title=title, status=status, detail=words, code=code, errors=list(errors))
+    if isinstance(detail, Message) and detail.key != "verbatim":
+        told = told.model_copy(update=i18n.to_json(detail))
+    response = Response(
         json.dumps(told.model_dump()), status=status, content_type="application/problem+json"
     )
+    response.vary.add("Accept-Language")
+    return response
 
 
 def told(error: MergerError) -> tuple[int, str]:
     """Return the status and the title of one of our errors. Pure."""
+    if isinstance(error, NotFound):
+        return 404, "Not found"
+    if isinstance(error, Conflict):
+        return 409, "Not possible now"
+    if isinstance(error, Forbidden):
+        return 403, "Not allowed"
     if isinstance(error, Refused):
         if error.code in _NOT_FOUND:
             return 404, "Not found"
@@ -93,8 +113,9 @@ def register(app: Flask) -> None:
         status, title = told(error)
         if status >= 500:
             log.error("%s %s: %s", request.method, request.path, error.message)
-        detail = error.message if status < 500 else f"{title}; the operator's log says more"
-        errors = [FieldProblem(field=error.code, message=error.message)] if status == 422 else []
+        detail = error.message if status < 500 else Message("error.see_log", title=title)
+        words = i18n.render(language(), error.message)
+        errors = [FieldProblem(field=error.code, message=words)] if status == 422 else []
         return _answer(status, title, detail, error.code, errors)
 
     @app.errorhandler(CSRFError)
@@ -125,7 +146,7 @@ def register(app: Flask) -> None:
 def _answer(
     status: int,
     title: str,
-    detail: str,
+    detail: Message | str,
     code: str,
     errors: Sequence[FieldProblem] = (),
     *,

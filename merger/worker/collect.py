@@ -9,6 +9,7 @@ from typing import Any
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.media.library import Candidate, Library, read_files, read_sidecar
 from merger.ports.recorder import Collected, Found, KeepsPapers
 from merger.records import stage_results
@@ -31,9 +32,9 @@ _OURS = "the data folder (MERGER_DATA)"
 class NotYet(Exception):
     """Media of the record may still appear."""
 
-    def __init__(self, until: datetime, why: str) -> None:
+    def __init__(self, until: datetime, why: Message) -> None:
         super().__init__(why)
-        self.until = until
+        self.until, self.why = until, why
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def bring(service: Service, held: Claim, heart: Heart, task: Task) -> Brought:
     if until is not None:
         names = [name for name, one in found.items() if one.more_expected]
         at = until.astimezone(task.request.zone)
-        raise NotYet(until, f"waits for media of {', '.join(names)} until {at:%Y-%m-%d %H:%M}")
+        raise NotYet(
+            until,
+            Message("history.waits", sources=tuple(names), until=f"{at:%Y-%m-%d %H:%M}"),
+        )
     collected: dict[str, list[Collected]] = {}
     for n, (source, seen, recorder) in enumerate(task.sources):
         if source.name not in found:
@@ -158,7 +162,10 @@ def _left_out(
     brought = {one.item.origin for one in collected}
     left = [item.origin for item in found.items if item.settled and item.origin not in brought]
     if left and now < task.due + PATIENCE:
-        raise NotYet(now + LOOK_AGAIN, f"{', '.join(left)} of {source.name} cannot be brought yet")
+        raise NotYet(
+            now + LOOK_AGAIN,
+            Message("history.cannot_collect_yet", files=tuple(left), source=source.name),
+        )
     return [f"{origin} of {source.name} could not be brought" for origin in left]
 
 

@@ -23,6 +23,7 @@ from merger.delivery.announce import announce, links
 from merger.delivery.deliver import deliver
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.failpoints import reached
+from merger.i18n import Message
 from merger.ports.announcer import News
 from merger.ports.destination import Parcel, Shelf
 from merger.records import queue, stage_results
@@ -97,7 +98,7 @@ def _worked(service: Service, held: Claim, heart: Heart) -> str:
         _stages(service, held, heart, task)
         return "delivered"
     except collect.NotYet as waiting:
-        until, why = waiting.until, str(waiting)
+        until, why = waiting.until, waiting.why
         heart.insist(lambda: queue.wait(engine, held, now(), until, why))
         return "waiting"
     except Cancelled:
@@ -105,7 +106,7 @@ def _worked(service: Service, held: Claim, heart: Heart) -> str:
         if heart.cancel_asked:
             heart.insist(lambda: queue.cancelled(engine, held, now()))
             return "cancelled"
-        queue.hand_back(engine, held, now(), "handed back: the service is being stopped")
+        queue.hand_back(engine, held, now(), Message("history.handed_back"))
         return "handed back"
     except MergerError as error:
         return _failed(service, held, heart, task, error)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.errors import MergerError, Refused
+from merger.i18n import Message
 from merger.live.bookings import Booking, Camera
 from merger.live.source_status import Sign
 from merger.storage.files import make_folder, writing_to
@@ -64,14 +65,14 @@ class Supervisor:
     _cameras: list[tuple[Camera, Address]] = field(default_factory=list)
     _bookings: list[Booking] = field(default_factory=list)
     _looked_s: float = float("-inf")
-    _told: str = ""
-    _refused: set[tuple[int, str]] = field(default_factory=set)
+    _told: Message | None = None
+    _refused: set[tuple[int, Message]] = field(default_factory=set)
     _untold: list[tuple[tuple[int, ...], datetime, str, str]] = field(default_factory=list)
     _finisher: Finisher = field(default_factory=Finisher)
     _signed_s: float = float("-inf")
-    _unlocked: dict[int, str] = field(default_factory=dict)  # why a source has no lock
+    _unlocked: dict[int, Message] = field(default_factory=dict)  # why a source has no lock
     _has_begun: bool = False
-    _why_not_begun: str = ""
+    _why_not_begun: Message | None = None
 
     def tick(self, now: datetime) -> None:
         """Look once at everything."""
@@ -118,7 +119,7 @@ class Supervisor:
         try:
             cameras = list(self.wiring.cameras())
             self._bookings = list(self.wiring.bookings(now))
-            self._told = ""
+            self._told = None
         except MergerError as error:  # what is wanted is known from before
             if error.message != self._told:
                 log.warning("%s; the recorder goes on with what it knows", error.message)

@@ -20,7 +20,7 @@ from merger.records import queue, requests, stage_results, views
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.lease import Heart
-from models import Message, Record
+from models import Notification, Record
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.site import Site
@@ -289,7 +289,7 @@ def test_a_destination_that_takes_nothing_any_more_is_not_asked_for_ever(
 
 def messages(site: Site) -> Counter[tuple[str, int]]:
     with reading(site.engine) as session:
-        rows = session.execute(select(Message.kind, Message.version)).all()
+        rows = session.execute(select(Notification.kind, Notification.version)).all()
         return Counter((kind, version) for kind, version in rows)
 
 

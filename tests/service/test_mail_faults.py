@@ -23,7 +23,7 @@ from merger.notifications.mail import composed
 from merger.notifications.sender import post
 from merger.notifications.smtp import Away, Server, Unknown
 from merger.records import views
-from models import Message, User
+from models import Notification, User
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
 from tests.site import Site
@@ -188,7 +188,7 @@ def told(site: Site, port: int, *users: str) -> Site:
 
 def mails(site: Site) -> dict[str, str]:
     with reading(site.engine) as session:
-        rows = session.scalars(select(Message).where(Message.channel == "mail"))
+        rows = session.scalars(select(Notification).where(Notification.channel == "mail"))
         return {row.recipient: row.status for row in rows}
 
 
@@ -250,7 +250,7 @@ def test_who_put_a_message_off_is_respected(site: Site, monkeypatch: pytest.Monk
 
         def slowly(*given: object) -> object:
             found = real(*given)  # type: ignore[arg-type]
-            later = update(Message).values(due_at=site.clock + timedelta(hours=1))
+            later = update(Notification).values(due_at=site.clock + timedelta(hours=1))
             writing(site.engine, lambda session: session.execute(later))
             return found
 
@@ -263,7 +263,7 @@ def test_users_do_not_read_which_editors_were_perhaps_told(site: Site) -> None:
     told(site, 9, "ann@example.edu")
     people.invite(site.engine, "eve@example.edu", None, "editor")
     bookings.tell_records(site.engine, [1], site.clock, "silent", "camera is silent")
-    lost = update(Message).values(status="sending", due_at=site.clock)
+    lost = update(Notification).values(status="sending", due_at=site.clock)
     writing(site.engine, lambda session: session.execute(lost))
     site.clock += timedelta(minutes=11)
     site.environ["MERGER_MAIL_SERVER"] = ""

@@ -25,7 +25,7 @@ from merger.live import bookings
 from merger.notifications.sender import TOO_OLD, post
 from merger.records import outbox, queue
 from merger.records.queue import Claim
-from models import Message, Room, User
+from models import Notification, Room, User
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import MailServer, mail_served
 from tests.site import Site
@@ -88,9 +88,9 @@ def told(site: Site, mails: MailServer, hook: Hook) -> Site:
     return site
 
 
-def rows(site: Site) -> list[Message]:
+def rows(site: Site) -> list[Notification]:
     with reading(site.engine) as session:
-        found = list(session.scalars(select(Message).order_by(Message.id)))
+        found = list(session.scalars(select(Notification).order_by(Notification.id)))
         session.expunge_all()
         return found
 
@@ -127,7 +127,7 @@ def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, 
     assert send(told) == 3 and send(told) == 0
     assert recipients(mails) == [ANN, BOB]
     assert all("is ready" in mail["Subject"] for mail in mails.mails)
-    assert len({mail["Message-ID"] for mail in mails.mails}) == 2
+    assert len({mail["Notification-ID"] for mail in mails.mails}) == 2
     assert statuses(told) == {"": "sent", ANN: "sent", BOB: "sent"}
     assert told.events().count("told") == 3
     shown = told.details()["messages"]

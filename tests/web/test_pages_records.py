@@ -14,7 +14,7 @@ from merger.db.engine import writing
 from merger.errors import Temporary
 from merger.records import queue
 from merger.timeline.clock import utc
-from models import Delivery, Message
+from models import Delivery, Notification
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
@@ -266,7 +266,7 @@ def test_another_version_begins_at_the_second_of_two_times(web: Web) -> None:
 def test_why_somebody_was_not_told_is_marked_as_what_it_is(web: Web) -> None:
     """A mail server speaks English; the page says so to whoever has it read aloud."""
     web.site.ask(users=("ann@example.org",))
-    message = Message(
+    message = Notification(
         identity="1" * 64, record_id=1, version=1, kind="ready", channel="mail",
         recipient="ann@example.org", status="failed", due_at=START, created_at=START, facts={},
         error_text="550 no such user here; it does not answer",

@@ -12,42 +12,17 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
-from merger import i18n
 from merger.errors import MergerError
-from merger.i18n import Said, Sentences
 from merger.timeline.zones import zone_named
 from merger.web.auth import service
+from merger.web.language import Phrase, Phrases, language, named, said, t
 
 blueprint = Blueprint("pages", "merger.web")
 
 _MOST_DIGITS = 18  # of a number that every database holds
 
-Errors = dict[str, Sentences]
+Errors = dict[str, Phrases]
 Answer = str | AnyResponse | tuple[str, int]
-
-
-# --- language -------------------------------------------------------------------------------------
-
-
-def language() -> str:
-    """Return the language of whoever reads."""
-    return i18n.chosen(request.accept_languages)
-
-
-def t(key: str, **values: object) -> str:
-    """Return a text in the reader's language."""
-    return i18n.say(language(), key, **values)
-
-
-def named(kind: str, code: object, otherwise: str | None = None) -> str:
-    """Return the text for a word of the core; where there is none, the word, or another."""
-    key = f"{kind}.{code}"
-    return t(key) if i18n.has(key) else str(code) if otherwise is None else otherwise
-
-
-def said(sentence: str) -> Sentences:
-    """Return what the core said, in the reader's language if possible."""
-    return i18n.translated(language(), sentence)
 
 
 # --- instants -------------------------------------------------------------------------------------
@@ -126,17 +101,17 @@ def number_after() -> int:
 # --- forms ----------------------------------------------------------------------------------------
 
 
-def wrong(key: str, **values: object) -> Sentences:
+def wrong(key: str, **values: object) -> Phrases:
     """Return what is wrong with a field."""
-    return (Said(t(f"wrong.{key}", **values), language()),)
+    return (Phrase(t(f"wrong.{key}", **values), language()),)
 
 
-def refused(error: MergerError) -> Sentences:
+def refused(error: MergerError) -> Phrases:
     """Return what the core says is wrong with a field."""
     return said(error.message)
 
 
-def form(template: str, errors: Mapping[str, Sentences], **values: Any) -> Answer:
+def form(template: str, errors: Mapping[str, Phrases], **values: Any) -> Answer:
     """Return a page with a form; its status says whether something is wrong in it."""
     page = render_template(template, errors=errors, **values)
     return (page, 422) if errors else page

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from merger.errors import Refused
 from merger.timeline.clock import record_span
 from merger.timeline.zones import instant_from, offsets_of_twice
-from merger.web.pages.base import Errors, refused, t, wrong
+from merger.web.language import t
+from merger.web.pages.base import Errors, refused, wrong
 
 TURNS = ("first", "second")  # in the night in which the clocks are put back
 

@@ -13,7 +13,8 @@ from merger.db.engine import reading
 from merger.errors import Refused
 from merger.web import auth
 from merger.web.auth import asker, service
-from merger.web.pages.base import Answer, Errors, blueprint, form, number_after, refused, t, wrong
+from merger.web.language import t
+from merger.web.pages.base import Answer, Errors, blueprint, form, number_after, refused, wrong
 from models import USER_ROLES, User
 
 PAGE = 100  # users

@@ -18,7 +18,8 @@ from merger.timeline import profiles
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import asker, service
-from merger.web.pages.base import Answer, Errors, blueprint, come_from, form, refused, t, wrong
+from merger.web.language import t
+from merger.web.pages.base import Answer, Errors, blueprint, come_from, form, refused, wrong
 from merger.web.pages.form_times import check_span, instant_of, turn_of
 from merger.web.pages.record_state import State, state_of
 from merger.web.pages.timeline_svg import timeline

@@ -23,7 +23,8 @@ from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import asker, service
-from merger.web.pages.base import Answer, Errors, blueprint, form, refused, t, wrong
+from merger.web.language import t
+from merger.web.pages.base import Answer, Errors, blueprint, form, refused, wrong
 from merger.web.pages.form_times import check_span, choices, instant_of, turn_of
 
 FIELDS = (

@@ -21,7 +21,8 @@ from merger.rooms.rules import kept_credentials
 from merger.rooms.spec import RoomSpec, SourceSpec, masked
 from merger.timeline.zones import length_from, margin_from, zone_named
 from merger.web.auth import asker, service
-from merger.web.pages.base import Answer, Errors, blueprint, form, refused, t, wrong
+from merger.web.language import t
+from merger.web.pages.base import Answer, Errors, blueprint, form, refused, wrong
 from merger.web.pages.records import Shown, shown
 from models import ROLES
 
@@ -268,5 +269,5 @@ def _refused(error: Refused, rows: Sequence[Row]) -> Errors:
         return {"sources": refused(error)}
     number, row = kept[int(n)]
     # It is said inside of what is of this source.
-    why = error.message.removeprefix(f"source {row.name!r}: ")
+    why = str(error).removeprefix(f"source {row.name!r}: ")
     return {f"sources-{number}-{name}": refused(Refused(error.code, why))}
