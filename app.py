@@ -107,14 +107,14 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
     from google_apis.drive.destination import DriveDestination
     from google_apis.drive.folders import Folders
     from google_apis.drive.raw import RawDrive
-    from merger.db.key_value import Facts
+    from merger.db.key_value import KeyValueStore
     from merger.delivery.announce import announcement
     from merger.rooms import store
     from merger.rooms.course_codes import course_of
 
     settings, engine, google = service.settings, service.engine, account.google()
     drive = DriveDestination(
-        google, Folders(google, Facts(engine)), settings.drive_folder, settings.drive_tells
+        google, Folders(google, KeyValueStore(engine)), settings.drive_folder, settings.drive_tells
     )
     courses = Courses(
         google, partial(course_of, engine), settings.courses_sheet, settings.courses_range
@@ -140,14 +140,16 @@ def create_web(service: Service) -> Flask:
     """Return the web application of a service, with what recorders are told from outside."""
     from google_apis.calendar import webhook as calendar_webhook
     from merger.intake import calendar_sync
-    from merger.intake.discovered import take_up
+    from merger.intake.discovered import ensure_record
     from merger.web import app
     from recorders.zoom import webhook as zoom_webhook
 
     secret = service.settings.zoom_hook_secret.reveal()
-    zoom = zoom_webhook.blueprint(secret, service.now, partial(take_up, service))
+    zoom = zoom_webhook.blueprint(secret, service.now, partial(ensure_record, service))
     calendar = calendar_webhook.blueprint(
-        lambda channel, token: calendar_sync.told(service.engine, channel, token, service.now())
+        lambda channel, token: calendar_sync.mark_calendar_stale(
+            service.engine, channel, token, service.now()
+        )
     )
     return app.create_web(service, (zoom, calendar))
 
@@ -155,7 +157,7 @@ def create_web(service: Service) -> Flask:
 def create_app() -> Flask:
     """Return the web application for another WSGI server: `gunicorn "app:create_app()"`."""
     known = settings()
-    logs.begin(known.log_form)
+    logs.start_logging(known.log_form)
     return create_web(create_service(known, database(known)))
 
 

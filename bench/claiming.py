@@ -7,14 +7,14 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-from merger.db.engine import connected, reading
+from merger.db.engine import connect, reading
 from merger.records import queue
 from models import Record
 
 
 def main() -> None:
     url, name, how_many = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    engine = connected(url)
+    engine = connect(url)
     with reading(engine) as session:
         session.get(Record, 1)
     print("ready", flush=True)
@@ -22,7 +22,7 @@ def main() -> None:
     took: list[float] = []
     for _ in range(how_many):
         begun = time.monotonic()
-        if queue.claim(engine, name, datetime.now(UTC), timedelta(minutes=1)) is None:
+        if queue.claim_next(engine, name, datetime.now(UTC), timedelta(minutes=1)) is None:
             break
         took.append(time.monotonic() - begun)
     print(json.dumps(took))

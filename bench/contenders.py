@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.media import ROOM, ZONE, Lecture, recorded_at
 from merger.analysis.cards import shipped_cards
-from merger.analysis.sampling import chunk_seen
+from merger.analysis.sampling import sample_chunk
 from merger.media.library import Library, read_library, segments
 from merger.render import filtergraph
 from merger.render.ffmpeg import Tool
@@ -21,7 +21,7 @@ from merger.timeline import profiles
 from merger.timeline.clock import Span, picture_track, utc
 from merger.timeline.parts import PartSpec, SoundSpec, part_spec, sound_spec
 from merger.timeline.plan import EditPlan, Part, Sources, plan_edit
-from merger.timeline.zones import chunks
+from merger.timeline.zones import half_hour_chunks
 
 _REPOSITORY = Path(__file__).parent.parent
 _CHUNK = timedelta(minutes=30)
@@ -55,9 +55,9 @@ def planned(lecture: Lecture, profile: str) -> Planned:
     library = read_library(lecture.library, ROOM, _SOURCES.names, span, ZONE)
     here = segments(library.entries, _SOURCES.screen, {})
     track = picture_track("screen", span, here)
-    cells = chunks(span, _CHUNK, ZONE)
+    cells = half_hour_chunks(span, _CHUNK, ZONE)
     cards = shipped_cards()
-    seen = [chunk_seen(cell, track, library.media, cards).chunk for cell in cells]
+    seen = [sample_chunk(cell, track, library.media, cards).chunk for cell in cells]
     table = profiles.profile_named(profile)
     plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen)
     if plan.gaps() or not all(chunk.presence for chunk in seen):

@@ -11,7 +11,7 @@ import av
 
 from bench.contenders import Planned
 from merger.analysis.cards import shipped_cards
-from merger.analysis.sampling import Target, chunk_seen, targets
+from merger.analysis.sampling import Target, sample_chunk, targets
 from merger.timeline.media import MediaFile
 
 WARM_UP = 1
@@ -26,7 +26,7 @@ def presence_rounds(lecture: Planned, repetitions: int) -> list[dict[str, float]
     wanted = [target for cell in cells for target in targets(cell, track, media)[0]]
     rounds = []
     for _ in range(WARM_UP + repetitions):
-        ours = _timed(lambda: [chunk_seen(cell, track, media, cards) for cell in cells])
+        ours = _timed(lambda: [sample_chunk(cell, track, media, cards) for cell in cells])
         bare = _timed(lambda: _decode_bare(wanted, media))
         rounds.append({"pictures": len(wanted), **_named("ours", ours), **_named("bare", bare)})
     return rounds[WARM_UP:]

@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
-    result: dict[str, Any] = {"machine": machine(ffmpeg.find(None)), "runs": []}
+    result: dict[str, Any] = {"machine": machine(ffmpeg.find_tool(None)), "runs": []}
     for cameras in options.cameras:
         with bench(cameras, *_FULL_HD) as at_work:
             run = {"cameras": cameras, **taken(at_work, options.seconds)}

@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
 
 
 def _benchmark(options: argparse.Namespace, out: Path) -> dict[str, Any]:
-    tool = ffmpeg.find(config.load(os.environ).ffmpeg or None)
+    tool = ffmpeg.find_tool(config.load(os.environ).ffmpeg or None)
     WORK.mkdir(exist_ok=True)
     _say("filming the lecture (kept for the next time) ...")
     lecture = media.make_lecture(tool.path, WORK, options.minutes)

@@ -24,7 +24,7 @@ from bench.measure import measured
 from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
 from merger import config
-from merger.db.engine import connected, writing
+from merger.db.engine import connect, writing
 from merger.db.schema import upgrade
 from merger.records import queue, requests, views
 from merger.render import ffmpeg
@@ -46,7 +46,11 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
-    result: dict[str, Any] = {"machine": machine(ffmpeg.find(None)), "claims": [], "overhead": []}
+    result: dict[str, Any] = {
+        "machine": machine(ffmpeg.find_tool(None)),
+        "claims": [],
+        "overhead": [],
+    }
     with databases() as urls:
         for _ in range(options.rounds):
             for name, make in urls.items():
@@ -54,7 +58,7 @@ def main() -> None:
                     run = claims(make(), queued, options.claims)
                     result["claims"].append({"database": name, "queued": queued, **run})
                     print(name, queued, run, file=sys.stderr)
-    lecture = media.make_lecture(ffmpeg.find(None).path, WORK, options.minutes)
+    lecture = media.make_lecture(ffmpeg.find_tool(None).path, WORK, options.minutes)
     for _ in range(options.rounds):
         run = overhead(lecture)
         result["overhead"].append(run)
@@ -86,7 +90,7 @@ def databases() -> Iterator[dict[str, Any]]:
 
 def filled(url: str, queued: int) -> Engine:
     """Return a database with so many due records, spread over rooms."""
-    engine = connected(url)
+    engine = connect(url)
     upgrade(engine)
     now = datetime.now(UTC)
 
@@ -120,8 +124,8 @@ def claims(url: str, queued: int, wanted: int) -> dict[str, float]:
         begun = time.monotonic()
         now = datetime.now(UTC)
         request = requests.Request(f"room {n}", now - timedelta(hours=5), now - timedelta(hours=4))
-        requests.ask(engine, request, now - timedelta(days=1))
-        queue.claim(engine, "alone", datetime.now(UTC), _LEASE)
+        requests.request_record(engine, request, now - timedelta(days=1))
+        queue.claim_next(engine, "alone", datetime.now(UTC), _LEASE)
         latency.append(time.monotonic() - begun)
     engine.dispose()
     each = wanted // CLAIMERS
@@ -163,7 +167,7 @@ def overhead(lecture: media.Lecture) -> dict[str, float]:
             "MERGER_KEEP_SEGMENTS_DAYS": "14",
         }
         settings = config.load({**os.environ, **environ})
-        engine = connected(settings.database_address)
+        engine = connect(settings.database_address)
         upgrade(engine)
 
         def room(session: Any) -> None:
@@ -176,13 +180,13 @@ def overhead(lecture: media.Lecture) -> dict[str, float]:
 
         writing(engine, room)
         request = requests.Request(media.ROOM, lecture.start, lecture.end)
-        record, _ = requests.ask(engine, request, lecture.end)
+        record, _ = requests.request_record(engine, request, lecture.end)
         service = _run_in(
             [sys.executable, str(Path(__file__).parents[1] / "app.py"), "daemon", "--once"], environ
         )
-        status = views.details(engine, record)["status"]
+        status = views.record_details(engine, record)["status"]
         if status != "delivered":
-            raise RuntimeError(f"the record is {status}: {views.details(engine, record)}")
+            raise RuntimeError(f"the record is {status}: {views.record_details(engine, record)}")
         engine.dispose()
     return {"bare_s": bare, "service_s": service}
 

@@ -44,13 +44,13 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
-    result: dict[str, Any] = {"machine": machine(ffmpeg.find(None)), "runs": []}
+    result: dict[str, Any] = {"machine": machine(ffmpeg.find_tool(None)), "runs": []}
     with databases() as urls:
         for name, make in urls.items():
             url = make()
             engine = filled(url, options.records)
-            user, _ = users.invite(engine, "bench@example.org", None, "admin")
-            _, key = users.make_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
+            user, _ = users.invite_user(engine, "bench@example.org", None, "admin")
+            _, key = users.create_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
             with served(url) as address:
                 run = {"database": name, **looked(address, key)}
                 run |= asked(address, key, engine, options.clients, options.seconds)

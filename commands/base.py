@@ -88,10 +88,10 @@ def now() -> datetime:
 
 def database(of: Settings | None = None) -> Engine:
     """Return the database, whose tables are as this program knows them."""
-    from merger.db.engine import connected
+    from merger.db.engine import connect
     from merger.db.schema import require_current
 
-    engine = connected((of or settings()).database_address)
+    engine = connect((of or settings()).database_address)
     require_current(engine)
     return engine
 

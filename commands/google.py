@@ -19,10 +19,10 @@ def findings_of(known: Settings) -> list[Finding]:
     """Return whether Google lets us work, where it is used at all."""
     if known.google_credentials is None:
         return []
-    from google_apis.checking import finding
+    from google_apis.checking import check_access
     from merger.monitoring.doctor import Finding
 
-    ok, text = finding(_account(known))
+    ok, text = check_access(_account(known))
     return [Finding("google", "ok" if ok else "broken", text)]
 
 
@@ -35,34 +35,34 @@ def _account(known: Settings) -> Account:
 def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     """Make the folder and the calendar of a room, and write down which they are."""
     from google_apis.drive.folders import Folders
-    from google_apis.setup import Made, let_write, room_calendar
-    from merger.db.key_value import Facts
+    from google_apis.setup import RoomSetup, grant_write, room_calendar
+    from merger.db.key_value import KeyValueStore
     from merger.rooms import store as stored
 
     known, engine = settings(), database()
     google = _account(known).google()
-    told = next((one for one in stored.all_of_them(engine) if one["name"] == options.room), None)
+    told = next((one for one in stored.list_rooms(engine) if one["name"] == options.room), None)
     if told is None:
-        names = [one["name"] for one in stored.all_of_them(engine)]
+        names = [one["name"] for one in stored.list_rooms(engine)]
         raise Refused(
             "room", f"there is no room {options.room!r}{did_you_mean(options.room, names)}"
         )
-    before = Made(told["drive_folder"] or "", told["calendar_id"] or "")
-    folders = Folders(google, Facts(engine))
+    before = RoomSetup(told["drive_folder"] or "", told["calendar_id"] or "")
+    folders = Folders(google, KeyValueStore(engine))
     if not before.folder:
         folders.require(known.drive_folder, "name another one in MERGER_DRIVE_FOLDER")
-    made = Made(
+    made = RoomSetup(
         before.folder or folders.below(known.drive_folder, told["name"]),
         before.calendar or room_calendar(google, told["name"], told["zone"]),
     )
     if made != before:
-        stored.edit(
+        stored.edit_room(
             engine, told["id"],
             lambda spec: replace(spec, drive_folder=made.folder, calendar_id=made.calendar),
             context.create_service(known, engine).recorder_of,
         )  # fmt: skip
     for email in options.share:
-        let_write(google, made, email)
+        grant_write(google, made, email)
     document = {"room": told["name"], "drive_folder": made.folder, "calendar_id": made.calendar}
     text = f"room {told['name']!r}: folder {made.folder}, calendar {made.calendar}"
     return document, text
@@ -80,6 +80,6 @@ def courses(options: argparse.Namespace, _: Context) -> Printed:
             raise Refused("courses", f"{typed!r}: write it like MATH-101=123456789012")
         wanted[code] = course.strip()
     stored.set_courses(engine, wanted)
-    known = stored.courses(engine)
+    known = stored.list_courses(engine)
     lines = [f"{code}  {course}" for code, course in known.items()]
     return {"courses": known}, "\n".join(lines or ["no courses"])

@@ -51,7 +51,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     )
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
     try:
-        tool = ffmpeg.find(wanted.ffmpeg or None)
+        tool = ffmpeg.find_tool(wanted.ffmpeg or None)
         result = pipeline.merge(
             request, options.library.resolve(), options.output.resolve(), wanted, tool,
             reporter, context.stopping,

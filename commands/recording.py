@@ -27,7 +27,7 @@ def recorder(_: argparse.Namespace, context: Context) -> Printed:
     from recorders.supervisor.supervisor import run
 
     known = settings()
-    logs.begin(known.log_form)
+    logs.start_logging(known.log_form)
     context.stopping.most = 2  # at the second, what records is killed
     service = context.create_service(known, database_when_there(known, context.stopping))
     logging.info("the recorder is at work")
@@ -69,15 +69,15 @@ def _supervisor(service: Service) -> Supervisor:
 
     engine, known = service.engine, service.settings
     with suppress(MergerError):  # the folder is away: signs grow old by themselves
-        source_status.forget(known)
+        source_status.remove_sign(known)
     return Supervisor(
         Wiring(
             recorded=known.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
             bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
-            tell=partial(bookings.tell_records, engine),
-            keep_picture=partial(thumbnails.keep, known),
-            give_sign=partial(source_status.give, known),
+            tell=partial(bookings.add_to_histories, engine),
+            keep_picture=partial(thumbnails.save_thumbnail, known),
+            give_sign=partial(source_status.write_sign, known),
             allow_local=known.allow_local_cameras,
         )
     )

@@ -27,8 +27,8 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
         course_code=options.course,
         idempotency_key=options.key,
     )
-    record, is_new = requests.ask(engine, wanted, now())
-    document = {**views.details(engine, record), "is_new": is_new}
+    record, is_new = requests.request_record(engine, wanted, now())
+    document = {**views.record_details(engine, record), "is_new": is_new}
     return document, f"record {record}" + ("" if is_new else " (asked for before)")
 
 
@@ -41,11 +41,11 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     engine = database()
     service = context.create_service(settings(), engine)
     offer = service.offering["zoom"].offer_named(options.recording, now())
-    outcome = discovered.take_up(service, offer, options.user, is_asked=True)
+    outcome = discovered.ensure_record(service, offer, options.user, is_asked=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")
     document = {
-        **views.details(engine, outcome.record), "is_new": outcome.is_new,
+        **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
     told = "" if outcome.is_new else " (it was there before)"
     return document, f"record {outcome.record}{told}"
@@ -56,7 +56,7 @@ def listing(options: argparse.Namespace, _: Context) -> Printed:
     from commands import tables
     from merger.records import views
 
-    found = views.listing(
+    found = views.list_records(
         database(), room=options.room, status=options.status, limit=max(1, options.limit)
     )
     return {"records": found}, tables.records_table(found)
@@ -67,7 +67,7 @@ def show(options: argparse.Namespace, _: Context) -> Printed:
     from commands import tables
     from merger.records import views
 
-    document = views.details(database(), options.record)
+    document = views.record_details(database(), options.record)
     return document, tables.record_page(document)
 
 

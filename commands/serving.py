@@ -62,39 +62,39 @@ def run(options: argparse.Namespace, context: Context) -> Printed:
 
 def work(options: argparse.Namespace, context: Context) -> Printed:
     """Work on a record that was claimed."""
-    from merger.db.engine import connected
+    from merger.db.engine import connect
     from merger.records.queue import Claim
-    from merger.worker.run import work
+    from merger.worker.run import run_record
 
     known = settings()
-    logs.begin(known.log_form)
-    logs.about(record=options.record, attempt=options.attempt)
-    service = context.create_service(known, connected(known.database_address))
-    work(service, Claim(options.record, options.attempt, options.worker), context.stopping)
+    logs.start_logging(known.log_form)
+    logs.set_context(record=options.record, attempt=options.attempt)
+    service = context.create_service(known, connect(known.database_address))
+    run_record(service, Claim(options.record, options.attempt, options.worker), context.stopping)
     return {}, ""
 
 
 def keep_house(_: argparse.Namespace, context: Context) -> Printed:
     """Look for late media, and remove what nobody needs."""
     from merger.daemon.loop import keep_house
-    from merger.db.engine import connected
+    from merger.db.engine import connect
 
     known = settings()
-    logs.begin(known.log_form)
-    keep_house(context.create_service(known, connected(known.database_address)), now())
+    logs.start_logging(known.log_form)
+    keep_house(context.create_service(known, connect(known.database_address)), now())
     return {}, ""
 
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
     """Tell people what there is to tell, and read the calendars that are due."""
-    from merger.db.engine import connected
+    from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
-    from merger.notifications.sender import post
+    from merger.notifications.sender import send_due
 
     known = settings()
-    logs.begin(known.log_form)
-    service = context.create_service(known, connected(known.database_address))
-    telling = partial(post, service, now(), context.stopping)
+    logs.start_logging(known.log_form)
+    service = context.create_service(known, connect(known.database_address))
+    telling = partial(send_due, service, now(), context.stopping)
     for errand in (telling, partial(read_calendars, service, now())):
         if context.stopping():
             break
@@ -110,7 +110,7 @@ def _begun(options: argparse.Namespace, context: Context) -> Service:
     known = settings()
     given = {name: getattr(options, name, None) for name in ("host", "port")}
     known = replace(known, **{name: value for name, value in given.items() if value is not None})
-    logs.begin(known.log_form)
+    logs.start_logging(known.log_form)
     if options.command != "web":
         context.stopping.most = 2  # at the second, workers are killed
         check_machine(known)
@@ -122,7 +122,7 @@ def check_machine(known: Settings) -> None:
     from merger.render import ffmpeg
     from merger.storage.files import make_folder
 
-    ffmpeg.find(known.ffmpeg or None)
+    ffmpeg.find_tool(known.ffmpeg or None)
     make_folder(known.data, "the data folder (MERGER_DATA)")
     make_folder(known.cache, "the cache folder (MERGER_CACHE)")
 
@@ -135,9 +135,9 @@ def _work_on(
     this = [sys.executable, str(context.program)]
     mine = loop.Daemon(
         service,
-        start=processes.starter([*this, "work"]),
-        start_house=lambda: processes.started([*this, "keep-house"]),
-        start_errands=lambda: processes.started([*this, "errands"]),
+        start=processes.worker_starter([*this, "work"]),
+        start_house=lambda: processes.start_process([*this, "keep-house"]),
+        start_errands=lambda: processes.start_process([*this, "errands"]),
         name=f"{socket.gethostname()}-{os.getpid()}",
         check_machine=lambda: check_machine(service.settings),
     )
@@ -174,7 +174,7 @@ def _make_first_account(service: Service) -> None:
 
     if service.settings.oidc_issuer:
         return
-    account = users.make_first_account(service.engine)
+    account = users.create_first_account(service.engine)
     if account is None:
         return
     address, password = account

@@ -15,8 +15,8 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
     rows = [("ID", "STATUS", "ROOM", "START", "END", "NAME")]
     rows += [
         (
-            str(r["id"]), state(r), r["room"] or "-", _moment(r["start"]), _moment(r["end"])[11:],
-            r["name"],
+            str(r["id"]), state_words(r), r["room"] or "-", _moment(r["start"]),
+            _moment(r["end"])[11:], r["name"],
         )
         for r in records
     ]  # fmt: skip
@@ -29,7 +29,7 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def state(record: Mapping[str, Any]) -> str:
+def state_words(record: Mapping[str, Any]) -> str:
     """Return in a few words how a record stands."""
     status = str(record["status"])
     if status == "running":
@@ -46,7 +46,7 @@ def record_page(record: Mapping[str, Any]) -> str:
         f"  room {record['room'] or '-'}, {_moment(record['start'])} to"
         f" {_moment(record['end'])[11:]} ({record['zone']})",
         f"  {record['layout']}, {record['profile']}",
-        f"  {state(record)}, version {record['version']}",
+        f"  {state_words(record)}, version {record['version']}",
     ]
     if record["users"]:
         lines.append(f"  wanted by {', '.join(record['users'])}")

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
     """Make the tables, or bring them up to date."""
-    from merger.db.engine import connected
+    from merger.db.engine import connect
     from merger.db.schema import upgrade
 
-    done = upgrade(connected(settings().database_address))
+    done = upgrade(connect(settings().database_address))
     text = f"applied {', '.join(done)}" if done else "the tables are up to date"
     return {"applied": done}, text
 
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
     """Explain what is missing."""
-    from merger.db.engine import connected
+    from merger.db.engine import connect
     from merger.monitoring import doctor
 
     known = settings()
-    engine = connected(known.database_address)
+    engine = connect(known.database_address)
     # Without Google, so that all the rest is told, too, where we are not let in there.
     plain = replace(known, google_credentials=None)
     recorder_of = context.create_service(plain, engine).recorder_of
@@ -54,7 +54,7 @@ def _mail(known: Settings) -> list[Finding]:
     from merger.notifications import smtp
 
     server = smtp.server_of(known.mail_server, known.mail_password.reveal())
-    ok, text = smtp.finding(replace(server, timeout_s=10.0))
+    ok, text = smtp.check_server(replace(server, timeout_s=10.0))
     return [Finding("mail", "ok" if ok else "broken", text)]
 
 
@@ -69,16 +69,18 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
 
     engine = database()
     if options.action is None:
-        found = stored.listing(engine)
+        found = stored.rooms_document(engine)
         return {"rooms": found}, tables.rooms_table(found)
     try:
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = yaml_file.parse(text, kinds(), config.secrets(os.environ))
+    specs = yaml_file.parse_rooms(text, kinds(), config.secrets(os.environ))
     for warning in spec.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    changes = stored.differences(engine, specs) if options.dry_run else stored.apply(engine, specs)
+    changes = (
+        stored.differences(engine, specs) if options.dry_run else stored.apply_rooms(engine, specs)
+    )
     words = [f"would have {change}" if options.dry_run else change for change in changes]
     return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
 
@@ -88,9 +90,9 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     from merger.accounts import users
 
     engine, domains = database(), settings().oidc_domains
-    known = users.of_address(engine, options.email)
+    known = users.get_user_by_address(engine, options.email)
     if known is None:
-        told, _is_new = users.invite(engine, options.email, None, options.role, domains)
+        told, _is_new = users.invite_user(engine, options.email, None, options.role, domains)
     else:
         changes = {"role": options.role, "invited": True}
         told = users.change_user(engine, known["id"], changes, domains)
@@ -102,7 +104,7 @@ def set_password(options: argparse.Namespace, _: Context) -> Printed:
     from merger.accounts import users
 
     engine = database()
-    known = users.of_address(engine, options.email)
+    known = users.get_user_by_address(engine, options.email)
     if known is None:
         add = f"python app.py user {options.email} --role user"
         raise Refused("email", f"there is no user {options.email}; add them with: {add}")

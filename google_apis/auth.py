@@ -69,7 +69,7 @@ def account_of(credentials: Credentials) -> str:
     return str(getattr(credentials, "account", "") or "")
 
 
-def describes(credentials: Credentials) -> str:
+def describe_credentials(credentials: Credentials) -> str:
     """Return one line that says as whom we act, and what that forbids."""
     account = account_of(credentials)
     if not isinstance(credentials, service_account.Credentials):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from google_apis.account import Account
-from google_apis.auth import describes
+from google_apis.auth import describe_credentials
 from merger.errors import MergerError
 
 
-def finding(account: Account) -> tuple[bool, str]:
+def check_access(account: Account) -> tuple[bool, str]:
     """Return whether Google knows us, and as whom, or what to do, in a sentence."""
     try:
         google = account.google()
@@ -15,4 +15,4 @@ def finding(account: Account) -> tuple[bool, str]:
     except MergerError as error:
         return False, str(error)
     user = (about.get("user") or {}).get("emailAddress", "?")
-    return True, f"Drive knows us as {user}: {describes(google.credentials)}"
+    return True, f"Drive knows us as {user}: {describe_credentials(google.credentials)}"

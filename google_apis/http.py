@@ -71,7 +71,7 @@ class Google:
     def session(self) -> AuthorizedSession:
         """Return a session that signs its requests; for one thread, and to be closed.
 
-        It neither repeats a request nor translates errors: see `repeated` and `translated`.
+        It neither repeats a request nor translates errors: see `repeated` and `translate_errors`.
         """
         session = AuthorizedSession(self.credentials)  # type: ignore[no-untyped-call]
         # Else requests would look for a password in the user's ~/.netrc, and send that instead.
@@ -157,7 +157,7 @@ def asked_wait_s(said: str | None, now: datetime) -> float | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what goes wrong on the way to Google, and with our sign-in, into one of our errors.
 
     Causes are left out: their texts hold addresses of uploads, which are as good as a password.
@@ -222,7 +222,7 @@ class _Transport:
         headers: Mapping[str, str] | None = None,
         **_: Any,
     ) -> tuple[httplib2.Response, bytes]:
-        with translated():
+        with translate_errors():
             response = self._session.request(  # type: ignore[no-untyped-call]
                 method,
                 uri,

@@ -10,7 +10,7 @@ from google_apis.http import Google
 
 
 @dataclass(frozen=True)
-class Made:
+class RoomSetup:
     """Ids of what a room has at Google now."""
 
     folder: str
@@ -29,7 +29,7 @@ def room_calendar(google: Google, room: str, zone: str) -> str:
     return str(known["id"])
 
 
-def let_write(google: Google, made: Made, email: str) -> None:
+def grant_write(google: Google, made: RoomSetup, email: str) -> None:
     """Let somebody put files into the folder, and events into the calendar."""
     google.call(
         google.service("drive", "v3").permissions().create(

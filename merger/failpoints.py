@@ -12,6 +12,6 @@ def _nothing(name: str) -> None:
 hook: Callable[[str], None] = _nothing
 
 
-def reached(name: str) -> None:
+def failpoint(name: str) -> None:
     """Tell the hook that what was before this place is done, and what comes after is not."""
     hook(name)

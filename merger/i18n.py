@@ -163,7 +163,7 @@ def languages() -> tuple[str, ...]:
     return (SOURCE, *sorted(found - {SOURCE}))
 
 
-def chosen(wanted: Iterable[tuple[str, float]]) -> str:
+def choose_language(wanted: Iterable[tuple[str, float]]) -> str:
     """Return the language for a reader.
 
     Args:

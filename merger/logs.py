@@ -16,7 +16,7 @@ _QUIET = {"alembic": logging.WARNING, "schedule": logging.WARNING, "waitress.que
 _about: dict[str, Any] = {}
 
 
-def begin(form: Literal["text", "json"]) -> None:
+def start_logging(form: Literal["text", "json"]) -> None:
     """Log to stderr, a line each, in UTC."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
@@ -25,7 +25,7 @@ def begin(form: Literal["text", "json"]) -> None:
         logging.getLogger(name).setLevel(level)
 
 
-def about(**fields: Any) -> None:
+def set_context(**fields: Any) -> None:
     """Have all lines of this process say what they are about."""
     _about.update(fields)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from merger.ports.announcer import Announcer
 from merger.ports.calendar import CalendarReader
 from merger.ports.destination import Destination, RawDestination
-from merger.ports.discovery import Offering
+from merger.ports.discovery import Discovery
 from merger.ports.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Service:
     recorder_of: Callable[[str], Recorder]
     destinations: Sequence[Destination]
     now: Callable[[], datetime]
-    offering: Mapping[str, Offering] = field(default_factory=dict)  # by kind
+    offering: Mapping[str, Discovery] = field(default_factory=dict)  # by kind
     announcers: Sequence[Announcer] = ()
     calendars: CalendarReader | None = None  # of rooms; None where nobody has any
     kinds: Sequence[str] = ()  # of sources that there are, to choose from

@@ -18,33 +18,33 @@ from datetime import timedelta
 from pathlib import Path
 
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.ports.recorder import Collected, Found, Item, Recorder, SourceOfRoom
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
-from merger.storage.files import AWAY, make_folder, publish, sweep, work_folder
+from merger.storage.files import AWAY, make_folder, publish, sweep_leftovers, work_folder
 from merger.timeline.clock import Span
 
 __all__ = [
     "Collected",
     "Found",
     "Item",
-    "LeftOut",
     "Original",
     "Recorder",
+    "Skipped",
     "SourceOfRoom",
-    "bring",
-    "bring_each",
+    "collect_each",
+    "collect_item",
+    "explain_failure",
     "extension_of",
     "file_name",
-    "prepare",
+    "is_collected",
+    "prepare_folder",
     "publish_media",
     "reach_over",
     "refuse_credentials",
     "require_space",
     "stop_if",
-    "trouble_of",
-    "was_brought",
     "work_folder",
 ]  # fmt: skip
 
@@ -76,7 +76,7 @@ class Original:
         return (stat.st_size, stat.st_mtime_ns) == (self.size_bytes, self.mtime_ns)
 
 
-class LeftOut(Exception):
+class Skipped(Exception):
     """An item that cannot be brought now, while others can; `trouble`: what else to say of it."""
 
     def __init__(self, trouble: MergerError | None = None) -> None:
@@ -123,13 +123,13 @@ def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:
     return f"{stem}~{mark}.{extension}"
 
 
-def prepare(into: Path) -> None:
+def prepare_folder(into: Path) -> None:
     """Make the folder that media is brought to, and remove what killed runs left in it."""
     make_folder(into, "the folder for media")
-    sweep(into)
+    sweep_leftovers(into)
 
 
-def bring_each(
+def collect_each(
     source: SourceOfRoom,
     into: Path,
     wanted: Iterable[tuple[Item, str, Callable[[Path], None]]],
@@ -140,7 +140,7 @@ def bring_each(
     wanted: each item, its extension, and what brings it to a path unless it is there. It may raise
     LeftOut, whose trouble is raised where nothing at all could be brought. Raises Cancelled.
     """
-    prepare(into)
+    prepare_folder(into)
     there: list[Collected] = []
     trouble: MergerError | None = None
     for item, extension, bring_to in wanted:
@@ -150,7 +150,7 @@ def bring_each(
         final = into / file_name(source, item, extension)
         try:
             bring_to(final)
-        except LeftOut as left:
+        except Skipped as left:
             trouble = left.trouble or trouble
             continue
         there.append(Collected(item, final))
@@ -164,7 +164,7 @@ def extension_of(item: Item) -> str:
     return item.origin.rpartition(".")[2].lower()
 
 
-def was_brought(final: Path, original: Original) -> bool:
+def is_collected(final: Path, original: Original) -> bool:
     """Return whether a file was brought earlier, and is still what it was then."""
     try:
         stat = final.stat()
@@ -176,7 +176,7 @@ def was_brought(final: Path, original: Original) -> bool:
     return stat.st_size == original.size_bytes and apart <= _COARSE_NS
 
 
-def bring(original: Original, final: Path, cancelled: Callable[[], bool]) -> None:
+def collect_item(original: Original, final: Path, cancelled: Callable[[], bool]) -> None:
     """Bring a file and its sidecar under a final name; the time of its change is kept.
 
     The cache knows files by that time. Raises LeftOut for a file that vanished, changed meanwhile,
@@ -194,14 +194,16 @@ def bring(original: Original, final: Path, cancelled: Callable[[], bool]) -> Non
                 unchanged = original.is_unchanged()
         except _ReadingFailed as failed:
             gone = isinstance(failed.error, FileNotFoundError)
-            raise LeftOut(None if gone else trouble_of(failed.error, original.path)) from failed
+            raise Skipped(
+                None if gone else explain_failure(failed.error, original.path)
+            ) from failed
         if not unchanged or partial.stat().st_size != original.size_bytes:
-            raise LeftOut
+            raise Skipped
         if original.sha256:
             digest = digest or sha256_of(partial, lambda: stop_if(cancelled))
             if digest != original.sha256.lower():
-                raise LeftOut
-        reached("recorder.copied")
+                raise Skipped
+        failpoint("recorder.copied")
         publish_media(partial, original.sidecar, final)
 
 
@@ -211,7 +213,7 @@ def publish_media(partial: Path, sidecar: bytes | None, final: Path) -> None:
         note = partial.with_suffix(".json")
         note.write_bytes(sidecar)
         publish(note, final.with_suffix(".json"))
-    reached("recorder.sidecar")
+    failpoint("recorder.sidecar")
     publish(partial, final)
 
 
@@ -261,7 +263,7 @@ def _copied(original: Original, partial: Path, cancelled: Callable[[], bool]) ->
     return digest.hexdigest()
 
 
-def trouble_of(error: OSError, where: Path) -> Temporary | Broken:
+def explain_failure(error: OSError, where: Path) -> Temporary | Broken:
     """Return what it means that something cannot be read where a recorder looks."""
     why = error.strerror or str(error)
     if error.errno in _AWAY:

@@ -23,7 +23,7 @@ import av
 
 from merger.errors import Refused
 from merger.logs import printable
-from merger.media.index import demuxer_for, opened
+from merger.media.index import demuxer_for, open_container
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
 from merger.timeline.clock import Span
 from merger.timeline.filenames import (
@@ -40,13 +40,13 @@ from recorders.base import (
     Item,
     Original,
     SourceOfRoom,
-    bring,
-    bring_each,
+    collect_each,
+    collect_item,
+    explain_failure,
     extension_of,
+    is_collected,
     reach_over,
     refuse_credentials,
-    trouble_of,
-    was_brought,
 )
 
 QUIET = timedelta(seconds=60)  # without a change: nobody is writing
@@ -157,12 +157,12 @@ def collect_from(
     def bring_to(original: Original, final: Path) -> None:
         if now - _instant(original.mtime_ns) >= believed_for:
             original = dataclasses.replace(original, sha256=None)
-        if not was_brought(final, original):
-            bring(original, final, cancelled)
+        if not is_collected(final, original):
+            collect_item(original, final, cancelled)
 
     files, _ = _files(place, source, span, now)
     wanted = ((f.item, extension_of(f.item), partial(bring_to, f.original)) for f in files)
-    return bring_each(source, into, wanted, cancelled)
+    return collect_each(source, into, wanted, cancelled)
 
 
 def _address(source: SourceOfRoom) -> Place:
@@ -237,7 +237,7 @@ def _names(folder: Path) -> list[str]:
     except NotADirectoryError as error:
         raise Refused("address", f"the address {folder} is a file; write its folder") from error
     except OSError as error:
-        raise trouble_of(error, folder) from error
+        raise explain_failure(error, folder) from error
 
 
 def _nothing_of(address: Place, others: set[str]) -> str:
@@ -347,7 +347,7 @@ def _length_by_header(path: Path, size_bytes: int, mtime_ns: int) -> timedelta |
     try:
         if demuxer is None:
             return None
-        with opened(path, demuxer) as container:
+        with open_container(path, demuxer) as container:
             length = timedelta(microseconds=container.duration or 0)
     except (av.FFmpegError, ValueError, OverflowError):
         return None  # half a file has no header yet; the merge says what is wrong with a broken one

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import reading
 from models import Base, Delivery, Rendition, Segment, Source
 from tests.media.test_time import check_instants
@@ -128,7 +128,7 @@ def check_only(site: Site, now: datetime) -> None:
     """
     until(lambda: not living(site.folder))
     assert (site.count("queued"), site.count("running")) == (0, 0)
-    tidy(site.service, now + LATER)
+    remove_expired(site.service, now + LATER)
     assert work_folders(site) == []
     data = site.settings.data
     with reading(site.engine) as session:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from merger.db.engine import reading
 from merger.intake import calendar_sync
-from merger.ports.calendar import Changes, Channel, Happening
+from merger.ports.calendar import CalendarEvent, Changes, Channel
 from merger.service import Service
 from merger.timeline.clock import Span
 from models import Record
@@ -25,8 +25,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 class Reader:
     """A calendar that says what it is told to, and remembers what it was asked."""
 
-    whole: Sequence[Happening] = ()
-    since: Sequence[Happening] = ()
+    whole: Sequence[CalendarEvent] = ()
+    since: Sequence[CalendarEvent] = ()
     asked: list[str | None] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -59,9 +59,9 @@ class Calendared:
     site: Site
     reader: Reader = field(default_factory=Reader)
 
-    def happening(self, **changes: object) -> Happening:
+    def happening(self, **changes: object) -> CalendarEvent:
         start = self.site.clock + DAY
-        one = Happening(
+        one = CalendarEvent(
             CALENDAR, "event1", "Algebra", Span(start, start + HOUR), "lecturer@example.edu",
             "MATH-101", False,
         )  # fmt: skip
@@ -75,12 +75,12 @@ class Calendared:
         self.site.clock += after
         calendar_sync.read_calendars(self.service, self.site.clock)
 
-    def whole(self, *found: Happening) -> None:
+    def whole(self, *found: CalendarEvent) -> None:
         """A day later, all is listed."""
         self.reader.whole = found
         self.read(DAY)
 
-    def since(self, *found: Happening) -> None:
+    def since(self, *found: CalendarEvent) -> None:
         """Some minutes later, changes are told."""
         self.reader.since = found
         self.read(calendar_sync.POLLED)

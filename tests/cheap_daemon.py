@@ -15,7 +15,7 @@ from pathlib import Path
 from merger.config import load
 from merger.daemon import processes
 from merger.daemon.loop import Daemon, Signals, run_once
-from merger.db.engine import connected
+from merger.db.engine import connect
 from merger.records.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of
@@ -25,13 +25,15 @@ from tests.line import NOON
 def main() -> None:
     name, file = sys.argv[1:]
     settings = load(os.environ)
-    engine = connected(settings.database_address)
+    engine = connect(settings.database_address)
     service = Service(engine, settings, partial(recorder_of, kinds()), (), lambda: NOON)
     worker = Path(__file__).with_name("cheap_worker.py")
-    start = processes.starter([sys.executable, "-I", str(worker), settings.database_address, file])
+    start = processes.worker_starter(
+        [sys.executable, "-I", str(worker), settings.database_address, file]
+    )
     print("ready", flush=True)
     sys.stdin.readline()
-    idle = processes.starter(["true"])
+    idle = processes.worker_starter(["true"])
     daemon = Daemon(service, start, lambda: idle(Claim(0, 0, name)), name)
     run_once(daemon, Signals(lambda: 0, time.sleep))
     engine.dispose()

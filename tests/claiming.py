@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from merger.db.engine import connected, reading
+from merger.db.engine import connect, reading
 from merger.records import queue
 from models import Record
 from tests.line import LEASE, NOON
@@ -15,13 +15,13 @@ from tests.line import LEASE, NOON
 
 def main() -> None:
     address, worker = sys.argv[1:]
-    engine = connected(address)
+    engine = connect(address)
     with reading(engine) as session:
         session.get(Record, 1)  # all that happens once has happened
     print("ready", flush=True)
     sys.stdin.readline()
     claimed = 0
-    while queue.claim(engine, worker, NOON, LEASE) is not None:
+    while queue.claim_next(engine, worker, NOON, LEASE) is not None:
         claimed += 1
     engine.dispose()
     print(claimed)

@@ -40,12 +40,12 @@ SMALL = (320, 180)
 NUMBERS = {"speaker": 1, "screen": 2, "board": 3, "audio": 4}
 PITCHES = {"speaker": 440.0, "screen": 660.0, "board": 880.0, "audio": 1320.0}
 
-CARRIED = ffmpeg.find(None)
+CARRIED = ffmpeg.find_tool(None)
 
 
 def system_ffmpeg() -> ffmpeg.Tool | None:
     path = shutil.which("ffmpeg")
-    return ffmpeg.find(path) if path else None
+    return ffmpeg.find_tool(path) if path else None
 
 
 def seconds(value: float) -> timedelta:

@@ -42,7 +42,7 @@ def furnished(folder: Path, url: str, filmed: Path) -> Site:
 def ask(site: Site, from_s: float = 0.0) -> int:
     start, end = (utc(BEGIN + seconds(at_s)) for at_s in (from_s, LENGTH_S))
     request = requests.Request("504", start, end, name="Lecture", profile="tiny")
-    return requests.ask(site.engine, request, utc(BEGIN))[0]
+    return requests.request_record(site.engine, request, utc(BEGIN))[0]
 
 
 Build = Callable[[str], Site]

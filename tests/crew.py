@@ -110,13 +110,13 @@ class Crew:
         return self.daemon.reap(self.line.clock)
 
     def deliver(self, hand: Hand) -> None:
-        ledger.complete(self.line.engine, hand.held, self.line.clock, None, 0)
+        ledger.complete_record(self.line.engine, hand.held, self.line.clock, None, 0)
         hand.how = ""
 
     def working(self) -> list[int]:
         """Return which records are worked on, as the database says and as the daemon knows."""
         known = sorted(held.record for held in self.daemon.running)
-        found = views.listing(self.line.engine, status="running")
+        found = views.list_records(self.line.engine, status="running")
         assert [record["id"] for record in found] == known
         return known
 

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import Engine
 
 from merger.db import schema
-from merger.db.engine import connected
+from merger.db.engine import connect
 
 USER, PASSWORD = "merger", "sehr-geheim"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where users do not look
@@ -130,7 +130,7 @@ class MariaDB:
 
     def drop(self, url: str) -> None:
         """Drop a database."""
-        name = connected(url).url.database
+        name = connect(url).url.database
         self.execute(f"DROP DATABASE {name}")
 
     def execute(self, statement: str, *values: object) -> Sequence[Any]:
@@ -202,7 +202,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """A database with its tables."""
-    engine = connected(database_url)
+    engine = connect(database_url)
     schema.upgrade(engine)
     yield engine
     engine.dispose()

@@ -39,10 +39,10 @@ class Line:
         end = NOON + due
         start = end - HOUR - timedelta(seconds=next(self._seconds))
         request = requests.Request(room, start, end, users=users)
-        return requests.ask(self.engine, request, end - timedelta(days=1))[0]
+        return requests.request_record(self.engine, request, end - timedelta(days=1))[0]
 
     def claim(self, worker: str = "one") -> Claim | None:
-        return queue.claim(self.engine, worker, self.clock, LEASE)
+        return queue.claim_next(self.engine, worker, self.clock, LEASE)
 
     def claimed(self, worker: str = "one") -> Claim:
         """Claim a record that must be there."""
@@ -70,7 +70,7 @@ class Line:
 
     def told(self, record: int = 1) -> list[tuple[str, str]]:
         """Return the history of a record: kinds and texts."""
-        return [(e["kind"], e["text"]) for e in views.details(self.engine, record)["events"]]
+        return [(e["kind"], e["text"]) for e in views.record_details(self.engine, record)["events"]]
 
     def events(self, record: int = 1) -> list[str]:
         return [kind for kind, _ in self.told(record)]

@@ -21,7 +21,7 @@ from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger import failpoints
 from merger.delivery.folder import FolderDestination
-from merger.ports.destination import Destination, Fence, Parcel
+from merger.ports.destination import Destination, Fence, Upload
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import FOLDER
 from tests.google.sending import Memory
@@ -198,7 +198,7 @@ class Sending:
         if len(self.steps) - 1 == self.crash_at:
             raise Crash(name)
 
-    def send(self, parcel: Parcel) -> str:
+    def send(self, parcel: Upload) -> str:
         def keep(state: Mapping[str, Any]) -> None:
             self.step("before keep")
             self.state = dict(state)
@@ -225,24 +225,24 @@ def hooked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sending], Sending]:
     return hook
 
 
-def parcel_of(path: Path, data: bytes, name: str = NAME, version: int = 1) -> Parcel:
+def parcel_of(path: Path, data: bytes, name: str = NAME, version: int = 1) -> Upload:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    return Parcel(version, "merge", name, path, len(data), digest)
+    return Upload(version, "merge", name, path, len(data), digest)
 
 
 @pytest.fixture
-def parcel(tmp_path: Path) -> Parcel:
+def parcel(tmp_path: Path) -> Upload:
     return parcel_of(tmp_path / "made" / "merge.mp4", os.urandom(MANY))
 
 
 @pytest.fixture
-def next_version(tmp_path: Path) -> Parcel:
+def next_version(tmp_path: Path) -> Upload:
     return parcel_of(tmp_path / "made" / "merge-2.mp4", os.urandom(MANY), version=2)
 
 
-def check_only(place: Place, *parcels: Parcel) -> None:
+def check_only(place: Place, *parcels: Upload) -> None:
     """These are there, whole, and nothing else at all."""
     assert place.contents() == {one.name: one.path.read_bytes() for one in parcels}
     assert place.left_over() == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from merger.analysis.sampling import Seen
+from merger.analysis.sampling import Look
 from merger.db.engine import LostRace, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Temporary
@@ -60,7 +60,7 @@ Write = Callable[[Line, Claim], object]
 
 
 def keep_segments(line: Line, held: Claim) -> None:
-    stage_results.keep_segments(
+    stage_results.save_segments(
         line.engine, held, Path("/data"), {"speaker": [Collected(ITEM, Path("/data/a.mp4"))]},
         {"speaker": 1}, [], line.clock,
     )  # fmt: skip
@@ -68,42 +68,44 @@ def keep_segments(line: Line, held: Claim) -> None:
 
 def keep_renditions(line: Line, held: Claim) -> None:
     made = Rendition("merge", Path("/data/a.mp4"), 1, Size(16, 9), "h264", 1, "0" * 64)
-    stage_results.keep_renditions(line.engine, held, Path("/data"), [made], {}, line.clock)
+    stage_results.save_renditions(line.engine, held, Path("/data"), [made], {}, line.clock)
 
 
 def keep_chunks(line: Line, held: Claim) -> None:
     seen = Chunk(SPAN, True, "presentation", Fraction(1), 1)
-    stage_results.keep_chunks(line.engine, held, [Seen(seen, [], [])])
+    stage_results.save_chunks(line.engine, held, [Look(seen, [], [])])
 
 
 def no_more(line: Line, held: Claim) -> None:
     def write(session: Any, row: Record) -> None:
         row.event_name = "changed"
 
-    queue.fenced(line.engine, held, write)
+    queue.with_fence(line.engine, held, write)
 
 
 WRITES: dict[str, Write] = {
     "renew": lambda line, held: queue.renew(line.engine, held, line.clock, LEASE, 0.5),
     "fenced": no_more,
-    "enter": lambda line, held: queue.enter(line.engine, held, "encode", line.clock),
+    "enter": lambda line, held: queue.enter_stage(line.engine, held, "encode", line.clock),
     "hand_back": lambda line, held: queue.hand_back(line.engine, held, line.clock, "why"),
-    "wait": lambda line, held: queue.wait(line.engine, held, line.clock, line.clock, "why"),
-    "put_off": lambda line, held: queue.put_off(line.engine, held, line.clock, line.clock, AWAY),
+    "wait": lambda line, held: queue.wait_for_media(
+        line.engine, held, line.clock, line.clock, "why"
+    ),
+    "put_off": lambda line, held: queue.defer(line.engine, held, line.clock, line.clock, AWAY),
     "fail": lambda line, held: queue.fail(line.engine, held, line.clock, WRONG),
-    "cancelled": lambda line, held: queue.cancelled(line.engine, held, line.clock),
+    "cancelled": lambda line, held: queue.cancel_running(line.engine, held, line.clock),
     "keep_segments": keep_segments,
     "keep_chunks": keep_chunks,
     "keep_renditions": keep_renditions,
-    "reserve": lambda line, held: ledger.reserve(
+    "reserve": lambda line, held: ledger.reserve_name(
         line.engine, held, "folder", "backup", iter(["b.mp4"]), lambda name: False
     ),
-    "keep": lambda line, held: ledger.keep(line.engine, held, "folder", "merge", {"a": 1}),
-    "done": lambda line, held: ledger.done(
+    "keep": lambda line, held: ledger.save_state(line.engine, held, "folder", "merge", {"a": 1}),
+    "done": lambda line, held: ledger.mark_delivered(
         line.engine, held, "folder", "merge", 1, "0" * 64, "link", line.clock
     ),
-    "removed": lambda line, held: ledger.removed(line.engine, held, "folder", "merge"),
-    "complete": lambda line, held: ledger.complete(line.engine, held, line.clock, None, 0),
+    "removed": lambda line, held: ledger.mark_removed(line.engine, held, "folder", "merge"),
+    "complete": lambda line, held: ledger.complete_record(line.engine, held, line.clock, None, 0),
 }
 
 

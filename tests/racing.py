@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from merger.db import schema
-from merger.db.engine import connected, reading
+from merger.db.engine import connect, reading
 from models import Record
 from tests.databases import MariaDB
 from tests.line import claims, fill
@@ -74,7 +74,7 @@ def main() -> None:
         server.start()
         opened.callback(server.kill)
         for url in (f"sqlite:///{folder / 'database.sqlite'}", server.create()):
-            engine = connected(url)
+            engine = connect(url)
             opened.callback(engine.dispose)
             schema.upgrade(engine)
             fill(engine, options.records)

@@ -20,14 +20,14 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import undefer
 
 from merger.config import Settings, load
-from merger.db.engine import connected, reading, writing
+from merger.db.engine import connect, reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.ports.recorder import Recorder
 from merger.records import queue, requests, views
 from merger.records.queue import Claim
 from merger.service import Service
 from merger.timeline.clock import utc
-from merger.worker.run import work
+from merger.worker.run import run_record
 from models import Record, Source
 from models import Room as RoomRow
 from recorders.registry import kinds, recorder_of
@@ -48,7 +48,7 @@ class Site:
     recorder_of: Callable[[str], Recorder] = partial(recorder_of, kinds())
 
     def __post_init__(self) -> None:
-        self.engine: Engine = connected(self.url)
+        self.engine: Engine = connect(self.url)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -121,15 +121,15 @@ class Site:
             "name": "Lecture", "profile": "tiny", **changes,
         }  # fmt: skip
         # Asked for before it took place.
-        return requests.ask(self.engine, requests.Request(**values), utc(START))[0]
+        return requests.request_record(self.engine, requests.Request(**values), utc(START))[0]
 
     def claim(self, worker: str = "tests") -> Claim | None:
-        return queue.claim(self.engine, worker, self.clock, self.settings.lease)
+        return queue.claim_next(self.engine, worker, self.clock, self.settings.lease)
 
     def work(self) -> str | None:
         """Claim the next record and work on it in this process; return what became of it."""
         held = self.claim()
-        return None if held is None else work(self.service, held, lambda: False)
+        return None if held is None else run_record(self.service, held, lambda: False)
 
     def row(self, record: int = 1) -> Record:
         """Return the row of a record, for reading."""
@@ -139,7 +139,7 @@ class Site:
             return row
 
     def details(self, record: int = 1) -> Mapping[str, Any]:
-        return views.details(self.engine, record)
+        return views.record_details(self.engine, record)
 
     def events(self, record: int = 1) -> list[str]:
         """Return the kinds of what happened to a record."""

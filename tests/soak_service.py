@@ -105,7 +105,7 @@ def ask(site: Site, chance: random.Random, number: int) -> list[Asked]:
         start = BEGIN + seconds(from_s)
         end = start + seconds(length_s)
         request = requests.Request(room, utc(start), utc(end), name=TITLE, profile=PROFILE)
-        record, is_new = requests.ask(site.engine, request, utc(BEGIN))
+        record, is_new = requests.request_record(site.engine, request, utc(BEGIN))
         assert is_new
         asked.append(Asked(record, room, start, length_s))
     return asked

@@ -73,9 +73,9 @@ def instant_of(start: datetime, frame: int, rate: int = 25) -> datetime:
 
 def sound_of(path: Path) -> np.ndarray:
     """Return the sound of a result as mono float32 at 48 kHz, beginning at time zero."""
-    from merger.render.ffmpeg import find
+    from merger.render.ffmpeg import find_tool
 
-    command = [find(None).path, "-v", "error", "-i", str(path), "-vn", "-af", "aresample=async=1:first_pts=0",
+    command = [find_tool(None).path, "-v", "error", "-i", str(path), "-vn", "-af", "aresample=async=1:first_pts=0",
                "-ac", "1", "-ar", "48000", "-f", "f32le", "-"]  # fmt: skip
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.float32)

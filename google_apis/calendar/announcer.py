@@ -13,8 +13,8 @@ from typing import Any
 from google_apis.errors import Changed, Gone, NotThere
 from google_apis.http import Google
 from merger.errors import MergerError, Refused, Temporary
-from merger.failpoints import reached
-from merger.ports.announcer import Link, News
+from merger.failpoints import failpoint
+from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence
 
 # https://developers.google.com/workspace/calendar/api/v3/reference/events#attachments
@@ -23,12 +23,12 @@ _MOST_RACES = 5
 _LONGEST_DESCRIPTION = 8192  # characters; longer ones are cut by Google
 
 
-def events(google: Google) -> Any:
+def events_api(google: Google) -> Any:
     """Return the resource of events, which makes requests."""
     return google.service("calendar", "v3").events()
 
 
-def with_links(
+def add_links(
     event: Mapping[str, Any],
     links: tuple[Link, ...],
     title: str,
@@ -79,11 +79,11 @@ class EventAnnouncer:
     google: Google
     name: str = "calendar"
 
-    def concerns(self, news: News) -> bool:
+    def concerns(self, news: Announcement) -> bool:
         """Return whether a record was made for an event."""
         return bool(news.calendar_id and news.event_id)
 
-    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+    def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Attach the links; attached already is as good. Raises Refused where the event is gone.
 
         What was attached before and is another file now, or none, is taken out: `files` in state.
@@ -102,13 +102,13 @@ class EventAnnouncer:
             calendar, event = rooms, self._event(news)
             if at_organizers and (found := self._at_organizers(event)):
                 calendar, event = found
-            change = with_links(event, links, news.name, gone)
+            change = add_links(event, links, news.name, gone)
             if not change:
                 if before != ours:
                     fence.keep({"files": ours})
                 return str(event.get("htmlLink") or news.event_id)
             fence.confirm()
-            request = events(self.google).patch(
+            request = events_api(self.google).patch(
                 calendarId=calendar, eventId=news.event_id, body=change,
                 supportsAttachments=True, sendUpdates="none",
             )  # fmt: skip
@@ -123,13 +123,13 @@ class EventAnnouncer:
                     raise
                 at_organizers = False  # we may read there, and not write
                 continue
-            reached("calendar.attached")
+            failpoint("calendar.attached")
         raise Temporary("google_busy", "the event is being changed again and again")
 
-    def _event(self, news: News) -> dict[str, Any]:
+    def _event(self, news: Announcement) -> dict[str, Any]:
         try:
             event = self.google.call(
-                events(self.google).get(calendarId=news.calendar_id, eventId=news.event_id)
+                events_api(self.google).get(calendarId=news.calendar_id, eventId=news.event_id)
             )
         except (NotThere, Gone) as error:
             raise Refused("event", "the event is no longer in the calendar") from error
@@ -143,7 +143,7 @@ class EventAnnouncer:
         email = organizer.get("email")
         if not email or organizer.get("self") or event.get("guestsCanModify"):
             return None
-        request = events(self.google).get(calendarId=email, eventId=event["id"])
+        request = events_api(self.google).get(calendarId=email, eventId=event["id"])
         try:
             copy = self.google.call(request)
         except MergerError as error:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from merger.ports.calendar import Happening
+from merger.ports.calendar import CalendarEvent
 from merger.timeline.clock import Span, utc
 
 _LONGEST_NAME = 255
@@ -29,7 +29,7 @@ _BREAK = re.compile(
 _TAG = re.compile(r"<[^<>]*>")
 
 
-def happening(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> Happening | None:
+def calendar_event(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> CalendarEvent | None:
     """Return what an event means for a room; None for one that says too little.
 
     zone: of the room, for times that come without one.
@@ -37,7 +37,7 @@ def happening(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> Happen
     known = str(event.get("id") or "")
     if not known:
         return None
-    return Happening(
+    return CalendarEvent(
         calendar=calendar,
         event=known,
         name=" ".join(str(event.get("summary") or "").split())[:_LONGEST_NAME] or "lecture",

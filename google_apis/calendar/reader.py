@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from google_apis.calendar.announcer import events
-from google_apis.calendar.events import happening
+from google_apis.calendar.announcer import events_api
+from google_apis.calendar.events import calendar_event
 from google_apis.errors import Gone, NotThere
 from google_apis.http import Google
 from merger.errors import Refused
-from merger.ports.calendar import Changes, Channel, Happening
+from merger.ports.calendar import CalendarEvent, Changes, Channel
 from merger.timeline.clock import Span
 
 _PAGE = 2500  # the most, as the reference of events.list has it
@@ -51,18 +51,18 @@ class Calendars:
     def _listed(
         self, calendar: str, zone: ZoneInfo, asked: dict[str, str], *, whole: bool
     ) -> Changes:
-        found: list[Happening] = []
+        found: list[CalendarEvent] = []
         page = None
         # With a token all parameters must be as they were without; what was deleted since is always
         # among what changed, and never among all there is.
         while True:
             said = self.google.call(
-                events(self.google).list(
+                events_api(self.google).list(
                     calendarId=calendar, singleEvents=True, maxResults=_PAGE, pageToken=page,
                     **asked,
                 )
             )  # fmt: skip
-            read = (happening(calendar, event, zone) for event in said.get("items", ()))
+            read = (calendar_event(calendar, event, zone) for event in said.get("items", ()))
             found += [one for one in read if one is not None]
             page = said.get("nextPageToken")
             if not page:
@@ -76,7 +76,7 @@ class Calendars:
             "id": channel, "token": token, "type": "web_hook", "address": self.hook,
             "expiration": str(int(until.timestamp() * 1000)),
         }  # fmt: skip
-        said = self.google.call(events(self.google).watch(calendarId=calendar, body=body))
+        said = self.google.call(events_api(self.google).watch(calendarId=calendar, body=body))
         ends_ms = int(said.get("expiration") or body["expiration"])
         ends = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ends_ms)
         return Channel(channel, token, str(said["resourceId"]), ends)

@@ -13,9 +13,9 @@ from google_apis.classroom.courses import Courses
 from google_apis.errors import NotThere, Unanswered
 from google_apis.http import Google
 from merger.errors import Refused
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.ports.announcer import Link, News
+from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence
 
 MOST_MATERIALS = 20  # as its documentation has it
@@ -40,14 +40,14 @@ class CourseAnnouncer:
 
     google: Google
     courses: Courses
-    text: Callable[[News], str]
+    text: Callable[[Announcement], str]
     name: str = "classroom"
 
-    def concerns(self, news: News) -> bool:
+    def concerns(self, news: Announcement) -> bool:
         """Return whether a record belongs to a course."""
         return bool(news.course_code)
 
-    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+    def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Announce the files once. Raises Refused where there is no such course.
 
         files in state: what was announced. Google lets nobody change the files of an announcement:
@@ -80,12 +80,12 @@ class CourseAnnouncer:
             fence.keep({"asked": True})
             fence.confirm()
             said = self._made(course, news, links)
-            reached("classroom.announced")
+            failpoint("classroom.announced")
         link = str(said.get("alternateLink") or course)
         fence.keep({"asked": True, "link": link, "files": ours})
         return link
 
-    def _made(self, course: str, news: News, links: tuple[Link, ...]) -> dict[str, Any]:
+    def _made(self, course: str, news: Announcement, links: tuple[Link, ...]) -> dict[str, Any]:
         materials = [
             {"driveFile": {"driveFile": {"id": link.file}, "shareMode": "VIEW"}} for link in links
         ]

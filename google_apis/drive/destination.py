@@ -21,9 +21,9 @@ from google_apis.drive.folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google
 from merger.errors import Broken, Refused, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.destination import Fence, Placement, Upload
 
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
@@ -51,7 +51,7 @@ class DriveDestination:
         """Return False: files have ids in Drive, and one name is no obstacle to another file."""
         return False
 
-    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         """Put a parcel there, whole and checked, let its readers read it, and return its link."""
         # While the folder is hidden from us, so are the files in it: none of them is gone.
         self._require(parcel.shelf)
@@ -90,10 +90,10 @@ class DriveDestination:
             check()
             try:
                 # Who was being let in when it was heard no more of has got a mail, perhaps.
-                if email != asking or not files.may_read(self.google, str(state["id"]), email):
+                if email != asking or not files.can_read(self.google, str(state["id"]), email):
                     if self.tells:
                         keep_now(asking=email)
-                    files.let_read(self.google, str(state["id"]), email, tells=self.tells)
+                    files.grant_read(self.google, str(state["id"]), email, tells=self.tells)
             except (Refused, Broken) as error:
                 if isinstance(error, Broken) and error.code != _OF_A_READER:
                     raise
@@ -102,7 +102,7 @@ class DriveDestination:
                 refused.append(email)
             else:
                 done.append(email)
-                reached("drive.shared")
+                failpoint("drive.shared")
             keep_now()
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
@@ -112,14 +112,14 @@ class DriveDestination:
         if state.get("id"):
             files.move_to_bin(self.google, str(state["id"]))
 
-    def _require(self, shelf: Shelf | None) -> None:
+    def _require(self, shelf: Placement | None) -> None:
         """Raise Refused where the folder that people named takes nothing."""
         if shelf is not None and shelf.folder:
             self.folders.require(shelf.folder, f"name another one for room {shelf.room!r}")
         else:
             self.folders.require(self.root, "name another one in MERGER_DRIVE_FOLDER")
 
-    def folder(self, shelf: Shelf) -> str:
+    def folder(self, shelf: Placement) -> str:
         """Return the id of the folder for a day, which is made where it is missing."""
         names = (*shelf.below, shelf.day.isoformat())
         if shelf.folder:
@@ -136,7 +136,7 @@ class _Sending:
     """
 
     def __init__(
-        self, to: DriveDestination, parcel: Parcel, state: dict[str, Any], fence: Fence
+        self, to: DriveDestination, parcel: Upload, state: dict[str, Any], fence: Fence
     ) -> None:
         self.to, self.parcel, self.state, self.fence = to, parcel, state, fence
         self.google = to.google
@@ -149,8 +149,8 @@ class _Sending:
             if there is None or not _has(there, md5, self.parcel.size_bytes):
                 before = there and there.get("md5Checksum")
                 self._upload(there)
-                reached("drive.uploaded")
-                there = files.file(self.google, self.state["id"])
+                failpoint("drive.uploaded")
+                there = files.get_file(self.google, self.state["id"])
                 if there is None or there.get("md5Checksum") == before:
                     continue  # an answer that was none: the upload is asked again
             if _has(there, md5, self.parcel.size_bytes):
@@ -161,7 +161,7 @@ class _Sending:
 
     def _there(self) -> dict[str, Any] | None:
         """Return the file of the reserved id; None where nothing has arrived yet."""
-        there = files.file(self.google, self.state["id"]) if "id" in self.state else None
+        there = files.get_file(self.google, self.state["id"]) if "id" in self.state else None
         if there is None and ("id" not in self.state or self.state.get("is_made")):
             # Nothing was sent yet; or somebody deleted it for ever, and its id is used up.
             found = self._found()
@@ -172,8 +172,8 @@ class _Sending:
                 readers=[],
                 refused=[],
             )
-            reached("drive.reserved")
-            there = files.file(self.google, found) if found else None
+            failpoint("drive.reserved")
+            there = files.get_file(self.google, found) if found else None
         if there is not None and not self.state.get("is_made"):
             self._keep(is_made=True)
         return there
@@ -184,7 +184,7 @@ class _Sending:
             f"{files.quoted(self._folder)} in parents and appProperties has"
             f" {{ key={files.quoted(_MARK)} and value={files.quoted(self._mark)} }}"
         )
-        return next((str(one["id"]) for one in files.found(self.google, query)), None)
+        return next((str(one["id"]) for one in files.find_files(self.google, query)), None)
 
     @cached_property
     def _folder(self) -> str:
@@ -225,14 +225,14 @@ class _Sending:
             }  # fmt: skip
         known = str(there["id"]) if there else None
         session = files.begin_upload(self.google, body, self.parcel.size_bytes, known)
-        reached("drive.begun")
+        failpoint("drive.begun")
         # Before the first byte: whoever goes on after us asks for what has arrived.
         self._keep(session=session, sending=self.parcel.sha256)
         return session
 
     def _before_last(self) -> None:
         self.fence.confirm()
-        reached("drive.confirmed")
+        failpoint("drive.confirmed")
 
     def _named(self, there: dict[str, Any]) -> dict[str, Any]:
         """Give a file that has been checked its name."""
@@ -240,7 +240,7 @@ class _Sending:
         if any(there.get(key) != value for key, value in wanted.items()):
             self.fence.confirm()
             there = files.change(self.google, str(there["id"]), wanted)
-            reached("drive.named")
+            failpoint("drive.named")
         if self.state.get("session") or not self.state.get("is_made"):
             self._keep(session=None, is_made=True)
         return there

@@ -14,7 +14,7 @@ from google.auth.transport.requests import AuthorizedSession
 
 from google_apis.drive.checksum import md5_of
 from google_apis.errors import Again, Unanswered
-from google_apis.http import LONGEST_WAIT_S, TIMEOUT_S, Google, back_off_s, translated
+from google_apis.http import LONGEST_WAIT_S, TIMEOUT_S, Google, back_off_s, translate_errors
 
 _BLOCK = 1 << 18  # bytes between two questions whether to stop
 _FRUITLESS = 6  # tries in a row that brought nothing
@@ -52,7 +52,7 @@ def _load(
     headers = {"Accept-Encoding": "identity"}
     if there:
         headers["Range"] = f"bytes={there}-"
-    with translated():
+    with translate_errors():
         response = http.request(  # type: ignore[no-untyped-call]
             "GET", f"{google.address('drive', 'v3')}/files/{known}", params=_ASKED,
             headers=headers, stream=True, timeout=TIMEOUT_S, allow_redirects=False,

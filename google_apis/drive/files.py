@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from google_apis.errors import AlreadyThere, NotThere, Unanswered
-from google_apis.http import TIMEOUT_S, Google, translated
+from google_apis.http import TIMEOUT_S, Google, translate_errors
 from merger.errors import Temporary
 
 FOLDER = "application/vnd.google-apps.folder"
@@ -20,21 +20,23 @@ _FIELDS = (
 _API = ("drive", "v3")
 
 
-def files(google: Google) -> Any:
+def files_api(google: Google) -> Any:
     """Return the resource of files, which makes requests."""
     return google.service(*_API).files()
 
 
 def reserved_id(google: Google) -> str:
     """Return an id that no file has yet: made under it twice, the second answers 409."""
-    said = google.call(files(google).generateIds(count=1, space="drive", type="files"))
+    said = google.call(files_api(google).generateIds(count=1, space="drive", type="files"))
     return str(said["ids"][0])
 
 
-def file(google: Google, known: str) -> dict[str, Any] | None:
+def get_file(google: Google, known: str) -> dict[str, Any] | None:
     """Return what Drive says of a file; None where there is none of this id, or not for us."""
     try:
-        return google.call(files(google).get(fileId=known, fields=_FIELDS, supportsAllDrives=True))
+        return google.call(
+            files_api(google).get(fileId=known, fields=_FIELDS, supportsAllDrives=True)
+        )
     except NotThere:
         return None
 
@@ -48,7 +50,7 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def found(google: Google, query: str) -> Iterator[dict[str, Any]]:
+def find_files(google: Google, query: str) -> Iterator[dict[str, Any]]:
     """Yield the files that a query names, from all drives, without those in the bin.
 
     Raises Temporary where Drive did not look everywhere: what it did not find might be there.
@@ -56,7 +58,7 @@ def found(google: Google, query: str) -> Iterator[dict[str, Any]]:
     token = None
     while True:
         said = google.call(
-            files(google).list(
+            files_api(google).list(
                 q=f"({query}) and trashed = false",
                 fields=f"nextPageToken,incompleteSearch,files({_FIELDS})",
                 pageSize=1000,
@@ -78,7 +80,7 @@ def make_folder(google: Google, known: str, name: str, parent: str) -> None:
     """Make a folder under a reserved id, unless it is there."""
     body = {"id": known, "name": name, "mimeType": FOLDER, "parents": [parent]}
     try:
-        google.call(files(google).create(body=body, fields="id", supportsAllDrives=True))
+        google.call(files_api(google).create(body=body, fields="id", supportsAllDrives=True))
     except AlreadyThere:
         return  # the answer of an earlier try was lost, or another worker was quicker
 
@@ -86,7 +88,7 @@ def make_folder(google: Google, known: str, name: str, parent: str) -> None:
 def change(google: Google, known: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Change what is said of a file. Raises NotThere."""
     return google.call(
-        files(google).update(
+        files_api(google).update(
             fileId=known, body=dict(body), fields=_FIELDS, supportsAllDrives=True
         )
     )  # fmt: skip
@@ -100,7 +102,7 @@ def move_to_bin(google: Google, known: str) -> None:
         return
 
 
-def let_read(google: Google, known: str, email: str, *, tells: bool) -> None:
+def grant_read(google: Google, known: str, email: str, *, tells: bool) -> None:
     """Let somebody read a file; once is as good as twice. tells: Drive sends them a mail.
 
     Raises Refused for an address that Google has no account for; Unanswered where they may have
@@ -118,7 +120,7 @@ def let_read(google: Google, known: str, email: str, *, tells: bool) -> None:
     )  # fmt: skip
 
 
-def may_read(google: Google, known: str, email: str) -> bool:
+def can_read(google: Google, known: str, email: str) -> bool:
     """Return whether somebody is among those who may see a file, by that address."""
     token = None
     while True:
@@ -151,7 +153,7 @@ def begin_upload(
     where = f"{google.upload_address(*_API)}/files" + (f"/{known}" if known else "")
 
     def begun() -> str:
-        with google.session() as session, translated():
+        with google.session() as session, translate_errors():
             response = session.request(  # type: ignore[no-untyped-call]
                 "PATCH" if known else "POST",
                 where,

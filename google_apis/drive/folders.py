@@ -42,7 +42,7 @@ class Folders:
 
         other: how to name another one, as advice.
         """
-        there = files.file(self.google, folder)
+        there = files.get_file(self.google, folder)
         if there is None:
             raise Refused(
                 "google_folder",
@@ -71,10 +71,10 @@ class Folders:
                 known = self.memory.settled(key, found or files.reserved_id(self.google))
                 if known == found:
                     return known
-            there = files.file(self.google, known)
+            there = files.get_file(self.google, known)
             if there is None:
                 files.make_folder(self.google, known, name, parent)
-                there = files.file(self.google, known)
+                there = files.get_file(self.google, known)
             if there is not None and not there.get("trashed"):
                 return known
             # Somebody put it into the bin, or deleted it for ever: another one is made.
@@ -87,5 +87,5 @@ class Folders:
             f"name = {files.quoted(name)} and {files.quoted(parent)} in parents"
             f" and mimeType = {files.quoted(files.FOLDER)}"
         )
-        ids = [str(one["id"]) for one in files.found(self.google, query)]
+        ids = [str(one["id"]) for one in files.find_files(self.google, query)]
         return ids[0] if ids else None

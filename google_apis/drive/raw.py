@@ -10,7 +10,7 @@ from typing import Any
 
 from google_apis.drive.destination import DriveDestination
 from merger.errors import Temporary
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.destination import Fence, Placement, Upload
 
 _BELOW = ("raw",)
 
@@ -41,8 +41,8 @@ class RawDrive:
             size_bytes = path.stat().st_size
         except FileNotFoundError as error:
             raise Temporary("upload", f"{path} vanished before it was sent") from error
-        shelf = Shelf(room, self.folder_of(room), day, below=_BELOW)
-        parcel = Parcel(1, "raw", name, path, size_bytes, sha256, shelf)
+        shelf = Placement(room, self.folder_of(room), day, below=_BELOW)
+        parcel = Upload(1, "raw", name, path, size_bytes, sha256, shelf)
         return self.drive.send(parcel, state, Fence(keep, _go_on, _go_on))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from google.auth.transport.requests import AuthorizedSession
 
 from google_apis.errors import Again, Gone, NotThere
-from google_apis.http import LONGEST_WAIT_S, TIMEOUT_S, Google, back_off_s, translated
+from google_apis.http import LONGEST_WAIT_S, TIMEOUT_S, Google, back_off_s, translate_errors
 from merger.errors import Temporary
 
 UNIT = 256 * 1024  # bytes, of which a part that is not the last must be a multiple
@@ -88,7 +88,7 @@ def cancel(google: Google, session: str) -> None:
     """End an upload: whoever still sends to it cannot complete it. Gone already is as good."""
 
     def cancelled() -> None:
-        with google.session() as http, translated():
+        with google.session() as http, translate_errors():
             response = http.request(  # type: ignore[no-untyped-call]
                 "DELETE", session, timeout=TIMEOUT_S, allow_redirects=False
             )
@@ -112,7 +112,7 @@ def _put(
     size_bytes: int,
 ) -> int:
     """Send some bytes, or a question; return how many have arrived from the beginning on."""
-    with translated():
+    with translate_errors():
         response = http.request(  # type: ignore[no-untyped-call]
             "PUT", session, data=data, headers={"Content-Range": content_range},
             timeout=_SENDING_S if data else TIMEOUT_S, allow_redirects=False,

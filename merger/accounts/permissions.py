@@ -18,7 +18,7 @@ SCOPES_OF = {
 
 
 @dataclass(frozen=True)
-class Asker:
+class Principal:
     """Somebody who is known: a person, or a program that acts for one."""
 
     user: int
@@ -45,13 +45,13 @@ class Asker:
         return self.sees_all or list(users[:1]) == [self.email]
 
 
-def granted(role: str, wanted: Iterable[str] | None = None) -> frozenset[str]:
+def granted_scopes(role: str, wanted: Iterable[str] | None = None) -> frozenset[str]:
     """Return the scopes of a role, or those of them that a key was given."""
     all_of_role = SCOPES_OF.get(role, frozenset())
     return all_of_role if wanted is None else all_of_role & frozenset(wanted)
 
 
-def checked_scopes(wanted: Iterable[str], role: str) -> list[str]:
+def validate_scopes(wanted: Iterable[str], role: str) -> list[str]:
     """Return the scopes of a new key. Raises Refused for one that its owner has not."""
     scopes = list(dict.fromkeys(wanted))
     for scope in scopes:

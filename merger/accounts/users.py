@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, undefer
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from merger.accounts.permissions import Asker, checked_scopes, granted
+from merger.accounts.permissions import Principal, granted_scopes, validate_scopes
 from merger.db.engine import reading, writing
 from merger.errors import Refused
 from models import USER_ROLES, ApiKey, User
@@ -48,11 +48,13 @@ def user_row(session: Session, email: str) -> User:
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def _asker(user: User, scopes: Iterable[str] | None = None) -> Asker:
-    return Asker(user.id, user.email, user.role, granted(user.role, scopes), user.session_number)
+def _asker(user: User, scopes: Iterable[str] | None = None) -> Principal:
+    return Principal(
+        user.id, user.email, user.role, granted_scopes(user.role, scopes), user.session_number
+    )
 
 
-def make_first_account(engine: Engine) -> tuple[str, str] | None:
+def create_first_account(engine: Engine) -> tuple[str, str] | None:
     """Make an administrator where nobody could sign in; return address and password, once."""
 
     def make(session: Session) -> tuple[str, str] | None:
@@ -67,9 +69,9 @@ def make_first_account(engine: Engine) -> tuple[str, str] | None:
     return writing(engine, make)
 
 
-def with_password(
+def authenticate(
     engine: Engine, email: str, password: str, domains: Collection[str] = ()
-) -> Asker | None:
+) -> Principal | None:
     """Return who has an address and a password, or None; also for one who may not sign in.
 
     domains: of addresses that may without having been invited.
@@ -92,9 +94,9 @@ def _is_of(address: str, domains: Collection[str]) -> bool:
     return address.rpartition("@")[2] in {domain.lower() for domain in domains}
 
 
-def of_session(
+def user_of_session(
     engine: Engine, user: int, number: int, domains: Collection[str] = ()
-) -> Asker | None:
+) -> Principal | None:
     """Return who a session is of, or None where it was ended, or its user may not sign in now.
 
     domains: of addresses that may without having been invited.
@@ -106,14 +108,14 @@ def of_session(
         return _asker(row)
 
 
-def admitted(engine: Engine, email: str, name: str | None, domains: Collection[str]) -> Asker:
+def admit(engine: Engine, email: str, name: str | None, domains: Collection[str]) -> Principal:
     """Return who signs in with an address that somebody else has verified.
 
     domains: of addresses that may; the empty collection: only who was invited. Raises Refused.
     """
     address = email_of(email)
 
-    def admit(session: Session) -> Asker:
+    def admit(session: Session) -> Principal:
         row = session.scalars(select(User).where(User.email == address)).one_or_none()
         if not _is_of(address, domains) and (row is None or not row.invited):
             raise Refused("sign_in", f"{address} may not sign in here; ask an administrator")
@@ -150,7 +152,9 @@ def end_sessions(engine: Engine, user: int) -> None:
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def of_key(engine: Engine, key: str, now: datetime, domains: Collection[str] = ()) -> Asker | None:
+def user_of_key(
+    engine: Engine, key: str, now: datetime, domains: Collection[str] = ()
+) -> Principal | None:
     """Return for whom a key acts; None for one that is none, or revoked, or of who is locked out.
 
     domains: of addresses that may without having been invited.
@@ -177,7 +181,7 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make_key(
+def create_key(
     engine: Engine, user: int, name: str, scopes: Iterable[str], now: datetime
 ) -> tuple[dict[str, Any], str]:
     """Make a key for a user; return what is known of it, and the key, which is not kept."""
@@ -190,7 +194,7 @@ def make_key(
         owner = _user(session, user)
         row = ApiKey(
             user_id=user, name=words, hint=key[: len(_KEY_STARTS) + 4], digest=_digest(key),
-            scopes=checked_scopes(scopes, owner.role), created_at=now,
+            scopes=validate_scopes(scopes, owner.role), created_at=now,
         )  # fmt: skip
         session.add(row)
         session.flush()
@@ -199,7 +203,7 @@ def make_key(
     return writing(engine, make), key
 
 
-def keys(engine: Engine, only_of: int | None = None) -> list[dict[str, Any]]:
+def list_keys(engine: Engine, only_of: int | None = None) -> list[dict[str, Any]]:
     """Return keys as plain values, the newest first. only_of: a user, None for everybody's."""
     wanted = select(ApiKey).order_by(ApiKey.id.desc())
     if only_of is not None:
@@ -221,7 +225,7 @@ def _key_told(row: ApiKey) -> dict[str, Any]:
     }
 
 
-def revoke(engine: Engine, key: int, now: datetime, only_of: int | None = None) -> None:
+def revoke_key(engine: Engine, key: int, now: datetime, only_of: int | None = None) -> None:
     """End a key for good; again is as good. Raises Refused for one that is not there."""
 
     def end(session: Session) -> None:
@@ -250,14 +254,14 @@ def _user_told(row: User) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def users(engine: Engine, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+def list_users(engine: Engine, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
     """Return users as plain values, by id. after: the id before the first."""
     with reading(engine) as session:
         wanted = select(User).where(User.id > after).order_by(User.id).limit(limit)
         return [_user_told(row) for row in session.scalars(wanted)]
 
 
-def user(engine: Engine, wanted: int) -> dict[str, Any]:
+def get_user(engine: Engine, wanted: int) -> dict[str, Any]:
     """Return a user as plain values. Raises Refused."""
     with reading(engine) as session:
         row = session.get(User, wanted)
@@ -266,14 +270,14 @@ def user(engine: Engine, wanted: int) -> dict[str, Any]:
         return _user_told(row)
 
 
-def of_address(engine: Engine, email: str) -> dict[str, Any] | None:
+def get_user_by_address(engine: Engine, email: str) -> dict[str, Any] | None:
     """Return the user who has a mail address, or None. Raises Refused for what is none."""
     with reading(engine) as session:
         row = session.scalars(select(User).where(User.email == email_of(email))).one_or_none()
         return _user_told(row) if row is not None else None
 
 
-def invite(
+def invite_user(
     engine: Engine, email: str, name: str | None, role: str, domains: Collection[str] = ()
 ) -> tuple[dict[str, Any], bool]:
     """Let somebody sign in; return what is known of them, and whether they are new.
@@ -342,7 +346,7 @@ def _keep_an_administrator(
         raise Refused(field, f"{but_for.email} is the last administrator; name another one first")
 
 
-def note_language(engine: Engine, user: int, language: str) -> None:
+def set_language(engine: Engine, user: int, language: str) -> None:
     """Remember in which language somebody reads."""
 
     def write(session: Session) -> None:

@@ -54,14 +54,14 @@ ECHO = 0.15
 
 
 @dataclass(frozen=True)
-class Sight:
+class Sample:
     """Say what a picture shows, and why, in a short phrase for the report."""
 
     verdict: Verdict
     reason: str
 
 
-def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sight:
+def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sample:
     """Class one picture.
 
     luma: (H, W) uint8, 64x36 to 3840x2160, limited or full range. chroma: Cb and Cr of any
@@ -73,12 +73,12 @@ def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sig
     for box in (full, *_screens(width, height), *inside):
         found = _match(small, box, cards)
         if found:
-            return Sight("no_signal", f"matches the card '{found[0].name}' ({found[1]:.2f})")
+            return Sample("no_signal", f"matches the card '{found[0].name}' ({found[1]:.2f})")
     for box, margin in ((full, 0), *((box, MIXED) for box in inside)):
         share = _stray(_view(small, box), margin)
         if share is not None:
-            return Sight("blank", f"one colour, {share:.2%} of the picture differs")
-    return Sight("presentation", "more than one colour, and no card")
+            return Sample("blank", f"one colour, {share:.2%} of the picture differs")
+    return Sample("presentation", "more than one colour, and no card")
 
 
 def _small(luma: Picture, chroma: Chroma | None) -> Picture:

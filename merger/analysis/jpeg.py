@@ -14,7 +14,7 @@ from merger.timeline.media import Video
 _QUALITY = 70  # of 100: letters of a slide stay sharp, and 192x108 takes about 4 kB
 
 
-def jpeg(frame: av.video.frame.VideoFrame, video: Video, largest: Size) -> bytes:
+def encode_jpeg(frame: av.video.frame.VideoFrame, video: Video, largest: Size) -> bytes:
     """Return a picture as people see it, upright and in proportion, within a size; never enlarged.
 
     video: the stream that it is from.

@@ -22,8 +22,8 @@ from av.video.frame import VideoFrame
 
 from merger.analysis.cards import Card
 from merger.analysis.classify import classify
-from merger.analysis.jpeg import jpeg
-from merger.media.index import blame, check_readable, opened
+from merger.analysis.jpeg import encode_jpeg
+from merger.media.index import check_readable, explain_failure, open_container
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
 from merger.timeline.media import MAX_PIXELS, MediaFile
@@ -47,7 +47,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Look:
     """What looking at a chunk has shown: what was decided, why, and some of the pictures.
 
     pictures: plain values, in order of time: {"at": ISO, "verdict", "jpeg": in base64}.
@@ -113,7 +113,9 @@ def _between_keys(at: datetime, clip: Clip, media: Mapping[str, MediaFile]) -> T
     return Target(clip.segment.file, media[clip.segment.file].key_before(at_us) or 0, at_us)
 
 
-def look(file: MediaFile, wanted: Sequence[Target]) -> Iterator[tuple[Target, VideoFrame]]:
+def sample_targets(
+    file: MediaFile, wanted: Sequence[Target]
+) -> Iterator[tuple[Target, VideoFrame]]:
     """Decode some pictures of a file, by seeking. One that cannot be decoded is left out.
 
     Those after the same key frame that come one after another are decoded in one go. Raises
@@ -122,7 +124,7 @@ def look(file: MediaFile, wanted: Sequence[Target]) -> Iterator[tuple[Target, Vi
     assert file.video is not None
     seen = 0
     try:
-        with opened(file.path, file.demuxer) as container:
+        with open_container(file.path, file.demuxer) as container:
             stream = cast(Any, container.streams[file.video.stream])
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             for (_, is_key), some in groupby(wanted, lambda t: (t.key, _is_key(file, t))):
@@ -131,7 +133,7 @@ def look(file: MediaFile, wanted: Sequence[Target]) -> Iterator[tuple[Target, Vi
                     seen += 1
                     yield target, frame
     except av.FFmpegError as error:
-        blame(file, error)
+        explain_failure(file, error)
     if seen < len(wanted):
         check_readable(file)
 
@@ -167,7 +169,7 @@ def _key_decoded(
             frames = [*packet.decode(), *stream.codec_context.decode(None)]
             return cast(Any, frames[0]) if frames else None
     except av.FFmpegError as error:
-        blame(file, error)
+        explain_failure(file, error)
     return None
 
 
@@ -191,7 +193,7 @@ def _passed(
                     return
                 shown = frame
     except av.FFmpegError as error:
-        blame(file, error)
+        explain_failure(file, error)
         return
     if shown is not None:  # the last picture of the file
         yield from ((target, shown) for target in waiting)
@@ -233,12 +235,12 @@ def _plane(frame: VideoFrame, n: int) -> Plane:
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def chunk_seen(
+def sample_chunk(
     chunk: Span, track: Track | None, media: Mapping[str, MediaFile], cards: Sequence[Card]
-) -> Seen:
+) -> Look:
     """Look at a chunk of the screen and decide presence."""
     if track is None:
-        return Seen(Chunk(chunk, False, "missing", Fraction(0), 0), [], [])
+        return Look(Chunk(chunk, False, "missing", Fraction(0), 0), [], [])
     clocks = {clip.segment.file: clip.segment.clock for clip in track.clips}
     wanted, missing = targets(chunk, track, media)
     wanted.sort(key=lambda target: clocks[target.file].wall(target.at_us))
@@ -250,7 +252,7 @@ def chunk_seen(
     for target in wanted:
         by_file.setdefault(target.file, []).append(target)
     for file, some in by_file.items():
-        for target, frame in look(media[file], some):
+        for target, frame in sample_targets(media[file], some):
             sight = classify(*planes(frame), cards)
             verdicts.append(cast(Verdict, str(sight.verdict)))
             reasons[f"{sight.verdict}: {sight.reason}"] += 1
@@ -259,7 +261,7 @@ def chunk_seen(
                 pictures.append(_picture(at, sight.verdict, frame, media[file]))
     pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
     why = [f"{count} x {text}" for text, count in reasons.most_common(3)]
-    return Seen(decided(chunk, verdicts), why, pictures)
+    return Look(decide_chunk(chunk, verdicts), why, pictures)
 
 
 def evenly(wanted: Sequence[Target], most: int) -> list[Target]:
@@ -270,11 +272,11 @@ def evenly(wanted: Sequence[Target], most: int) -> list[Target]:
 
 def _picture(at: datetime, verdict: Verdict, frame: VideoFrame, file: MediaFile) -> dict[str, str]:
     assert file.video is not None
-    small = jpeg(frame, file.video, _LARGEST_PICTURE)
+    small = encode_jpeg(frame, file.video, _LARGEST_PICTURE)
     return {"at": at.isoformat(), "verdict": verdict, "jpeg": base64.b64encode(small).decode()}
 
 
-def decided(chunk: Span, verdicts: Sequence[Verdict]) -> Chunk:
+def decide_chunk(chunk: Span, verdicts: Sequence[Verdict]) -> Chunk:
     """Return what the samples of a chunk mean together.
 
     Pure. Presence: more than half of the samples that had a picture are a presentation.

@@ -10,7 +10,7 @@ import av
 import av.audio.frame
 import numpy as np
 
-from merger.media.index import opened
+from merger.media.index import open_container
 from merger.timeline.media import MediaFile
 
 # The quietest room is some 20 dB above this; a dead input is below, dithered or not.
@@ -20,7 +20,7 @@ _FEWEST_WINDOWS = 10
 _WINDOW_US = 1_000_000  # a beep or a word a second is heard in it
 
 
-def windows(start_us: int, end_us: int) -> list[int]:
+def silence_windows(start_us: int, end_us: int) -> list[int]:
     """Return when to listen for a second each, in file time; all of it where it is short. Pure."""
     length = end_us - start_us
     count = max(_FEWEST_WINDOWS, length // _EVERY_US)
@@ -36,13 +36,13 @@ def is_silent(media: MediaFile) -> bool:
     if media.audio is None or not media.sound:
         return False
     try:
-        with opened(media.path, media.demuxer) as container:
+        with open_container(media.path, media.demuxer) as container:
             stream = container.streams[media.audio.stream]
             base = stream.time_base
             if base is None:
                 return False
             heard = False
-            for at_us in windows(media.sound[0].start_us, media.sound[-1].end_us):
+            for at_us in silence_windows(media.sound[0].start_us, media.sound[-1].end_us):
                 container.seek(round(at_us / base / 1_000_000), stream=stream)
                 for frame in container.decode(stream):
                     if not isinstance(frame, av.audio.frame.AudioFrame) or frame.pts is None:

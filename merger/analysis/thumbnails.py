@@ -12,8 +12,8 @@ from pathlib import Path
 
 import av
 
-from merger.analysis.jpeg import jpeg
-from merger.analysis.sampling import Target, look
+from merger.analysis.jpeg import encode_jpeg
+from merger.analysis.sampling import Target, sample_targets
 from merger.config import Settings
 from merger.errors import MergerError
 from merger.media.library import Entry, Library
@@ -29,13 +29,13 @@ _MOST_TRIED = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def folder(settings: Settings) -> Path:
+def thumbnails_folder(settings: Settings) -> Path:
     return settings.data / "pictures"
 
 
 def picture_path(settings: Settings, source: int) -> Path:
     """Return where the last picture of a source lies, if there is one."""
-    return folder(settings) / f"{source}.jpg"
+    return thumbnails_folder(settings) / f"{source}.jpg"
 
 
 def taken_at(settings: Settings, source: int) -> datetime | None:
@@ -47,18 +47,18 @@ def taken_at(settings: Settings, source: int) -> datetime | None:
     return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
 
 
-def keep(settings: Settings, source: int, at: datetime, picture: bytes) -> None:
+def save_thumbnail(settings: Settings, source: int, at: datetime, picture: bytes) -> None:
     """Publish a JPEG as the last picture of a source, unless there is one as new.
 
     Raises Temporary or Broken where it cannot be written.
     """
-    make_folder(folder(settings), "the data folder (MERGER_DATA)")
-    with work_folder(folder(settings)) as work:
+    make_folder(thumbnails_folder(settings), "the data folder (MERGER_DATA)")
+    with work_folder(thumbnails_folder(settings)) as work:
         partial = work / "picture.jpg"
         partial.write_bytes(picture)
         at_ns = microseconds(at - _EPOCH) * 1000
         os.utime(partial, ns=(at_ns, at_ns))
-        with _alone(folder(settings)):
+        with _alone(thumbnails_folder(settings)):
             before = taken_at(settings, source)
             if before is None or before < at:
                 publish(partial, picture_path(settings, source))
@@ -72,7 +72,7 @@ def _alone(where: Path) -> Iterator[None]:
         yield
 
 
-def keep_last(settings: Settings, ids: Mapping[str, int], library: Library) -> None:
+def save_last_thumbnails(settings: Settings, ids: Mapping[str, int], library: Library) -> None:
     """Keep the last picture of each source; what stands in the way is a line of the log.
 
     ids: of the sources, by their names.
@@ -95,9 +95,11 @@ def _keep_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> 
         return
     video, times_us = newest.media.video, newest.media.key_us.tolist()
     wanted = [Target(newest.file, key, at_us) for key, at_us in enumerate(times_us)][::-1]
-    for target, frame in look(newest.media, wanted[:_MOST_TRIED]):
+    for target, frame in sample_targets(newest.media, wanted[:_MOST_TRIED]):
         assert video is not None
-        keep(settings, source, newest.clock.wall(target.at_us), jpeg(frame, video, _LARGEST))
+        save_thumbnail(
+            settings, source, newest.clock.wall(target.at_us), encode_jpeg(frame, video, _LARGEST)
+        )
         return
 
 

@@ -19,10 +19,10 @@ from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
 from merger.records.due import is_stable
 from merger.records.queue import add_history, requeue
-from merger.records.requests import same_as
+from merger.records.requests import find_equal
 from merger.records.retry import TRIES_BY_CODE
 from merger.service import Service
-from merger.worker.task import Task, checked
+from merger.worker.task import Task, resolve_task
 from models import Record
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _FIRST_PAUSE = timedelta(hours=1)
 _PASSES = frozenset({*TRIES_BY_CODE, "no_media"})  # of what could not be reached, or brought
 
 
-def look_for_late(service: Service, now: datetime) -> list[int]:
+def find_late_media(service: Service, now: datetime) -> list[int]:
     """Queue delivered records again whose missing media has come; return which those were."""
     with reading(service.engine) as session:
         rows = session.scalars(
@@ -40,11 +40,11 @@ def look_for_late(service: Service, now: datetime) -> list[int]:
             .where(Record.status.in_(("delivered", "failed")), Record.watched_until > now)
             .order_by(Record.id)
         )
-        jobs = [stage_results.job_of(session, row) for row in rows]
+        jobs = [stage_results.job_from_row(session, row) for row in rows]
     again = []
     for job in jobs:
         try:
-            if _again(service, checked(service, job), now):
+            if _again(service, resolve_task(service, job), now):
                 again.append(job.record)
         except MergerError as error:
             log.info("record %s: no late media now: %s", job.record, error.message)
@@ -53,12 +53,12 @@ def look_for_late(service: Service, now: datetime) -> list[int]:
 
 def _again(service: Service, task: Task, now: datetime) -> bool:
     found = _found(task, now)
-    report = stage_results.report(service.engine, task.job.record)
+    report = stage_results.load_report(service.engine, task.job.record)
     gaps = report.get("gaps", [])
     shown = task.request.sources.shown
     new = {
         # Of what is only heard, no gap is told: any media of it may be what is missing.
-        name: missed(one, task.job.media, gaps if name in shown and report else None, name)
+        name: missing_sources(one, task.job.media, gaps if name in shown and report else None, name)
         for name, one in found.items()
     }
     if not any(new.values()):
@@ -83,10 +83,10 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
             seen_first = {"key": key, "since": since.isoformat()}
             row.media = {**(row.media or {}), "late": {**late, **seen_first}}
             return False
-        if row.status == "failed" and same_as(session, row, room, task.request.span) is not None:
+        if row.status == "failed" and find_equal(session, row, room, task.request.span) is not None:
             return False  # somebody has asked anew: one video is enough
         if row.status == "delivered":
-            versions.begin(session, row)
+            versions.begin_version(session, row)
         made = {"made": missing, "times": times + 1, "at": now.isoformat()}
         of = [name for name, items in new.items() if items]
         row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
@@ -131,7 +131,7 @@ def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: d
     return now - datetime.fromisoformat(late["at"]) >= pause
 
 
-def missed(
+def missing_sources(
     found: Found,
     media: Mapping[str, Any],
     gaps: Sequence[Mapping[str, str]] | None,

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 
 import schedule
 
-from merger.daemon.late_media import look_for_late
+from merger.daemon.late_media import find_late_media
 from merger.daemon.processes import EXITED, Child, Start
-from merger.daemon.retention import tidy, tidy_destination
+from merger.daemon.retention import clean_destination, remove_expired
 from merger.db import idempotency
-from merger.delivery.viewers import let_new_readers
+from merger.delivery.viewers import grant_new_viewers
 from merger.errors import MergerError
 from merger.i18n import Message, verbatim
 from merger.intake.calendar_sync import is_any_due
-from merger.intake.discovered import reconcile
-from merger.live.raw_uploads import upload_raw
+from merger.intake.discovered import find_discovered
+from merger.live.raw_uploads import upload_raw_segments
 from merger.monitoring import heartbeats
 from merger.records import outbox, queue
 from merger.records.queue import Claim, LeaseLost
@@ -101,7 +101,7 @@ class Daemon:
     def _end_silent(self, now: datetime) -> None:
         """End workers that give no sign of life though the database is there: they are frozen."""
         known, self._silent = self._silent, {}  # nobody is, where the database is away
-        holding = queue.living(self.service.engine, self.running, now)
+        holding = queue.living_claims(self.service.engine, self.running, now)
         patience = max(self.service.settings.lease, _SILENT_FOR)
         for held, child in self.running.items():
             if held in holding:
@@ -111,7 +111,7 @@ class Daemon:
                 self._silent[held] = since, times + 1
                 continue
             # First: a database that takes no writes takes none from workers either.
-            queue.crashed(self.service.engine, held, now, verbatim(_SILENT))
+            queue.take_back_crashed(self.service.engine, held, now, verbatim(_SILENT))
             log.error("record %s: %s; does a share hang?", held.record, _SILENT)
             child.kill()
 
@@ -126,7 +126,7 @@ class Daemon:
         """Start telling people, and reading calendars, where there is something to do."""
         if self.start_errands is None or self.is_on_errands(now):
             return
-        if errands_are_due(self.service, now):
+        if background_jobs_are_due(self.service, now):
             self.errands, self._errands_since = self.start_errands(), now
 
     def _check(self, now: datetime) -> None:
@@ -138,7 +138,7 @@ class Daemon:
     def _give_sign(self, now: datetime) -> None:
         """Write down now and then that a daemon is at work, with a machine that is fit for it."""
         if self._signed_at is None or abs(now - self._signed_at) >= _SIGN_EVERY:
-            heartbeats.give(self.service.engine, self.name, now)
+            heartbeats.write_heartbeat(self.service.engine, self.name, now)
             self._signed_at = now
 
     def _start_due(self, now: datetime) -> int:
@@ -147,7 +147,7 @@ class Daemon:
         if self._paused_until is not None and now < self._paused_until:
             return 0
         while len(self.running) < settings.workers:
-            held = queue.claim(self.service.engine, self.name, now, settings.lease)
+            held = queue.claim_next(self.service.engine, self.name, now, settings.lease)
             if held is None:
                 break
             try:
@@ -179,7 +179,7 @@ class Daemon:
         log.error("record %s: %s", held.record, how)
         engine, lease = self.service.engine, self.service.settings.lease
         if not how.startswith(EXITED) or queue.has_begun(engine, held, lease):
-            queue.crashed(engine, held, now, verbatim(how))
+            queue.take_back_crashed(engine, held, now, verbatim(how))
             return
         # It could not even begin: a package is missing, a setting is wrong. So will the next.
         self._failed_starts += 1
@@ -222,7 +222,7 @@ def _still_at_it(
     return None
 
 
-def errands_are_due(service: Service, now: datetime) -> bool:
+def background_jobs_are_due(service: Service, now: datetime) -> bool:
     """Return whether somebody is to be told something now, or a calendar to be read."""
     if service.calendars is not None and is_any_due(service.engine, now):
         return True
@@ -230,17 +230,25 @@ def errands_are_due(service: Service, now: datetime) -> bool:
     return bool(by) and outbox.is_any_due(service.engine, now, by)
 
 
-def forget(service: Service, now: datetime) -> None:
+def forget_old(service: Service, now: datetime) -> None:
     """Forget answers that nobody asks for again, and messages that nobody is to get any more."""
-    idempotency.forget(service.engine, now)
-    outbox.clear(service.engine, now, outbox.channels(service.settings))
+    idempotency.forget_answers(service.engine, now)
+    outbox.clear_old(service.engine, now, outbox.channels(service.settings))
 
 
 def keep_house(service: Service, now: datetime) -> None:
     """Look what has happened elsewhere: late media, new readers; remove what nobody needs."""
     # First what reads no share: one that hangs holds up all that follows, until the housekeeping
     # is ended. Uploads last: they may take long.
-    chores = (forget, tidy, look_for_late, reconcile, let_new_readers, tidy_destination, upload_raw)
+    chores = (
+        forget_old,
+        remove_expired,
+        find_late_media,
+        find_discovered,
+        grant_new_viewers,
+        clean_destination,
+        upload_raw_segments,
+    )
     for chore in chores:
         try:
             chore(service, now)

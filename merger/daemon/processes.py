@@ -63,12 +63,12 @@ class Worker:
             self.process.wait(_DIES_WITHIN_S)
 
 
-def starter(command: Sequence[str]) -> Start:
+def worker_starter(command: Sequence[str]) -> Start:
     """Return what starts workers. command: to which the claim is added."""
-    return lambda held: started([*command, str(held.record), str(held.attempt), held.worker])
+    return lambda held: start_process([*command, str(held.record), str(held.attempt), held.worker])
 
 
-def started(command: Sequence[str]) -> Worker:
+def start_process(command: Sequence[str]) -> Worker:
     """Start a process that dies with the calling thread.
 
     Raises Temporary where the system has no room for another process.

@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 
 from merger.analysis import thumbnails
 from merger.db.engine import reading, writing
-from merger.db.key_value import Facts
-from merger.live.raw_uploads import waiting
-from merger.live.recordings import forget_recorded, needs_media, recorded_bytes
+from merger.db.key_value import KeyValueStore
+from merger.live.raw_uploads import waiting_uploads
+from merger.live.recordings import needs_media, recorded_bytes, remove_recordings
 from merger.records.stage_results import kept_segments
 from merger.service import Service
 from merger.storage import paths as data_folder
-from merger.storage.files import publish, sweep, translated, work_folder
+from merger.storage.files import publish, sweep_leftovers, translate_os_error, work_folder
 from merger.timeline.clock import LONGEST_RECORD
 from models import Record, Rendition, Room, Segment, Source
 
@@ -34,7 +34,7 @@ _UNKNOWN_FOR = timedelta(days=1)
 _IDENTITY = "database-id"
 
 
-def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None:
+def remove_expired(service: Service, now: datetime, disk_bytes: int | None = None) -> None:
     """Remove files of attempts that came to nothing, and what was kept long enough.
 
     disk_bytes: of the disk of the data folder; None for as many as it has.
@@ -49,13 +49,13 @@ def tidy(service: Service, now: datetime, disk_bytes: int | None = None) -> None
     _sweep_records(service, now)
     _sweep_segments(service, now)
     _sweep_pictures(service)
-    for folder in (data, thumbnails.folder(settings), settings.cache):
-        sweep(folder)
+    for folder in (data, thumbnails.thumbnails_folder(settings), settings.cache):
+        sweep_leftovers(folder)
 
 
-def tidy_destination(service: Service, now: datetime) -> None:
+def clean_destination(service: Service, now: datetime) -> None:
     """Remove what was on its way to the destination when its worker died; that may be a share."""
-    sweep(service.settings.destination)
+    sweep_leftovers(service.settings.destination)
 
 
 def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
@@ -77,7 +77,7 @@ def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
             _remove(data / path)
             _remove((data / path).with_suffix(".json"))
             too_many -= may_go.get(path, 0) if is_copy else 0
-    forget_recorded(service, now, too_many, waiting(service))
+    remove_recordings(service, now, too_many, waiting_uploads(service))
 
 
 def _is_of_this_database(service: Service) -> bool:
@@ -85,7 +85,7 @@ def _is_of_this_database(service: Service) -> bool:
 
     To an empty database, which a mistyped address gives, everything in there would be unknown.
     """
-    mine = Facts(service.engine).settled(_IDENTITY, uuid.uuid4().hex)
+    mine = KeyValueStore(service.engine).settled(_IDENTITY, uuid.uuid4().hex)
     note = service.settings.data / _IDENTITY
     try:
         if not note.exists():
@@ -94,7 +94,7 @@ def _is_of_this_database(service: Service) -> bool:
                 publish(work / _IDENTITY, note)
         said = note.read_text().strip()
     except OSError as error:
-        raise translated(error, note.parent) from error
+        raise translate_os_error(error, note.parent) from error
     if said != mine:
         log.error(
             "%s belongs to another database: nothing is removed from it. Correct"
@@ -127,7 +127,7 @@ def _segment_sizes(data: Path) -> dict[str, tuple[int, int]]:
     By its path below the data folder.
     """
     sizes = {}
-    for path in data_folder.collected(data).glob("*/[!.]*"):
+    for path in data_folder.segments_folder(data).glob("*/[!.]*"):
         with suppress(FileNotFoundError):
             status = path.stat()
             sizes[str(path.relative_to(data))] = status.st_size, status.st_nlink
@@ -173,7 +173,7 @@ def _forget_segments(
 
 def _sweep_records(service: Service, now: datetime) -> None:
     """Remove what attempts have left that came to nothing, and all of records that are gone."""
-    there = sorted(data_folder.records(service.settings.data).glob("*"))
+    there = sorted(data_folder.records_folder(service.settings.data).glob("*"))
     with reading(service.engine) as session:
         known = set(session.scalars(select(Record.id)))
     for folder in there:
@@ -182,7 +182,7 @@ def _sweep_records(service: Service, now: datetime) -> None:
         if int(folder.name) not in known:
             shutil.rmtree(folder, ignore_errors=True)
             continue
-        sweep(folder)
+        sweep_leftovers(folder)
         if not any(folder.glob(data_folder.ATTEMPTS)):
             continue  # all that is left is its plan
         attempt, needed = _needed_of(service, int(folder.name))
@@ -210,7 +210,7 @@ def _needed_of(service: Service, record: int) -> tuple[int, set[Path]]:
         return sys.maxsize, needed
     status, attempt = row
     if status == "running":
-        needed.add(data_folder.of_attempt(service.settings.data, record, attempt))
+        needed.add(data_folder.attempt_folder(service.settings.data, record, attempt))
     return attempt, needed
 
 
@@ -227,7 +227,7 @@ def _sweep_segments(service: Service, now: datetime) -> None:
         ):  # of which a newer one has come meanwhile
             known |= {data / kept.path for kept in kept_segments(media)}
     known |= {path.with_suffix(".json") for path in known}
-    for path in data_folder.collected(data).glob("*/[!.]*"):
+    for path in data_folder.segments_folder(data).glob("*/[!.]*"):
         if path in known or not path.is_file():
             continue
         if _is_old(path, now):
@@ -237,7 +237,7 @@ def _sweep_segments(service: Service, now: datetime) -> None:
 
 def _sweep_pictures(service: Service) -> None:
     """Remove the last pictures of sources that no longer exist."""
-    there = list(thumbnails.folder(service.settings).glob("*.jpg"))
+    there = list(thumbnails.thumbnails_folder(service.settings).glob("*.jpg"))
     # Read after that: one that was added meanwhile is known.
     with reading(service.engine) as session:
         ids = session.scalars(select(Source.id)).all()

@@ -69,7 +69,7 @@ def database_url(text: str) -> URL:
     return url
 
 
-def connected(text: str) -> Engine:
+def connect(text: str) -> Engine:
     """Return an engine for the database at an address; connects only when it is used."""
     url = database_url(text)
     if url.get_backend_name() == "sqlite":
@@ -145,7 +145,7 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
     """Open a session that only reads."""
-    with translating(engine), Session(engine) as session:
+    with translate_errors(engine), Session(engine) as session:
         yield session
 
 
@@ -158,7 +158,7 @@ def writing(engine: Engine, act: Callable[[Session], T]) -> T:
     for tried in range(1, _RACES + 1):
         try:
             with (
-                translating(engine),
+                translate_errors(engine),
                 Session(engine.execution_options(writes=True), expire_on_commit=False) as session,
                 session.begin(),
             ):
@@ -174,7 +174,7 @@ class LostRace(Temporary):
 
 
 @contextmanager
-def translating(engine: Engine) -> Iterator[None]:
+def translate_errors(engine: Engine) -> Iterator[None]:
     """Translate what the driver raises into our errors."""
     try:
         yield

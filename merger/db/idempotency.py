@@ -17,7 +17,7 @@ KEPT = timedelta(days=7)
 _NONE = 0  # the status of a request that is being acted on, or was when a crash came
 
 
-def answered_once(
+def answer_once(
     engine: Engine,
     user: int,
     key: str,
@@ -72,7 +72,7 @@ def _unanswered(digest: str) -> Delete:
     return delete(Answer).where(Answer.digest == digest, Answer.status == _NONE)
 
 
-def forget(engine: Engine, now: datetime) -> None:
+def forget_answers(engine: Engine, now: datetime) -> None:
     """Remove answers that are old enough not to be asked for again."""
     old = delete(Answer).where(Answer.created_at < now - KEPT)
     writing(engine, lambda session: session.execute(old))

@@ -12,7 +12,7 @@ from models import Fact
 
 
 @dataclass(frozen=True)
-class Facts:
+class KeyValueStore:
     """Facts in a database. Names have at most 64 characters."""
 
     engine: Engine

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
-from merger.db.engine import translating
+from merger.db.engine import translate_errors
 from merger.errors import Broken, Temporary
 
 State = Literal["current", "behind", "ahead", "empty", "foreign"]
@@ -30,7 +30,7 @@ def upgrade(engine: Engine) -> list[str]:
     Several processes may call it at once. Raises Broken where the tables are not ours or newer
     than this program, Temporary where another process is at it for long.
     """
-    with translating(engine), _alone(engine) as connection:
+    with translate_errors(engine), _alone(engine) as connection:
         found = _state(connection)
         if found in ("ahead", "foreign"):
             raise _wrong(found, connection)
@@ -49,13 +49,13 @@ def state(engine: Engine) -> State:
     behind is also where a migration was cut off; ahead is of a newer program; foreign is where
     there are tables, but none of them ours.
     """
-    with translating(engine), engine.connect() as connection:
+    with translate_errors(engine), engine.connect() as connection:
         return _state(connection)
 
 
 def require_current(engine: Engine) -> None:
     """Raise Broken("schema"), which says what to do, unless the tables are as they should be."""
-    with translating(engine), engine.connect() as connection:
+    with translate_errors(engine), engine.connect() as connection:
         found = _state(connection)
         if found != "current":
             raise _wrong(found, connection)

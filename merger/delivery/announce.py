@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 from merger.config import Language
 from merger.delivery import ledger
 from merger.errors import Broken, Cancelled, MergerError, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.ports.announcer import Announcer, Link, News
+from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from merger.records.queue import Claim
 from merger.records.versions import NEWS
@@ -32,7 +32,7 @@ _MOST_TRIES = 6
 _TEXTS = {"en": "Video of the lecture: {what}", "ru": "Видеозапись занятия: {what}"}
 
 
-def announcement(language: Language, news: News) -> str:
+def announcement(language: Language, news: Announcement) -> str:
     """Return what an announcement says of a record, beside its files. Pure."""
     start, end = (at.astimezone(news.zone) for at in (news.start, news.end))
     what = f"{news.name}, {start:%Y-%m-%d, %H:%M}-{end:%H:%M}, {news.room}"
@@ -43,7 +43,7 @@ def announce(
     engine: Engine,
     held: Claim,
     announcers: Sequence[Announcer],
-    news: News,
+    news: Announcement,
     tries: int,
     now: Callable[[], datetime],
     check: Callable[[], None],
@@ -78,27 +78,27 @@ def _announce(
     engine: Engine,
     held: Claim,
     announcer: Announcer,
-    news: News,
+    news: Announcement,
     now: Callable[[], datetime],
     check: Callable[[], None],
     confirm: Callable[[], None],
 ) -> None:
     name = f"{announcer.name} {news.record}"
     known = ledger.entries(engine, held.record, announcer.name).get(NEWS)
-    ledger.reserve(engine, held, announcer.name, NEWS, iter([name]), lambda _: False)
-    reached("announce.reserved")
+    ledger.reserve_name(engine, held, announcer.name, NEWS, iter([name]), lambda _: False)
+    failpoint("announce.reserved")
 
     def keep(state: Mapping[str, Any]) -> None:
-        ledger.keep(engine, held, announcer.name, NEWS, state)
+        ledger.save_state(engine, held, announcer.name, NEWS, state)
 
     def note(message: Message) -> None:
-        ledger.note(engine, held, now(), message)
+        ledger.add_note(engine, held, now(), message)
 
     fence = Fence(keep, check, confirm, held.attempt, note)
     link = announcer.announce(news, known.state if known else {}, fence)
-    reached("announce.sent")
-    ledger.done(engine, held, announcer.name, NEWS, news.version, "", link, now())
-    reached("announce.written")
+    failpoint("announce.sent")
+    ledger.mark_delivered(engine, held, announcer.name, NEWS, news.version, "", link, now())
+    failpoint("announce.written")
 
 
 def _note(
@@ -107,10 +107,10 @@ def _note(
     message = Message(
         "history.not_announced", where=Message(f"destination.{announcer.name}"), why=error.message
     )
-    ledger.note(engine, held, now, message)
+    ledger.add_note(engine, held, now, message)
 
 
-def links(engine: Engine, record: int, destinations: Sequence[str]) -> tuple[Link, ...]:
+def links_of(engine: Engine, record: int, destinations: Sequence[str]) -> tuple[Link, ...]:
     """Return where the renditions of a record are, the merge of each destination first."""
     return tuple(
         Link(destination, entry.kind, entry.link, entry.state.get("id"))

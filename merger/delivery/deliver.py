@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from merger.delivery import ledger
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.ports.destination import Destination, Fence, Parcel
+from merger.ports.destination import Destination, Fence, Upload
 from merger.records.queue import Claim
 
 
@@ -21,7 +21,7 @@ def deliver(
     engine: Engine,
     held: Claim,
     destination: Destination,
-    parcels: Sequence[Parcel],
+    parcels: Sequence[Upload],
     now: Callable[[], datetime],
     check: Callable[[], None],
     confirm: Callable[[], None],
@@ -35,42 +35,42 @@ def deliver(
     known = ledger.entries(engine, held.record, destination.name)
 
     def note(message: Message) -> None:
-        ledger.note(engine, held, now(), message)
+        ledger.add_note(engine, held, now(), message)
 
     for parcel in parcels:
         entry = known.get(parcel.kind)
-        name = ledger.reserve(
+        name = ledger.reserve_name(
             engine, held, destination.name, parcel.kind, _names(parcel.name),
             destination.is_foreign,
         )  # fmt: skip
-        reached("deliver.reserved")
+        failpoint("deliver.reserved")
 
         def keep(state: Mapping[str, Any], kind: str = parcel.kind) -> None:
-            ledger.keep(engine, held, destination.name, kind, state)
+            ledger.save_state(engine, held, destination.name, kind, state)
 
-        def confirm_this(entry: ledger.Entry | None = entry, parcel: Parcel = parcel) -> None:
+        def confirm_this(entry: ledger.Entry | None = entry, parcel: Upload = parcel) -> None:
             confirm()
             if entry is not None and entry.version not in (None, parcel.version):
-                ledger.replacing(engine, held, destination.name, parcel.kind, parcel.version)
+                ledger.mark_replacing(engine, held, destination.name, parcel.kind, parcel.version)
 
         link = destination.send(
             replace(parcel, name=name, record=held.record),
             entry.state if entry else {},
             Fence(keep, check, confirm_this, held.attempt, note),
         )
-        reached("deliver.sent")
-        ledger.done(
+        failpoint("deliver.sent")
+        ledger.mark_delivered(
             engine, held, destination.name, parcel.kind, parcel.version, parcel.sha256, link, now()
         )
-        reached("deliver.written")
+        failpoint("deliver.written")
         links.append(link)
     kinds = {parcel.kind for parcel in parcels}
     for kind, entry in known.items():
         if kind not in kinds:
             confirm()
             destination.remove(entry.name, entry.state)
-            reached("deliver.removed")
-            ledger.removed(engine, held, destination.name, kind)
+            failpoint("deliver.removed")
+            ledger.mark_removed(engine, held, destination.name, kind)
     return links
 
 

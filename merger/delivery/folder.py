@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from merger.failpoints import reached
-from merger.ports.destination import Fence, Parcel
-from merger.storage.copying import copy_whole, is_there, require_mounted, require_same, sending_to
+from merger.failpoints import failpoint
+from merger.ports.destination import Fence, Upload
+from merger.storage.copying import (
+    copy_whole,
+    is_there,
+    require_mounted,
+    require_same,
+    translate_copy_errors,
+)
 from merger.storage.disk_space import require_space
-from merger.storage.files import publish, translated, work_folder, work_folders
+from merger.storage.files import publish, translate_os_error, work_folder, work_folders
 
 _COPY = "copy"
 
@@ -35,12 +41,12 @@ class FolderDestination:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise translated(error, self.folder) from error
+            raise translate_os_error(error, self.folder) from error
         return True
 
-    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         final = self.folder / parcel.name
-        with sending_to(self.folder):
+        with translate_copy_errors(self.folder):
             self._check_folder()
             self._revoke(parcel.name, fence.attempt)
             if is_there(final, parcel.size_bytes, parcel.sha256, fence.check):
@@ -49,10 +55,10 @@ class FolderDestination:
             with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
                 copy_whole(parcel.path, copy, fence.check)
-                reached("folder.copied")
+                failpoint("folder.copied")
                 require_same(copy, parcel.sha256, self.folder, fence.check)
                 fence.confirm()
-                reached("folder.confirmed")
+                failpoint("folder.confirmed")
                 publish(copy, final)
         return str(final)
 
@@ -77,7 +83,7 @@ class FolderDestination:
             self._revoke(name)
             (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
-            raise translated(error, self.folder) from error
+            raise translate_os_error(error, self.folder) from error
 
 
 def _mark(name: str) -> str:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading
 from merger.i18n import Message
 from merger.records import outbox
-from merger.records.queue import Claim, LeaseLost, add_history, fenced, release, was_let_go
+from merger.records.queue import Claim, LeaseLost, add_history, release, was_released, with_fence
 from models import Delivery, Event, Record, Rendition
 
 
@@ -50,7 +50,7 @@ def entries(engine: Engine, record: int, destination: str) -> dict[str, Entry]:
         }
 
 
-def reserve(
+def reserve_name(
     engine: Engine,
     held: Claim,
     destination: str,
@@ -81,7 +81,7 @@ def reserve(
             )  # fmt: skip
             return True
 
-        if fenced(engine, held, write):
+        if with_fence(engine, held, write):
             return name
     raise AssertionError("there is always another name")
 
@@ -103,7 +103,7 @@ def _is_reserved(engine: Engine, destination: str, name: str) -> bool:
         return session.scalar(_reserved(destination, name)) is not None
 
 
-def keep(
+def save_state(
     engine: Engine, held: Claim, destination: str, kind: str, state: Mapping[str, Any]
 ) -> None:
     """Write down what a destination needs to go on after a crash."""
@@ -111,13 +111,13 @@ def keep(
     def write(session: Session, row: Record) -> None:
         _delivery(session, row.id, destination, kind).state = dict(state)
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def replacing(engine: Engine, held: Claim, destination: str, kind: str, version: int) -> None:
+def mark_replacing(engine: Engine, held: Claim, destination: str, kind: str, version: int) -> None:
     """Write down that what an earlier version had put there is about to be replaced.
 
-    From then on nobody knows which of the two is there, until one of them is `done`.
+    From then on nobody knows which of the two is there, until one of them is delivered.
     """
 
     def write(session: Session, row: Record) -> None:
@@ -125,10 +125,10 @@ def replacing(engine: Engine, held: Claim, destination: str, kind: str, version:
         if entry.version != version:
             entry.version = None
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def done(
+def mark_delivered(
     engine: Engine,
     held: Claim,
     destination: str,
@@ -155,10 +155,10 @@ def done(
             Message("history.sent", what=Message(f"rendition.{kind}"), link=link),
         )
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def note(engine: Engine, held: Claim, now: datetime, message: Message) -> None:
+def add_note(engine: Engine, held: Claim, now: datetime, message: Message) -> None:
     """Add a line to the history of a record, unless it is there already."""
 
     def write(session: Session, row: Record) -> None:
@@ -168,16 +168,16 @@ def note(engine: Engine, held: Claim, now: datetime, message: Message) -> None:
         if session.scalar(known.limit(1)) is None:
             add_history(session, row.id, held.attempt, now, "note", message)
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def removed(engine: Engine, held: Claim, destination: str, kind: str) -> None:
+def mark_removed(engine: Engine, held: Claim, destination: str, kind: str) -> None:
     """Write down that what an earlier version had put there is gone."""
 
     def write(session: Session, row: Record) -> None:
         session.delete(_delivery(session, row.id, destination, kind))
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
 def _delivery(session: Session, record: int, destination: str, kind: str) -> Delivery:
@@ -198,7 +198,7 @@ def _delivered(version: int, warnings: int) -> Message:
     return Message(f"history.{key}_with_warnings", version=version, count=warnings)
 
 
-def complete(
+def complete_record(
     engine: Engine, held: Claim, now: datetime, watched_until: datetime | None, warnings: int
 ) -> None:
     """End a record: all its renditions are where they should be."""
@@ -229,8 +229,8 @@ def complete(
         release(row, "delivered", now)
 
     try:
-        fenced(engine, held, write)
+        with_fence(engine, held, write)
     except LeaseLost:
         # The answer to the same call may have been lost on its way before.
-        if not any(was_let_go(engine, held, kind) for kind in ("delivered", "put_back")):
+        if not any(was_released(engine, held, kind) for kind in ("delivered", "put_back")):
             raise

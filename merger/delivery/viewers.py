@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Temporary
 from merger.i18n import Message
-from merger.ports.destination import LetsRead
+from merger.ports.destination import GrantsAccess
 from merger.records.queue import add_history
 from merger.service import Service
 from models import Delivery, Record, RecordUser
@@ -34,10 +34,10 @@ class _There:
     readers: tuple[str, ...]
 
 
-def let_new_readers(service: Service, now: datetime) -> None:
+def grant_new_viewers(service: Service, now: datetime) -> None:
     """Let those read what was delivered who asked for it afterwards."""
     for destination in service.destinations:
-        if not isinstance(destination, LetsRead):
+        if not isinstance(destination, GrantsAccess):
             continue
         for one in _delivered(service.engine, destination.name, now - _LATELY):
             try:
@@ -66,7 +66,7 @@ def _delivered(engine: Engine, destination: str, since: datetime) -> list[_There
         ]
 
 
-def _let(engine: Engine, destination: LetsRead, one: _There, now: datetime) -> None:
+def _let(engine: Engine, destination: GrantsAccess, one: _There, now: datetime) -> None:
     notes: list[Message] = []
     kept = one.state
 

@@ -22,9 +22,9 @@ from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
 from merger.i18n import Message, sentences
-from merger.ports.calendar import CalendarReader, Changes, Channel, Happening
+from merger.ports.calendar import CalendarEvent, CalendarReader, Changes, Channel
 from merger.records import requests
-from merger.records.event_links import RoomEvent, give, let_go
+from merger.records.event_links import RoomEvent, link_event, unlink_event
 from merger.records.queue import add_history, release
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, Span
@@ -72,7 +72,7 @@ def read_calendars(service: Service, now: datetime) -> None:
             writing(service.engine, partial(_failed, room=room, why=_MISTAKE))
 
 
-def told(engine: Engine, channel: str, token: str, now: datetime) -> bool:
+def mark_calendar_stale(engine: Engine, channel: str, token: str, now: datetime) -> bool:
     """Have a calendar read soon whose channel says that it changed; return whether it is ours."""
 
     def mark(session: Session) -> bool:
@@ -126,14 +126,14 @@ def _read(engine: Engine, reader: CalendarReader, room: Room, state: _State, now
     writing(engine, lambda session: _note(session, room, state, changes, channel, now))
 
 
-def _guarded(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
+def _guarded(engine: Engine, room: Room, one: CalendarEvent, now: datetime) -> None:
     try:
-        apply(engine, room, one, now)
+        apply_changes(engine, room, one, now)
     except Refused as error:  # such as an event of two days
         log.info("event %r of room %r is no record: %s", one.name, room.name, error.message)
 
 
-def apply(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
+def apply_changes(engine: Engine, room: Room, one: CalendarEvent, now: datetime) -> None:
     """Make the record of an event of a room's calendar, or change it. Raises Refused."""
     key = requests.event_key(one.calendar, one.event)
     row = _record_of(engine, key)
@@ -150,12 +150,12 @@ def apply(engine: Engine, room: Room, one: Happening, now: datetime) -> None:
         course_code=one.course_code, event_id=one.event, calendar_id=one.calendar,
         idempotency_key=key,
     )  # fmt: skip
-    record, is_new = requests.ask(engine, request, now)
+    record, is_new = requests.request_record(engine, request, now)
     if is_new:
         log.info("record %s: for the event %r of room %r", record, one.name, room.name)
 
 
-def _event(one: Happening) -> RoomEvent:
+def _event(one: CalendarEvent) -> RoomEvent:
     key = requests.event_key(one.calendar, one.event)
     return RoomEvent(one.calendar, one.event, key, one.name, one.course_code)
 
@@ -164,7 +164,7 @@ def _is_to_be_made(span: Span, now: datetime) -> bool:
     return span.end > now - WINDOW[0] and span.length <= LONGEST_RECORD
 
 
-def _owner(one: Happening) -> tuple[str, ...]:
+def _owner(one: CalendarEvent) -> tuple[str, ...]:
     try:
         return (email_of(one.owner, "owner"),) if one.owner else ()
     except Refused:
@@ -192,7 +192,7 @@ def _is_settled(engine: Engine, key: str, span: Span) -> bool:
         )
 
 
-def _changed(session: Session, record: int, room: Room, one: Happening, now: datetime) -> None:
+def _changed(session: Session, record: int, room: Room, one: CalendarEvent, now: datetime) -> None:
     row = session.get(Record, record, with_for_update=True)
     if row is None:
         return
@@ -212,17 +212,17 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
         row.room_id, row.zone = room.id, room.zone
         changes.append(Message("history.event_of_room"))
     if was_cancelled or (row.start_at, row.end_at) != (one.span.start, one.span.end):
-        other = requests.same_as(session, row, room.id, one.span)
+        other = requests.find_equal(session, row, room.id, one.span)
         if other is not None:  # one video is enough
             requests.add_users(session, other, _owner(one))
-            give(session, other, _event(one), now)
+            link_event(session, other, _event(one), now)
             if not was_cancelled:
                 _call_off(session, row, Message("calendar.same_time", record=other.id), now)
             return
     if (row.start_at, row.end_at) != (one.span.start, one.span.end):
         row.start_at, row.end_at = one.span.start, one.span.end
         row.run_after = max(one.span.end, now)
-        let_go(session, _event(one), row.id, now)
+        unlink_event(session, _event(one), row.id, now)
         changes.append(Message("history.event_moved"))
     if row.event_name != one.name:
         row.event_name = one.name
@@ -241,7 +241,7 @@ def _changed(session: Session, record: int, room: Room, one: Happening, now: dat
         add_history(session, row.id, row.attempt, now, "event", sentences(changes))
 
 
-def _why_off(one: Happening) -> Message | None:
+def _why_off(one: CalendarEvent) -> Message | None:
     """Return why an event is no lecture any more, or None. Pure."""
     if one.is_off:
         return Message("calendar.cancelled")
@@ -263,7 +263,7 @@ def _call_off(session: Session, row: Record, why: Message, now: datetime) -> Non
     add_history(session, row.id, row.attempt, now, "cancelled", why)
 
 
-def _add_owner(session: Session, row: Record, one: Happening) -> bool:
+def _add_owner(session: Session, row: Record, one: CalendarEvent) -> bool:
     """Make the organiser the owner; who else wants the record stays."""
     owner = _owner(one)
     if not owner or (row.users and row.users[0].user.email == owner[0]):
@@ -386,7 +386,7 @@ def _failed(session: Session, room: Room, why: Message) -> None:
         row.error_message = why
 
 
-def states(engine: Engine) -> dict[int, Message]:
+def calendar_errors(engine: Engine) -> dict[int, Message]:
     """Return why the calendars of rooms cannot be read, by room: of those that cannot."""
     with reading(engine) as session:
         rows: Iterable[Calendar] = session.scalars(

@@ -19,7 +19,7 @@ from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
 from merger.i18n import Message
-from merger.ports.discovery import Offer
+from merger.ports.discovery import DiscoveredRecording
 from merger.records import requests
 from merger.records.queue import add_history
 from merger.service import Service
@@ -48,8 +48,12 @@ class Outcome:
     reason: Message | None = None
 
 
-def take_up(
-    service: Service, offer: Offer, asked_by: Sequence[str] = (), *, is_asked: bool = False
+def ensure_record(
+    service: Service,
+    offer: DiscoveredRecording,
+    asked_by: Sequence[str] = (),
+    *,
+    is_asked: bool = False,
 ) -> Outcome:
     """Make or feed the record of an offer. asked_by: who wants it beside its owner.
 
@@ -66,7 +70,9 @@ def take_up(
     return outcome
 
 
-def _taken(service: Service, offer: Offer, asked_by: Sequence[str], *, is_asked: bool) -> Outcome:
+def _taken(
+    service: Service, offer: DiscoveredRecording, asked_by: Sequence[str], *, is_asked: bool
+) -> Outcome:
     engine, now = service.engine, service.now()
     place_of = service.offering[offer.kind].place_of
     known, was_removed = writing(engine, lambda session: _kept(session, offer, now))
@@ -89,7 +95,7 @@ def _taken(service: Service, offer: Offer, asked_by: Sequence[str], *, is_asked:
         users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
         idempotency_key=_key(offer),
     )  # fmt: skip
-    record, is_new = requests.ask(engine, request, now)
+    record, is_new = requests.request_record(engine, request, now)
     return _placed(engine, offer, record, now, is_new=is_new, is_asked=is_asked)
 
 
@@ -105,7 +111,7 @@ def _add_users(engine: Engine, record: int, emails: Sequence[str], now: datetime
         writing(engine, add)
 
 
-def _kept(session: Session, offer: Offer, now: datetime) -> tuple[int | None, bool]:
+def _kept(session: Session, offer: DiscoveredRecording, now: datetime) -> tuple[int | None, bool]:
     """Write an offer down as it is now, but for its span.
 
     Return its record, where it has one, and whether it had one that somebody has removed.
@@ -123,12 +129,14 @@ def _was_removed(row: OfferRow) -> bool:
     return row.state == "record" and row.record_id is None
 
 
-def _row(session: Session, offer: Offer, *, lock: bool = False) -> OfferRow | None:
+def _row(session: Session, offer: DiscoveredRecording, *, lock: bool = False) -> OfferRow | None:
     wanted = select(OfferRow).where(OfferRow.kind == offer.kind, OfferRow.origin == offer.origin)
     return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
 
 
-def _room_of(engine: Engine, offer: Offer, place_of: Callable[[str], str]) -> str | None:
+def _room_of(
+    engine: Engine, offer: DiscoveredRecording, place_of: Callable[[str], str]
+) -> str | None:
     """Return the first room that has a source at the place of an offer."""
     with reading(engine) as session:
         wanted = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
@@ -138,11 +146,13 @@ def _room_of(engine: Engine, offer: Offer, place_of: Callable[[str], str]) -> st
     return None
 
 
-def _is_at(source: Source, offer: Offer, place_of: Callable[[str], str]) -> bool:
+def _is_at(source: Source, offer: DiscoveredRecording, place_of: Callable[[str], str]) -> bool:
     return source.kind == offer.kind and place_of(source.address) == offer.place
 
 
-def _why_not(offer: Offer, room: str | None, is_asked: bool) -> tuple[str, Message | None]:
+def _why_not(
+    offer: DiscoveredRecording, room: str | None, is_asked: bool
+) -> tuple[str, Message | None]:
     """Return the state of an offer, and why there is no record of it, if so. Pure."""
     if not offer.is_complete:
         return "waiting", Message("discovered.incomplete")
@@ -156,7 +166,9 @@ def _why_not(offer: Offer, room: str | None, is_asked: bool) -> tuple[str, Messa
     return "record", None
 
 
-def _left(session: Session, offer: Offer, state: str, reason: Message | None) -> Outcome:
+def _left(
+    session: Session, offer: DiscoveredRecording, state: str, reason: Message | None
+) -> Outcome:
     row = _row(session, offer, lock=True)
     if row is not None and row.record_id is None:
         row.state, row.reason = state, reason
@@ -164,7 +176,7 @@ def _left(session: Session, offer: Offer, state: str, reason: Message | None) ->
     return Outcome(row.record_id if row is not None else None, reason=reason)
 
 
-def _refused(session: Session, offer: Offer, error: Refused) -> Outcome:
+def _refused(session: Session, offer: DiscoveredRecording, error: Refused) -> Outcome:
     """Write down why an offer cannot have a record, or its record no more of it."""
     row = _row(session, offer, lock=True)
     if row is None:
@@ -176,7 +188,7 @@ def _refused(session: Session, offer: Offer, error: Refused) -> Outcome:
     return Outcome(row.record_id, reason=error.message)
 
 
-def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None:
+def _fed(session: Session, room: str, offer: DiscoveredRecording, now: datetime) -> int | None:
     """Return a record that asks for most of an offer already, and have it look for its media."""
     span = offer.span
     assert span is not None
@@ -209,7 +221,13 @@ def _fed(session: Session, room: str, offer: Offer, now: datetime) -> int | None
 
 
 def _placed(
-    engine: Engine, offer: Offer, record: int, now: datetime, *, is_new: bool, is_asked: bool
+    engine: Engine,
+    offer: DiscoveredRecording,
+    record: int,
+    now: datetime,
+    *,
+    is_new: bool,
+    is_asked: bool,
 ) -> Outcome:
     """Write down which record an offer has, and have that reach over it."""
 
@@ -226,7 +244,9 @@ def _placed(
     return Outcome(record, is_new)
 
 
-def _grow(engine: Engine, offer: Offer, record: int, now: datetime, *, is_asked: bool) -> None:
+def _grow(
+    engine: Engine, offer: DiscoveredRecording, record: int, now: datetime, *, is_asked: bool
+) -> None:
     """Have an offer's own record reach over what was recorded since, too.
 
     One that was not begun is made longer; of one that has ended there is another version. One that
@@ -246,7 +266,7 @@ def _grow(engine: Engine, offer: Offer, record: int, now: datetime, *, is_asked:
 
 
 def _longer(
-    session: Session, offer: Offer, record: int, now: datetime, *, is_asked: bool
+    session: Session, offer: DiscoveredRecording, record: int, now: datetime, *, is_asked: bool
 ) -> Span | Literal["later"] | None:
     """Make an offer's own record longer where it was not begun; return what is left to be done.
 
@@ -283,7 +303,7 @@ def _longer(
     return None
 
 
-def _taken_up(session: Session, offer: Offer) -> None:
+def _taken_up(session: Session, offer: DiscoveredRecording) -> None:
     row = _row(session, offer, lock=True)
     if row is not None:
         _set_span(row, offer.span)
@@ -297,7 +317,7 @@ def _set_span(row: OfferRow, span: Span | None) -> None:
     row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
 
 
-def _key(offer: Offer) -> str:
+def _key(offer: DiscoveredRecording) -> str:
     """Return the key of an offer's own record."""
     return f"{offer.kind} {offer.origin}"
 
@@ -312,7 +332,7 @@ def _addresses(owner: str) -> list[str]:
 # --- what was missed, and what there is -----------------------------------------------------------
 
 
-def reconcile(service: Service, now: datetime) -> None:
+def find_discovered(service: Service, now: datetime) -> None:
     """Once a day, take up what was recorded lately and nobody has told us."""
     for kind, offering in service.offering.items():
         if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
@@ -321,7 +341,7 @@ def reconcile(service: Service, now: datetime) -> None:
             if _is_settled(service.engine, offer):
                 continue
             try:
-                outcome = take_up(service, offer)
+                outcome = ensure_record(service, offer)
             except MergerError as error:  # one never stops the others
                 log.warning("%s %s: %s", kind, offer.origin, error.message)
                 continue
@@ -339,7 +359,7 @@ def _note(session: Session, kind: str, now: datetime) -> None:
     session.merge(Fact(name=f"reconciled-{kind}", value=now.isoformat()))
 
 
-def _is_settled(engine: Engine, offer: Offer) -> bool:
+def _is_settled(engine: Engine, offer: DiscoveredRecording) -> bool:
     with reading(engine) as session:
         row = _row(session, offer)
         if row is None or row.state in _OPEN:
@@ -349,7 +369,7 @@ def _is_settled(engine: Engine, offer: Offer) -> bool:
         return offer.span is None or _is_taken_up(row, offer.span)
 
 
-def listing(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
+def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
     """Return offers as plain values, the newest first."""
     with reading(engine) as session:
         rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))

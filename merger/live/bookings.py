@@ -88,7 +88,7 @@ def bookings(engine: Engine, around: Span) -> list[Booking]:
     return [Booking(record, room, Span(start, end)) for record, room, start, end in rows]
 
 
-def tell_records(
+def add_to_histories(
     engine: Engine, records: Iterable[int], now: datetime, kind: str, message: Message
 ) -> None:
     """Add a line to the history of some records, of which any may be gone by now."""

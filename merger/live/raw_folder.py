@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from merger.errors import Refused
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.storage.copying import (
     copy_whole,
     is_there,
-    never_asked,
+    never_cancelled,
     require_mounted,
     require_same,
-    sending_to,
+    translate_copy_errors,
 )
 from merger.storage.disk_space import require_space
 from merger.storage.files import make_folders, publish, work_folder
@@ -44,10 +44,10 @@ class RawFolder:
         keep: Callable[[Mapping[str, Any]], None],
     ) -> str:
         final = self.folder / _BELOW / _folder_name(room) / day.isoformat() / name
-        with sending_to(self.folder):
+        with translate_copy_errors(self.folder):
             require_mounted(self.folder, is_ours=self.is_ours)
             size_bytes = path.stat().st_size
-            if is_there(final, size_bytes, sha256, never_asked):
+            if is_there(final, size_bytes, sha256, never_cancelled):
                 return str(final)
             if final.exists():  # it was never there as anything but the whole file
                 raise Refused("upload", f"{final} is another file already; move that away")
@@ -55,9 +55,9 @@ class RawFolder:
             make_folders(final.parent)
             with work_folder(self.folder) as work:
                 copy = work / "copy"
-                copy_whole(path, copy, never_asked)
-                reached("raw.copied")
-                require_same(copy, sha256, self.folder, never_asked)
+                copy_whole(path, copy, never_cancelled)
+                failpoint("raw.copied")
+                require_same(copy, sha256, self.folder, never_cancelled)
                 publish(copy, final)
         return str(final)
 

@@ -23,13 +23,13 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.live.recordings import recordings
+from merger.live.recordings import list_recordings
 from merger.ports.destination import RawDestination
 from merger.service import Service
-from merger.storage.copying import never_asked, sha256_of
-from merger.storage.files import writing_to
+from merger.storage.copying import never_cancelled, sha256_of
+from merger.storage.files import translate_write_errors
 from merger.timeline.zones import zone_named
 from models import Room, Source, Upload
 
@@ -56,7 +56,7 @@ class _File:
     sha256: str | None
 
 
-def upload_raw(service: Service, now: datetime) -> None:
+def upload_raw_segments(service: Service, now: datetime) -> None:
     """Upload what is complete and has not been uploaded yet, the oldest first.
 
     What goes wrong with one file is a line of the log, and none of the others waits for it.
@@ -78,7 +78,7 @@ def upload_raw(service: Service, now: datetime) -> None:
                 said.add(error.message)
 
 
-def waiting(service: Service) -> set[Path]:
+def waiting_uploads(service: Service) -> set[Path]:
     """Return the media that is to be uploaded, and has not been yet."""
     return {file.media for _, file in _due(service)}
 
@@ -99,7 +99,7 @@ def _files(service: Service) -> Iterator[_File]:
     known = _sources(service.engine) if service.raw_destinations else {}
     if not known:
         return
-    for recording in recordings(service.settings.recorded):
+    for recording in list_recordings(service.settings.recorded):
         number = recording.source
         if number is None or number not in known:
             continue
@@ -152,7 +152,7 @@ def _upload(engine: Engine, destination: RawDestination, file: _File, now: datet
     """Upload one file. Raises Temporary or Broken, after which it is tried again."""
     change = _Row(engine, file.source, destination.name, file.path.name)
     state = change.reserved()
-    reached("raw.reserved")
+    failpoint("raw.reserved")
     try:
         sha256 = file.sha256 or _hash(file.path)
         try:
@@ -171,9 +171,9 @@ def _upload(engine: Engine, destination: RawDestination, file: _File, now: datet
     except MergerError as error:
         change.to(error_text=error.message)
         raise
-    reached("raw.sent")
+    failpoint("raw.sent")
     change.to(status="uploaded", sha256=sha256, link=link, uploaded_at=now, error_text=None)
-    reached("raw.written")
+    failpoint("raw.written")
 
 
 @dataclass(frozen=True)
@@ -226,14 +226,14 @@ class _Row:
 
 
 def _hash(path: Path) -> str:
-    with writing_to(path.parent):
-        return sha256_of(path, never_asked)
+    with translate_write_errors(path.parent):
+        return sha256_of(path, never_cancelled)
 
 
 @contextmanager
 def _alone(data: Path) -> Iterator[bool]:
     """Hold the lock of the uploads of a data folder; yield whether it was free."""
-    with writing_to(data):
+    with translate_write_errors(data):
         file = (data / "uploads.lock").open("w")
     with file:
         try:

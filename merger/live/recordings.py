@@ -38,10 +38,10 @@ class Recording:
 
 def recorded_bytes(service: Service) -> int:
     """Return how many bytes recordings hold beside the collected segments."""
-    return sum(file.own_bytes for file in recordings(service.settings.recorded))
+    return sum(file.own_bytes for file in list_recordings(service.settings.recorded))
 
 
-def forget_recorded(
+def remove_recordings(
     service: Service, now: datetime, too_many: int, waiting: Collection[Path]
 ) -> None:
     """Remove recordings that were kept for long enough, and the oldest while there are too many.
@@ -50,7 +50,7 @@ def forget_recorded(
     until then.
     """
     old = now - service.settings.keep_segments
-    for file in sorted(recordings(service.settings.recorded), key=lambda file: file.span.end):
+    for file in sorted(list_recordings(service.settings.recorded), key=lambda file: file.span.end):
         if file.span.end >= old and too_many <= 0:
             break
         if file.span.end >= old and not file.own_bytes:
@@ -96,7 +96,7 @@ def _is_needed(service: Service, file: Recording, now: datetime) -> bool:
     return needed is not None
 
 
-def recordings(recorded: Path) -> Iterator[Recording]:
+def list_recordings(recorded: Path) -> Iterator[Recording]:
     """Yield what was recorded and is complete, in no order."""
     for path in recorded.glob("*/[!.]*.mkv"):
         with suppress(FileNotFoundError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from merger.config import Settings
-from merger.storage.files import make_folder, writing_to
+from merger.storage.files import make_folder, translate_write_errors
 
 BELIEVED_FOR = timedelta(minutes=1)
 
@@ -21,7 +21,7 @@ How = Literal["coming", "silent", "unknown"]
 
 
 @dataclass(frozen=True)
-class Sign:
+class SourceSign:
     """How a source that is to be recorded was at an instant. silent_since: None: media came."""
 
     at: datetime
@@ -43,20 +43,20 @@ class Flow:
         return 0.0 if self.since is None else max(0.0, (now - self.since).total_seconds())
 
 
-def flow(sign: Sign, now: datetime) -> Flow:
+def flow_of(sign: SourceSign, now: datetime) -> Flow:
     """Return what a sign means now. Pure."""
     if now - sign.at > BELIEVED_FOR:
         return Flow("unknown", sign.silent_since or sign.at)
     return Flow("silent", sign.silent_since) if sign.silent_since else Flow("coming")
 
 
-def give(settings: Settings, source: int, sign: Sign | None) -> None:
+def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None:
     """Write down how it is with a source; None: it is no longer to be recorded.
 
     Raises Temporary or Broken where it cannot be written. One recorder has a source at a time.
     """
     path = _folder(settings) / f"{source}.json"
-    with writing_to(path.parent):
+    with translate_write_errors(path.parent):
         if sign is None:
             path.unlink(missing_ok=True)
             return
@@ -67,28 +67,28 @@ def give(settings: Settings, source: int, sign: Sign | None) -> None:
         partial.replace(path)
 
 
-def forget(settings: Settings) -> None:
+def remove_sign(settings: Settings) -> None:
     """Remove all signs, as a recorder does that begins: whoever else lives gives theirs again."""
-    with writing_to(_folder(settings)):
+    with translate_write_errors(_folder(settings)):
         for path in _folder(settings).glob("*.json"):
             path.unlink(missing_ok=True)
 
 
-def flows(settings: Settings, now: datetime) -> dict[int, Flow]:
+def list_flows(settings: Settings, now: datetime) -> dict[int, Flow]:
     """Return how it is with the sources that are to be recorded now, by their numbers."""
     found = {}
     for path in _folder(settings).glob("*.json"):
         sign = _read(path)
         if sign is not None and path.stem.isdecimal():
-            found[int(path.stem)] = flow(sign, now)
+            found[int(path.stem)] = flow_of(sign, now)
     return found
 
 
-def _read(path: Path) -> Sign | None:
+def _read(path: Path) -> SourceSign | None:
     try:
         said = json.loads(path.read_text())
         since = said["silent_since"] and datetime.fromisoformat(said["silent_since"])
-        return Sign(datetime.fromisoformat(said["at"]), since or None)
+        return SourceSign(datetime.fromisoformat(said["at"]), since or None)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # withdrawn this very moment
 

@@ -15,7 +15,7 @@ import av
 import av.video.frame
 import numpy as np
 
-from merger.media.index import blame, opened
+from merger.media.index import explain_failure, open_container
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MAX_PIXELS, MediaFile
 
@@ -32,7 +32,7 @@ class Inspection:
     pictures: int  # that come out of a decoder, from the key frame before the stretch on
 
 
-def inspected(media: MediaFile, start_us: int, end_us: int) -> Inspection:
+def inspect_damage(media: MediaFile, start_us: int, end_us: int) -> Inspection:
     """Decode the pictures between two file times, and say which are broken.
 
     A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
@@ -68,7 +68,7 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
     video = media.video
     assert video is not None
     try:
-        with opened(media.path, media.demuxer) as container:
+        with open_container(media.path, media.demuxer) as container:
             stream = container.streams[video.stream]
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             stream.codec_context.thread_type = "AUTO"
@@ -100,7 +100,9 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
                     shown_us = round(frame.pts * base * 1_000_000)
                     (broken if frame.is_corrupt else good).append(shown_us)
     except av.FFmpegError as error:
-        blame(media, error)  # else what has been read until here counts; the rest is missing
+        explain_failure(
+            media, error
+        )  # else what has been read until here counts; the rest is missing
     return np.array(sorted(good), np.int64), broken
 
 

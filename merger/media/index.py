@@ -22,7 +22,7 @@ import av.video.frame
 import numpy as np
 
 from merger.errors import Broken, Temporary
-from merger.storage.files import AWAY, translated
+from merger.storage.files import AWAY, translate_os_error
 from merger.timeline.clock import Stretch
 from merger.timeline.media import (
     INTERLEAVING_US,
@@ -70,7 +70,7 @@ def demuxer_for(head: bytes) -> str | None:
 
 
 @contextmanager
-def opened(path: Path, demuxer: str) -> Iterator[av.container.InputContainer]:
+def open_container(path: Path, demuxer: str) -> Iterator[av.container.InputContainer]:
     """Open a file with a forced demuxer; nothing but the file itself is read."""
     options = {"protocol_whitelist": "file"}
     with closing(
@@ -80,7 +80,7 @@ def opened(path: Path, demuxer: str) -> Iterator[av.container.InputContainer]:
         yield c
 
 
-def blame(media: MediaFile, error: av.FFmpegError) -> None:
+def explain_failure(media: MediaFile, error: av.FFmpegError) -> None:
     """Raise Temporary or Broken where a failure is the system's and says nothing of the data."""
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         raise _unreadable_now(media.path, error) from error
@@ -110,7 +110,7 @@ def _unreadable_now(path: Path, error: OSError) -> Temporary | Broken:
     if error.errno in (*_OF_THE_SYSTEM, errno.ENOMEM):
         message = f"{path} cannot be read now ({error.strerror}); is its folder there?"
         return Temporary("storage_away", message)
-    return translated(error, path.parent)
+    return translate_os_error(error, path.parent)
 
 
 def read_media(path: Path) -> MediaFile:
@@ -127,7 +127,7 @@ def read_media(path: Path) -> MediaFile:
     if demuxer is None:
         raise Unreadable("it is neither MP4/MOV, Matroska/WebM nor MPEG-TS")
     try:
-        with opened(path, demuxer) as container:
+        with open_container(path, demuxer) as container:
             return _indexed(path, demuxer, stat.st_size, stat.st_mtime_ns, container)
     except (av.FFmpegError, ValueError) as error:
         raise Unreadable(_phrase(error)) from error

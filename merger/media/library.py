@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import av
 
 from merger.errors import Refused
-from merger.media.index import Unreadable, demuxer_for, opened, read_media
+from merger.media.index import Unreadable, demuxer_for, open_container, read_media
 from merger.timeline.clock import (
     ClockMap,
     Segment,
@@ -24,7 +24,7 @@ from merger.timeline.clock import (
     is_plausible,
     microseconds,
     utc,
-    without,
+    without_spans,
 )
 from merger.timeline.filenames import (
     MEDIA_EXTENSIONS,
@@ -203,7 +203,7 @@ def segments(
 
 def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> Segment:
     media = entry.media
-    pictures = without(media.pictures(may_stand_still=may_stand_still), holes)
+    pictures = without_spans(media.pictures(may_stand_still=may_stand_still), holes)
     whole = bool(pictures) and pictures[-1].end_us >= media.picture_ends_us
     return Segment(
         source=entry.source,
@@ -290,7 +290,7 @@ def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bo
     if demuxer is None:
         return False  # read_media says what is wrong
     try:
-        with opened(path, demuxer) as container:
+        with open_container(path, demuxer) as container:
             # The duration of a Matroska file that was cut off is a guess from the bit rate.
             if container.duration is None or (demuxer == "matroska" and not followed):
                 return False

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from merger.media.index import opened
+from merger.media.index import open_container
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
 
@@ -33,20 +33,20 @@ class Expected:
     moov_in_front: bool = False
 
 
-def wrong_with(path: Path, expected: Expected) -> list[str]:
+def find_mismatch(path: Path, expected: Expected) -> list[str]:
     """Read every packet of an output, and say all that is not as expected (nothing: accepted)."""
     try:
-        with opened(path, "mov") as container:
+        with open_container(path, "mov") as container:
             return _wrong(path, container, expected)
     except (av.FFmpegError, OSError) as error:
         return [f"it cannot be read: {error}"]
 
 
-def same_codec_header(paths: Sequence[Path]) -> bool:
+def has_same_codec_header(paths: Sequence[Path]) -> bool:
     """Return whether files can be joined by copying: their codec parameters are the same."""
     headers = set()
     for path in paths:
-        with opened(path, "mov") as container:
+        with open_container(path, "mov") as container:
             headers.add(container.streams.video[0].codec_context.extradata)
     return len(headers) <= 1
 
@@ -88,7 +88,7 @@ def _wrong(path: Path, container: av.container.InputContainer, expected: Expecte
         wrong += _off_grid(times, stream.time_base or Fraction(1), expected)
     if expected.samples:
         wrong += _sound_wrong(heard, container.streams.audio[0], expected.samples)
-    if expected.moov_in_front and not moov_in_front(path):
+    if expected.moov_in_front and not has_moov_in_front(path):
         wrong.append("its index is not in front")
     return wrong
 
@@ -123,7 +123,7 @@ def _sound_wrong(heard: list[tuple[int, int]], stream: object, samples: int) -> 
     return wrong
 
 
-def moov_in_front(path: Path) -> bool:
+def has_moov_in_front(path: Path) -> bool:
     """Return whether an MP4's index comes before its media, so that playing begins at once."""
     with path.open("rb") as file:
         while len(head := file.read(16)) >= 8:

@@ -21,7 +21,7 @@ from merger.config import Settings
 from merger.db import schema
 from merger.db.engine import reading
 from merger.errors import MergerError, Temporary
-from merger.ports.recorder import Recorder, SaysWhatIsMissing, SourceOfRoom
+from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
 from merger.render.ffmpeg import Tool
 from merger.rooms import store
@@ -138,7 +138,7 @@ def _clocks(engine: Engine, now: Callable[[], datetime]) -> Iterator[Finding]:
 
 
 def _ffmpeg(settings: Settings) -> Iterator[Finding]:
-    tool = ffmpeg.find(settings.ffmpeg or None)
+    tool = ffmpeg.find_tool(settings.ffmpeg or None)
     # Builds from its repository are called by a commit, and new enough.
     version = re.match(r"n?(\d+)\.(\d+)", tool.version)
     if version and (int(version[1]), int(version[2])) < OLDEST_FFMPEG:
@@ -168,13 +168,13 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
         return Finding(what, "warning", "; ".join(notes))
     if encoder.hardware is None:
         refused = [
-            f"{other.name} does not work here ({ffmpeg.refusal(tool, other)})"
+            f"{other.name} does not work here ({ffmpeg.why_refused(tool, other)})"
             for other in candidates(wanted)
             if other.hardware and choice != "software"
         ]
         return Finding(what, "ok", "; ".join([f"{encoder.name}, in software", *refused]))
     # When the hardware gives up in the middle, all is encoded again in software.
-    if reason := ffmpeg.refusal(tool, profiles.software(wanted)):
+    if reason := ffmpeg.why_refused(tool, profiles.software(wanted)):
         message = f"{encoder.name}, in hardware; nothing stands in for it, should it fail: {reason}"
         return Finding(what, "warning", message)
     return Finding(what, "ok", f"{encoder.name}, in hardware")
@@ -212,7 +212,7 @@ def _folder(what: str, folder: Path, is_ours: bool) -> Iterator[Finding]:
 
 
 def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[Finding]:
-    stored = store.stored(engine)
+    stored = store.stored_rooms(engine)
     if not stored:
         message = "there is no room yet; run: python app.py rooms import FILE.yaml"
         yield Finding("rooms", "warning", message)
@@ -232,7 +232,7 @@ def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator
     """Yield what is not there of what the sources of a room need; the room itself was checked."""
     for source in room.sources:
         recorder = recorder_of(source.kind)
-        if not isinstance(recorder, SaysWhatIsMissing):
+        if not isinstance(recorder, ReportsMissing):
             continue
         seen = SourceOfRoom(
             room.name, source.name, source.role, source.kind, source.address,

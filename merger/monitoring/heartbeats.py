@@ -15,7 +15,7 @@ _LONGEST = 64 - len(_NAMED)  # of a name, as the table has it
 _KEPT = timedelta(days=1)
 
 
-def give(engine: Engine, name: str, now: datetime) -> None:
+def write_heartbeat(engine: Engine, name: str, now: datetime) -> None:
     """Write down that a daemon is at work; one that is new forgets those that are no more."""
     key = f"{_NAMED}{name[-_LONGEST:]}"  # its end tells the daemons of a host apart
 
@@ -32,7 +32,7 @@ def give(engine: Engine, name: str, now: datetime) -> None:
     writing(engine, write)
 
 
-def last(engine: Engine) -> datetime | None:
+def last_heartbeat(engine: Engine) -> datetime | None:
     """Return when a daemon gave a sign of life for the last time; None where none ever did."""
     with reading(engine) as session:
         given = [datetime.fromisoformat(fact.value) for fact in session.scalars(_all())]

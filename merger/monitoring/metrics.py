@@ -50,7 +50,7 @@ class Vitals:
     speed: float | None
 
 
-def vitals(engine: Engine, now: datetime) -> Vitals:
+def read_vitals(engine: Engine, now: datetime) -> Vitals:
     """Look into the database."""
     with reading(engine) as session:
         by_stage = session.execute(
@@ -82,14 +82,16 @@ def vitals(engine: Engine, now: datetime) -> Vitals:
         failures={code or "unknown": count for code, count in failures},
         messages={(channel, status): count for channel, status, count in messages},
         oldest_due_s=_since(oldest, now) if oldest else 0.0,
-        silence_s=_since(heartbeats.last(engine), now),
+        silence_s=_since(heartbeats.last_heartbeat(engine), now),
         speed=speed([json.loads(text) for text in reports if text]),
     )
 
 
-def sources(engine: Engine, settings: Settings, now: datetime) -> dict[tuple[str, str], Flow]:
+def read_source_counts(
+    engine: Engine, settings: Settings, now: datetime
+) -> dict[tuple[str, str], Flow]:
     """Return how it is with the media of what is to be recorded now, by room and source."""
-    flows = source_status.flows(settings, now)
+    flows = source_status.list_flows(settings, now)
     with reading(engine) as session:
         rows = session.execute(
             select(Source.id, Room.name, Source.name).join(Room).where(Source.id.in_(flows))
@@ -161,7 +163,7 @@ def readiness(
     checks = {"database": _OK, "tables": _OK, "daemon": "unknown"}
     try:
         schema.require_current(engine)
-        checks["daemon"] = _daemon(settings, _since(heartbeats.last(engine), now))
+        checks["daemon"] = _daemon(settings, _since(heartbeats.last_heartbeat(engine), now))
     except MergerError as error:
         if error.code == "schema":
             checks["tables"] = "they are not those of this program"

@@ -46,7 +46,7 @@ class Letter:
     pictures: Sequence[bytes] = ()
 
 
-def composed(letter: Letter, now: datetime) -> EmailMessage:
+def compose(letter: Letter, now: datetime) -> EmailMessage:
     """Return a letter as a mail that can be sent. Raises Refused for an address that is none."""
     values = _values(letter)
     subject = one_line(_say(letter, "subject", **values["words"]))
@@ -99,7 +99,7 @@ def one_line(text: str) -> str:
     return line if len(line) <= _LONGEST_SUBJECT else f"{line[: _LONGEST_SUBJECT - 1]}…"
 
 
-def spread(pictures: Sequence[bytes], most: int = MOST_PICTURES) -> list[bytes]:
+def spread_evenly(pictures: Sequence[bytes], most: int = MOST_PICTURES) -> list[bytes]:
     """Return at most so many pictures, from the whole of a record. Pure."""
     if len(pictures) <= most:
         return list(pictures)

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message, Param
 from merger.notifications import smtp, webhook
-from merger.notifications.mail import Letter, composed, spread
+from merger.notifications.mail import Letter, compose, spread_evenly
 from merger.records.outbox import MAIL, WEBHOOK, channels
 from merger.records.queue import add_history
 from merger.records.retry import delay
@@ -54,7 +54,7 @@ class _Post:
     created_at: datetime
 
 
-def post(service: Service, now: datetime, asked: Callable[[], bool] = lambda: False) -> int:
+def send_due(service: Service, now: datetime, asked: Callable[[], bool] = lambda: False) -> int:
     """Send what is due; return how many were sent. asked: whether somebody asked to stop."""
     engine, sent = service.engine, 0
     _find_lost(engine, now)
@@ -64,7 +64,7 @@ def post(service: Service, now: datetime, asked: Callable[[], bool] = lambda: Fa
         one = writing(engine, lambda session, n=number: _taken(session, n, service.now()))  # type: ignore[misc]
         if one is None:
             continue
-        reached("post.taken")
+        failpoint("post.taken")
         try:
             sent += _sent(service, one)
         except (smtp.Away, Broken):  # no other mail would be taken now either
@@ -131,7 +131,7 @@ def _sent(service: Service, one: _Post) -> bool:
     except Exception:  # the one place of posting: one message never stops the others
         log.exception("record %s: a mistake in this program", one.record)
         return _ended(service, one, "unknown", Message("error.program_mistake"))
-    reached("post.sent")
+    failpoint("post.sent")
     _ended(service, one, "sent", None)
     return True
 
@@ -144,14 +144,14 @@ def _mail(service: Service, one: _Post, now: datetime) -> None:
         _pictures(service.engine, one.record) if one.kind == "ready" else (),
     )  # fmt: skip
     server = smtp.server_of(known.mail_server, known.mail_password.reveal())
-    smtp.send(server, composed(letter, now))
+    smtp.send(server, compose(letter, now))
 
 
 def _call(service: Service, one: _Post, now: datetime) -> None:
     known = service.settings
     body = webhook.body_of(one.identity, one.kind, one.facts, known.web_address)
     secret = known.webhook_secret.reveal()
-    webhook.call(known.webhook_url, secret, body, one.identity, now)
+    webhook.call_webhook(known.webhook_url, secret, body, one.identity, now)
 
 
 def _language(service: Service, email: str) -> str:
@@ -171,7 +171,7 @@ def _pictures(engine: Engine, record: int) -> list[bytes]:
             jpegs.append(base64.b64decode(picture["jpeg"]))
         except (KeyError, TypeError, binascii.Error):
             continue
-    return spread(jpegs)
+    return spread_evenly(jpegs)
 
 
 def _whom(one: _Post) -> str:

@@ -45,7 +45,7 @@ def server_of(address: str, password: str) -> Server:
 
 def send(server: Server, mail: EmailMessage) -> None:
     """Send a mail to its one recipient. Raises Temporary, Refused, Broken, or Unknown."""
-    with connected(server) as smtp:
+    with connection(server) as smtp:
         try:
             smtp.ehlo_or_helo_if_needed()
             _accept_sender(smtp.mail(_address(mail["From"])))
@@ -65,7 +65,7 @@ def send(server: Server, mail: EmailMessage) -> None:
 
 
 @contextmanager
-def connected(server: Server) -> Iterator[smtplib.SMTP]:
+def connection(server: Server) -> Iterator[smtplib.SMTP]:
     """Connect and sign in. Raises Temporary, or Broken for what the operator has to put right."""
     try:
         smtp = _opened(server)
@@ -149,10 +149,10 @@ def _address(header: object) -> str:
     return str(addresses[0].addr_spec) if addresses else ""
 
 
-def finding(server: Server) -> tuple[bool, str]:
+def check_server(server: Server) -> tuple[bool, str]:
     """Return whether the server lets us in, or what to do, in a sentence; nothing is sent."""
     try:
-        with connected(server):
+        with connection(server):
             return True, f"the mail server {server.host} lets us in"
     except MergerError as error:
         return False, str(error)

@@ -34,7 +34,7 @@ def body_of(event: str, kind: str, facts: Mapping[str, Any], address: str) -> by
     return json.dumps(said, ensure_ascii=False).encode()
 
 
-def call(url: str, secret: str, body: bytes, event: str, now: datetime) -> None:
+def call_webhook(url: str, secret: str, body: bytes, event: str, now: datetime) -> None:
     """Call once. Raises Temporary for anything but an answer of 2xx."""
     headers = {
         "Content-Type": "application/json", "X-Merger-Event": event,

@@ -22,7 +22,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class News:
+class Announcement:
     """What there is to tell of a record. calendar_id, event_id: of the event it was made for."""
 
     record: int
@@ -45,10 +45,10 @@ class Announcer(Protocol):
     def name(self) -> str:
         """Its name in the ledger, for ever."""
 
-    def concerns(self, news: News) -> bool:
+    def concerns(self, news: Announcement) -> bool:
         """Return whether there is anything to announce here. Pure."""
 
-    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+    def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Announce a record, and return the link of the announcement.
 
         Idempotent, whatever happened before: of one record there is one announcement. state: what

@@ -11,7 +11,7 @@ from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)
-class Happening:
+class CalendarEvent:
     """An event of a room's calendar, as far as a record is concerned.
 
     event: names it in its calendar, each of a series by itself. span: None where nothing can be
@@ -34,7 +34,7 @@ class Changes:
     there is in the window, so that what is not here is no more.
     """
 
-    happenings: tuple[Happening, ...]
+    happenings: tuple[CalendarEvent, ...]
     token: str | None
     whole: bool
 

@@ -12,7 +12,7 @@ from merger.i18n import Message
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Placement:
     """Where something lies in a destination that has folders, and who may see it there.
 
     folder: of the room, as it is configured. day: on which the record starts, in the room's zone.
@@ -27,7 +27,7 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Upload:
     """A rendition on its way: what it is called there, and the file, which has been checked.
 
     record: whose it is; None for a file of no record.
@@ -39,7 +39,7 @@ class Parcel:
     path: Path
     size_bytes: int
     sha256: str
-    shelf: Shelf | None = None
+    shelf: Placement | None = None
     record: int | None = None
 
 
@@ -75,7 +75,7 @@ class Destination(Protocol):
     def is_foreign(self, name: str) -> bool:
         """Return whether something lies under a name (asked only about names not reserved yet)."""
 
-    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         """Put a parcel there, whole and checked, and return its link.
 
         Idempotent: what is there already is not sent again; what lies there of an earlier version
@@ -112,7 +112,7 @@ class RawDestination(Protocol):
 
 
 @runtime_checkable
-class LetsRead(Protocol):
+class GrantsAccess(Protocol):
     """A destination that knows who may read."""
 
     @property

@@ -11,7 +11,7 @@ from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)
-class Offer:
+class DiscoveredRecording:
     """A recording that was made without anybody asking, such as of a meeting.
 
     origin: names it among all of its kind; place: what a source's address must say (`place_of`);
@@ -28,14 +28,14 @@ class Offer:
     is_complete: bool
 
 
-class Offering(Protocol):
+class Discovery(Protocol):
     """What knows of recordings that nobody asked for, of one kind."""
 
     def place_of(self, address: str) -> str:
         """Return what an offer must have as its place to be of a source with an address."""
 
-    def offered(self, since: datetime, until: datetime) -> Iterable[Offer]:
+    def offered(self, since: datetime, until: datetime) -> Iterable[DiscoveredRecording]:
         """Yield what was recorded between two instants."""
 
-    def offer_named(self, text: str, now: datetime) -> Offer:
+    def offer_named(self, text: str, now: datetime) -> DiscoveredRecording:
         """Return what somebody means by a name or a link. Raises Refused where there is none."""

@@ -109,7 +109,7 @@ class FillsRoles(Protocol):
 
 
 @runtime_checkable
-class SaysWhatIsMissing(Protocol):
+class ReportsMissing(Protocol):
     """A recorder that can tell at once, without a network, whether a source can have media."""
 
     def missing(self, source: SourceOfRoom) -> str | None:
@@ -117,7 +117,7 @@ class SaysWhatIsMissing(Protocol):
 
 
 @runtime_checkable
-class KeepsPapers(Protocol):
+class HasTranscripts(Protocol):
     """A recorder that has more of a span than media: what was said or written, to be read."""
 
     def papers(

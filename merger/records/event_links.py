@@ -28,7 +28,7 @@ class RoomEvent:
     course_code: str | None
 
 
-def give(session: Session, row: Record, event: RoomEvent, now: datetime) -> None:
+def link_event(session: Session, row: Record, event: RoomEvent, now: datetime) -> None:
     """Make a record that is there already, and of the event's time, the event's.
 
     Its name, its users and its key stay: it is not called off with the event. Where it is of
@@ -43,10 +43,10 @@ def give(session: Session, row: Record, event: RoomEvent, now: datetime) -> None
             _note(session, row, Message("history.event_too", name=event.name), now)
         else:
             _note(session, row, Message("history.event_shares", name=event.name), now)
-    let_go(session, event, row.id, now)
+    unlink_event(session, event, row.id, now)
 
 
-def let_go(session: Session, event: RoomEvent, but_for: int, now: datetime) -> None:
+def unlink_event(session: Session, event: RoomEvent, but_for: int, now: datetime) -> None:
     """Take an event from other records than one: from what is not delivered yet.
 
     Its own record keeps what it has: it is off, or is the one.

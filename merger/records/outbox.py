@@ -130,7 +130,7 @@ def is_any_due(engine: Engine, now: datetime, channels: Iterable[str]) -> bool:
         return session.scalar(wanted.limit(1)) is not None
 
 
-def clear(engine: Engine, now: datetime, channels: Iterable[str]) -> None:
+def clear_old(engine: Engine, now: datetime, channels: Iterable[str]) -> None:
     """Forget old messages, and those for channels that nobody has set up.
 
     Whoever sets one up later is not told of all that happened before.

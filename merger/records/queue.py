@@ -59,13 +59,13 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Order:
+class Cancellation:
     """What the row says to its worker."""
 
     cancelled: bool
 
 
-def claim(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim | None:
+def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim | None:
     """Take the next record that is due, or None where none is.
 
     The room and the owner that were served least in the last hour go first; then due time, then id.
@@ -143,22 +143,22 @@ def _take(session: Session, held: Claim, now: datetime, lease: timedelta) -> boo
 
 def renew(
     engine: Engine, held: Claim, now: datetime, lease: timedelta, progress: float | None = None
-) -> Order:
+) -> Cancellation:
     """Prolong a lease, and return what the row says. Raises LeaseLost."""
     values: dict[str, Any] = {"lease_until": now + lease}
     if progress is not None:
         values |= {"progress": progress, "updated_at": now}
 
-    def prolong(session: Session) -> Order:
+    def prolong(session: Session) -> Cancellation:
         row = _mine(session, held)
         for name, value in values.items():
             setattr(row, name, value)
-        return Order(row.cancel_requested_at is not None)
+        return Cancellation(row.cancel_requested_at is not None)
 
     return writing(engine, prolong)
 
 
-def orders(engine: Engine, held: Claim) -> Order:
+def read_cancellation(engine: Engine, held: Claim) -> Cancellation:
     """Return what the row says, without writing. Raises LeaseLost."""
     with reading(engine) as session:
         row = session.execute(
@@ -168,10 +168,10 @@ def orders(engine: Engine, held: Claim) -> Order:
         ).one_or_none()
     if row is None or row[0] != held.attempt or row[1] != "running":
         raise LeaseLost(f"record {held.record} is no longer attempt {held.attempt}'s")
-    return Order(row[2] is not None)
+    return Cancellation(row[2] is not None)
 
 
-def fenced(engine: Engine, held: Claim, act: Callable[[Session, Record], T]) -> T:
+def with_fence(engine: Engine, held: Claim, act: Callable[[Session, Record], T]) -> T:
     """Run a function in one transaction with the fence. Raises LeaseLost before it writes."""
     return writing(engine, lambda session: act(session, _mine(session, held)))
 
@@ -188,7 +188,7 @@ def _mine(session: Session, held: Claim) -> Record:
     return row
 
 
-def enter(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
+def enter_stage(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
     """Write down that a stage begins: a later try resumes there.
 
     A stage that is gone through again on the way there is not written down, so that what failed
@@ -200,7 +200,7 @@ def enter(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
             return
         row.stage, row.progress, row.tries, row.updated_at = stage, 0.0, 0, now
 
-    fenced(engine, held, begin)
+    with_fence(engine, held, begin)
 
 
 def hand_back(engine: Engine, held: Claim, now: datetime, why: Message) -> None:
@@ -208,7 +208,9 @@ def hand_back(engine: Engine, held: Claim, now: datetime, why: Message) -> None:
     _let_go(engine, held, now, "queued", "handed_back", why, run_after=now)
 
 
-def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: Message) -> None:
+def wait_for_media(
+    engine: Engine, held: Claim, now: datetime, until: datetime, why: Message
+) -> None:
     """Put a record back until its media can be there; that is no failure, and ends a row."""
     _let_go(
         engine, held, now, "queued", "waiting", why, run_after=until, stage="collect", tries=0,
@@ -216,7 +218,7 @@ def wait(engine: Engine, held: Claim, now: datetime, until: datetime, why: Messa
     )  # fmt: skip
 
 
-def put_off(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
+def defer(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
     """Put a record back after a failure that may pass; to wait for room on a disk is no try."""
     _let_go(
         engine, held, now, "queued", "put_off", error.message, run_after=at, error_code=error.code,
@@ -242,7 +244,7 @@ def fail(
     )  # fmt: skip
 
 
-def cancelled(engine: Engine, held: Claim, now: datetime) -> None:
+def cancel_running(engine: Engine, held: Claim, now: datetime) -> None:
     """End a record because somebody asked for it."""
     _let_go(engine, held, now, "cancelled", "cancelled", _CANCELLED)
 
@@ -272,19 +274,19 @@ def _let_go(
             ended = "cancelled"
             add_history(session, row.id, held.attempt, now, ended, _CANCELLED)
         if ended in ("failed", "cancelled"):
-            come_to_nothing(session, row, ended, now)
+            end_without_result(session, row, ended, now)
         else:
             release(row, ended, now)
 
     try:
-        fenced(engine, held, end)
+        with_fence(engine, held, end)
     except LeaseLost:
         # The answer to the same call may have been lost on its way before.
-        if not was_let_go(engine, held, kind):
+        if not was_released(engine, held, kind):
             raise
 
 
-def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
+def was_released(engine: Engine, held: Claim, kind: str) -> bool:
     """Return whether a claim ended with an event of a kind."""
     with reading(engine) as session:
         return bool(
@@ -298,7 +300,7 @@ def was_let_go(engine: Engine, held: Claim, kind: str) -> bool:
         )
 
 
-def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -> None:
+def end_without_result(session: Session, row: Record, status: str, now: datetime) -> None:
     """End what was to be made of a record: it is `failed`, or `cancelled`.
 
     Where people have an earlier version, the record is that again; the reason why there is no new
@@ -309,7 +311,7 @@ def come_to_nothing(session: Session, row: Record, status: str, now: datetime) -
     if status == "cancelled":  # what failed before has nothing to do with it
         row.error_code = row.error_message = None
     if row.delivered_version is not None:
-        status = versions.end(session, row, now)
+        status = versions.end_version(session, row, now)
     release(row, status, now)
 
 
@@ -353,7 +355,7 @@ def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = (
     return taken
 
 
-def living(engine: Engine, claims: Collection[Claim], now: datetime) -> set[Claim]:
+def living_claims(engine: Engine, claims: Collection[Claim], now: datetime) -> set[Claim]:
     """Return which claims hold: nobody took the record away, and the lease is not over."""
     with reading(engine) as session:
         rows = session.execute(
@@ -379,7 +381,7 @@ def has_begun(engine: Engine, held: Claim, lease: timedelta) -> bool:
         return row.lease_until != row.claimed_at + lease
 
 
-def crashed(engine: Engine, held: Claim, now: datetime, how: Message) -> None:
+def take_back_crashed(engine: Engine, held: Claim, now: datetime, how: Message) -> None:
     """Take a record back from a worker that is known to be dead."""
     writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))
 
@@ -425,7 +427,7 @@ def _take_back(
     else:
         row.lost = 0
         add_history(session, record, attempt, now, ended, why)
-        come_to_nothing(session, row, ended, now)
+        end_without_result(session, row, ended, now)
     return True
 
 

@@ -16,8 +16,8 @@ from merger.db.engine import reading, writing
 from merger.errors import Refused, did_you_mean
 from merger.i18n import Message
 from merger.records import versions
-from merger.records.event_links import RoomEvent, give
-from merger.records.queue import ASKED_AGAIN, add_history, come_to_nothing, requeue
+from merger.records.event_links import RoomEvent, link_event
+from merger.records.queue import ASKED_AGAIN, add_history, end_without_result, requeue
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
@@ -72,7 +72,7 @@ def room_zone(engine: Engine, room: str) -> ZoneInfo:
         return zone_named(room_row(session, room).zone)
 
 
-def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
+def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
     """Queue a record; return its id, and whether it is new.
 
     The same room, span, layout and profile is the same record: who asks again is added to its
@@ -119,7 +119,7 @@ def ask(engine: Engine, request: Request, now: datetime) -> tuple[int, bool]:
                 request.calendar_id, request.event_id,
                 event_key(request.calendar_id, request.event_id), name, request.course_code,
             )  # fmt: skip
-            give(session, row, event, now)
+            link_event(session, row, event, now)
         if add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
@@ -172,7 +172,7 @@ def _asked_before(session: Session, request: Request, room: int, span: Span) -> 
     return _live(session, room, span, request.layout, request.profile)
 
 
-def same_as(session: Session, row: Record, room: int, span: Span) -> Record | None:
+def find_equal(session: Session, row: Record, room: int, span: Span) -> Record | None:
     """Return another record that is, or will be, of the same room, span, layout and profile."""
     return _live(session, room, span, row.layout, row.profile, but_for=row.id)
 
@@ -203,7 +203,7 @@ def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
     return bool(new)
 
 
-def status(engine: Engine, record: int) -> str:
+def status_of(engine: Engine, record: int) -> str:
     """Return the status of a record. Raises Refused where it is not there."""
     with reading(engine) as session:
         return record_row(session, record).status
@@ -233,7 +233,7 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
         add_history(
             session, record, row.attempt, now, "cancelled", Message("history.cancelled_before")
         )
-        come_to_nothing(session, row, "cancelled", now)
+        end_without_result(session, row, "cancelled", now)
         return row.status
 
     return writing(engine, ask_to_stop)
@@ -253,7 +253,7 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
             row.run_after = now  # what failed is tried again when that is done
             return
         if row.status == "delivered":
-            versions.begin(session, row, as_wished=True)
+            versions.begin_version(session, row, as_wished=True)
         elif row.stage != "deliver" and row.status in ENDED:
             _mark_asked_again(row)
         if row.status == "cancelled" and row.error_code == EVENT_OFF:
@@ -291,7 +291,7 @@ def remerge(
             raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
         span = record_span(start or row.start_at, end or row.end_at, now)
         if row.status == "delivered":
-            versions.begin(session, row)
+            versions.begin_version(session, row)
         else:
             _mark_asked_again(row)
         _keep_for_people(session, row)
@@ -322,7 +322,7 @@ def _locked(session: Session, record: int, only_of: int | None) -> Record:
 def _check_only(session: Session, row: Record) -> None:
     """Raise Refused where another record is, or will be, of what this one is to be made of."""
     with session.no_autoflush:
-        other = same_as(session, row, row.room_id or 0, Span(row.start_at, row.end_at))
+        other = find_equal(session, row, row.room_id or 0, Span(row.start_at, row.end_at))
     if other is not None:
         raise Refused(
             "conflict",
@@ -346,7 +346,7 @@ def _check_owner(row: Record, only_of: int | None) -> None:
         )
 
 
-def leave(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:
+def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:
     """Remove a user from a record, and the record itself where nobody else wants it.
 
     Without a user (whoever sees all), the record is removed. What was delivered stays where it is.

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session, undefer
 
-from merger.analysis.sampling import Seen
+from merger.analysis.sampling import Look
 from merger.db.engine import reading
 from merger.ports.recorder import Collected
-from merger.records.queue import ASKED_AGAIN, Claim, fenced
+from merger.records.queue import ASKED_AGAIN, Claim, with_fence
 from merger.timeline.report import Rendition as RenditionMade
 from models import Chunk, Record, Rendition, Segment, Source
 
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptSegment:
     """A collected file that a record uses. path: below the data folder."""
 
     source: str
@@ -72,7 +72,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class RenditionKept:
+class KeptRendition:
     """A rendition that is finished. path: below the data folder."""
 
     kind: str
@@ -82,13 +82,13 @@ class RenditionKept:
     sha256: str
 
 
-def job(engine: Engine, record: int) -> Job:
+def load_job(engine: Engine, record: int) -> Job:
     """Return what is to be done for a record."""
     with reading(engine) as session:
-        return job_of(session, session.get_one(Record, record))
+        return job_from_row(session, session.get_one(Record, record))
 
 
-def job_of(session: Session, row: Record) -> Job:
+def job_from_row(session: Session, row: Record) -> Job:
     """Return what is to be done for the record of a row."""
     room = row.room
     sources: tuple[SourceRow, ...] = ()
@@ -128,7 +128,7 @@ def job_of(session: Session, row: Record) -> Job:
     )
 
 
-def keep_segments(
+def save_segments(
     engine: Engine,
     held: Claim,
     data: Path,
@@ -147,7 +147,7 @@ def keep_segments(
     not make a video worse. Where people asked for it again after it had come to nothing, that is
     only so as long as nothing else is there: what somebody has taken out is not to come back.
     """
-    before = job(engine, held.record).media
+    before = load_job(engine, held.record).media
     # What was left of a source that has something else now was taken out by somebody.
     is_taken_out = ASKED_AGAIN in before and any(collected.values())
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
@@ -193,7 +193,7 @@ def keep_segments(
             items += [item for item in earlier if item[0] not in origins and item[2] in there]
         row.updated_at = now
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
 def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
@@ -206,26 +206,26 @@ def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def kept_segments(media: Mapping[str, Any]) -> list[Kept]:
+def kept_segments(media: Mapping[str, Any]) -> list[KeptSegment]:
     """Return the collected files that a record is made of. Pure."""
     return [
-        Kept(source, origin, path, datetime.fromisoformat(start))
+        KeptSegment(source, origin, path, datetime.fromisoformat(start))
         for source, items in media.get("items", {}).items()
         for origin, _, path, start in items
     ]
 
 
-def keep_chunks(engine: Engine, held: Claim, seen: Sequence[Seen]) -> None:
+def save_chunks(engine: Engine, held: Claim, seen: Sequence[Look]) -> None:
     """Write down what was decided about the chunks of a record."""
 
     def write(session: Session, row: Record) -> None:
         session.execute(delete(Chunk).where(Chunk.record_id == row.id))
         session.add_all(_chunk_row(row.id, one) for one in seen)
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def _chunk_row(record: int, seen: Seen) -> Chunk:
+def _chunk_row(record: int, seen: Look) -> Chunk:
     chunk = seen.chunk
     return Chunk(
         record_id=record, start_at=chunk.span.start, end_at=chunk.span.end,
@@ -234,7 +234,7 @@ def _chunk_row(record: int, seen: Seen) -> Chunk:
     )  # fmt: skip
 
 
-def keep_renditions(
+def save_renditions(
     engine: Engine,
     held: Claim,
     data: Path,
@@ -259,17 +259,17 @@ def keep_renditions(
         row.report = json.dumps(report, ensure_ascii=False)
         row.stage, row.progress, row.tries, row.updated_at = "deliver", 0.0, 0, now
 
-    fenced(engine, held, write)
+    with_fence(engine, held, write)
 
 
-def report(engine: Engine, record: int) -> dict[str, Any]:
+def load_report(engine: Engine, record: int) -> dict[str, Any]:
     """Return what is told of the last version that was made."""
     with reading(engine) as session:
         text = session.scalar(select(Record.report).where(Record.id == record))
         return dict(json.loads(text)) if text else {}
 
 
-def kept_renditions(engine: Engine, record: int, version: int) -> list[RenditionKept]:
+def kept_renditions(engine: Engine, record: int, version: int) -> list[KeptRendition]:
     """Return the finished files of a version."""
     with reading(engine) as session:
         rows = session.scalars(
@@ -277,4 +277,4 @@ def kept_renditions(engine: Engine, record: int, version: int) -> list[Rendition
             .where(Rendition.record_id == record, Rendition.version == version)
             .order_by(Rendition.id)
         )
-        return [RenditionKept(r.kind, r.version, r.path, r.size_bytes, r.sha256) for r in rows]
+        return [KeptRendition(r.kind, r.version, r.path, r.size_bytes, r.sha256) for r in rows]

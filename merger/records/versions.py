@@ -19,7 +19,7 @@ _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
 NEWS = "news"  # the kind of deliveries that are announcements, not files
 
 
-def begin(session: Session, row: Record, *, as_wished: bool = False) -> None:
+def begin_version(session: Session, row: Record, *, as_wished: bool = False) -> None:
     """Begin another version of a delivered record.
 
     as_wished: it is to be what the last one was to be, which came to nothing.
@@ -48,7 +48,7 @@ def begin(session: Session, row: Record, *, as_wished: bool = False) -> None:
         _wish(row, wished)
 
 
-def end(session: Session, row: Record, now: datetime) -> str:
+def end_version(session: Session, row: Record, now: datetime) -> str:
     """Have a record be again what was delivered of it; return its status.
 
     That is `delivered`, or `queued` where the version that came to nothing had arrived somewhere

@@ -51,7 +51,7 @@ class Filter:
     only_of: int | None = None
 
 
-def page(
+def page_of_records(
     engine: Engine, wanted: Filter, cursor: str | None = None, limit: int = 50
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return records, those that begin last first, and the cursor of the next page, if any.
@@ -77,10 +77,10 @@ def page(
         if len(rows) > limit:
             last = rows[limit - 1]
             following = f"{last.start_at.isoformat()}~{last.id}"
-        return [summary(row) for row in rows[:limit]], following
+        return [record_summary(row) for row in rows[:limit]], following
 
 
-def going_on(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
+def running_records(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
     """Return running and coming records: of each room the first that begin, the first first."""
     wanted = Filter(statuses=("queued", "running"), only_of=only_of)
     in_order = (Record.start_at, Record.id)
@@ -90,7 +90,7 @@ def going_on(engine: Engine, most: int, only_of: int | None = None) -> list[dict
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_WITH_WHAT_IS_TOLD)
-        return [summary(row) for row in session.scalars(query)]
+        return [record_summary(row) for row in session.scalars(query)]
 
 
 _WITH_WHAT_IS_TOLD = (
@@ -150,7 +150,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
         raise Refused("cursor", "take the cursor from the page before") from error
 
 
-def listing(
+def list_records(
     engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
     """Return the records that were asked for last, the last one last. Raises Refused."""
@@ -159,10 +159,10 @@ def listing(
         raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
     with reading(engine) as session:
         query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
-        return [summary(row) for row in reversed(session.scalars(query).all())]
+        return [record_summary(row) for row in reversed(session.scalars(query).all())]
 
 
-def summary(row: Record) -> dict[str, Any]:
+def record_summary(row: Record) -> dict[str, Any]:
     """Return a record as a line of a list, in plain values; instants with the room's offset."""
     local = partial(_local, row.zone)
     return {
@@ -200,7 +200,7 @@ def _local(zone: str, instant: datetime | None) -> str | None:
         return instant.isoformat()
 
 
-def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
+def record_details(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
     """Return all that is known of a record as plain values. Raises Refused for an unknown one."""
     with reading(engine) as session:
         row = record_row(session, record, only_of)
@@ -220,7 +220,7 @@ def details(engine: Engine, record: int, only_of: int | None = None) -> dict[str
         report = json.loads(row.report) if row.report else {}
         local = partial(_local, row.zone)
         return {
-            **summary(row),
+            **record_summary(row),
             "warnings": report.get("warnings", []),
             "sources": _filmed(row),
             "gaps": report.get("gaps", []),
@@ -300,7 +300,7 @@ class RenditionFile:
     sha256: str
 
 
-def check_paper(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
+def check_transcript(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
     """Raise Refused where a record has no paper of a name, or is not for this user."""
     with reading(engine) as session:
         row = record_row(session, record, only_of)
@@ -353,7 +353,7 @@ def _pictures(text: str | None) -> list[dict[str, str]]:
 def chunk_picture(
     engine: Engine, record: int, chunk: int, number: int, only_of: int | None = None
 ) -> bytes:
-    """Return a picture of a chunk as JPEG; both are counted from 0, as `details` lists them.
+    """Return a picture of a chunk as JPEG; both are counted from 0, as `record_details` lists them.
 
     Raises Refused where there is none.
     """

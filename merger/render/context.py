@@ -58,7 +58,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RenderContext:
     """What making a video needs of its surroundings."""
 
     settings: Settings

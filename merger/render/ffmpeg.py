@@ -61,7 +61,7 @@ class Outcome:
         return " | ".join(line[:300] for line in lines[-3:]) or f"exit code {self.code}"
 
 
-def find(configured: str | None) -> Tool:
+def find_tool(configured: str | None) -> Tool:
     """Return the ffmpeg to use: the configured one, else the one that a package carries.
 
     Raises Broken where there is none or it does not run.
@@ -93,7 +93,7 @@ def _carried() -> str:
 
 
 @cache
-def refusal(tool: Tool, encoder: Encoder) -> str | None:
+def why_refused(tool: Tool, encoder: Encoder) -> str | None:
     """Return why an encoder does not work here, found out by encoding one frame; None if it does.
 
     The list of encoders is no evidence: it names NVENC on machines without any GPU.
@@ -126,7 +126,7 @@ def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, 
             continue
         if encoder.hardware and wanted and encoder.name != wanted:
             continue
-        reason = refusal(tool, encoder)
+        reason = why_refused(tool, encoder)
         if reason is None:
             return encoder, notes
         if encoder.hardware and (wanted or profile.name == "auto"):
@@ -190,10 +190,10 @@ def _child(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]
         try:
             yield child
         finally:
-            stop(child)
+            stop_process(child)
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
+def stop_process(child: subprocess.Popen[bytes]) -> None:
     """Stop a child: TERM, TERM, KILL. ffmpeg ends its output tidily at the first."""
     for sent in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:

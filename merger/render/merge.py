@@ -10,10 +10,10 @@ from pathlib import Path
 from merger.config import Settings
 from merger.media.library import read_library
 from merger.render import ffmpeg
-from merger.render.context import MergeRequest, Surroundings, Watch
-from merger.render.presence import analysed
+from merger.render.context import MergeRequest, RenderContext, Watch
+from merger.render.presence import analyse_presence
 from merger.render.progress import Reporter
-from merger.render.renderer import made, usable
+from merger.render.renderer import render, require_media
 from merger.storage.files import make_folder, publish, work_folder
 from merger.timeline import profiles
 from merger.timeline.filenames import ENDINGS, result_stem
@@ -44,17 +44,17 @@ def merge(
             folder, request.room, request.sources.names, request.span, request.zone,
             lambda done, total: reporter.progress(done, total),
         )  # fmt: skip
-        usable(request, library, str(folder))
+        require_media(request, library, str(folder))
         # Warnings, too, before minutes of encoding: a name may have been mistyped.
         for note in (*library.notes, *library.warnings):
             reporter.note(note)
     make_folder(output, "--output")
     make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
     with work_folder(settings.cache) as work, work_folder(output) as out:
-        around = Surroundings(settings, tool, watch, cancelled, work)
+        around = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
-            seen = analysed(around, request, library)
-        result = made(around, request, library, seen, out)
+            seen = analyse_presence(around, request, library)
+        result = render(around, request, library, seen, out)
         with watch.stage("publish"):
             _publish(request, result, out, output)
     around.cache.shrink()

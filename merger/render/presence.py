@@ -9,27 +9,27 @@ from fractions import Fraction
 from typing import Any
 
 from merger.analysis.cards import Card, shipped_cards
-from merger.analysis.sampling import Seen, chunk_seen
+from merger.analysis.sampling import Look, sample_chunk
 from merger.media.library import Library, segments
-from merger.render.context import MergeRequest, Surroundings
+from merger.render.context import MergeRequest, RenderContext
 from merger.timeline.clock import Span, Track, picture_track
 from merger.timeline.plan import Chunk
-from merger.timeline.zones import chunks
+from merger.timeline.zones import half_hour_chunks
 
 # Raised when the same pictures would be judged otherwise, or told otherwise.
 ANALYSIS = 3
 
 
-def analysed(around: Surroundings, request: MergeRequest, library: Library) -> list[Seen]:
+def analyse_presence(around: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
     """Decide presence for each chunk; what was decided before is not looked at again."""
     screen = request.sources.screen
     here = segments(library.entries, screen, {})
     track = picture_track(screen, request.span, here) if screen else None
-    cells = chunks(request.span, request.chunk, request.zone)
+    cells = half_hour_chunks(request.span, request.chunk, request.zone)
     if request.screen_is_known:
         return [_known_seen(cell, track) for cell in cells]
     cards = (*shipped_cards(), *request.cards)
-    seen: list[Seen] = []
+    seen: list[Look] = []
     for n, cell in enumerate(cells):
         around.progress(n, len(cells))
         name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
@@ -38,17 +38,17 @@ def analysed(around: Surroundings, request: MergeRequest, library: Library) -> l
             seen.append(_chunk_known(cell, known))
             continue
         with around.budget.slot(around.cancelled):
-            one = chunk_seen(cell, track, library.media, cards)
+            one = sample_chunk(cell, track, library.media, cards)
         around.cache.remember(name, _facts(one), around.work)
         seen.append(one)
     return seen
 
 
-def _known_seen(cell: Span, track: Track | None) -> Seen:
+def _known_seen(cell: Span, track: Track | None) -> Look:
     """Return that a presentation is shown in a chunk in which there is media of the screen."""
     is_there = any(clip.span.cut_to(cell) for clip in (track.clips if track else ()))
     chunk = Chunk(cell, is_there, "presentation" if is_there else "missing", Fraction(is_there), 0)
-    return Seen(chunk, ["its recorder knows what was shared"], [])
+    return Look(chunk, ["its recorder knows what was shared"], [])
 
 
 def _chunk_hash(
@@ -71,12 +71,12 @@ def _chunk_hash(
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def _facts(seen: Seen) -> list[Any]:
+def _facts(seen: Look) -> list[Any]:
     chunk = seen.chunk
     score = [chunk.score.numerator, chunk.score.denominator]
     return [chunk.presence, chunk.verdict, score, chunk.samples, seen.reasons, seen.pictures]
 
 
-def _chunk_known(cell: Span, facts: Sequence[Any]) -> Seen:
+def _chunk_known(cell: Span, facts: Sequence[Any]) -> Look:
     presence, verdict, score, samples, reasons, pictures = facts
-    return Seen(Chunk(cell, presence, verdict, Fraction(*score), samples), reasons, pictures)
+    return Look(Chunk(cell, presence, verdict, Fraction(*score), samples), reasons, pictures)

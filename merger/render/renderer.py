@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from merger.analysis.sampling import Seen
+from merger.analysis.sampling import Look
 from merger.analysis.silence import is_silent
 from merger.errors import Broken, Cancelled, NoMedia
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.media.index import check_readable
 from merger.media.library import Entry, Library, segments
 from merger.media.verify import Expected
 from merger.render import ffmpeg
-from merger.render.context import MergeRequest, Surroundings
+from merger.render.context import MergeRequest, RenderContext
 from merger.render.steps import (
     DamageFound,
     EncoderFailed,
@@ -35,7 +35,7 @@ from merger.render.steps import (
 )
 from merger.storage.disk_space import make_room
 from merger.timeline import profiles
-from merger.timeline.clock import Span, Stretch, without
+from merger.timeline.clock import Span, Stretch, without_spans
 from merger.timeline.filenames import nearest
 from merger.timeline.layout import Size
 from merger.timeline.parts import (
@@ -53,7 +53,7 @@ from merger.timeline.report import MergeResult, Rendition, warnings_about
 _LISTEN_EVERY_S = 0.25
 
 
-def usable(request: MergeRequest, library: Library, where: str) -> None:
+def require_media(request: MergeRequest, library: Library, where: str) -> None:
     """Leave out sound that is none, and check that there is anything. Raises NoMedia."""
     library.entries = [_with_real_sound(entry, library) for entry in library.entries]
     here = segments(library.entries, request.sources.screen, {})
@@ -83,11 +83,11 @@ def _with_real_sound(entry: Entry, library: Library) -> Entry:
     return dataclasses.replace(entry, audible=False)
 
 
-def made(
-    around: Surroundings,
+def render(
+    around: RenderContext,
     request: MergeRequest,
     library: Library,
-    seen: Sequence[Seen],
+    seen: Sequence[Look],
     out: Path,
     on_plan: Callable[[EditPlan], None] = lambda plan: None,
 ) -> MergeResult:
@@ -132,7 +132,7 @@ class _Files:
 class _Job:
     """The stages of one merge that share the plan."""
 
-    around: Surroundings
+    around: RenderContext
     request: MergeRequest
     profile: Profile
     library: Library
@@ -192,7 +192,7 @@ class _Job:
             known = self.holes.setdefault(file, [])
             for exact in found:
                 hole = Stretch(exact.start_us - early_us, exact.end_us)
-                if not without([hole], known):
+                if not without_spans([hole], known):
                     continue
                 known.append(hole)
                 learnt = True
@@ -298,7 +298,7 @@ class _Job:
             with self.budget.slot(step.cancelled):
                 if step.cancelled():
                     raise Cancelled("cancelled", ffmpeg.STOPPED)
-                reached("encode.part")
+                failpoint("encode.part")
                 files, warnings = encode_part(
                     step, spec, name, self.media, partial(on_frames, name)
                 )

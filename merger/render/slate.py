@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from merger.config import Language
 from merger.errors import Broken
-from merger.timeline.layout import WIDE, Size, fitted
+from merger.timeline.layout import WIDE, Size, fit_into
 from merger.timeline.plan import SlateKey
 
 TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
@@ -61,7 +61,7 @@ def draw_slate(text: str, size: Size) -> npt.NDArray[np.uint8]:
 
 def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
     """Return a slate for a tall column: as high as the wide pictures that it stands in for."""
-    inner = fitted(WIDE, size)
+    inner = fit_into(WIDE, size)
     picture = np.zeros((size.height, size.width, 3), np.uint8)
     top = (size.height - inner.height) // 4 * 2
     picture[top : top + inner.height] = draw_slate(text, inner)

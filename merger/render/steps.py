@@ -15,12 +15,12 @@ from pathlib import Path
 
 from merger.config import Language
 from merger.errors import Broken, Temporary
-from merger.media.damage import Inspection, inspected
-from merger.media.verify import Expected, same_codec_header, wrong_with
+from merger.media.damage import Inspection, inspect_damage
+from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render import filtergraph
 from merger.render.ffmpeg import Outcome, Tool, run
 from merger.render.slate import slate_png
-from merger.storage.files import disk_full, writing_to
+from merger.storage.files import disk_full, translate_write_errors
 from merger.timeline.clock import Stretch
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
@@ -113,7 +113,7 @@ def encode_part(
     files = {kind: step.folder / output for kind, output in outputs.items()}
     for kind, size in spec.outputs.items():
         expected = Expected(spec.frames, spec.rate, size, spec.encoder.codec)
-        wrong = wrong_with(files[kind], expected)
+        wrong = find_mismatch(files[kind], expected)
         fragments = _fragments(spec)
         if wrong and fragments:
             raise DamageFound(fragments, fragments)
@@ -136,7 +136,7 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], st
             file = f"{shot.slate}-{lane.box.width}x{lane.box.height}.png"
             names[shot.slate, lane.box] = file
             if not (folder / file).exists():
-                with writing_to(folder.parent):
+                with translate_write_errors(folder.parent):
                     (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
     return names
 
@@ -188,7 +188,7 @@ def _shot_us(spec: PartSpec, shot: Shot) -> Stretch:
 def _inspected(spec: PartSpec, shot: Shot, media: Mapping[str, MediaFile]) -> Inspection:
     assert shot.input is not None
     span = _shot_us(spec, shot)
-    return inspected(media[shot.input.file], span.start_us, span.end_us)
+    return inspect_damage(media[shot.input.file], span.start_us, span.end_us)
 
 
 def _holes(found: Mapping[Shot, Inspection]) -> Holes:
@@ -221,10 +221,10 @@ def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[str
     output = f"{name}.partial.m4a"
     expected = Expected(samples=spec.samples)
     outcome = _run_sound(step, spec, output)
-    wrong = wrong_with(step.folder / output, expected)
+    wrong = find_mismatch(step.folder / output, expected)
     if outcome.reconfigured or wrong:
         outcome = _run_sound(step, _with_uniform_inputs(step, spec), output)
-        wrong = wrong_with(step.folder / output, expected)
+        wrong = find_mismatch(step.folder / output, expected)
     if wrong:
         said = "; ".join([*wrong, outcome.last_words()])
         raise Broken("sound", f"the sound could not be encoded: {said}")
@@ -305,7 +305,7 @@ def join(
 
     parts, sound: names in the work folder. Raises Broken where the result is not as expected.
     """
-    if not same_codec_header([step.folder / part for part in parts]):
+    if not has_same_codec_header([step.folder / part for part in parts]):
         raise Broken(
             "parts",
             "the parts were made by different encoders; empty the cache folder",
@@ -317,7 +317,7 @@ def join(
         outcome = run(step.tool, arguments, step.folder, cancelled=step.cancelled)
         if outcome.disk_full:
             raise disk_full(output.parent.parent)
-        wrong = wrong_with(output, expected)
+        wrong = find_mismatch(output, expected)
         if not wrong:
             return
     said = "; ".join([*wrong, outcome.last_words()])

@@ -18,7 +18,7 @@ def course_of(engine: Engine, code: str) -> str | None:
         return row.course_id if row else None
 
 
-def courses(engine: Engine) -> dict[str, str]:
+def list_courses(engine: Engine) -> dict[str, str]:
     """Return all codes with their courses."""
     with reading(engine) as session:
         rows = session.scalars(select(Course).order_by(Course.code))

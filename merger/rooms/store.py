@@ -22,11 +22,11 @@ RecorderOf = Callable[[str], Recorder]
 
 
 def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
-    """Return in words what `apply` would change, and change nothing."""
-    return _words(stored(engine), specs)
+    """Return in words what `apply_rooms` would change, and change nothing."""
+    return _words(stored_rooms(engine), specs)
 
 
-def apply(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
+def apply_rooms(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
     """Make the tables say what a file says, in one transaction; return in words what changed."""
 
     def act(session: Session) -> list[str]:
@@ -41,13 +41,13 @@ def apply(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
     return writing(engine, act)
 
 
-def stored(engine: Engine) -> list[RoomSpec]:
+def stored_rooms(engine: Engine) -> list[RoomSpec]:
     """Return all rooms of the tables, with credentials. Nothing of them has been checked."""
     with reading(engine) as session:
         return [_spec_of(row) for row in session.scalars(_all_rooms())]
 
 
-def create(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
+def create_room(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
     """Add a room; return its id. Raises Refused, whose code is the field."""
     check_room(spec, recorder_of)
 
@@ -61,7 +61,7 @@ def create(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
     return writing(engine, add)
 
 
-def edit(
+def edit_room(
     engine: Engine, room: int, act: Callable[[RoomSpec], RoomSpec], recorder_of: RecorderOf
 ) -> None:
     """Make a room what a function makes of it. Raises Refused.
@@ -83,7 +83,7 @@ def edit(
     writing(engine, change)
 
 
-def delete(engine: Engine, room: int) -> None:
+def delete_room(engine: Engine, room: int) -> None:
     """Remove a room that no record waits for; what was made of it stays. Raises Refused."""
 
     def remove(session: Session) -> None:
@@ -117,21 +117,21 @@ def _row(session: Session, room: int, *, lock: bool = False) -> Room:
     return row
 
 
-def one(engine: Engine, room: int) -> dict[str, Any]:
+def get_room(engine: Engine, room: int) -> dict[str, Any]:
     """Return a room as plain values, with ids, without credentials. Raises Refused."""
     with reading(engine) as session:
         return _told(_row(session, room))
 
 
-def all_of_them(engine: Engine) -> list[dict[str, Any]]:
+def list_rooms(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, with ids, without credentials."""
     with reading(engine) as session:
         return [_told(row) for row in session.scalars(_all_rooms())]
 
 
-def listing(engine: Engine) -> list[dict[str, Any]]:
+def rooms_document(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, in the form of the file, without credentials."""
-    return [_as_in_a_file(spec) for spec in stored(engine)]
+    return [_as_in_a_file(spec) for spec in stored_rooms(engine)]
 
 
 def _told(row: Room) -> dict[str, Any]:

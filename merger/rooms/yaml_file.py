@@ -41,7 +41,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Secrets = Callable[[str], str | None]
 
 
-def parse(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
+def parse_rooms(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
     """Return the rooms of a file. Raises Refused, which names every mistake and its line.
 
     A value is what is written: 0504, 5:04 and no are these characters, quoted or not, though YAML

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from merger.errors import Temporary
-from merger.storage.files import translated
+from merger.storage.files import translate_os_error
 
 _BLOCK = 4 * 1024 * 1024
 
 
-def never_asked() -> None:
+def never_cancelled() -> None:
     """Go on: whoever is not asked in between, such as the housekeeping, is killed to be stopped."""
 
 
 @contextmanager
-def sending_to(folder: Path) -> Iterator[None]:
+def translate_copy_errors(folder: Path) -> Iterator[None]:
     """Tell what goes wrong while files are copied to a folder."""
     try:
         yield
@@ -26,7 +26,7 @@ def sending_to(folder: Path) -> Iterator[None]:
         message = f"{error.filename} vanished while it was copied to {folder}"
         raise Temporary("destination", message) from error
     except OSError as error:
-        raise translated(error, folder) from error
+        raise translate_os_error(error, folder) from error
 
 
 def require_mounted(folder: Path, *, is_ours: bool) -> None:

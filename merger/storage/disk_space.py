@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merger.errors import Temporary
-from merger.storage.files import Cache, writing_to
+from merger.storage.files import Cache, translate_write_errors
 
 # What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
 # more than a long lecture takes, or a large share would be called full with plenty of room.
@@ -37,7 +37,7 @@ class Disk:
 
 def disk_of(folder: Path) -> Disk:
     """Return the disk of a folder, which may be missing yet."""
-    with writing_to(folder):
+    with translate_write_errors(folder):
         usage = shutil.disk_usage(nearest(folder))
     return Disk(usage.total, usage.free)
 
@@ -78,7 +78,7 @@ def make_room(cache: Cache, folder: Path, needed_bytes: int, what: str) -> None:
 
 def disk_number(folder: Path) -> int:
     """Return what tells the disk of a folder, which may be missing yet, from others."""
-    with writing_to(folder):
+    with translate_write_errors(folder):
         return nearest(folder).stat().st_dev
 
 

@@ -62,7 +62,7 @@ def make_folder(folder: Path, what: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if isinstance(known := translated(error, folder), Temporary):
+        if isinstance(known := translate_os_error(error, folder), Temporary):
             raise known from error
         message = f"{what} {folder} cannot be made ({error.strerror}); choose another"
         raise Broken("storage", message) from error
@@ -77,7 +77,7 @@ def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     A lock that the kernel drops with the process tells a living run's folder from a dead one's.
     mark: what `work_folders` may find it by.
     """
-    sweep(parent)
+    sweep_leftovers(parent)
     folder, handle = parent, -1
     try:
         while handle < 0:
@@ -86,7 +86,7 @@ def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
             handle = _locked(folder)
         yield folder
     except OSError as error:
-        raise translated(error, parent) from error
+        raise translate_os_error(error, parent) from error
     finally:
         if folder != parent:
             shutil.rmtree(folder, ignore_errors=True)
@@ -118,7 +118,7 @@ def work_folders(parent: Path, mark: str = "") -> list[Path]:
     return list(parent.glob(f"{_MARK}{mark}*"))
 
 
-def sweep(parent: Path) -> None:
+def sweep_leftovers(parent: Path) -> None:
     """Remove the work folders of runs that no longer live."""
     for folder in work_folders(parent):
         _remove_if_dead(folder)
@@ -166,7 +166,7 @@ def is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def translated(error: OSError, parent: Path) -> Temporary | Broken:
+def translate_os_error(error: OSError, parent: Path) -> Temporary | Broken:
     """Return what a failed write means for the person who runs this."""
     if is_full(error):
         return disk_full(Path(error.filename) if error.filename else parent)
@@ -176,12 +176,12 @@ def translated(error: OSError, parent: Path) -> Temporary | Broken:
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def translate_write_errors(folder: Path) -> Iterator[None]:
     """Tell a failed write as one of this folder: the system does not say which disk was full."""
     try:
         yield
     except OSError as error:
-        raise translated(error, folder) from error
+        raise translate_os_error(error, folder) from error
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Cache:
     def add(self, partial: Path, name: str, work: Path) -> Path:
         """Take a complete file in under its name."""
         path = self.path(name)
-        with writing_to(self.folder):
+        with translate_write_errors(self.folder):
             path.parent.mkdir(exist_ok=True)
             publish(partial, path)
             self.use(name, work)
@@ -219,7 +219,7 @@ class Cache:
     def remember(self, name: str, facts: list[Any], work: Path) -> None:
         """Keep a few facts (JSON values) under a name, so that they need not be found out again."""
         partial = work / f"{name}.partial"
-        with writing_to(self.folder):
+        with translate_write_errors(self.folder):
             partial.write_text(json.dumps(facts))
         self.add(partial, name, work)
 

@@ -7,31 +7,31 @@ from pathlib import Path
 ATTEMPTS = "attempt-*"
 
 
-def collected(data: Path) -> Path:
+def segments_folder(data: Path) -> Path:
     """Return where collected files lie, in a folder for each source."""
     return data / "segments"
 
 
-def collected_of(data: Path, source: int) -> Path:
+def source_folder(data: Path, source: int) -> Path:
     """Return where the collected files of a source lie."""
-    return collected(data) / str(source)
+    return segments_folder(data) / str(source)
 
 
-def records(data: Path) -> Path:
+def records_folder(data: Path) -> Path:
     """Return where there is a folder for each record."""
     return data / "records"
 
 
-def of_record(data: Path, record: int) -> Path:
+def record_folder(data: Path, record: int) -> Path:
     """Return where what is made for a record lies."""
-    return records(data) / str(record)
+    return records_folder(data) / str(record)
 
 
-def of_attempt(data: Path, record: int, attempt: int) -> Path:
+def attempt_folder(data: Path, record: int, attempt: int) -> Path:
     """Return where the finished videos of an attempt lie."""
-    return of_record(data, record) / ATTEMPTS.replace("*", str(attempt))
+    return record_folder(data, record) / ATTEMPTS.replace("*", str(attempt))
 
 
-def papers(data: Path, record: int) -> Path:
+def transcripts_of(data: Path, record: int) -> Path:
     """Return where what was said or written beside a record lies."""
-    return of_record(data, record) / "papers"
+    return record_folder(data, record) / "papers"

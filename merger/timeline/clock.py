@@ -164,7 +164,7 @@ def _order(clip: Clip) -> tuple[datetime, datetime, str]:
     return clip.span.start, clip.span.end, clip.segment.file
 
 
-def track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
+def build_track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
     """Lay clips edge to edge over a span, with gaps where there is nothing.
 
     Where clips overlap, the one that is on goes on until its end: both show the same instant, and
@@ -196,7 +196,7 @@ def picture_track(
     clips = [
         Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)
     ]
-    return track(source, span, clips if frame is None else _held(clips, frame))
+    return build_track(source, span, clips if frame is None else _held(clips, frame))
 
 
 def _held(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
@@ -230,14 +230,14 @@ def _may_stand(clip: Clip, frame: timedelta) -> timedelta:
 
 def sound_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:
     """Return the sound of one source over a span."""
-    return track(
+    return build_track(
         source,
         span,
         (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.sound)),
     )
 
 
-def without(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Stretch, ...]:
+def without_spans(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Stretch, ...]:
     """Return stretches with holes cut out of them, in order."""
     left = list(stretches)
     for hole in holes:

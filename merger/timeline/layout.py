@@ -70,41 +70,41 @@ def layout_named(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def even(value: Fraction | int) -> int:
+def round_to_even(value: Fraction | int) -> int:
     """Return the nearest even number, at least 2."""
     return max(2, 2 * round(Fraction(value) / 2))
 
 
-def cell(lines: int, aspects: Iterable[Fraction]) -> Size:
+def cell_of(lines: int, aspects: Iterable[Fraction]) -> Size:
     """Return the cell of a lane: of a given height, as wide as its widest picture needs."""
     widest = max(aspects, default=WIDE)
-    return Size(even(lines * min(max(widest, _NARROWEST), _WIDEST)), even(lines))
+    return Size(round_to_even(lines * min(max(widest, _NARROWEST), _WIDEST)), round_to_even(lines))
 
 
-def canvas(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
+def canvas_of(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
     """Return the size of the picture for a record whose lanes have the given cells."""
     lines = cells["left"].height
     if layout.aspect is not None:
-        return Size(even(lines * layout.aspect), lines)
+        return Size(round_to_even(lines * layout.aspect), lines)
     return Size(sum(cells[column.lane].width for column in layout.columns), lines)
 
 
-def columns(layout: Layout, size: Size, cells: Mapping[Lane, Size]) -> list[tuple[Lane, Size]]:
+def columns_of(layout: Layout, size: Size, cells: Mapping[Lane, Size]) -> list[tuple[Lane, Size]]:
     """Return the columns of a layout on a canvas, from the left; their widths fill it exactly."""
     row: list[tuple[Lane, Size]] = []
     left = size.width
     for n, column in enumerate(layout.columns):
         last = n == len(layout.columns) - 1
         share = column.share
-        width = cells[column.lane].width if share is None else even(size.width * share)
+        width = cells[column.lane].width if share is None else round_to_even(size.width * share)
         width = left if last else width
         row.append((column.lane, Size(width, size.height)))
         left -= width
     return row
 
 
-def fitted(aspect: Fraction, into: Size) -> Size:
+def fit_into(aspect: Fraction, into: Size) -> Size:
     """Return the largest size of an aspect that fits, within the two pixels that even needs."""
     if aspect >= Fraction(into.width, into.height):
-        return Size(into.width, min(into.height, even(into.width / aspect)))
-    return Size(min(into.width, even(into.height * aspect)), into.height)
+        return Size(into.width, min(into.height, round_to_even(into.width / aspect)))
+    return Size(min(into.width, round_to_even(into.height * aspect)), into.height)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from merger.timeline.clock import Stretch, without
+from merger.timeline.clock import Stretch, without_spans
 
 MAX_PIXELS = 36_000_000  # a little over 8K UHD; what is bigger is an attack or a mistake
 
@@ -121,10 +121,10 @@ class MediaFile:
             begun = times[n + 1]
         if begun < times[-1]:
             found.append(Stretch(begun, times[-1]))
-        return without(found, self.torn)
+        return without_spans(found, self.torn)
 
     def _sound_goes_on(self, pause: Stretch) -> bool:
-        return not without([pause], self.sound)
+        return not without_spans([pause], self.sound)
 
     def key_before(self, at_us: int) -> int | None:
         """Return which key frame a decoder must begin with to show the picture at a time."""

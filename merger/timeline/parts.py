@@ -16,7 +16,16 @@ from itertools import groupby
 from typing import Any
 
 from merger.timeline.clock import Segment, microseconds
-from merger.timeline.layout import ALONE, LAYOUTS, Lane, Size, canvas, cell, columns, fitted
+from merger.timeline.layout import (
+    ALONE,
+    LAYOUTS,
+    Lane,
+    Size,
+    canvas_of,
+    cell_of,
+    columns_of,
+    fit_into,
+)
 from merger.timeline.media import MediaFile, Video
 from merger.timeline.plan import EditPlan, Part, Scene, Slate, SlateKey, Sound
 from merger.timeline.profiles import SAMPLE_RATE, Encoder
@@ -137,7 +146,7 @@ def cells(plan: EditPlan, media: Mapping[str, MediaFile], lines: int) -> dict[La
             video = media[view.file].video if isinstance(view, Segment) else None
             if video is not None:
                 aspects["left" if lane == "left" else "right"].add(video.aspect)
-    return {lane: cell(lines, found) for lane, found in aspects.items()}
+    return {lane: cell_of(lines, found) for lane, found in aspects.items()}
 
 
 def part_spec(
@@ -159,7 +168,7 @@ def part_spec(
     """
     sizes = cells(plan, media, lines)
     record_layout = LAYOUTS[layout if plan.has_right_side else ALONE]
-    size = canvas(record_layout, sizes)
+    size = canvas_of(record_layout, sizes)
     scenes = [
         dataclasses.replace(s, first=max(s.first, part.first), end=min(s.end, part.end))
         for s in plan.scenes
@@ -169,7 +178,7 @@ def part_spec(
     backups: list[LaneSpec] = []
     for name, group in groupby(scenes, key=lambda s: s.layout):
         run = list(group)
-        row = columns(LAYOUTS[name], size, sizes)
+        row = columns_of(LAYOUTS[name], size, sizes)
         runs.append(tuple(_lane(plan, run, lane, box, media, identities) for lane, box in row))
         backups.append(_lane(plan, run, "right", sizes["right"], media, identities))
     return PartSpec(
@@ -233,7 +242,7 @@ def _shot(
             file.ffmpeg_seek_us(key) if key else None,  # the first key frame needs no seeking
         ),
         picture=Picture(
-            fitted(video.aspect, box),
+            fit_into(video.aspect, box),
             video.full_range,
             matrix,
             video.interlaced,

@@ -124,7 +124,7 @@ def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:
     return aware.astimezone(UTC), odd
 
 
-def chunks(span: Span, length: timedelta, zone: ZoneInfo) -> list[Span]:
+def half_hour_chunks(span: Span, length: timedelta, zone: ZoneInfo) -> list[Span]:
     """Return the cells of the chunk grid that a span touches, cut to the span.
 
     The grid starts anew at each local midnight, so that with 30 minutes a cell begins at :00 and

@@ -11,7 +11,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from flask_wtf.csrf import CSRFProtect
 
-from merger.db.key_value import Facts
+from merger.db.key_value import KeyValueStore
 from merger.service import Service
 from merger.web import access_log, auth, login, operations, problems
 from merger.web.api import discovered, files, keys, montage, records, reference, rooms, users
@@ -52,7 +52,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         info=Info(title="Lecture merge", version="1"),
         security_schemes=reference.SECURITY_SCHEMES,
         doc_ui=False,
-        validation_error_callback=problems.invalid,
+        validation_error_callback=problems.explain_invalid,
         validation_error_status=422,
         validation_error_model=problems.Problem,
         static_folder="static",
@@ -109,4 +109,4 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
 
 def _secret(service: Service) -> str:
     """Return what sessions are signed with: one for all processes of a database."""
-    return Facts(service.engine).settled(_SECRET, secrets.token_hex(32))
+    return KeyValueStore(service.engine).settled(_SECRET, secrets.token_hex(32))

@@ -12,7 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
 from merger.accounts import users
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.service import Service
 from merger.web.problems import API
 
@@ -64,10 +64,10 @@ def register(app: Flask) -> None:
     def look() -> None:
         g.asker = None if request.endpoint == "static" else _of_key() or _of_session()
         if request.path.startswith(API) and request.endpoint not in _OPEN:
-            known()  # before anything of the request is read
+            session_principal()  # before anything of the request is read
 
 
-def _of_key() -> Asker | None:
+def _of_key() -> Principal | None:
     key = request.headers.get("key")
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -75,7 +75,7 @@ def _of_key() -> Asker | None:
     if key is None:
         return None
     domains = service().settings.oidc_domains
-    asker = users.of_key(service().engine, key, service().now(), domains)
+    asker = users.user_of_key(service().engine, key, service().now(), domains)
     if asker is None:
         # Right keys are answered all the same: others may be behind the same address.
         guesses().check("key")
@@ -85,14 +85,14 @@ def _of_key() -> Asker | None:
     return asker
 
 
-def _of_session() -> Asker | None:
+def _of_session() -> Principal | None:
     user, number, begun_s = (session.get(name) for name in ("user", "number", "begun"))
     if not isinstance(user, int) or not isinstance(number, int) or not isinstance(begun_s, int):
         return None
     # By the cookie alone it would go on as long as something is written into it.
     is_over = service().now().timestamp() - begun_s > SESSION_LASTS.total_seconds()
     domains = service().settings.oidc_domains
-    asker = None if is_over else users.of_session(service().engine, user, number, domains)
+    asker = None if is_over else users.user_of_session(service().engine, user, number, domains)
     if asker is None:
         session.clear()
     return asker
@@ -105,17 +105,17 @@ def _nobody(why: str) -> Unauthorized:
     return error
 
 
-def known() -> Asker:
+def session_principal() -> Principal:
     """Return who asks. Raises 401 where nobody said so."""
-    who = cast("Asker | None", g.get("asker"))
+    who = cast("Principal | None", g.get("asker"))
     if who is None:
         raise _nobody("sign in, or send an API key as Authorization: Bearer … or as key: …")
     return who
 
 
-def asker(scope: str) -> Asker:
+def require_principal(scope: str) -> Principal:
     """Return who asks. Raises 401 where nobody said so, 403 where they may not."""
-    who = known()
+    who = session_principal()
     if not who.may(scope):
         raise Forbidden(f"this needs the scope {scope!r}")
     if request.path.startswith(API) and request.method not in _SAFE and not g.get("by_key"):
@@ -124,7 +124,7 @@ def asker(scope: str) -> Asker:
     return who
 
 
-def sign_in(who: Asker) -> None:
+def sign_in(who: Principal) -> None:
     """Begin a session."""
     session.clear()  # a cookie that somebody else has planted must not live on
     session.permanent = True

@@ -23,7 +23,7 @@ Phrases = tuple[Phrase, ...]
 
 def language() -> str:
     """Return the language of whoever reads, as their browser or program says."""
-    return i18n.chosen(request.accept_languages)
+    return i18n.choose_language(request.accept_languages)
 
 
 def t(key: str, **values: object) -> str:
@@ -37,7 +37,7 @@ def named(kind: str, code: object, otherwise: str | None = None) -> str:
     return t(key) if i18n.has(key) else str(code) if otherwise is None else otherwise
 
 
-def said(message: Message | Mapping[str, Any] | str) -> Phrases:
+def phrases_of(message: Message | Mapping[str, Any] | str) -> Phrases:
     """Return a message in the reader's language.
 
     Args:
@@ -50,7 +50,7 @@ def said(message: Message | Mapping[str, Any] | str) -> Phrases:
     return (Phrase(i18n.render(language(), message), language()),)
 
 
-def translated(document: Any) -> Any:
+def translate_document(document: Any) -> Any:
     """Return a document of the core with its sentences in the reader's language.
 
     A sentence stands beside its key and parameters, under `text` or `message`; warnings stand in a
@@ -59,10 +59,10 @@ def translated(document: Any) -> Any:
     if language() == i18n.SOURCE:
         return document
     if isinstance(document, list):
-        return [translated(part) for part in document]
+        return [translate_document(part) for part in document]
     if not isinstance(document, dict):
         return document
-    found = {name: translated(part) for name, part in document.items()}
+    found = {name: translate_document(part) for name, part in document.items()}
     if "key" in found and "params" in found:
         field = "message" if "message" in found else "text"
         found[field] = i18n.render(language(), from_json(document))

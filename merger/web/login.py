@@ -15,7 +15,7 @@ from requests import RequestException
 from werkzeug.wrappers import Response
 
 from merger.accounts import users
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.logs import printable
 from merger.web.auth import guesses, service, sign_in
@@ -70,7 +70,7 @@ def _with_password() -> Answer:
     guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
     domains = service().settings.oidc_domains
-    who = users.with_password(service().engine, email, password, domains)
+    who = users.authenticate(service().engine, email, password, domains)
     if who is None:
         guesses().wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
@@ -80,10 +80,10 @@ def _with_password() -> Answer:
     return redirect(on, 303)
 
 
-def _begin_session(who: Asker) -> None:
+def _begin_session(who: Principal) -> None:
     sign_in(who)
     # Mails are written in the language in which the pages are read.
-    users.note_language(service().engine, who.user, language())
+    users.set_language(service().engine, who.user, language())
 
 
 def _out() -> Answer:
@@ -152,7 +152,7 @@ def _from_provider() -> Answer:
         return _failed(on, _NOT_VERIFIED, "no verified address")
     domains = service().settings.oidc_domains
     try:
-        who = users.admitted(
+        who = users.admit(
             service().engine, email, name[:255] if isinstance(name, str) else None, domains
         )
     except Refused as error:

@@ -20,7 +20,7 @@ from merger.monitoring.metrics import Disks
 from merger.service import Service
 from merger.storage.disk_space import Disk
 from merger.web.api import base
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 from models import STAGES, STATUSES
 
 blueprint = Blueprint("operations", __name__)
@@ -46,7 +46,7 @@ def ready() -> Response:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Give the numbers as Prometheus reads them, as they are now."""
-    if not asker("read").sees_all:
+    if not require_principal("read").sees_all:
         raise Forbidden("numbers are for editors and administrators")
     registry = CollectorRegistry()
     registry.register(Numbers(service(), _disks))
@@ -60,7 +60,7 @@ class Numbers(Collector):
         self._service, self._disks = of, disks
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        seen = vitals.vitals(self._service.engine, self._service.now())
+        seen = vitals.read_vitals(self._service.engine, self._service.now())
         yield _gauge(
             "merger_records", "Records, by status and stage.", ("status", "stage"),
             {(w, s): seen.records.get((w, s), 0) for w in STATUSES for s in STAGES},
@@ -89,7 +89,7 @@ class Numbers(Collector):
             {} if seen.speed is None else {(): seen.speed},
         )  # fmt: skip
         now = self._service.now()
-        flows = vitals.sources(self._service.engine, self._service.settings, now)
+        flows = vitals.read_source_counts(self._service.engine, self._service.settings, now)
         yield _gauge(
             "merger_source_is_live", "1 while media comes of what is to be recorded now, else 0.",
             ("room", "source"), {names: float(f.how == "coming") for names, f in flows.items()},

@@ -69,7 +69,7 @@ def problem(
     return response
 
 
-def told(error: MergerError) -> tuple[int, str]:
+def status_and_title(error: MergerError) -> tuple[int, str]:
     """Return the status and the title of one of our errors. Pure."""
     if isinstance(error, NotFound):
         return 404, "Not found"
@@ -90,7 +90,7 @@ def told(error: MergerError) -> tuple[int, str]:
     return 503, "Not now"
 
 
-def invalid(error: ValidationError) -> Response:
+def explain_invalid(error: ValidationError) -> Response:
     """Return a response that names every field of a request that makes no sense."""
     errors = []
     for one in error.errors(include_url=False, include_context=False, include_input=False):
@@ -110,7 +110,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(MergerError)
     def ours(error: MergerError) -> Any:
-        status, title = told(error)
+        status, title = status_and_title(error)
         if status >= 500:
             log.error("%s %s: %s", request.method, request.path, error.message)
         detail = error.message if status < 500 else Message("error.see_log", title=title)

@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from merger.errors import Cancelled, MergerError, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.media.library import Candidate, Library, read_files, read_sidecar
-from merger.ports.recorder import Collected, Found, KeepsPapers
+from merger.ports.recorder import Collected, Found, HasTranscripts
 from merger.records import stage_results
 from merger.records.due import LOOK_AGAIN, PATIENCE, wait_until
 from merger.records.queue import Claim
 from merger.records.retry import waits_for_room
-from merger.records.stage_results import Kept, SourceRow
+from merger.records.stage_results import KeptSegment, SourceRow
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.files import make_folder
@@ -38,14 +38,14 @@ class NotYet(Exception):
 
 
 @dataclass(frozen=True)
-class Brought:
+class CollectedMedia:
     """What a record is made of. warnings: in words, about what is missing."""
 
-    files: tuple[Kept, ...]
+    files: tuple[KeptSegment, ...]
     warnings: tuple[str, ...]
 
 
-def brought_before(service: Service, task: Task) -> Brought | None:
+def collected_before(service: Service, task: Task) -> CollectedMedia | None:
     """Return what an earlier attempt has collected for a record; None where that is to be done."""
     if STAGES.index(task.job.stage) <= STAGES.index("collect"):
         return None
@@ -57,7 +57,7 @@ def brought_before(service: Service, task: Task) -> Brought | None:
     return there if there.files and whole else None
 
 
-def bring(service: Service, held: Claim, heart: Heart, task: Task) -> Brought:
+def collect_media(service: Service, held: Claim, heart: Heart, task: Task) -> CollectedMedia:
     """Collect what there is for a record, and write it down.
 
     Raises NotYet where more is to come, and Temporary for what may pass, such as a share that is
@@ -78,7 +78,7 @@ def bring(service: Service, held: Claim, heart: Heart, task: Task) -> Brought:
         if source.name not in found:
             continue
         heart.progress = n / len(task.sources)
-        into = paths.collected_of(data, source.id)
+        into = paths.source_folder(data, source.id)
         make_folder(into, _OURS)
         try:
             brought = recorder.collect(seen, span, into, service.now(), heart.should_stop)
@@ -92,23 +92,25 @@ def bring(service: Service, held: Claim, heart: Heart, task: Task) -> Brought:
             del found[source.name]  # more of it may come
             continue
         collected[source.name] = brought
-        reached("collect.brought")
+        failpoint("collect.brought")
         warnings += _left_out(source, found[source.name], brought, task, service.now())
     ids = {source.name: source.id for source, _, _ in task.sources}
     papers, complaints = _papers(service, heart, task)
     warnings += complaints
     incomplete = [name for name in ids if name not in found or found[name].more_expected]
     heart.insist(
-        lambda: stage_results.keep_segments(
+        lambda: stage_results.save_segments(
             service.engine, held, data, collected, ids, incomplete, service.now(), papers, warnings
         )
     )
-    reached("collect.written")
-    return _brought(heart.insist(lambda: stage_results.job(service.engine, held.record)).media)
+    failpoint("collect.written")
+    return _brought(heart.insist(lambda: stage_results.load_job(service.engine, held.record)).media)
 
 
-def _brought(media: Mapping[str, Any]) -> Brought:
-    return Brought(tuple(stage_results.kept_segments(media)), tuple(media.get("warnings", ())))
+def _brought(media: Mapping[str, Any]) -> CollectedMedia:
+    return CollectedMedia(
+        tuple(stage_results.kept_segments(media)), tuple(media.get("warnings", ()))
+    )
 
 
 def _found(service: Service, heart: Heart, task: Task) -> tuple[dict[str, Found], list[str]]:
@@ -141,9 +143,9 @@ def _papers(
     """Bring what there is to read beside the media, by source; without it, a video is made, too."""
     found: dict[str, Sequence[str]] = {}
     warnings: list[str] = []
-    into = paths.papers(service.settings.data, task.job.record)
+    into = paths.transcripts_of(service.settings.data, task.job.record)
     for source, seen, recorder in task.sources:
-        if not isinstance(recorder, KeepsPapers) or source not in task.job.sources:
+        if not isinstance(recorder, HasTranscripts) or source not in task.job.sources:
             continue
         make_folder(into, _OURS)
         try:
@@ -182,7 +184,7 @@ def _without(source: SourceRow, error: MergerError, task: Task) -> str:
     return f"source {source.name!r} could not be reached: {error.message}"
 
 
-def placed(service: Service, heart: Heart, task: Task, brought: Brought) -> Library:
+def place_collected(service: Service, heart: Heart, task: Task, brought: CollectedMedia) -> Library:
     """Return what was brought, placed on the wall clock."""
     library = Library()
     candidates = []

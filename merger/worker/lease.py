@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from merger.db.engine import LostRace, is_unreachable
 from merger.errors import Cancelled, MergerError
-from merger.records.queue import Claim, LeaseLost, orders, renew
+from merger.records.queue import Claim, LeaseLost, read_cancellation, renew
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Heart:
 
     def confirm(self) -> None:
         """Ask the database, before a file gets a name; raise where the work is to end."""
-        self.insist(lambda: orders(self.engine, self.held))
+        self.insist(lambda: read_cancellation(self.engine, self.held))
         self.check()
 
     def insist(self, act: Callable[[], T]) -> T:
@@ -117,7 +117,7 @@ class Heart:
                 order = renew(self.engine, self.held, now, self.lease, told)
                 self._told, self._renewed_s = told, clock
             else:
-                order = orders(self.engine, self.held)
+                order = read_cancellation(self.engine, self.held)
             if self._away:
                 log.info("record %s: the database is back", self.held.record)
             self._away = False

@@ -32,7 +32,7 @@ class Task:
     due: datetime
 
 
-def checked(service: Service, job: Job) -> Task:
+def resolve_task(service: Service, job: Job) -> Task:
     """Return what a record asks for. Raises Refused with a sentence for its owner."""
     if job.room is None:
         raise Refused("room", "the room of this record no longer exists")
@@ -100,7 +100,7 @@ def _added(
     return added
 
 
-def without_empty(task: Task, having: Collection[str]) -> Task:
+def drop_empty_screen(task: Task, having: Collection[str]) -> Task:
     """Return a task without a screen that is another source, too, and turned out to have nothing.
 
     having: the names of the sources that have media. So one view alone fills the canvas.

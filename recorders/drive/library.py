@@ -16,14 +16,14 @@ from google_apis.drive.download import download
 from google_apis.errors import NotThere
 from google_apis.http import Google
 from merger.errors import Refused, Temporary
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.logs import printable
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
 from merger.timeline.clock import Span
 from merger.timeline.filenames import library_name
 from merger.timeline.zones import wall_time
 from recorders import base
-from recorders.base import Collected, Item, LeftOut, SourceOfRoom
+from recorders.base import Collected, Item, Skipped, SourceOfRoom
 from recorders.drive.place import Place
 
 _QUIET = timedelta(seconds=60)  # a sync program may replace what it has just uploaded
@@ -75,7 +75,7 @@ def files_of(
 
 
 def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
-    there = drive.file(google, folder)
+    there = drive.get_file(google, folder)
     if there is None:
         message = (
             f"source {source.name!r}: there is no folder {folder} in Drive, or not for"
@@ -90,7 +90,7 @@ def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
         raise Refused("address", message)
 
 
-def bring_all(
+def collect_all(
     google: Google,
     source: SourceOfRoom,
     files: Sequence[File],
@@ -104,7 +104,7 @@ def bring_all(
             _bring(google, file, final, cancelled)
 
     wanted = ((f.item, base.extension_of(f.item), partial(bring_to, f)) for f in files)
-    return base.bring_each(source, into, wanted, cancelled)
+    return base.collect_each(source, into, wanted, cancelled)
 
 
 def _days(span: Span, source: SourceOfRoom) -> list[date]:
@@ -126,7 +126,7 @@ def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str,
             looked += 1
             inside = f"{drive.quoted(parent)} in parents"
             is_folder = f"mimeType = {drive.quoted(drive.FOLDER)}"
-            for one in drive.found(google, f"{inside} and ({is_folder} or {of_days})"):
+            for one in drive.find_files(google, f"{inside} and ({is_folder} or {of_days})"):
                 if one.get("mimeType") != drive.FOLDER:
                     yield one
                 elif not _DAY.fullmatch(one["name"]) or one["name"] in map(str, days):
@@ -184,13 +184,13 @@ def _bring(google: Google, file: File, final: Path, cancelled: Callable[[], bool
             md5 = download(google, file.id, partial, lambda: base.stop_if(cancelled))
             sidecar = _sidecar(google, file.sidecar, work / "sidecar", cancelled)
         except NotThere as error:
-            raise LeftOut(Temporary("source_away", f"{file.item.origin} is gone")) from error
+            raise Skipped(Temporary("source_away", f"{file.item.origin} is gone")) from error
         if md5 != file.md5:
-            raise LeftOut(Temporary("source_away", f"{file.item.origin} changed while it loaded"))
+            raise Skipped(Temporary("source_away", f"{file.item.origin} changed while it loaded"))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.changed_at.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
-        reached("recorder.copied")
+        failpoint("recorder.copied")
         base.publish_media(partial, sidecar, final)
 
 

@@ -54,10 +54,10 @@ class Drive:
         cancelled: Callable[[], bool],
     ) -> list[Collected]:
         """Load settled files that are not there yet; each is what Drive says by its MD5."""
-        from recorders.drive.library import bring_all, files_of
+        from recorders.drive.library import collect_all, files_of
 
         place = place_of(source)
         base.stop_if(cancelled)
         google = self.account.google()
         files = files_of(google, place, source, span, now)
-        return bring_all(google, source, files, into, cancelled)
+        return collect_all(google, source, files, into, cancelled)

@@ -33,17 +33,17 @@ import av.stream
 
 from merger.errors import MergerError, Refused, Temporary
 from merger.storage.disk_space import require_space
-from merger.storage.files import disk_full, is_full, translated
+from merger.storage.files import disk_full, is_full, translate_os_error
 from merger.timeline.clock import Span
-from merger.timeline.zones import chunks
+from merger.timeline.zones import half_hour_chunks
 from recorders.rtsp.capture_clock import SECOND_US, OwnClock, StreamClock
 from recorders.rtsp.first_picture import FirstPicture
 from recorders.rtsp.job import Job
 from recorders.rtsp.keyframes import jpeg_of, parameter_sets
-from recorders.rtsp.local_hosts import forbidden, is_forbidden, resolved
-from recorders.rtsp.raw_file import RawFile, opened
-from recorders.rtsp.recordings import RAW, Journal, now_utc, raw_name
-from recorders.rtsp.redirects import guarded
+from recorders.rtsp.local_hosts import forbidden_reason, is_forbidden, resolve
+from recorders.rtsp.raw_file import RawFile, open_raw_file
+from recorders.rtsp.recordings import RAW, Journal, from_epoch_us, raw_name
+from recorders.rtsp.redirects import refuse_redirects
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
 _TOLD_EVERY_S = 0.5
@@ -63,7 +63,7 @@ class Ended(Exception):
         self.code = code
 
 
-def tell(**said: Any) -> None:
+def emit(**said: Any) -> None:
     """Say something to the supervisor."""
     print(json.dumps(said), flush=True)
 
@@ -150,7 +150,7 @@ class Recording:
             self._picture(packet)
         if self.job.look:
             raise Ended("seen", "there is media")
-        instant = now_utc(self.key_us)
+        instant = from_epoch_us(self.key_us)
         if self.current is None or (self.until and instant >= self.until):
             self._begin(instant, at)
 
@@ -161,7 +161,7 @@ class Recording:
         self._pictured_s = now_s
         picture = jpeg_of(self.lead.codec_context, bytes(packet))
         if picture:
-            tell(picture=b64encode(picture).decode(), at_us=self.key_us)
+            emit(picture=b64encode(picture).decode(), at_us=self.key_us)
 
     def _begin(self, instant: datetime, at: int) -> None:
         job = self.job
@@ -172,10 +172,10 @@ class Recording:
         if self.closing:
             self._close(self.closing)
         self.closing = self.current
-        self.current = opened(path, journal, self.streams, self.clocks, self.lead.index, at)
+        self.current = open_raw_file(path, journal, self.streams, self.clocks, self.lead.index, at)
         cell = Span(instant, instant + timedelta(days=1))
         grid = timedelta(seconds=job.grid_s)
-        self.until = chunks(cell, grid, ZoneInfo(job.zone))[0].end
+        self.until = half_hour_chunks(cell, grid, ZoneInfo(job.zone))[0].end
 
     def _tell(self, at: int) -> None:
         """Say now and then how much came, and of when it is.
@@ -189,14 +189,14 @@ class Recording:
         self._told_s = now_s
         offset = self.clocks[self.lead.index].offset
         from_us = self._first_at + offset.us if self._first_at is not None else None
-        tell(
+        emit(
             bytes=self.size_bytes, at_us=at + offset.us, from_us=from_us, key_us=self.key_us,
             by=offset.by,
         )  # fmt: skip
 
     def _close(self, file: RawFile) -> None:
         file.close(self.clocks)
-        tell(closed=file.path.name)
+        emit(closed=file.path.name)
 
     def end(self) -> None:
         """Close what is open, as well as that is possible."""
@@ -213,18 +213,18 @@ def _reported_us(packet: av.packet.Packet[Any]) -> int | None:
     return int(_PRFT_WALLCLOCK.unpack(data[: _PRFT_WALLCLOCK.size])[0])
 
 
-def connected(job: Job) -> av.container.InputContainer:
+def connect(job: Job) -> av.container.InputContainer:
     """Connect to a source at an address that was looked at. Raises MergerError, av.FFmpegError."""
     parts = urlsplit(job.url)
     port = parts.port or _PORTS[parts.scheme]
-    host = resolved(parts.hostname or "", port, allow_local=job.allow_local)
+    host = resolve(parts.hostname or "", port, allow_local=job.allow_local)
     shown = f"[{host}]" if ":" in host else host
     who = ""
     if job.credentials:
         user, _, password = job.credentials.partition(":")
         who = f"{quote(user, safe='')}:{quote(password, safe='')}@"
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    with guarded(_sent_elsewhere):
+    with refuse_redirects(_sent_elsewhere):
         container = av.open(
             f"{parts.scheme}://{who}{shown}:{port}{path}",
             options={
@@ -240,13 +240,13 @@ def connected(job: Job) -> av.container.InputContainer:
     peer = next((peer for peer in _peers() if peer != host and is_forbidden(peer)), None)
     if peer is not None and not job.allow_local:
         container.close()
-        raise forbidden(peer)
+        raise forbidden_reason(peer)
     return container
 
 
 def _sent_elsewhere(place: str) -> None:
     text = f"it sends us elsewhere, to {place}: correct its address"
-    tell(ended="address", text=text, never=True)
+    emit(ended="address", text=text, never=True)
 
 
 def _peers() -> Iterator[str]:
@@ -263,7 +263,7 @@ def _peers() -> Iterator[str]:
 
 def record(job: Job, stopped: list[int]) -> None:
     """Record until asked to stop. Raises Ended, MergerError, av.FFmpegError, OSError."""
-    with connected(job) as container:
+    with connect(job) as container:
         video = container.streams.best("video")
         audio = container.streams.best("audio")
         lead = video or audio
@@ -297,16 +297,16 @@ def main() -> int:
     try:
         record(job, stopped)
     except Ended as ended:
-        tell(ended=ended.code, text=str(ended))
+        emit(ended=ended.code, text=str(ended))
         return 0 if ended.code in ("stopped", "seen") else 1
     except MergerError as error:
         never = not isinstance(error, Temporary)
-        tell(ended=error.code, text=error.message, never=never)
+        emit(ended=error.code, text=error.message, never=never)
     except av.FFmpegError as error:  # its text would have the address with the password
-        tell(**_explained(error, Path(job.folder)))
+        emit(**_explained(error, Path(job.folder)))
     except OSError as error:
-        told = translated(error, Path(job.folder))
-        tell(ended=told.code, text=told.message)
+        told = translate_os_error(error, Path(job.folder))
+        emit(ended=told.code, text=told.message)
     return 0 if stopped else 1
 
 

@@ -18,7 +18,7 @@ def is_forbidden(address: str) -> bool:
     return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
 
 
-def forbidden(host: str) -> Refused:
+def forbidden_reason(host: str) -> Refused:
     """Return the error of a host that is not connected to."""
     message = (
         f"{host} is this machine or its link, and no camera; correct the address, or set"
@@ -27,7 +27,7 @@ def forbidden(host: str) -> Refused:
     return Refused("address", message)
 
 
-def resolved(host: str, port: int, *, allow_local: bool) -> str:
+def resolve(host: str, port: int, *, allow_local: bool) -> str:
     """Return the one address of a host that is to be connected to, as its name says now.
 
     Raises Temporary where the name is not known now, Refused where it leads to this machine.
@@ -38,5 +38,5 @@ def resolved(host: str, port: int, *, allow_local: bool) -> str:
         raise Temporary("host", f"the host {host} is not found ({error})") from error
     addresses = [str(one[4][0]) for one in found]
     if not allow_local and any(is_forbidden(address) for address in addresses):
-        raise forbidden(host)
+        raise forbidden_reason(host)
     return addresses[0]

@@ -17,7 +17,7 @@ import av.stream
 
 from merger.errors import Refused
 from recorders.rtsp.capture_clock import Offset, StreamClock, end_offset
-from recorders.rtsp.recordings import Journal, now_utc
+from recorders.rtsp.recordings import Journal, from_epoch_us
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,8 @@ class RawFile:
         }
         self.journal = replace(
             self.journal,
-            start=now_utc(self.zero_us + self._start.us),
-            end=now_utc(self.end_us + last.us) if ends else None,
+            start=from_epoch_us(self.zero_us + self._start.us),
+            end=from_epoch_us(self.end_us + last.us) if ends else None,
             by=self._start.by,
             shifts_us=shifts,
         )
@@ -119,7 +119,7 @@ class RawFile:
             os.close(self._lock)
 
 
-def opened(
+def open_raw_file(
     path: Path,
     journal: Journal,
     streams: Sequence[av.stream.Stream],
@@ -132,7 +132,7 @@ def opened(
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     fcntl.flock(lock, fcntl.LOCK_EX)
     start = clocks[lead].offset
-    journal = replace(journal, start=now_utc(zero_us + start.us), by=start.by)
+    journal = replace(journal, start=from_epoch_us(zero_us + start.us), by=start.by)
     journal.write(path)
     container = av.open(str(path), "w", format="matroska", options=_OPTIONS)
     # Whose it is can be read from it alone, should its journal be lost (recordings.recovered).

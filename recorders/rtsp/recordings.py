@@ -24,11 +24,11 @@ import av
 import av.container
 
 from merger.errors import MergerError
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.logs import printable
-from merger.storage.copying import never_asked, sha256_of
+from merger.storage.copying import never_cancelled, sha256_of
 from merger.storage.disk_space import require_space
-from merger.storage.files import work_folder, writing_to
+from merger.storage.files import translate_write_errors, work_folder
 from recorders.base import publish_media
 
 RAW = "raw"
@@ -109,7 +109,7 @@ def _told(raw: Path) -> Journal | None:
         return None
 
 
-def recovered(raw: Path) -> Journal | None:
+def recover(raw: Path) -> Journal | None:
     """Return what a raw file tells by itself where its journal was lost, as by a power cut.
 
     Its name holds its instant, as well as that was known when it was begun; its header, of what it
@@ -127,7 +127,7 @@ def recovered(raw: Path) -> Journal | None:
 
 
 @contextmanager
-def locked(raw: Path) -> Iterator[bool]:
+def lock(raw: Path) -> Iterator[bool]:
     """Hold the lock of a raw file, which who writes it holds; yield whether it was free."""
     try:
         handle = os.open(raw, os.O_RDWR | os.O_CLOEXEC)
@@ -159,12 +159,12 @@ def finish_all(folder: Path) -> list[Path]:
     trouble: MergerError | None = None
     for raw in raw_files(folder):
         try:
-            with writing_to(folder), locked(raw) as free:
+            with translate_write_errors(folder), lock(raw) as free:
                 if free and (final := finish(raw, folder)):
                     done.append(final)
         except MergerError as error:
             trouble = trouble or error
-    with writing_to(folder):
+    with translate_write_errors(folder):
         _remove_orphans(folder)
     if trouble is not None:
         raise trouble
@@ -177,7 +177,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
     What makes no sense is set aside, with `.broken` added to its name. Raises Temporary where
     there is no room, OSError where it cannot be read: then it stays as it is.
     """
-    journal = _told(raw) or recovered(raw)
+    journal = _told(raw) or recover(raw)
     if journal is None:
         if raw.stat().st_size:
             raw.replace(raw.with_name(f"{raw.name}.broken"))
@@ -195,7 +195,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
         said = {
             "start": journal.start.isoformat(),
             "end": end.isoformat() if journal.end else None,
-            "sha256": sha256_of(partial, never_asked),
+            "sha256": sha256_of(partial, never_cancelled),
             "room": journal.room,
             "source": journal.source,
             "clock": journal.by,
@@ -203,9 +203,9 @@ def finish(raw: Path, folder: Path) -> Path | None:
         # Files are kept by the time of their change: that of the media, as from any recorder.
         ended = end.timestamp()
         os.utime(partial, (ended, ended))
-        reached("recording.finished")
+        failpoint("recording.finished")
         publish_media(partial, json.dumps(said, ensure_ascii=False).encode(), final)
-    reached("recording.published")
+    failpoint("recording.published")
     _remove(raw)
     return final
 
@@ -232,7 +232,7 @@ def _free_name(folder: Path, journal: Journal) -> Path:
 def _remove(raw: Path) -> None:
     """Remove a raw file, and then its journal: without that, its name alone would place it anew."""
     raw.unlink(missing_ok=True)
-    reached("recording.removed")
+    failpoint("recording.removed")
     for suffix in _JOURNALS:
         raw.with_suffix(suffix).unlink(missing_ok=True)
 
@@ -335,7 +335,7 @@ def _length_us(path: Path) -> int:
         return max(0, container.duration or 0)
 
 
-def now_utc(us: int) -> datetime:
+def from_epoch_us(us: int) -> datetime:
     """Return an instant from microseconds since 1970."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
 

@@ -20,7 +20,7 @@ _FOLLOWS = re.compile(r"Redirecting to (.*)", re.DOTALL)
 
 
 @contextmanager
-def guarded(refuse: Callable[[str], None]) -> Iterator[None]:
+def refuse_redirects(refuse: Callable[[str], None]) -> Iterator[None]:
     """End this process as soon as FFmpeg is about to follow a camera elsewhere.
 
     refuse: told before that, with where it was sent.

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from merger.errors import Refused, did_you_mean
 from merger.media.library import LONGEST_SEGMENT
 from merger.timeline.clock import Span
-from recorders.base import Collected, Found, Item, SourceOfRoom, prepare
+from recorders.base import Collected, Found, Item, SourceOfRoom, prepare_folder
 from recorders.folder import Place, collect_from, find_in
 from recorders.rtsp.local_hosts import is_forbidden
 from recorders.rtsp.recordings import file_name, folder_of, raw_files, read_journal
@@ -81,7 +81,7 @@ class Rtsp:
         """Bring what is finished."""
         place = self._place(source)
         if not place.folder.is_dir():
-            prepare(into)
+            prepare_folder(into)
             return []
         return collect_from(place, source, span, into, now, cancelled, LONGEST_SEGMENT)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recorders.rtsp.job import Job
 from recorders.supervisor.processes import Child
-from recorders.supervisor.schedule import Wanted
+from recorders.supervisor.schedule import Assignment
 
 # Told in the history of one record: a camera that comes and goes does so hundreds of times.
 MOST_OUTAGES = 20
@@ -32,7 +32,7 @@ class Patience:
 class LiveSource:
     """One source, and how it is with it. Whatever happens in it, the others go on."""
 
-    wanted: Wanted
+    wanted: Assignment
     folder: Path
     lock: int
     since: datetime  # it is wanted

@@ -31,7 +31,7 @@ _MOST_BYTES = 1 << 20  # of one line: a picture has some 50 kB
 _ADDRESS = re.compile(r"rtsps?://[^/\s@]*@")
 
 
-def started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+def start_child(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a module of this package that dies with us, its pipes not to be waited for.
 
     Raises Temporary where the system has no room for another process.
@@ -65,7 +65,7 @@ class Child:
     _asked_s: float | None = None
 
     def __post_init__(self) -> None:
-        self.process = started("recorders.rtsp.child")
+        self.process = start_child("recorders.rtsp.child")
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already: that is seen soon
             self.process.stdin.write(json.dumps(asdict(self.job)).encode())
@@ -81,7 +81,7 @@ class Child:
 
     def complained(self) -> list[str]:
         """Return its lines on stderr since the last time, without what must not be seen."""
-        return [redacted(line, self.job.credentials) for line in self._lines("err")]
+        return [redact(line, self.job.credentials) for line in self._lines("err")]
 
     def _lines(self, name: str) -> Iterator[str]:
         pipe = self.process.stdout if name == "out" else self.process.stderr
@@ -126,7 +126,7 @@ class Child:
                     pipe.close()
 
 
-def redacted(line: str, credentials: str | None) -> str:
+def redact(line: str, credentials: str | None) -> str:
     """Return a line without user and password, whether they are in an address or by themselves."""
     if credentials:
         _, _, password = credentials.partition(":")
@@ -173,7 +173,7 @@ class Finisher:
             self._folder = folder
             del self._folders[folder]
             try:
-                self._process = started("recorders.rtsp.recordings", str(folder))
+                self._process = start_child("recorders.rtsp.recordings", str(folder))
             except Temporary as error:
                 log.warning("%s", error.message)
                 self._wait()

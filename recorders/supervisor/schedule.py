@@ -16,7 +16,7 @@ _JITTER = 0.3  # so that the cameras of a switch that was restarted do not all c
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Assignment:
     """What is wanted of a source now.
 
     records: it is recorded for. soon: records that begin soon, before which it is looked at whether
@@ -34,15 +34,15 @@ class Wanted:
         return bool(self.records) or self.address.always
 
 
-def wanted(
+def assignments(
     now: datetime, cameras: Iterable[tuple[Camera, Address]], bookings: Iterable[Booking]
-) -> dict[int, Wanted]:
+) -> dict[int, Assignment]:
     """Return what is wanted of sources now, by their numbers; of the others nothing is."""
     known = list(bookings)
     found = {}
     for camera, address in cameras:
         spans = [(b.record, b.span) for b in known if b.room == camera.source.room]
-        one = Wanted(
+        one = Assignment(
             camera,
             address,
             records=tuple(

@@ -22,13 +22,13 @@ from typing import Any
 from merger.errors import MergerError, Refused
 from merger.i18n import Message
 from merger.live.bookings import Booking, Camera
-from merger.live.source_status import Sign
-from merger.storage.files import make_folder, writing_to
-from recorders.rtsp.recordings import folder_of, now_utc, raw_files
+from merger.live.source_status import SourceSign
+from merger.storage.files import make_folder, translate_write_errors
+from recorders.rtsp.recordings import folder_of, from_epoch_us, raw_files
 from recorders.rtsp.source import Address, address_of
 from recorders.supervisor.live_source import MOST_OUTAGES, LiveSource, Patience
 from recorders.supervisor.processes import Child, Finisher
-from recorders.supervisor.schedule import Wanted, pause_s, wanted
+from recorders.supervisor.schedule import Assignment, assignments, pause_s
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Wiring:
     bookings: Callable[[datetime], Iterable[Booking]]
     tell: Callable[[Iterable[int], datetime, str, str], None]
     keep_picture: Callable[[int, datetime, bytes], None]
-    give_sign: Callable[[int, Sign | None], None]
+    give_sign: Callable[[int, SourceSign | None], None]
     allow_local: bool = False
     grid_s: int = 1800
     patience: Patience = field(default_factory=Patience)
@@ -79,7 +79,7 @@ class Supervisor:
         if not self._has_begun:
             self._begin()
         self._look_into_tables(now)
-        now_wanted = wanted(now, self._cameras, self._bookings)
+        now_wanted = assignments(now, self._cameras, self._bookings)
         self._unlocked = {n: why for n, why in self._unlocked.items() if n in now_wanted}
         for number, one in now_wanted.items():
             self._want(number, one, now)
@@ -101,7 +101,7 @@ class Supervisor:
         recorded = self.wiring.recorded
         try:
             make_folder(recorded, "the folder for recordings in MERGER_DATA")
-            with writing_to(recorded):
+            with translate_write_errors(recorded):
                 for folder in recorded.iterdir():
                     if raw_files(folder):
                         self._finisher.add(folder)
@@ -136,7 +136,7 @@ class Supervisor:
                 continue
             self._cameras.append((camera, address))
 
-    def _want(self, number: int, one: Wanted, now: datetime) -> None:
+    def _want(self, number: int, one: Assignment, now: datetime) -> None:
         live = self.sources.get(number)
         if live is None:
             source = one.camera.source
@@ -191,7 +191,9 @@ class Supervisor:
             if "picture" in said:
                 with suppress(MergerError):
                     self.wiring.keep_picture(
-                        live.wanted.camera.id, now_utc(said["at_us"]), b64decode(said["picture"])
+                        live.wanted.camera.id,
+                        from_epoch_us(said["at_us"]),
+                        b64decode(said["picture"]),
                     )
             if "closed" in said:
                 self._finisher.add(live.folder)
@@ -208,7 +210,7 @@ class Supervisor:
                 log.info("%s: %s", live.name, line)
 
     def _media(self, live: LiveSource, said: dict[str, Any], now: datetime) -> None:
-        at, now_s = now_utc(said["at_us"]), time.monotonic()
+        at, now_s = from_epoch_us(said["at_us"]), time.monotonic()
         if said["key_us"] is None:
             live.sends_without_key(now_s)
             return
@@ -218,7 +220,7 @@ class Supervisor:
         if live.media_at is not None and at <= live.media_at and not is_first:
             return
         if live.lost_at is not None:
-            self._tell_outage(live, now_utc(said["from_us" if is_first else "key_us"]), now)
+            self._tell_outage(live, from_epoch_us(said["from_us" if is_first else "key_us"]), now)
         live.media_at, live.came_s = at, now_s
         live.looked.update(live.wanted.soon)
         # One that comes and goes gives what it has: to wait longer each time would lose most of it.
@@ -310,7 +312,7 @@ class Supervisor:
             live.has_sign = True
             silent_since = live.silent_since(self.wiring.patience, now_s)
             with suppress(MergerError):  # a full disk, say: then it grows old
-                self.wiring.give_sign(number, Sign(now, silent_since))
+                self.wiring.give_sign(number, SourceSign(now, silent_since))
 
     def _withdraw_sign(self, number: int, live: LiveSource) -> None:
         if live.has_sign:
@@ -371,7 +373,7 @@ class Supervisor:
 def _lock(folder: Path) -> int | None:
     """Return the lock of a source, which ends with this process; None where another has it."""
     make_folder(folder, "the folder for recordings in MERGER_DATA")
-    with writing_to(folder):
+    with translate_write_errors(folder):
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,19 +30,19 @@ from urllib.parse import parse_qsl, urlsplit
 import cv2
 
 from merger.errors import Broken, Refused, did_you_mean
-from merger.failpoints import reached
+from merger.failpoints import failpoint
 from merger.media.index import Unreadable, read_media
 from merger.render import ffmpeg
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
 from merger.timeline.clock import Span
-from merger.timeline.zones import chunks, length_from
+from merger.timeline.zones import half_hour_chunks, length_from
 from recorders.base import (
     Collected,
     Found,
     Item,
     SourceOfRoom,
-    bring_each,
+    collect_each,
     publish_media,
     refuse_credentials,
     stop_if,
@@ -128,7 +128,7 @@ class Pattern:
                 _film(settings, item, final, self.tool, cancelled)
 
         items = self.find(source, span, now).items
-        return bring_each(
+        return collect_each(
             source, into, ((item, "mp4", partial(film_to, item)) for item in items), cancelled
         )
 
@@ -150,7 +150,7 @@ def _film(
         frames = length // timedelta(seconds=1) * settings.rate
         try:
             write_segment(
-                ffmpeg.find(tool).path, partial, item.start, length,
+                ffmpeg.find_tool(tool).path, partial, item.start, length,
                 ground=ground, source=settings.code, rate=Fraction(settings.rate),
                 pitch_hz=settings.pitch or None, sample_rate=_SAMPLE_RATE,
                 codec=("-c:v", "libx264", "-preset", "ultrafast", "-g", str(2 * settings.rate)),
@@ -171,7 +171,7 @@ def _film(
             "end": item.end.isoformat(),
             "sha256": sha256_of(partial, lambda: stop_if(cancelled)),
         }
-        reached("recorder.copied")
+        failpoint("recorder.copied")
         publish_media(partial, json.dumps(said).encode(), final)
 
 
@@ -199,7 +199,7 @@ def _cells(settings: _Settings, source: SourceOfRoom, span: Span) -> list[Span]:
     """Return the files of a span, whole, without the lost one of each day."""
     around = Span(span.start - _DAY_AND_MORE, span.end + _DAY_AND_MORE)
     cells = []
-    for cell in chunks(around, settings.segment, source.zone):
+    for cell in half_hour_chunks(around, settings.segment, source.zone):
         day = cell.start.astimezone(source.zone).date()
         midnight = datetime.combine(day, time(), source.zone).astimezone(UTC)
         number = (cell.start - midnight) // settings.segment + 1

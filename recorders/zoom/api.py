@@ -112,7 +112,7 @@ class Client:
 
     def wait(self, response: requests.Response, tried: int) -> None:
         """Wait as long as Zoom asks for before the next try. Raises Temporary for too long."""
-        seconds = waited(response.headers.get("Retry-After"), datetime.now(UTC))
+        seconds = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
         if seconds is None:
             seconds = min(0.5 * 2**tried, LONGEST_WAIT_S)
         if tried > _TRIES or seconds > LONGEST_WAIT_S:
@@ -180,7 +180,7 @@ class Bearer(requests.auth.AuthBase):
         return request
 
 
-def waited(said: str | None, now: datetime) -> float | None:
+def retry_after_s(said: str | None, now: datetime) -> float | None:
     """Return how many seconds a Retry-After asks for; None where it says nothing that is known.
 
     It is a number of seconds, or the instant at which the limit of a day ends.

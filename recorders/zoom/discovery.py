@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from merger.errors import Refused
-from merger.ports.discovery import Offer
+from merger.ports.discovery import DiscoveredRecording
 from recorders.zoom.api import Account, Client
-from recorders.zoom.meeting import Malformed, Meeting, meeting_of, used
+from recorders.zoom.meeting import Malformed, Meeting, meeting_of, place_files
 from recorders.zoom.source import Zoom, meeting_number
 
 # A link to watch a recording names no meeting: it is looked for in what Zoom lists.
@@ -21,10 +21,10 @@ _PATH_OF_LINK = re.compile(r"/rec(ording)?/(share|play)/")
 _LONGEST = 2_000  # characters
 
 
-def offer_of(meeting: Meeting) -> Offer:
+def offer_of(meeting: Meeting) -> DiscoveredRecording:
     """Return a meeting as what it offers. Pure."""
-    what = used(meeting)
-    return Offer(
+    what = place_files(meeting)
+    return DiscoveredRecording(
         "zoom", meeting.uuid, meeting.number, meeting.topic, meeting.host, what.span, what.length,
         what.is_complete,
     )  # fmt: skip
@@ -55,7 +55,7 @@ class ZoomOffers:
         """Return the meeting number of a source's address; empty where it is none."""
         return meeting_number(address)
 
-    def offered(self, since: datetime, until: datetime) -> Iterator[Offer]:
+    def offered(self, since: datetime, until: datetime) -> Iterator[DiscoveredRecording]:
         """Yield what was recorded between two instants, as the list of the account has it.
 
         Without credentials that is nothing: rooms may have sources with their own.
@@ -72,7 +72,7 @@ class ZoomOffers:
             except Malformed:
                 continue  # nothing was recorded yet
 
-    def offer_named(self, text: str, now: datetime) -> Offer:
+    def offer_named(self, text: str, now: datetime) -> DiscoveredRecording:
         """Return the recording that a UUID or a link names. Raises Refused where there is none."""
         text = text.strip()
         if len(text) > _LONGEST:
@@ -88,7 +88,7 @@ class ZoomOffers:
             raise Refused("zoom", f"Zoom has no recording of the meeting {uuid}")
         return self._watched_at(text, now)
 
-    def _watched_at(self, link: str, now: datetime) -> Offer:
+    def _watched_at(self, link: str, now: datetime) -> DiscoveredRecording:
         """Return the recording that people watch at a link."""
         path = _path(link)
         if not _PATH_OF_LINK.match(path):

@@ -155,7 +155,7 @@ def _is_literal(host: str, hosts: tuple[str, ...]) -> bool:
     return host in hosts
 
 
-def resolved(host: str, port: int, hosts: tuple[str, ...]) -> list[str]:
+def resolve(host: str, port: int, hosts: tuple[str, ...]) -> list[str]:
     """Return the addresses that a host has now. Raises Broken for one not of the Internet."""
     if _is_literal(host, hosts):
         return [host]
@@ -172,7 +172,7 @@ def _pin(session: requests.Session, hosts: tuple[str, ...]) -> None:
 
     def new_connection(connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
         name = connection._dns_host  # what is connected to, and whose certificate is checked later
-        *others, last = resolved(name, connection.port, hosts)
+        *others, last = resolve(name, connection.port, hosts)
         try:
             for address in others:
                 connection._dns_host = address

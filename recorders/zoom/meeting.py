@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from merger.timeline.clock import Span, is_plausible
-from recorders.zoom.views import has_captions, right_alone, sides, view_of
+from recorders.zoom.views import has_captions, right_alone, sides_of, view_of
 
 # Begun by mistake, or to see whether it works.
 FALSE_START = timedelta(seconds=120)
@@ -139,7 +139,7 @@ def _instant(text: Any) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Used:
+class Placed:
     """What stands left and right in a meeting, in order of time; what is left out, in words.
 
     right_alone: what stands right where a camera has the left side. span: of all of it, None where
@@ -159,7 +159,7 @@ class Used:
         return sum((span.length for span in _merged(self.left + self.right)), timedelta())
 
 
-def used(meeting: Meeting) -> Used:
+def place_files(meeting: Meeting) -> Placed:
     """Return which files of a meeting are used.
 
     A piece is what was recorded between start and pause: files of several views that overlap.
@@ -176,13 +176,13 @@ def used(meeting: Meeting) -> Used:
     alone: list[File] = []
     for piece in found:
         views = {file.view: file for file in piece if file.view}
-        one, other = sides(views.keys())
+        one, other = sides_of(views.keys())
         left += _of_view(piece, one)
         right += _of_view(piece, other) if other else []
         shown_alone = right_alone(views.keys())
         alone += _of_view(piece, shown_alone) if shown_alone else []
     spans = _merged(left + right)
-    return Used(
+    return Placed(
         tuple(left), tuple(right),
         Span(spans[0].start, spans[-1].end) if spans else None,
         all(file.is_complete for file in shown), tuple(notes), tuple(alone),

@@ -22,16 +22,16 @@ from pathlib import Path
 import av
 
 from merger.errors import Refused, Temporary
-from merger.failpoints import reached
-from merger.media.index import demuxer_for, opened
+from merger.failpoints import failpoint
+from merger.media.index import demuxer_for, open_container
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
 from merger.timeline.clock import Span
 from recorders import base
-from recorders.base import Collected, Found, Item, LeftOut, SourceOfRoom
+from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom
 from recorders.zoom.api import Account, Client, client_of
 from recorders.zoom.download import NotThere, download
-from recorders.zoom.meeting import File, Malformed, Meeting, Used, digits, meeting_of, used
+from recorders.zoom.meeting import File, Malformed, Meeting, Placed, digits, meeting_of, place_files
 
 # Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
 _LONGEST = timedelta(hours=24)
@@ -88,7 +88,7 @@ class Zoom:
 
         files = _files(list(self._meetings(source, span)), source, span)
         wanted = ((_item(m, f), "mp4", partial(bring_to, m, f)) for m, f in files)
-        return base.bring_each(source, into, wanted, cancelled)
+        return base.collect_each(source, into, wanted, cancelled)
 
     def papers(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
@@ -131,7 +131,7 @@ class Zoom:
             raise Refused("credentials", f"{where}{message}")
         return client_of(replace(self.account, credentials=credentials))
 
-    def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Used]]:
+    def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Placed]]:
         """Yield the meetings of a source that may have been recorded in a span."""
         number, client = number_of(source), self.client(source)
         first = (span.start - _LONGEST - _DAY).date()
@@ -144,7 +144,7 @@ class Zoom:
                 meeting = meeting_of(said) if said is not None else None
             except Malformed:
                 continue  # nothing was recorded yet
-            if meeting is not None and (what := _touching(used(meeting), span)):
+            if meeting is not None and (what := _touching(place_files(meeting), span)):
                 yield meeting, what
 
 
@@ -163,7 +163,7 @@ def meeting_number(address: str) -> str:
     return digits(number.strip()) if colon and scheme == "zoom" else ""
 
 
-def _touching(what: Used, span: Span) -> Used | None:
+def _touching(what: Placed, span: Span) -> Placed | None:
     """Return a meeting that has to do with a span, or may have: one without times yet."""
     if what.span is None:
         return None if what.is_complete else what
@@ -171,7 +171,7 @@ def _touching(what: Used, span: Span) -> Used | None:
 
 
 def _files(
-    meetings: list[tuple[Meeting, Used]], source: SourceOfRoom, span: Span
+    meetings: list[tuple[Meeting, Placed]], source: SourceOfRoom, span: Span
 ) -> list[tuple[Meeting, File]]:
     """Return the files of a source's side that reach into a span, in order of time."""
     found = [
@@ -183,7 +183,7 @@ def _files(
     return sorted(found, key=lambda one: (_item(*one).start, one[1].name))
 
 
-def _side(what: Used, source: SourceOfRoom) -> tuple[File, ...]:
+def _side(what: Placed, source: SourceOfRoom) -> tuple[File, ...]:
     """Return the files of a meeting that are of a source's side.
 
     A source that is the screen (or the board) by its own role leaves the speaker to a camera; one
@@ -206,7 +206,7 @@ def _item(meeting: Meeting, file: File) -> Item:
     )
 
 
-def _whole(meeting: Meeting, what: Used) -> Item:
+def _whole(meeting: Meeting, what: Placed) -> Item:
     """Return a meeting as if it were one item, without the gaps that it has."""
     assert what.span is not None
     return Item(meeting.uuid, "", what.span.start, what.span.end, 0, what.is_complete)
@@ -237,16 +237,16 @@ def _bring(
         try:
             _load(client, meeting, file, partial, file.size_bytes, cancelled)
         except Temporary as error:
-            raise LeftOut(error) from error
+            raise Skipped(error) from error
         except NotThere as error:
             message = (
                 f"Zoom does not give {file.recording_type} of the meeting {meeting.uuid} ({error});"
                 " it was deleted, or the app may not have it"
             )
-            raise LeftOut(Refused("source", message)) from error
+            raise Skipped(Refused("source", message)) from error
         is_longer = 0 < file.size_bytes < partial.stat().st_size
         if is_longer or not _is_video(partial):
-            raise LeftOut(Temporary("source_away", f"what Zoom gives as {file.name} is no video"))
+            raise Skipped(Temporary("source_away", f"what Zoom gives as {file.name} is no video"))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.span.end.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
@@ -254,7 +254,7 @@ def _bring(
             "start": file.span.start.isoformat(),
             "sha256": sha256_of(partial, lambda: base.stop_if(cancelled)),
         }
-        reached("recorder.copied")
+        failpoint("recorder.copied")
         base.publish_media(partial, json.dumps(said).encode(), final)
 
 
@@ -288,7 +288,7 @@ def _is_video(path: Path) -> bool:
     try:
         if demuxer is None:
             return False
-        with opened(path, demuxer) as container:
+        with open_container(path, demuxer) as container:
             return bool(container.streams.video)
     except (av.FFmpegError, ValueError):
         return False

@@ -53,7 +53,7 @@ def has_captions(recording_type: str) -> bool:
     return bool(_IN_BRACKETS.search(recording_type))
 
 
-def sides(views: Collection[str]) -> tuple[str, str | None]:
+def sides_of(views: Collection[str]) -> tuple[str, str | None]:
     """Return the view for the left side, and for the right one where there are two or more.
 
     views: at least one, of those in VIEWS.
@@ -69,9 +69,9 @@ def right_alone(views: Collection[str]) -> str | None:
     What is shared is what is wanted there, though beside a left side of Zoom's it would stand left.
     views: at least one, of those in VIEWS.
     """
-    _, right = sides(views)
+    _, right = sides_of(views)
     shared = [view for view in _SHARED if view in views]
     if right in shared or not shared:
         return right
-    left, right = sides(shared)
+    left, right = sides_of(shared)
     return right or left

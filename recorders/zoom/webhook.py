@@ -18,7 +18,7 @@ from flask import Blueprint, Response, request
 
 from merger.errors import MergerError, Temporary
 from merger.intake.discovered import Outcome
-from merger.ports.discovery import Offer
+from merger.ports.discovery import DiscoveredRecording
 from recorders.zoom.discovery import offer_of
 from recorders.zoom.meeting import Malformed, meeting_of
 
@@ -50,7 +50,7 @@ def challenge(secret: str, plain_token: str) -> dict[str, str]:
 
 
 def blueprint(
-    secret: str, now: Callable[[], datetime], take_up: Callable[[Offer], Outcome]
+    secret: str, now: Callable[[], datetime], take_up: Callable[[DiscoveredRecording], Outcome]
 ) -> Blueprint:
     """Return the route. take_up: makes or feeds the record of an offer, in the database alone."""
     hooks = Blueprint("zoom_hook", __name__, url_prefix="/hooks")

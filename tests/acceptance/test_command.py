@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from merger.media.verify import moov_in_front
+from merger.media.verify import has_moov_in_front
 from tests.conftest import Room
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_the_json_object(filmed: Room) -> None:
         assert (rendition["video_codec"], rendition["audio_codec"]) == ("h264", "aac")
         assert rendition["bytes"] == path.stat().st_size
         assert rendition["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        assert moov_in_front(path)
+        assert has_moov_in_front(path)
         with av.open(str(path)) as container:
             video = container.streams.video[0].codec_context
             assert (video.pix_fmt, video.profile, video.width) == ("yuv420p", "High", width)

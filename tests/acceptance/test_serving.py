@@ -127,7 +127,7 @@ def test_with_a_provider_there_is_no_first_account(site: Site) -> None:
         assert "/login/oidc" in web.get("/login").text
         assert "password " not in web.text
         assert web.stop() == 0
-    assert users.users(site.engine) == []
+    assert users.list_users(site.engine) == []
 
 
 @ON_SQLITE
@@ -140,7 +140,7 @@ def test_a_port_that_another_has(site: Site, command: str) -> None:
     assert last.startswith("app.py: nothing can listen on 127.0.0.1, port ")
     assert "MERGER_PORT" in last and "--port" in last
     assert "is at work" not in done.stderr and "Traceback" not in done.stderr
-    assert users.users(site.engine) == []  # and nobody's password was printed for nothing
+    assert users.list_users(site.engine) == []  # and nobody's password was printed for nothing
 
 
 @ON_SQLITE
@@ -169,9 +169,9 @@ def test_all_in_one_process(site: Site) -> None:
         path = site.film(source, start=BEGIN)
         ended = (BEGIN + timedelta(seconds=LENGTH_S)).timestamp()
         os.utime(path, (ended, ended))
-    user, _ = users.invite(site.engine, "ann@example.org", None, "admin")
+    user, _ = users.invite_user(site.engine, "ann@example.org", None, "admin")
     users.set_password(site.engine, user["id"], PASSWORD)
-    _, key = users.make_key(site.engine, user["id"], "tests", ["read", "write"], site.clock)
+    _, key = users.create_key(site.engine, user["id"], "tests", ["read", "write"], site.clock)
     site.environ["MERGER_LOG"] = "json"
     with started(site, "run", "--port", "0") as service:
         until(lambda: service.get("/readyz").status_code == 200)
@@ -215,7 +215,7 @@ def test_under_another_server(site: Site) -> None:
         env={**os.environ, **site.variables},
     )  # fmt: skip
     assert done.stdout == "ok\n\n", done.stderr
-    assert users.users(site.engine) == []
+    assert users.list_users(site.engine) == []
 
 
 # --- accounts -------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_people_are_added_and_changed(site: Site) -> None:
     assert refused.returncode == 2 and "is the last administrator" in refused.stderr
     for email, role in (("nobody", "user"), ("ann@example.org", "king")):
         assert site.command("user", email, "--role", role).returncode == 2
-    told = {user["email"]: user["role"] for user in users.users(site.engine)}
+    told = {user["email"]: user["role"] for user in users.list_users(site.engine)}
     assert told == {"ann@example.org": "admin", "bob@example.org": "editor"}
 
 
@@ -245,8 +245,8 @@ def test_a_password_through_a_pipe(site: Site) -> None:
     done = site.command("set-password", "Ann@example.org", input=f" {PASSWORD} \n")
     assert done.returncode == 0, done.stderr
     assert PASSWORD not in done.stdout + done.stderr
-    assert users.with_password(site.engine, "ann@example.org", PASSWORD) is None
-    assert users.with_password(site.engine, "ann@example.org", f" {PASSWORD} ") is not None
+    assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is None
+    assert users.authenticate(site.engine, "ann@example.org", f" {PASSWORD} ") is not None
 
 
 @dataclass
@@ -298,7 +298,7 @@ def test_a_password_is_typed_twice_and_not_shown(site: Site) -> None:
         screen.types("The same once more: ", f"{PASSWORD}\n")
         assert screen.ended() == 0, screen.shown
         assert "has another password" in screen.shown and PASSWORD not in screen.shown
-    assert users.with_password(site.engine, "ann@example.org", PASSWORD) is not None
+    assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is not None
 
 
 @ON_SQLITE
@@ -310,4 +310,4 @@ def test_a_password_that_is_mistyped_or_given_up(site: Site, second: str) -> Non
         screen.types("The same once more: ", second)
         assert screen.ended() == (2 if second.endswith("\n") else 130), screen.shown
         assert "nothing was changed" in screen.shown
-    assert users.with_password(site.engine, "ann@example.org", PASSWORD) is None
+    assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is None

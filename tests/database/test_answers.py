@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def ask(engine: Engine, said: str, *, user: int = 1, key: str = "k", asked: str = "a") -> str:
-    status, body = idempotency.answered_once(engine, user, key, asked, NOON, lambda: (201, said))
+    status, body = idempotency.answer_once(engine, user, key, asked, NOON, lambda: (201, said))
     assert status == 201
     return body
 
@@ -34,7 +34,7 @@ def test_who_is_quicker_has_answered_first(engine: Engine) -> None:
         assert ask(engine, "quick") == "quick"
         return 201, "slow"
 
-    assert idempotency.answered_once(engine, 1, "k", "a", NOON, slow) == (201, "quick")
+    assert idempotency.answer_once(engine, 1, "k", "a", NOON, slow) == (201, "quick")
 
 
 def test_an_answer_that_failed_is_none(engine: Engine) -> None:
@@ -42,15 +42,15 @@ def test_an_answer_that_failed_is_none(engine: Engine) -> None:
         raise Refused("room", "there is no such room")
 
     with pytest.raises(Refused, match="no such room"):
-        idempotency.answered_once(engine, 1, "k", "a", NOON, fail)
+        idempotency.answer_once(engine, 1, "k", "a", NOON, fail)
     assert ask(engine, "right") == "right"
 
 
 def test_old_answers_are_forgotten(engine: Engine) -> None:
     ask(engine, "first")
-    idempotency.forget(engine, NOON + idempotency.KEPT - timedelta(seconds=1))
+    idempotency.forget_answers(engine, NOON + idempotency.KEPT - timedelta(seconds=1))
     assert ask(engine, "second") == "first"
-    idempotency.forget(engine, NOON + idempotency.KEPT + timedelta(seconds=1))
+    idempotency.forget_answers(engine, NOON + idempotency.KEPT + timedelta(seconds=1))
     assert ask(engine, "second") == "second"
 
 
@@ -59,9 +59,9 @@ def test_another_request_with_a_key_does_nothing(engine: Engine) -> None:
 
     def slow() -> tuple[int, str]:
         with pytest.raises(Refused, match="was used for another request"):
-            idempotency.answered_once(engine, 1, "k", "b", NOON, pytest.fail)
+            idempotency.answer_once(engine, 1, "k", "b", NOON, pytest.fail)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        idempotency.answered_once(engine, 1, "k", "a", NOON, slow)
+        idempotency.answer_once(engine, 1, "k", "a", NOON, slow)
     assert ask(engine, "again") == "again"

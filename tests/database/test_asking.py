@@ -32,7 +32,7 @@ def line(engine: Engine) -> Line:
 
 
 def ask(line: Line, **changes: Any) -> tuple[int, bool]:
-    return requests.ask(line.engine, replace(LECTURE, **changes), line.clock)
+    return requests.request_record(line.engine, replace(LECTURE, **changes), line.clock)
 
 
 def refusal(act: Callable[[], object]) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def refusal(act: Callable[[], object]) -> tuple[str, str]:
 
 
 def users(line: Line, record: int = 1) -> list[str]:
-    found: list[str] = views.details(line.engine, record)["users"]
+    found: list[str] = views.record_details(line.engine, record)["users"]
     return found
 
 

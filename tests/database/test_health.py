@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, insert, text, update
 
 from merger.config import Settings, load
-from merger.db.engine import connected
+from merger.db.engine import connect
 from merger.errors import Broken, Refused, Temporary
 from merger.monitoring.doctor import Finding, check
 from merger.render import ffmpeg
@@ -49,7 +49,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def refusal(_: Any, encoder: Any) -> str | None:
             return None if encoder.name in working else "no such device"
 
-        monkeypatch.setattr(ffmpeg, "refusal", refusal)
+        monkeypatch.setattr(ffmpeg, "why_refused", refusal)
 
     only("libx264", "libsvtav1")
     return only
@@ -64,7 +64,7 @@ def config(folder: Path, **environ: str) -> Settings:
 @pytest.fixture
 def site(engine: Engine) -> Engine:
     """A database with a room of which records can be made."""
-    store.apply(engine, [RoomSpec("504", "Europe/Moscow", sources=(CAMERA,))])
+    store.apply_rooms(engine, [RoomSpec("504", "Europe/Moscow", sources=(CAMERA,))])
     return engine
 
 
@@ -87,7 +87,7 @@ def looked(
 @pytest.fixture
 def lite(tmp_path: Path) -> Iterator[Engine]:
     """A database without tables, where it is not in question."""
-    engine = connected(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+    engine = connect(f"sqlite:///{tmp_path / 'empty.sqlite'}")
     yield engine
     engine.dispose()
 
@@ -119,7 +119,7 @@ def test_a_database_that_is_away(site: Engine, mariadb: MariaDB, tmp_path: Path)
 
 
 def test_a_database_that_refuses_us(mariadb: MariaDB, tmp_path: Path) -> None:
-    engine = connected(mariadb.url("mysql", password="auch-geheim"))
+    engine = connect(mariadb.url("mysql", password="auch-geheim"))
     found = looked(tmp_path, engine)
     engine.dispose()
     assert found["database"].level == "broken"
@@ -185,7 +185,7 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
 def test_a_room_that_was_spoilt_by_hand(
     site: Engine, tmp_path: Path, table: Any, values: dict[str, Any], told: str
 ) -> None:
-    store.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
+    store.apply_rooms(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
     with site.begin() as connection:
         connection.execute(update(table).where(table.id == 1).values(**values))
     findings = [f for f in check(config(tmp_path), site, RECORDERS, now) if "room" in f.what]
@@ -215,7 +215,7 @@ class Careless:
 @ON_SQLITE
 def test_what_a_recorder_tells_is_kept_free_of_secrets(engine: Engine, tmp_path: Path) -> None:
     camera = SourceSpec("camera", "speaker", "rtsp", "rtsp://u:geheim@host/1", "sehr-geheim")
-    store.apply(engine, [RoomSpec("504", "UTC", sources=(camera,))])
+    store.apply_rooms(engine, [RoomSpec("504", "UTC", sources=(camera,))])
     for error in (Refused, Broken, Temporary):
         found = looked(tmp_path, engine, recorders=lambda _, e=error: Careless(e))["room '504'"]
         assert found.level == "broken"
@@ -367,6 +367,6 @@ def test_a_share_that_is_away(
 @ON_SQLITE
 def test_a_folder_that_is_not_there(site: Engine, tmp_path: Path) -> None:
     lost = SourceSpec("camera", "speaker", "folder", "/srv/nowhere#504_camera")
-    store.apply(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
+    store.apply_rooms(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
     found = looked(tmp_path, site)["room '505'"]
     assert found.level == "warning" and "there is no folder /srv/nowhere" in found.text

@@ -13,7 +13,7 @@ from sqlalchemy.exc import NoResultFound
 
 from merger.delivery import ledger
 from merger.records import queue, requests
-from merger.records.queue import Claim, LeaseLost, Order
+from merger.records.queue import Cancellation, Claim, LeaseLost
 from merger.records.retry import MOST_DIED, MOST_LOST, delay
 from models import Record, Source
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line
@@ -24,15 +24,15 @@ from tests.queue_steps import SECOND, WRITES, WRONG, no_more, quicker, rival_fir
 
 def test_a_lease_is_prolonged(line: Line, held: Claim) -> None:
     line.clock += 40 * SECOND
-    assert queue.renew(line.engine, held, line.clock, LEASE) == Order(cancelled=False)
+    assert queue.renew(line.engine, held, line.clock, LEASE) == Cancellation(cancelled=False)
     row = line.row()
     assert (row.lease_until, row.progress, row.updated_at) == (line.clock + LEASE, 0.0, NOON)
     queue.renew(line.engine, held, line.clock, LEASE, 0.25)
     row = line.row()
     assert (row.progress, row.updated_at) == (0.25, line.clock)
     requests.cancel(line.engine, 1, line.clock)
-    assert queue.renew(line.engine, held, line.clock, LEASE) == Order(cancelled=True)
-    assert queue.orders(line.engine, held) == Order(cancelled=True)
+    assert queue.renew(line.engine, held, line.clock, LEASE) == Cancellation(cancelled=True)
+    assert queue.read_cancellation(line.engine, held) == Cancellation(cancelled=True)
 
 
 def test_a_lease_that_ran_out_is_prolonged_as_long_as_nobody_took_the_record(
@@ -101,7 +101,7 @@ def lose(line: Line, *, dead: bool = False) -> None:
     line.clock = max(line.clock, line.row().run_after)
     held = line.claimed()
     if dead:
-        queue.crashed(line.engine, held, line.clock, "its process was ended by SIGSEGV")
+        queue.take_back_crashed(line.engine, held, line.clock, "its process was ended by SIGSEGV")
     else:
         line.clock += LEASE + SECOND
         assert queue.take_back_lost(line.engine, line.clock) == [1]
@@ -154,14 +154,14 @@ def test_the_claim_of_a_worker_that_is_known_to_live_is_left_alone(line: Line) -
 
 
 def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(line: Line, held: Claim) -> None:
-    queue.crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
+    queue.take_back_crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
     row = line.row()
     assert (row.status, row.lost, row.run_after) == ("queued", 1, line.clock)
     assert line.told()[-1] == ("lost", "its process was ended by SIGKILL")
-    queue.crashed(line.engine, held, line.clock, "told again")
+    queue.take_back_crashed(line.engine, held, line.clock, "told again")
     assert line.row().lost == 1
     line.claimed()
-    queue.crashed(line.engine, held, line.clock, "told again")
+    queue.take_back_crashed(line.engine, held, line.clock, "told again")
     assert (line.row().status, line.row().lost) == ("running", 1)
 
 
@@ -187,7 +187,7 @@ def taken_up_by_another(line: Line) -> None:
 
 def ended_by_another(line: Line) -> None:
     taken_back(line)
-    ledger.complete(line.engine, line.claimed("another"), line.clock, None, 0)
+    ledger.complete_record(line.engine, line.claimed("another"), line.clock, None, 0)
 
 
 def deleted(line: Line) -> None:
@@ -203,7 +203,7 @@ def test_whoever_lost_a_record_writes_nothing_more(
             Source(room_id=1, name="speaker", role="speaker", kind="folder", address="/")
         )
     )
-    ledger.reserve(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
+    ledger.reserve_name(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
     happens(line)
     before = line.dump()
     for name, write in WRITES.items():
@@ -211,7 +211,7 @@ def test_whoever_lost_a_record_writes_nothing_more(
             write(line, held)
         assert line.dump() == before, name
     with pytest.raises(LeaseLost):
-        queue.orders(line.engine, held)
+        queue.read_cancellation(line.engine, held)
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -221,7 +221,7 @@ def test_whoever_holds_a_record_writes(line: Line, held: Claim, name: str) -> No
             Source(room_id=1, name="speaker", role="speaker", kind="folder", address="/")
         )
     )
-    ledger.reserve(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
+    ledger.reserve_name(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
     before = line.dump()
     WRITES[name](line, held)
     assert line.dump() != before
@@ -266,9 +266,9 @@ def test_a_stage_is_written_down_once(line: Line, held: Claim) -> None:
     line.set(tries=3)
     for stage in ("analyse", "analyse", "collect"):  # what is gone through again is not news
         line.clock += MINUTE
-        queue.enter(line.engine, held, stage, line.clock)
+        queue.enter_stage(line.engine, held, stage, line.clock)
         row = line.row()
         assert (row.stage, row.progress, row.tries) == ("analyse", 0.0, 0)
         assert row.updated_at == NOON + MINUTE
-    queue.enter(line.engine, held, "deliver", line.clock)
+    queue.enter_stage(line.engine, held, "deliver", line.clock)
     assert (line.row().stage, line.row().updated_at) == ("deliver", line.clock)

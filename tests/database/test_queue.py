@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from merger.records import queue, requests
-from merger.records.queue import Claim, Order
+from merger.records.queue import Cancellation, Claim
 from models import STATUSES
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line, claims
@@ -48,7 +48,7 @@ def test_what_a_claim_writes(line: Line) -> None:
     assert (row.claimed_at, row.lease_until) == (line.clock, line.clock + LEASE)
     assert (row.updated_at, row.stage, row.tries, row.lost) == (line.clock, "collect", 0, 0)
     assert line.told() == [("asked", "asked for"), ("claimed", "taken up by host-17")]
-    assert queue.orders(line.engine, held) == Order(cancelled=False)
+    assert queue.read_cancellation(line.engine, held) == Cancellation(cancelled=False)
 
 
 @pytest.mark.parametrize("status", [s for s in STATUSES if s != "queued"])

@@ -12,7 +12,7 @@ from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import MergerError, NoMedia, Refused, Temporary
 from merger.records import queue, requests
-from merger.records.queue import Claim, LeaseLost, Order
+from merger.records.queue import Cancellation, Claim, LeaseLost
 from merger.records.retry import MOST_LOST
 from models import STATUSES
 from tests.line import HOUR, MINUTE, NOON, Line
@@ -34,7 +34,7 @@ def test_a_record_that_is_handed_back_can_be_taken_up_at_once(line: Line, held: 
 
 def test_waiting_is_no_failure(line: Line, held: Claim) -> None:
     line.set(stage="analyse")
-    queue.wait(line.engine, held, line.clock, line.clock + MINUTE, "waits for media")
+    queue.wait_for_media(line.engine, held, line.clock, line.clock + MINUTE, "waits for media")
     row = line.row()
     assert (row.status, row.tries, row.stage, row.error_code) == ("queued", 0, "collect", None)
     assert row.run_after == NOON + MINUTE
@@ -48,15 +48,15 @@ def test_a_failure_that_may_pass_is_counted(line: Line) -> None:
     line.ask()
     for tries in (1, 2, 3):
         held = line.claimed()
-        queue.enter(line.engine, held, "encode", line.clock)
-        queue.put_off(line.engine, held, line.clock, line.clock + MINUTE, AWAY)
+        queue.enter_stage(line.engine, held, "encode", line.clock)
+        queue.defer(line.engine, held, line.clock, line.clock + MINUTE, AWAY)
         row = line.row()
         assert (row.status, row.tries, row.stage) == ("queued", tries, "encode")
         assert (row.error_code, row.error_text) == ("share", "the share is away")
         assert row.run_after == line.clock + MINUTE
         assert line.told()[-1] == ("put_off", "the share is away")
         line.clock += MINUTE
-    ledger.complete(line.engine, line.claimed(), line.clock, None, 0)
+    ledger.complete_record(line.engine, line.claimed(), line.clock, None, 0)
     row = line.row()
     assert (row.status, row.tries, row.error_code, row.error_text) == ("delivered", 0, None, None)
 
@@ -83,7 +83,7 @@ def test_the_longest_message_can_be_kept(line: Line, held: Claim, end: str) -> N
     if end == "fail":
         queue.fail(line.engine, held, line.clock, error)
     else:
-        queue.put_off(line.engine, held, line.clock, line.clock, error)
+        queue.defer(line.engine, held, line.clock, line.clock, error)
     assert set(line.row().error_text or "") == {"я"}
     assert set(line.told()[-1][1]) == {"я"}
 
@@ -113,7 +113,7 @@ def test_to_let_go_twice_does_not_disturb_the_next_worker(
     taken = line.dump()
     WRITES[name](line, held)
     assert line.dump() == taken
-    assert queue.orders(line.engine, later) == Order(cancelled=False)
+    assert queue.read_cancellation(line.engine, later) == Cancellation(cancelled=False)
 
 
 def test_what_an_earlier_attempt_let_go_of_is_no_answer_to_a_later_one(
@@ -160,7 +160,7 @@ def test_cancelling_what_is_worked_on(line: Line, held: Claim) -> None:
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("running", NOON)
     assert line.told()[-1] == ("cancel", "asked to stop")
-    queue.cancelled(line.engine, held, line.clock)
+    queue.cancel_running(line.engine, held, line.clock)
     row = line.row()
     assert (row.status, row.cancel_requested_at, row.error_code) == ("cancelled", None, None)
     assert line.events() == ["asked", "claimed", "cancel", "cancelled"]
@@ -211,11 +211,11 @@ def test_a_record_that_is_to_be_cancelled_is_not_queued_again_when_it_is_lost(
     line: Line, known_dead: bool
 ) -> None:
     line.ask()
-    queue.put_off(line.engine, line.claimed(), line.clock, line.clock, AWAY)
+    queue.defer(line.engine, line.claimed(), line.clock, line.clock, AWAY)
     held = line.claimed()
     requests.cancel(line.engine, 1, line.clock)
     if known_dead:
-        queue.crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
+        queue.take_back_crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
     else:
         taken_back(line)
     row = line.row()
@@ -249,7 +249,7 @@ def test_done_and_processing_follow_the_status(line: Line) -> None:
 @pytest.fixture
 def remade(line: Line, held: Claim) -> Claim:
     """A claim of a record that was delivered and is made again, as version 2."""
-    ledger.complete(line.engine, held, line.clock, line.clock + HOUR, 0)
+    ledger.complete_record(line.engine, held, line.clock, line.clock + HOUR, 0)
     line.set(status="queued", version=2, stage="collect")
     return line.claimed()
 
@@ -280,7 +280,7 @@ def test_a_remake_that_is_cancelled_leaves_what_people_have(
         "delivered" if way == "queued" else "running"
     )
     if way == "worker":
-        queue.cancelled(line.engine, remade, line.clock)
+        queue.cancel_running(line.engine, remade, line.clock)
     elif way == "hand_back":
         queue.hand_back(line.engine, remade, line.clock, "the service is being stopped")
     elif way == "lost":
@@ -292,9 +292,9 @@ def test_a_remake_that_is_cancelled_leaves_what_people_have(
 
 
 def test_a_remake_that_waits_or_is_put_off_is_still_a_remake(line: Line, remade: Claim) -> None:
-    queue.wait(line.engine, remade, line.clock, line.clock, "waits")
+    queue.wait_for_media(line.engine, remade, line.clock, line.clock, "waits")
     assert (line.row().status, line.row().version) == ("queued", 2)
-    queue.put_off(line.engine, line.claimed(), line.clock, line.clock, AWAY)
+    queue.defer(line.engine, line.claimed(), line.clock, line.clock, AWAY)
     assert (line.row().status, line.row().version) == ("queued", 2)
 
 
@@ -307,7 +307,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Claim) -> N
     assert (row.status, row.version, row.delivered_version) == ("queued", 2, 1)
     assert (row.stage, row.tries, row.error_code, row.error_text) == ("collect", 0, None, None)
     assert (row.run_after, line.told()[-1][0]) == (line.clock, "retried")
-    ledger.complete(line.engine, line.claimed(), line.clock, None, 0)
+    ledger.complete_record(line.engine, line.claimed(), line.clock, None, 0)
     row = line.row()
     assert (row.status, row.version, row.delivered_version) == ("delivered", 2, 2)
     with pytest.raises(Refused, match="nothing failed"):
@@ -321,7 +321,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Claim) -> N
 def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: MergerError) -> None:
     line.ask()
     held = line.claimed()
-    queue.enter(line.engine, held, "encode", line.clock)
+    queue.enter_stage(line.engine, held, "encode", line.clock)
     queue.fail(line.engine, held, line.clock, error)
     line.clock += MINUTE
     requests.retry(line.engine, 1, line.clock)
@@ -332,7 +332,7 @@ def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: Me
 
 
 def test_what_could_not_be_delivered_is_not_made_again(line: Line, held: Claim) -> None:
-    queue.enter(line.engine, held, "deliver", line.clock)
+    queue.enter_stage(line.engine, held, "deliver", line.clock)
     queue.fail(line.engine, held, line.clock, WRONG)
     requests.retry(line.engine, 1, line.clock)
     assert line.row().stage == "deliver"
@@ -346,7 +346,7 @@ def test_a_cancelled_record_can_be_tried_again(line: Line) -> None:
 
 
 def test_a_record_that_waits_can_be_tried_at_once(line: Line, held: Claim) -> None:
-    queue.put_off(line.engine, held, line.clock, line.clock + HOUR, AWAY)
+    queue.defer(line.engine, held, line.clock, line.clock + HOUR, AWAY)
     assert line.claim() is None
     requests.retry(line.engine, 1, line.clock)
     assert line.claim() == Claim(1, 2, "one")
@@ -355,4 +355,4 @@ def test_a_record_that_waits_can_be_tried_at_once(line: Line, held: Claim) -> No
 def test_what_is_worked_on_is_not_tried_again(line: Line, held: Claim) -> None:
     with pytest.raises(Refused, match="is being worked on"):
         requests.retry(line.engine, 1, line.clock)
-    assert queue.orders(line.engine, held) == Order(cancelled=False)
+    assert queue.read_cancellation(line.engine, held) == Cancellation(cancelled=False)

@@ -15,8 +15,8 @@ from merger.db.engine import reading, writing
 from merger.errors import Broken
 from merger.rooms import store
 from merger.rooms.spec import RoomSpec, SourceSpec
-from merger.rooms.store import apply, differences, listing, stored
-from merger.rooms.yaml_file import parse
+from merger.rooms.store import apply_rooms, differences, rooms_document, stored_rooms
+from merger.rooms.yaml_file import parse_rooms
 from models import Record, Room, Segment, Source
 from tests.databases import ON_MARIADB, ON_SQLITE
 
@@ -37,7 +37,7 @@ def rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
 def applied(engine: Engine, *specs: RoomSpec) -> list[str]:
     """Apply rooms; check that the words are those of a dry run, and that nothing is left to do."""
     foretold = differences(engine, specs)
-    words = apply(engine, specs)
+    words = apply_rooms(engine, specs)
     assert words == foretold
     assert differences(engine, specs) == []
     assert not any("geheim" in text for text in words)
@@ -53,7 +53,7 @@ def test_rooms_are_added(engine: Engine) -> None:
         "added source 'camera' to room 'Актовый зал' (speaker, folder '/srv/recordings')",
         "added source 'slides' to room 'Актовый зал' (screen, folder '/srv/recordings#504_slides')",
     ]
-    assert stored(engine) == [ROOM, HALL]
+    assert stored_rooms(engine) == [ROOM, HALL]
     assert rows(engine, Source.credentials) == [(None,)] * 3 + [("geheim",)]
 
 
@@ -62,7 +62,7 @@ def test_a_dry_run_writes_nothing(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     assert differences(engine, [ROOM])
     assert {s.split()[0] for s in statements} <= {"BEGIN", "SELECT"}
-    assert stored(engine) == []
+    assert stored_rooms(engine) == []
 
 
 def test_the_second_time_nothing_happens(engine: Engine) -> None:
@@ -70,7 +70,7 @@ def test_the_second_time_nothing_happens(engine: Engine) -> None:
     before = rows(engine, Source.id, Source.room_id, Source.name)
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
-    assert apply(engine, [HALL, ROOM]) == []
+    assert apply_rooms(engine, [HALL, ROOM]) == []
     assert not any(s.startswith(("INSERT", "UPDATE", "DELETE")) for s in statements)
     assert rows(engine, Source.id, Source.room_id, Source.name) == before
 
@@ -92,7 +92,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
         "changed mails of room 'Актовый зал' from 'yes' to 'no'",
         "changed uploads_raw of room 'Актовый зал' from 'no' to 'yes'",
     ]
-    assert stored(engine) == [changed]
+    assert stored_rooms(engine) == [changed]
 
 
 def test_sources_are_changed_in_their_place(engine: Engine) -> None:
@@ -131,9 +131,9 @@ def test_a_source_that_is_no_longer_listed_is_removed(engine: Engine) -> None:
         "removed source 'board' of room '504'; what was collected of it is forgotten",
     ]
     assert rows(engine, func.count(Segment.id)) == [(0,)]
-    names = [source.name for source in stored(engine)[0].sources]
+    names = [source.name for source in stored_rooms(engine)[0].sources]
     assert sorted(names) == ["camera", "slides"]
-    assert stored(engine)[1] == HALL
+    assert stored_rooms(engine)[1] == HALL
 
 
 def test_other_rooms_and_records_are_left_alone(engine: Engine) -> None:
@@ -148,7 +148,7 @@ def test_other_rooms_and_records_are_left_alone(engine: Engine) -> None:
         )  # fmt: skip
     applied(engine, HALL)
     applied(engine, RoomSpec("504", "Asia/Tokyo"))
-    assert [spec.name for spec in stored(engine)] == ["504", "Актовый зал"]
+    assert [spec.name for spec in stored_rooms(engine)] == ["504", "Актовый зал"]
     assert rows(engine, Record.room_id, Record.zone) == [(room, "Europe/Moscow")]
     assert applied(engine) == []
 
@@ -160,21 +160,21 @@ def test_names_are_compared_exactly(engine: Engine) -> None:
         RoomSpec("z", "UTC", sources=tuple(SourceSpec(n, n, "folder", "/srv") for n in names))
     )
     applied(engine, *specs)
-    assert {spec.name: spec for spec in stored(engine)} == {spec.name: spec for spec in specs}
+    assert {spec.name: spec for spec in stored_rooms(engine)} == {spec.name: spec for spec in specs}
 
 
 def test_all_or_nothing(engine: Engine) -> None:
     too_long = RoomSpec("505", "Z" * 100) if engine.dialect.name != "sqlite" else None
     nameless = RoomSpec("505", "UTC", sources=(SourceSpec(None, "", "", ""),))  # type: ignore[arg-type]
     with pytest.raises(Broken):
-        apply(engine, [ROOM, too_long or nameless])
-    assert stored(engine) == []
+        apply_rooms(engine, [ROOM, too_long or nameless])
+    assert stored_rooms(engine) == []
 
 
 def test_several_imports_at_once(engine: Engine) -> None:
     applied(engine, RoomSpec("504", "UTC", sources=(SLIDES, BOARD)))
     with ThreadPoolExecutor(4) as threads:
-        words = list(threads.map(lambda _: apply(engine, [HALL, ROOM]), range(4)))
+        words = list(threads.map(lambda _: apply_rooms(engine, [HALL, ROOM]), range(4)))
     assert sum(map(bool, words)) == 1
     assert differences(engine, [ROOM, HALL]) == []
     assert rows(engine, func.count(Source.id)) == [(4,)]
@@ -194,7 +194,7 @@ def test_what_is_compared_cannot_change_before_it_is_written(
         write(*values)
 
     monkeypatch.setattr(store, "_write", held)
-    assert apply(engine, [RoomSpec("504", "Asia/Tokyo", sources=ROOM.sources)])
+    assert apply_rooms(engine, [RoomSpec("504", "Asia/Tokyo", sources=ROOM.sources)])
     assert len(tries) == 1
 
 
@@ -211,17 +211,17 @@ def test_a_room_that_another_adds_meanwhile(
             writing(engine, lambda other: other.add(Room(name="504", zone="UTC")))
 
     monkeypatch.setattr(store, "_write", late)
-    words = apply(engine, [ROOM])
-    assert stored(engine) == [ROOM]
+    words = apply_rooms(engine, [ROOM])
+    assert stored_rooms(engine) == [ROOM]
     if engine.dialect.name != "sqlite":
         assert tries == 2
         assert words[0] == "changed zone of room '504' from 'UTC' to 'Europe/Moscow'"
 
 
 def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
-    assert listing(engine) == []
+    assert rooms_document(engine) == []
     applied(engine, HALL, ROOM, OWN)
-    found = listing(engine)
+    found = rooms_document(engine)
     assert "geheim" not in str(found)
     assert found[2] == {
         "name": "Актовый зал",
@@ -239,7 +239,7 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
             for s in HALL.sources
         ],
     }
-    read = parse(yaml.safe_dump({"rooms": found}), ["folder"], lambda _: None)
+    read = parse_rooms(yaml.safe_dump({"rooms": found}), ["folder"], lambda _: None)
     assert differences(engine, read) == ["removed credentials of source 'board' of room '504'"]
 
 
@@ -249,7 +249,7 @@ def test_what_was_written_by_hand_is_listed_and_masked(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(update(Room).values(chunk_s=0))
         connection.execute(update(Source).values(address="rtsp://u:geheim@camera/1"))
-    (found,) = listing(engine)
+    (found,) = rooms_document(engine)
     assert found["chunk"] == "0s"
     assert found["sources"][0]["address"] == "rtsp://u:***@camera/1"
     assert (
@@ -263,6 +263,11 @@ def test_tables_that_are_missing(engine: Engine) -> None:
     with engine.begin() as connection:
         for table in ("uploads", "segments", "sources"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
-    for act in (stored, listing, lambda e: apply(e, [ROOM]), lambda e: differences(e, [ROOM])):
+    for act in (
+        stored_rooms,
+        rooms_document,
+        lambda e: apply_rooms(e, [ROOM]),
+        lambda e: differences(e, [ROOM]),
+    ):
         with pytest.raises(Broken, match="init-db"):
             act(engine)

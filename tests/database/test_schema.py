@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, delete, event, insert, inspect, text
 
 from merger.db import schema
-from merger.db.engine import connected
+from merger.db.engine import connect
 from merger.errors import Broken, Temporary
 from models import Base, Record, Room
 from tests.database.conftest import record
@@ -34,7 +34,7 @@ NEXT, AFTER_NEXT = (f"{len(REVISIONS) + n:04}" for n in (1, 2))
 @pytest.fixture
 def empty(database_url: str) -> Iterator[Engine]:
     """A database without any table."""
-    engine = connected(database_url)
+    engine = connect(database_url)
     yield engine
     engine.dispose()
 
@@ -105,7 +105,7 @@ def test_tables_are_the_same_whatever_the_server_prefers(engine: Engine, mariadb
     url = mariadb.create()
     name = url.rpartition("/")[2]
     mariadb.execute(f"ALTER DATABASE {name} CHARACTER SET latin1")
-    other = connected(url.replace("mysql+pymysql:", "mariadb:"))
+    other = connect(url.replace("mysql+pymysql:", "mariadb:"))
     try:
         schema.upgrade(other)
         assert described(other) == described(engine)
@@ -160,7 +160,7 @@ def test_a_process_that_is_at_it_for_long(
     empty: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "_WAIT_S", 0)
-    other = connected(database_url)
+    other = connect(database_url)
     with schema._alone(other), pytest.raises(Temporary, match="another process"):
         schema.upgrade(empty)
     other.dispose()

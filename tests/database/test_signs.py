@@ -20,24 +20,24 @@ def names(engine: Engine) -> list[str]:
 
 
 def test_the_last_sign_of_any_daemon_counts(engine: Engine) -> None:
-    assert heartbeats.last(engine) is None
-    heartbeats.give(engine, "one", NOON)
-    heartbeats.give(engine, "two", NOON + MINUTE)
-    assert heartbeats.last(engine) == NOON + MINUTE
-    heartbeats.give(engine, "one", NOON + 2 * MINUTE)
-    assert heartbeats.last(engine) == NOON + 2 * MINUTE
+    assert heartbeats.last_heartbeat(engine) is None
+    heartbeats.write_heartbeat(engine, "one", NOON)
+    heartbeats.write_heartbeat(engine, "two", NOON + MINUTE)
+    assert heartbeats.last_heartbeat(engine) == NOON + MINUTE
+    heartbeats.write_heartbeat(engine, "one", NOON + 2 * MINUTE)
+    assert heartbeats.last_heartbeat(engine) == NOON + 2 * MINUTE
     assert names(engine) == ["daemon:one", "daemon:two"]
 
 
 def test_daemons_that_are_no_more_are_forgotten(engine: Engine) -> None:
     for n in range(5):
-        heartbeats.give(engine, f"host-{n}", NOON + n * DAY)
+        heartbeats.write_heartbeat(engine, f"host-{n}", NOON + n * DAY)
     assert names(engine) == ["daemon:host-3", "daemon:host-4"]
-    heartbeats.give(engine, "host-4", NOON + 9 * DAY)
-    assert heartbeats.last(engine) == NOON + 9 * DAY
+    heartbeats.write_heartbeat(engine, "host-4", NOON + 9 * DAY)
+    assert heartbeats.last_heartbeat(engine) == NOON + 9 * DAY
 
 
 def test_a_name_may_be_long(engine: Engine) -> None:
     for number in (1, 2):
-        heartbeats.give(engine, f"{'h' * 200}-{number}", NOON)
+        heartbeats.write_heartbeat(engine, f"{'h' * 200}-{number}", NOON)
     assert [len(name) for name in names(engine)] == [64, 64]

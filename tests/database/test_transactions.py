@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from merger.db import engine as database
-from merger.db.engine import LostRace, connected, database_url, is_unreachable, reading, writing
+from merger.db.engine import LostRace, connect, database_url, is_unreachable, reading, writing
 from merger.errors import Broken, MergerError, Refused, Temporary
 from models import Room
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
@@ -139,7 +139,7 @@ def test_a_locked_sqlite_is_tried_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch, rooms: Engine
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_S", 0)
-    engine = connected(database_url)
+    engine = connect(database_url)
     holder = sqlite3.connect(make_url(database_url).database or "", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     holder.execute("UPDATE rooms SET chunk_s = 10")
@@ -227,7 +227,7 @@ def engines() -> Iterator[Callable[[str], Engine]]:
     with ExitStack() as opened:
 
         def connect(url: str) -> Engine:
-            engine = connected(url)
+            engine = connect(url)
             opened.callback(engine.dispose)
             return engine
 

@@ -25,7 +25,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger import config
-from merger.db.engine import connected, writing
+from merger.db.engine import connect, writing
 from merger.render import ffmpeg
 from models import Calendar, Record
 from recorders.testing.sample_lecture import ZONE, write_sample
@@ -97,7 +97,9 @@ class Trial:
         """Make tables, the room with its media, its folder and calendar; return the calendar."""
         self.say("Filming a sample lecture, three hours ago ...")
         library = self.folder / "library"
-        write_sample(library, ffmpeg.find(config.load(self.environ).ffmpeg or None), self.begin)
+        write_sample(
+            library, ffmpeg.find_tool(config.load(self.environ).ffmpeg or None), self.begin
+        )
         (self.folder / "rooms.yaml").write_text(ROOMS.format(library=library))
         self.app("init-db")
         self.app("rooms", "import", "rooms.yaml")
@@ -123,7 +125,7 @@ class Trial:
         self._write(lambda s: s.execute(update(Calendar).values(due_at=self.begin)))
 
     def _write(self, act: Callable[[Session], object]) -> None:
-        engine = connected(config.load(self.environ).database_address)
+        engine = connect(config.load(self.environ).database_address)
         writing(engine, act)
         engine.dispose()
 

@@ -25,7 +25,7 @@ from google_apis.drive.destination import DriveDestination
 from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger.errors import Broken, Temporary
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.destination import Fence, Placement, Upload
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.google_drive import UNIT
 
@@ -54,7 +54,7 @@ class Line:
     """A ledger's line of one parcel, and sending by it as a worker does."""
 
     to: DriveDestination
-    parcel: Parcel
+    parcel: Upload
     state: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -88,21 +88,21 @@ def check_right(google: Google, *lines: Line) -> None:
     assert google.drive.mails == []
 
 
-Parcels = Callable[..., Parcel]
+Parcels = Callable[..., Upload]
 
 
 def maker(folder: Path) -> Parcels:
     """Return what makes parcels of random bytes."""
     numbers = itertools.count(1)
 
-    def one(**changes: Any) -> Parcel:
+    def one(**changes: Any) -> Upload:
         n = next(numbers)
         data = os.urandom(SIZE)
         path = folder / f"{n}.mp4"
         path.write_bytes(data)
-        whole = Parcel(
+        whole = Upload(
             1, "merge", f"Lecture {n}.mp4", path, SIZE, hashlib.sha256(data).hexdigest(),
-            Shelf("504", None, DAY, READERS),
+            Placement("504", None, DAY, READERS),
         )  # fmt: skip
         return replace(whole, **changes)
 

@@ -18,7 +18,7 @@ from google_apis.http import Google as Client
 from merger.delivery.announce import announcement
 from merger.errors import Broken, MergerError, Refused, Temporary
 from merger.i18n import translated
-from merger.ports.announcer import Announcer, Link, News
+from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS
@@ -36,7 +36,7 @@ class Line:
     state: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def announce(self, news: News) -> str:
+    def announce(self, news: Announcement) -> str:
         def keep(state: Mapping[str, Any]) -> None:
             self.state = dict(state)
 
@@ -44,7 +44,7 @@ class Line:
         fence = Fence(keep, lambda: None, lambda: None, note=self.notes.append)
         return self.to.announce(news, self.state, fence)
 
-    def until_done(self, news: News) -> str:
+    def until_done(self, news: Announcement) -> str:
         for _ in range(5):
             try:
                 return self.announce(news)
@@ -54,7 +54,7 @@ class Line:
 
 
 @pytest.fixture
-def news(google: Google) -> News:
+def news(google: Google) -> Announcement:
     """Of a record whose files are in Drive, and which was made for an event."""
     root = google.drive.root(SUBJECT)
     links = []
@@ -69,7 +69,7 @@ def news(google: Google) -> News:
     )  # fmt: skip
     google.classroom.announcements[COURSE] = []
     google.sheets.values["sheet", "A2:B"] = [["ALG-1", COURSE], ["GONE", "999"]]
-    return News(
+    return Announcement(
         7, 1, "Algebra", "504", datetime(2026, 11, 20, 7, tzinfo=UTC),
         datetime(2026, 11, 20, 8, 20, tzinfo=UTC), ZoneInfo("Europe/Moscow"),
         (folder, *links), ROOM, event, "alg-1",
@@ -87,7 +87,7 @@ def course(client: Client) -> CourseAnnouncer:
     return CourseAnnouncer(client, courses, partial(announcement, "en"))
 
 
-def made_anew(google: Google, news: News) -> News:
+def made_anew(google: Google, news: Announcement) -> Announcement:
     """Somebody deleted the video for ever, and it was made again; there is no backup any more."""
     folder, merge, backup = news.links
     del google.drive.files[merge.file or ""]
@@ -97,7 +97,7 @@ def made_anew(google: Google, news: News) -> News:
     return replace(news, version=2, links=(folder, other))
 
 
-def attached(google: Google, news: News) -> list[str]:
+def attached(google: Google, news: Announcement) -> list[str]:
     [event] = google.calendar.events[ROOM].values()
     return [one["title"] for one in event["attachments"]]
 
@@ -105,7 +105,9 @@ def attached(google: Google, news: News) -> list[str]:
 # --- Calendar -------------------------------------------------------------------------------------
 
 
-def test_files_are_attached_to_the_event(google: Google, event: EventAnnouncer, news: News) -> None:
+def test_files_are_attached_to_the_event(
+    google: Google, event: EventAnnouncer, news: Announcement
+) -> None:
     line = Line(event)
     assert line.announce(news).startswith("https://calendar.google.com/")
     assert attached(google, news) == ["Algebra", "Algebra (backup)"]
@@ -115,7 +117,7 @@ def test_files_are_attached_to_the_event(google: Google, event: EventAnnouncer, 
 
 
 def test_what_others_attach_meanwhile_stays(
-    google: Google, event: EventAnnouncer, news: News
+    google: Google, event: EventAnnouncer, news: Announcement
 ) -> None:
     slides = {"fileUrl": "https://drive.google.com/file/d/slides/view", "title": "Slides"}
     original = google.calendar.answer
@@ -130,7 +132,9 @@ def test_what_others_attach_meanwhile_stays(
     assert attached(google, news) == ["Slides", "Algebra", "Algebra (backup)"]
 
 
-def test_a_full_event_gets_a_line(google: Google, event: EventAnnouncer, news: News) -> None:
+def test_a_full_event_gets_a_line(
+    google: Google, event: EventAnnouncer, news: Announcement
+) -> None:
     many = [
         {"fileUrl": f"https://drive.google.com/file/d/{n}/view", "title": str(n)}
         for n in range(MOST_ATTACHMENTS)
@@ -148,7 +152,7 @@ def test_a_full_event_gets_a_line(google: Google, event: EventAnnouncer, news: N
 
 @pytest.mark.parametrize("has_room", [True, False])
 def test_a_file_that_is_gone_is_taken_out(
-    google: Google, event: EventAnnouncer, news: News, has_room: bool
+    google: Google, event: EventAnnouncer, news: Announcement, has_room: bool
 ) -> None:
     line = Line(event)
     others = [
@@ -170,7 +174,9 @@ def test_a_file_that_is_gone_is_taken_out(
         assert one["description"] == f"Bring paper.\nAlgebra: {url}"
 
 
-def test_one_of_a_series_is_attached_to(google: Google, event: EventAnnouncer, news: News) -> None:
+def test_one_of_a_series_is_attached_to(
+    google: Google, event: EventAnnouncer, news: Announcement
+) -> None:
     google.calendar.put(ROOM, id=news.event_id, recurrence=["RRULE:FREQ=WEEKLY;COUNT=3"])
     second = f"{news.event_id}_20261127T070000Z"
     Line(event).announce(replace(news, event_id=second))
@@ -181,7 +187,7 @@ def test_one_of_a_series_is_attached_to(google: Google, event: EventAnnouncer, n
 
 
 @pytest.fixture
-def invited(google: Google, news: News) -> News:
+def invited(google: Google, news: Announcement) -> Announcement:
     """Of a record for an event of the lecturer's, to which the room is invited."""
     google.calendar.add(LECTURER)
     known = google.calendar.put(
@@ -195,7 +201,7 @@ def invited(google: Google, news: News) -> News:
 
 @pytest.mark.parametrize("how", ["the organiser's calendar is ours", "guests modify"])
 def test_a_room_that_is_invited(
-    google: Google, event: EventAnnouncer, invited: News, how: str
+    google: Google, event: EventAnnouncer, invited: Announcement, how: str
 ) -> None:
     if how == "guests modify":
         google.calendar.put(ROOM, id=invited.event_id, guestsCanModify=True)
@@ -209,7 +215,7 @@ def test_a_room_that_is_invited(
     "how", ["no calendar", "no event", "cancelled", "another's event", "for reading"]
 )
 def test_a_room_that_is_invited_by_somebody_whose_calendar_is_not_ours(
-    google: Google, event: EventAnnouncer, invited: News, how: str
+    google: Google, event: EventAnnouncer, invited: Announcement, how: str
 ) -> None:
     if how == "no calendar":
         del google.calendar.calendars[LECTURER]
@@ -228,7 +234,7 @@ def test_a_room_that_is_invited_by_somebody_whose_calendar_is_not_ours(
 
 @pytest.mark.parametrize("how", ["deleted", "cancelled", "no calendar", "nothing in Drive"])
 def test_what_people_must_look_at(
-    google: Google, event: EventAnnouncer, news: News, how: str
+    google: Google, event: EventAnnouncer, news: Announcement, how: str
 ) -> None:
     if how == "deleted":
         google.calendar.events[ROOM].clear()
@@ -242,7 +248,9 @@ def test_what_people_must_look_at(
         Line(event).announce(news)
 
 
-def test_whom_it_concerns(event: EventAnnouncer, course: CourseAnnouncer, news: News) -> None:
+def test_whom_it_concerns(
+    event: EventAnnouncer, course: CourseAnnouncer, news: Announcement
+) -> None:
     assert not event.concerns(replace(news, event_id=None))
     assert not course.concerns(replace(news, course_code=None))
 
@@ -251,7 +259,7 @@ def test_whom_it_concerns(event: EventAnnouncer, course: CourseAnnouncer, news: 
 
 
 def test_files_are_announced_in_the_course(
-    google: Google, course: CourseAnnouncer, news: News
+    google: Google, course: CourseAnnouncer, news: Announcement
 ) -> None:
     line = Line(course)
     link = line.announce(news)
@@ -265,7 +273,7 @@ def test_files_are_announced_in_the_course(
 
 
 def test_an_announced_file_that_is_gone_is_said(
-    google: Google, course: CourseAnnouncer, news: News
+    google: Google, course: CourseAnnouncer, news: Announcement
 ) -> None:
     line = Line(course)
     link = line.announce(news)
@@ -279,12 +287,12 @@ def test_an_announced_file_that_is_gone_is_said(
 
 
 @pytest.mark.parametrize("code", ["NONE", "gone"])
-def test_a_course_that_is_not_there(course: CourseAnnouncer, news: News, code: str) -> None:
+def test_a_course_that_is_not_there(course: CourseAnnouncer, news: Announcement, code: str) -> None:
     with pytest.raises(Refused, match="course"):
         Line(course).announce(replace(news, course_code=code))
 
 
-def test_the_own_table_comes_first(google: Google, client: Client, news: News) -> None:
+def test_the_own_table_comes_first(google: Google, client: Client, news: Announcement) -> None:
     google.classroom.announcements["42"] = []
     courses = Courses(client, {"alg-1": "42"}.get, "sheet")
     Line(CourseAnnouncer(client, courses, partial(announcement, "ru"))).announce(news)
@@ -293,7 +301,7 @@ def test_the_own_table_comes_first(google: Google, client: Client, news: News) -
 
 
 def test_an_old_announcement_of_another_page_is_found(
-    google: Google, course: CourseAnnouncer, news: News
+    google: Google, course: CourseAnnouncer, news: Announcement
 ) -> None:
     line = Line(course)
     line.announce(news)
@@ -311,7 +319,12 @@ def test_an_old_announcement_of_another_page_is_found(
 @pytest.mark.parametrize("match", ["GET", "POST", "PATCH"])
 @pytest.mark.parametrize("which", ["event", "course"])
 def test_each_call_goes_wrong_in_each_way(
-    google: Google, request: pytest.FixtureRequest, news: News, kind: str, match: str, which: str
+    google: Google,
+    request: pytest.FixtureRequest,
+    news: Announcement,
+    kind: str,
+    match: str,
+    which: str,
 ) -> None:
     line = Line(request.getfixturevalue(which))
     google.faults.add(match, kind)
@@ -325,7 +338,7 @@ def test_each_call_goes_wrong_in_each_way(
 
 @pytest.mark.parametrize("which", ["event", "course"])
 def test_a_crash_at_every_step(
-    google: Google, request: pytest.FixtureRequest, news: News, which: str
+    google: Google, request: pytest.FixtureRequest, news: Announcement, which: str
 ) -> None:
     class Crash(Exception):
         pass
@@ -364,7 +377,7 @@ def test_a_crash_at_every_step(
     assert steps < 10
 
 
-def test_errors_are_of_ours(google: Google, course: CourseAnnouncer, news: News) -> None:
+def test_errors_are_of_ours(google: Google, course: CourseAnnouncer, news: Announcement) -> None:
     google.faults.add("POST", "503", times=100)
     with pytest.raises(MergerError) as told:
         Line(course).announce(news)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from google_apis.auth import SCOPES, account_of, credentials_from, describes
+from google_apis.auth import SCOPES, account_of, credentials_from, describe_credentials
 from google_apis.errors import Again
 from google_apis.http import TRIES
 from google_apis.http import Google as Client
@@ -33,7 +33,7 @@ def test_as_whom_we_act(
 ) -> None:
     credentials = credentials_from(google.credentials_file(tmp_path, kind), subject)
     assert about(Client(credentials, google.address)) == who
-    assert words in describes(credentials)
+    assert words in describe_credentials(credentials)
     assert account_of(credentials) == ("" if kind == "authorized_user" else who)
 
 

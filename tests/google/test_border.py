@@ -23,7 +23,14 @@ from google_apis.errors import (
     Unanswered,
     error_of,
 )
-from google_apis.http import LONGEST_WAIT_S, TRIES, asked_wait_s, back_off_s, reason_of, translated
+from google_apis.http import (
+    LONGEST_WAIT_S,
+    TRIES,
+    asked_wait_s,
+    back_off_s,
+    reason_of,
+    translate_errors,
+)
 from google_apis.http import Google as Client
 from merger.errors import Broken, MergerError, Refused, Temporary
 from tests.fakes.google import SUBJECT, Google
@@ -261,7 +268,7 @@ def test_no_secret_in_an_error(secret: str) -> None:
 
 def test_no_address_of_an_upload_in_an_error(google: Google, client: Client) -> None:
     google.faults.add("PUT /upload", "drop_before", times=9)
-    with client.session() as session, pytest.raises(Unanswered) as error, translated():
+    with client.session() as session, pytest.raises(Unanswered) as error, translate_errors():
         session.put(f"{google.address}/upload/session/s?upload_id=hush", timeout=5)
     assert "hush" not in "".join(traceback.format_exception(error.value))
 

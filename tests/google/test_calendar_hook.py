@@ -11,7 +11,7 @@ from flask import Flask
 
 import app
 from google_apis.calendar import webhook
-from merger.daemon.loop import errands_are_due
+from merger.daemon.loop import background_jobs_are_due
 from merger.intake import calendar_sync
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SUBJECT, Google
@@ -62,6 +62,6 @@ def test_a_calendar_tells_and_is_read(site: Site, google: Google, tmp_path: Path
     for token, status in (("wrong", 404), (channel["token"], 204)):
         headers = {"X-Goog-Channel-ID": channel["id"], "X-Goog-Channel-Token": token}
         assert web.post("/hooks/google/calendar", headers=headers).status_code == status
-        assert errands_are_due(service, site.clock) == (status == 204)
+        assert background_jobs_are_due(service, site.clock) == (status == 204)
     calendar_sync.read_calendars(service, site.clock)
     assert site.row().event_name == "Algebra" and site.row().calendar_id == calendar

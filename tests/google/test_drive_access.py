@@ -14,9 +14,9 @@ from google_apis.http import Google as Client
 from merger import failpoints
 from merger.errors import MergerError, Refused
 from merger.i18n import translated
-from merger.ports.destination import Shelf
+from merger.ports.destination import Placement
 from merger.records import requests
-from merger.worker.run import work
+from merger.worker.run import run_record
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_drive import FOLDER
@@ -190,8 +190,8 @@ def test_a_record_that_was_removed_keeps_its_file(
     for record in (1, 2):
         assert site.ask() == record
         held = site.claim()
-        assert held is not None and work(service, held, lambda: False) == "delivered"
-        requests.leave(site.engine, record, site.clock)
+        assert held is not None and run_record(service, held, lambda: False) == "delivered"
+        requests.withdraw(site.engine, record, site.clock)
     one, other = videos(google)
     assert one["name"] == other["name"] and one["parents"] == other["parents"]
 
@@ -204,7 +204,7 @@ def test_nothing_is_put_into_the_bin(
     google: Google, to: DriveDestination, parcels: Parcels, whose: str
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
-    line = Line(to, parcels(shelf=Shelf("504", own, DAY, READERS)))
+    line = Line(to, parcels(shelf=Placement("504", own, DAY, READERS)))
     other = "name another one for room '504'"
     if whose == "of all rooms":
         to = replace(to, root=own)

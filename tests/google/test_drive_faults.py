@@ -21,7 +21,7 @@ from google_apis.drive.folders import Folders
 from google_apis.drive.raw import RawDrive
 from google_apis.http import Google as Client
 from merger.errors import Broken, Temporary
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.destination import Fence, Placement, Upload
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_answers import KINDS
 from tests.fakes.google_drive import FOLDER, UNIT
@@ -60,7 +60,7 @@ def test_a_rooms_own_folder_and_one_that_people_made(
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
     day = google.drive.make_folder("2026-11-20", own, SUBJECT)
-    Line(to, parcels(shelf=Shelf("504", own, DAY))).send()
+    Line(to, parcels(shelf=Placement("504", own, DAY))).send()
     assert videos(google)[0]["parents"] == [day]
 
 
@@ -69,7 +69,7 @@ def test_no_folder_is_made_where_drive_did_not_look_everywhere(
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
     day = google.drive.make_folder("2026-11-20", own, SUBJECT)
-    line = Line(to, parcels(shelf=Shelf("504", own, DAY, READERS)))
+    line = Line(to, parcels(shelf=Placement("504", own, DAY, READERS)))
     google.drive.looks_away = True
     with pytest.raises(Temporary, match="look into all"):
         line.send()
@@ -159,7 +159,7 @@ def test_what_has_arrived_is_not_sent_again(
     assert len(puts) < PARTS + 2
 
 
-def long_parcel(parcels: Parcels, units: int) -> Parcel:
+def long_parcel(parcels: Parcels, units: int) -> Upload:
     """Return one of so many units and some bytes."""
     parcel = parcels()
     data = os.urandom(units * UNIT + 1000)
@@ -251,7 +251,7 @@ def test_a_file_that_somebody_took_away_comes_back(
 def test_a_reader_without_an_account_is_a_note(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:
-    shelf = Shelf("504", None, DAY, ("nobody@example.org", *READERS))
+    shelf = Placement("504", None, DAY, ("nobody@example.org", *READERS))
     line = Line(to, parcels(shelf=shelf))
     line.send()
     check_right(google, line)
@@ -263,7 +263,7 @@ def test_a_reader_without_an_account_is_a_note(
 def test_a_reader_who_has_an_account_by_now_is_let_in(
     google: Google, to: DriveDestination, parcels: Parcels, version: int
 ) -> None:
-    shelf = Shelf("504", None, DAY, ("nobody@example.org", *READERS))
+    shelf = Placement("504", None, DAY, ("nobody@example.org", *READERS))
     line = Line(to, parcels(shelf=shelf))
     line.send()
     google.drive.domain = "@example.org"
@@ -310,10 +310,10 @@ def test_a_reader_is_told_once_though_it_fails_for_the_next(
 def test_who_wants_it_later_may_read_it_too(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:
-    parcel = parcels(shelf=Shelf("504", None, DAY, READERS[:1]))
+    parcel = parcels(shelf=Placement("504", None, DAY, READERS[:1]))
     line = Line(to, parcel)
     line.send()
-    line.parcel = replace(parcel, shelf=Shelf("504", None, DAY, READERS))
+    line.parcel = replace(parcel, shelf=Placement("504", None, DAY, READERS))
     line.send()
     check_right(google, line)
 
@@ -392,5 +392,5 @@ def test_a_segment_as_it_was_recorded(
 def test_names_in_queries_are_quoted(client: Client, google: Google) -> None:
     name = "O'Neill's \\ room"
     known = google.drive.make_folder(name, google.drive.root(SUBJECT), SUBJECT)
-    [one] = drive.found(client, f"name = {drive.quoted(name)}")
+    [one] = drive.find_files(client, f"name = {drive.quoted(name)}")
     assert one["id"] == known

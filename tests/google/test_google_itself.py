@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from google_apis.account import Account
-from google_apis.calendar.announcer import EventAnnouncer, events
+from google_apis.calendar.announcer import EventAnnouncer, events_api
 from google_apis.calendar.reader import Calendars
 from google_apis.drive import files, upload
 from google_apis.drive.checksum import md5_of
@@ -27,8 +27,8 @@ from google_apis.drive.folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google as Client
 from google_apis.setup import room_calendar
-from merger.ports.announcer import Link, News
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.announcer import Announcement, Link
+from merger.ports.destination import Fence, Placement, Upload
 from merger.timeline.clock import Span
 from tests.fakes.google import SUBJECT, google_served
 from tests.google.sending import Memory
@@ -56,13 +56,13 @@ def folder(there: Client) -> Iterator[str]:
 
 
 @pytest.fixture
-def parcel(tmp_path: Path) -> Callable[..., Parcel]:
-    def one(version: int = 1) -> Parcel:
+def parcel(tmp_path: Path) -> Callable[..., Upload]:
+    def one(version: int = 1) -> Upload:
         path = tmp_path / f"{version}.mp4"
         path.write_bytes(os.urandom(SIZE))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        shelf = Shelf("O'Neill's room", None, date(2026, 11, 20))
-        return Parcel(version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
+        shelf = Placement("O'Neill's room", None, date(2026, 11, 20))
+        return Upload(version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
 
     return one
 
@@ -70,7 +70,7 @@ def parcel(tmp_path: Path) -> Callable[..., Parcel]:
 def test_a_file_and_its_next_version(
     there: Client,
     folder: str,
-    parcel: Callable[..., Parcel],
+    parcel: Callable[..., Upload],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -85,11 +85,11 @@ def test_a_file_and_its_next_version(
         back = tmp_path / f"back-{version}"
         assert download(there, state["id"], back, lambda: None) == md5_of(sent.path, lambda: None)
     assert len(links) == 1
-    day = to.folder(sent.shelf or Shelf("", None, date.min))
-    found = list(files.found(there, f"{files.quoted(day)} in parents"))
+    day = to.folder(sent.shelf or Placement("", None, date.min))
+    found = list(files.find_files(there, f"{files.quoted(day)} in parents"))
     assert [one["name"] for one in found] == ["It's a lecture.mp4"]
     to.remove("It's a lecture.mp4", state)
-    assert list(files.found(there, f"{files.quoted(day)} in parents")) == []
+    assert list(files.find_files(there, f"{files.quoted(day)} in parents")) == []
 
 
 def test_an_id_is_used_once(there: Client, folder: str) -> None:
@@ -97,11 +97,11 @@ def test_an_id_is_used_once(there: Client, folder: str) -> None:
     files.make_folder(there, known, "once", folder)
     body = {"id": known, "name": "twice", "mimeType": files.FOLDER, "parents": [folder]}
     with pytest.raises(AlreadyThere):
-        there.call(files.files(there).create(body=body, supportsAllDrives=True))
+        there.call(files.files_api(there).create(body=body, supportsAllDrives=True))
 
 
 def test_an_upload_that_was_cancelled(
-    there: Client, folder: str, parcel: Callable[..., Parcel]
+    there: Client, folder: str, parcel: Callable[..., Upload]
 ) -> None:
     body = {"id": files.reserved_id(there), "name": "never", "parents": [folder]}
     session = files.begin_upload(there, body, SIZE, None)
@@ -122,21 +122,21 @@ def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
             "summary": "Algebra", "start": {"dateTime": start.isoformat()},
             "end": {"dateTime": (start + timedelta(hours=1)).isoformat()},
         }  # fmt: skip
-        event = there.call(events(there).insert(calendarId=made, body=body))
+        event = there.call(events_api(there).insert(calendarId=made, body=body))
         reader, zone = Calendars(there), ZoneInfo("Europe/Moscow")
         window = Span(start - timedelta(days=2), start + timedelta(days=30))
         whole = reader.changes(made, None, window, zone)
         assert [one.name for one in whole.happenings] == ["Algebra"]
-        one = files.file(there, folder)
+        one = files.get_file(there, folder)
         assert one is not None
-        news = News(
+        news = Announcement(
             1, 1, "Algebra", "504", start, start + timedelta(hours=1), zone,
             (Link("drive", "merge", one["webViewLink"], folder),), made, event["id"],
         )  # fmt: skip
         fence = Fence(lambda state: None, lambda: None, lambda: None)
         for _ in range(2):
             EventAnnouncer(there).announce(news, {}, fence)
-        said = there.call(events(there).get(calendarId=made, eventId=event["id"]))
+        said = there.call(events_api(there).get(calendarId=made, eventId=event["id"]))
         assert len(said["attachments"]) == 1
         since = reader.changes(made, whole.token, window, zone)
         assert [one.event for one in since.happenings] == [event["id"]]

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from google_apis.calendar.announcer import MOST_ATTACHMENTS, with_links
-from google_apis.calendar.events import course_code, happening
+from google_apis.calendar.announcer import MOST_ATTACHMENTS, add_links
+from google_apis.calendar.events import calendar_event, course_code
 from google_apis.classroom.announcer import is_of
 from google_apis.classroom.courses import course_in
 from merger.ports.announcer import Link
@@ -26,7 +26,7 @@ SPAN = Span(datetime(2026, 11, 20, 7, tzinfo=UTC), datetime(2026, 11, 20, 8, 20,
 
 
 def meant(**changes: Any) -> Any:
-    return happening("room@group.calendar.google.com", {**EVENT, **changes}, MOSCOW)
+    return calendar_event("room@group.calendar.google.com", {**EVENT, **changes}, MOSCOW)
 
 
 def test_an_event_is_a_lecture() -> None:
@@ -68,9 +68,9 @@ def test_what_does_not_take_place(changes: dict[str, Any], is_off: bool) -> None
 
 
 def test_a_deleted_event_says_nothing_but_its_id() -> None:
-    one = happening("c", {"id": "x", "status": "cancelled"}, MOSCOW)
+    one = calendar_event("c", {"id": "x", "status": "cancelled"}, MOSCOW)
     assert one is not None and one.is_off and one.span is None
-    assert happening("c", {"status": "cancelled"}, MOSCOW) is None
+    assert calendar_event("c", {"status": "cancelled"}, MOSCOW) is None
 
 
 def test_a_calendar_is_no_person() -> None:
@@ -120,7 +120,7 @@ BACKUP = Link("drive", "backup", "https://drive.google.com/file/d/2/view", "2")
 
 def test_links_are_attached_beside_what_is_there() -> None:
     mine = {"fileUrl": "https://drive.google.com/file/d/9/view", "title": "Slides"}
-    change = with_links({"attachments": [mine]}, (MERGE, BACKUP), "Algebra")
+    change = add_links({"attachments": [mine]}, (MERGE, BACKUP), "Algebra")
     assert change["attachments"][0] == mine
     assert [one["title"] for one in change["attachments"]] == [
         "Slides", "Algebra", "Algebra (backup)",
@@ -133,15 +133,15 @@ def test_what_is_attached_is_not_attached_again() -> None:
         {"fileUrl": MERGE.url},
         {"fileUrl": "https://drive.google.com/open?id=2", "fileId": "2"},
     ]
-    assert with_links({"attachments": there}, (MERGE, BACKUP), "Algebra") == {}
+    assert add_links({"attachments": there}, (MERGE, BACKUP), "Algebra") == {}
 
 
 def test_beyond_the_most_attachments_links_stand_in_the_description() -> None:
     there = [{"fileUrl": f"https://drive.google.com/{n}"} for n in range(MOST_ATTACHMENTS)]
     event = {"attachments": there, "description": "Bring paper."}
-    change = with_links(event, (MERGE,), "Algebra")
+    change = add_links(event, (MERGE,), "Algebra")
     assert change == {"description": f"Bring paper.\nAlgebra: {MERGE.url}"}
-    assert with_links({**event, **change}, (MERGE,), "Algebra") == {}
+    assert add_links({**event, **change}, (MERGE,), "Algebra") == {}
 
 
 def test_a_course_by_its_code() -> None:

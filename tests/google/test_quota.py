@@ -19,8 +19,8 @@ from google_apis.drive.destination import DriveDestination
 from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger.delivery.announce import announcement
-from merger.ports.announcer import Link, News
-from merger.ports.destination import Fence, Parcel, Shelf
+from merger.ports.announcer import Announcement, Link
+from merger.ports.destination import Fence, Placement, Upload
 from tests.fakes.google import Google
 from tests.google.sending import DAY, READERS, Line, Memory, videos
 
@@ -40,13 +40,13 @@ def slowed_down(google: Google) -> None:
     google.faults.next = slower  # type: ignore[method-assign]
 
 
-def parcel_of(record: int, folder: Path) -> Parcel:
+def parcel_of(record: int, folder: Path) -> Upload:
     path = folder / f"{record}.mp4"
     path.write_bytes(f"lecture {record}".encode())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    shelf = Shelf("504", None, DAY, READERS[:1])
+    shelf = Placement("504", None, DAY, READERS[:1])
     size_bytes = path.stat().st_size
-    return Parcel(1, "merge", path.name, path, size_bytes, digest, shelf, record)
+    return Upload(1, "merge", path.name, path, size_bytes, digest, shelf, record)
 
 
 def event_of(google: Google, record: int) -> str:
@@ -73,7 +73,7 @@ def test_two_hundred_records_of_one_user(google: Google, client: Client, tmp_pat
     slowed_down(google)
     for record, parcel in parcels.items():
         line = Line(to, parcel)
-        news = News(
+        news = Announcement(
             record, 1, f"Lecture {record}", "504", BEGIN, BEGIN + timedelta(hours=1),
             ZoneInfo("Europe/Moscow"), (Link("drive", "merge", line.send(), line.state["id"]),),
             ROOM, events[record], "alg-1",
@@ -84,7 +84,7 @@ def test_two_hundred_records_of_one_user(google: Google, client: Client, tmp_pat
     check_once(google, parcels, events)
 
 
-def check_once(google: Google, parcels: dict[int, Parcel], events: dict[int, str]) -> None:
+def check_once(google: Google, parcels: dict[int, Upload], events: dict[int, str]) -> None:
     """Of each record there is one file, whole, one reader, one attachment, one announcement."""
     files = {one["name"]: one for one in videos(google)}
     assert len(files) == len(videos(google)) == RECORDS

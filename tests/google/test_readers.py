@@ -9,10 +9,10 @@ import pytest
 from google_apis.drive.destination import DriveDestination
 from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
-from merger.db.key_value import Facts
-from merger.delivery.viewers import let_new_readers
+from merger.db.key_value import KeyValueStore
+from merger.delivery.viewers import grant_new_viewers
 from merger.service import Service
-from merger.worker.run import work
+from merger.worker.run import run_record
 from tests.databases import ON_SQLITE
 from tests.fakes.google import Google
 from tests.fakes.google_answers import Asked, Fault
@@ -23,7 +23,7 @@ from tests.site import Site
 def service(site: Site, client: Client) -> Service:
     site.add_room()
     site.film("speaker")
-    to = DriveDestination(client, Folders(client, Facts(site.engine)))
+    to = DriveDestination(client, Folders(client, KeyValueStore(site.engine)))
     return replace(site.service, destinations=(to,))
 
 
@@ -35,15 +35,15 @@ def readers(google: Google) -> list[str]:
 def test_who_asks_afterwards(site: Site, service: Service, google: Google) -> None:
     site.ask(users=("first@example.edu",))
     held = site.claim()
-    assert held is not None and work(service, held, lambda: False) == "delivered"
+    assert held is not None and run_record(service, held, lambda: False) == "delivered"
     assert readers(google) == ["first@example.edu"]
     assert site.ask(users=("second@example.edu", "nobody@example.org")) == 1
     for _ in range(2):
-        let_new_readers(service, site.clock)
+        grant_new_viewers(service, site.clock)
     assert readers(google) == ["first@example.edu", "second@example.edu"]
     assert site.events().count("note") == 1
     made = len(google.history)
-    let_new_readers(service, site.clock)
+    grant_new_viewers(service, site.clock)
     assert len(google.history) == made
 
 
@@ -58,7 +58,7 @@ def test_who_was_let_in_is_kept_though_it_fails_for_the_next(
 ) -> None:
     site.ask(users=("first@example.edu",))
     held = site.claim()
-    assert held is not None and work(service, held, lambda: False) == "delivered"
+    assert held is not None and run_record(service, held, lambda: False) == "delivered"
     site.ask(users=("second@example.edu", "third@example.edu"))
     original = google.faults.next
 
@@ -69,9 +69,9 @@ def test_who_was_let_in_is_kept_though_it_fails_for_the_next(
 
     google.faults.next = next_fault  # type: ignore[method-assign]
     for _ in range(2):
-        let_new_readers(service, site.clock)
+        grant_new_viewers(service, site.clock)
     google.faults.next = original  # type: ignore[method-assign]
-    let_new_readers(service, site.clock)
+    grant_new_viewers(service, site.clock)
     assert readers(google) == ["first@example.edu", "second@example.edu", "third@example.edu"]
     assert asked_for(google, "second@example.edu") == 1
 
@@ -82,11 +82,11 @@ def test_what_is_wrong_with_us_locks_nobody_out(
 ) -> None:
     site.ask(users=("first@example.edu",))
     held = site.claim()
-    assert held is not None and work(service, held, lambda: False) == "delivered"
+    assert held is not None and run_record(service, held, lambda: False) == "delivered"
     site.ask(users=("second@example.edu",))
     google.faults.add("permissions", "401", times=3)
     for _ in range(2):
-        let_new_readers(service, site.clock)
+        grant_new_viewers(service, site.clock)
     assert readers(google) == ["first@example.edu", "second@example.edu"]
     assert "note" not in site.events()
 
@@ -95,11 +95,11 @@ def test_what_is_wrong_with_us_locks_nobody_out(
 def test_google_is_away(site: Site, service: Service, google: Google) -> None:
     site.ask(users=("first@example.edu",))
     held = site.claim()
-    assert held is not None and work(service, held, lambda: False) == "delivered"
+    assert held is not None and run_record(service, held, lambda: False) == "delivered"
     site.ask(users=("second@example.edu",))
     google.faults.add("permissions", "503", times=50)
-    let_new_readers(service, site.clock)
+    grant_new_viewers(service, site.clock)
     assert readers(google) == ["first@example.edu"]
     google.faults.waiting.clear()
-    let_new_readers(service, site.clock)
+    grant_new_viewers(service, site.clock)
     assert readers(google) == ["first@example.edu", "second@example.edu"]

@@ -14,8 +14,8 @@ import pytest
 
 from merger.analysis import sampling
 from merger.analysis.cards import draw_cards, shipped_cards
-from merger.analysis.jpeg import jpeg
-from merger.analysis.sampling import Seen, Target, chunk_seen, look
+from merger.analysis.jpeg import encode_jpeg
+from merger.analysis.sampling import Look, Target, sample_chunk, sample_targets
 from merger.media.index import read_media
 from merger.media.library import read_library, segments
 from merger.timeline.clock import Span, picture_track, utc
@@ -51,11 +51,11 @@ def far(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(int) - scaled.astype(int)).mean())
 
 
-def seen_in(room: Room, length_s: float) -> Seen:
+def seen_in(room: Room, length_s: float) -> Look:
     span = Span(utc(START), utc(START + seconds(length_s)))
     library = read_library(room.library, "504", ("screen",), span, MOSCOW)
     track = picture_track("screen", span, segments(library.entries, "screen", {}))
-    return chunk_seen(span, track, library.media, shipped_cards())
+    return sample_chunk(span, track, library.media, shipped_cards())
 
 
 def test_six_pictures_show_why_a_chunk_was_taken_for_what(one_room: Room) -> None:
@@ -96,7 +96,7 @@ def test_pictures_after_one_key_frame_are_decoded_in_one_go(
     )
     first_us = int(media.key_us[0])
     wanted = [Target("", 0, first_us + round(at * 1_000_000)) for at in (3.3, 7.1, 11.5, 11.9)]
-    found = list(look(media, wanted))
+    found = list(sample_targets(media, wanted))
     assert [target for target, _ in found] == wanted and len(seeks) == 1
     shown = [frame.time - first_us / 1_000_000 for _, frame in found]
     assert shown == pytest.approx([3.2, 7.0, 11.4, 11.8], abs=0.001)
@@ -149,7 +149,7 @@ def test_a_small_picture_shows_what_a_player_shows(
         remux(path, before=("-display_rotation", str(rotation)))
     file = read_media(path)
     assert file.video is not None and file.video.rotation == rotation
-    [(_, frame)] = look(file, [Target(str(path), 0, int(file.key_us[0]))])
-    small = opened(jpeg(frame, file.video, Size(192, 108)))
+    [(_, frame)] = sample_targets(file, [Target(str(path), 0, int(file.key_us[0]))])
+    small = opened(encode_jpeg(frame, file.video, Size(192, 108)))
     assert (small.shape[1], small.shape[0]) == shown
     assert far(small, as_ffmpeg_shows(path, *shown)) < 4

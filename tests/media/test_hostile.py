@@ -163,9 +163,9 @@ def test_an_exit_code_is_not_believed(one_room: Room, what: str) -> None:
     body = LIES[what].replace("{real}", CARRIED.path)
     liar.write_text(LIAR.format(what=what, body=body, real=CARRIED.path))
     liar.chmod(0o755)
-    from merger.render.ffmpeg import find
+    from merger.render.ffmpeg import find_tool
 
-    one_room.tool = find(str(liar))
+    one_room.tool = find_tool(str(liar))
     with pytest.raises(Broken):
         one_room.merge(8.0)
     assert not list(one_room.output.glob("*"))
@@ -179,9 +179,9 @@ def test_a_full_disk_is_temporary_and_leaves_nothing(one_room: Room) -> None:
         f'exec "{CARRIED.path}" "$@"\n'
     )
     full.chmod(0o755)
-    from merger.render.ffmpeg import find
+    from merger.render.ffmpeg import find_tool
 
-    one_room.tool = find(str(full))
+    one_room.tool = find_tool(str(full))
     with pytest.raises(Temporary, match=r"disk of .* was full"):
         one_room.merge(8.0)
     assert not list(one_room.output.glob("*"))

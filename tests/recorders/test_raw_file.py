@@ -12,12 +12,19 @@ import pytest
 
 from merger.timeline.clock import utc
 from recorders.rtsp.capture_clock import SECOND_US, StreamClock
-from recorders.rtsp.raw_file import opened
-from recorders.rtsp.recordings import RAW, Journal, finish_all, now_utc, raw_name, read_journal
+from recorders.rtsp.raw_file import open_raw_file
+from recorders.rtsp.recordings import (
+    RAW,
+    Journal,
+    finish_all,
+    from_epoch_us,
+    raw_name,
+    read_journal,
+)
 from tests.conftest import START, Room
 
 WALL_US = 1_700_000_000_250_000
-JOURNAL = Journal("504", "speaker", "Europe/Moscow", now_utc(WALL_US))
+JOURNAL = Journal("504", "speaker", "Europe/Moscow", from_epoch_us(WALL_US))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +53,7 @@ def record(filmed: Path, folder: Path, late_us: int = 0) -> Path:
         assert (audio.index, video.index) == (0, 1)
         clocks = {video.index: StreamClock(), audio.index: StreamClock()}
         clocks[video.index].time_of(0, WALL_US, WALL_US)
-        file = opened(raw, JOURNAL, (video, audio), clocks, video.index, 0)
+        file = open_raw_file(raw, JOURNAL, (video, audio), clocks, video.index, 0)
         for packet in film.demux(video, audio):
             if packet.pts is None:
                 continue

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from merger.db.engine import reading, writing
 from merger.live import bookings
-from merger.live.source_status import flows
+from merger.live.source_status import list_flows
 from merger.media.index import read_media
 from merger.rooms import store
 from merger.timeline.clock import Span
@@ -208,7 +208,7 @@ def check_merge(site: Site, record: int, first: Recorded, second: Recorded) -> N
 
 def test_others_see_whether_media_comes(live: Site) -> None:
     def how() -> list[str]:
-        return [flow.how for flow in flows(live.settings, now()).values()]
+        return [flow.how for flow in list_flows(live.settings, now()).values()]
 
     with camera() as one:
         add_room(live, ("speaker", one.url, None))
@@ -222,11 +222,11 @@ def test_others_see_whether_media_comes(live: Site) -> None:
             one.kill()
             lost_at = now()
             until(lambda: how() == ["silent"])
-            [flow] = flows(live.settings, now()).values()
+            [flow] = list_flows(live.settings, now()).values()
             assert flow.since and abs(flow.since - lost_at) < timedelta(seconds=2)
             process.kill()
             later = now() + timedelta(minutes=2)
-            [flow] = flows(live.settings, later).values()
+            [flow] = list_flows(live.settings, later).values()
             assert flow.how == "unknown"
         with recorder(live) as process:
             one.start()
@@ -315,7 +315,7 @@ def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
         add_room(live, ("speaker", f"{one.url}#always", None))
         with recorder(live) as process:
             until(lambda: raw_bytes(live) > 60_000)
-            store.edit(
+            store.edit_room(
                 live.engine,
                 1,
                 lambda room: replace(room, name="Hall"),

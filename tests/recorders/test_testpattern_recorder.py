@@ -16,7 +16,7 @@ from app import create_service
 from merger.analysis.cards import shipped_cards
 from merger.analysis.classify import classify
 from merger.config import load
-from merger.db.engine import connected
+from merger.db.engine import connect
 from merger.errors import Broken, Cancelled, Refused
 from merger.media.library import read_sidecar
 from merger.timeline.clock import Span
@@ -204,7 +204,7 @@ def test_the_service_films_with_the_ffmpeg_that_it_is_told_to_use(tmp_path: Path
     tool.write_text(f'#!/bin/sh\necho "$*" >> {said}\nexec {CARRIED.path} "$@"\n')
     tool.chmod(0o755)
     settings = load({"MERGER_FFMPEG": str(tool), "MERGER_DATA": str(tmp_path)})
-    service = create_service(settings, connected(settings.database_address))
+    service = create_service(settings, connect(settings.database_address))
     one = source("?segment=4s")
     assert len(service.recorder_of(one.kind).collect(one, FOUR, into, LATER, never)) == 1
     assert "aevalsrc" in said.read_text()

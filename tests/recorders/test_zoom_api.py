@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from merger.errors import Broken, MergerError, Temporary
-from recorders.zoom.api import Client, path_of, waited
+from recorders.zoom.api import Client, path_of, retry_after_s
 from tests.recorders.conftest import TEN
 from tests.recorders.zoom_server import CREDENTIALS, UUID, Fault, ZoomServer, zoom_served
 
@@ -99,7 +99,7 @@ def test_patience(client: Client, zoom: ZoomServer, waits: list[float], on: str)
 def test_no_patience_for_long(client: Client, zoom: ZoomServer, seconds: object) -> None:
     zoom.faults.append(Fault("/v2/", "retry", seconds, times=99))
     if isinstance(seconds, str):
-        assert waited(seconds, datetime(2026, 11, 20, tzinfo=UTC)) == 86_400
+        assert retry_after_s(seconds, datetime(2026, 11, 20, tzinfo=UTC)) == 86_400
     else:
         with pytest.raises(Temporary, match="600 s"):
             client.meeting(UUID)
@@ -107,7 +107,7 @@ def test_no_patience_for_long(client: Client, zoom: ZoomServer, seconds: object)
 
 @pytest.mark.parametrize(("text", "seconds"), [(None, None), ("", None), ("soon", None), ("-3", 0)])
 def test_a_retry_after_that_is_none(text: str | None, seconds: float | None) -> None:
-    assert waited(text, datetime(2026, 11, 20, tzinfo=UTC)) == seconds
+    assert retry_after_s(text, datetime(2026, 11, 20, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
 from recorders.zoom import api
-from recorders.zoom.download import check_address, resolved
+from recorders.zoom.download import check_address, resolve
 from recorders.zoom.source import Zoom
 from recorders.zoom.views import VIEWS
 from tests.recorders.conftest import CLIP_S, MOSCOW, TEN, never, span
@@ -374,7 +374,7 @@ def test_a_name_of_zooms_that_leads_into_our_network(
 
     monkeypatch.setattr(socket, "getaddrinfo", told)
     with pytest.raises(Broken, match="no address of the Internet"):
-        resolved("us02web.zoom.us", 443, ("zoom.us",))
+        resolve("us02web.zoom.us", 443, ("zoom.us",))
 
 
 def test_a_connection_goes_where_it_was_checked(

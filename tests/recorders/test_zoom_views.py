@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from recorders.zoom.views import PAIRS, VIEWS, has_captions, right_alone, sides, view_of
+from recorders.zoom.views import PAIRS, VIEWS, has_captions, right_alone, sides_of, view_of
 
 ASKED_FOR = """
 AS GV -> AS GV;  AS SS -> AS SS;  AS SP -> AS SP;  AS SG -> AS SG
@@ -25,13 +25,13 @@ ROWS = [row.strip() for row in ASKED_FOR.replace("\n", ";").split(";") if row.st
 @pytest.mark.parametrize("row", ROWS)
 def test_two_or_more_views(row: str) -> None:
     there, _, wanted = row.partition(" -> ")
-    assert sides(there.split()) == tuple(wanted.split())
-    assert sides(there.split()[::-1]) == tuple(wanted.split())
+    assert sides_of(there.split()) == tuple(wanted.split())
+    assert sides_of(there.split()[::-1]) == tuple(wanted.split())
 
 
 @pytest.mark.parametrize("view", sorted(set(VIEWS.values())))
 def test_one_view_stands_alone(view: str) -> None:
-    assert sides([view]) == (view, None)
+    assert sides_of([view]) == (view, None)
 
 
 # Where a camera has the left side: what differs from the right of the table.
@@ -46,7 +46,7 @@ def test_beside_a_camera_what_is_shared_stands_right() -> None:
     differs = dict(row.strip().split(" -> ") for row in ALONE.replace("\n", ";").split(";") if row)
     assert len(differs) == 9
     for key in PAIRS:
-        right = sides(key.split())[1]
+        right = sides_of(key.split())[1]
         assert right_alone(key.split()) == differs.get(key, right)
         assert key not in differs or differs[key] != right
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from merger.db import schema
-from merger.db.engine import connected
+from merger.db.engine import connect
 from tests.aftermath import (
     digest,
 )
@@ -38,7 +38,7 @@ def filmed_for_crashes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ended = (BEGIN + seconds(LENGTH_S)).timestamp()
         for one in (path, path.with_suffix(".json")):
             os.utime(one, (ended, ended))
-    engine = connected(f"sqlite:///{folder / 'database.sqlite'}")
+    engine = connect(f"sqlite:///{folder / 'database.sqlite'}")
     schema.upgrade(engine)
     engine.dispose()
     return folder
@@ -70,7 +70,7 @@ def on_mariadb(tmp_path: Path, filmed_for_crashes: Path, mariadb: MariaDB) -> It
             folder.mkdir()
             url = mariadb.create()
             stack.callback(mariadb.drop, url)
-            engine = connected(url)
+            engine = connect(url)
             schema.upgrade(engine)
             engine.dispose()
             site = furnished(folder, url, filmed_for_crashes)

@@ -16,8 +16,8 @@ import pytest
 
 from merger.daemon import loop
 from merger.daemon.loop import Daemon
-from merger.daemon.processes import Worker, started, starter
-from merger.daemon.retention import tidy
+from merger.daemon.processes import Worker, start_process, worker_starter
+from merger.daemon.retention import remove_expired
 from merger.records import requests
 from merger.records.queue import Claim
 from tests.aftermath import (
@@ -59,10 +59,10 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
         begun.append(held)
         when = "1" if held.record == 1 else "1000"
         command = [sys.executable, "-m", "tests.crashing", place, what, when]
-        return starter(command)(held)
+        return worker_starter(command)(held)
 
     def start_house() -> Worker:
-        return started([sys.executable, "app.py", "keep-house"])
+        return start_process([sys.executable, "app.py", "keep-house"])
 
     def pause(most_s: float) -> None:
         child = next(iter(mine.running.values()), mine.house)
@@ -119,7 +119,7 @@ def test_what_crashes_left_is_never_used_and_removed(on_sqlite: Build) -> None:
             os.utime(work, (1, 1))  # without a lock, it is dead when it is older than a minute
     assert site.work() == "delivered"
     assert work_folders(site) == []
-    tidy(site.service, site.clock)
+    remove_expired(site.service, site.clock)
     assert unknown.exists()  # it might be one that is being brought this moment
     check(site)
     assert not unknown.exists()
@@ -132,10 +132,10 @@ def test_tidying_up_leaves_alone_what_a_worker_is_making(on_sqlite: Build) -> No
     site = on_sqlite("site")
     with crashing(site, "encode.published", "stop") as crash:
         crash.await_stopped()
-        tidy(site.service, site.clock)
+        remove_expired(site.service, site.clock)
         before = files(site.settings.data)
         assert any(name.startswith("records/1/attempt-1/") for name in before)
-        tidy(site.service, site.clock + LATER)
+        remove_expired(site.service, site.clock + LATER)
         assert files(site.settings.data) == before
         crash.child.send_signal(signal.SIGCONT)
         assert "record 1: delivered" in crash.said()
@@ -156,9 +156,9 @@ def test_half_a_note_of_whose_the_folder_is_is_never_there(
     with monkeypatch.context() as patched:
         patched.setattr("merger.daemon.retention.publish", die)
         with pytest.raises(RuntimeError):
-            tidy(site.service, site.clock)
+            remove_expired(site.service, site.clock)
     assert not note.exists()
-    tidy(site.service, site.clock)
+    remove_expired(site.service, site.clock)
     assert len(note.read_text()) == 33
     assert list(site.settings.data.iterdir()) == [note]
 

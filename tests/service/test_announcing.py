@@ -12,14 +12,14 @@ import pytest
 
 from merger import failpoints
 from merger.delivery import ledger
-from merger.delivery.announce import announce, announcement, links
+from merger.delivery.announce import announce, announcement, links_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
-from merger.ports.announcer import Link, News
+from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence
 from merger.records import queue
 from merger.records.queue import Claim
 from merger.timeline.clock import utc
-from merger.worker.run import work
+from merger.worker.run import run_record
 from tests.conftest import START
 from tests.site import Site
 
@@ -32,12 +32,12 @@ class Board:
     hung: list[int] = field(default_factory=list)
     fails: list[MergerError] = field(default_factory=list)
     states: list[Mapping[str, Any]] = field(default_factory=list)
-    news: list[News] = field(default_factory=list)
+    news: list[Announcement] = field(default_factory=list)
 
-    def concerns(self, news: News) -> bool:
+    def concerns(self, news: Announcement) -> bool:
         return news.course_code != "none"
 
-    def announce(self, news: News, state: Mapping[str, Any], fence: Fence) -> str:
+    def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         self.states.append(dict(state))
         self.news.append(news)
         if self.fails:
@@ -54,9 +54,9 @@ class Telling:
     site: Site
     held: Claim
 
-    def news(self, **changes: Any) -> News:
+    def news(self, **changes: Any) -> Announcement:
         start = utc(START)
-        one = News(
+        one = Announcement(
             self.held.record, 1, "Algebra", "504", start, start + timedelta(minutes=80),
             ZoneInfo("Europe/Moscow"), (Link("drive", "merge", "https://d/1", "1"),),
         )  # fmt: skip
@@ -66,7 +66,7 @@ class Telling:
         announce(
             self.site.engine, self.held, boards, self.news(**changes), tries,
             lambda: self.site.clock, lambda: None,
-            lambda: queue.orders(self.site.engine, self.held),
+            lambda: queue.read_cancellation(self.site.engine, self.held),
         )  # fmt: skip
 
     def notes(self) -> list[str]:
@@ -156,11 +156,11 @@ def test_a_whole_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     held = site.claim()
     assert held is not None
     service = replace(site.service, announcers=(broken, board))
-    assert work(service, held, lambda: False) == "delivered"
+    assert run_record(service, held, lambda: False) == "delivered"
     [news] = board.news
     assert (news.course_code, news.event_id, news.calendar_id) == ("MATH-101", "event", "calendar")
     assert [link.kind for link in news.links] == ["merge"]
-    assert news.links == links(site.engine, 1, ["folder"])
+    assert news.links == links_of(site.engine, 1, ["folder"])
     assert site.row().status == "delivered"
     assert "note" in site.events()
 

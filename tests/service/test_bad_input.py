@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Session
 
-from merger.daemon.late_media import look_for_late
-from merger.daemon.retention import tidy
+from merger.daemon.late_media import find_late_media
+from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.timeline.clock import utc
 from models import Room
@@ -116,8 +116,8 @@ def test_bad_rows_do_not_keep_a_good_one_from_its_turn(filmed: Site) -> None:
     assert sorted(outcomes) == ["delivered"] + ["failed"] * len(BAD)
     assert filmed.row(good).status == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
-    assert look_for_late(filmed.service, filmed.clock) == []
-    tidy(filmed.service, filmed.clock)
+    assert find_late_media(filmed.service, filmed.clock) == []
+    remove_expired(filmed.service, filmed.clock)
     listed = filmed.said("records", "--limit", "100")["records"]
     assert [record["id"] for record in listed] == list(range(1, good + 1))
     done = filmed.command("records", "--limit", "100")

@@ -44,14 +44,14 @@ def test_a_calendar_that_cannot_be_read(room: Calendared) -> None:
     room.site.add_room("505", calendar_id="other@group.calendar.google.com")
     room.reader.fails = Refused("calendar", "there is no calendar")
     room.read()
-    assert calendar_sync.states(room.site.engine) == {
+    assert calendar_sync.calendar_errors(room.site.engine) == {
         1: "there is no calendar", 2: "there is no calendar",
     }  # fmt: skip
     room.reader.fails = Temporary("google_away", "away")
     room.read(HOUR)
     room.reader.fails, room.reader.whole = None, [room.happening()]
     room.read(HOUR)
-    assert calendar_sync.states(room.site.engine) == {}
+    assert calendar_sync.calendar_errors(room.site.engine) == {}
     assert room.reader.asked == [None] * 6
 
 
@@ -73,7 +73,7 @@ def test_a_channel_is_made_and_renewed(room: Calendared) -> None:
         channel, token, due = row.channel_id, row.channel_token, row.due_at
     assert channel and token
     assert due - room.site.clock == calendar_sync.CHECKED
-    told = calendar_sync.told
+    told = calendar_sync.mark_calendar_stale
     engine, now = room.site.engine, room.site.clock
     assert not told(engine, channel, "wrong", now) and not told(engine, "other", token, now)
     assert not told(engine, "", "", now) and not calendar_sync.is_any_due(engine, now)
@@ -95,11 +95,11 @@ def test_a_mistake_with_one_calendar_does_not_stop_the_others(room: Calendared) 
     room.site.add_room("505", calendar_id="other@group.calendar.google.com")
     room.reader.fails = KeyError("what nobody thought of")
     room.read()
-    assert set(calendar_sync.states(room.site.engine)) == {1, 2}
+    assert set(calendar_sync.calendar_errors(room.site.engine)) == {1, 2}
     assert not calendar_sync.is_any_due(room.site.engine, room.site.clock)  # it is no loop
     room.reader.fails, room.reader.whole = None, [room.happening()]
     room.read(HOUR)
-    assert calendar_sync.states(room.site.engine) == {} and len(room.rows()) == 1
+    assert calendar_sync.calendar_errors(room.site.engine) == {} and len(room.rows()) == 1
 
 
 def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
@@ -111,7 +111,7 @@ def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
     read = room.reader.changes
 
     def tell(*asked: Any) -> Changes:
-        assert calendar_sync.told(room.site.engine, channel, token, room.site.clock)
+        assert calendar_sync.mark_calendar_stale(room.site.engine, channel, token, room.site.clock)
         return read(*asked)
 
     room.reader.changes = tell  # type: ignore[method-assign]

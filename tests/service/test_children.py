@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from merger.daemon.processes import Worker, starter
+from merger.daemon.processes import Worker, worker_starter
 from merger.errors import Temporary
 from merger.records.queue import Claim
 from tests.site import ROOT
@@ -30,7 +30,7 @@ def start() -> Iterator[Start]:
     started: list[Worker] = []
 
     def run(program: str) -> Worker:
-        worker = starter([sys.executable, "-c", program])(HELD)
+        worker = worker_starter([sys.executable, "-c", program])(HELD)
         assert isinstance(worker, Worker)
         started.append(worker)
         return worker

@@ -138,5 +138,5 @@ def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_pa
     assert sorted(int(record) for record, _ in made) == list(range(1, SHARED + 1))
     assert set(Counter(worker for _, worker in made)) == {"one", "two"}
     assert sorted(claims(engine)) == [(n, 1) for n in range(1, SHARED + 1)]
-    found = views.listing(engine, limit=SHARED + 1)
+    found = views.list_records(engine, limit=SHARED + 1)
     assert {(one["status"], one["attempt"]) for one in found} == {("delivered", 1)}

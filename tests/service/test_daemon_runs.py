@@ -38,7 +38,7 @@ def test_a_chore_that_cannot_be_done_does_not_keep_from_the_next(
     def tidy(service: Service, now: datetime) -> None:
         done.append((service, now))
 
-    monkeypatch.setattr(daemon_module, "forget", forget)
+    monkeypatch.setattr(daemon_module, "forget_old", forget)
     monkeypatch.setattr(daemon_module, "tidy", tidy)
     daemon_module.keep_house(crew.daemon.service, NOON)
     assert done == [(crew.daemon.service, NOON)]
@@ -234,14 +234,14 @@ def test_a_mistake_about_a_worker_that_ended_does_not_end_it(
     for _ in range(3):
         crew.line.ask()
     mistakes = iter([RuntimeError("a mistake")])
-    crashed = queue.crashed
+    crashed = queue.take_back_crashed
 
     def stumble(*arguments: Any) -> None:
         for mistake in mistakes:
             raise mistake
         crashed(*arguments)
 
-    monkeypatch.setattr(queue, "crashed", stumble)
+    monkeypatch.setattr(queue, "take_back_crashed", stumble)
 
     def look() -> None:
         crew.asked = int(when == "at the end" or crew.pauses >= 4)
@@ -353,7 +353,7 @@ def test_once_does_not_wait_for_ever(crew: Crew, lines: Any) -> None:
     crew.daemon.start_errands = tell
     errands = iter((True,))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(daemon_module, "errands_are_due", lambda *_: next(errands, False))
+        patched.setattr(daemon_module, "background_jobs_are_due", lambda *_: next(errands, False))
         run_once(crew.daemon, crew.signals)
     assert crew.line.row().status == "delivered"
     assert crew.houses[0].killed and told[0].killed
@@ -420,6 +420,6 @@ def test_many_records_leave_nothing_behind(crew: Crew, shallow: None) -> None:
     finally:
         tracemalloc.stop()
     assert sorted(claims(crew.line.engine)) == [(n, 1) for n in range(1, MANY + 1)]
-    assert len(views.listing(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
+    assert len(views.list_records(crew.line.engine, status="delivered", limit=MANY + 1)) == MANY
     assert crew.daemon.running == {}
     assert grown[1] - grown[0] < MOST_BYTES

@@ -16,7 +16,7 @@ from merger import failpoints
 from merger.db.engine import reading
 from merger.delivery.deliver import deliver
 from merger.errors import Temporary
-from merger.ports.destination import Destination, Fence, Parcel
+from merger.ports.destination import Destination, Fence, Upload
 from merger.records import queue
 from merger.records.queue import Claim, LeaseLost
 from models import Delivery
@@ -32,11 +32,11 @@ class Delivering:
     site: Site
     place: Place
     held: Claim
-    parcels: list[Parcel]
+    parcels: list[Upload]
 
     def deliver(self, destination: Destination | None = None, kinds: int = 2) -> list[str]:
         def confirm() -> None:
-            queue.orders(self.site.engine, self.held)
+            queue.read_cancellation(self.site.engine, self.held)
 
         return deliver(
             self.site.engine, self.held, destination or self.place.destination, self.parcels[:kinds],
@@ -72,7 +72,7 @@ def delivering(site: Site, place: Place) -> Callable[..., Delivering]:
         ]
         kinds = ("backup", "merge")
         parcels = [
-            Parcel(version, kind, p.name, p.path, p.size_bytes, p.sha256)
+            Upload(version, kind, p.name, p.path, p.size_bytes, p.sha256)
             for kind, p in zip(kinds, parcels, strict=True)
         ]
         return Delivering(site, place, held, parcels)
@@ -190,7 +190,7 @@ class Slow:
             self.looked.wait()
         return there
 
-    def send(self, parcel: Parcel, state: Mapping[str, Any], fence: Fence) -> str:
+    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         return self.real.send(parcel, state, fence)
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
@@ -206,7 +206,7 @@ def test_a_record_that_was_taken_away_is_not_published(
 
     def take(place: str) -> None:
         if place == "deliver.reserved" and site.row().status == "running":
-            queue.crashed(site.engine, one.held, site.clock, "taken away by a test")
+            queue.take_back_crashed(site.engine, one.held, site.clock, "taken away by a test")
 
     monkeypatch.setattr(failpoints, "hook", take)
     with pytest.raises(LeaseLost):

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from merger.errors import Cancelled, MergerError, Temporary
-from merger.ports.destination import Parcel
+from merger.ports.destination import Upload
 from merger.records.queue import LeaseLost
 from tests.places import MANY, NAME, Crash, Place, Sending, check_only, parcel_of
 
 
-def test_what_is_sent_arrives(place: Place, parcel: Parcel) -> None:
+def test_what_is_sent_arrives(place: Place, parcel: Upload) -> None:
     link = Sending(place.destination).send(parcel)
     assert link and (NAME in link or not place.owns_names)
     check_only(place, parcel)
 
 
-def test_what_is_there_is_not_sent_again(place: Place, parcel: Parcel) -> None:
+def test_what_is_there_is_not_sent_again(place: Place, parcel: Upload) -> None:
     sending = Sending(place.destination)
     link = sending.send(parcel)
     before = place.mark(NAME)
@@ -55,8 +55,8 @@ def test_a_crash_at_every_step(
 
 def test_a_crash_at_every_step_of_a_replacement(
     place: Place,
-    parcel: Parcel,
-    next_version: Parcel,
+    parcel: Upload,
+    next_version: Upload,
     hooked: Callable[[Sending], Sending],
 ) -> None:
     """People see the one version or the other, whatever happens."""
@@ -108,7 +108,7 @@ def test_a_new_version_takes_the_name_in_one_step(
 
 
 def test_who_watches_the_old_version_goes_on_watching_it(
-    place: Place, parcel: Parcel, next_version: Parcel
+    place: Place, parcel: Upload, next_version: Upload
 ) -> None:
     sending = Sending(place.destination)
     sending.send(parcel)
@@ -119,7 +119,7 @@ def test_who_watches_the_old_version_goes_on_watching_it(
 
 
 def test_an_earlier_version_of_the_same_size_is_replaced(
-    place: Place, parcel: Parcel, tmp_path: Path
+    place: Place, parcel: Upload, tmp_path: Path
 ) -> None:
     data = parcel.path.read_bytes()
     other = parcel_of(tmp_path / "made" / "other.mp4", data[:-1] + bytes([data[-1] ^ 1]), version=2)
@@ -129,7 +129,7 @@ def test_an_earlier_version_of_the_same_size_is_replaced(
     check_only(place, other)
 
 
-def test_what_is_removed_is_gone_and_may_be_removed_again(place: Place, parcel: Parcel) -> None:
+def test_what_is_removed_is_gone_and_may_be_removed_again(place: Place, parcel: Upload) -> None:
     sending = Sending(place.destination)
     sending.send(parcel)
     place.put("of somebody else", b"stays")
@@ -142,7 +142,7 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(place: Place, parcel: 
 
 
 def test_nothing_is_seen_of_what_was_stopped_in_the_middle(
-    place: Place, parcel: Parcel, hooked: Callable[[Sending], Sending]
+    place: Place, parcel: Upload, hooked: Callable[[Sending], Sending]
 ) -> None:
     whole = hooked(Sending(place.destination))
     whole.send(parcel)
@@ -164,7 +164,7 @@ def test_nothing_is_seen_of_what_was_stopped_in_the_middle(
 
 
 def test_nothing_is_seen_of_what_is_no_longer_ours(
-    place: Place, parcel: Parcel, hooked: Callable[[Sending], Sending]
+    place: Place, parcel: Upload, hooked: Callable[[Sending], Sending]
 ) -> None:
     def lose(step: str) -> None:
         assert NAME not in place.contents()  # nothing before it was asked for the last time
@@ -177,7 +177,7 @@ def test_nothing_is_seen_of_what_is_no_longer_ours(
 
 
 def test_an_old_version_stays_when_the_new_one_is_no_longer_ours(
-    place: Place, parcel: Parcel, next_version: Parcel, hooked: Callable[[Sending], Sending]
+    place: Place, parcel: Upload, next_version: Upload, hooked: Callable[[Sending], Sending]
 ) -> None:
     Sending(place.destination).send(parcel)
 
@@ -192,7 +192,7 @@ def test_an_old_version_stays_when_the_new_one_is_no_longer_ours(
 
 @pytest.mark.parametrize("when", ["check", "before confirm", "after confirm"])
 def test_who_was_held_up_does_not_write_over_a_later_attempt(
-    place: Place, parcel: Parcel, next_version: Parcel, when: str
+    place: Place, parcel: Upload, next_version: Upload, when: str
 ) -> None:
     """Also after it was told that the record is its own: then another took it, and was quicker."""
     overtaken = False
@@ -214,7 +214,7 @@ def test_who_was_held_up_does_not_write_over_a_later_attempt(
 
 
 def test_what_arrives_damaged_is_not_published(
-    place: Place, parcel: Parcel, monkeypatch: pytest.MonkeyPatch
+    place: Place, parcel: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         place.damage(patched)
@@ -226,7 +226,7 @@ def test_what_arrives_damaged_is_not_published(
     check_only(place, parcel)
 
 
-def test_what_is_away_is_not_made(place: Place, parcel: Parcel) -> None:
+def test_what_is_away_is_not_made(place: Place, parcel: Upload) -> None:
     """A share that is not mounted: its place on this machine is no place for videos."""
     away = place.away()
     seen = dict(place.contents()), place.left_over()

@@ -9,7 +9,7 @@ import pytest
 
 from merger.db.engine import writing
 from merger.i18n import translated
-from merger.ports.calendar import Happening
+from merger.ports.calendar import CalendarEvent
 from merger.records import requests
 from merger.timeline.clock import Span
 from models import Record
@@ -23,27 +23,27 @@ def room(site: Site) -> Calendared:
 
 
 @pytest.fixture
-def one(room: Calendared) -> Happening:
+def one(room: Calendared) -> CalendarEvent:
     begin = room.site.clock + 3 * DAY
     return room.happening(span=Span(begin, begin + HOUR))
 
 
-def moved(one: Happening, hours: int) -> Happening:
+def moved(one: CalendarEvent, hours: int) -> CalendarEvent:
     assert one.span is not None
     return replace(one, span=Span(one.span.start + hours * HOUR, one.span.end + hours * HOUR))
 
 
-def ask(room: Calendared, one: Happening, course: str | None = None) -> int:
+def ask(room: Calendared, one: CalendarEvent, course: str | None = None) -> int:
     """Somebody asks by hand for the same video."""
     assert one.span is not None
     request = requests.Request(
         "504", one.span.start, one.span.end, name="Mine", users=("ivan@example.edu",),
         course_code=course,
     )  # fmt: skip
-    return requests.ask(room.site.engine, request, room.site.clock)[0]
+    return requests.request_record(room.site.engine, request, room.site.clock)[0]
 
 
-def read(room: Calendared, *events: Happening) -> None:
+def read(room: Calendared, *events: CalendarEvent) -> None:
     room.reader.whole = events
     room.since(*events)
 
@@ -66,7 +66,7 @@ def notes(room: Calendared, record: int = 1) -> list[str]:
 
 @pytest.mark.parametrize(("course", "kept"), [(None, "MATH-101"), ("MINE", "MINE")])
 def test_what_somebody_asked_for_before_is_attached_to_the_event(
-    room: Calendared, one: Happening, course: str | None, kept: str
+    room: Calendared, one: CalendarEvent, course: str | None, kept: str
 ) -> None:
     ask(room, one, course)
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_what_somebody_asked_for_before_is_attached_to_the_event(
 
 
 @pytest.mark.parametrize("why", ["of another event", "delivered", "being made"])
-def test_what_cannot_be_attached_is_said(room: Calendared, one: Happening, why: str) -> None:
+def test_what_cannot_be_attached_is_said(room: Calendared, one: CalendarEvent, why: str) -> None:
     record = 1
     if why == "of another event":
         read(room, one)
@@ -105,7 +105,7 @@ def test_what_cannot_be_attached_is_said(room: Calendared, one: Happening, why: 
 
 @pytest.mark.parametrize("asked", ["before", "as well"])
 def test_an_event_that_moves_away_has_one_record(
-    room: Calendared, one: Happening, asked: str
+    room: Calendared, one: CalendarEvent, asked: str
 ) -> None:
     if asked == "before":
         ask(room, one)
@@ -126,14 +126,14 @@ def test_an_event_that_moves_away_has_one_record(
     assert [event for _, event in live(room)] == [None, "event1"]
 
 
-def test_the_course_of_a_person_stays(room: Calendared, one: Happening) -> None:
+def test_the_course_of_a_person_stays(room: Calendared, one: CalendarEvent) -> None:
     ask(room, one, "MINE")
     read(room, one)
     read(room, moved(one, 2))
     assert of_event(room) == [(None, None, "MINE"), (CALENDAR, "event1", "MATH-101")]
 
 
-def test_what_is_delivered_stays_the_events(room: Calendared, one: Happening) -> None:
+def test_what_is_delivered_stays_the_events(room: Calendared, one: CalendarEvent) -> None:
     read(room, one)
     ask(room, one)
     writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "delivered_version", 1))

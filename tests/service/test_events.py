@@ -8,7 +8,7 @@ import pytest
 
 from merger.db.engine import writing
 from merger.intake import calendar_sync
-from merger.ports.calendar import Happening
+from merger.ports.calendar import CalendarEvent
 from merger.records import requests
 from merger.timeline.clock import Span
 from models import Record, Room
@@ -71,7 +71,7 @@ def test_an_event_that_is_off(room: Calendared, how: str) -> None:
     room.reader.whole = [one]
     room.read()
     if how == "cancelled":
-        room.since(Happening(CALENDAR, "event1", "lecture", None, "", None, is_off=True))
+        room.since(CalendarEvent(CALENDAR, "event1", "lecture", None, "", None, is_off=True))
     else:
         room.whole()
     assert room.rows()[0].status == "cancelled"
@@ -135,7 +135,7 @@ def test_a_request_by_hand_is_never_touched(room: Calendared) -> None:
     one = room.happening()
     assert one.span is not None
     request = requests.Request("504", one.span.start, one.span.end, name="Mine", users=("a@b.edu",))
-    requests.ask(room.site.engine, request, room.site.clock)
+    requests.request_record(room.site.engine, request, room.site.clock)
     room.reader.whole = [one]
     room.read()
     [row] = room.rows()
@@ -209,14 +209,14 @@ def test_what_people_have_removed_does_not_come_back(room: Calendared, status: s
     room.read()
     if status == "delivered":
         writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "status", status))
-    requests.leave(room.site.engine, 1, room.site.clock)
+    requests.withdraw(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
     room.reader.whole = [one, room.happening(event="event2")]
     room.read(DAY)
     assert [row.event_id for row in room.rows()] == ["event2"]
     assert one.span is not None
     by_hand = requests.Request("504", one.span.start, one.span.end)
-    assert requests.ask(room.site.engine, by_hand, room.site.clock)[1]
+    assert requests.request_record(room.site.engine, by_hand, room.site.clock)[1]
 
 
 def test_a_calendar_that_is_given_to_another_room(room: Calendared) -> None:
@@ -265,7 +265,7 @@ def test_what_somebody_asked_for_as_well_is_theirs(room: Calendared, happens: st
     room.read()
     assert one.span is not None
     request = requests.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
-    assert requests.ask(room.site.engine, request, room.site.clock) == (1, False)
+    assert requests.request_record(room.site.engine, request, room.site.clock) == (1, False)
     later = Span(one.span.start + HOUR, one.span.end + HOUR)
     if happens == "off":
         room.since(replace(one, is_off=True))
@@ -290,7 +290,7 @@ def test_what_somebody_asked_for_at_each_time_of_an_event(room: Calendared) -> N
         at = Span(one.span.start + hours * HOUR, one.span.end + hours * HOUR)
         room.since(replace(one, span=at))
         request = requests.Request("504", at.start, at.end, users=("ivan@example.edu",))
-        assert not requests.ask(room.site.engine, request, room.site.clock)[1]
+        assert not requests.request_record(room.site.engine, request, room.site.clock)[1]
     rows = room.rows()
     assert [row.status for row in rows] == ["queued"] * 3
     assert len({row.start_at for row in rows}) == 3
@@ -305,7 +305,7 @@ def test_an_event_that_moves_to_the_time_of_another_record(room: Calendared, by_
     if by_hand == "as well":
         room.reader.whole = [one]
         room.read()
-    requests.ask(room.site.engine, request, room.site.clock)
+    requests.request_record(room.site.engine, request, room.site.clock)
     room.reader.whole = [later]
     room.since(later) if by_hand == "as well" else room.read()
     assert [row.status for row in room.rows()] == ["queued", "queued"]
@@ -325,7 +325,7 @@ def test_a_record_that_was_called_off_and_cleared_away_comes_back(room: Calendar
     room.read()
     room.reader.whole = []
     room.since(replace(one, is_off=True))
-    requests.leave(room.site.engine, 1, room.site.clock)
+    requests.withdraw(room.site.engine, 1, room.site.clock)
     room.read()
     assert room.rows() == []
     room.since(one)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from merger.daemon.loop import run_once
-from merger.daemon.processes import Worker, starter
+from merger.daemon.processes import Worker, worker_starter
 from merger.errors import Temporary
 from merger.records import queue
 from merger.records.queue import Claim
@@ -35,7 +35,7 @@ def test_a_worker_that_is_frozen_is_ended(
     crew: Crew, lines: Any, request: pytest.FixtureRequest
 ) -> None:
     crew.line.ask()
-    crew.daemon.start = starter([sys.executable, "-c", "import signal; signal.pause()"])
+    crew.daemon.start = worker_starter([sys.executable, "-c", "import signal; signal.pause()"])
     crew.one_pass()
     crew.daemon.start = crew.start
     [worker] = crew.daemon.running.values()
@@ -150,7 +150,7 @@ def test_where_nothing_can_be_written_nobody_is_frozen(
     crew.line.ask()
     crew.one_pass()
     with monkeypatch.context() as patched:
-        patched.setattr(queue, "crashed", refuse)
+        patched.setattr(queue, "take_back_crashed", refuse)
         look_until(crew, NOON + HOUR)
     assert lines("ERROR") == []
     look_until(crew, crew.line.clock + POLL)

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from merger import failpoints
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
-from merger.ports.destination import Parcel
+from merger.ports.destination import Upload
 from merger.records import queue, requests, stage_results, views
 from merger.timeline.clock import utc
 from merger.worker import run
@@ -53,7 +53,7 @@ def told_of(site: Site) -> tuple[Any, ...]:
     """What was told of a record, and what it was made of."""
     details = site.details()
     media = {key: value for key, value in (site.row().media or {}).items() if key != "late"}
-    return stage_results.report(site.engine, 1), details["chunks"], details["gaps"], media
+    return stage_results.load_report(site.engine, 1), details["chunks"], details["gaps"], media
 
 
 def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None:
@@ -69,7 +69,7 @@ def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None
         file = views.rendition_file(site.engine, 1, kind)
         assert file.path is not None and file.name == name
         assert (site.settings.data / file.path).read_bytes() == first[name]
-    tidy(site.service, site.clock)
+    remove_expired(site.service, site.clock)
     attempts = (site.settings.data / "records" / "1").glob("attempt-*")
     assert [path.name for path in attempts] == ["attempt-1"]
 
@@ -164,7 +164,7 @@ def test_a_version_whose_workers_die_leaves_the_record_as_it_was(lecture: Site) 
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     while (held := lecture.claim()) is not None:
-        queue.crashed(lecture.engine, held, lecture.clock, "it was ended by SIGSEGV")
+        queue.take_back_crashed(lecture.engine, held, lecture.clock, "it was ended by SIGSEGV")
         lecture.clock += timedelta(hours=1)
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
@@ -175,7 +175,7 @@ def cannot_send_merges(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A destination that takes the backup, which comes first, and not the merge."""
     real = FolderDestination.send
 
-    def send(self: FolderDestination, parcel: Parcel, *rest: Any) -> str:
+    def send(self: FolderDestination, parcel: Upload, *rest: Any) -> str:
         if parcel.kind == "merge":
             raise Broken("destination", "nobody may write there any more")
         return real(self, parcel, *rest)

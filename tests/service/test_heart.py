@@ -79,7 +79,7 @@ def test_what_hangs_is_put_off_as_if_its_share_were_away(site: Site, monkeypatch
         held = site.claim()
         assert held is not None
         run._give_up(site.service, held, "it hangs: it did not get on for an hour")
-        queue.crashed(site.engine, held, site.clock, "its process was ended by SIGKILL")
+        queue.take_back_crashed(site.engine, held, site.clock, "its process was ended by SIGKILL")
         row = site.row()
         assert (row.status, row.lost) == ("queued" if tries < 30 else "failed", 0)
         assert row.error_code == "hangs" and "a share hangs" in (row.error_text or "")

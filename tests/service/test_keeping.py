@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import delete, func, select
 
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
 from merger.records import requests
 from models import Record, Rendition, Segment
@@ -60,7 +60,7 @@ def renditions(site: Site, record: int = 1) -> list[str]:
 
 
 def tidied(site: Site, now: datetime, disk_bytes: int | None = None) -> None:
-    tidy(site.service, now, disk_bytes)
+    remove_expired(site.service, now, disk_bytes)
     assert not list(site.settings.data.glob("**/.merge-work-*"))
 
 
@@ -300,6 +300,6 @@ def test_nothing_is_removed_for_another_database(
     other = Site(folder, f"sqlite:///{folder / 'other.sqlite'}", environ=dict(filmed.environ))
     other.environ["MERGER_DATA"] = str(filmed.settings.data)
     assert other.command("init-db").returncode == 0
-    tidy(other.service, filmed.clock + 300 * DAY)
+    remove_expired(other.service, filmed.clock + 300 * DAY)
     other.engine.dispose()
     assert sorted(filmed.settings.data.glob("**/*")) == before

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from merger.daemon.late_media import look_for_late
+from merger.daemon.late_media import find_late_media
 from merger.daemon.loop import keep_house
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from models import Source
 from tests.aftermath import merge_of
@@ -79,11 +79,11 @@ def test_a_missing_file_that_comes_late_makes_another_version(lecture: Site) -> 
     ]  # fmt: skip
     assert told["events"][5]["text"] == "media of screen came late: made again"
     assert told["events"][-1]["text"].startswith("version 2 delivered")
-    tidy(lecture.service, lecture.clock)
+    remove_expired(lecture.service, lecture.clock)
     attempts = list((lecture.settings.data / "records" / "1").glob("attempt-*"))
     assert [path.name for path in attempts] == ["attempt-2"]
     lecture.clock += DAY
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
 
 
 def test_late_media_that_may_not_be_all_is_taken_once_it_is_stable(lecture: Site) -> None:
@@ -94,24 +94,24 @@ def test_late_media_that_may_not_be_all_is_taken_once_it_is_stable(lecture: Site
     assert lecture.work() == "delivered"
     lecture.clock += HOUR
     come(lecture, "screen", 3, 3, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     lecture.clock += 59 * MINUTE
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     come(lecture, "screen", 9, 3, when=lecture.clock - 2 * MINUTE)  # another: the hour begins anew
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     lecture.clock += 59 * MINUTE
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     delivered(lecture, 1)
     lecture.clock += MINUTE
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == [True] * 6 + [False] * 3 + [True] * 3
     delivered(lecture, 2)
     assert lecture.row().watched_until == DUE + 7 * DAY  # there is a gap still
     lecture.clock += DAY
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     come(lecture, "screen", 6, 3, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == [1]  # now it is complete
+    assert find_late_media(lecture.service, lecture.clock) == [1]  # now it is complete
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
     delivered(lecture, 3)
@@ -123,11 +123,11 @@ def test_a_late_file_that_still_grows_is_not_taken(lecture: Site) -> None:
     lecture.clock += HOUR
     growing = come(lecture, "screen", 6, 6, when=lecture.clock - seconds(10))
     for _ in range(12):
-        assert look_for_late(lecture.service, lecture.clock) == []
+        assert find_late_media(lecture.service, lecture.clock) == []
         lecture.clock += 10 * MINUTE
         changed(growing, lecture.clock - seconds(10))
     lecture.clock += 10 * MINUTE
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
 
 
 @ON_SQLITE
@@ -138,7 +138,7 @@ def test_media_where_nothing_is_missing_changes_nothing(lecture: Site) -> None:
     come(lecture, "speaker", 2, 3, when=lecture.clock - 2 * MINUTE)
     come(lecture, "screen", 1, 4, when=lecture.clock - 2 * MINUTE)
     for _ in range(20):
-        assert look_for_late(lecture.service, lecture.clock) == []
+        assert find_late_media(lecture.service, lecture.clock) == []
         lecture.clock += HOUR
     assert merge_of(lecture).stat().st_ino == inode
     delivered(lecture, 1)
@@ -149,8 +149,8 @@ def test_after_seven_days_nobody_looks_any_more(lecture: Site) -> None:
     deliver_with_a_gap(lecture)
     lecture.clock = DUE + 7 * DAY - HOUR
     come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, DUE + 7 * DAY) == []
-    assert look_for_late(lecture.service, DUE + 7 * DAY - seconds(1)) == [1]
+    assert find_late_media(lecture.service, DUE + 7 * DAY) == []
+    assert find_late_media(lecture.service, DUE + 7 * DAY - seconds(1)) == [1]
 
 
 @ON_SQLITE
@@ -170,10 +170,10 @@ def test_what_was_collected_is_used_though_the_library_has_it_no_more(lecture: S
         path.unlink()
     lecture.clock += 2 * DAY
     come(lecture, "screen", 6, 6, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == [1]
-    tidy(lecture.service, lecture.clock)
+    assert find_late_media(lecture.service, lecture.clock) == [1]
+    remove_expired(lecture.service, lecture.clock)
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
     delivered(lecture, 2)
@@ -184,7 +184,7 @@ def test_a_source_is_removed_before_media_comes_late(lecture: Site) -> None:
     """What the room has no more is not shown, nor heard; the rest is."""
     deliver_with_a_gap(lecture)
     what_is_missing_comes(lecture)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
 
     def remove(session: Session) -> None:
         session.execute(delete(Source).where(Source.name == "screen"))
@@ -214,12 +214,12 @@ def test_sound_that_comes_late_is_heard(site: Site) -> None:
     assert site.row().watched_until == DUE + 7 * DAY
     site.clock += HOUR
     changed(site.film("audio", 0, LENGTH_S), site.clock - 2 * MINUTE)
-    assert look_for_late(site.service, site.clock) == [1]
+    assert find_late_media(site.service, site.clock) == [1]
     assert site.work() == "delivered"
     assert pitch(sound_of(merge_of(site)), 5.01) == pytest.approx(PITCHES["audio"], abs=5)
     delivered(site, 2)
     site.clock += HOUR
-    assert look_for_late(site.service, site.clock) == []
+    assert find_late_media(site.service, site.clock) == []
 
 
 def test_media_of_a_record_that_failed_for_want_of_any(lecture: Site) -> None:
@@ -229,11 +229,11 @@ def test_media_of_a_record_that_failed_for_want_of_any(lecture: Site) -> None:
         lecture.clock = lecture.row().run_after
     assert lecture.row().status == "failed"
     lecture.clock += 2 * DAY
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     come(lecture, "speaker", when=lecture.clock - 2 * MINUTE)
     come(lecture, "screen", when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, DUE + 7 * DAY) == []
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, DUE + 7 * DAY) == []
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     row = lecture.row()
     assert (row.status, row.version, row.error_code, row.done) == ("queued", 1, None, 0)
     assert lecture.work() == "delivered"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from merger.daemon.late_media import look_for_late
+from merger.daemon.late_media import find_late_media
 from merger.errors import Temporary
 from merger.ports.recorder import Collected
 from recorders.folder import Folder
@@ -54,9 +54,9 @@ def test_a_version_that_fails_leaves_people_what_they_have(
     inode = merge_of(lecture).stat().st_ino
     lecture.clock += HOUR
     come(lecture, "screen", 6, 3, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     lecture.clock += 2 * HOUR
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     with monkeypatch.context() as patched:
         stumble(lecture, patched)
         assert lecture.work() == "failed"
@@ -67,10 +67,10 @@ def test_a_version_that_fails_leaves_people_what_they_have(
     assert seen_right(lecture) == HALF
     for _ in range(24):
         lecture.clock += HOUR
-        assert look_for_late(lecture.service, lecture.clock) == []
+        assert find_late_media(lecture.service, lecture.clock) == []
         assert lecture.work() is None
     come(lecture, "screen", 9, 3, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
     delivered(lecture, 2)
@@ -82,7 +82,7 @@ def test_a_version_that_failed_is_made_when_somebody_says_so(
 ) -> None:
     deliver_with_a_gap(lecture)
     what_is_missing_comes(lecture)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     with monkeypatch.context() as patched:
         cannot_encode(lecture, patched)
         assert lecture.work() == "failed"
@@ -97,10 +97,10 @@ def test_a_version_that_failed_is_made_when_somebody_says_so(
 def test_a_version_that_is_cancelled_leaves_people_what_they_have(lecture: Site) -> None:
     deliver_with_a_gap(lecture)
     what_is_missing_comes(lecture)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.said("cancel", "1") == {"id": 1, "status": "delivered"}
     assert lecture.work() is None
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     assert seen_right(lecture) == HALF
     row = lecture.row()
     assert (row.status, row.version, row.delivered_version) == ("delivered", 1, 1)
@@ -113,9 +113,9 @@ def test_a_source_that_is_away_says_nothing_about_late_media(lecture: Site) -> N
     what_is_missing_comes(lecture)
     library = lecture.library().library
     library.rename(library.with_name("elsewhere"))
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     library.with_name("elsewhere").rename(library)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
 
 
 @ON_SQLITE
@@ -127,9 +127,9 @@ def test_a_source_that_is_away_does_not_hold_up_the_others(
     what_is_missing_comes(lecture)
     with monkeypatch.context() as patched:
         cannot_find(patched, AWAY, "speaker")
-        assert look_for_late(lecture.service, lecture.clock) == []  # more may come with it
+        assert find_late_media(lecture.service, lecture.clock) == []  # more may come with it
         lecture.clock += HOUR
-        assert look_for_late(lecture.service, lecture.clock) == [1]
+        assert find_late_media(lecture.service, lecture.clock) == [1]
         while (outcome := lecture.work()) == "put off":
             lecture.clock = lecture.row().run_after
     assert outcome == "delivered"
@@ -144,7 +144,7 @@ def test_late_media_whose_share_is_away_when_it_is_to_be_brought(
     """No version is made without what it is made for; when the share is back, it is."""
     deliver_with_a_gap(lecture)
     what_is_missing_comes(lecture)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     with monkeypatch.context() as patched:
         cannot_find(patched, AWAY, "screen")
         while (outcome := lecture.work()) == "put off":
@@ -153,7 +153,7 @@ def test_late_media_whose_share_is_away_when_it_is_to_be_brought(
     delivered_with_error = lecture.row()
     assert (delivered_with_error.status, delivered_with_error.version) == ("delivered", 1)
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
     delivered(lecture, 2)
@@ -167,17 +167,17 @@ def test_late_media_that_cannot_be_brought_at_first(lecture: Site) -> None:
     said = {"start": (START + seconds(6)).isoformat(), "sha256": "0" * 64}
     path.with_suffix(".json").write_text(json.dumps(said))
     changed(path.with_suffix(".json"), lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == HALF
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
     delivered(lecture, 3)
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
 
 
 @ON_SQLITE
@@ -201,7 +201,7 @@ def test_late_media_that_can_never_be_brought_makes_few_versions(
 
 def look_until(site: Site) -> bool:
     """Look every hour for late media, until there is some, or nobody looks any more."""
-    while not look_for_late(site.service, site.clock):
+    while not find_late_media(site.service, site.clock):
         site.clock += HOUR
         if site.clock > DUE + 7 * DAY:
             return False
@@ -220,8 +220,8 @@ def test_somebody_asks_anew_for_what_has_failed(lecture: Site) -> None:
     assert [lecture.row(n).status for n in (1, 2)] == ["failed", "failed"]
     for source in ("speaker", "screen"):
         come(lecture, source, when=lecture.clock - 2 * MINUTE)
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
     assert len(list(lecture.merged.glob("*"))) == 2

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from merger import failpoints
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import reading
 from merger.records import requests
 from models import User
@@ -43,7 +43,7 @@ def wanted_by(site: Site) -> list[str]:
 
 
 def leave(site: Site, only_of: int | None) -> bool:
-    return requests.leave(site.engine, 1, site.clock, only_of)
+    return requests.withdraw(site.engine, 1, site.clock, only_of)
 
 
 def is_gone(site: Site, first: dict[str, bytes]) -> None:
@@ -52,7 +52,7 @@ def is_gone(site: Site, first: dict[str, bytes]) -> None:
     there = rows(site)
     assert {name: there[name] for name in ROWS_OF_RECORDS} == {name: [] for name in ROWS_OF_RECORDS}
     assert there["segments"] and there["users"]
-    tidy(site.service, site.clock)
+    remove_expired(site.service, site.clock)
     assert list((site.settings.data / "records").iterdir()) == []
     assert in_the_folder(site) == first
 

@@ -19,8 +19,8 @@ from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Refused, Temporary
 from merger.live import bookings
 from merger.notifications import sender, smtp, webhook
-from merger.notifications.mail import composed
-from merger.notifications.sender import post
+from merger.notifications.mail import compose
+from merger.notifications.sender import send_due
 from merger.notifications.smtp import Away, Server, Unknown
 from merger.records import views
 from models import Notification, User
@@ -122,25 +122,25 @@ MAIL: tuple[Step, ...] = (*HELLO, *OK, *OK, LINE, b"354 go on\r\n", BODY)
 def test_what_a_server_says(steps: tuple[Step, ...], wanted: type[MergerError] | None) -> None:
     with scripted(*steps) as script:
         if wanted is None:
-            smtp.send(impatient(script.port), composed(LETTER, NOW))
+            smtp.send(impatient(script.port), compose(LETTER, NOW))
             return
         with pytest.raises(MergerError) as caught:
-            smtp.send(impatient(script.port), composed(LETTER, NOW))
+            smtp.send(impatient(script.port), compose(LETTER, NOW))
         assert type(caught.value) is wanted
 
 
 def test_a_server_that_speaks_no_tls_gets_no_password() -> None:
     with scripted(*HELLO, LINE, HANG) as script:
         with pytest.raises(Broken, match="offers no TLS"):
-            smtp.send(impatient(script.port, user="u", password="hush"), composed(LETTER, NOW))
+            smtp.send(impatient(script.port, user="u", password="hush"), compose(LETTER, NOW))
         assert b"AUTH" not in b"".join(script.heard).upper()
     with scripted(HANG) as script, pytest.raises(Away):
-        smtp.send(impatient(script.port, tls=True), composed(LETTER, NOW))
+        smtp.send(impatient(script.port, tls=True), compose(LETTER, NOW))
 
 
 def test_a_name_that_no_host_has() -> None:
     with pytest.raises(Broken, match="MERGER_MAIL_SERVER"):
-        smtp.send(Server("a..b", 25, False), composed(LETTER, NOW))
+        smtp.send(Server("a..b", 25, False), compose(LETTER, NOW))
 
 
 # --- addresses ------------------------------------------------------------------------------------
@@ -155,12 +155,12 @@ def test_a_name_that_no_host_has() -> None:
 def test_an_address_that_no_mail_can_be_sent_to(address: str) -> None:
     assert people.email_of(address) == address  # it may be in the tables
     with pytest.raises(Refused, match="no mail can be sent to"):
-        composed(replace(LETTER, recipient=address), NOW)
+        compose(replace(LETTER, recipient=address), NOW)
 
 
 def test_a_domain_may_be_written_in_any_letters() -> None:
     with scripted(*MAIL, b"250 taken\r\n") as script:
-        smtp.send(impatient(script.port), composed(replace(LETTER, recipient="a@пример.рф"), NOW))
+        smtp.send(impatient(script.port), compose(replace(LETTER, recipient="a@пример.рф"), NOW))
         assert b"rcpt TO:<a@xn--e1afmkfd.xn--p1ai>\r\n" in script.heard
 
 
@@ -196,7 +196,7 @@ def mails(site: Site) -> dict[str, str]:
 def test_an_odd_address_does_not_stop_the_others(site: Site) -> None:
     with mail_served() as server:
         told(site, server.port, "a..b@example.edu", "ann(bob)@example.edu", "bob@example.edu")
-        assert post(site.service, site.clock) == 1
+        assert send_due(site.service, site.clock) == 1
         assert [mail["To"] for mail in server.mails] == ["bob@example.edu"]
     assert mails(site) == {
         "a..b@example.edu": "failed", "ann(bob)@example.edu": "failed", "bob@example.edu": "sent"
@@ -207,7 +207,7 @@ def test_an_odd_address_does_not_stop_the_others(site: Site) -> None:
 def test_a_mistake_of_ours_does_not_stop_the_others(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real: Callable[..., object] = composed
+    real: Callable[..., object] = compose
 
     def mistaken(letter: object, now: object) -> object:
         if getattr(letter, "recipient", "") == "ann@example.edu":
@@ -217,7 +217,7 @@ def test_a_mistake_of_ours_does_not_stop_the_others(
     monkeypatch.setattr(sender, "composed", mistaken)
     with mail_served() as server:
         told(site, server.port, "ann@example.edu", "bob@example.edu")
-        assert post(site.service, site.clock) == 1
+        assert send_due(site.service, site.clock) == 1
     assert mails(site) == {"ann@example.edu": "unknown", "bob@example.edu": "sent"}
     assert [r.levelno for r in caplog.records if r.name == sender.__name__] == [logging.ERROR]
 
@@ -235,7 +235,7 @@ def test_a_server_that_hangs_is_asked_once_in_a_pass(
         told(site, script.port, *users)
         for passes in (1, 2):
             for _ in range(2):
-                assert post(site.service, site.clock) == 0
+                assert send_due(site.service, site.clock) == 0
                 assert script.connections == passes
             site.clock += timedelta(minutes=5)
     assert set(mails(site).values()) == {"pending"}
@@ -255,23 +255,23 @@ def test_who_put_a_message_off_is_respected(site: Site, monkeypatch: pytest.Monk
             return found
 
         monkeypatch.setattr(sender, "_due", slowly)
-        assert post(site.service, site.clock) == 0 and server.mails == []
+        assert send_due(site.service, site.clock) == 0 and server.mails == []
 
 
 @ON_SQLITE
 def test_users_do_not_read_which_editors_were_perhaps_told(site: Site) -> None:
     told(site, 9, "ann@example.edu")
-    people.invite(site.engine, "eve@example.edu", None, "editor")
-    bookings.tell_records(site.engine, [1], site.clock, "silent", "camera is silent")
+    people.invite_user(site.engine, "eve@example.edu", None, "editor")
+    bookings.add_to_histories(site.engine, [1], site.clock, "silent", "camera is silent")
     lost = update(Notification).values(status="sending", due_at=site.clock)
     writing(site.engine, lambda session: session.execute(lost))
     site.clock += timedelta(minutes=11)
     site.environ["MERGER_MAIL_SERVER"] = ""
-    post(site.service, site.clock)
+    send_due(site.service, site.clock)
     assert mails(site) == {"ann@example.edu": "unknown", "eve@example.edu": "unknown"}
     with reading(site.engine) as session:
         ann = session.scalars(select(User).where(User.email == "ann@example.edu")).one().id
-    assert "eve@" not in str(views.details(site.engine, 1, ann))
+    assert "eve@" not in str(views.record_details(site.engine, 1, ann))
 
 
 # --- chat bots ------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_what_a_chat_bot_says(
     with scripted(*steps) as script:
         url = f"http://127.0.0.1:{script.port}/hook"
         if is_taken:
-            webhook.call(url, "hush", b"{}", "event", NOW)
+            webhook.call_webhook(url, "hush", b"{}", "event", NOW)
             return
         with pytest.raises(Temporary):
-            webhook.call(url, "hush", b"{}", "event", NOW)
+            webhook.call_webhook(url, "hush", b"{}", "event", NOW)

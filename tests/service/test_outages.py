@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from merger import failpoints
 from merger.records import queue
 from merger.worker import lease
-from merger.worker.run import work
+from merger.worker.run import run_record
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
 from tests.outages import be_impatient, check_delivered, lecture_that_is_due
@@ -97,7 +97,7 @@ def working(
     assert held is not None
     service = dataclasses.replace(site.service, now=now) if now else site.service
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(work, service, held, stopping)
+        yield pool.submit(run_record, service, held, stopping)
 
 
 class Said(logging.Handler):
@@ -288,7 +288,7 @@ def work_losing(
         assert held is not None
         what = "before_cursor_execute" if when == "before a statement" else "commit"
         event.listen(lecture.engine, what, lose)
-        outcome = work(lecture.service, held, lambda: False)
+        outcome = run_record(lecture.service, held, lambda: False)
         event.remove(lecture.engine, what, lose)
         return outcome, lost
 

@@ -17,12 +17,12 @@ from sqlalchemy import select
 
 from merger import failpoints
 from merger.accounts import users
-from merger.daemon.loop import errands_are_due, forget
+from merger.daemon.loop import background_jobs_are_due, forget_old
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Refused
 from merger.live import bookings
-from merger.notifications.sender import TOO_OLD, post
+from merger.notifications.sender import TOO_OLD, send_due
 from merger.records import outbox, queue
 from merger.records.queue import Claim
 from models import Notification, Room, User
@@ -102,7 +102,7 @@ def statuses(site: Site) -> dict[str, str]:
 def deliver(site: Site) -> Claim:
     held = site.claim()
     assert held is not None
-    ledger.complete(site.engine, held, site.clock, None, 0)
+    ledger.complete_record(site.engine, held, site.clock, None, 0)
     return held
 
 
@@ -113,7 +113,7 @@ def fail(site: Site, error: Any = None) -> None:
 
 
 def send(site: Site) -> int:
-    return post(site.service, site.clock)
+    return send_due(site.service, site.clock)
 
 
 def recipients(mails: MailServer) -> list[str]:
@@ -121,9 +121,9 @@ def recipients(mails: MailServer) -> list[str]:
 
 
 def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, hook: Hook) -> None:
-    assert not errands_are_due(told.service, told.clock)
+    assert not background_jobs_are_due(told.service, told.clock)
     held = deliver(told)
-    assert errands_are_due(told.service, told.clock)
+    assert background_jobs_are_due(told.service, told.clock)
     assert send(told) == 3 and send(told) == 0
     assert recipients(mails) == [ANN, BOB]
     assert all("is ready" in mail["Subject"] for mail in mails.mails)
@@ -137,7 +137,7 @@ def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, 
     wanted = hmac.new(b"hush", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     assert code == wanted and json.loads(body)["type"] == "record.ready"
     # The same call once more, as after a lost answer of the database.
-    ledger.complete(told.engine, held, told.clock, None, 0)
+    ledger.complete_record(told.engine, held, told.clock, None, 0)
     assert len(rows(told)) == 3
 
 
@@ -145,7 +145,7 @@ def test_a_failure_is_told_with_its_reason(told: Site, mails: MailServer) -> Non
     people_language = lambda s: s.scalars(select(User).where(User.email == BOB)).one()  # noqa: E731
     with reading(told.engine) as session:
         bob = people_language(session).id
-    users.note_language(told.engine, bob, "ru")
+    users.set_language(told.engine, bob, "ru")
     fail(told)
     send(told)
     subjects = {str(mail["To"]): str(mail["Subject"]) for mail in mails.mails}
@@ -158,7 +158,7 @@ def test_a_worker_that_died_too_often_is_told(told: Site, mails: MailServer) -> 
     for _ in range(3):
         held = told.claim()
         assert held is not None
-        queue.crashed(told.engine, held, told.clock, "it died")
+        queue.take_back_crashed(told.engine, held, told.clock, "it died")
         told.clock += timedelta(hours=1)
     assert told.row().status == "failed"
     send(told)
@@ -168,7 +168,7 @@ def test_a_worker_that_died_too_often_is_told(told: Site, mails: MailServer) -> 
 def test_what_is_tried_again_is_not_told(told: Site) -> None:
     held = told.claim()
     assert held is not None
-    queue.put_off(told.engine, held, told.clock, told.clock, Broken("storage", "away"))
+    queue.defer(told.engine, held, told.clock, told.clock, Broken("storage", "away"))
     assert rows(told) == []
 
 
@@ -180,12 +180,12 @@ def test_a_room_without_mails(told: Site, mails: MailServer, hook: Hook) -> None
 
 
 def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> None:
-    users.invite(told.engine, "eve@example.edu", None, "editor")
-    users.invite(told.engine, "ida@example.edu", None, "user")
-    assert users.make_first_account(told.engine) is not None  # its address leads nowhere
+    users.invite_user(told.engine, "eve@example.edu", None, "editor")
+    users.invite_user(told.engine, "ida@example.edu", None, "user")
+    assert users.create_first_account(told.engine) is not None  # its address leads nowhere
     for _ in range(2):
-        bookings.tell_records(told.engine, [1, 99], told.clock, "silent", "camera is silent")
-        bookings.tell_records(told.engine, [1], told.clock, "outage", "camera was away")
+        bookings.add_to_histories(told.engine, [1, 99], told.clock, "silent", "camera is silent")
+        bookings.add_to_histories(told.engine, [1], told.clock, "outage", "camera was away")
     send(told)
     assert recipients(mails) == ["eve@example.edu"]
     body = mails.mails[0].get_body(("plain",))
@@ -196,7 +196,7 @@ def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> No
     assert "eve@example.edu" not in shown
     from merger.records import views
 
-    assert views.details(told.engine, 1, ann)["messages"] == []
+    assert views.record_details(told.engine, 1, ann)["messages"] == []
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_server_that_is_away_is_waited_for(told: Site, mails: MailServer, hook
     told.environ["MERGER_MAIL_SERVER"] = "smtp://127.0.0.1:9"
     send(told)
     assert statuses(told)[ANN] == "pending"
-    assert not errands_are_due(told.service, told.clock)
+    assert not background_jobs_are_due(told.service, told.clock)
     told.environ["MERGER_MAIL_SERVER"] = f"smtp://127.0.0.1:{port}"
     told.clock += 2 * MINUTE
     send(told)
@@ -298,9 +298,9 @@ def test_without_a_server_nothing_waits(told: Site) -> None:
     for name in ("MERGER_MAIL_SERVER", "MERGER_WEBHOOK_URL"):
         told.environ[name] = ""
     deliver(told)
-    assert not errands_are_due(told.service, told.clock)
+    assert not background_jobs_are_due(told.service, told.clock)
     assert send(told) == 0
-    forget(told.service, told.clock)
+    forget_old(told.service, told.clock)
     assert rows(told) == []
 
 
@@ -308,7 +308,7 @@ def test_a_deleted_record_takes_its_messages_along(told: Site) -> None:
     from merger.records import requests
 
     deliver(told)
-    requests.leave(told.engine, 1, told.clock)
+    requests.withdraw(told.engine, 1, told.clock)
     assert rows(told) == [] and send(told) == 0
 
 
@@ -348,5 +348,5 @@ def test_messages_are_in_the_same_transaction(told: Site, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched:
         patched.setattr(outbox, "add_ready", broken)
         with pytest.raises(RuntimeError):
-            ledger.complete(told.engine, held, told.clock, None, 0)
+            ledger.complete_record(told.engine, held, told.clock, None, 0)
     assert told.row().status == "running" and rows(told) == []

@@ -18,7 +18,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from merger.analysis import thumbnails
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Refused
 from merger.records import views
@@ -133,7 +133,7 @@ def test_sound_alone_has_no_picture(site: Site) -> None:
 
 def no_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.settings.data.mkdir()
-    thumbnails.folder(site.settings).write_text("in the way")
+    thumbnails.thumbnails_folder(site.settings).write_text("in the way")
 
 
 def no_picture(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_of_many_at_once_the_newest_stays(tmp_path: Path) -> None:
     random.Random(1).shuffle(instants)
 
     def keep(at: datetime) -> None:
-        thumbnails.keep(site.settings, SPEAKER, at, at.isoformat().encode())
+        thumbnails.save_thumbnail(site.settings, SPEAKER, at, at.isoformat().encode())
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(keep, instants))
@@ -179,14 +179,14 @@ def test_of_many_at_once_the_newest_stays(tmp_path: Path) -> None:
 @ON_SQLITE
 def test_pictures_of_sources_that_are_gone_are_removed(filmed: Site) -> None:
     deliver(filmed)
-    tidy(filmed.service, filmed.clock)
+    remove_expired(filmed.service, filmed.clock)
     is_of(filmed, SCREEN, 5)
 
     def remove(session: Session) -> None:
         session.execute(delete(Source).where(Source.id == SCREEN))
 
     writing(filmed.engine, remove)
-    tidy(filmed.service, filmed.clock)
+    remove_expired(filmed.service, filmed.clock)
     assert thumbnails.taken_at(filmed.settings, SCREEN) is None
     is_of(filmed, SPEAKER, 5)
 

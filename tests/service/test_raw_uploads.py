@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
 from merger.live.raw_folder import RawFolder
-from merger.live.raw_uploads import upload_raw, waiting
+from merger.live.raw_uploads import upload_raw_segments, waiting_uploads
 from merger.ports.destination import RawDestination
 from merger.rooms import store
 from merger.service import Service
@@ -74,7 +74,7 @@ def service(site: Site, *more: RawDestination) -> Service:
 
 def uploaded(site: Site) -> dict[str, bytes]:
     """Upload; return what is there, by its name below the folder of the videos."""
-    upload_raw(service(site), site.clock)
+    upload_raw_segments(service(site), site.clock)
     there = [path for path in site.merged.rglob("*") if path.is_file()]
     return {str(path.relative_to(site.merged)): path.read_bytes() for path in there}
 
@@ -111,7 +111,7 @@ def test_a_segment_and_its_sidecar_go_once(recorded: Site) -> None:
 def test_a_room_that_got_another_name(recorded: Site) -> None:
     before = uploaded_names(recorded, record(recorded))
     recorder_of = recorded.service.recorder_of
-    store.edit(recorded.engine, 1, lambda room: replace(room, name="Hall"), recorder_of)
+    store.edit_room(recorded.engine, 1, lambda room: replace(room, name="Hall"), recorder_of)
     record(recorded, 10, room="Hall")
     other = f"{NAME[:17]}10_Hall_speaker"
     assert set(uploaded(recorded)) == before | {
@@ -141,7 +141,7 @@ def test_other_rooms_are_left_alone(recorded: Site) -> None:
     growing.parent.mkdir()
     growing.write_bytes(b"med")
     assert uploaded(recorded) == {} and rows(recorded) == []
-    assert waiting(service(recorded)) == set()
+    assert waiting_uploads(service(recorded)) == set()
 
 
 CHILD = """
@@ -172,7 +172,7 @@ def test_killed_on_the_way(recorded: Site, place: str) -> None:
     for _ in range(2):  # at the sidecar, then at it again or at the media
         ran = subprocess.run(command, cwd=ROOT, input=told, capture_output=True, check=False)
         assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
-    assert waiting(service(recorded)) == (set() if place == "raw.written" else {path})
+    assert waiting_uploads(service(recorded)) == (set() if place == "raw.written" else {path})
     where = f"raw/504/2026-11-20/{NAME}"
     assert uploaded(recorded) == {
         f"{where}.json": path.with_suffix(".json").read_bytes(), f"{where}.mkv": b"media",
@@ -190,9 +190,9 @@ def test_a_share_that_is_away_is_waited_for(
     assert uploaded(recorded) == {}
     assert {status for _, status, _ in rows(recorded)} == {"pending"}
     assert caplog.text.count("there is no folder") == 1
-    assert len(waiting(service(recorded))) == 3
+    assert len(waiting_uploads(service(recorded))) == 3
     recorded.merged.mkdir()
-    assert len(uploaded(recorded)) == 6 and waiting(service(recorded)) == set()
+    assert len(uploaded(recorded)) == 6 and waiting_uploads(service(recorded)) == set()
 
 
 @ON_SQLITE
@@ -213,7 +213,7 @@ def test_a_bad_file_does_not_stop_the_others(recorded: Site) -> None:
         spoilt, taken = session.scalars(wanted)
     assert spoilt and spoilt.endswith(f"{NAME}.mkv is not what its sidecar says")
     assert taken == f"{foreign} is another file already; move that away"
-    assert waiting(service(recorded)) == set()
+    assert waiting_uploads(service(recorded)) == set()
 
 
 @ON_SQLITE
@@ -224,17 +224,17 @@ def test_what_waits_to_be_uploaded_is_kept(recorded: Site) -> None:
     path = record(recorded)
     recorded.clock += 3 * DAY
     uploaded(recorded)
-    tidy(service(recorded), recorded.clock)
+    remove_expired(service(recorded), recorded.clock)
     assert path.exists()
     recorded.merged.mkdir()
     uploaded(recorded)
-    tidy(service(recorded), recorded.clock)
+    remove_expired(service(recorded), recorded.clock)
     assert not path.exists() and not path.with_suffix(".json").exists()
     other = record(recorded)
     writing(
         recorded.engine, lambda session: session.execute(update(Room).values(uploads_raw=False))
     )
-    tidy(service(recorded), recorded.clock)
+    remove_expired(service(recorded), recorded.clock)
     assert not other.exists()
 
 
@@ -287,8 +287,8 @@ def test_another_destination_goes_on_from_what_it_kept(recorded: Site) -> None:
     away = Temporary("away", "it is away")
     to = Elsewhere(errors=[away, Refused("upload", "it is too long")])
     both = service(recorded, *service(recorded).raw_destinations, to)
-    upload_raw(both, recorded.clock)
-    upload_raw(both, recorded.clock)
+    upload_raw_segments(both, recorded.clock)
+    upload_raw_segments(both, recorded.clock)
     day = date(2026, 11, 20)
     assert to.got == [
         ("504", day, f"{NAME}.json", {}), ("504", day, f"{NAME}.mkv", {}),
@@ -301,4 +301,4 @@ def test_another_destination_goes_on_from_what_it_kept(recorded: Site) -> None:
             (f"{NAME}.mkv", "refused", "elsewhere"),
         ]
     )
-    assert waiting(both) == set()
+    assert waiting_uploads(both) == set()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.rooms import store
 from merger.timeline.clock import utc
@@ -49,7 +49,7 @@ def record(site: Site, at_s: float, source: int = 1, name: str = "") -> Path:
 
 
 def kept(site: Site, now: datetime, disk_bytes: int | None = None) -> set[str]:
-    tidy(site.service, now, disk_bytes)
+    remove_expired(site.service, now, disk_bytes)
     left = site.settings.recorded.glob("*/*")
     names = {path.name for path in left}
     assert {f"{Path(name).stem}.json" for name in names} <= names
@@ -69,7 +69,7 @@ def test_a_recording_goes_after_some_days_unless_a_record_needs_it(recorded: Sit
 
 def test_what_a_record_needs_stays_whatever_its_room_is_called(recorded: Site) -> None:
     record(recorded, 0)
-    store.edit(
+    store.edit_room(
         recorded.engine, 1, lambda room: replace(room, name="Hall"), recorded.service.recorder_of
     )
     record(recorded, 3, name="later.mkv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merger.daemon.late_media import look_for_late
+from merger.daemon.late_media import find_late_media
 from merger.errors import Broken, Temporary
 from tests.aftermath import merge_of, next_try
 from tests.conftest import START
@@ -56,7 +56,7 @@ def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site)
         assert abs(error_ms(frame.left, instant_of(START, frame.frame))) <= 40
     # It is mounted again: people get the whole of it.
     source(filmed, "504", "screen", address=f"{filmed.library().library}#504_screen")
-    assert look_for_late(filmed.service, filmed.clock) == [record]
+    assert find_late_media(filmed.service, filmed.clock) == [record]
     assert filmed.work() == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
     assert filmed.row().delivered_version == 2
@@ -119,7 +119,7 @@ def test_a_source_whose_password_was_changed_costs_its_own_side(
         assert filmed.work() == "delivered"
     [warning] = [w for w in filmed.details(record)["warnings"] if "password was changed" in w]
     assert warning.startswith("source 'screen' could not be reached: ")
-    assert look_for_late(filmed.service, filmed.clock) == [record]
+    assert find_late_media(filmed.service, filmed.clock) == [record]
     assert filmed.work() == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from merger import failpoints
-from merger.daemon.retention import tidy
+from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Temporary
 from merger.records import requests, views
@@ -268,7 +268,7 @@ def test_what_was_collected_is_used_where_nothing_is_left(
     for path in site.library().library.iterdir():
         path.unlink()
     site.clock += timedelta(days=3)
-    tidy(site.service, site.clock)
+    remove_expired(site.service, site.clock)
     getattr(requests, how)(site.engine, 1, site.clock)
     assert site.work() == "delivered"
     check_version(site, 1)

@@ -16,7 +16,7 @@ import pytest
 from merger import failpoints
 from merger.delivery.folder import FolderDestination
 from merger.errors import Temporary
-from merger.ports.destination import Fence, Parcel
+from merger.ports.destination import Fence, Upload
 from tests.conftest import START, Room
 from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants
@@ -179,7 +179,7 @@ def test_a_record_that_waits_can_be_cancelled(lecture: Site, disks: Disks) -> No
 
 def sent(folder: Path, file: Path) -> str:
     data = file.read_bytes()
-    parcel = Parcel(1, "merge", "lecture.mp4", file, len(data), digest(data))
+    parcel = Upload(1, "merge", "lecture.mp4", file, len(data), digest(data))
     fence = Fence(lambda state: None, lambda: None, lambda: None)
     return FolderDestination(folder, is_ours=True).send(parcel, {}, fence)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from merger.daemon.late_media import look_for_late
+from merger.daemon.late_media import find_late_media
 from tests.conftest import MOSCOW, seconds
 from tests.databases import ON_SQLITE
 from tests.late_lecture import (
@@ -127,7 +127,7 @@ def test_a_file_that_grows_for_ever_is_not_waited_for_for_ever(lecture: Site) ->
     # It ends at last, and is looked at like any other that came late.
     changed(growing, lecture.clock)
     lecture.clock += HOUR
-    assert look_for_late(lecture.service, lecture.clock) == [1]
+    assert find_late_media(lecture.service, lecture.clock) == [1]
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE
 
@@ -156,7 +156,7 @@ def test_media_that_never_comes(lecture: Site) -> None:
     assert not lecture.merged.exists() or not list(lecture.merged.iterdir())
     lecture.clock += DAY
     assert lecture.work() is None
-    assert look_for_late(lecture.service, lecture.clock) == []
+    assert find_late_media(lecture.service, lecture.clock) == []
 
 
 @ON_SQLITE

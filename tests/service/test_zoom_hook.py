@@ -77,7 +77,7 @@ class Hooked:
             return session.scalar(select(func.count()).select_from(table)) or 0
 
     def offers(self) -> list[dict[str, Any]]:
-        return discovered.listing(self.site.engine)
+        return discovered.list_discovered(self.site.engine)
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_no_room_has_the_meeting(hooked: Hooked) -> None:
     )
     assert hooked.count(Record) == 0
     hooked.add_room("505", f"zoom:{NUMBER // 10**7} {NUMBER % 10**7:07}")
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.details()["room"] == "505" and hooked.offers()[0]["record"] == 1
 
 
@@ -233,7 +233,7 @@ def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
     assert "shorter than two minutes (100 s)" in hooked.tell().get_json()["reason"]
     assert hooked.offers()[0]["state"] == "ignored"
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    outcome = discovered.take_up(hooked.service, named, ["ann@example.org"], is_asked=True)
+    outcome = discovered.ensure_record(hooked.service, named, ["ann@example.org"], is_asked=True)
     assert outcome == discovered.Outcome(1, is_new=True)
     assert hooked.site.details()["users"] == [HOST, "ann@example.org"]
 
@@ -279,13 +279,13 @@ def test_what_a_lost_call_missed_is_found_once_a_day(hooked: Hooked) -> None:
     hooked.record()
     hooked.zoom.add_meeting("unknown==", 999_999_999)
     hooked.zoom.add_file("active_speaker", START, 3600, uuid="unknown==")
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 1 and hooked.count(Offer) == 2
     asked = hooked.zoom.count("/accounts/me/recordings")
-    discovered.reconcile(hooked.service, hooked.site.clock + timedelta(hours=23))
+    discovered.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=23))
     assert hooked.zoom.count("/accounts/me/recordings") == asked
     hooked.site.clock += timedelta(hours=25)
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.zoom.count("/accounts/me/recordings") > asked
     assert hooked.count(Record) == 1
 
@@ -297,12 +297,12 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.record()
     assert hooked.tell().get_json()["record"] == 1
-    requests.leave(hooked.site.engine, 1, hooked.site.clock)
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    requests.withdraw(hooked.site.engine, 1, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.tell().get_json() == {"record": None, "reason": "its record was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    assert discovered.take_up(hooked.service, named, is_asked=True).is_new
+    assert discovered.ensure_record(hooked.service, named, is_asked=True).is_new
 
 
 LONGEST = "a record lasts at most 24 hours"
@@ -318,13 +318,13 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
         answer = hooked.tell()
         assert answer.status_code == 200
         assert answer.get_json() == {"record": None, "reason": LONGEST}
-        discovered.reconcile(hooked.service, hooked.site.clock)
+        discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 0
     (offer,) = hooked.offers()
     assert (offer["state"], offer["reason"]) == ("ignored", LONGEST)
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
     with pytest.raises(Refused, match=LONGEST):  # who asks is told
-        discovered.take_up(hooked.service, named, is_asked=True)
+        discovered.ensure_record(hooked.service, named, is_asked=True)
 
 
 @ON_SQLITE
@@ -341,7 +341,7 @@ def test_more_of_a_meeting_than_a_record_can_have(hooked: Hooked, is_delivered: 
     for _ in range(2):
         answer = hooked.tell()
         assert answer.status_code == 200 and answer.get_json()["record"] == 1
-        discovered.reconcile(hooked.service, hooked.site.clock)
+        discovered.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version) == ("delivered" if is_delivered else "queued", 1)
     assert row.end_at == utc(START + timedelta(hours=1))
@@ -423,10 +423,10 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     if by_hand:
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-        assert discovered.take_up(hooked.service, named, is_asked=True).record == 1
+        assert discovered.ensure_record(hooked.service, named, is_asked=True).record == 1
     else:
         assert hooked.tell().get_json()["record"] == 1
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().end_at == utc(START + timedelta(hours=1))
 
     def deliver(session: Any) -> None:
@@ -436,12 +436,12 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
 
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version, row.end_at) == ("queued", 2, MORE_ENDS)
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().status == "delivered"  # once
 
 
@@ -453,7 +453,7 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
     assert requests.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
     begins = utc(START + timedelta(minutes=5))
     requests.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().start_at == begins
     assert hooked.tell().get_json()["record"] == 1
 
@@ -468,16 +468,19 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     requests.cancel(hooked.site.engine, 1, hooked.site.clock)
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     assert hooked.tell().get_json()["record"] == 1
-    discovered.reconcile(hooked.service, hooked.site.clock)
+    discovered.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("cancelled", utc(START + timedelta(hours=1)))
     if by == "asking":
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-        assert discovered.take_up(hooked.service, named, ("eve@x.org",), is_asked=True).record == 1
+        assert (
+            discovered.ensure_record(hooked.service, named, ("eve@x.org",), is_asked=True).record
+            == 1
+        )
         assert "eve@x.org" in hooked.site.details()["users"]
     else:
         requests.retry(hooked.site.engine, 1, hooked.site.clock)
-        discovered.reconcile(hooked.service, hooked.site.clock + timedelta(hours=25))
+        discovered.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=25))
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("queued", MORE_ENDS)
 

@@ -13,12 +13,12 @@ from merger.timeline.layout import (
     LAYOUTS,
     Lane,
     Size,
-    canvas,
-    cell,
-    columns,
-    even,
-    fitted,
+    canvas_of,
+    cell_of,
+    columns_of,
+    fit_into,
     layout_named,
+    round_to_even,
 )
 
 WIDE, OLD, TALL = Fraction(16, 9), Fraction(4, 3), Fraction(9, 16)
@@ -28,7 +28,7 @@ evens = st.integers(50, 1000).map(lambda n: 2 * n)
 
 
 def cells(lines: int, left: Fraction, right: Fraction) -> dict[Lane, Size]:
-    return {"left": cell(lines, [left]), "right": cell(lines, [right])}
+    return {"left": cell_of(lines, [left]), "right": cell_of(lines, [right])}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def cells(lines: int, left: Fraction, right: Fraction) -> dict[Lane, Size]:
     ],
 )
 def test_the_canvas(layout: str, left: Fraction, right: Fraction, lines: int, size: Size) -> None:
-    assert canvas(LAYOUTS[layout], cells(lines, left, right)) == size
+    assert canvas_of(LAYOUTS[layout], cells(lines, left, right)) == size
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_the_canvas(layout: str, left: Fraction, right: Fraction, lines: int, si
 )
 def test_the_columns_of_each_layout(layout: str, row: list[tuple[Lane, int]]) -> None:
     sizes = cells(720, WIDE, OLD)
-    whole = canvas(LAYOUTS[layout], sizes)
-    found = columns(LAYOUTS[layout], whole, sizes)
+    whole = canvas_of(LAYOUTS[layout], sizes)
+    found = columns_of(LAYOUTS[layout], whole, sizes)
     assert found == [(lane, Size(width, 720)) for lane, width in row]
 
 
@@ -78,9 +78,9 @@ def test_the_table_is_tested() -> None:
 @given(st.sampled_from(list(LAYOUTS)), st.sampled_from([540, 720, 1080]), aspects, aspects)
 def test_columns_fill_the_canvas(name: str, lines: int, left: Fraction, right: Fraction) -> None:
     sizes = cells(lines, left, right)
-    whole = canvas(LAYOUTS[name], sizes)
+    whole = canvas_of(LAYOUTS[name], sizes)
     for shown in (name, ALONE):  # a stretch with the speaker alone keeps the record's canvas
-        row = columns(LAYOUTS[shown], whole, sizes)
+        row = columns_of(LAYOUTS[shown], whole, sizes)
         assert sum(box.width for _, box in row) == whole.width
         assert {box.height for _, box in row} == {whole.height}
         assert all(box.width > 0 and box.width % 2 == 0 for _, box in row)
@@ -89,7 +89,7 @@ def test_columns_fill_the_canvas(name: str, lines: int, left: Fraction, right: F
 
 def test_the_speaker_alone_has_the_whole_canvas_of_a_wide_record() -> None:
     sizes = cells(720, WIDE, WIDE)
-    row = columns(LAYOUTS[ALONE], canvas(LAYOUTS["side_by_side"], sizes), sizes)
+    row = columns_of(LAYOUTS[ALONE], canvas_of(LAYOUTS["side_by_side"], sizes), sizes)
     assert row == [("left", Size(2560, 720))]
 
 
@@ -107,7 +107,7 @@ def test_the_speaker_alone_has_the_whole_canvas_of_a_wide_record() -> None:
 def test_a_cell_is_as_wide_as_its_widest_picture(
     lines: int, found: list[Fraction], size: Size
 ) -> None:
-    assert cell(lines, found) == size
+    assert cell_of(lines, found) == size
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_a_cell_is_as_wide_as_its_widest_picture(
     ],
 )
 def test_a_picture_in_its_cell(aspect: Fraction, into: Size, size: Size) -> None:
-    assert fitted(aspect, into) == size
+    assert fit_into(aspect, into) == size
 
 
 @proven
 @given(aspects, evens, evens)
 def test_a_picture_fits_and_keeps_its_aspect(aspect: Fraction, width: int, height: int) -> None:
-    size = fitted(aspect, Size(width, height))
+    size = fit_into(aspect, Size(width, height))
     assert size.width <= width
     assert size.height <= height
     assert width == size.width or height == size.height  # as large as can be
@@ -139,9 +139,9 @@ def test_a_picture_fits_and_keeps_its_aspect(aspect: Fraction, width: int, heigh
 @proven
 @given(st.fractions(0, 10_000, max_denominator=1000))
 def test_even(value: Fraction) -> None:
-    assert even(value) % 2 == 0
-    assert even(value) >= 2
-    assert value < 2 or abs(even(value) - value) <= 1
+    assert round_to_even(value) % 2 == 0
+    assert round_to_even(value) >= 2
+    assert value < 2 or abs(round_to_even(value) - value) <= 1
 
 
 def test_an_unknown_layout_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from merger.errors import Refused, Temporary
 from merger.live.bookings import Booking, Camera
-from merger.live.source_status import Flow, Sign, flow
+from merger.live.source_status import Flow, SourceSign, flow_of
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
 from recorders.rtsp.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
@@ -21,12 +21,12 @@ from recorders.rtsp.child import Ended, Recording
 from recorders.rtsp.first_picture import FirstPicture
 from recorders.rtsp.job import Job
 from recorders.rtsp.keyframes import parameter_sets
-from recorders.rtsp.local_hosts import is_forbidden, resolved
+from recorders.rtsp.local_hosts import is_forbidden, resolve
 from recorders.rtsp.recordings import file_name
 from recorders.rtsp.source import Address, Rtsp, address_of
 from recorders.supervisor.live_source import MOST_OUTAGES, LiveSource, Patience
-from recorders.supervisor.processes import redacted
-from recorders.supervisor.schedule import Wanted, pause_s, wanted
+from recorders.supervisor.processes import redact
+from recorders.supervisor.schedule import Assignment, assignments, pause_s
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 TEN = datetime(2026, 11, 20, 7, tzinfo=UTC)
@@ -186,7 +186,7 @@ def test_when_a_source_is_wanted(
     at_s: int, records: tuple[int, ...] | None, soon: tuple[int, ...] | None
 ) -> None:
     camera = booked(3)
-    found = wanted(TEN + timedelta(seconds=at_s), [(camera, Address("rtsp://x"))], [LECTURE])
+    found = assignments(TEN + timedelta(seconds=at_s), [(camera, Address("rtsp://x"))], [LECTURE])
     if records is None:
         assert found == {}
     else:
@@ -198,13 +198,13 @@ def test_always_is_always_and_each_has_its_own_edges() -> None:
     always = booked(1), Address("rtsp://x", always=True)
     early = booked(2, early_s=1200), Address("rtsp://x")
     elsewhere = booked(4, room="505"), Address("rtsp://x")
-    found = wanted(TEN - timedelta(minutes=15), [always, early, elsewhere], [LECTURE])
+    found = assignments(TEN - timedelta(minutes=15), [always, early, elsewhere], [LECTURE])
     assert found[1].is_recorded and found[1].records == ()
     assert found[2].records == (7,)
     assert 4 not in found
     short = booked(5, early_s=0, late_s=0), Address("rtsp://x")
-    assert wanted(TEN - timedelta(seconds=1), [short], [LECTURE])[5].records == ()
-    assert wanted(LECTURE.span.end, [short], [LECTURE]) == {}
+    assert assignments(TEN - timedelta(seconds=1), [short], [LECTURE])[5].records == ()
+    assert assignments(LECTURE.span.end, [short], [LECTURE]) == {}
 
 
 def test_pauses_grow_to_a_minute() -> None:
@@ -219,7 +219,7 @@ MINUTE = timedelta(minutes=1)
 
 def live_source() -> LiveSource:
     return LiveSource(
-        Wanted(booked(1), Address("rtsp://x"), records=(7,)), Path("/"), -1, since=TEN
+        Assignment(booked(1), Address("rtsp://x"), records=(7,)), Path("/"), -1, since=TEN
     )
 
 
@@ -266,16 +266,16 @@ def test_a_record_is_told_of_so_many_outages_and_then_that_there_are_more() -> N
 @pytest.mark.parametrize(
     ("sign", "after_s", "means", "silent_s"),
     [
-        (Sign(TEN), 60, Flow("coming"), 0),
-        (Sign(TEN), 61, Flow("unknown", TEN), 61),
-        (Sign(TEN, TEN - MINUTE), 5, Flow("silent", TEN - MINUTE), 65),
-        (Sign(TEN, TEN - MINUTE), 120, Flow("unknown", TEN - MINUTE), 180),
-        (Sign(TEN, TEN), -5, Flow("silent", TEN), 0),  # a clock of another machine
+        (SourceSign(TEN), 60, Flow("coming"), 0),
+        (SourceSign(TEN), 61, Flow("unknown", TEN), 61),
+        (SourceSign(TEN, TEN - MINUTE), 5, Flow("silent", TEN - MINUTE), 65),
+        (SourceSign(TEN, TEN - MINUTE), 120, Flow("unknown", TEN - MINUTE), 180),
+        (SourceSign(TEN, TEN), -5, Flow("silent", TEN), 0),  # a clock of another machine
     ],
 )
-def test_what_a_sign_means(sign: Sign, after_s: int, means: Flow, silent_s: int) -> None:
+def test_what_a_sign_means(sign: SourceSign, after_s: int, means: Flow, silent_s: int) -> None:
     now = TEN + timedelta(seconds=after_s)
-    assert flow(sign, now) == means
+    assert flow_of(sign, now) == means
     assert means.silent_s(now) == silent_s
 
 
@@ -318,17 +318,17 @@ def test_credentials_of_another_form(credentials: str) -> None:
 def test_addresses_that_are_no_camera_s(address: str) -> None:
     assert is_forbidden(address)
     with pytest.raises(Refused, match="MERGER_ALLOW_LOCAL_CAMERAS"):
-        resolved(address.partition("%")[0], 554, allow_local=False)
+        resolve(address.partition("%")[0], 554, allow_local=False)
 
 
 def test_addresses_that_may_be_a_camera_s() -> None:
     assert not any(
         map(is_forbidden, ("10.0.5.4", "192.168.1.2", "8.8.8.8", "fd00::4", "2001:db8::1"))
     )
-    assert resolved("10.0.5.4", 554, allow_local=False) == "10.0.5.4"
-    assert resolved("localhost", 554, allow_local=True) in ("127.0.0.1", "::1")
+    assert resolve("10.0.5.4", 554, allow_local=False) == "10.0.5.4"
+    assert resolve("localhost", 554, allow_local=True) in ("127.0.0.1", "::1")
     with pytest.raises(Temporary):
-        resolved("no-such-host.invalid", 554, allow_local=True)
+        resolve("no-such-host.invalid", 554, allow_local=True)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_addresses_that_may_be_a_camera_s() -> None:
     ],
 )  # fmt: skip
 def test_nothing_of_the_credentials_is_left_in_a_line(line: str) -> None:
-    shown = redacted(line, "user:s3cr%t")
+    shown = redact(line, "user:s3cr%t")
     assert "s3cr" not in shown and "user" not in shown.replace("user:***", "")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from merger.errors import Refused
 from merger.timeline.clock import Span
 from merger.timeline.zones import (
-    chunks,
+    half_hour_chunks,
     instant_from,
     length_from,
     offsets_of_twice,
@@ -156,7 +156,7 @@ def test_the_ends_of_the_calendar_are_refused_or_of_use(
     except Refused:
         return
     span = Span(start, start + timedelta(seconds=1))
-    assert chunks(span, 30 * MINUTE, zone) == [span]
+    assert half_hour_chunks(span, 30 * MINUTE, zone) == [span]
     assert start.astimezone(zone) == start
 
 
@@ -215,7 +215,7 @@ def test_half_hours_begin_at_00_and_30_from_noon_to_noon(
 ) -> None:
     noon = datetime.fromisoformat(start)
     ends = [local.replace(tzinfo=zone).astimezone(UTC) for local in (noon, noon + 1440 * MINUTE)]
-    cells = chunks(Span(*ends), 30 * MINUTE, zone)
+    cells = half_hour_chunks(Span(*ends), 30 * MINUTE, zone)
     assert len(cells) == hours * 2
     local = {cell.start.astimezone(zone) for cell in cells}
     assert {(at.minute % 30, at.second, at.microsecond) for at in local} == {(0, 0, 0)}
@@ -233,14 +233,14 @@ def test_half_hours_begin_at_00_and_30_from_noon_to_noon(
 )
 def test_the_grid_begins_anew_at_local_midnight(length: str, edges: list[str]) -> None:
     span = Span(iso("2026-11-20T23:56:30+05:45"), iso("2026-11-21T00:15:00+05:45"))
-    cells = chunks(span, length_from(length, "chunk"), KATHMANDU)
+    cells = half_hour_chunks(span, length_from(length, "chunk"), KATHMANDU)
     found = {f"{at.astimezone(KATHMANDU):%T}" for c in cells for at in (c.start, c.end)}
     assert found == set(edges)
 
 
 def test_a_span_inside_one_chunk_is_one_chunk() -> None:
     span = Span(iso("2026-11-20T10:05+03:00"), iso("2026-11-20T10:20+03:00"))
-    assert chunks(span, 30 * MINUTE, MOSCOW) == [span]
+    assert half_hour_chunks(span, 30 * MINUTE, MOSCOW) == [span]
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -253,7 +253,7 @@ def test_a_span_inside_one_chunk_is_one_chunk() -> None:
 def test_chunks_tile_the_span(zone: ZoneInfo, text: str, naive: datetime, us: int) -> None:
     start = naive.replace(tzinfo=UTC)
     span, length = Span(start, start + timedelta(microseconds=us)), length_from(text, "chunk")
-    cells = chunks(span, length, zone)
+    cells = half_hour_chunks(span, length, zone)
     assert (cells[0].start, cells[-1].end) == (span.start, span.end)
     assert all(a.end == b.start for a, b in pairwise(cells))
     assert all(timedelta(0) < cell.length <= length for cell in cells)

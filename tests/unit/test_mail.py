@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from merger.notifications.mail import Letter, composed, message_id, one_line, spread
+from merger.notifications.mail import Letter, compose, message_id, one_line, spread_evenly
 from merger.notifications.smtp import Server, server_of
 from merger.notifications.webhook import body_of, signature
 
@@ -37,7 +37,7 @@ LETTER = Letter(
 
 def read(letter: Letter) -> EmailMessage:
     """Return a letter as it arrives."""
-    mail = message_from_bytes(composed(letter, NOW).as_bytes(), policy=policy.default)
+    mail = message_from_bytes(compose(letter, NOW).as_bytes(), policy=policy.default)
     assert isinstance(mail, EmailMessage)
     return mail
 
@@ -96,7 +96,7 @@ def test_the_other_kinds_and_languages(
 def test_a_name_cannot_become_a_header(name: str) -> None:
     facts = {**FACTS, "name": name, "room": name}
     for kind in ("ready", "silent"):
-        raw = composed(replace(LETTER, facts={**facts, "text": name}, kind=kind), NOW).as_bytes()
+        raw = compose(replace(LETTER, facts={**facts, "text": name}, kind=kind), NOW).as_bytes()
         mail = message_from_bytes(raw, policy=policy.default)
         assert sorted(mail.keys()) == sorted(read(LETTER).keys())
         assert mail["To"] == "lecturer@example.edu" and mail["Bcc"] is None
@@ -131,7 +131,7 @@ def test_pictures_are_inside() -> None:
 )
 def test_a_senders_domain_that_is_long_or_not_ascii(sender: str, domain: str) -> None:
     letter = replace(LETTER, sender=sender, pictures=[b"\xff\xd8", b"\xff\xd9"])
-    sent = composed(letter, NOW).as_bytes()
+    sent = compose(letter, NOW).as_bytes()
     ids = re.findall(rb"^Content-ID: <(\S+)>\r$", sent, re.MULTILINE)
     html = words(read(letter), "html")
     assert len(ids) == 2 and [one.decode() for one in ids] == re.findall('"cid:([^"]+)"', html)
@@ -141,12 +141,12 @@ def test_a_senders_domain_that_is_long_or_not_ascii(sender: str, domain: str) ->
 
 
 def test_pictures_are_of_the_whole_record() -> None:
-    assert spread([bytes([n]) for n in range(3)]) == [b"\0", b"\1", b"\2"]
-    assert [p[0] for p in spread([bytes([n]) for n in range(50)])] == [0, 9, 19, 29, 39, 49]
+    assert spread_evenly([bytes([n]) for n in range(3)]) == [b"\0", b"\1", b"\2"]
+    assert [p[0] for p in spread_evenly([bytes([n]) for n in range(50)])] == [0, 9, 19, 29, 39, 49]
 
 
 def test_a_message_id_is_the_same_each_time() -> None:
-    assert composed(LETTER, NOW)["Message-ID"] == composed(LETTER, NOW)["Message-ID"]
+    assert compose(LETTER, NOW)["Message-ID"] == compose(LETTER, NOW)["Message-ID"]
     assert message_id("x" * 64, "a@example.edu") == f"<{'x' * 40}@example.edu>"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, shipped_cards
-from merger.analysis.classify import Sight, classify
+from merger.analysis.classify import Sample, classify
 
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)
@@ -258,7 +258,7 @@ def card_picture(name: str) -> np.ndarray:
     return DRAWN[name] if name in DRAWN else drawn(name)
 
 
-def seen(bgr: np.ndarray, size: tuple[int, int], crf: int = 35, full: bool = False) -> Sight:
+def seen(bgr: np.ndarray, size: tuple[int, int], crf: int = 35, full: bool = False) -> Sample:
     luma, *chroma = recompressed(resized(bgr, size), crf, full)
     return classify(luma, (chroma[0], chroma[1]), cards())
 

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from merger.errors import Broken, MergerError, Temporary
-from merger.media.index import blame, check_readable
+from merger.media.index import check_readable, explain_failure
 from merger.timeline.media import MediaFile
 from tests.unit.test_media import media_file
 
@@ -36,16 +36,16 @@ def failure(code: int) -> av.FFmpegError:
 def test_what_only_the_system_says(media: MediaFile, code: int) -> None:
     """Even where the file is back by now."""
     with pytest.raises(Temporary) as told:
-        blame(media, failure(code))
+        explain_failure(media, failure(code))
     assert told.value.code == "storage_away"
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOMEM, errno.EAGAIN, errno.EPERM])
 def test_what_may_be_said_of_bad_data(media: MediaFile, code: int) -> None:
-    blame(media, failure(code))
+    explain_failure(media, failure(code))
     media.path.unlink()
     with pytest.raises(Temporary) as told:
-        blame(media, failure(code))
+        explain_failure(media, failure(code))
     assert told.value.code == "storage_away"
 
 
@@ -53,7 +53,7 @@ def test_bad_data_is_the_datas_fault(media: MediaFile) -> None:
     media.path.unlink()
     with pytest.raises(av.error.InvalidDataError) as raised:
         av.error.err_check(-1094995529)
-    blame(media, raised.value)
+    explain_failure(media, raised.value)
 
 
 def test_a_file_that_is_another_by_now(media: MediaFile) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from merger.errors import Refused
 from merger.rooms.spec import RoomSpec, SourceSpec, masked, warnings
-from merger.rooms.yaml_file import LONGEST_FILE, parse
+from merger.rooms.yaml_file import LONGEST_FILE, parse_rooms
 from models import ROLES
 from recorders.registry import kinds
 
@@ -48,7 +48,7 @@ def secrets(variable: str) -> str | None:
 
 
 def parsed(text: str) -> list[RoomSpec]:
-    return parse(text, kinds(), secrets)
+    return parse_rooms(text, kinds(), secrets)
 
 
 def refusal(text: str) -> str:
@@ -311,7 +311,7 @@ def test_credentials_that_are_not_there(variable: str, told: str) -> None:
 def test_credentials_that_cannot_be_kept() -> None:
     for value in ("geheim" * 10_000, "geheim\udcff"):
         with pytest.raises(Refused, match="credentials_env: the variable is no text") as caught:
-            parse(source(credentials_env="A"), kinds(), {"A": value}.get)
+            parse_rooms(source(credentials_env="A"), kinds(), {"A": value}.get)
         assert "geheim" not in caught.value.message
 
     def unreadable(_: str) -> str | None:
@@ -320,7 +320,7 @@ def test_credentials_that_cannot_be_kept() -> None:
     with pytest.raises(
         Refused, match="line 4: room 'a', source 'camera': credentials_env: A_FILE="
     ):
-        parse(source(credentials_env="A"), kinds(), unreadable)
+        parse_rooms(source(credentials_env="A"), kinds(), unreadable)
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:

@@ -14,7 +14,7 @@ from merger.analysis.sampling import (
     MOST_PICTURES,
     SAMPLE_EVERY,
     Target,
-    decided,
+    decide_chunk,
     evenly,
     targets,
 )
@@ -203,7 +203,7 @@ def samples(**counts: int) -> list[Verdict]:
 def test_what_samples_mean_together(
     verdicts: list[Verdict], presence: bool, verdict: str, score: Fraction
 ) -> None:
-    chunk = decided(HALF_HOUR, verdicts)
+    chunk = decide_chunk(HALF_HOUR, verdicts)
     assert (chunk.presence, chunk.verdict, chunk.score) == (presence, verdict, score)
     assert chunk.samples == len(verdicts)
     assert chunk.span == HALF_HOUR

@@ -17,12 +17,12 @@ from merger.timeline.clock import (
     Segment,
     Span,
     Stretch,
+    build_track,
     frame_count,
     picture_track,
     sound_track,
-    track,
     utc,
-    without,
+    without_spans,
 )
 
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_how_long_a_file_may_stand_is_by_the_wall_clock() -> None:
 
 
 def test_an_empty_span_has_one_empty_gap() -> None:
-    assert track("cam", span(5, 5), []).items == (Gap(span(5, 5)),)
+    assert build_track("cam", span(5, 5), []).items == (Gap(span(5, 5)),)
 
 
 @st.composite
@@ -287,7 +287,7 @@ def test_how_many_frames_a_span_lasts(seconds: float, rate: Fraction, frames: in
 def test_cutting_holes(
     stretches: list[tuple[int, int]], holes: list[tuple[int, int]], left: list[tuple[int, int]]
 ) -> None:
-    found = without([Stretch(*s) for s in stretches], [Stretch(*h) for h in holes])
+    found = without_spans([Stretch(*s) for s in stretches], [Stretch(*h) for h in holes])
     assert [(s.start_us, s.end_us) for s in found] == left
 
 
@@ -299,7 +299,7 @@ def test_cutting_holes(
 def test_what_is_left_beside_holes(holes: list[tuple[int, int]], edges: set[int]) -> None:
     cuts = sorted(edges)
     stretches = [Stretch(a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    found = without(stretches, [Stretch(a, a + length) for a, length in holes])
+    found = without_spans(stretches, [Stretch(a, a + length) for a, length in holes])
     wanted = {n for s in stretches for n in range(s.start_us, s.end_us)}
     wanted -= {n for a, length in holes for n in range(a, a + length)}
     assert [n for s in found for n in range(s.start_us, s.end_us)] == sorted(wanted)

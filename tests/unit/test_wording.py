@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from commands.tables import record_page, records_table, rooms_table, state
+from commands.tables import record_page, records_table, rooms_table, state_words
 
 RECORD: dict[str, Any] = {
     "id": 7, "room": "504", "name": "Lecture", "start": "2026-11-20T10:00:00+03:00",
@@ -33,7 +33,7 @@ PAGE: dict[str, Any] = {
     ],
 )
 def test_how_a_record_stands(changes: dict[str, Any], text: str) -> None:
-    assert state({**RECORD, **changes}) == text
+    assert state_words({**RECORD, **changes}) == text
 
 
 def test_a_table_of_records() -> None:

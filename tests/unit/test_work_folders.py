@@ -14,7 +14,7 @@ import pytest
 
 from merger.errors import Temporary
 from merger.storage import files
-from merger.storage.files import sweep, work_folder, work_folders
+from merger.storage.files import sweep_leftovers, work_folder, work_folders
 
 ROOT = Path(__file__).parents[2]
 WORKER = """
@@ -37,13 +37,13 @@ def test_that_of_a_living_run_stays_and_that_of_a_killed_one_goes(tmp_path: Path
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         folder = Path(child.stdout.readline().strip())
-        sweep(tmp_path)
+        sweep_leftovers(tmp_path)
         with work_folder(tmp_path) as other:
             assert set(work_folders(tmp_path)) == {folder, other}
         assert (folder / "half").read_text() == "done"
         child.send_signal(signal.SIGKILL)
     assert work_folders(tmp_path) == [folder]
-    sweep(tmp_path)
+    sweep_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -57,14 +57,14 @@ def test_one_that_is_swept_before_it_could_be_locked_is_made_again(
         nonlocal swept
         if operation == fcntl.LOCK_EX and swept < 3:
             swept += 1
-            sweep(tmp_path)
+            sweep_leftovers(tmp_path)
         real(handle, operation)
 
     monkeypatch.setattr(files.fcntl, "flock", flock)
     with work_folder(tmp_path) as folder:
         assert swept == 3
         (folder / "file").write_text("there")
-        sweep(tmp_path)
+        sweep_leftovers(tmp_path)
         assert (folder / "file").read_text() == "there"
     assert list(tmp_path.iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_many_at_a_time_do_not_sweep_each_other_away(tmp_path: Path) -> None:
     def use(number: int) -> None:
         with work_folder(tmp_path) as folder:
             (folder / "file").write_text(str(number))
-            sweep(tmp_path)
+            sweep_leftovers(tmp_path)
             assert (folder / "file").read_text() == str(number)
 
     before = open_files()
@@ -88,7 +88,7 @@ def test_one_without_a_lock_is_dead_when_it_is_old(tmp_path: Path) -> None:
     for folder in (new, old):
         folder.mkdir()
     os.utime(old, (1, 1))
-    sweep(tmp_path)
+    sweep_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [new]
 
 

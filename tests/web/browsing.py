@@ -74,7 +74,7 @@ class Browser:
 
 
 def ann(engine: Engine) -> int:
-    user, _ = users.invite(engine, ANN, None, "user")
+    user, _ = users.invite_user(engine, ANN, None, "user")
     users.set_password(engine, user["id"], PASSWORD)
     return int(user["id"])
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from merger.accounts import users
-from merger.accounts.permissions import granted
+from merger.accounts.permissions import granted_scopes
 from merger.web.app import create_web
 from tests.site import Site
 
@@ -35,10 +35,10 @@ class Web:
     def add(self, name: str, role: str, scopes: tuple[str, ...] = SCOPES) -> None:
         """Add somebody with a password, and a key with their scopes."""
         engine = self.site.engine
-        user, _ = users.invite(engine, f"{name}@example.org", name.title(), role)
+        user, _ = users.invite_user(engine, f"{name}@example.org", name.title(), role)
         users.set_password(engine, user["id"], PASSWORD)
-        may = [scope for scope in scopes if scope in granted(role)]
-        _, key = users.make_key(engine, user["id"], "tests", may, self.site.clock)
+        may = [scope for scope in scopes if scope in granted_scopes(role)]
+        _, key = users.create_key(engine, user["id"], "tests", may, self.site.clock)
         self.keys[name], self.ids[name] = key, user["id"]
 
     def call(self, who: str | None, method: str, path: str, **options: Any) -> TestResponse:
@@ -57,7 +57,7 @@ class Web:
     def signed_in(self, who: str) -> FlaskClient:
         """Return a client that has somebody's session."""
         client = self.app.test_client()
-        asker = users.with_password(self.site.engine, f"{who}@example.org", PASSWORD)
+        asker = users.authenticate(self.site.engine, f"{who}@example.org", PASSWORD)
         assert asker is not None
         with client.session_transaction() as session:
             session["user"], session["number"] = asker.user, asker.session_number

@@ -97,7 +97,7 @@ def may(web: Web, who: str | None, scope: str | None) -> bool:
         return True
     if who is None:
         return False
-    asker = users.of_key(web.site.engine, web.keys[who], web.site.clock)
+    asker = users.user_of_key(web.site.engine, web.keys[who], web.site.clock)
     assert asker is not None
     return asker.sees_all if scope == "all" else asker.may(scope)
 

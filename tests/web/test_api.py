@@ -324,7 +324,7 @@ def test_a_mistake_in_the_program_tells_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("secret of the house")
 
-    monkeypatch.setattr("merger.records.views.page", fail)
+    monkeypatch.setattr("merger.records.views.page_of_records", fail)
     said = problem(web.api("ann", "GET", "/records"), 500)
     assert "secret" not in str(said)
     assert "secret of the house" in caplog.text

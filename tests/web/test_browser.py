@@ -81,7 +81,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     schema.upgrade(site.engine)
     site.add_room(roles=("speaker", "screen", "board"), chunk_s=30)
     for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
-        user, _ = users.invite(site.engine, f"{name}@example.org", None, role)
+        user, _ = users.invite_user(site.engine, f"{name}@example.org", None, role)
         users.set_password(site.engine, user["id"], PASSWORD)
     write_sample(site.library().library, CARRIED)
     log = site.folder / "log"

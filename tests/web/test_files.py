@@ -182,7 +182,7 @@ def test_what_has_not_changed_is_not_sent_again(ann: Web) -> None:
 
 @ON_SQLITE
 def test_what_is_wanted_of_another_version_is_not_sent(ann: Web) -> None:
-    thumbnails.keep(ann.site.settings, 1, START, JPEG)
+    thumbnails.save_thumbnail(ann.site.settings, 1, START, JPEG)
     for path in (MERGE, OF_CHUNK, PICTURE):
         tag = ann.api("ann", "GET", path).headers["ETag"]
         assert ann.api("ann", "GET", path, headers={"If-Match": tag}).status_code == 200
@@ -280,7 +280,7 @@ def test_the_pictures_of_a_chunk(ann: Web) -> None:
 def test_the_picture_of_a_source(ann: Web) -> None:
     assert problem(ann.api("bob", "GET", PICTURE), 404)["code"] == "picture"
     taken = START + timedelta(seconds=5)
-    thumbnails.keep(ann.site.settings, 1, taken, JPEG)
+    thumbnails.save_thumbnail(ann.site.settings, 1, taken, JPEG)
     said = ann.api("bob", "GET", PICTURE)  # who has no record there: a room is no secret
     assert (said.status_code, said.content_type, said.data) == (200, "image/jpeg", JPEG)
     assert said.headers["Cache-Control"] == "private, max-age=30"
@@ -296,7 +296,7 @@ def test_the_picture_of_a_source(ann: Web) -> None:
 @ON_SQLITE
 def test_a_source_of_another_room_is_none_of_this_one(ann: Web) -> None:
     ann.site.add_room("505", roles=("speaker",))
-    thumbnails.keep(ann.site.settings, 3, START, JPEG)
+    thumbnails.save_thumbnail(ann.site.settings, 3, START, JPEG)
     assert ann.api("bob", "GET", "/rooms/2/sources/3/picture").data == JPEG
     problem(ann.api("bob", "GET", "/rooms/1/sources/3/picture"), 404)
 
@@ -317,7 +317,7 @@ def test_what_is_of_a_record_is_of_its_users_and_of_editors(ann: Web, path: str)
 @ON_SQLITE
 @pytest.mark.parametrize("path", [MERGE, OF_CHUNK, PICTURE])
 def test_nobody_unknown_sees_anything(ann: Web, path: str) -> None:
-    thumbnails.keep(ann.site.settings, 1, START, JPEG)
+    thumbnails.save_thumbnail(ann.site.settings, 1, START, JPEG)
     problem(ann.api(None, "GET", path), 401)
     ann.add("may_not_read", "user", ("write",))
     problem(ann.api("may_not_read", "GET", path), 403)
@@ -329,7 +329,7 @@ def test_nobody_unknown_sees_anything(ann: Web, path: str) -> None:
 def test_who_leaves_a_record_sees_it_no_more(ann: Web) -> None:
     ann.site.ask(users=("bob@example.org",), name="Алгебра 1")
     assert ann.api("bob", "GET", MERGE).status_code == 200
-    records.leave(ann.site.engine, 1, ann.site.clock, ann.ids["bob"])
+    records.withdraw(ann.site.engine, 1, ann.site.clock, ann.ids["bob"])
     problem(ann.api("bob", "GET", MERGE), 404)
 
 

@@ -158,7 +158,7 @@ def test_a_signature_of_somebody_else(known: Browser, provider: Provider) -> Non
 def test_invited_though_of_another_domain(known: Browser, provider: Provider) -> None:
     provider.claims = {"email": "guest@example.com"}
     assert NOT_ADMITTED in said(known.through_provider())
-    user, _ = people.invite(known.site.engine, "guest@example.com", None, "editor")
+    user, _ = people.invite_user(known.site.engine, "guest@example.com", None, "editor")
     assert known.through_provider().status_code == 303
     assert known.who == user["id"]
     people.change_user(known.site.engine, user["id"], {"invited": False})

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from merger.db.engine import writing
 from merger.errors import Refused
-from merger.live.source_status import Sign, give
+from merger.live.source_status import SourceSign, write_sign
 from merger.monitoring import heartbeats, metrics
 from merger.records import queue, requests
 from merger.storage.disk_space import Disk, disk_of
@@ -69,7 +69,7 @@ def numbers(web: Web, who: str = "ada") -> dict[tuple[str, ...], float]:
 
 def test_ready_when_everything_is_there(web: Web) -> None:
     assert ready(web) == (503, {"daemon": "none was ever at work"})
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     assert ready(web) == (200, {})
     web.site.clock += 60 * SECOND  # the poll is short, so it is a minute
     assert ready(web) == (200, {})
@@ -83,7 +83,7 @@ def test_ready_when_everything_is_there(web: Web) -> None:
 def test_a_daemon_that_looks_seldom_may_be_silent_for_longer(web: Web) -> None:
     web.site.environ["MERGER_POLL"] = "60"
     seldom = Web(web.site)
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     web.site.clock += 180 * SECOND
     assert ready(seldom) == (200, {})
     web.site.clock += 1 * SECOND
@@ -114,7 +114,7 @@ def test_without_a_database_the_process_lives_and_is_not_ready(web: Web, mariadb
 
 @ON_SQLITE
 def test_not_ready_without_room(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     reserve = SimpleNamespace(total=1000 * GB, free=5 * GB)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: reserve)
     full = {f"{name}_disk": "it is full" for name in ("data", "cache", "output")}
@@ -123,7 +123,7 @@ def test_not_ready_without_room(web: Web, monkeypatch: pytest.MonkeyPatch) -> No
 
 @ON_SQLITE
 def test_not_ready_without_the_share_for_videos(web: Web) -> None:
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     share = web.site.folder / "share"
     web.site.environ["MERGER_OUTPUT"] = str(share)
     with_share = Web(web.site)
@@ -138,7 +138,7 @@ def test_not_ready_without_the_share_for_videos(web: Web) -> None:
 def test_a_share_that_hangs_does_not_keep_others_waiting(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     goes_on = threading.Event()
     looked: list[Path] = []
 
@@ -194,10 +194,10 @@ def test_numbers(web: Web) -> None:
 
     for minute in range(5):
         site.ask(from_s=60.0 * minute, until_s=60.0 * minute + 30)
-    heartbeats.give(site.engine, "one", site.clock - 7 * SECOND)
+    heartbeats.write_heartbeat(site.engine, "one", site.clock - 7 * SECOND)
     held = site.claim()
     assert held is not None
-    queue.enter(site.engine, held, "encode", site.clock)
+    queue.enter_stage(site.engine, held, "encode", site.clock)
     for _ in range(2):
         failing = site.claim()
         assert failing is not None
@@ -286,7 +286,7 @@ def test_what_machines_ask_all_the_time_is_told_when_it_is_wrong(
     web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    heartbeats.give(web.site.engine, "one", web.site.clock)
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     for path in ("/healthz", "/readyz", "/metrics"):
         assert web.call("ada", "GET", path).status_code == 200
     assert lines(caplog) == []
@@ -299,9 +299,9 @@ def test_what_machines_ask_all_the_time_is_told_when_it_is_wrong(
 def test_whether_media_comes_is_a_number(web: Web) -> None:
     now = web.site.clock
     assert not [names for names in numbers(web) if names[0].startswith("merger_source")]
-    give(web.site.settings, 1, Sign(now))
-    give(web.site.settings, 2, Sign(now, now - 90 * SECOND))
-    give(web.site.settings, 77, Sign(now))  # of a source that was removed
+    write_sign(web.site.settings, 1, SourceSign(now))
+    write_sign(web.site.settings, 2, SourceSign(now, now - 90 * SECOND))
+    write_sign(web.site.settings, 77, SourceSign(now))  # of a source that was removed
     web.site.clock = now + 10 * SECOND
 
     def seen() -> dict[tuple[str, ...], float]:

@@ -28,13 +28,13 @@ def test_people_are_invited_changed_and_removed(web: Web) -> None:
     assert "No mail address: nobody" in error_at(page, "email")
     page = ada.wrong("/people", "/people", {**invited, "email": "x@x.org", "name": "x" * 256})
     assert "longer than 255 characters" in error_at(page, "name")
-    new = users.of_address(web.site.engine, "new@example.org")
+    new = users.get_user_by_address(web.site.engine, "new@example.org")
     assert new is not None
     ada.done("/people", f"/people/{new['id']}", {"role": "editor"})
-    told = users.user(web.site.engine, new["id"])
+    told = users.get_user(web.site.engine, new["id"])
     assert (told["role"], told["invited"]) == ("editor", False)
     assert "Deleted." in ada.done("/people", f"/people/{new['id']}/delete")
-    assert users.of_address(web.site.engine, "new@example.org") is None
+    assert users.get_user_by_address(web.site.engine, "new@example.org") is None
 
 
 def test_the_last_administrator_stays_one(web: Web) -> None:
@@ -63,7 +63,7 @@ def test_an_administrator_who_is_locked_out_is_none_to_be_left_with(web: Web) ->
 
 def test_many_people_have_pages(web: Web) -> None:
     for n in range(120):
-        users.invite(web.site.engine, f"{n}@example.org", None, "user")
+        users.invite_user(web.site.engine, f"{n}@example.org", None, "user")
     ada = reader(web, "ada")
     following = re.search(r'rel="next" href="([^"]+)"', ada.get("/people"))
     assert following and "119@example.org" in ada.get(following[1])
@@ -81,11 +81,11 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(web: Web) -> None:
     assert stranger.get("/api/v1/records", headers=headers).status_code == 200
     page = ann.get("/keys")
     assert key[1] not in page and "timetable" in page and "last used" in page
-    told = users.keys(web.site.engine, web.ids["ann"])[0]
+    told = users.list_keys(web.site.engine, web.ids["ann"])[0]
     assert told["scopes"] == ["read"]  # she may not do more herself
     assert "The key is revoked." in ann.done("/keys", f"/keys/{told['id']}/revoke")
     assert stranger.get("/api/v1/records", headers=headers).status_code == 401
-    of_bob = users.keys(web.site.engine, web.ids["bob"])[0]["id"]
+    of_bob = users.list_keys(web.site.engine, web.ids["bob"])[0]["id"]
     assert ann.send("/keys", f"/keys/{of_bob}/revoke").status_code == 404
 
 
@@ -106,8 +106,8 @@ def test_a_password_is_changed_by_who_knows_it(web: Web) -> None:
     assert "The password is changed." in ann.done("/keys", "/keys/password", new)
     assert elsewhere.client.get("/keys").status_code == 303  # signed out everywhere else
     engine = web.site.engine
-    assert users.with_password(engine, "ann@example.org", PASSWORD) is None
-    assert users.with_password(engine, "ann@example.org", new["password"]) is not None
+    assert users.authenticate(engine, "ann@example.org", PASSWORD) is None
+    assert users.authenticate(engine, "ann@example.org", new["password"]) is not None
 
 
 def test_guessing_a_password_ends(web: Web) -> None:
@@ -126,26 +126,26 @@ def test_who_is_invited_no_more_is_locked_out(web: Web) -> None:
     assert session.get("/records").status_code == 200
     users.change_user(web.site.engine, web.ids["ann"], {"invited": False})
     assert session.get("/records").status_code != 200
-    assert users.with_password(web.site.engine, "ann@example.org", PASSWORD) is None
+    assert users.authenticate(web.site.engine, "ann@example.org", PASSWORD) is None
     assert web.app.test_client().get("/api/v1/records", headers=ann).status_code == 401
     key, now, domains = web.keys["ann"], web.site.clock, ("Example.org",)
-    assert users.with_password(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
-    assert users.of_key(web.site.engine, key, now, domains) is not None
+    assert users.authenticate(web.site.engine, "ann@example.org", PASSWORD, domains) is not None
+    assert users.user_of_key(web.site.engine, key, now, domains) is not None
 
 
 def test_who_may_sign_in_by_domain_keeps_what_they_are(web: Web) -> None:
     engine, domains = web.site.engine, ("example.org",)
     users.change_user(engine, web.ids["eve"], {"invited": False})
-    told, is_new = users.invite(engine, "eve@example.org", None, "user", domains)
+    told, is_new = users.invite_user(engine, "eve@example.org", None, "user", domains)
     assert (told["role"], is_new) == ("editor", False)  # no step down, without a word
     # Saved with a box that was never ticked: no session ends, and nobody is refused.
-    before = users.user(engine, web.ids["eve"])
-    session = users.with_password(engine, "eve@example.org", PASSWORD, domains)
+    before = users.get_user(engine, web.ids["eve"])
+    session = users.authenticate(engine, "eve@example.org", PASSWORD, domains)
     assert session is not None
     changed = users.change_user(engine, web.ids["eve"], {"role": "user", "invited": False})
     assert changed == {**before, "role": "user"}
     number = session.session_number
-    assert users.of_session(engine, web.ids["eve"], number, domains) is not None
+    assert users.user_of_session(engine, web.ids["eve"], number, domains) is not None
     users.change_user(engine, web.ids["ada"], {"invited": False}, domains)
     last = users.change_user(engine, web.ids["ada"], {"role": "admin", "invited": False}, domains)
     assert (last["role"], last["invited"]) == ("admin", False)  # the only one, by domain
@@ -155,7 +155,7 @@ def test_who_may_sign_in_by_domain_keeps_what_they_are(web: Web) -> None:
 
 def test_a_session_ends_with_the_domain(web: Web) -> None:
     engine = web.site.engine
-    asker = users.with_password(engine, "eve@example.org", PASSWORD)
+    asker = users.authenticate(engine, "eve@example.org", PASSWORD)
     assert asker is not None
     number = asker.session_number
     users.change_user(engine, web.ids["eve"], {"invited": False})
@@ -164,5 +164,5 @@ def test_a_session_ends_with_the_domain(web: Web) -> None:
         session.get_one(User, web.ids["eve"]).session_number = number
 
     writing(engine, begin)
-    assert users.of_session(engine, web.ids["eve"], number, ("example.org",)) is not None
-    assert users.of_session(engine, web.ids["eve"], number) is None
+    assert users.user_of_session(engine, web.ids["eve"], number, ("example.org",)) is not None
+    assert users.user_of_session(engine, web.ids["eve"], number) is None

@@ -213,7 +213,7 @@ def test_which_of_two_times_is_meant_can_be_chosen(web: Web, language: str) -> N
 
 
 def test_without_rooms_nothing_can_be_asked_for(web: Web) -> None:
-    store.delete(web.site.engine, 1)
+    store.delete_room(web.site.engine, 1)
     assert "There are no rooms yet." in reader(web, "ann").get("/request")
     assert "Add a room" in reader(web, "eve").get("/request")
     assert "There are no rooms yet." in reader(web, "ann").get("/rooms")

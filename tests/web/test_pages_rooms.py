@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
-from merger.live.source_status import Sign, give
+from merger.live.source_status import SourceSign, write_sign
 from merger.rooms import store
 from models import Calendar, Room
 from tests.databases import ON_SQLITE
@@ -68,8 +68,8 @@ def test_the_next_records_of_each_room_are_shown(web: Web) -> None:
 def test_whether_media_comes_is_shown(web: Web) -> None:
     now = web.site.clock
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
-    give(web.site.settings, 1, Sign(now))
-    give(web.site.settings, 2, Sign(now, now - timedelta(minutes=18)))
+    write_sign(web.site.settings, 1, SourceSign(now))
+    write_sign(web.site.settings, 2, SourceSign(now, now - timedelta(minutes=18)))
     page = reader(web, "ann").get("/rooms")
     shown = re.findall(r'<span class="badge flow (\w+)">.*?</span> (.*?)</span>', page)
     # It is 15:00 in the room.
@@ -77,8 +77,8 @@ def test_whether_media_comes_is_shown(web: Web) -> None:
     web.site.clock = now + timedelta(days=1)
     page = reader(web, "ann", "ru").get("/rooms")
     assert page.count("не отзывается с") == 2 and "20 ноября 2026, 14:42" in page
-    give(web.site.settings, 1, None)
-    give(web.site.settings, 2, None)
+    write_sign(web.site.settings, 1, None)
+    write_sign(web.site.settings, 2, None)
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
 
 
@@ -106,7 +106,7 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     changed |= {"sources-1-is_removed": "on"}
     changed |= source(2, name="board", role="board", address=folder)
     assert "Room Aula is changed." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
-    spec = next(spec for spec in store.stored(web.site.engine) if spec.name == "Aula")
+    spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert (spec.chunk_s, spec.early_s, spec.late_s) == (600, 60, 0)
     assert (spec.mails, spec.uploads_raw) == (True, False)
     assert [one.name for one in spec.sources] == ["camera", "board"]
@@ -115,11 +115,11 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     forgets = {**room, **known, "sources-0-credentials": "", "sources-0-forgets": "on"}
     del forgets["sources-1-name"]
     eve.done("/rooms/2/edit", "/rooms/2/edit", forgets)
-    spec = next(spec for spec in store.stored(web.site.engine) if spec.name == "Aula")
+    spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert spec.sources[0].credentials is None
     assert [one.name for one in spec.sources] == ["camera", "board"]  # not in the form: it stays
     assert "The room is deleted." in eve.done("/rooms/2/edit", "/rooms/2/delete")
-    assert [spec.name for spec in store.stored(web.site.engine)] == ["504"]
+    assert [spec.name for spec in store.stored_rooms(web.site.engine)] == ["504"]
 
 
 def test_credentials_do_not_go_elsewhere(web: Web) -> None:
@@ -134,7 +134,7 @@ def test_credentials_do_not_go_elsewhere(web: Web) -> None:
         return {"name": "Aula", "zone": "Europe/Berlin", **LENGTHS, **source(0, **values)}
 
     def kept() -> str | None:
-        spec = next(spec for spec in store.stored(web.site.engine) if spec.name == "Aula")
+        spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
         return spec.sources[0].credentials
 
     eve.done("/rooms/new", "/rooms/new", fields(credentials="user:s3cret"))
@@ -160,7 +160,7 @@ def test_credentials_do_not_go_elsewhere(web: Web) -> None:
 
 
 def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
-    hidden = store.stored(web.site.engine)[0]
+    hidden = store.stored_rooms(web.site.engine)[0]
     assert hidden.sources[0].address
     eve = reader(web, "eve")
     page = eve.get("/rooms/1/edit")
@@ -172,7 +172,7 @@ def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
         **source(1, name="screen", role="screen", address=hidden.sources[1].address, is_known="1"),
     }  # fmt: skip
     eve.done("/rooms/1/edit", "/rooms/1/edit", same)
-    after = store.stored(web.site.engine)[0]
+    after = store.stored_rooms(web.site.engine)[0]
     assert after.sources == hidden.sources and after.sound_source == "speaker"
 
 
@@ -184,7 +184,7 @@ def test_a_form_of_a_room_has_room_for_another_source(web: Web) -> None:
     assert answer.status_code == 200
     check_markup(answer.text, "en")
     assert 'name="sources-1-name"' in answer.text and value_of(answer.text, "name") == "505"
-    assert store.stored(web.site.engine)[0].name == "504"
+    assert store.stored_rooms(web.site.engine)[0].name == "504"
 
 
 WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
@@ -253,7 +253,7 @@ def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web, language: str)
         assert "source 'slides'" not in page  # it is said at the source
         assert language == "en" or '<span lang="en">' not in page, changes
         assert "s3cret" not in page
-    assert len(store.stored(web.site.engine)) == 1
+    assert len(store.stored_rooms(web.site.engine)) == 1
 
 
 def test_a_room_that_records_wait_for_stays(web: Web) -> None:

@@ -36,7 +36,7 @@ def test_a_password(browser: Browser) -> None:
 @ON_SQLITE
 def test_wrong_passwords(browser: Browser) -> None:
     ann(browser.site.engine)
-    users.invite(browser.site.engine, "guest@example.org", None, "user")  # has none
+    users.invite_user(browser.site.engine, "guest@example.org", None, "user")  # has none
     for email, password in (
         (ANN, "wrong"), (ANN, ""), ("nobody@example.org", PASSWORD), ("guest@example.org", ""),
         ("", ""), ("\0", "\0"), (ANN, "x" * 10_000),

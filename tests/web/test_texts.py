@@ -14,7 +14,7 @@ import pytest
 
 from merger import i18n
 from merger.accounts.permissions import SCOPES
-from merger.i18n import FORMS, LANGUAGES, Said, catalogue, chosen, form, say, translated
+from merger.i18n import FORMS, LANGUAGES, Said, catalogue, choose_language, form, say, translated
 from merger.records import requests
 from merger.timeline.clock import Span
 from merger.timeline.layout import LAYOUTS
@@ -145,7 +145,7 @@ def test_things_are_counted(count: int, english: str, russian: str) -> None:
     ],
 )
 def test_a_reader_gets_their_language(wanted: list[tuple[str, float]], language: str) -> None:
-    assert chosen(wanted) == language
+    assert choose_language(wanted) == language
 
 
 # --- what the core says ---------------------------------------------------------------------------

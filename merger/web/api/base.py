@@ -51,7 +51,7 @@ def check_query() -> Response | None:
         try:
             Taken.model_validate(request.args.to_dict())
         except ValidationError as error:
-            return problems.invalid(error)
+            return problems.explain_invalid(error)
     return None
 
 
@@ -61,6 +61,6 @@ def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(values), status=status, content_type="application/json")
 
 
-def given(model: BaseModel) -> dict[str, Any]:
+def require_change(model: BaseModel) -> dict[str, Any]:
     """Return the fields that a request really has."""
     return model.model_dump(exclude_unset=True)

@@ -7,7 +7,7 @@ from flask import Response
 from merger.intake import discovered
 from merger.web.api import base
 from merger.web.api.schemas.records import OffersOut
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("offers", "Recordings that nobody asked for, and what became of them.")
 
@@ -15,5 +15,5 @@ blueprint = base.resources("offers", "Recordings that nobody asked for, and what
 @blueprint.get("/offers", responses={"200": OffersOut}, operation_id="listOffers")
 def listing() -> Response:
     """List the newest: which became a record, and why others did not."""
-    asker("rooms")
-    return base.reply({"offers": discovered.listing(service().engine)})
+    require_principal("rooms")
+    return base.reply({"offers": discovered.list_discovered(service().engine)})

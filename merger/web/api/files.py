@@ -21,7 +21,7 @@ from merger.web.api import base
 from merger.web.api.schemas.base import Taken
 from merger.web.api.schemas.records import RecordPath
 from merger.web.api.schemas.rooms import SourcePath
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("files", "Videos and pictures themselves.")
 
@@ -81,7 +81,7 @@ _IN_PIECES: dict[Any, Any] = {
 )  # fmt: skip
 def rendition(path: RenditionPath, query: Download) -> Response:
     """Give a video, whole or in ranges: of the version that people have, or are about to get."""
-    who = asker("read")
+    who = require_principal("read")
     file = views.rendition_file(service().engine, path.record, path.kind, who.only_of)
     gone = Refused("rendition", f"the {path.kind} of record {path.record} is no longer kept here")
     if file.path is None:
@@ -179,10 +179,10 @@ def _piece(file: BinaryIO, length: int) -> Iterator[bytes]:
 )  # fmt: skip
 def paper(path: PaperPath) -> Response:
     """Give what was said or written beside the video, such as a chat or a transcript."""
-    who = asker("read")
-    views.check_paper(service().engine, path.record, path.name, who.only_of)
+    who = require_principal("read")
+    views.check_transcript(service().engine, path.record, path.name, who.only_of)
     return _sent(
-        paths.papers(service().settings.data, path.record) / path.name,
+        paths.transcripts_of(service().settings.data, path.record) / path.name,
         Refused("paper", f"{path.name!r} of record {path.record} is no longer kept here"), _OWN,
         mimetype="text/plain", download_name=path.name, as_attachment=True,
     )  # fmt: skip
@@ -195,7 +195,7 @@ def paper(path: PaperPath) -> Response:
 )
 def chunk_picture(path: PicturePath) -> Response:
     """Give a picture of the screen that was looked at in a chunk."""
-    who = asker("read")
+    who = require_principal("read")
     picture = views.chunk_picture(
         service().engine, path.record, path.chunk, path.number, who.only_of
     )
@@ -214,8 +214,8 @@ def chunk_picture(path: PicturePath) -> Response:
 )  # fmt: skip
 def source_picture(path: SourcePath) -> Response:
     """Give the last picture of a source; Last-Modified says when it was taken."""
-    asker("read")
-    sources = store.one(service().engine, path.room)["sources"]
+    require_principal("read")
+    sources = store.get_room(service().engine, path.room)["sources"]
     if not any(source["id"] == path.source for source in sources):
         raise Refused("source", f"room {path.room} has no source {path.source}")
     return _sent(

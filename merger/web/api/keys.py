@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Response
 
 from merger.accounts import users
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.web.api import base
 from merger.web.api.schemas.people import KeyIn, KeyPath, KeysOut, NewKey
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("api-keys", "Keys with which programs act for people.")
 
@@ -17,28 +17,30 @@ blueprint = base.resources("api-keys", "Keys with which programs act for people.
 @blueprint.get("/api-keys", responses={"200": KeysOut}, operation_id="listKeys")
 def listing() -> Response:
     """List one's own keys; an administrator sees everybody's."""
-    who = asker("read")
-    return base.reply({"keys": users.keys(service().engine, _only_of(who))})
+    who = require_principal("read")
+    return base.reply({"keys": users.list_keys(service().engine, _only_of(who))})
 
 
-def _only_of(who: Asker) -> int | None:
+def _only_of(who: Principal) -> int | None:
     return None if who.may("people") else who.user
 
 
 @blueprint.post("/api-keys", responses={"201": NewKey}, operation_id="makeKey")
 def create(body: KeyIn) -> Response:
     """Make a key for oneself, which is shown once; it may no more than the key that makes it."""
-    who = asker("write")
+    who = require_principal("write")
     for scope in body.scopes:
         if not who.may(scope):
             raise Refused("scopes", f"whoever makes this key does not have the scope {scope}")
-    told, key = users.make_key(service().engine, who.user, body.name, body.scopes, service().now())
+    told, key = users.create_key(
+        service().engine, who.user, body.name, body.scopes, service().now()
+    )
     return base.reply({**told, "key": key}, 201)
 
 
 @blueprint.delete("/api-keys/<int:key>", responses={"204": base.NOTHING}, operation_id="revokeKey")
 def revoke(path: KeyPath) -> Response:
     """End a key for good."""
-    who = asker("write")
-    users.revoke(service().engine, path.key, service().now(), _only_of(who))
+    who = require_principal("write")
+    users.revoke_key(service().engine, path.key, service().now(), _only_of(who))
     return Response(status=204)

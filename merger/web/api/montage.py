@@ -20,7 +20,7 @@ from merger.web.api.schemas.montage import (
     RecordsQuery,
 )
 from merger.web.api.schemas.records import RecordPage
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 _TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
 blueprint = APIBlueprint(
@@ -35,7 +35,7 @@ _FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as
 @blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
 def montage(path: MontagePath, body: MontageIn) -> Response:
     """Ask for a video by date and local times; it is of the user who is named, or of the key's."""
-    who = asker("write")
+    who = require_principal("write")
     owner = email_of(body.user_email, "user_email") if body.user_email else who.email
     if owner != who.email and not who.sees_all:
         raise Refused("user_email", "only an editor asks for the videos of others")
@@ -49,17 +49,17 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         users=(owner,),
     )
     try:
-        record, _ = requests.ask(service().engine, request, service().now())
+        record, _ = requests.request_record(service().engine, request, service().now())
     except Refused as error:
         raise Refused(_FIELDS.get(error.code, error.code), error.message) from error
-    status = requests.status(service().engine, record)
+    status = requests.status_of(service().engine, record)
     return base.reply({"message": f"Record {record} is {status}", "id": record}, 201)
 
 
 @blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
 def of_user(path: EmailPath, query: RecordsQuery) -> Response:
     """List the newest records of a user: one's own, or for an editor anybody's."""
-    who = asker("read")
+    who = require_principal("read")
     wanted = views.Filter(user=path.email, only_of=who.only_of)
-    found, following = views.page(service().engine, wanted, query.cursor, _MOST)
+    found, following = views.page_of_records(service().engine, wanted, query.cursor, _MOST)
     return base.reply({"records": found, "next": following})

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, json
 
-from merger.accounts.permissions import Asker
-from merger.db.idempotency import answered_once
+from merger.accounts.permissions import Principal
+from merger.db.idempotency import answer_once
 from merger.errors import Refused
-from merger.intake.discovered import take_up
+from merger.intake.discovered import ensure_record
 from merger.records import requests, views
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
@@ -23,7 +23,7 @@ from merger.web.api.schemas.records import (
     RecordPath,
     RecordQuery,
 )
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("records", "Videos that somebody wants, and what becomes of them.")
 
@@ -35,19 +35,19 @@ blueprint = base.resources("records", "Videos that somebody wants, and what beco
 )
 def ask(header: AskHeaders, body: Ask) -> Response:
     """Ask for the video of a lecture; 200 where somebody has asked for the same before."""
-    who = asker("write")
+    who = require_principal("write")
     if header.idempotency_key is None:
         status, text = _asked(who, body)
     else:
         asked = json.dumps(body.model_dump(), sort_keys=True)
-        status, text = answered_once(
+        status, text = answer_once(
             service().engine, who.user, header.idempotency_key, asked, service().now(),
             lambda: _asked(who, body),
         )  # fmt: skip
     return Response(text, status=status, content_type="application/json")
 
 
-def _asked(who: Asker, body: Ask) -> tuple[int, str]:
+def _asked(who: Principal, body: Ask) -> tuple[int, str]:
     engine = service().engine
     if body.zoom is not None:
         return _fetched(who, body, body.zoom)
@@ -65,11 +65,11 @@ def _asked(who: Asker, body: Ask) -> tuple[int, str]:
         users=(who.email, *body.users),
         course_code=body.course_code,
     )
-    record, is_new = requests.ask(engine, request, service().now())
-    return 201 if is_new else 200, json.dumps(views.details(engine, record))
+    record, is_new = requests.request_record(engine, request, service().now())
+    return 201 if is_new else 200, json.dumps(views.record_details(engine, record))
 
 
-def _fetched(who: Asker, body: Ask, text: str) -> tuple[int, str]:
+def _fetched(who: Principal, body: Ask, text: str) -> tuple[int, str]:
     """Ask for a Zoom recording: editors for any, others for those of which they are the host."""
     others = sorted(body.model_fields_set - {"zoom", "users"})
     if any(getattr(body, name) is not None for name in others):
@@ -86,24 +86,24 @@ def _fetched(who: Asker, body: Ask, text: str) -> tuple[int, str]:
         is_theirs = False  # nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Refused("zoom", "there is no such recording, or you are not its host")
-    outcome = take_up(here, offer, (who.email, *body.users), is_asked=True)
+    outcome = ensure_record(here, offer, (who.email, *body.users), is_asked=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")
-    document = views.details(here.engine, outcome.record)
+    document = views.record_details(here.engine, outcome.record)
     return 201 if outcome.is_new else 200, json.dumps(document)
 
 
 @blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")
 def listing(query: RecordQuery) -> Response:
     """List records, those that begin last first."""
-    who = asker("read")
+    who = require_principal("read")
     since = query.changed_since
     wanted = views.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
         day=_day(query.day), text=query.text, only_of=who.only_of,
         changed_since=instant_from(since, ZoneInfo("UTC"), "changed_since") if since else None,
     )  # fmt: skip
-    found, following = views.page(service().engine, wanted, query.cursor, query.limit)
+    found, following = views.page_of_records(service().engine, wanted, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
 
 
@@ -117,11 +117,11 @@ def _day(text: str | None) -> calendar_date | None:
 @blueprint.get("/records/<int:record>", responses={"200": RecordDetails}, operation_id="showRecord")
 def show(path: RecordPath) -> Response:
     """Show all that is known of a record."""
-    return _shown(path.record, asker("read"))
+    return _shown(path.record, require_principal("read"))
 
 
-def _shown(record: int, who: Asker) -> Response:
-    return base.reply(views.details(service().engine, record, who.only_of))
+def _shown(record: int, who: Principal) -> Response:
+    return base.reply(views.record_details(service().engine, record, who.only_of))
 
 
 @blueprint.post(
@@ -132,7 +132,7 @@ def cancel(path: RecordPath) -> Response:
 
     Only the owner of the record, or an editor.
     """
-    who = asker("write")
+    who = require_principal("write")
     requests.cancel(service().engine, path.record, service().now(), who.only_of)
     return _shown(path.record, who)
 
@@ -142,7 +142,7 @@ def cancel(path: RecordPath) -> Response:
 )
 def retry(path: RecordPath) -> Response:
     """Queue a record again that failed or was cancelled."""
-    who = asker("write")
+    who = require_principal("write")
     requests.retry(service().engine, path.record, service().now(), who.only_of)
     return _shown(path.record, who)
 
@@ -155,8 +155,8 @@ def remerge(path: RecordPath, body: Again) -> Response:
 
     Only the owner of the record, or an editor.
     """
-    who, engine = asker("write"), service().engine
-    zone = zone_named(views.details(engine, path.record, who.only_of)["zone"])
+    who, engine = require_principal("write"), service().engine
+    zone = zone_named(views.record_details(engine, path.record, who.only_of)["zone"])
     start, end = (
         instant_from(text, zone, name) if text else None
         for name, text in (("start", body.start), ("end", body.end))
@@ -173,6 +173,6 @@ def remerge(path: RecordPath, body: Again) -> Response:
 )
 def delete(path: RecordPath) -> Response:
     """Want a record no longer: nobody else wants it, and it is removed. Its videos stay."""
-    who = asker("write")
-    requests.leave(service().engine, path.record, service().now(), who.only_of)
+    who = require_principal("write")
+    requests.withdraw(service().engine, path.record, service().now(), who.only_of)
     return Response(status=204)

@@ -27,7 +27,7 @@ from merger.web.api.schemas.rooms import (
     SourcePath,
     SourcesOut,
 )
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("rooms", "Places with sources of media.")
 # Fields that are read, and given back as they were read: what to do instead of changing them.
@@ -42,21 +42,21 @@ _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 @blueprint.get("/rooms", responses={"200": RoomsOut}, operation_id="listRooms")
 def listing() -> Response:
     """List all rooms."""
-    asker("read")
-    return base.reply({"rooms": store.all_of_them(service().engine)})
+    require_principal("read")
+    return base.reply({"rooms": store.list_rooms(service().engine)})
 
 
 @blueprint.post("/rooms", responses={"201": RoomOut}, operation_id="addRoom")
 def create(body: RoomIn) -> Response:
     """Add a room."""
-    asker("rooms")
+    require_principal("rooms")
     spec = RoomSpec(
         body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
     )  # fmt: skip
-    room = store.create(service().engine, spec, service().recorder_of)
-    return base.reply(store.one(service().engine, room), 201)
+    room = store.create_room(service().engine, spec, service().recorder_of)
+    return base.reply(store.get_room(service().engine, room), 201)
 
 
 def _seconds(field: str, text: str) -> int:
@@ -66,22 +66,22 @@ def _seconds(field: str, text: str) -> int:
 @blueprint.get("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="showRoom")
 def show(path: RoomPath) -> Response:
     """Show a room."""
-    asker("read")
-    return base.reply(store.one(service().engine, path.room))
+    require_principal("read")
+    return base.reply(store.get_room(service().engine, path.room))
 
 
 @blueprint.patch("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="changeRoom")
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room: what is left out stays as it is."""
-    asker("rooms")
-    changes = _changes(base.given(body), store.one(service().engine, path.room))
+    require_principal("rooms")
+    changes = _changes(base.require_change(body), store.get_room(service().engine, path.room))
     for name in ("name", "zone", "mails", "uploads_raw", *_LENGTHS):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
     _edit(path.room, lambda spec: replace(spec, **changes))
-    return base.reply(store.one(service().engine, path.room))
+    return base.reply(store.get_room(service().engine, path.room))
 
 
 def _changes(given: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def _changes(given: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
 @blueprint.delete("/rooms/<int:room>", responses={"204": base.NOTHING}, operation_id="deleteRoom")
 def delete(path: RoomPath) -> Response:
     """Remove a room that no record waits for."""
-    asker("rooms")
-    store.delete(service().engine, path.room)
+    require_principal("rooms")
+    store.delete_room(service().engine, path.room)
     return Response(status=204)
 
 
@@ -108,21 +108,21 @@ def delete(path: RoomPath) -> Response:
 )
 def sources(path: RoomPath) -> Response:
     """List the sources of a room."""
-    asker("read")
-    return base.reply({"sources": store.one(service().engine, path.room)["sources"]})
+    require_principal("read")
+    return base.reply({"sources": store.get_room(service().engine, path.room)["sources"]})
 
 
 @blueprint.post("/rooms/<int:room>/sources", responses={"201": SourceOut}, operation_id="addSource")
 def add_source(path: RoomPath, body: SourceIn) -> Response:
     """Add a source to a room."""
-    asker("rooms")
+    require_principal("rooms")
     added = SourceSpec(**body.model_dump())
 
     def add(spec: RoomSpec) -> RoomSpec:
         return replace(spec, sources=(*spec.sources, added))
 
     _edit(path.room, add, added.name)
-    told = store.one(service().engine, path.room)["sources"]
+    told = store.get_room(service().engine, path.room)["sources"]
     return base.reply(next(source for source in told if source["name"] == added.name), 201)
 
 
@@ -133,7 +133,7 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
 )
 def show_source(path: SourcePath) -> Response:
     """Show a source."""
-    asker("read")
+    require_principal("read")
     return base.reply(_source(path))
 
 
@@ -148,9 +148,9 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
     With another kind, or another scheme, host or port in the address, and no credentials beside it,
     those that were stored are removed: has_credentials is false then.
     """
-    asker("rooms")
+    require_principal("rooms")
     as_read = _source(path)
-    known, changes = as_read["name"], _changes(base.given(body), as_read)
+    known, changes = as_read["name"], _changes(base.require_change(body), as_read)
     for name in ("name", "role", "kind", "address"):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
@@ -179,7 +179,7 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
 )
 def delete_source(path: SourcePath) -> Response:
     """Remove a source; what was collected of it is forgotten."""
-    asker("rooms")
+    require_principal("rooms")
     known = _source(path)["name"]
 
     def without(spec: RoomSpec) -> RoomSpec:
@@ -191,7 +191,7 @@ def delete_source(path: SourcePath) -> Response:
 
 
 def _source(path: SourcePath) -> dict[str, Any]:
-    for source in store.one(service().engine, path.room)["sources"]:
+    for source in store.get_room(service().engine, path.room)["sources"]:
         if source["id"] == path.source:
             return dict(source)
     raise Refused("source", f"room {path.room} has no source {path.source}")
@@ -207,7 +207,7 @@ def _edit(room: int, act: Callable[[RoomSpec], RoomSpec], source: str | None = N
         return after
 
     try:
-        store.edit(service().engine, room, edited, service().recorder_of)
+        store.edit_room(service().engine, room, edited, service().recorder_of)
     except Refused as error:
         raise Refused(_own_field(error.code, places), error.message) from error
 

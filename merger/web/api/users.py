@@ -15,7 +15,7 @@ from merger.web.api.schemas.people import (
     UsersOut,
     UsersQuery,
 )
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 
 blueprint = base.resources("users", "People, and what they may.")
 
@@ -23,15 +23,15 @@ blueprint = base.resources("users", "People, and what they may.")
 @blueprint.get("/users", responses={"200": UsersOut}, operation_id="listUsers")
 def listing(query: UsersQuery) -> Response:
     """List users, by id."""
-    asker("people")
-    return base.reply({"users": users.users(service().engine, query.after, query.limit)})
+    require_principal("people")
+    return base.reply({"users": users.list_users(service().engine, query.after, query.limit)})
 
 
 @blueprint.post("/users", responses={"201": UserOut, "200": UserOut}, operation_id="inviteUser")
 def invite(body: UserIn) -> Response:
     """Let somebody sign in; 200, and no change, for somebody who may already."""
-    asker("people")
-    user, is_new = users.invite(
+    require_principal("people")
+    user, is_new = users.invite_user(
         service().engine, body.email, body.name, body.role, service().settings.oidc_domains
     )
     return base.reply(user, 201 if is_new else 200)
@@ -40,15 +40,15 @@ def invite(body: UserIn) -> Response:
 @blueprint.get("/users/<int:user>", responses={"200": UserOut}, operation_id="showUser")
 def show(path: UserPath) -> Response:
     """Show a user."""
-    asker("people")
-    return base.reply(users.user(service().engine, path.user))
+    require_principal("people")
+    return base.reply(users.get_user(service().engine, path.user))
 
 
 @blueprint.patch("/users/<int:user>", responses={"200": UserOut}, operation_id="changeUser")
 def change(path: UserPath, body: UserChange) -> Response:
     """Change a user: what is left out stays as it is."""
-    asker("people")
-    changes = base.given(body)
+    require_principal("people")
+    changes = base.require_change(body)
     for name in ("role", "invited"):
         if name in changes and changes[name] is None:
             raise Refused(name, "it cannot be null; leave it out to keep it")
@@ -59,6 +59,6 @@ def change(path: UserPath, body: UserChange) -> Response:
 @blueprint.delete("/users/<int:user>", responses={"204": base.NOTHING}, operation_id="deleteUser")
 def delete(path: UserPath) -> Response:
     """Remove a user with their keys; records stay."""
-    asker("people")
+    require_principal("people")
     users.delete_user(service().engine, path.user, service().settings.oidc_domains)
     return Response(status=204)

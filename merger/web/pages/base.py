@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from merger.errors import MergerError
 from merger.timeline.zones import zone_named
 from merger.web.auth import service
-from merger.web.language import Phrase, Phrases, language, named, said, t
+from merger.web.language import Phrase, Phrases, language, named, phrases_of, t
 
 blueprint = Blueprint("pages", "merger.web")
 
@@ -101,14 +101,14 @@ def number_after() -> int:
 # --- forms ----------------------------------------------------------------------------------------
 
 
-def wrong(key: str, **values: object) -> Phrases:
+def field_problem(key: str, **values: object) -> Phrases:
     """Return what is wrong with a field."""
     return (Phrase(t(f"wrong.{key}", **values), language()),)
 
 
-def refused(error: MergerError) -> Phrases:
+def phrases_of_error(error: MergerError) -> Phrases:
     """Return what the core says is wrong with a field."""
-    return said(error.message)
+    return phrases_of(error.message)
 
 
 def form(template: str, errors: Mapping[str, Phrases], **values: Any) -> Answer:
@@ -117,7 +117,7 @@ def form(template: str, errors: Mapping[str, Phrases], **values: Any) -> Answer:
     return (page, 422) if errors else page
 
 
-def come_from(page: str, otherwise: str) -> AnyResponse:
+def redirect_back(page: str, otherwise: str) -> AnyResponse:
     """Return to a page with its search, if it is where a form was sent from."""
     path, _, query = (request.referrer or "").partition("?")
     if query and path.endswith(page):
@@ -135,7 +135,7 @@ def sign_in_first(error: Unauthorized) -> AnyResponse:
     return redirect(f"/login?next={quote(here)}", 303)
 
 
-def mark(response: Response) -> Response:
+def mark_language(response: Response) -> Response:
     """Say that a page is another one in another language."""
     if response.mimetype == "text/html":
         response.vary.add("Accept-Language")
@@ -144,7 +144,7 @@ def mark(response: Response) -> Response:
 
 
 HELPERS: dict[str, Any] = {
-    "t": t, "named": named, "said": said, "language": language, "local": local, "day": day,
+    "t": t, "named": named, "said": phrases_of, "language": language, "local": local, "day": day,
     "minute": minute, "second": second, "clocks": clocks, "moment": moment, "span": span,
     "length": length, "size": size, "reader": lambda: g.get("asker"),
     "now": lambda: service().now(),

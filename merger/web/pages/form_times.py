@@ -10,7 +10,7 @@ from merger.errors import Refused
 from merger.timeline.clock import record_span
 from merger.timeline.zones import instant_from, offsets_of_twice
 from merger.web.language import t
-from merger.web.pages.base import Errors, refused, wrong
+from merger.web.pages.base import Errors, field_problem, phrases_of_error
 
 TURNS = ("first", "second")  # in the night in which the clocks are put back
 
@@ -39,13 +39,13 @@ def instant_of(
     """
     if offsets := offsets_of_twice(text, zone):
         if turn not in TURNS:
-            errors[name] = wrong("twice", time=text[11:], zone=zone.key)
+            errors[name] = field_problem("twice", time=text[11:], zone=zone.key)
             return None
         text += offsets[TURNS.index(turn)]
     try:
         return instant_from(text, zone, name)
     except Refused as error:
-        errors[name] = refused(error)
+        errors[name] = phrases_of_error(error)
         return None
 
 
@@ -55,6 +55,8 @@ def check_span(start: datetime, end: datetime, now: datetime, errors: Errors) ->
         record_span(start, end, now)
     except Refused as error:
         if error.code == "end":
-            errors["end"] = wrong("ends_before" if end <= start else "too_far_apart")
+            errors["end"] = field_problem("ends_before" if end <= start else "too_far_apart")
         else:
-            errors[error.code] = wrong("too_far_ahead") if start > now else refused(error)
+            errors[error.code] = (
+                field_problem("too_far_ahead") if start > now else phrases_of_error(error)
+            )

@@ -8,13 +8,21 @@ from flask import flash, redirect, request
 from sqlalchemy import select
 
 from merger.accounts import users
-from merger.accounts.permissions import SCOPES, Asker
+from merger.accounts.permissions import SCOPES, Principal
 from merger.db.engine import reading
 from merger.errors import Refused
 from merger.web import auth
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 from merger.web.language import t
-from merger.web.pages.base import Answer, Errors, blueprint, form, number_after, refused, wrong
+from merger.web.pages.base import (
+    Answer,
+    Errors,
+    blueprint,
+    field_problem,
+    form,
+    number_after,
+    phrases_of_error,
+)
 from models import USER_ROLES, User
 
 PAGE = 100  # users
@@ -23,23 +31,27 @@ PAGE = 100  # users
 @blueprint.get("/people")
 def people_page() -> Answer:
     """Show who may sign in, and as what."""
-    asker("people")
+    require_principal("people")
     return _people({}, {})
 
 
 @blueprint.post("/people")
 def invite() -> Answer:
     """Let somebody sign in."""
-    asker("people")
+    require_principal("people")
     typed = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
     try:
-        told, is_new = users.invite(
+        told, is_new = users.invite_user(
             service().engine, typed["email"], typed["name"] or None, typed["role"],
             service().settings.oidc_domains,
         )  # fmt: skip
     except Refused as error:
         is_address = error.code == "email"
-        why = wrong("address", given=typed["email"]) if is_address else refused(error)
+        why = (
+            field_problem("address", given=typed["email"])
+            if is_address
+            else phrases_of_error(error)
+        )
         return _people(typed, {error.code: why})
     flash(t("people.invited" if is_new else "people.there_already", email=told["email"]))
     return redirect("/people", 303)
@@ -48,14 +60,14 @@ def invite() -> Answer:
 @blueprint.post("/people/<int:user>")
 def change(user: int) -> Answer:
     """Change what somebody may."""
-    asker("people")
+    require_principal("people")
     changes = {"role": request.form.get("role", ""), "invited": "invited" in request.form}
     try:
         told = users.change_user(service().engine, user, changes, service().settings.oidc_domains)
     except Refused as error:
         if error.code not in ("role", "invited"):
             raise
-        return _people({}, {f"role-{user}": refused(error)})
+        return _people({}, {f"role-{user}": phrases_of_error(error)})
     flash(t("people.changed", email=told["email"]))
     return redirect("/people", 303)
 
@@ -63,14 +75,14 @@ def change(user: int) -> Answer:
 @blueprint.post("/people/<int:user>/delete")
 def remove(user: int) -> Answer:
     """Remove somebody with their keys; records stay."""
-    asker("people")
+    require_principal("people")
     users.delete_user(service().engine, user, service().settings.oidc_domains)
     flash(t("people.deleted"))
     return redirect("/people", 303)
 
 
 def _people(typed: dict[str, str], errors: Errors) -> Answer:
-    found = users.users(service().engine, number_after(), PAGE + 1)
+    found = users.list_users(service().engine, number_after(), PAGE + 1)
     return form(
         "people.html", errors, typed=typed, people=found[:PAGE], roles=USER_ROLES,
         next=f"/people?after={found[PAGE - 1]['id']}" if len(found) > PAGE else None,
@@ -83,27 +95,29 @@ def _people(typed: dict[str, str], errors: Errors) -> Answer:
 @blueprint.get("/keys")
 def keys_page() -> Answer:
     """Show one's own keys."""
-    return _keys(asker("read"), {})
+    return _keys(require_principal("read"), {})
 
 
 @blueprint.post("/keys")
 def make_key() -> Answer:
     """Make a key, which is shown on this page alone, once."""
-    who = asker("write")
+    who = require_principal("write")
     scopes = [scope for scope in request.form.getlist("scopes") if who.may(scope)]
     name = request.form.get("name", "")
     try:
-        _, key = users.make_key(service().engine, who.user, name, scopes, service().now())
+        _, key = users.create_key(service().engine, who.user, name, scopes, service().now())
     except Refused as error:
-        return _keys(who, {error.code: wrong(f"key_{error.code}")}, name=name, scopes=scopes)
+        return _keys(
+            who, {error.code: field_problem(f"key_{error.code}")}, name=name, scopes=scopes
+        )
     return _keys(who, {}, key=key)
 
 
 @blueprint.post("/keys/<int:key>/revoke")
 def revoke(key: int) -> Answer:
     """End one of one's own keys for good."""
-    who = asker("write")
-    users.revoke(service().engine, key, service().now(), who.user)
+    who = require_principal("write")
+    users.revoke_key(service().engine, key, service().now(), who.user)
     flash(t("keys.revoked_now"))
     return redirect("/keys", 303)
 
@@ -111,32 +125,34 @@ def revoke(key: int) -> Answer:
 @blueprint.post("/keys/password")
 def change_password() -> Answer:
     """Change one's own password, which signs one out everywhere else."""
-    who = asker("read")
+    who = require_principal("read")
     current, wanted = (request.form.get(name, "") for name in ("current", "password"))
     auth.guesses().check("password")
     domains = service().settings.oidc_domains
-    if users.with_password(service().engine, who.email, current, domains) is None:
+    if users.authenticate(service().engine, who.email, current, domains) is None:
         auth.guesses().wrong("password")
-        return _keys(who, {"current": wrong("password")})
+        return _keys(who, {"current": field_problem("password")})
     if len(wanted) < users.SHORTEST_PASSWORD:
-        return _keys(who, {"password": wrong("too_short", shortest=users.SHORTEST_PASSWORD)})
+        return _keys(
+            who, {"password": field_problem("too_short", shortest=users.SHORTEST_PASSWORD)}
+        )
     users.set_password(service().engine, who.user, wanted)
-    known = users.with_password(service().engine, who.email, wanted, domains)
+    known = users.authenticate(service().engine, who.email, wanted, domains)
     assert known is not None
     auth.sign_in(known)
     flash(t("keys.password_changed"))
     return redirect("/keys", 303)
 
 
-def _keys(who: Asker, errors: Errors, key: str | None = None, **typed: Any) -> Answer:
+def _keys(who: Principal, errors: Errors, key: str | None = None, **typed: Any) -> Answer:
     return form(
-        "keys.html", errors, keys=users.keys(service().engine, who.user), key=key, typed=typed,
+        "keys.html", errors, keys=users.list_keys(service().engine, who.user), key=key, typed=typed,
         scopes=[scope for scope in SCOPES if who.may(scope)], has_password=_has_password(who),
         shortest=users.SHORTEST_PASSWORD,
     )  # fmt: skip
 
 
-def _has_password(who: Asker) -> bool:
+def _has_password(who: Principal) -> bool:
     with reading(service().engine) as session:
         wanted = select(User.password_hash.is_not(None)).where(User.id == who.user)
         return bool(session.scalar(wanted))

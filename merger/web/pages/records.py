@@ -10,16 +10,24 @@ from urllib.parse import urlencode
 
 from flask import flash, redirect, render_template, request
 
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.records import requests, views
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.zones import offsets_of_twice, zone_named
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 from merger.web.language import t
-from merger.web.pages.base import Answer, Errors, blueprint, come_from, form, refused, wrong
+from merger.web.pages.base import (
+    Answer,
+    Errors,
+    blueprint,
+    field_problem,
+    form,
+    phrases_of_error,
+    redirect_back,
+)
 from merger.web.pages.form_times import check_span, instant_of, turn_of
 from merger.web.pages.record_state import State, state_of
 from merger.web.pages.timeline_svg import timeline
@@ -42,7 +50,7 @@ class Shown:
 @blueprint.get("/records")
 def listing() -> Answer:
     """Show a page of records."""
-    who = asker("read")
+    who = require_principal("read")
     search = {name: request.args.get(name, "").strip() for name in _SEARCH}
     errors: Errors = {}
     found: list[dict[str, Any]] = []
@@ -51,27 +59,27 @@ def listing() -> Answer:
         wanted = _filter(search, who, errors)
         if not errors:
             cursor = request.args.get("cursor") or None
-            found, following = views.page(service().engine, wanted, cursor, PAGE)
+            found, following = views.page_of_records(service().engine, wanted, cursor, PAGE)
     except Refused as error:
         if error.code not in _SEARCH:
             raise
-        errors[error.code] = refused(error)
+        errors[error.code] = phrases_of_error(error)
     kept = {name: text for name, text in search.items() if text}
     return form(
         "records.html", errors, search=search, statuses=STATUSES,
         shown=[shown(record, who) for record in found],
-        rooms=[room["name"] for room in store.all_of_them(service().engine)],
+        rooms=[room["name"] for room in store.list_rooms(service().engine)],
         is_searched=bool(kept.keys() - {"whose"}), is_first="cursor" not in request.args,
         first=f"/records?{urlencode(kept)}",
         next=f"/records?{urlencode({**kept, 'cursor': following})}" if following else None,
     )  # fmt: skip
 
 
-def _filter(search: Mapping[str, str], who: Asker, errors: Errors) -> views.Filter:
+def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> views.Filter:
     if len(search["q"]) > requests.LONGEST_NAME:
-        errors["q"] = wrong("too_long", longest=requests.LONGEST_NAME)
+        errors["q"] = field_problem("too_long", longest=requests.LONGEST_NAME)
     if search["status"] and search["status"] not in STATUSES:
-        errors["status"] = wrong("choose")
+        errors["status"] = field_problem("choose")
     sees_all = who.sees_all and search["whose"] == "all"
     return views.Filter(
         room=search["room"] or None,
@@ -86,19 +94,19 @@ def _day(text: str, errors: Errors) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        errors["day"] = wrong("date", given=text)
+        errors["day"] = field_problem("date", given=text)
         return None
 
 
-def shown(record: dict[str, Any], who: Asker) -> Shown:
+def shown(record: dict[str, Any], who: Principal) -> Shown:
     """Return a record of a list with how it stands; a running one with how long it still takes."""
     events: Sequence[Mapping[str, Any]] = ()
     if record["status"] == "running":  # few are
-        events = views.details(service().engine, record["id"], who.only_of)["events"]
+        events = views.record_details(service().engine, record["id"], who.only_of)["events"]
     return _shown(record, who, events)
 
 
-def _shown(record: dict[str, Any], who: Asker, events: Sequence[Mapping[str, Any]]) -> Shown:
+def _shown(record: dict[str, Any], who: Principal, events: Sequence[Mapping[str, Any]]) -> Shown:
     is_owner = who.owns(record["users"])
     return Shown(record, state_of(record, service().now(), events, is_owner=is_owner), is_owner)
 
@@ -106,34 +114,34 @@ def _shown(record: dict[str, Any], who: Asker, events: Sequence[Mapping[str, Any
 @blueprint.get("/records/<int:record>/row")
 def row(record: int) -> Answer:
     """Show the line of a record in the list alone, for a page that is open."""
-    who = asker("read")
+    who = require_principal("read")
     return render_template("record_row.html", one=_with_state(_details(record, who), who))
 
 
 @blueprint.get("/records/<int:record>/status")
 def status(record: int) -> Answer:
     """Show how a record stands alone, for a page that is open."""
-    who = asker("read")
+    who = require_principal("read")
     return render_template("record_status.html", one=_with_state(_details(record, who), who))
 
 
 @blueprint.get("/records/<int:record>")
 def show(record: int) -> Answer:
     """Show all about a record."""
-    who = asker("read")
+    who = require_principal("read")
     told = _details(record, who)
     return _page(told, who, _as_it_is(told), {})
 
 
-def _details(record: int, who: Asker) -> dict[str, Any]:
-    return views.details(service().engine, record, who.only_of)
+def _details(record: int, who: Principal) -> dict[str, Any]:
+    return views.record_details(service().engine, record, who.only_of)
 
 
-def _with_state(told: dict[str, Any], who: Asker) -> Shown:
+def _with_state(told: dict[str, Any], who: Principal) -> Shown:
     return _shown(told, who, told["events"])
 
 
-def _page(told: dict[str, Any], who: Asker, typed: Mapping[str, str], errors: Errors) -> Answer:
+def _page(told: dict[str, Any], who: Principal, typed: Mapping[str, str], errors: Errors) -> Answer:
     zone = zone_named(told["zone"])
     return form(
         "record.html", errors, one=_with_state(told, who), record=told, typed=typed,
@@ -165,7 +173,7 @@ def cancel(record: int) -> Answer:
     """Stop a record that is not done."""
     now_is = _acted(requests.cancel, record)
     flash(t("records.stopping") if now_is == "running" else t("records.stopped"))
-    return come_from("/records", f"/records/{record}")
+    return redirect_back("/records", f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/retry")
@@ -173,26 +181,26 @@ def retry(record: int) -> Answer:
     """Queue a record again that failed or was cancelled."""
     _acted(requests.retry, record)
     flash(t("records.tried_again"))
-    return come_from("/records", f"/records/{record}")
+    return redirect_back("/records", f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/delete")
 def delete(record: int) -> Answer:
     """Want a record no longer."""
-    is_gone = _acted(requests.leave, record)
+    is_gone = _acted(requests.withdraw, record)
     flash(t("records.deleted") if is_gone else t("records.left"))
     return redirect("/records", 303)
 
 
 def _acted(act: Callable[..., Any], record: int) -> Any:
-    who = asker("write")
+    who = require_principal("write")
     return act(service().engine, record, service().now(), who.only_of)
 
 
 @blueprint.post("/records/<int:record>/remerge")
 def remerge(record: int) -> Answer:
     """Make another version of a record; what is left as it is stays as it is."""
-    who = asker("write")
+    who = require_principal("write")
     told = _details(record, who)
     before = _as_it_is(told)
     typed = {name: request.form.get(name, "").strip() for name in before}
@@ -200,7 +208,7 @@ def remerge(record: int) -> Answer:
     errors: Errors = {}
     for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
         if name in changed and changed[name] not in known:
-            errors[name] = wrong("choose")
+            errors[name] = field_problem("choose")
     instants = _instants(told, typed, changed, errors)
     if not errors:
         try:
@@ -211,7 +219,7 @@ def remerge(record: int) -> Answer:
         except Refused as error:
             if error.code not in typed:
                 raise
-            errors[error.code] = refused(error)
+            errors[error.code] = phrases_of_error(error)
     if errors:
         return _page(told, who, typed, errors)
     flash(t("record.made_again"))

@@ -22,4 +22,4 @@ def register(app: Flask) -> None:
     """Add the pages to an application."""
     app.jinja_env.globals.update(base.HELPERS)
     app.register_blueprint(blueprint)
-    app.after_request(base.mark)
+    app.after_request(base.mark_language)

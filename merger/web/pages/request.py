@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, request
 
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.accounts.users import email_of
 from merger.errors import Refused
 from merger.records import requests
@@ -22,9 +22,9 @@ from merger.timeline.clock import is_plausible
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 from merger.web.language import t
-from merger.web.pages.base import Answer, Errors, blueprint, form, refused, wrong
+from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.form_times import check_span, choices, instant_of, turn_of
 
 FIELDS = (
@@ -48,7 +48,7 @@ class Understood:
 @blueprint.get("/request")
 def ask_page() -> Answer:
     """Show the form, with the lecture that was held last, or the one of a link."""
-    asker("write")
+    require_principal("write")
     zones = _zones()
     given = {name: request.args[name] for name in FIELDS if name in request.args}
     room = given.get("room", next(iter(zones), ""))
@@ -58,7 +58,7 @@ def ask_page() -> Answer:
 @blueprint.post("/request")
 def ask() -> Answer:
     """Ask for a video, and go to its record."""
-    who, zones, typed = asker("write"), _zones(), _typed()
+    who, zones, typed = require_principal("write"), _zones(), _typed()
     understood = understand(typed, zones, service().now())
     if not understood.errors:
         try:
@@ -66,7 +66,7 @@ def ask() -> Answer:
         except Refused as error:
             if error.code not in FIELDS:
                 raise
-            understood.errors[error.code] = refused(error)
+            understood.errors[error.code] = phrases_of_error(error)
         else:
             flash(t("request.asked") if is_new else t("request.asked_before"))
             return redirect(f"/records/{record}", 303)
@@ -76,7 +76,7 @@ def ask() -> Answer:
 @blueprint.post("/request/check")
 def check() -> dict[str, Any]:
     """Say what is wrong with a form, and ask for nothing."""
-    asker("write")
+    require_principal("write")
     typed, zones = _typed(), _zones()
     found = understand(typed, zones, service().now()).errors
     return {
@@ -86,7 +86,7 @@ def check() -> dict[str, Any]:
 
 
 def _zones() -> dict[str, str]:
-    return {room["name"]: room["zone"] for room in store.all_of_them(service().engine)}
+    return {room["name"]: room["zone"] for room in store.list_rooms(service().engine)}
 
 
 def _typed() -> dict[str, str]:
@@ -133,7 +133,7 @@ def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tu
     return {name: offsets_of_twice(_local(on, typed, name), zone) for name in ("start", "end")}
 
 
-def _asked(who: Asker, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
+def _asked(who: Principal, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
     assert understood.start is not None and understood.end is not None
     wanted = requests.Request(
         room=typed["room"],
@@ -145,7 +145,7 @@ def _asked(who: Asker, typed: Mapping[str, str], understood: Understood) -> tupl
         users=(who.email, *understood.users),
         course_code=typed["course_code"] or None,
     )
-    return requests.ask(service().engine, wanted, service().now())
+    return requests.request_record(service().engine, wanted, service().now())
 
 
 def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Understood:
@@ -154,19 +154,19 @@ def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime
     errors = found.errors
     if typed["room"] not in zones:
         key = "no_room" if typed["room"] else "missing"
-        errors["room"] = wrong(key, room=typed["room"])
+        errors["room"] = field_problem(key, room=typed["room"])
     on = _date(typed["date"], errors)
     for name in ("start", "end"):
         if not _is_time(typed[name]):
-            errors[name] = wrong("time" if typed[name] else "missing", given=typed[name])
+            errors[name] = field_problem("time" if typed[name] else "missing", given=typed[name])
     if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
         _understand_span(typed, on, zone_named(zones[typed["room"]]), now, found)
     for name in ("name", "course_code"):
         if len(typed[name]) > requests.LONGEST_NAME:
-            errors[name] = wrong("too_long", longest=requests.LONGEST_NAME)
+            errors[name] = field_problem("too_long", longest=requests.LONGEST_NAME)
     for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
         if typed[name] not in known:
-            errors[name] = wrong("choose")
+            errors[name] = field_problem("choose")
     found.users = _addresses(typed["users"], errors)
     return found
 
@@ -185,7 +185,7 @@ def _date(text: str, errors: Errors) -> date | None:
             raise ValueError(text)
         return on
     except ValueError:
-        errors["date"] = wrong("date" if text else "missing", given=text)
+        errors["date"] = field_problem("date" if text else "missing", given=text)
         return None
 
 
@@ -210,11 +210,11 @@ def _local(on: date, typed: Mapping[str, str], name: str) -> str:
 def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
     addresses = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
     if len(addresses) > requests.MOST_USERS:
-        errors["users"] = wrong("too_many", most=requests.MOST_USERS)
+        errors["users"] = field_problem("too_many", most=requests.MOST_USERS)
         return ()
     bad = [address for address in addresses if not _is_address(address)]
     if bad:
-        errors["users"] = wrong("address", given=", ".join(bad))
+        errors["users"] = field_problem("address", given=", ".join(bad))
     return tuple(address for address in addresses if address not in bad)
 
 

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from flask import flash, redirect, request
 
-from merger.accounts.permissions import Asker
+from merger.accounts.permissions import Principal
 from merger.analysis import thumbnails
 from merger.errors import Refused
 from merger.intake import calendar_sync
@@ -20,9 +20,9 @@ from merger.rooms import store
 from merger.rooms.rules import kept_credentials
 from merger.rooms.spec import RoomSpec, SourceSpec, masked
 from merger.timeline.zones import length_from, margin_from, zone_named
-from merger.web.auth import asker, service
+from merger.web.auth import require_principal, service
 from merger.web.language import t
-from merger.web.pages.base import Answer, Errors, blueprint, form, refused, wrong
+from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.records import Shown, shown
 from models import ROLES
 
@@ -59,25 +59,25 @@ class Row:
 @blueprint.get("/rooms")
 def rooms_page() -> Answer:
     """Show all rooms: what their sources show, and what is made in them."""
-    who = asker("read")
-    told = store.all_of_them(service().engine)
+    who = require_principal("read")
+    told = store.list_rooms(service().engine)
     taken = {
         source["id"]: thumbnails.taken_at(service().settings, source["id"])
         for room in told
         for source in room["sources"]
     }
-    flows = source_status.flows(service().settings, service().now())
-    troubles = calendar_sync.states(service().engine) if who.may("rooms") else {}
+    flows = source_status.list_flows(service().settings, service().now())
+    troubles = calendar_sync.calendar_errors(service().engine) if who.may("rooms") else {}
     return form(
         "rooms.html", {}, rooms=told, taken=taken, flows=flows, shown=_going_on(who),
         troubles=troubles,
     )  # fmt: skip
 
 
-def _going_on(who: Asker) -> dict[int, list[Shown]]:
+def _going_on(who: Principal) -> dict[int, list[Shown]]:
     """Return running and coming records by room, the next first."""
     by_room: dict[int, list[Shown]] = defaultdict(list)
-    for record in views.going_on(service().engine, _TOLD_OF_ROOM, who.only_of):
+    for record in views.running_records(service().engine, _TOLD_OF_ROOM, who.only_of):
         by_room[record["room_id"]].append(shown(record, who))
     return by_room
 
@@ -85,14 +85,14 @@ def _going_on(who: Asker) -> dict[int, list[Shown]]:
 @blueprint.get("/rooms/new")
 def new_room() -> Answer:
     """Show the form for another room."""
-    asker("rooms")
+    require_principal("rooms")
     return _form(None, _NEW, [Row(role="speaker"), Row(role="screen")], {})
 
 
 @blueprint.post("/rooms/new")
 def add_room() -> Answer:
     """Add a room."""
-    asker("rooms")
+    require_principal("rooms")
     typed, rows = _typed(), _rows()
     errors = _mistakes(typed, rows)
     if "another" in request.form:
@@ -100,7 +100,7 @@ def add_room() -> Answer:
     if not errors:
         spec = _spec(typed, rows, RoomSpec(typed["name"], typed["zone"]))
         try:
-            store.create(service().engine, spec, service().recorder_of)
+            store.create_room(service().engine, spec, service().recorder_of)
         except Refused as error:
             errors |= _refused(error, rows)
         else:
@@ -112,8 +112,8 @@ def add_room() -> Answer:
 @blueprint.get("/rooms/<int:room>/edit")
 def edit_room(room: int) -> Answer:
     """Show the form of a room."""
-    asker("rooms")
-    told = store.one(service().engine, room)
+    require_principal("rooms")
+    told = store.get_room(service().engine, room)
     rows = [
         Row(
             one["name"], one["role"], one["kind"], one["address"], is_known=True,
@@ -127,7 +127,7 @@ def edit_room(room: int) -> Answer:
 @blueprint.post("/rooms/<int:room>/edit")
 def change_room(room: int) -> Answer:
     """Change a room and its sources."""
-    asker("rooms")
+    require_principal("rooms")
     typed, rows = _typed(), _rows()
     errors = _mistakes(typed, rows)
     if "another" in request.form:
@@ -141,7 +141,7 @@ def change_room(room: int) -> Answer:
 
     if not errors:
         try:
-            store.edit(service().engine, room, wanted, service().recorder_of)
+            store.edit_room(service().engine, room, wanted, service().recorder_of)
         except Refused as error:
             if error.code == "room_id":
                 raise
@@ -157,8 +157,8 @@ def change_room(room: int) -> Answer:
 @blueprint.post("/rooms/<int:room>/delete")
 def delete_room(room: int) -> Answer:
     """Remove a room that no record waits for."""
-    asker("rooms")
-    store.delete(service().engine, room)
+    require_principal("rooms")
+    store.delete_room(service().engine, room)
     flash(t("room.deleted"))
     return redirect("/rooms", 303)
 
@@ -197,19 +197,19 @@ def _mistakes(typed: Mapping[str, str], rows: Sequence[Row]) -> Errors:
     for n, row in _kept(rows):
         for name in _NEEDED:
             if not getattr(row, name):
-                errors[f"sources-{n}-{name}"] = wrong("missing")
+                errors[f"sources-{n}-{name}"] = field_problem("missing")
     if not typed["name"]:
-        errors["name"] = wrong("missing")
+        errors["name"] = field_problem("missing")
     try:
         zone_named(typed["zone"])
     except Refused:
-        errors["zone"] = wrong("zone", given=typed["zone"])
+        errors["zone"] = field_problem("zone", given=typed["zone"])
     for name in _LENGTHS:
         try:
             _seconds(name, typed)
         except Refused:
             key = "chunk" if name == "chunk" else "margin"
-            errors[name] = wrong(key, given=typed[name])
+            errors[name] = field_problem(key, given=typed[name])
     return errors
 
 
@@ -263,11 +263,11 @@ def _refused(error: Refused, rows: Sequence[Row]) -> Errors:
     first, _, rest = error.code.partition(".")
     n, _, name = rest.partition(".")
     if first != "sources" or not n.isdecimal():
-        return {error.code: refused(error)}
+        return {error.code: phrases_of_error(error)}
     kept = list(_kept(rows))
     if int(n) >= len(kept):
-        return {"sources": refused(error)}
+        return {"sources": phrases_of_error(error)}
     number, row = kept[int(n)]
     # It is said inside of what is of this source.
     why = str(error).removeprefix(f"source {row.name!r}: ")
-    return {f"sources-{number}-{name}": refused(Refused(error.code, why))}
+    return {f"sources-{number}-{name}": phrases_of_error(Refused(error.code, why))}
