@@ -23,7 +23,9 @@ from merger.surroundings import MergeRequest
 from merger.timeline import Span, utc
 from recorders.clock import Picture, plain, write_segment
 
-pytest_plugins = ["tests.databases", "tests.site", "tests.crew", "tests.places"]
+pytest_plugins = [
+    "tests.selection", "tests.databases", "tests.site", "tests.crew", "tests.places",
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

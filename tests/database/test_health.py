@@ -23,6 +23,9 @@ from merger.room_spec import RoomSpec, SourceSpec
 from models import Room, Source
 from recorders.kinds import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 GB = 1_000_000_000
 # A folder that is there.

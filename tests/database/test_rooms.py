@@ -19,6 +19,9 @@ from merger.rooms import apply, differences, listing, stored
 from merger.rooms_file import parse
 from models import Record, Room, Segment, Source
 from tests.databases import ON_MARIADB, ON_SQLITE
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CAMERA = SourceSpec("camera", "speaker", "folder", "/srv/recordings")

@@ -10,6 +10,9 @@ from merger import signs
 from merger.database import reading
 from models import Fact
 from tests.line import NOON
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 

@@ -23,6 +23,7 @@ from merger.media_signs import Sign, give
 from merger.space import Disk, disk_of
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.selection import BOTH_DATABASES
 from tests.web.conftest import Web
 
 SECOND = timedelta(seconds=1)
@@ -179,6 +180,7 @@ def test_who_sees_numbers(web: Web) -> None:
     assert numbers(web, "prometheus")
 
 
+@BOTH_DATABASES
 def test_numbers(web: Web) -> None:
     site = web.site
     first = numbers(web)
