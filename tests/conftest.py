@@ -25,7 +25,9 @@ from merger.timeline.profiles import Profile
 from merger.timeline.report import MergeResult
 from recorders.testing.clock import Picture, plain, write_segment
 
-pytest_plugins = ["tests.databases", "tests.site", "tests.crew", "tests.places"]
+pytest_plugins = [
+    "tests.selection", "tests.databases", "tests.site", "tests.crew", "tests.places",
+]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

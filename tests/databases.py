@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from urllib.parse import quote
 
 import pymysql
 import pytest
+from pymysql.cursors import Cursor
 from sqlalchemy import Engine
 
 from merger.db import schema
@@ -25,6 +28,9 @@ from merger.db.engine import connect
 USER, PASSWORD = "merger", "sehr-geheim"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where users do not look
 _START_S, _STOP_S = 60, 30
+
+_MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+_SERVER_NEEDS = 1 << 30  # bytes, and some to spare
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ON_MARIADB = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
@@ -42,13 +48,15 @@ class MariaDB:
         self.socket = folder / "socket"
         self.port = _free_port()
         self._names = (f"test_{number}" for number in itertools.count(1))
+        self._idle: list[str] = []  # databases with their tables and without rows
+        self._tables: dict[str, str] = {}  # of those
         self._server: subprocess.Popen[bytes] | None = None
 
     def install(self) -> None:
         """Make the data folder of a server, which takes half a second."""
         done = subprocess.run(
             [
-                program("mariadb-install-db") or "mariadb-install-db", "--no-defaults", *_as_root(),
+                program("mariadb-install-db") or "mariadb-install-db", "--no-defaults", *_user(),
                 f"--datadir={self.folder / 'data'}", "--skip-test-db", "--skip-name-resolve",
                 "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
             ],
@@ -65,11 +73,12 @@ class MariaDB:
         setpriv = shutil.which("setpriv")
         command = [
             *([setpriv, "--pdeathsig", "KILL"] if setpriv else []),
-            program("mariadbd") or "mariadbd", "--no-defaults", *_as_root(),
+            program("mariadbd") or "mariadbd", "--no-defaults", *_user(),
             f"--datadir={self.folder / 'data'}", f"--socket={self.socket}",
             f"--pid-file={self.folder / 'pid'}", f"--port={self.port}", "--bind-address=127.0.0.1",
             "--skip-name-resolve", "--skip-log-bin", "--performance-schema=off",
-            "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=32M",
+            # What is committed outlives the server, which is killed here, but not the machine.
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M",
             "--innodb-log-file-size=16M", "--innodb-buffer-pool-dump-at-shutdown=off",
             # A test that forgets a transaction fails, rather than making the next wait for a day.
             "--lock-wait-timeout=20",
@@ -130,15 +139,50 @@ class MariaDB:
 
     def drop(self, url: str) -> None:
         """Drop a database."""
-        name = connect(url).url.database
-        self.execute(f"DROP DATABASE {name}")
+        self.execute(f"DROP DATABASE {_name_in(url)}")
+
+    def borrow(self) -> str:
+        """Return the address of a database that has its tables and no rows.
+
+        Migrations take most of a second: what is given back is emptied and lent again.
+        """
+        if self._idle:
+            return self._idle.pop()
+        url = self.create()
+        engine = connect(url)
+        schema.upgrade(engine)
+        engine.dispose()
+        if not self._tables:
+            with self._as_root(_name_in(url)) as cursor:
+                self._tables = {name: made for name, made, _ in _tables(cursor)}
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Empty a borrowed database, or drop it where a test has changed its tables."""
+        with self._as_root(_name_in(url)) as cursor:
+            found = _tables(cursor)
+            if {name: made for name, made, _ in found} == self._tables:
+                cursor.execute("SET foreign_key_checks = 0")
+                for name, _, is_used in found:
+                    if is_used:
+                        cursor.execute(f"TRUNCATE `{name}`")
+                self._idle.append(url)
+                return
+        self.drop(url)
 
     def execute(self, statement: str, *values: object) -> Sequence[Any]:
         """Run a statement as the server's root; return its rows."""
-        admin = pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True)
-        with admin, admin.cursor() as cursor:
+        with self._as_root() as cursor:
             cursor.execute(statement, values)
             return cursor.fetchall()
+
+    @contextmanager
+    def _as_root(self, database: str | None = None) -> Iterator[Cursor]:
+        root = pymysql.connect(
+            unix_socket=str(self.socket), user="root", autocommit=True, database=database
+        )
+        with root, root.cursor() as cursor:
+            yield cursor
 
     def _answers(self) -> bool:
         try:
@@ -152,7 +196,30 @@ class MariaDB:
         return True
 
 
-def _as_root() -> list[str]:
+def _name_in(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _tables(cursor: Cursor) -> list[tuple[str, str, bool]]:
+    """Return the tables of a database: name, statement that makes it, and whether it was written to.
+
+    What the table of the schema's version holds counts as part of its statement.
+    """
+    cursor.execute("SHOW TABLES")
+    found = []
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"SHOW CREATE TABLE `{name}`")
+        made, counters = re.subn(r" AUTO_INCREMENT=\d+", "", cursor.fetchall()[0][1])
+        cursor.execute(f"SELECT * FROM `{name}` LIMIT 2")
+        rows = cursor.fetchall()
+        if name == schema.VERSION_TABLE:
+            found.append((name, f"{made} {rows}", False))
+        else:
+            found.append((name, made, bool(counters or rows)))
+    return found
+
+
+def _user() -> list[str]:
     return ["--user=root"] if os.getuid() == 0 else []
 
 
@@ -179,30 +246,58 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
         if os.environ.get("TESTS_NEED_MARIADB") == "1":
             pytest.fail(message)
         pytest.skip(message)
-    server = MariaDB(tmp_path_factory.mktemp("mariadb"))
-    server.install()
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(server.folder)
+    with _folder_of_a_server(tmp_path_factory) as folder:
+        server = MariaDB(folder)
+        server.install()
+        server.start()
+        yield server
+        server.kill()
+
+
+@contextmanager
+def _folder_of_a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make a folder, in memory where there is room: a server writes much, and reads it again."""
+    if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _SERVER_NEEDS:
+        with tempfile.TemporaryDirectory(prefix="merger-tests-", dir=_MEMORY) as text:
+            yield Path(text)
+        return
+    folder = tmp_path_factory.mktemp("mariadb")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file that has its tables: migrations take half a second, a copy none."""
+    path = tmp_path_factory.mktemp("upgraded") / "database.sqlite"
+    engine = connect(f"sqlite:///{path}")
+    schema.upgrade(engine)
+    engine.dispose()
+    return path
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
+    """The address of a database: empty, or with its tables for whoever asks for `engine`, too."""
+    has_tables = "engine" in request.fixturenames
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'database.sqlite'}"
+        path = tmp_path / "database.sqlite"
+        if has_tables:
+            shutil.copyfile(request.getfixturevalue("upgraded_sqlite"), path)
+        yield f"sqlite:///{path}"
         return
     server: MariaDB = request.getfixturevalue("mariadb")
-    url = server.create()
+    url = server.borrow() if has_tables else server.create()
     yield url
-    server.drop(url)
+    if has_tables:
+        server.give_back(url)
+    else:
+        server.drop(url)
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """A database with its tables."""
     engine = connect(database_url)
-    schema.upgrade(engine)
     yield engine
     engine.dispose()

@@ -9,6 +9,9 @@ from sqlalchemy import Engine
 
 from merger.db import idempotency
 from merger.errors import Refused
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -18,6 +18,9 @@ from merger.records import requests, views
 from merger.records.requests import Request
 from models import Record, RecordUser, User
 from tests.line import HOUR, MINUTE, NOON, Line
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 LECTURE = Request("504", NOON - HOUR, NOON)
 AHEAD = timedelta(days=366)

@@ -24,6 +24,9 @@ from merger.rooms.spec import RoomSpec, SourceSpec
 from models import Room, Source
 from recorders.registry import kinds, recorder_of
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 GB = 1_000_000_000
 # A folder that is there.

@@ -18,6 +18,9 @@ from merger.records.retry import MOST_DIED, MOST_LOST, delay
 from models import Record, Source
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line
 from tests.queue_steps import SECOND, WRITES, WRONG, no_more, quicker, rival_first, taken_back
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 # --- leases ---------------------------------------------------------------------------------------
 

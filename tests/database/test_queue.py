@@ -19,6 +19,9 @@ from models import STATUSES
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line, claims
 from tests.queue_steps import SECOND, quicker, rival_first
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 # --- claims ---------------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ from merger.records.retry import MOST_LOST
 from models import STATUSES
 from tests.line import HOUR, MINUTE, NOON, Line
 from tests.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 # --- letting go -----------------------------------------------------------------------------------
 

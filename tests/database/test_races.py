@@ -6,6 +6,9 @@ from sqlalchemy import Engine
 
 from tests.line import fill
 from tests.racing import check, race
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 RECORDS, PROCESSES = 1000, 8
 

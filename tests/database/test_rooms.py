@@ -19,6 +19,9 @@ from merger.rooms.store import apply_rooms, differences, rooms_document, stored_
 from merger.rooms.yaml_file import parse_rooms
 from models import Record, Room, Segment, Source
 from tests.databases import ON_MARIADB, ON_SQLITE
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CAMERA = SourceSpec("camera", "speaker", "folder", "/srv/recordings")

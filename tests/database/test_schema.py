@@ -228,6 +228,9 @@ def test_the_server_is_killed_in_the_middle(empty: Engine, mariadb: MariaDB) -> 
 ANOTHER = f"""
 import sqlalchemy as sa
 from alembic import op
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 revision, down_revision = "{NEXT}", "{REVISIONS[-1]}"
 

@@ -10,6 +10,9 @@ from merger.db.engine import reading
 from merger.monitoring import heartbeats
 from models import Fact
 from tests.line import NOON
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 

@@ -13,6 +13,9 @@ from merger.db.engine import reading, writing
 from models import STATUSES, Record, Room, Source
 from tests.database.conftest import NOON, record
 from tests.databases import ON_MARIADB, ON_SQLITE
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 
 def test_processing_and_done_follow_the_status(engine: Engine) -> None:

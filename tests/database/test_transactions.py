@@ -20,6 +20,9 @@ from merger.db.engine import LostRace, connect, database_url, is_unreachable, re
 from merger.errors import Broken, MergerError, Refused, Temporary
 from models import Room
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 
 @pytest.fixture

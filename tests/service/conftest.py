@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from merger.db import schema
-from merger.db.engine import connect
 from tests.aftermath import (
     digest,
 )
@@ -28,7 +26,7 @@ from tests.soak_service import BEGIN
 
 @pytest.fixture(scope="module")
 def filmed_for_crashes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library with a lecture, and an empty database with its tables."""
+    """A library with a lecture."""
     folder = tmp_path_factory.mktemp("filmed_for_crashes")
     room = Room(folder)
     for source in ("speaker", "screen"):
@@ -38,21 +36,18 @@ def filmed_for_crashes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ended = (BEGIN + seconds(LENGTH_S)).timestamp()
         for one in (path, path.with_suffix(".json")):
             os.utime(one, (ended, ended))
-    engine = connect(f"sqlite:///{folder / 'database.sqlite'}")
-    schema.upgrade(engine)
-    engine.dispose()
     return folder
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path, filmed_for_crashes: Path) -> Iterator[Build]:
+def on_sqlite(tmp_path: Path, filmed_for_crashes: Path, upgraded_sqlite: Path) -> Iterator[Build]:
     """Makes services, each in a folder of its own."""
     with ExitStack() as stack:
 
         def build(name: str) -> Site:
             folder = tmp_path / name
             folder.mkdir()
-            shutil.copyfile(filmed_for_crashes / "database.sqlite", folder / "database.sqlite")
+            shutil.copyfile(upgraded_sqlite, folder / "database.sqlite")
             url = f"sqlite:///{folder / 'database.sqlite'}"
             site = furnished(folder, url, filmed_for_crashes)
             stack.callback(site.engine.dispose)
@@ -68,11 +63,8 @@ def on_mariadb(tmp_path: Path, filmed_for_crashes: Path, mariadb: MariaDB) -> It
         def build(name: str) -> Site:
             folder = tmp_path / name
             folder.mkdir()
-            url = mariadb.create()
-            stack.callback(mariadb.drop, url)
-            engine = connect(url)
-            schema.upgrade(engine)
-            engine.dispose()
+            url = mariadb.borrow()
+            stack.callback(mariadb.give_back, url)
             site = furnished(folder, url, filmed_for_crashes)
             stack.callback(site.engine.dispose)
             return site

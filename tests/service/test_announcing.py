@@ -21,6 +21,7 @@ from merger.records.queue import Claim
 from merger.timeline.clock import utc
 from merger.worker.run import run_record
 from tests.conftest import START
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 
 
@@ -126,6 +127,7 @@ def test_who_is_asked_to_stop_stops(telling: Telling) -> None:
         telling.announce(Board(fails=[Cancelled("cancelled", "stop")]))
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize("place", ["announce.reserved", "announce.sent", "announce.written"])
 def test_a_crash_between_two_steps(
     telling: Telling, monkeypatch: pytest.MonkeyPatch, place: str

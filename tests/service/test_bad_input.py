@@ -20,6 +20,7 @@ from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.filmed import DAY, HOUR, filmed_room, in_room, put, source
 from tests.media.test_time import check_instants
+from tests.selection import BOTH_DATABASES
 from tests.site import LENGTH_S, Site
 from tests.truth import frames_seen
 
@@ -142,6 +143,7 @@ def test_what_was_put_right_can_be_tried_again(filmed: Site) -> None:
     assert filmed.row().error_code is None
 
 
+@BOTH_DATABASES
 def test_a_row_of_another_program_is_a_record_like_any_other(filmed: Site) -> None:
     """Written in plain SQL, with no more than a row must have."""
     start, end = (utc(START + seconds(s)).replace(tzinfo=None) for s in (0, LENGTH_S))

@@ -14,6 +14,7 @@ from merger.intake import calendar_sync
 from merger.ports.calendar import Changes, Channel
 from models import Calendar, Room
 from tests.calendared import DAY, HOUR, MINUTE, Calendared, calendared_room
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 
 
@@ -119,6 +120,7 @@ def test_what_is_told_while_it_is_read_is_not_lost(room: Calendared) -> None:
     assert calendar_sync.is_any_due(room.site.engine, room.site.clock)
 
 
+@BOTH_DATABASES
 def test_two_daemons_do_not_read_the_same_calendar(room: Calendared) -> None:
     read = room.reader.changes
 

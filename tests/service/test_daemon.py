@@ -17,6 +17,7 @@ from merger.records import queue, views
 from merger.records.queue import Claim
 from tests.crew import SECOND, WORKERS, Crew, Hand
 from tests.line import LEASE, MINUTE, claims, fill
+from tests.selection import BOTH_DATABASES
 from tests.site import ROOT
 
 
@@ -106,6 +107,7 @@ def test_a_mail_that_is_being_sent_when_the_service_stops_is_waited_for(crew: Cr
 SHARED = 200
 
 
+@BOTH_DATABASES
 def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_path: Path) -> None:
     fill(engine, SHARED)
     file = tmp_path / "made"

@@ -22,6 +22,7 @@ from merger.service import Service
 from tests.crew import BERLIN, POLL, SECOND, WORKERS, Crew, Hand
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, claims, fill
+from tests.selection import BOTH_DATABASES
 
 # --- keeping house --------------------------------------------------------------------------------
 
@@ -141,6 +142,7 @@ def test_it_looks_as_often_as_it_is_told_to_and_keeps_house_now_and_then(
     assert passes.kept == [NOON + n * HOUSEKEEPING for n in range(4)]
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize(
     ("begun", "zone"),
     [

@@ -22,6 +22,7 @@ from merger.records.queue import Claim, LeaseLost
 from models import Delivery
 from tests.databases import ON_SQLITE
 from tests.places import Crash, Place, check_only, parcel_of
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 
 
@@ -96,6 +97,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], N
     return set_crash
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize("step", ["deliver.reserved", "deliver.sent", "deliver.written"])
 @pytest.mark.parametrize("when", [1, 2])
 def test_a_crash_between_two_writes(
@@ -156,6 +158,7 @@ def test_a_foreign_file_at_a_place_that_was_away(delivering: Callable[..., Deliv
     assert contents["Lecture_2.mp4"] == one.parcels[1].path.read_bytes()
 
 
+@BOTH_DATABASES
 def test_two_records_wish_for_the_same_name(delivering: Callable[..., Delivering]) -> None:
     both = [delivering(profile=profile) for profile in ("tiny", "tiny_av1")]
     looked = threading.Barrier(2, timeout=60)

@@ -17,6 +17,7 @@ from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.filmed import DAY, MINUTE, filmed_room
 from tests.media.test_time import check_instants
+from tests.selection import BOTH_DATABASES
 from tests.site import LENGTH_S, Site
 from tests.stumbling import cannot_encode
 from tests.truth import frames_seen
@@ -122,6 +123,7 @@ def disk_for(site: Site, paths: list[str], percent: int = 50) -> int:
     return -(-held * 100 // percent)
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize(("percent", "room_for"), [(50, 3), (50, 2), (50, 1), (10, 1), (100, 2)])
 def test_the_oldest_segments_go_when_they_hold_too_much(
     site: Site, percent: int, room_for: int

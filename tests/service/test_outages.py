@@ -25,8 +25,11 @@ from merger.worker.run import run_record
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
 from tests.outages import be_impatient, check_delivered, lecture_that_is_due
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 from tests.waiting import DEADLINE_S, happens
+
+pytestmark = BOTH_DATABASES
 
 
 @pytest.fixture

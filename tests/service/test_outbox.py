@@ -28,6 +28,7 @@ from merger.records.queue import Claim
 from models import Notification, Room, User
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import MailServer, mail_served
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 
 ANN, BOB = "ann@example.edu", "bob@example.edu"
@@ -238,6 +239,7 @@ def test_a_server_that_is_away_is_waited_for(told: Site, mails: MailServer, hook
     assert recipients(mails) == [ANN, BOB]
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize("place", ["post.taken", "post.sent"])
 @pytest.mark.parametrize("when", [1, 2, 3])
 def test_a_crash_sends_no_mail_twice_and_each_call_at_least_once(
@@ -312,6 +314,7 @@ def test_a_deleted_record_takes_its_messages_along(told: Site) -> None:
     assert rows(told) == [] and send(told) == 0
 
 
+@BOTH_DATABASES
 def test_several_daemons_share_the_work(
     told: Site, mails: MailServer, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +342,7 @@ def test_mails_may_all_go_to_one_address(told: Site, mails: MailServer) -> None:
     assert recipients(mails) == ["me@example.edu"] * 2
 
 
+@BOTH_DATABASES
 def test_messages_are_in_the_same_transaction(told: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("no message can be written")

@@ -9,11 +9,13 @@ from merger.worker import run
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants
+from tests.selection import BOTH_DATABASES
 from tests.site import Site
 from tests.stumbling import cannot_reach
 from tests.truth import frames_seen
 
 
+@BOTH_DATABASES
 def test_a_record_is_delivered(site: Site) -> None:
     site.add_room()
     site.film("speaker")

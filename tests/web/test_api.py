@@ -14,6 +14,7 @@ from merger.records import queue
 from merger.timeline.clock import utc
 from tests.conftest import START
 from tests.databases import ON_SQLITE
+from tests.selection import BOTH_DATABASES
 from tests.web.conftest import LECTURE, Web, ask, problem, told
 
 
@@ -123,6 +124,7 @@ def test_a_night_on_which_clocks_are_put_back(web: Web) -> None:
     )
 
 
+@BOTH_DATABASES
 def test_records_are_listed_and_filtered(web: Web) -> None:
     web.site.add_room("505", zone="Asia/Tokyo")
     for hour in range(10, 15):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,7 +19,6 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger.accounts import users
-from merger.db import schema
 from merger.db.engine import writing
 from models import Record, RecordUser, Rendition
 from recorders.testing.sample_lecture import write_sample
@@ -74,11 +74,11 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Iterator[Running]:
     """The service as an operator starts it, with people, and the sample lecture in its library."""
     folder = tmp_path_factory.mktemp("browser")
     site = Site(folder, f"sqlite:///{folder / 'database.sqlite'}")
-    schema.upgrade(site.engine)
+    shutil.copyfile(upgraded_sqlite, folder / "database.sqlite")
     site.add_room(roles=("speaker", "screen", "board"), chunk_s=30)
     for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
         user, _ = users.invite_user(site.engine, f"{name}@example.org", None, role)

@@ -24,6 +24,7 @@ from merger.records import queue, requests
 from merger.storage.disk_space import Disk, disk_of
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.selection import BOTH_DATABASES
 from tests.web.conftest import Web
 
 SECOND = timedelta(seconds=1)
@@ -180,6 +181,7 @@ def test_who_sees_numbers(web: Web) -> None:
     assert numbers(web, "prometheus")
 
 
+@BOTH_DATABASES
 def test_numbers(web: Web) -> None:
     site = web.site
     first = numbers(web)
