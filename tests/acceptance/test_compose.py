@@ -89,7 +89,7 @@ def test_no_secret_is_written_in_there_or_gets_into_the_image() -> None:
 
 
 def test_the_manual_makes_the_secrets_that_are_needed() -> None:
-    manual = (ROOT / "docs/operating.md").read_text()
+    manual = (ROOT / "docs/docker.md").read_text()
     for secret in recipe()["secrets"].values():
         assert f"> {secret['file']}" in manual
     [address] = re.findall(r"mysql\+pymysql://merger:\$password@\S+?(?=\")", manual)
