@@ -41,7 +41,7 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     engine = database()
     service = context.create_service(settings(), engine)
     offer = service.offering["zoom"].offer_named(options.recording, now())
-    outcome = discovered.ensure_record(service, offer, options.user, is_asked=True)
+    outcome = discovered.ensure_record(service, offer, options.user, is_explicit=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")
     document = {

@@ -1,7 +1,7 @@
-"""Recordings that were made without anybody asking: each becomes a record, or says why not.
+"""Discovered recordings, which nobody requested: each becomes a record, or says why not.
 
-A meeting that Zoom has recorded is told by Zoom itself, found by the reconciliation, or asked for
-by hand; in whatever order and however often, it is one offer and one record.
+Zoom announces a recorded meeting, the daily reconciliation finds it, or somebody requests it by
+hand; in whatever order and however often that happens, it is one row and one record.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
-from merger.i18n import Message
+from merger.i18n import Message, to_json
 from merger.ports.discovery import DiscoveredRecording
 from merger.records import requests
 from merger.records.queue import add_history
@@ -30,7 +30,7 @@ from models import Offer as OfferRow
 log = logging.getLogger(__name__)
 
 SHORTEST = timedelta(minutes=2)
-LOOKED_BACK = timedelta(days=3)  # a service that was off over a weekend misses nothing
+LOOK_BACK = timedelta(days=3)  # a service that was off over a weekend misses nothing
 _EVERY = timedelta(days=1)
 _LONGEST_NAME = 255
 # States: record, ignored (for good), and those that may still become one.
@@ -41,7 +41,7 @@ _REFUSALS = {"start": "ignored", "end": "ignored", "room": "unplaced"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an offer: a record, new or not, or the reason why there is none."""
+    """What became of a discovered recording: a record, or the reason why there is none."""
 
     record: int | None
     is_new: bool = False
@@ -50,78 +50,91 @@ class Outcome:
 
 def ensure_record(
     service: Service,
-    offer: DiscoveredRecording,
-    asked_by: Sequence[str] = (),
+    recording: DiscoveredRecording,
+    requested_by: Sequence[str] = (),
     *,
-    is_asked: bool = False,
+    is_explicit: bool = False,
 ) -> Outcome:
-    """Make or feed the record of an offer. asked_by: who wants it beside its owner.
+    """Create the record of a discovered recording, or extend the one that it has.
 
-    is_asked: somebody wants this very recording, however short it is, and is told by Refused why
-    that cannot be; otherwise, it is the reason of the offer.
+    Args:
+        requested_by: addresses of those who want it, beside its owner.
+        is_explicit: somebody requests this very recording, however short it is.
+
+    Raises:
+        Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
     try:
-        return _taken(service, offer, asked_by, is_asked=is_asked)
+        return _ensure(service, recording, requested_by, is_explicit=is_explicit)
     except Refused as error:
         refused = error
-    outcome = writing(service.engine, lambda session: _refused(session, offer, refused))
-    if is_asked:
+    outcome = writing(service.engine, lambda session: _save_refusal(session, recording, refused))
+    if is_explicit:
         raise refused
     return outcome
 
 
-def _taken(
-    service: Service, offer: DiscoveredRecording, asked_by: Sequence[str], *, is_asked: bool
+def _ensure(
+    service: Service,
+    recording: DiscoveredRecording,
+    requested_by: Sequence[str],
+    *,
+    is_explicit: bool,
 ) -> Outcome:
     engine, now = service.engine, service.now()
-    place_of = service.offering[offer.kind].place_of
-    known, was_removed = writing(engine, lambda session: _kept(session, offer, now))
-    if was_removed and not is_asked:
+    place_of = service.offering[recording.kind].place_of
+    known, was_removed = writing(engine, lambda session: _upsert(session, recording, now))
+    if was_removed and not is_explicit:
         return Outcome(None, reason=Message("discovered.removed"))
-    if known is not None and not is_asked:
-        _grow(engine, offer, known, now, is_asked=False)
-        _add_users(engine, known, asked_by, now)
+    if known is not None and not is_explicit:
+        _extend_record(engine, recording, known, now, is_explicit=False)
+        _add_users(engine, known, requested_by, now)
         return Outcome(known)
-    room = _room_of(engine, offer, place_of)
-    state, reason = _why_not(offer, room, is_asked)
-    if reason is not None or room is None or offer.span is None:
-        return writing(engine, lambda session: _left(session, offer, state, reason))
-    fed = known or writing(engine, lambda session: _fed(session, room, offer, now))
+    room = _room_of(engine, recording, place_of)
+    state, reason = _classify(recording, room, is_explicit)
+    if reason is not None or room is None or recording.span is None:
+        return writing(engine, lambda session: _save_reason(session, recording, state, reason))
+    fed = known or writing(engine, lambda session: _join_existing(session, room, recording, now))
     if fed is not None:
-        _add_users(engine, fed, asked_by, now)
-        return _placed(engine, offer, fed, now, is_new=False, is_asked=is_asked)
+        _add_users(engine, fed, requested_by, now)
+        return _assign(engine, recording, fed, now, is_new=False, is_explicit=is_explicit)
     request = requests.Request(
-        room, offer.span.start, offer.span.end, name=offer.name[:_LONGEST_NAME],
-        users=tuple(dict.fromkeys((*_addresses(offer.owner), *asked_by))),
-        idempotency_key=_key(offer),
+        room, recording.span.start, recording.span.end, name=recording.name[:_LONGEST_NAME],
+        users=tuple(dict.fromkeys((*_owner_addresses(recording.owner), *requested_by))),
+        idempotency_key=_key_of(recording),
     )  # fmt: skip
     record, is_new = requests.request_record(engine, request, now)
-    return _placed(engine, offer, record, now, is_new=is_new, is_asked=is_asked)
+    return _assign(engine, recording, record, now, is_new=is_new, is_explicit=is_explicit)
 
 
 def _add_users(engine: Engine, record: int, emails: Sequence[str], now: datetime) -> None:
-    """Add who wants a record that was there already to its users."""
+    """Add people to the users of a record that existed before."""
 
     def add(session: Session) -> None:
         row = session.get(Record, record, with_for_update=True)
         if row is not None and requests.add_users(session, row, emails):
-            row.updated_at = now  # so that they get what is there already
+            row.updated_at = now  # so that they are given access
 
     if emails:
         writing(engine, add)
 
 
-def _kept(session: Session, offer: DiscoveredRecording, now: datetime) -> tuple[int | None, bool]:
-    """Write an offer down as it is now, but for its span.
+def _upsert(
+    session: Session, recording: DiscoveredRecording, now: datetime
+) -> tuple[int | None, bool]:
+    """Insert or update the row of a recording, except its span.
 
-    Return its record, where it has one, and whether it had one that somebody has removed.
+    Returns:
+        Its record, if any, and whether somebody has removed the record that it had.
     """
-    row = _row(session, offer, lock=True)
+    row = _row(session, recording, lock=True)
     if row is None:
-        row = OfferRow(kind=offer.kind, origin=offer.origin, state="waiting", offered_at=now)
+        row = OfferRow(
+            kind=recording.kind, origin=recording.origin, state="waiting", offered_at=now
+        )
         session.add(row)
-    row.place, row.name = offer.place, offer.name[:_LONGEST_NAME]
-    row.owner = offer.owner[:_LONGEST_NAME] or None
+    row.place, row.name = recording.place, recording.name[:_LONGEST_NAME]
+    row.owner = recording.owner[:_LONGEST_NAME] or None
     return row.record_id, _was_removed(row)
 
 
@@ -129,68 +142,76 @@ def _was_removed(row: OfferRow) -> bool:
     return row.state == "record" and row.record_id is None
 
 
-def _row(session: Session, offer: DiscoveredRecording, *, lock: bool = False) -> OfferRow | None:
-    wanted = select(OfferRow).where(OfferRow.kind == offer.kind, OfferRow.origin == offer.origin)
+def _row(
+    session: Session, recording: DiscoveredRecording, *, lock: bool = False
+) -> OfferRow | None:
+    wanted = select(OfferRow).where(
+        OfferRow.kind == recording.kind, OfferRow.origin == recording.origin
+    )
     return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
 
 
 def _room_of(
-    engine: Engine, offer: DiscoveredRecording, place_of: Callable[[str], str]
+    engine: Engine, recording: DiscoveredRecording, place_of: Callable[[str], str]
 ) -> str | None:
-    """Return the first room that has a source at the place of an offer."""
+    """Return the first room with a source that yields this recording."""
     with reading(engine) as session:
         wanted = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
         for room in session.scalars(wanted):
-            if any(_is_at(source, offer, place_of) for source in room.sources):
+            if any(_is_at(source, recording, place_of) for source in room.sources):
                 return room.name
     return None
 
 
-def _is_at(source: Source, offer: DiscoveredRecording, place_of: Callable[[str], str]) -> bool:
-    return source.kind == offer.kind and place_of(source.address) == offer.place
+def _is_at(source: Source, recording: DiscoveredRecording, place_of: Callable[[str], str]) -> bool:
+    return source.kind == recording.kind and place_of(source.address) == recording.place
 
 
-def _why_not(
-    offer: DiscoveredRecording, room: str | None, is_asked: bool
+def _classify(
+    recording: DiscoveredRecording, room: str | None, is_explicit: bool
 ) -> tuple[str, Message | None]:
-    """Return the state of an offer, and why there is no record of it, if so. Pure."""
-    if not offer.is_complete:
+    """Return the state of a recording, and why it becomes no record, if so. Pure."""
+    if not recording.is_complete:
         return "waiting", Message("discovered.incomplete")
-    if offer.span is None:
+    if recording.span is None:
         return "ignored", Message("discovered.nothing_to_show")
-    if offer.length < SHORTEST and not is_asked:
-        length_s = offer.length // timedelta(seconds=1)
+    if recording.length < SHORTEST and not is_explicit:
+        length_s = recording.length // timedelta(seconds=1)
         return "ignored", Message("discovered.too_short", seconds=length_s)
     if room is None:
-        return "unplaced", Message("discovered.no_room", address=f"{offer.kind}:{offer.place}")
+        return "unplaced", Message(
+            "discovered.no_room", address=f"{recording.kind}:{recording.place}"
+        )
     return "record", None
 
 
-def _left(
-    session: Session, offer: DiscoveredRecording, state: str, reason: Message | None
+def _save_reason(
+    session: Session, recording: DiscoveredRecording, state: str, reason: Message | None
 ) -> Outcome:
-    row = _row(session, offer, lock=True)
+    row = _row(session, recording, lock=True)
     if row is not None and row.record_id is None:
         row.state, row.reason = state, reason
-        _set_span(row, offer.span)
+        _set_span(row, recording.span)
     return Outcome(row.record_id if row is not None else None, reason=reason)
 
 
-def _refused(session: Session, offer: DiscoveredRecording, error: Refused) -> Outcome:
-    """Write down why an offer cannot have a record, or its record no more of it."""
-    row = _row(session, offer, lock=True)
+def _save_refusal(session: Session, recording: DiscoveredRecording, error: Refused) -> Outcome:
+    """Save why a recording becomes no record, or why its record gets no more of it."""
+    row = _row(session, recording, lock=True)
     if row is None:
         return Outcome(None, reason=error.message)
-    if error.code in _REFUSALS:  # any other is over by the next look
+    if error.code in _REFUSALS:  # any other has passed by the next check
         row.state = row.state if row.record_id is not None else _REFUSALS[error.code]
         row.reason = error.message
-        _set_span(row, offer.span)
+        _set_span(row, recording.span)
     return Outcome(row.record_id, reason=error.message)
 
 
-def _fed(session: Session, room: str, offer: DiscoveredRecording, now: datetime) -> int | None:
-    """Return a record that asks for most of an offer already, and have it look for its media."""
-    span = offer.span
+def _join_existing(
+    session: Session, room: str, recording: DiscoveredRecording, now: datetime
+) -> int | None:
+    """Return a record that covers most of a recording already, after waking it up."""
+    span = recording.span
     assert span is not None
     wanted = (
         select(Record)
@@ -214,75 +235,82 @@ def _fed(session: Session, room: str, offer: DiscoveredRecording, now: datetime)
                 row.attempt,
                 now,
                 "offered",
-                Message("history.recorded", kind=offer.kind),
+                Message("history.recorded", kind=recording.kind),
             )
             return row.id
     return None
 
 
-def _placed(
+def _assign(
     engine: Engine,
-    offer: DiscoveredRecording,
+    recording: DiscoveredRecording,
     record: int,
     now: datetime,
     *,
     is_new: bool,
-    is_asked: bool,
+    is_explicit: bool,
 ) -> Outcome:
-    """Write down which record an offer has, and have that reach over it."""
+    """Save which record a recording has, and extend that record over it."""
 
     def place(session: Session) -> None:
-        row = _row(session, offer, lock=True)
+        row = _row(session, recording, lock=True)
         if row is None:
             return
         if row.record_id != record:
-            _set_span(row, None)  # nothing of it was taken up yet
+            _set_span(row, None)  # none of it is covered yet
         row.state, row.reason, row.record_id = "record", None, record
 
     writing(engine, place)
-    _grow(engine, offer, record, now, is_asked=is_asked)
+    _extend_record(engine, recording, record, now, is_explicit=is_explicit)
     return Outcome(record, is_new)
 
 
-def _grow(
-    engine: Engine, offer: DiscoveredRecording, record: int, now: datetime, *, is_asked: bool
+def _extend_record(
+    engine: Engine, recording: DiscoveredRecording, record: int, now: datetime, *, is_explicit: bool
 ) -> None:
-    """Have an offer's own record reach over what was recorded since, too.
+    """Extend a recording's own record over what was recorded since.
 
-    One that was not begun is made longer; of one that has ended there is another version. One that
-    is being worked on is left alone: the span of the offer's row is what was taken up of it, and
-    as long as that is not all, the next look comes back to it. One that was cancelled stays so,
-    unless somebody asks for it.
+    A record that has not started is made longer; one that has ended gets another version. One in
+    progress is left alone: the row's span says what is covered, and until that is all of it, the
+    next check comes back. A cancelled one stays cancelled, unless somebody requests it.
     """
-    if offer.span is None or not offer.is_complete:
+    if recording.span is None or not recording.is_complete:
         return
-    longer = writing(
-        engine, lambda session: _longer(session, offer, record, now, is_asked=is_asked)
+    extension = writing(
+        engine,
+        lambda session: _extend_queued(session, recording, record, now, is_explicit=is_explicit),
     )
-    if isinstance(longer, Span):
-        requests.remerge(engine, record, now, start=longer.start, end=longer.end)
-    if longer != "later":
-        writing(engine, lambda session: _taken_up(session, offer))
+    if isinstance(extension, Span):
+        requests.remerge(engine, record, now, start=extension.start, end=extension.end)
+    if extension != "later":
+        writing(engine, lambda session: _save_span(session, recording))
 
 
-def _longer(
-    session: Session, offer: DiscoveredRecording, record: int, now: datetime, *, is_asked: bool
+def _extend_queued(
+    session: Session,
+    recording: DiscoveredRecording,
+    record: int,
+    now: datetime,
+    *,
+    is_explicit: bool,
 ) -> Span | Literal["later"] | None:
-    """Make an offer's own record longer where it was not begun; return what is left to be done.
+    """Make a recording's own record longer if it has not started.
 
-    That is the span of another version, or nothing until its worker is done. A record that somebody
-    has made shorter since all of the offer was taken up stays so.
+    A record that somebody has shortened since all of the recording was covered stays so.
+
+    Returns:
+        The span of the version that is needed; "later" while its worker is at it; else None.
     """
-    assert offer.span is not None
-    known = _row(session, offer)
+    assert recording.span is not None
+    known = _row(session, recording)
     row = session.get(Record, record, with_for_update=True)
-    if known is None or row is None or row.idempotency_key != _key(offer):
-        return None  # somebody else's, who has said from when to when
+    if known is None or row is None or row.idempotency_key != _key_of(recording):
+        return None  # of somebody who chose the times
     span = Span(row.start_at, row.end_at)
-    both = Span(min(span.start, offer.span.start), max(span.end, offer.span.end))
-    if row.status == "cancelled":  # what is more of it is not taken up, for whoever tries it again
-        return both if is_asked else "later"
-    if both == span or _is_taken_up(known, offer.span):
+    both = Span(min(span.start, recording.span.start), max(span.end, recording.span.end))
+    if row.status == "cancelled":  # what is new is left for whoever retries it
+        return both if is_explicit else "later"
+    if both == span or _is_covered(known, recording.span):
         return None
     if row.status in ENDED:
         return both
@@ -298,18 +326,18 @@ def _longer(
         row.attempt,
         now,
         "offered",
-        Message("history.recorded_more", kind=offer.kind),
+        Message("history.recorded_more", kind=recording.kind),
     )
     return None
 
 
-def _taken_up(session: Session, offer: DiscoveredRecording) -> None:
-    row = _row(session, offer, lock=True)
+def _save_span(session: Session, recording: DiscoveredRecording) -> None:
+    row = _row(session, recording, lock=True)
     if row is not None:
-        _set_span(row, offer.span)
+        _set_span(row, recording.span)
 
 
-def _is_taken_up(row: OfferRow, span: Span) -> bool:
+def _is_covered(row: OfferRow, span: Span) -> bool:
     return (row.start_at, row.end_at) == (span.start, span.end)
 
 
@@ -317,37 +345,37 @@ def _set_span(row: OfferRow, span: Span | None) -> None:
     row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
 
 
-def _key(offer: DiscoveredRecording) -> str:
-    """Return the key of an offer's own record."""
-    return f"{offer.kind} {offer.origin}"
+def _key_of(recording: DiscoveredRecording) -> str:
+    """Return the key of a recording's own record."""
+    return f"{recording.kind} {recording.origin}"
 
 
-def _addresses(owner: str) -> list[str]:
+def _owner_addresses(owner: str) -> list[str]:
     try:
         return [email_of(owner, "owner")]
     except Refused:
-        return []  # an account without one; it is said nowhere that each has
+        return []  # not every account has one
 
 
-# --- what was missed, and what there is -----------------------------------------------------------
+# --- reconciliation, and the list -----------------------------------------------------------------
 
 
 def find_discovered(service: Service, now: datetime) -> None:
-    """Once a day, take up what was recorded lately and nobody has told us."""
+    """Find, once a day, recent recordings that no call announced."""
     for kind, offering in service.offering.items():
         if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
             continue
-        for offer in offering.offered(now - LOOKED_BACK, now):
-            if _is_settled(service.engine, offer):
+        for recording in offering.offered(now - LOOK_BACK, now):
+            if _is_settled(service.engine, recording):
                 continue
             try:
-                outcome = ensure_record(service, offer)
-            except MergerError as error:  # one never stops the others
-                log.warning("%s %s: %s", kind, offer.origin, error.message)
+                outcome = ensure_record(service, recording)
+            except MergerError as error:  # one failure never stops the others
+                log.warning("%s %s: %s", kind, recording.origin, error.message)
                 continue
             if outcome.is_new:
-                log.info("%s %s had been missed: record %s", kind, offer.origin, outcome.record)
-        writing(service.engine, lambda session, k=kind: _note(session, k, now))  # type: ignore[misc]
+                log.info("%s %s had been missed: record %s", kind, recording.origin, outcome.record)
+        writing(service.engine, lambda session, k=kind: _mark_reconciled(session, k, now))  # type: ignore[misc]
 
 
 def _is_due(session: Session, kind: str, now: datetime) -> bool:
@@ -355,22 +383,22 @@ def _is_due(session: Session, kind: str, now: datetime) -> bool:
     return fact is None or not timedelta() <= now - datetime.fromisoformat(fact.value) < _EVERY
 
 
-def _note(session: Session, kind: str, now: datetime) -> None:
+def _mark_reconciled(session: Session, kind: str, now: datetime) -> None:
     session.merge(Fact(name=f"reconciled-{kind}", value=now.isoformat()))
 
 
-def _is_settled(engine: Engine, offer: DiscoveredRecording) -> bool:
+def _is_settled(engine: Engine, recording: DiscoveredRecording) -> bool:
     with reading(engine) as session:
-        row = _row(session, offer)
+        row = _row(session, recording)
         if row is None or row.state in _OPEN:
             return False
         if _was_removed(row):
-            return True  # which is to stay so
-        return offer.span is None or _is_taken_up(row, offer.span)
+            return True  # and stays removed
+        return recording.span is None or _is_covered(row, recording.span)
 
 
 def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
-    """Return offers as plain values, the newest first."""
+    """Return discovered recordings as plain values, newest first."""
     with reading(engine) as session:
         rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))
         return [
@@ -379,7 +407,9 @@ def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
                 "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
                 "start": row.start_at.isoformat() if row.start_at else None,
                 "end": row.end_at.isoformat() if row.end_at else None,
-                "state": row.state, "reason": row.reason, "record": row.record_id,
+                "state": row.state, "reason": str(row.reason) if row.reason else None,
+                "reason_message": to_json(row.reason) if row.reason else None,
+                "record": row.record_id,
                 "offered_at": row.offered_at.isoformat(),
             }
             for row in rows

@@ -86,7 +86,7 @@ def _fetched(who: Principal, body: Ask, text: str) -> tuple[int, str]:
         is_theirs = False  # nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Refused("zoom", "there is no such recording, or you are not its host")
-    outcome = ensure_record(here, offer, (who.email, *body.users), is_asked=True)
+    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")
     document = views.record_details(here.engine, outcome.record)
