@@ -233,7 +233,7 @@ def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
     assert "shorter than two minutes (100 s)" in hooked.tell().get_json()["reason"]
     assert hooked.offers()[0]["state"] == "ignored"
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    outcome = discovered.ensure_record(hooked.service, named, ["ann@example.org"], is_asked=True)
+    outcome = discovered.ensure_record(hooked.service, named, ["ann@example.org"], is_explicit=True)
     assert outcome == discovered.Outcome(1, is_new=True)
     assert hooked.site.details()["users"] == [HOST, "ann@example.org"]
 
@@ -302,7 +302,7 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     assert hooked.tell().get_json() == {"record": None, "reason": "its record was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-    assert discovered.ensure_record(hooked.service, named, is_asked=True).is_new
+    assert discovered.ensure_record(hooked.service, named, is_explicit=True).is_new
 
 
 LONGEST = "a record lasts at most 24 hours"
@@ -324,7 +324,7 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
     assert (offer["state"], offer["reason"]) == ("ignored", LONGEST)
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
     with pytest.raises(Refused, match=LONGEST):  # who asks is told
-        discovered.ensure_record(hooked.service, named, is_asked=True)
+        discovered.ensure_record(hooked.service, named, is_explicit=True)
 
 
 @ON_SQLITE
@@ -423,7 +423,7 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     if by_hand:
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
-        assert discovered.ensure_record(hooked.service, named, is_asked=True).record == 1
+        assert discovered.ensure_record(hooked.service, named, is_explicit=True).record == 1
     else:
         assert hooked.tell().get_json()["record"] == 1
     discovered.find_discovered(hooked.service, hooked.site.clock)
@@ -474,7 +474,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     if by == "asking":
         named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
         assert (
-            discovered.ensure_record(hooked.service, named, ("eve@x.org",), is_asked=True).record
+            discovered.ensure_record(hooked.service, named, ("eve@x.org",), is_explicit=True).record
             == 1
         )
         assert "eve@x.org" in hooked.site.details()["users"]
