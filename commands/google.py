@@ -82,4 +82,4 @@ def courses(options: argparse.Namespace, _: Context) -> Printed:
     stored.set_courses(engine, wanted)
     known = stored.list_courses(engine)
     lines = [f"{code}  {course}" for code, course in known.items()]
-    return {"courses": known}, "\n".join(lines or ["no courses"])
+    return {"courses": known}, "\n".join(lines or ["no course codes"])

@@ -1,4 +1,4 @@
-"""Commands about records: asking for them, looking at them, stopping them, trying again."""
+"""Commands about recordings: request, list, show, cancel, retry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from merger.errors import Refused
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
-    """Ask for a record."""
+    """Request a recording."""
     from merger.records import requests, views
 
     check_utf8(options, "room", "name")
@@ -29,11 +29,11 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
     )
     record, is_new = requests.request_record(engine, wanted, now())
     document = {**views.record_details(engine, record), "is_new": is_new}
-    return document, f"record {record}" + ("" if is_new else " (asked for before)")
+    return document, f"recording {record}" + ("" if is_new else " (already requested)")
 
 
 def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
-    """Ask for the video of a meeting that Zoom has recorded, however short it is."""
+    """Request a meeting that was recorded by Zoom, however short it is."""
     from merger.intake import discovered
     from merger.records import views
 
@@ -47,12 +47,12 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     document = {
         **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
-    told = "" if outcome.is_new else " (it was there before)"
-    return document, f"record {outcome.record}{told}"
+    told = "" if outcome.is_new else " (already there)"
+    return document, f"recording {outcome.record}{told}"
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:
-    """List the newest records."""
+    """List the newest recordings."""
     from commands import tables
     from merger.records import views
 
@@ -63,7 +63,7 @@ def listing(options: argparse.Namespace, _: Context) -> Printed:
 
 
 def show(options: argparse.Namespace, _: Context) -> Printed:
-    """Show all that is known of a record."""
+    """Show a recording with all its details."""
     from commands import tables
     from merger.records import views
 
@@ -72,17 +72,17 @@ def show(options: argparse.Namespace, _: Context) -> Printed:
 
 
 def cancel(options: argparse.Namespace, _: Context) -> Printed:
-    """Stop a record."""
+    """Cancel a recording."""
     from merger.records import requests
 
     status = requests.cancel(database(), options.record, now())
-    told = "is being stopped" if status == "running" else f"is {status}"
-    return {"id": options.record, "status": status}, f"record {options.record} {told}"
+    told = "is being cancelled" if status == "running" else f"is {status}"
+    return {"id": options.record, "status": status}, f"recording {options.record} {told}"
 
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
-    """Queue a record again."""
+    """Queue a recording again."""
     from merger.records import requests
 
     requests.retry(database(), options.record, now())
-    return {"id": options.record, "status": "queued"}, f"record {options.record} is queued again"
+    return {"id": options.record, "status": "queued"}, f"recording {options.record} is queued again"

@@ -9,9 +9,9 @@ from merger.logs import printable
 
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return records as lines of a table."""
+    """Return recordings as lines of a table."""
     if not records:
-        return "no records"
+        return "no recordings"
     rows = [("ID", "STATUS", "ROOM", "START", "END", "NAME")]
     rows += [
         (
@@ -30,7 +30,7 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def state_words(record: Mapping[str, Any]) -> str:
-    """Return in a few words how a record stands."""
+    """Return the state of a recording in a few words."""
     status = str(record["status"])
     if status == "running":
         return f"{record['stage']} {100 * record['progress']:.0f} %"
@@ -40,21 +40,21 @@ def state_words(record: Mapping[str, Any]) -> str:
 
 
 def record_page(record: Mapping[str, Any]) -> str:
-    """Return all about a record as lines."""
+    """Return all details of a recording as lines."""
     lines = [
-        f"record {record['id']}: {record['name']}",
+        f"recording {record['id']}: {record['name']}",
         f"  room {record['room'] or '-'}, {_moment(record['start'])} to"
         f" {_moment(record['end'])[11:]} ({record['zone']})",
         f"  {record['layout']}, {record['profile']}",
         f"  {state_words(record)}, version {record['version']}",
     ]
     if record["users"]:
-        lines.append(f"  wanted by {', '.join(record['users'])}")
+        lines.append(f"  requested by {', '.join(record['users'])}")
     if record["error"]:
         lines.append(f"  error {record['error']['code']}: {record['error']['message']}")
     lines += [f"  warning: {text}" for text in record["warnings"]]
     lines += [
-        f"  chunk {_moment(c['start'])}: {c['verdict']} ({c['samples']} samples)"
+        f"  chunk {_moment(c['start'])}: {c['verdict']} ({c['samples']} pictures)"
         for c in record["chunks"]
     ]
     lines += [

@@ -82,7 +82,7 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
         stored.differences(engine, specs) if options.dry_run else stored.apply_rooms(engine, specs)
     )
     words = [f"would have {change}" if options.dry_run else change for change in changes]
-    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
+    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no changes"])
 
 
 def user(options: argparse.Namespace, _: Context) -> Printed:
@@ -96,7 +96,7 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     else:
         changes = {"role": options.role, "invited": True}
         told = users.change_user(engine, known["id"], changes, domains)
-    return told, f"{told['email']} may sign in, as {told['role']}"
+    return told, f"{told['email']} can sign in as {told['role']}"
 
 
 def set_password(options: argparse.Namespace, _: Context) -> Printed:
@@ -110,7 +110,7 @@ def set_password(options: argparse.Namespace, _: Context) -> Printed:
         raise Refused("email", f"there is no user {options.email}; add them with: {add}")
     users.set_password(engine, known["id"], _typed_password(known["email"]))
     users.change_user(engine, known["id"], {"invited": True})  # or it would be good for nothing
-    return {"id": known["id"]}, f"{known['email']} has another password; old sessions have ended"
+    return {"id": known["id"]}, f"{known['email']} has a new password; old sessions have ended"
 
 
 def _typed_password(email: str) -> str:
@@ -120,8 +120,8 @@ def _typed_password(email: str) -> str:
     # Ctrl-C ends the typing, and the terminal shows again what is typed.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        password = getpass.getpass(f"New password of {email}: ")
-        again = getpass.getpass("The same once more: ")
+        password = getpass.getpass(f"New password for {email}: ")
+        again = getpass.getpass("Repeat the new password: ")
     except (KeyboardInterrupt, EOFError) as error:
         raise Cancelled("cancelled", "nothing was changed") from error
     if password != again:

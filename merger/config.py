@@ -164,169 +164,172 @@ class Settings:
         "",
         _text,
         "path or name",
-        "The ffmpeg program, 5.1 or newer; empty for the one that imageio-ffmpeg carries.",
+        "The ffmpeg program, 5.1 or newer; if empty, the one that comes with imageio-ffmpeg.",
     )
     cache: Path = _setting(
         "MERGER_CACHE",
         "~/.cache/lecture-merger",
         _folder,
         "folder",
-        "Where finished parts are kept, so that nothing is encoded twice.",
+        "Where finished parts are kept so that nothing is encoded twice.",
     )
     cache_bytes: int = _setting(
         "MERGER_CACHE_BYTES",
         "20G",
         _bytes,
         "bytes, at least 64M",
-        "How much the cache may hold; parts not used for longest go first.",
+        "The maximum size of the cache; the least recently used parts are removed first.",
     )
     encoder: EncoderChoice = _setting(
         "MERGER_ENCODER",
         "auto",
         _one_of("auto", "software", "nvenc", "vaapi"),
         "auto, software, nvenc, vaapi",
-        "What encodes H.264; auto tries the hardware with one frame and falls back to software.",
+        "The H.264 encoder; auto tests the hardware with one frame and falls back to software.",
     )
     language: Language = _setting(
         "MERGER_LANGUAGE", "en", _one_of("en", "ru"), "en, ru",
-        "The language of the slates in the video, of announcements, and of mails to those whose"
-        " language is not known.",
+        "The language of slates in the video, of announcements, and of mails to people whose"
+        " language is unknown.",
     )  # fmt: skip
 
     data: Path = _setting(
         "MERGER_DATA", "~/.local/share/lecture-merger", _folder, "folder",
-        "Where the service keeps its database, collected segments and finished videos.",
+        "Where the service keeps its SQLite database, collected segments and finished videos.",
     )  # fmt: skip
     output: Path | None = _setting(
         "MERGER_OUTPUT", "", _path_or_none, "folder",
-        "Where the service delivers videos; empty for `merged` in MERGER_DATA.",
+        "Where the service delivers videos; if empty, `merged` in MERGER_DATA.",
     )  # fmt: skip
     database: Secret = _setting(
         "SQLALCHEMY_DATABASE_URI", "", Secret, "URL",
-        "The database, like mysql+pymysql://user:password@host/name; empty: SQLite in MERGER_DATA.",
+        "The database, like mysql+pymysql://user:password@host/name; if empty, SQLite in"
+        " MERGER_DATA.",
     )  # fmt: skip
     allow_local_cameras: bool = _setting(
         "MERGER_ALLOW_LOCAL_CAMERAS", "no", _yes_or_no, "yes, no",
-        "Whether cameras may be at addresses of this machine or its link (127.0.0.1, 169.254.…).",
+        "Whether cameras may have loopback or link-local addresses (127.0.0.1, 169.254.…).",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _count(1, 64), "1 to 64",
-        "How many records the daemon works on at a time.",
+        "How many recordings the daemon processes at a time.",
     )  # fmt: skip
     parallel: int = _setting(
         "MERGER_PARALLEL", "0", _count(0, 64), "0 to 64",
-        "How many parts are encoded at once, by all workers together; 0 for one per four cores.",
+        "How many parts all workers together encode at once; 0 means one per four cores.",
     )  # fmt: skip
     poll: timedelta = _setting(
         "MERGER_POLL", "10", _seconds(0.1, 3600), "seconds, 0.1 to 3600",
-        "How often the daemon looks for records that are due.",
+        "How often the daemon looks for recordings that are due.",
     )  # fmt: skip
     lease: timedelta = _setting(
         "MERGER_LEASE", "60", _seconds(1, 3600), "seconds, 1 to 3600",
-        "For how long a record stays with a worker that gives no sign of life; it gives one four"
-        " times as often.",
+        "How long a worker may go without a heartbeat before its recording is given to another;"
+        " heartbeats are four times as frequent.",
     )  # fmt: skip
     keep_segments: timedelta = _setting(
         "MERGER_KEEP_SEGMENTS_DAYS", "14", _days, "days, 0 to 3650",
-        "How long collected segments stay in MERGER_DATA; longer while a record needs them.",
+        "How long collected segments stay in MERGER_DATA; longer if a recording still needs them.",
     )  # fmt: skip
     keep_segments_share: int = _setting(
         "MERGER_KEEP_SEGMENTS_SHARE", "50", _count(1, 100), "percent, 1 to 100",
-        "How much of the disk of MERGER_DATA collected segments may hold; beyond it the oldest that"
-        " no record needs go sooner.",
+        "How much of the disk of MERGER_DATA collected segments may fill; beyond that, the oldest"
+        " that no recording needs are removed early.",
     )  # fmt: skip
     keep_videos: timedelta = _setting(
         "MERGER_KEEP_VIDEOS_DAYS", "0", _days, "days, 0 to 3650",
-        "How long finished videos stay in MERGER_DATA after their delivery; 0 for ever.",
+        "How long finished videos stay in MERGER_DATA after delivery; 0 means forever.",
     )  # fmt: skip
 
     host: str = _setting(
         "MERGER_HOST", "127.0.0.1", _text, "address",
-        "Where the web service listens; 0.0.0.0 for all of this machine's addresses.",
+        "The address on which the web service listens; 0.0.0.0 means all addresses.",
     )  # fmt: skip
     port: int = _setting(
         "MERGER_PORT", "8080", _count(0, 65535), "0 to 65535",
-        "The port of the web service.",
+        "The port on which the web service listens; 0 means any free port.",
     )  # fmt: skip
     web_address: str = _setting(
         "MERGER_WEB_ADDRESS", "", _web_address, "URL",
-        "How people reach the web service, like https://lectures.example.edu; with https, cookies"
-        " are sent over it alone.",
+        "The public address of the web service, like https://lectures.example.edu; with https,"
+        " cookies are sent only over https.",
     )  # fmt: skip
     trusted_proxy: str = _setting(
         "MERGER_TRUSTED_PROXY", "", _text, "address",
-        "The address of a proxy in front of the web service, whose X-Forwarded-… are believed.",
+        "The address of a reverse proxy whose X-Forwarded-… headers are trusted.",
     )  # fmt: skip
     oidc_issuer: str = _setting(
         "MERGER_OIDC_ISSUER", "", _web_address, "URL",
-        "Who tells us who people are (OpenID Connect), like https://accounts.google.com.",
+        "The OpenID Connect issuer for signing in, like https://accounts.google.com.",
     )  # fmt: skip
     oidc_client: str = _setting(
         "MERGER_OIDC_CLIENT_ID", "", _text, "text",
-        "How the issuer knows this service.",
+        "The client ID that the issuer gave to this service.",
     )  # fmt: skip
     oidc_secret: Secret = _setting(
         "MERGER_OIDC_CLIENT_SECRET", "", Secret, "text",
-        "The secret that the issuer gave to this service.",
+        "The client secret that the issuer gave to this service.",
     )  # fmt: skip
     oidc_domains: tuple[str, ...] = _setting(
         "MERGER_OIDC_DOMAINS", "", _domains, "domains, by commas",
-        "Whose verified addresses may sign in, like example.edu; others only when invited.",
+        "Domains whose verified email addresses may sign in, like example.edu; others need an"
+        " invitation.",
     )  # fmt: skip
     zoom_credentials: Secret = _setting(
         "MERGER_ZOOM_CREDENTIALS", "", Secret, "account_id:client_id:client_secret",
-        "A server-to-server OAuth app of Zoom, for sources that have no credentials of their own.",
+        "Credentials of a Zoom server-to-server OAuth app, for sources without their own.",
     )  # fmt: skip
     zoom_hook_secret: Secret = _setting(
         "MERGER_ZOOM_HOOK_SECRET", "", Secret, "text",
-        "The secret token of the Zoom app, by which /hooks/zoom knows who calls; empty: nobody.",
+        "The secret token of the Zoom app, which authenticates calls of /hooks/zoom; if empty, all"
+        " are refused.",
     )  # fmt: skip
     zoom_api: str = _setting(
         "MERGER_ZOOM_API", "https://api.zoom.us/v2", _web_address, "URL",
-        "Where Zoom's API is; https://api.zoomgov.com/v2 for governments.",
+        "The address of Zoom's API; for Zoom for Government, https://api.zoomgov.com/v2.",
     )  # fmt: skip
     zoom_oauth: str = _setting(
         "MERGER_ZOOM_OAUTH", "https://zoom.us/oauth/token", _web_address, "URL",
-        "Where Zoom gives tokens.",
+        "The address at which Zoom issues tokens.",
     )  # fmt: skip
     zoom_hosts: tuple[str, ...] = _setting(
         "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", _domains, "domains, by commas",
-        "From where, and from below which, recordings are loaded; an address that stands here may"
-        " be of this machine.",
+        "Domains from which, subdomains included, recordings are downloaded; an IP address listed"
+        " here may be a local one.",
     )  # fmt: skip
     google_credentials: Path | None = _setting(
         "MERGER_GOOGLE_CREDENTIALS", "", _path_or_none, "file",
-        "The JSON of a service account's key, or of a user's token; empty: nothing of Google is"
-        " used. See docs/google.md.",
+        "The JSON file of a service account key or of a user's token; if empty, Google is not used."
+        " See docs/google.md.",
     )  # fmt: skip
     google_subject: str = _setting(
         "MERGER_GOOGLE_SUBJECT", "", _text, "address",
-        "The user of the domain for whom the service account acts (domain-wide delegation).",
+        "The user on whose behalf the service account acts (domain-wide delegation).",
     )  # fmt: skip
     google_address: str = _setting(
         "MERGER_GOOGLE_ADDRESS", "", _web_address, "URL",
-        "Where all of Google is taken to be; empty for where it is. For trials without an account.",
+        "An address to use instead of Google's, for trials without an account; normally empty.",
     )  # fmt: skip
     drive_folder: str = _setting(
         "MERGER_DRIVE_FOLDER", "root", _text, "id of a folder",
-        "The folder of Drive below which rooms without a folder of their own get one.",
+        "The Drive folder in which rooms without a folder of their own get one.",
     )  # fmt: skip
     drive_tells: bool = _setting(
         "MERGER_DRIVE_TELLS", "no", _yes_or_no, "yes, no",
-        "Whether Drive itself writes to people that they may read a video.",
+        "Whether Drive notifies people by email that a video was shared with them.",
     )  # fmt: skip
     courses_sheet: str = _setting(
         "MERGER_COURSES_SHEET", "", _text, "id of a spreadsheet",
-        "A sheet with codes of courses and their ids in Classroom, in two columns.",
+        "A Google sheet with two columns: course codes and their Classroom IDs.",
     )  # fmt: skip
     courses_range: str = _setting(
         "MERGER_COURSES_RANGE", "A2:B", _text, "range",
-        "Where the codes and ids stand in that sheet.",
+        "The range of the codes and IDs in that sheet.",
     )  # fmt: skip
     mail_server: str = _setting(
         "MERGER_MAIL_SERVER", "", _mail_server, "URL",
-        "Who takes our mails, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu;"
-        " empty: no mails are sent.",
+        "The mail server, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu; if"
+        " empty, no mails are sent.",
     )  # fmt: skip
     mail_password: Secret = _setting(
         "MERGER_MAIL_PASSWORD", "", Secret, "text",
@@ -334,23 +337,23 @@ class Settings:
     )  # fmt: skip
     mail_from: str = _setting(
         "MERGER_MAIL_FROM", "", _mail_address, "address",
-        "From whom mails are, like lectures@example.edu.",
+        "The sender of mails, like lectures@example.edu.",
     )  # fmt: skip
     mail_redirect: str = _setting(
         "MERGER_MAIL_REDIRECT", "", _mail_address, "address",
-        "To whom all mails go instead, for trials; the subject says whom each was for.",
+        "Send all mails to this address instead, for trials; the subject names the real recipient.",
     )  # fmt: skip
     webhook_url: str = _setting(
         "MERGER_WEBHOOK_URL", "", _hook_address, "URL",
-        "Who is told of ready and failed records by a signed POST, such as a chat bot.",
+        "URL notified (signed POST) when a recording is ready or fails, such as a chat bot.",
     )  # fmt: skip
     webhook_secret: Secret = _setting(
         "MERGER_WEBHOOK_SECRET", "", Secret, "text",
-        "With what those calls are signed: docs/operating.md.",
+        "The secret with which these notifications are signed; see docs/operating.md.",
     )  # fmt: skip
     log_form: Literal["text", "json"] = _setting(
         "MERGER_LOG", "text", _one_of("text", "json"), "text, json",
-        "How the log is written to stderr: a line of text, or a JSON object in a line.",
+        "The format of the log on stderr: lines of text, or one JSON object per line.",
     )  # fmt: skip
 
     @property

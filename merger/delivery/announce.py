@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _MOST_TRIES = 6
 
 
-_TEXTS = {"en": "Video of the lecture: {what}", "ru": "Видеозапись занятия: {what}"}
+_TEXTS = {"en": "Lecture recording: {what}", "ru": "Запись лекции: {what}"}
 
 
 def announcement(language: Language, news: Announcement) -> str:

@@ -66,46 +66,46 @@ class Numbers(Collector):
             {(w, s): seen.records.get((w, s), 0) for w in STATUSES for s in STAGES},
         )  # fmt: skip
         yield _gauge(
-            "merger_failed_records", "Records that failed, by what failed.", ("code",),
+            "merger_failed_records", "Failed records, by error code.", ("code",),
             {(code,): count for code, count in seen.failures.items()},
         )  # fmt: skip
         yield _gauge(
-            "merger_messages", "Mails and calls of the webhook, by what became of them.",
+            "merger_messages", "Mails and webhook calls, by status.",
             ("channel", "status"), {key: float(n) for key, n in seen.messages.items()},
         )  # fmt: skip
         yield _gauge(
-            "merger_oldest_due_seconds", "For how long the record waits that waits longest.", (),
+            "merger_oldest_due_seconds", "Longest time that a due record has been waiting.", (),
             {(): seen.oldest_due_s},
         )  # fmt: skip
         yield _gauge(
             "merger_daemon_silence_seconds",
-            "Since the last sign of life of a daemon; infinite where there never was one.", (),
+            "Time since the last heartbeat of a daemon; infinite if there never was one.", (),
             {(): seen.silence_s},
         )  # fmt: skip
         yield _gauge(
             "merger_encode_speed",
-            "Seconds of video that a second of encoding made, over the last ten records; parts"
-            " that were kept took no time.", (),
+            "Seconds of video encoded per second, over the last ten records; reused parts count as"
+            " taking no time.", (),
             {} if seen.speed is None else {(): seen.speed},
         )  # fmt: skip
         now = self._service.now()
         flows = vitals.read_source_counts(self._service.engine, self._service.settings, now)
         yield _gauge(
-            "merger_source_is_live", "1 while media comes of what is to be recorded now, else 0.",
+            "merger_source_is_live", "1 while a source to be recorded now sends media, else 0.",
             ("room", "source"), {names: float(f.how == "coming") for names, f in flows.items()},
         )  # fmt: skip
         yield _gauge(
-            "merger_source_silent_seconds", "For how long no media comes of it.",
+            "merger_source_silent_seconds", "How long the source has sent no media.",
             ("room", "source"), {names: flow.silent_s(now) for names, flow in flows.items()},
         )  # fmt: skip
         found = vitals.disks(self._disks, self._service.settings)
         disks = {name: disk for name, disk in found.items() if isinstance(disk, Disk)}
         yield _gauge(
-            "merger_disk_free_bytes", "Free bytes of a disk.", ("disk",),
+            "merger_disk_free_bytes", "Free bytes on a disk.", ("disk",),
             {(name,): disk.free for name, disk in disks.items()},
         )  # fmt: skip
         yield _gauge(
-            "merger_disk_total_bytes", "All bytes of a disk.", ("disk",),
+            "merger_disk_total_bytes", "Total bytes of a disk.", ("disk",),
             {(name,): disk.total for name, disk in disks.items()},
         )  # fmt: skip
 

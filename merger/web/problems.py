@@ -1,4 +1,4 @@
-"""Errors as the web tells them: RFC 9457 problem details to programs, a page to people."""
+"""Errors on the web: RFC 9457 problem details for programs, a page for people."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NOW_NOT = {"status", "conflict"}
 
 
 class FieldProblem(BaseModel):
-    """A field of the request that cannot be used."""
+    """An invalid field of the request."""
 
     field: str
     message: str
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457). code: a stable word for programs."""
+    """What went wrong (RFC 9457); `code` is a stable word for programs."""
 
     type: str = "about:blank"
     title: str
@@ -81,28 +81,28 @@ def status_and_title(error: MergerError) -> tuple[int, str]:
         if error.code in _NOT_FOUND:
             return 404, "Not found"
         if error.code in _NOW_NOT:
-            return 409, "Not possible now"
+            return 409, "Not possible in the current state"
         if error.code == "sign_in":
             return 403, "Not allowed"
-        return 422, "The request makes no sense"
+        return 422, "The request is invalid"
     if isinstance(error, Broken):
-        return 500, "Something is broken"
-    return 503, "Not now"
+        return 500, "Internal error"
+    return 503, "Temporarily unavailable"
 
 
 def explain_invalid(error: ValidationError) -> Response:
-    """Return a response that names every field of a request that makes no sense."""
+    """Return a response that names every invalid field of a request."""
     errors = []
     for one in error.errors(include_url=False, include_context=False, include_input=False):
         field = ".".join(str(part) for part in one["loc"]) or "body"
         message = {
             "extra_forbidden": "there is no such field",
             "missing": "it is missing",
-            "model_type": "write a JSON object, with Content-Type: application/json",
+            "model_type": "send a JSON object with Content-Type: application/json",
         }.get(one["type"], one["msg"])
         errors.append(FieldProblem(field=field, message=message))
     detail = "; ".join(f"{one.field}: {one.message}" for one in errors)
-    return problem(422, "The request makes no sense", detail, "validation", errors)
+    return problem(422, "The request is invalid", detail, "validation", errors)
 
 
 def register(app: Flask) -> None:
@@ -120,7 +120,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def of_another_session(error: CSRFError) -> Any:
-        return _answer(400, "Not sent", _OLD_FORM, "csrf")
+        return _answer(400, "The form is out of date", _OLD_FORM, "csrf")
 
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Any:
@@ -138,9 +138,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)  # the one place of the web
     def mistake(error: Exception) -> Any:
         log.exception("%s %s: a mistake in this program", request.method, request.path)
-        return _answer(
-            500, "Something is broken", "a mistake in this program; see its log", "internal"
-        )
+        return _answer(500, "Internal error", "a mistake in this program; see its log", "internal")
 
 
 def _answer(

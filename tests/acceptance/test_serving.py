@@ -224,7 +224,7 @@ def test_under_another_server(site: Site) -> None:
 def test_people_are_added_and_changed(site: Site) -> None:
     assert "--role" in site.command("user", "ann@example.org").stderr
     done = site.command("user", "Ann@Example.org", "--role", "admin")
-    assert (done.returncode, done.stdout) == (0, "ann@example.org may sign in, as admin\n")
+    assert (done.returncode, done.stdout) == (0, "ann@example.org can sign in as admin\n")
     assert site.said("user", "bob@example.org", "--role", "user")["role"] == "user"
     assert site.said("user", "bob@example.org", "--role", "editor")["role"] == "editor"
     refused = site.command("user", "ann@example.org", "--role", "user")
@@ -294,10 +294,10 @@ def terminal(site: Site, *command: str) -> Iterator[Terminal]:
 def test_a_password_is_typed_twice_and_not_shown(site: Site) -> None:
     site.command("user", "ann@example.org", "--role", "user")
     with terminal(site, "set-password", "ann@example.org") as screen:
-        screen.types("New password of ann@example.org: ", f"{PASSWORD}\n")
-        screen.types("The same once more: ", f"{PASSWORD}\n")
+        screen.types("New password for ann@example.org: ", f"{PASSWORD}\n")
+        screen.types("Repeat the new password: ", f"{PASSWORD}\n")
         assert screen.ended() == 0, screen.shown
-        assert "has another password" in screen.shown and PASSWORD not in screen.shown
+        assert "has a new password" in screen.shown and PASSWORD not in screen.shown
     assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is not None
 
 
@@ -306,8 +306,8 @@ def test_a_password_is_typed_twice_and_not_shown(site: Site) -> None:
 def test_a_password_that_is_mistyped_or_given_up(site: Site, second: str) -> None:
     site.command("user", "ann@example.org", "--role", "user")
     with terminal(site, "set-password", "ann@example.org") as screen:
-        screen.types("New password of ann@example.org: ", f"{PASSWORD}\n")
-        screen.types("The same once more: ", second)
+        screen.types("New password for ann@example.org: ", f"{PASSWORD}\n")
+        screen.types("Repeat the new password: ", second)
         assert screen.ended() == (2 if second.endswith("\n") else 130), screen.shown
         assert "nothing was changed" in screen.shown
     assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is None

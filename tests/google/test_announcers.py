@@ -265,7 +265,7 @@ def test_files_are_announced_in_the_course(
     link = line.announce(news)
     [one] = google.classroom.announcements[COURSE]
     assert one["state"] == "PUBLISHED" and link == one["alternateLink"]
-    assert one["text"] == "Video of the lecture: Algebra, 2026-11-20, 10:00-11:20, 504"
+    assert one["text"] == "Lecture recording: Algebra, 2026-11-20, 10:00-11:20, 504"
     files = [material["driveFile"]["driveFile"]["id"] for material in one["materials"]]
     assert files == [link.file for link in news.links if link.file]
     assert line.announce(replace(news, version=2)) == link
@@ -297,7 +297,7 @@ def test_the_own_table_comes_first(google: Google, client: Client, news: Announc
     courses = Courses(client, {"alg-1": "42"}.get, "sheet")
     Line(CourseAnnouncer(client, courses, partial(announcement, "ru"))).announce(news)
     [one] = google.classroom.announcements["42"]
-    assert one["text"].startswith("Видеозапись")
+    assert one["text"].startswith("Запись лекции")
 
 
 def test_an_old_announcement_of_another_page_is_found(

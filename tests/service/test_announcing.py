@@ -169,5 +169,5 @@ def test_a_whole_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_words_of_an_announcement(telling: Telling) -> None:
     text: Callable[[str], str] = lambda language: announcement(language, telling.news())  # type: ignore[arg-type] # noqa: E731
-    assert text("en") == "Video of the lecture: Algebra, 2026-11-20, 10:00-11:20, 504"
-    assert text("ru").startswith("Видеозапись занятия: Algebra")
+    assert text("en") == "Lecture recording: Algebra, 2026-11-20, 10:00-11:20, 504"
+    assert text("ru").startswith("Запись лекции: Algebra")

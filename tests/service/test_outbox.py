@@ -150,7 +150,7 @@ def test_a_failure_is_told_with_its_reason(told: Site, mails: MailServer) -> Non
     fail(told)
     send(told)
     subjects = {str(mail["To"]): str(mail["Subject"]) for mail in mails.mails}
-    assert "could not be made" in subjects[ANN] and "Не удалось" in subjects[BOB]
+    assert "recording failed" in subjects[ANN] and "Не удалось" in subjects[BOB]
     body = mails.mails[0].get_body(("plain",))
     assert body is not None and "there is no speaker" in body.get_content()
 

@@ -50,7 +50,7 @@ def words(mail: EmailMessage, kind: str) -> str:
 
 def test_a_video_is_ready() -> None:
     mail = read(LETTER)
-    assert mail["Subject"] == "Your video is ready: Алгебра & logic, 2026-11-20 10:00"
+    assert mail["Subject"] == "Your recording is ready: Алгебра & logic, 2026-11-20 10:00"
     assert mail["To"] == "lecturer@example.edu"
     assert mail["From"].addresses[0].addr_spec == "lectures@example.edu"
     assert mail["Message-ID"] == message_id(LETTER.identity, LETTER.sender)
@@ -67,10 +67,10 @@ def test_a_video_is_ready() -> None:
 @pytest.mark.parametrize(
     ("changes", "language", "subject", "said"),
     [
-        ({"version": 2}, "en", "A better version", "links stay"),
-        ({}, "ru", "Видео готово", "speaker: нет картинки"),
+        ({"version": 2}, "en", "New version of your recording", "links are the same"),
+        ({}, "ru", "Ваша запись готова", "speaker: нет картинки"),
         ({"error": {"code": "speaker", "message": "room '504' has no source with the role speaker;"
-           " add one to the room"}, "kind": "failed"}, "en", "could not be made", "Ask an editor"),
+           " add one to the room"}, "kind": "failed"}, "en", "Your recording failed", "Ask an editor"),
         ({"error": {"code": "no_such", "message": "odd"}, "kind": "failed"}, "ru",
          "Не удалось", "администратор"),
         ({"kind": "silent", "text": "camera is silent"}, "en", "No media before", "camera is silent"),

@@ -87,4 +87,4 @@ def test_the_command(web: Web, zoom: ZoomServer) -> None:
     said = web.site.said("fetch-zoom", LINK, "--user", "bob@example.org")
     assert said["is_new"] and said["users"] == ["ann@example.org", "bob@example.org"]
     again = web.site.command("fetch-zoom", UUID)
-    assert again.stdout == f"record {said['id']} (it was there before)\n"
+    assert again.stdout == f"recording {said['id']} (already there)\n"

@@ -168,7 +168,7 @@ def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser
     assert page.locator(".samples img").first.evaluate(loaded) > 50
     shoot(page, "record")
     accessible(page)
-    page.locator("summary", has_text="again").click()
+    page.locator("summary", has_text="new version").click()
     page.locator("#f-layout").select_option("speaker_only")
     page.locator("form[action$=remerge] button").click()
     expect(page.locator("dd", has_text="2").first).to_be_visible(timeout=READY_WITHIN_MS)
@@ -272,7 +272,7 @@ def test_the_form_follows_the_chosen_room(running: Running, browser: Browser) ->
     page.locator("#f-start").fill("01:30")
     page.locator("#f-end").fill("02:30")
     page.locator("#f-name").focus()
-    expect(page.locator("#f-end-error")).to_contain_text("happened twice")
+    expect(page.locator("#f-end-error")).to_contain_text("happens twice")
     page.locator("#f-end_which").select_option("second")
     expect(page.locator("#f-end-error")).to_be_hidden()
     accessible(page)
@@ -313,7 +313,7 @@ def test_without_javascript_and_with_the_keyboard(running: Running, browser: Bro
     page = context.new_page()
     page.goto("/request")
     # A key that is pressed before goes nowhere: nobody types blindly.
-    expect(page.get_by_label("Mail address")).to_be_focused()
+    expect(page.get_by_label("Email address")).to_be_focused()
     page.keyboard.type("ann@example.org")
     page.keyboard.press("Tab")
     expect(page.get_by_label("Password")).to_be_focused()
@@ -339,7 +339,7 @@ def test_enter_saves_a_room(running: Running, browser: Browser) -> None:
     page.locator("#f-sources-0-credentials").focus()
     page.keyboard.press("Enter")  # folders take none, and none are typed
     expect(page).to_have_url(re.compile("/rooms$"))
-    expect(page.get_by_text("Room 504 is changed.")).to_be_visible()
+    expect(page.get_by_text("Room 504 saved.")).to_be_visible()
 
 
 def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(

@@ -51,8 +51,8 @@ def test_pages_are_what_pages_must_be(web: Web, language: str) -> None:
 
 def test_who_may_not_is_told_so(web: Web) -> None:
     ann, eve = reader(web, "ann", "ru"), reader(web, "eve")
-    assert "Это не для вас" in ann.get("/rooms/new", 403)
-    assert "This is not for you" in eve.get("/people", 403)
+    assert "У вас нет доступа" in ann.get("/rooms/new", 403)
+    assert "You don't have access" in eve.get("/people", 403)
     assert "/rooms/new" not in ann.get("/rooms") and "/people" not in eve.get("/records")
 
 
@@ -60,16 +60,14 @@ def test_who_may_not_is_told_so(web: Web) -> None:
 def test_what_is_not_there_is_told_in_the_language_of_the_reader(web: Web, language: str) -> None:
     ann = reader(web, "ann", language)
     page = ann.get("/nowhere", 404)
-    assert {"en": "The address is mistyped", "ru": "В адресе ошибка"}[language] in page
+    assert {"en": "The address is wrong", "ru": "В адресе ошибка"}[language] in page
     page = ann.get("/records/1/cancel", 405)
-    assert {"en": "it cannot be used in this way", "ru": "так им пользоваться нельзя"}[
-        language
-    ] in page
+    assert {"en": "start from there", "ru": "начните оттуда"}[language] in page
     page = ann.get("/records?cursor=x", 422)
     assert {"en": "from the page before", "ru": "с предыдущей"}[language] in page
     for query, name, words in (
         ("room=50", "room", {"en": "did you mean '504'?", "ru": "помещения '50' нет; может быть, «504»?"}),
-        ("status=done", "status", {"en": "Choose one of these", "ru": "Выберите один из вариантов"}),
+        ("status=done", "status", {"en": "Choose one of the options", "ru": "Выберите один из вариантов"}),
     ):  # fmt: skip
         page = ann.get(f"/records?{query}", 422)
         assert words[language] in error_at(page, name)
@@ -78,15 +76,15 @@ def test_what_is_not_there_is_told_in_the_language_of_the_reader(web: Web, langu
 
 def test_the_reference_says_what_is_in_english(web: Web) -> None:
     page = Reader(web.app.test_client(), "ru").get("/api/docs")
-    assert '<span lang="en">List records, those that begin last first.</span>' in page
-    assert '<td lang="en">A part of the name.</td>' in page
+    assert '<span lang="en">List records, latest start first.</span>' in page
+    assert '<td lang="en">Part of the name.</td>' in page
 
 
 @pytest.mark.parametrize("far", [str(2**63), "9" * 19, "9" * 5000], ids=len)
 def test_at_numbers_that_no_database_holds_there_is_nothing(web: Web, far: str) -> None:
     ada = reader(web, "ada")
     for path in ("records/{}", "records/{}/row", "records/{}/status", "rooms/{}/edit"):
-        assert "There is nothing here" in ada.get("/" + path.format(far), 404), path
+        assert "Page not found" in ada.get("/" + path.format(far), 404), path
     for form in (
         "records/{}/cancel", "records/{}/remerge", "rooms/{}/edit", "rooms/{}/delete", "people/{}",
         "people/{}/delete", "keys/{}/revoke",

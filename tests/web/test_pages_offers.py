@@ -23,7 +23,7 @@ def offer(state: str, **values: object) -> Offer:
 
 def test_editors_see_what_was_found_and_why_nothing_came_of_it(web: Web) -> None:
     eve = reader(web, "eve")
-    assert "Nothing was found." in eve.get("/offers")
+    assert "Nothing has been discovered yet." in eve.get("/offers")
     record = web.site.ask() if web.site.add_room("z") is None else 0
     rows = [
         offer("record", record_id=record),
@@ -31,9 +31,9 @@ def test_editors_see_what_was_found_and_why_nothing_came_of_it(web: Web) -> None
     ]
     writing(web.site.engine, lambda session: session.add_all(rows))
     page = eve.get("/offers")
-    assert "It is a record: " in page and f'href="/records/{record}"' in page
+    assert "Added: " in page and f'href="/records/{record}"' in page
     assert "no room has a source zoom:12345678901" in page and "prof@example.edu" in page
-    assert "Нет помещения" in reader(web, "eve", "ru").get("/offers")
+    assert "Нет подходящей аудитории" in reader(web, "eve", "ru").get("/offers")
     assert 'href="/offers"' not in reader(web, "ann").get("/records")
     reader(web, "ann").get("/offers", status=403)
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
 from merger.errors import Temporary
+from merger.i18n import verbatim
 from merger.records import queue
 from merger.timeline.clock import utc
 from models import Delivery, Notification
@@ -27,7 +28,7 @@ pytestmark = ON_SQLITE
 def test_records_of_others_do_not_exist(web: Web) -> None:
     web.site.ask(users=("ann@example.org",), name="Of Ann")
     bob, eve = reader(web, "bob"), reader(web, "eve")
-    assert "There is nothing here" in bob.get("/records/1", 404)
+    assert "Page not found" in bob.get("/records/1", 404)
     for part in ("row", "status"):
         bob.get(f"/records/1/{part}", 404)
     for action in ("cancel", "retry", "remerge", "delete"):
@@ -57,8 +58,8 @@ def test_records_are_searched(web: Web) -> None:
     assert found("status=queued") == ["Algebra"]
     assert found("day=2026-11-21") == ["Calculus"]
     assert found("q=alg&room=Aula") == []
-    assert "No record is like that." in ann.get("/records?q=nothing")
-    assert "soon is no date" in ann.get("/records?day=soon", 422)
+    assert "No recordings match your filters." in ann.get("/records?q=nothing")
+    assert "'soon' isn't a valid date" in ann.get("/records?day=soon", 422)
     ann.get("/records?room=Nowhere", 422)
     ann.get("/records?cursor=nonsense", 422)
 
@@ -125,15 +126,15 @@ def test_a_record_that_is_made_says_how_far_it_is(web: Web) -> None:
     claim = held(web)
     progress(web, claim, "analyse", 0.5, 10)
     row = ann.get("/records/1/row")
-    assert '<progress max="100" value="50"' in row and "Looking at the screen" in row
+    assert '<progress max="100" value="50"' in row and "Analysing the screen" in row
     assert "left" not in row and "step 2 of 5" in row  # too early to say
     assert 'data-refresh="/records/1/row" data-every="3"' in row
     progress(web, claim, "encode", 0.25, 50)
-    assert "25 %, about 3 min left" in ann.get("/records/1/status")
-    assert "25 %, осталось около 3 мин" in russian.get("/records/1/status")
+    assert "25%, about 3 min left" in ann.get("/records/1/status")
+    assert "25\u00a0%, осталось около 3 мин" in russian.get("/records/1/status")
     assert "осталось около 3 мин" in russian.get("/records")
     page = ann.done("/records/1", "/records/1/cancel")
-    assert "It stops within a few seconds." in page
+    assert "Stopping. This takes a few seconds." in page
     queue.cancel_running(web.site.engine, claim, web.site.clock)
     row = ann.get("/records/1/row")
     assert "Cancelled" in row and "data-refresh" not in row and "/records/1/retry" in row
@@ -144,19 +145,23 @@ def test_a_record_that_waits_says_for_what(web: Web) -> None:
     web.site.ask(users=("ann@example.org",), until_s=600)
     ann = reader(web, "ann")
     row = ann.get("/records/1/row")
-    assert "Made after the lecture" in row and 'data-every="30"' in row
+    assert "Scheduled; processing starts after the lecture" in row and 'data-every="30"' in row
     web.site.clock += seconds(700)
-    assert "As soon as it is its turn" in ann.get("/records/1/row")
+    assert "In the queue" in ann.get("/records/1/row")
     queue.wait_for_media(
-        web.site.engine, held(web), web.site.clock, web.site.clock + seconds(3600), "waits"
+        web.site.engine,
+        held(web),
+        web.site.clock,
+        web.site.clock + seconds(3600),
+        verbatim("waits"),
     )
-    assert "Looks for media again on Fri 20 Nov 2026, 11:11" in ann.get("/records/1/row")
+    assert "Media is missing; next check: Fri 20 Nov 2026, 11:11" in ann.get("/records/1/row")
     web.site.clock += seconds(3600)
     error = Temporary("source_away", "the share is away")
     again = web.site.clock + seconds(60)
     queue.defer(web.site.engine, held(web), web.site.clock, again, error)
     page = ann.get("/records/1")
-    assert "tried again on Fri 20 Nov 2026, 11:12" in page
+    assert "next attempt: Fri 20 Nov 2026, 11:12" in page
     assert "the share is away" in page and "What to do:" in page
     assert "/records/1/retry" in page and "/records/1/cancel" in page
 
@@ -195,7 +200,7 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
         for picture in chunk.get("pictures", []):
             assert f"{picture['at'][11:19]}: presentation" in page
     assert str(merged.site.merged) in page and f'href="{merged.site.merged}' not in page
-    assert "taken up by tests" in page and "Merge again" in page
+    assert "taken up by tests" in page and "Make a new version" in page
     russian = reader(merged, "ann", "ru").get("/records/1")
     assert "1 предупреждение" in russian
     assert "speaker: нет картинки с 10:00:12 до 10:00:20" in russian
@@ -227,14 +232,14 @@ def test_a_record_is_merged_again(merged: Web) -> None:
     def wrong(**changes: str) -> str:
         return ann.wrong("/records/1", "/records/1/remerge", {**again, **changes})
 
-    assert "The end is before the start" in error_at(wrong(end="2026-11-20T09:00"), "end")
+    assert "The end must be after the start" in error_at(wrong(end="2026-11-20T09:00"), "end")
     assert "at most 24 hours" in error_at(wrong(end="2026-11-22T09:00"), "end")
     assert "write it like" in error_at(wrong(start="soon"), "start")
     assert "Choose one" in wrong(layout="pyramid")
     assert merged.site.row().version == 1
     new = {**again, "layout": "speaker_only", "end": "2026-11-20T10:00:10"}
     page = ann.done("/records/1", "/records/1/remerge", new)
-    assert "Another version is asked for." in page and "<video" in page
+    assert "New version requested." in page and "<video" in page
     row = merged.site.row()
     assert (row.version, row.layout, row.profile) == (2, "speaker_only", "tiny")
     assert row.end_at == utc(START + seconds(10)) and row.start_at == utc(START)
@@ -256,7 +261,7 @@ def test_another_version_begins_at_the_second_of_two_times(web: Web) -> None:
     assert 'data-which="start">' in page and 'data-which="end" hidden' in page
     assert '<option value="second" selected>' in page
     page = ann.wrong("/records/1", "/records/1/remerge", {**again, "end": "2026-10-25T02:45"})
-    assert "02:45 happened twice in Europe/Berlin" in error_at(page, "end")
+    assert "02:45 happens twice in Europe/Berlin" in error_at(page, "end")
     assert 'data-which="end">' in page and page.count('value="second" selected') == 1
     ann.done("/records/1", "/records/1/remerge", again)
     assert web.site.details()["start"] == "2026-10-25T02:30:00+01:00"
@@ -289,7 +294,7 @@ def test_what_cannot_be_done_now_is_refused(web: Web) -> None:
     assert ann.send("/records/1", "/records/1/remerge", as_it_is).status_code == 409
     ann.done("/records/1", "/records/1/cancel")
     refused = ann.send("/records/1", "/records/1/cancel")
-    assert refused.status_code == 409 and "Not possible now" in refused.text
+    assert refused.status_code == 409 and "Not possible right now" in refused.text
     check_markup(refused.text, "en")
 
 
@@ -333,7 +338,7 @@ def test_who_is_left_with_a_record_owns_it(web: Web) -> None:
     bob = reader(web, "bob")
     assert "/records/1/cancel" not in bob.get("/records/1")
     reader(web, "ann").done("/records/1", "/records/1/delete")
-    assert "Cancelled." in bob.done("/records/1", "/records/1/cancel")
+    assert "Request cancelled." in bob.done("/records/1", "/records/1/cancel")
 
 
 def test_local_time_is_that_of_the_room(web: Web) -> None:

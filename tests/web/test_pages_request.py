@@ -28,7 +28,7 @@ def test_the_half_hour_that_is_over_is_proposed_by_the_clock_of_the_room(web: We
         "12:30",
     ]
     assert (
-        ">504 (Europe/Moscow)</option>" in page and "Times are by the clock of the chosen" in page
+        ">504 (Europe/Moscow)</option>" in page and "Times are in the time zone of the room" in page
     )
     assert '<option value="504" data-date="2026-11-20" data-start="12:00"' in page
     assert re.search(r'data-start="14:00" data-end="14:30"[^>]*>Екатеринбург \(Asia/Yek', page)
@@ -50,8 +50,8 @@ def test_the_half_hour_that_is_over_is_proposed_by_the_clock_of_the_room(web: We
 def test_a_record_is_asked_for_cancelled_and_tried_again(web: Web, language: str) -> None:
     ann = reader(web, "ann", language)
     said = {
-        "en": ("The video is asked for.", "Cancelled.", "It is tried again now.", "Waiting"),
-        "ru": ("Видео запрошено.", "Отменено.", "Новая попытка началась.", "Ожидает"),
+        "en": ("Recording requested.", "Request cancelled.", "Trying again now.", "Waiting"),
+        "ru": ("Запись запрошена.", "Запрос отменён.", "Пробуем ещё раз.", "Ожидает"),
     }[language]
     asked = {**LECTURE, "course_code": "M1", "users": "bob@example.org, Eve@Example.org"}
     page = ann.done("/request", "/request", asked)
@@ -77,32 +77,33 @@ def test_midnight_is_the_end_of_the_day(web: Web) -> None:
 def test_who_asks_for_what_somebody_has_asked_for_shares_it(web: Web) -> None:
     reader(web, "ann").done("/request", "/request", LECTURE)
     bob = reader(web, "bob")
-    assert "was asked for before" in bob.done("/request", "/request", LECTURE)
+    assert "Already requested" in bob.done("/request", "/request", LECTURE)
     page = bob.done("/records/1", "/records/1/delete")
-    assert "Others still want it" in page and "Матан" not in page
+    assert "Other people still have it" in page and "Матан" not in page
     ann = reader(web, "ann")
-    assert "The record is deleted" in ann.done("/records/1", "/records/1/delete")
+    assert "Recording deleted" in ann.done("/records/1", "/records/1/delete")
     ann.get("/records/1", 404)
 
 
 WRONG = [
-    ({"date": ""}, "date", "Fill this in", "Заполните это поле"),
-    ({"date": "2026-02-30"}, "date", "2026-02-30 is no date", "2026-02-30 — не дата"),
-    ({"start": ""}, "start", "Fill this in", "Заполните это поле"),
-    ({"start": "soon"}, "start", "soon is no time of day", "soon — не время суток"),
-    ({"start": "25:00"}, "start", "25:00 is no time of day", "25:00 — не время суток"),
-    ({"end": "10:05"}, "end", "The end is before the start", "Конец раньше начала"),
-    ({"end": "09:00"}, "end", "The end is before the start", "Конец раньше начала"),
+    ({"date": ""}, "date", "This field is required", "Заполните это поле"),
+    ({"date": "2026-02-30"}, "date", "'2026-02-30' isn't a valid date", "«2026-02-30» — не дата"),
+    ({"start": ""}, "start", "This field is required", "Заполните это поле"),
+    ({"start": "soon"}, "start", "'soon' isn't a valid time", "«soon» — не время суток"),
+    ({"start": "25:00"}, "start", "'25:00' isn't a valid time", "«25:00» — не время суток"),
+    ({"end": "10:05"}, "end", "The end must be after the start", "Конец должен быть позже начала"),
+    ({"end": "09:00"}, "end", "The end must be after the start", "Конец должен быть позже начала"),
     ({"date": "2028-01-10"}, "start", "more than a year", "До начала больше года"),
-    ({"date": "1900-01-10"}, "date", "1900-01-10 is no date", "1900-01-10 — не дата"),
-    ({"room": "505"}, "room", "There is no room 505", "Помещения 505 нет"),
-    ({"room": ""}, "room", "Fill this in", "Заполните это поле"),
+    ({"date": "1900-01-10"}, "date", "'1900-01-10' isn't a valid date", "«1900-01-10» — не дата"),
+    ({"room": "505"}, "room", "There is no room 505", "Аудитории 505 нет"),
+    ({"room": ""}, "room", "This field is required", "Заполните это поле"),
     ({"name": "x" * 256}, "name", "At most 255 characters", "Не больше 255 знаков"),
     ({"course_code": "x" * 256}, "course_code", "At most 255", "Не больше 255 знаков"),
-    ({"layout": "pyramid"}, "layout", "Choose one of these", "Выберите один"),
-    ({"profile": "8k"}, "profile", "Choose one of these", "Выберите один"),
+    ({"layout": "pyramid"}, "layout", "Choose one of the options", "Выберите один"),
+    ({"profile": "8k"}, "profile", "Choose one of the options", "Выберите один"),
     ({"users": "a@x.org " * 101}, "users", "At most 100 addresses", "Не больше 100 адресов"),
-    ({"users": "bob@x.org, nobody"}, "users", "No mail address: nobody", "не почтовый адрес: nobody"),
+    ({"users": "bob@x.org, nobody"}, "users", "'nobody' isn't a valid email", "«nobody» — не адрес"),
+    ({"users": "nobody, none"}, "users", "email addresses: nobody, none", "не адреса электронной почты: nobody, none"),
 ]  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def test_several_mistakes_are_said_at_once(web: Web) -> None:
     ("day", "clock", "words", "russian"),
     [
         ("2026-03-29", "02:30", "does not exist in Europe/Berlin", "не было"),
-        ("2026-10-25", "02:30", "happened twice in Europe/Berlin", "было дважды"),
+        ("2026-10-25", "02:30", "happens twice in Europe/Berlin", "наступает дважды"),
     ],
 )
 def test_the_nights_of_the_clock_change(
@@ -195,7 +196,7 @@ def test_which_of_two_times_is_meant_can_be_chosen(web: Web, language: str) -> N
     assert is_choice_shown(page, "start") and is_choice_shown(page, "end")
     assert (which_of(page, "start"), which_of(page, "end")) == ("second", "")
     words = {
-        "en": ["UTC+02:00, before the clocks are put back", "UTC+01:00, after the clocks are put back"],
+        "en": ["UTC+02:00, before the clocks go back", "UTC+01:00, after the clocks go back"],
         "ru": ["UTC+02:00, до перевода часов назад", "UTC+01:00, после перевода часов назад"],
     }[language]  # fmt: skip
     assert all(f">{one}</option>" in page for one in words)

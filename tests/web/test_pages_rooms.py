@@ -73,10 +73,10 @@ def test_whether_media_comes_is_shown(web: Web) -> None:
     page = reader(web, "ann").get("/rooms")
     shown = re.findall(r'<span class="badge flow (\w+)">.*?</span> (.*?)</span>', page)
     # It is 15:00 in the room.
-    assert shown == [("coming", "Media is coming"), ("silent", "Silent since 14:42")]
+    assert shown == [("coming", "Receiving media"), ("silent", "No media since 14:42")]
     web.site.clock = now + timedelta(days=1)
     page = reader(web, "ann", "ru").get("/rooms")
-    assert page.count("не отзывается с") == 2 and "20 ноября 2026, 14:42" in page
+    assert page.count("не отвечает с") == 2 and "20 ноября 2026, 14:42" in page
     write_sign(web.site.settings, 1, None)
     write_sign(web.site.settings, 2, None)
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
@@ -93,19 +93,19 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
         **source(1, name="slides", role="screen", address=folder), **source(2, kind=""),
     }  # fmt: skip
     page = eve.done("/rooms/new", "/rooms/new", room)
-    assert "Room Aula is added." in page
+    assert "Room Aula added." in page
     page = eve.get("/rooms/2/edit")
     assert value_of(page, "chunk") == "30m" and "s3cret" not in page
     assert (value_of(page, "early"), value_of(page, "late")) == ("1m", "2m")
     assert not is_checked(page, "mails") and is_checked(page, "uploads_raw")
-    assert "Some are kept. Leave it empty to keep them; for another kind" in page
+    assert "Leave this empty to keep them. If you change the kind" in page
 
     known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
     changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on"}
     changed |= {"sources-0-credentials": "", "uploads_raw": ""}
     changed |= {"sources-1-is_removed": "on"}
     changed |= source(2, name="board", role="board", address=folder)
-    assert "Room Aula is changed." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
+    assert "Room Aula saved." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
     spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert (spec.chunk_s, spec.early_s, spec.late_s) == (600, 60, 0)
     assert (spec.mails, spec.uploads_raw) == (True, False)
@@ -118,7 +118,7 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert spec.sources[0].credentials is None
     assert [one.name for one in spec.sources] == ["camera", "board"]  # not in the form: it stays
-    assert "The room is deleted." in eve.done("/rooms/2/edit", "/rooms/2/delete")
+    assert "Room deleted." in eve.done("/rooms/2/edit", "/rooms/2/delete")
     assert [spec.name for spec in store.stored_rooms(web.site.engine)] == ["504"]
 
 
@@ -141,7 +141,7 @@ def test_credentials_do_not_go_elsewhere(web: Web) -> None:
     known = {"is_known": "1", "has_credentials": "1"}
     for same in (here, "rtsp://10.0.5.4:554/two#always"):
         page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(address=same, **known))
-        assert "its credentials are removed" not in page and kept() == "user:s3cret"
+        assert "its credentials were removed" not in page and kept() == "user:s3cret"
     for changes in (
         {"address": "rtsp://evil.example/one"}, {"address": "rtsp://10.0.5.4:8554/one"},
         {"address": "rtsps://10.0.5.4:554/one"}, {"kind": "folder"},
@@ -149,14 +149,14 @@ def test_credentials_do_not_go_elsewhere(web: Web) -> None:
         eve.done("/rooms/2/edit", "/rooms/2/edit", fields(credentials="user:s3cret", **known))
         assert kept() == "user:s3cret"
         page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(**known, **changes))
-        assert "Source camera is of another kind" in page and kept() is None, changes
+        assert "host or port of source camera changed" in page and kept() is None, changes
         page = eve.done("/rooms/2/edit", "/rooms/2/edit", fields(**known, **changes))
-        assert "its credentials are removed" not in page  # there are none any more
+        assert "its credentials were removed" not in page  # there are none any more
     moved = fields(address="rtsp://10.0.5.5/one", credentials="user:new", **known)
     eve.done("/rooms/2/edit", "/rooms/2/edit", moved)
     assert kept() == "user:new"
     removed = fields(**known, forgets="on")
-    assert "are removed" not in eve.done("/rooms/2/edit", "/rooms/2/edit", removed)
+    assert "were removed" not in eve.done("/rooms/2/edit", "/rooms/2/edit", removed)
 
 
 def test_a_password_in_an_address_is_neither_shown_nor_lost(web: Web) -> None:
@@ -188,29 +188,29 @@ def test_a_form_of_a_room_has_room_for_another_source(web: Web) -> None:
 
 
 WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
-    ({"name": ""}, "name", "Fill this in", "Заполните это поле"),
+    ({"name": ""}, "name", "This field is required", "Заполните это поле"),
     ({"name": "504"}, "name", "there is a room '504' already", "помещение «504» уже есть"),
     ({"name": "a/b"}, "name", "cannot be part of a file name", "не может быть частью имени файла"),
     ({"name": "a\u0306"}, "name", "Unicode's form NFC", "форме NFC"),
     ({"name": "x" * 201}, "name", "too long for a file name", "слишком длинно"),
-    ({"zone": "Moscow"}, "zone", "Moscow is no time zone", "не часовой пояс"),
-    ({"chunk": "long"}, "chunk", "long is no length", "не длительность"),
-    ({"early": "61m"}, "early", "61m is no length of 0 s to 1 h", "не длительность от 0 с"),
-    ({"late": ""}, "late", "no length of 0 s to 1 h", "не длительность от 0 с"),
+    ({"zone": "Moscow"}, "zone", "'Moscow' isn't a time zone", "«Moscow» — не часовой пояс"),
+    ({"chunk": "long"}, "chunk", "from 1 second to 24 hours", "от 1 секунды до 24 часов"),
+    ({"early": "61m"}, "early", "from 0 seconds to 1 hour", "от 0 секунд до 1 часа"),
+    ({"late": ""}, "late", "from 0 seconds to 1 hour", "от 0 секунд до 1 часа"),
     ({"drive_folder": "x" * 256}, "drive_folder", "longer than 255 characters", "длиннее 255"),
     ({"calendar_id": "x" * 256}, "calendar_id", "longer than 255 characters", "длиннее 255"),
     ({"sources-1-address": "/" + "x" * 16_000}, "sources-1-address", "longer than 16000", "длиннее 16000"),
     ({"sound_source": "ear"}, "sound_source", "there is no source 'ear' in", "источника «ear» в этом помещении нет"),
     ({"sound_source": "camers"}, "sound_source", "did you mean 'camera'?", "может быть, «camera»?"),
     ({"sources-1-role": "speaker"}, "sources-1-role", "one of each", "роль «Лектор» уже у источника «camera»"),
-    ({"sources-1-role": ""}, "sources-1-role", "Fill this in", "Заполните это поле"),
-    ({"sources-1-name": ""}, "sources-1-name", "Fill this in", "Заполните это поле"),
+    ({"sources-1-role": ""}, "sources-1-role", "This field is required", "Заполните это поле"),
+    ({"sources-1-name": ""}, "sources-1-name", "This field is required", "Заполните это поле"),
     ({"sources-1-name": "a/b"}, "sources-1-name", "cannot be part of a", "не может быть частью"),
     ({"sources-1-name": "camera"}, "sources-1-name", "listed twice", "указан дважды"),
-    ({"sources-1-kind": ""}, "sources-1-kind", "Fill this in", "Заполните это поле"),
+    ({"sources-1-kind": ""}, "sources-1-kind", "This field is required", "Заполните это поле"),
     ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'", "вида «carrier»"),
     ({"sources-1-kind": "foldr"}, "sources-1-kind", "did you mean 'folder'?", "может быть, «folder»?"),
-    ({"sources-1-address": ""}, "sources-1-address", "Fill this in", "Заполните это поле"),
+    ({"sources-1-address": ""}, "sources-1-address", "This field is required", "Заполните это поле"),
     ({"sources-1-address": "here"}, "sources-1-address", "'here' is no absolute path", "«here» — не полный путь"),
     ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end in room and source", "должен кончаться"),
     ({"sources-1-address": "/srv#a/b_c"}, "sources-1-address", "gives a/b_c", "выходит a/b_c"),
@@ -259,7 +259,7 @@ def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web, language: str)
 def test_a_room_that_records_wait_for_stays(web: Web) -> None:
     web.site.ask()
     refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
-    assert refused.status_code == 409 and "Сейчас нельзя" in refused.text
+    assert refused.status_code == 409 and "Сейчас это невозможно" in refused.text
     assert "не закончена одна запись, сначала отмените её" in refused.text
     eve = reader(web, "eve")
     refused = eve.send("/rooms/1/edit", "/rooms/1/delete")
@@ -285,6 +285,6 @@ def test_a_calendar_that_cannot_be_read_is_told_to_editors(web: Web) -> None:
 
     writing(web.site.engine, fail)
     page = reader(web, "eve").get("/rooms")
-    assert "The calendar of this room cannot be read:" in page
+    assert "The calendar of this room can't be read:" in page
     assert "there is no such calendar" in page
     assert "there is no such calendar" not in reader(web, "ann").get("/rooms")

@@ -16,17 +16,17 @@ VERSION = "/api/v1"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {"session": []}]
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _PROBLEMS = {
-    "400": "The request cannot be read",
-    "401": "Nobody is signed in, and there is no valid key",
-    "403": "This key, or this person, may not",
-    "404": "There is nothing of that kind, or not for you",
-    "409": "Not in this state",
+    "400": "The request cannot be parsed",
+    "401": "No valid API key was sent, and nobody is signed in",
+    "403": "The key or its owner lacks permission",
+    "404": "It does not exist, or you may not see it",
+    "409": "Not possible in the current state",
     "413": "The request is too large",
-    "415": "Not in JSON",
-    "422": "A field makes no sense; errors says which",
-    "429": "Too many wrong keys",
-    "500": "Something is broken",
-    "503": "Not now; the same again may work",
+    "415": "The body is not JSON",
+    "422": "A field is invalid; `errors` names it",
+    "429": "Too many wrong keys from this address",
+    "500": "Internal error",
+    "503": "Temporarily unavailable; the same request may succeed later",
 }
 PROBLEMS: dict[Any, Any] = {
     status: {"description": text, "content": _PROBLEM} for status, text in _PROBLEMS.items()

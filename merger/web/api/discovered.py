@@ -9,11 +9,13 @@ from merger.web.api import base
 from merger.web.api.schemas.records import OffersOut
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("offers", "Recordings that nobody asked for, and what became of them.")
+blueprint = base.resources(
+    "offers", "Discovered recordings: found without a request, such as Zoom meetings."
+)
 
 
 @blueprint.get("/offers", responses={"200": OffersOut}, operation_id="listOffers")
 def listing() -> Response:
-    """List the newest: which became a record, and why others did not."""
+    """List the newest discovered recordings, with the record of each or why it has none."""
     require_principal("rooms")
     return base.reply({"offers": discovered.list_discovered(service().engine)})

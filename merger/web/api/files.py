@@ -23,7 +23,7 @@ from merger.web.api.schemas.records import RecordPath
 from merger.web.api.schemas.rooms import SourcePath
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("files", "Videos and pictures themselves.")
+blueprint = base.resources("files", "Videos, transcripts and pictures.")
 
 _VIDEO, _JPEG = "video/mp4", "image/jpeg"
 # Whoever has one asks each time whether it is still the same: a version has the same address.
@@ -33,25 +33,25 @@ _BLOCK = 1 << 16  # bytes
 
 
 class RenditionPath(RecordPath):
-    """Which rendition of which record."""
+    """The id of a record, and the kind of rendition."""
 
     kind: Literal["merge", "backup"]
 
 
 class PaperPath(RecordPath):
-    """Which paper of which record, by a name that the record lists."""
+    """The name of a transcript, as listed in `papers` of the record."""
 
     name: str
 
 
 class Download(Taken):
-    """How a video is given."""
+    """How the video is sent."""
 
-    download: bool = Field(False, description="To be saved, under a name for people.")
+    download: bool = Field(False, description="Send it as an attachment with a readable file name.")
 
 
 class PicturePath(RecordPath):
-    """Which picture of which chunk: counted from 0, as the record lists them."""
+    """A picture of a chunk; both are counted from 0, in the order of the record."""
 
     chunk: Annotated[int, Field(ge=0, le=2**31 - 1)]
     number: Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -63,24 +63,24 @@ def _given(what: str, kind: str) -> dict[str, Any]:
 
 
 _WHOLE: dict[Any, Any] = {
-    "304": {"description": "Not changed since"},
-    "412": {**base.PROBLEMS["400"], "description": "It is no longer the one that If-Match names"},
+    "304": {"description": "Not modified"},
+    "412": {**base.PROBLEMS["400"], "description": "It no longer matches If-Match"},
 }
 _IN_PIECES: dict[Any, Any] = {
     **_WHOLE,
-    "416": {**base.PROBLEMS["400"], "description": "It does not reach so far"},
+    "416": {**base.PROBLEMS["400"], "description": "The range is beyond the end of the file"},
 }
 
 
 @blueprint.get(
     "/records/<int:record>/renditions/<kind>",
     responses={
-        "200": _given("The video", _VIDEO), "206": _given("A range of it", _VIDEO), **_IN_PIECES,
+        "200": _given("The video", _VIDEO), "206": _given("The range", _VIDEO), **_IN_PIECES,
     },
     operation_id="downloadRendition",
 )  # fmt: skip
 def rendition(path: RenditionPath, query: Download) -> Response:
-    """Give a video, whole or in ranges: of the version that people have, or are about to get."""
+    """Download a video or ranges of it: the version delivered last, or about to be."""
     who = require_principal("read")
     file = views.rendition_file(service().engine, path.record, path.kind, who.only_of)
     gone = Refused("rendition", f"the {path.kind} of record {path.record} is no longer kept here")
@@ -172,13 +172,13 @@ def _piece(file: BinaryIO, length: int) -> Iterator[bytes]:
 @blueprint.get(
     "/records/<int:record>/papers/<name>",
     responses={
-        "200": _given("The text", "text/plain"), "206": _given("A range of it", "text/plain"),
+        "200": _given("The text", "text/plain"), "206": _given("The range", "text/plain"),
         **_IN_PIECES,
     },
     operation_id="downloadPaper",
 )  # fmt: skip
 def paper(path: PaperPath) -> Response:
-    """Give what was said or written beside the video, such as a chat or a transcript."""
+    """Download a transcript or a chat that belongs to the record."""
     who = require_principal("read")
     views.check_transcript(service().engine, path.record, path.name, who.only_of)
     return _sent(
@@ -194,7 +194,7 @@ def paper(path: PaperPath) -> Response:
     operation_id="showChunkPicture",
 )
 def chunk_picture(path: PicturePath) -> Response:
-    """Give a picture of the screen that was looked at in a chunk."""
+    """Get a picture of the screen that was checked in a chunk."""
     who = require_principal("read")
     picture = views.chunk_picture(
         service().engine, path.record, path.chunk, path.number, who.only_of
@@ -208,12 +208,12 @@ def chunk_picture(path: PicturePath) -> Response:
 @blueprint.get(
     "/rooms/<int:room>/sources/<int:source>/picture",
     responses={
-        "200": _given("The picture", _JPEG), "206": _given("A range of it", _JPEG), **_IN_PIECES,
+        "200": _given("The picture", _JPEG), "206": _given("The range", _JPEG), **_IN_PIECES,
     },
     operation_id="showSourcePicture",
 )  # fmt: skip
 def source_picture(path: SourcePath) -> Response:
-    """Give the last picture of a source; Last-Modified says when it was taken."""
+    """Get the latest picture of a source; Last-Modified says when it was taken."""
     require_principal("read")
     sources = store.get_room(service().engine, path.room)["sources"]
     if not any(source["id"] == path.source for source in sources):

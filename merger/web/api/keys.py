@@ -11,12 +11,12 @@ from merger.web.api import base
 from merger.web.api.schemas.people import KeyIn, KeyPath, KeysOut, NewKey
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("api-keys", "Keys with which programs act for people.")
+blueprint = base.resources("api-keys", "API keys, with which programs act on behalf of people.")
 
 
 @blueprint.get("/api-keys", responses={"200": KeysOut}, operation_id="listKeys")
 def listing() -> Response:
-    """List one's own keys; an administrator sees everybody's."""
+    """List your API keys; administrators see everyone's."""
     who = require_principal("read")
     return base.reply({"keys": users.list_keys(service().engine, _only_of(who))})
 
@@ -27,7 +27,7 @@ def _only_of(who: Principal) -> int | None:
 
 @blueprint.post("/api-keys", responses={"201": NewKey}, operation_id="makeKey")
 def create(body: KeyIn) -> Response:
-    """Make a key for oneself, which is shown once; it may no more than the key that makes it."""
+    """Create an API key for yourself, with at most your own scopes; it is shown only once."""
     who = require_principal("write")
     for scope in body.scopes:
         if not who.may(scope):
@@ -40,7 +40,7 @@ def create(body: KeyIn) -> Response:
 
 @blueprint.delete("/api-keys/<int:key>", responses={"204": base.NOTHING}, operation_id="revokeKey")
 def revoke(path: KeyPath) -> Response:
-    """End a key for good."""
+    """Revoke an API key; this cannot be undone."""
     who = require_principal("write")
     users.revoke_key(service().engine, path.key, service().now(), _only_of(who))
     return Response(status=204)

@@ -22,7 +22,9 @@ from merger.web.api.schemas.montage import (
 from merger.web.api.schemas.records import RecordPage
 from merger.web.auth import require_principal, service
 
-_TAG = Tag(name="montage", description="As NVR's manage API has it; new programs use /api/v1.")
+_TAG = Tag(
+    name="montage", description="Compatible with NVR's manage API; use /api/v1 in new programs."
+)
 blueprint = APIBlueprint(
     "montage", __name__, url_prefix="/api", abp_tags=[_TAG], abp_security=base.SECURITY,
     abp_responses=base.PROBLEMS,
@@ -34,7 +36,7 @@ _FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as
 
 @blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
 def montage(path: MontagePath, body: MontageIn) -> Response:
-    """Ask for a video by date and local times; it is of the user who is named, or of the key's."""
+    """Request a record by date and local times, for the user named or for the key's owner."""
     who = require_principal("write")
     owner = email_of(body.user_email, "user_email") if body.user_email else who.email
     if owner != who.email and not who.sees_all:
@@ -58,7 +60,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
 
 @blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
 def of_user(path: EmailPath, query: RecordsQuery) -> Response:
-    """List the newest records of a user: one's own, or for an editor anybody's."""
+    """List a user's newest records; only editors may list those of others."""
     who = require_principal("read")
     wanted = views.Filter(user=path.email, only_of=who.only_of)
     found, following = views.page_of_records(service().engine, wanted, query.cursor, _MOST)

@@ -25,7 +25,9 @@ from merger.web.api.schemas.records import (
 )
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("records", "Videos that somebody wants, and what becomes of them.")
+blueprint = base.resources(
+    "records", "A record is one requested recording: its state, its videos and its history."
+)
 
 
 @blueprint.post(
@@ -34,7 +36,7 @@ blueprint = base.resources("records", "Videos that somebody wants, and what beco
     operation_id="askForRecord",
 )
 def ask(header: AskHeaders, body: Ask) -> Response:
-    """Ask for the video of a lecture; 200 where somebody has asked for the same before."""
+    """Request a recording; 200 if the same was requested before and you were added to it."""
     who = require_principal("write")
     if header.idempotency_key is None:
         status, text = _asked(who, body)
@@ -95,7 +97,7 @@ def _fetched(who: Principal, body: Ask, text: str) -> tuple[int, str]:
 
 @blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")
 def listing(query: RecordQuery) -> Response:
-    """List records, those that begin last first."""
+    """List records, latest start first."""
     who = require_principal("read")
     since = query.changed_since
     wanted = views.Filter(
@@ -116,7 +118,7 @@ def _day(text: str | None) -> calendar_date | None:
 
 @blueprint.get("/records/<int:record>", responses={"200": RecordDetails}, operation_id="showRecord")
 def show(path: RecordPath) -> Response:
-    """Show all that is known of a record."""
+    """Show a record with all its details."""
     return _shown(path.record, require_principal("read"))
 
 
@@ -128,9 +130,9 @@ def _shown(record: int, who: Principal) -> Response:
     "/records/<int:record>/cancel", responses={"200": RecordDetails}, operation_id="cancelRecord"
 )
 def cancel(path: RecordPath) -> Response:
-    """Stop a record that is not done; what was delivered of it stays.
+    """Cancel an unfinished record; versions already delivered stay.
 
-    Only the owner of the record, or an editor.
+    Only for the record's owner and editors.
     """
     who = require_principal("write")
     requests.cancel(service().engine, path.record, service().now(), who.only_of)
@@ -141,7 +143,7 @@ def cancel(path: RecordPath) -> Response:
     "/records/<int:record>/retry", responses={"200": RecordDetails}, operation_id="retryRecord"
 )
 def retry(path: RecordPath) -> Response:
-    """Queue a record again that failed or was cancelled."""
+    """Queue a failed or cancelled record again."""
     who = require_principal("write")
     requests.retry(service().engine, path.record, service().now(), who.only_of)
     return _shown(path.record, who)
@@ -151,9 +153,9 @@ def retry(path: RecordPath) -> Response:
     "/records/<int:record>/remerge", responses={"200": RecordDetails}, operation_id="remergeRecord"
 )
 def remerge(path: RecordPath, body: Again) -> Response:
-    """Make another version; only what changes is encoded, and the old one stays until then.
+    """Request a new version of a record; the current one stays until the new one is delivered.
 
-    Only the owner of the record, or an editor.
+    Only what changes is encoded again. Only for the record's owner and editors.
     """
     who, engine = require_principal("write"), service().engine
     zone = zone_named(views.record_details(engine, path.record, who.only_of)["zone"])
@@ -172,7 +174,7 @@ def remerge(path: RecordPath, body: Again) -> Response:
     "/records/<int:record>", responses={"204": base.NOTHING}, operation_id="deleteRecord"
 )
 def delete(path: RecordPath) -> Response:
-    """Want a record no longer: nobody else wants it, and it is removed. Its videos stay."""
+    """Withdraw from a record; it is deleted if nobody else has requested it. Its videos stay."""
     who = require_principal("write")
     requests.withdraw(service().engine, path.record, service().now(), who.only_of)
     return Response(status=204)

@@ -15,7 +15,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "key": {"type": "apiKey", "in": "header", "name": "key", "description": "An API key."},
     "session": {
         "type": "apiKey", "in": "cookie", "name": "merger",
-        "description": "Whoever is signed in, for reading only.",
+        "description": "The session of a signed-in user; read-only.",
     },
 }  # fmt: skip
 

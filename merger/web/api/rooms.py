@@ -29,7 +29,7 @@ from merger.web.api.schemas.rooms import (
 )
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("rooms", "Places with sources of media.")
+blueprint = base.resources("rooms", "Rooms and their sources of media.")
 # Fields that are read, and given back as they were read: what to do instead of changing them.
 _READ = {
     "id": "an id is never changed; leave it out",
@@ -72,7 +72,7 @@ def show(path: RoomPath) -> Response:
 
 @blueprint.patch("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="changeRoom")
 def change(path: RoomPath, body: RoomChange) -> Response:
-    """Change a room: what is left out stays as it is."""
+    """Change a room; fields that are left out stay as they are."""
     require_principal("rooms")
     changes = _changes(base.require_change(body), store.get_room(service().engine, path.room))
     for name in ("name", "zone", "mails", "uploads_raw", *_LENGTHS):
@@ -97,7 +97,7 @@ def _changes(given: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.delete("/rooms/<int:room>", responses={"204": base.NOTHING}, operation_id="deleteRoom")
 def delete(path: RoomPath) -> Response:
-    """Remove a room that no record waits for."""
+    """Delete a room that has no unfinished records."""
     require_principal("rooms")
     store.delete_room(service().engine, path.room)
     return Response(status=204)
@@ -143,10 +143,10 @@ def show_source(path: SourcePath) -> Response:
     operation_id="changeSource",
 )
 def change_source(path: SourcePath, body: SourceChange) -> Response:
-    """Change a source: what is left out stays as it is, but credentials are not kept elsewhere.
+    """Change a source; fields that are left out stay as they are.
 
-    With another kind, or another scheme, host or port in the address, and no credentials beside it,
-    those that were stored are removed: has_credentials is false then.
+    Stored credentials are removed if the kind, or the address's scheme, host or port, changes and
+    no new credentials are sent; `has_credentials` is then false.
     """
     require_principal("rooms")
     as_read = _source(path)
@@ -178,7 +178,7 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
     operation_id="deleteSource",
 )
 def delete_source(path: SourcePath) -> Response:
-    """Remove a source; what was collected of it is forgotten."""
+    """Delete a source and forget the media collected from it."""
     require_principal("rooms")
     known = _source(path)["name"]
 

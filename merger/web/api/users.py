@@ -17,19 +17,19 @@ from merger.web.api.schemas.people import (
 )
 from merger.web.auth import require_principal, service
 
-blueprint = base.resources("users", "People, and what they may.")
+blueprint = base.resources("users", "People and their roles.")
 
 
 @blueprint.get("/users", responses={"200": UsersOut}, operation_id="listUsers")
 def listing(query: UsersQuery) -> Response:
-    """List users, by id."""
+    """List users, ordered by id."""
     require_principal("people")
     return base.reply({"users": users.list_users(service().engine, query.after, query.limit)})
 
 
 @blueprint.post("/users", responses={"201": UserOut, "200": UserOut}, operation_id="inviteUser")
 def invite(body: UserIn) -> Response:
-    """Let somebody sign in; 200, and no change, for somebody who may already."""
+    """Allow someone to sign in; 200, with nothing changed, if they already may."""
     require_principal("people")
     user, is_new = users.invite_user(
         service().engine, body.email, body.name, body.role, service().settings.oidc_domains
@@ -46,7 +46,7 @@ def show(path: UserPath) -> Response:
 
 @blueprint.patch("/users/<int:user>", responses={"200": UserOut}, operation_id="changeUser")
 def change(path: UserPath, body: UserChange) -> Response:
-    """Change a user: what is left out stays as it is."""
+    """Change a user; fields that are left out stay as they are."""
     require_principal("people")
     changes = base.require_change(body)
     for name in ("role", "invited"):
@@ -58,7 +58,7 @@ def change(path: UserPath, body: UserChange) -> Response:
 
 @blueprint.delete("/users/<int:user>", responses={"204": base.NOTHING}, operation_id="deleteUser")
 def delete(path: UserPath) -> Response:
-    """Remove a user with their keys; records stay."""
+    """Delete a user and their API keys; their records stay."""
     require_principal("people")
     users.delete_user(service().engine, path.user, service().settings.oidc_domains)
     return Response(status=204)

@@ -48,7 +48,7 @@ def invite() -> Answer:
     except Refused as error:
         is_address = error.code == "email"
         why = (
-            field_problem("address", given=typed["email"])
+            field_problem("address", count=1, given=typed["email"])
             if is_address
             else phrases_of_error(error)
         )

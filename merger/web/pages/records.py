@@ -222,7 +222,7 @@ def remerge(record: int) -> Answer:
             errors[error.code] = phrases_of_error(error)
     if errors:
         return _page(told, who, typed, errors)
-    flash(t("record.made_again"))
+    flash(t("record.new_version"))
     return redirect(f"/records/{record}", 303)
 
 

@@ -68,7 +68,7 @@ def ask() -> Answer:
                 raise
             understood.errors[error.code] = phrases_of_error(error)
         else:
-            flash(t("request.asked") if is_new else t("request.asked_before"))
+            flash(t("request.requested") if is_new else t("request.already_requested"))
             return redirect(f"/records/{record}", 303)
     return _form(typed, zones, understood.errors)
 
@@ -214,7 +214,7 @@ def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
         return ()
     bad = [address for address in addresses if not _is_address(address)]
     if bad:
-        errors["users"] = field_problem("address", given=", ".join(bad))
+        errors["users"] = field_problem("address", count=len(bad), given=", ".join(bad))
     return tuple(address for address in addresses if address not in bad)
 
 

@@ -208,8 +208,7 @@ def _mistakes(typed: Mapping[str, str], rows: Sequence[Row]) -> Errors:
         try:
             _seconds(name, typed)
         except Refused:
-            key = "chunk" if name == "chunk" else "margin"
-            errors[name] = field_problem(key, given=typed[name])
+            errors[name] = field_problem("chunk" if name == "chunk" else "margin")
     return errors
 
 

@@ -11,7 +11,7 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Instant = Annotated[str, Field(examples=["2026-11-20T10:05"], max_length=40)]
 Text = Annotated[str, Field(max_length=255)]
 Cursor = Annotated[str, Field(max_length=100)]
-CURSOR_ABOUT = "`next` of the page before."
+CURSOR_ABOUT = "`next` of the previous page."
 Status = Literal["queued", "running", "delivered", "failed", "cancelled"]
 Role = Literal["speaker", "screen", "board", "audio"]
 UserRole = Literal["user", "editor", "admin"]
@@ -19,6 +19,6 @@ Scope = Literal["read", "write", "rooms", "people"]
 
 
 class Taken(BaseModel):
-    """Something that the API takes: unknown fields are refused."""
+    """A request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""Records as those ask for them who know NVR's manage API."""
+"""Records in the form of NVR's manage API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Taken, Text
 
 
 class MontagePath(BaseModel):
-    """Which room, by its name."""
+    """The name of a room."""
 
     room: Text
 
 
 class MontageIn(Taken):
-    """A video, asked for by date and local times."""
+    """A recording, requested by date and local times."""
 
     event_name: Text | None = None
     date: Annotated[str, Field(max_length=10)] = Field(examples=["2026-11-20"])
@@ -26,19 +26,19 @@ class MontageIn(Taken):
 
 
 class MontageOut(BaseModel):
-    """What was asked for."""
+    """The record that was requested."""
 
     message: str
     id: int
 
 
 class RecordsQuery(Taken):
-    """Which page of them."""
+    """Which page of records."""
 
     cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
 
 
 class EmailPath(BaseModel):
-    """Whose records."""
+    """The email address of a user."""
 
     email: Annotated[str, Field(max_length=254)]

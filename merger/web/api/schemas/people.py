@@ -1,4 +1,4 @@
-"""People and keys as the API takes and tells them."""
+"""People and keys in the API."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from merger.web.api.schemas.base import Id, Scope, Taken, Text, UserRole
 
 
 class UserPath(BaseModel):
-    """Which user."""
+    """The id of a user."""
 
     user: Id
 
 
 class UsersQuery(Taken):
-    """Which users: those with an id after `after`."""
+    """Which users: at most `limit`, with ids after `after`."""
 
     after: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
 class UserIn(Taken):
-    """Somebody who may sign in."""
+    """Someone who may sign in."""
 
     email: Annotated[str, Field(max_length=254)]
     name: Text | None = None
@@ -31,7 +31,7 @@ class UserIn(Taken):
 
 
 class UserChange(Taken):
-    """What to change of a user; invited: whether they may sign in whatever their domain."""
+    """Changes to a user; `invited` means that they may sign in whatever their domain."""
 
     name: Text | None = None
     role: UserRole | None = None
@@ -49,26 +49,26 @@ class UserOut(BaseModel):
 
 
 class UsersOut(BaseModel):
-    """Users, by id."""
+    """Users, ordered by id."""
 
     users: list[UserOut]
 
 
 class KeyPath(BaseModel):
-    """Which key."""
+    """The id of an API key."""
 
     key: Id
 
 
 class KeyIn(Taken):
-    """An API key of one's own, which has at most one's own scopes."""
+    """A new API key for yourself, with at most your own scopes."""
 
     name: Text
     scopes: list[Scope] = Field(["read"], min_length=1, max_length=4)
 
 
 class KeyOut(BaseModel):
-    """What is known of a key. hint: its first letters."""
+    """An API key; `hint` is its beginning."""
 
     id: int
     user: str | None
@@ -81,12 +81,12 @@ class KeyOut(BaseModel):
 
 
 class NewKey(KeyOut):
-    """A new key. key: shown this once."""
+    """A new API key; `key` is shown only this once."""
 
     key: str
 
 
 class KeysOut(BaseModel):
-    """Keys, the newest first."""
+    """API keys, newest first."""
 
     keys: list[KeyOut]

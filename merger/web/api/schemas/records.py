@@ -1,4 +1,4 @@
-"""Records, and recordings that may become some, as the API takes and tells them."""
+"""Records and discovered recordings in the API."""
 
 from __future__ import annotations
 
@@ -16,41 +16,45 @@ _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
 
 
 class RecordPath(BaseModel):
-    """Which record."""
+    """The id of a record."""
 
     record: Id
 
 
 class Ask(Taken):
-    """A video that somebody wants: of a room from start to end, or of a Zoom recording."""
+    """A request: for a room from start to end, or for a Zoom recording."""
 
     room: Text | None = Field(None, description="The room's name.", examples=["504"])
-    start: Instant | None = Field(None, description="Local time of the room, or with an offset.")
-    end: Instant | None = Field(None, description="After start, at most 24 hours.")
+    start: Instant | None = Field(
+        None, description="Local time in the room's time zone, or with an offset."
+    )
+    end: Instant | None = Field(None, description="At most 24 hours after `start`.")
     zoom: Annotated[str, Field(max_length=2000)] | None = Field(
         None,
-        description="The UUID of a meeting, or a link to its recording; then only users beside it.",
+        description="A meeting's UUID, or a link to its recording; only `users` may accompany it.",
     )
-    event_name: Text | None = Field(None, description="What the video is of.")
+    event_name: Text | None = Field(None, description="The name of the lecture.")
     layout: Text = Field(DEFAULT_LAYOUT, description=_LAYOUT_ABOUT)
     profile: Text = Field(DEFAULT_PROFILE, description=_PROFILE_ABOUT)
-    course_code: Text | None = Field(None, description="The course in which it is announced.")
+    course_code: Text | None = Field(
+        None, description="The course in which to announce the recording."
+    )
     users: list[Annotated[str, Field(max_length=254)]] = Field(
-        [], max_length=MOST_USERS, description="Mail addresses of others who want it, too."
+        [], max_length=MOST_USERS, description="Email addresses of others to share it with."
     )
 
 
 class AskHeaders(BaseModel):
-    """What may be said beside a request."""
+    """Optional headers of a request."""
 
     idempotency_key: str | None = Field(
         None, alias="Idempotency-Key", min_length=1, max_length=255,
-        description="The same key again gives the first answer again.",
+        description="Repeating a request with the same key returns the first response.",
     )  # fmt: skip
 
 
 class Again(Taken):
-    """Another version of a record: what is left out stays as it is."""
+    """A new version of a record; fields that are left out stay as they are."""
 
     layout: Text | None = Field(None, description=_LAYOUT_ABOUT)
     profile: Text | None = Field(None, description=_PROFILE_ABOUT)
@@ -59,33 +63,35 @@ class Again(Taken):
 
 
 class RecordQuery(Taken):
-    """Which records."""
+    """Filters for records."""
 
     room: Text | None = Field(None, description="The room's name.")
-    user: Annotated[str, Field(max_length=254)] | None = Field(None, description="Who wants them.")
+    user: Annotated[str, Field(max_length=254)] | None = Field(
+        None, description="Email address of someone who requested them."
+    )
     status: list[Status] = Field([])
     course: Text | None = None
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = Field(
-        None, description="On which they begin, by the clock of the room, like 2026-11-20."
+        None, description="The day on which they start, in the room's time zone, like 2026-11-20."
     )
-    text: Text | None = Field(None, description="A part of the name.")
+    text: Text | None = Field(None, description="Part of the name.")
     changed_since: Annotated[str, Field(max_length=40)] | None = Field(
         None,
-        description="With an offset, or UTC. That its room got another name is no change of it.",
+        description="With an offset, or in UTC. Renaming a room does not change its records.",
     )
     cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
 class Failure(BaseModel):
-    """Why something did not work. code: a stable word; message: what to do."""
+    """Why something failed: `code` is a stable word, `message` says what happened."""
 
     code: str
     message: str | None
 
 
 class RecordOut(BaseModel):
-    """A record, as in a list."""
+    """A record as in lists."""
 
     id: int
     room: str | None
@@ -112,14 +118,14 @@ class RecordOut(BaseModel):
 
 
 class RecordPage(BaseModel):
-    """A page of records. next: the cursor of the next one."""
+    """A page of records; `next` is the cursor of the next page."""
 
     records: list[RecordOut]
     next: str | None
 
 
 class Gap(BaseModel):
-    """Where a source has no media."""
+    """A span in which a source has no media."""
 
     model_config = ConfigDict(extra="allow")
     source: str
@@ -128,7 +134,7 @@ class Gap(BaseModel):
 
 
 class Scene(BaseModel):
-    """What is seen for a while."""
+    """A span in which the video shows the same views."""
 
     model_config = ConfigDict(extra="allow")
     start: str
@@ -136,14 +142,14 @@ class Scene(BaseModel):
 
 
 class ChunkPicture(BaseModel):
-    """A picture that was looked at."""
+    """A picture of the screen that was checked."""
 
     at: str
     verdict: str
 
 
 class ChunkOut(BaseModel):
-    """What the screen showed in a chunk, and why it was decided so."""
+    """What the screen showed in a chunk, and how that was decided."""
 
     start: str
     end: str
@@ -156,7 +162,7 @@ class ChunkOut(BaseModel):
 
 
 class RenditionOut(BaseModel):
-    """A finished file; GET /records/{id}/renditions/{kind} gives it."""
+    """A finished video; download it at /records/{record}/renditions/{kind}."""
 
     kind: str
     version: int
@@ -168,7 +174,7 @@ class RenditionOut(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """A rendition at a destination, or on its way there."""
+    """A rendition that is at a destination or on its way there."""
 
     destination: str
     kind: str
@@ -179,7 +185,7 @@ class DeliveryOut(BaseModel):
 
 
 class EventOut(BaseModel):
-    """Something that happened to a record."""
+    """A line of a record's history."""
 
     at: str
     attempt: int
@@ -188,7 +194,7 @@ class EventOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """Somebody who was told, or is to be; recipient: empty for the webhook."""
+    """A notification; `recipient` is empty for the webhook."""
 
     kind: Literal["ready", "failed", "silent"]
     channel: Literal["mail", "webhook"]
@@ -199,10 +205,10 @@ class MessageOut(BaseModel):
 
 
 class RecordDetails(RecordOut):
-    """All that is known of a record."""
+    """A record with all its details."""
 
     warnings: list[str]
-    sources: list[str] = Field(description="Whose pictures it is made of.")
+    sources: list[str] = Field(description="The sources whose pictures are in the video.")
     papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
     scenes: list[Scene]
@@ -214,7 +220,7 @@ class RecordDetails(RecordOut):
 
 
 class OfferOut(BaseModel):
-    """A recording that was made without anybody asking."""
+    """A discovered recording: one that nobody requested."""
 
     id: int
     kind: str
@@ -231,6 +237,6 @@ class OfferOut(BaseModel):
 
 
 class OffersOut(BaseModel):
-    """The newest first."""
+    """Discovered recordings, newest first."""
 
     offers: list[OfferOut]

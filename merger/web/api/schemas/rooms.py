@@ -1,4 +1,4 @@
-"""Rooms and their sources as the API takes and tells them."""
+"""Rooms and their sources in the API."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.rooms.spec import LONGEST_TEXT
 from merger.web.api.schemas.base import Id, Role, Taken, Text
 
-_EARLY_ABOUT = "So long before a record its live sources are recorded; 0s to 1h."
-_LATE_ABOUT = "So long after a record its live sources are recorded; 0s to 1h."
-_MAILS_ABOUT = "Whether those who asked are told by mail."
-_READ_ABOUT = "As it was read; another value is refused."
-_UPLOADS_ABOUT = "Whether what is recorded live is delivered as it is, too."
+_EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
+_LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
+_MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
+_READ_ABOUT = "Read-only; any other value than the current one is refused."
+_UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
 
 
 class RoomPath(BaseModel):
-    """Which room."""
+    """The id of a room."""
 
     room: Id
 
 
 class SourcePath(RoomPath):
-    """Which source of which room."""
+    """The ids of a room and of one of its sources."""
 
     source: Id
 
@@ -34,16 +34,16 @@ class SourceIn(Taken):
     name: Text
     role: Role
     kind: Annotated[str, Field(max_length=32)] = Field(
-        description="Of the recorder.", examples=["folder"]
+        description="The kind of source, which says how its media is recorded.", examples=["folder"]
     )
     address: Annotated[str, Field(max_length=LONGEST_TEXT)]
     credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
-        None, description="Never given back."
+        None, description="Write-only; never returned."
     )
 
 
 class SourceChange(Taken):
-    """What to change of a source; credentials: null removes them. Its name is for ever."""
+    """Changes to a source; `credentials: null` removes them. The name cannot be changed."""
 
     name: Text | None = None
     role: Role | None = None
@@ -51,7 +51,7 @@ class SourceChange(Taken):
     address: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
     credentials: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
         None,
-        description="Left out, they are kept, but not for another kind, scheme, host or port.",
+        description="If left out, they are kept, unless the kind, scheme, host or port changes.",
     )
     id: int | None = Field(None, description=_READ_ABOUT)
     has_credentials: bool | None = Field(None, description=_READ_ABOUT)
@@ -62,7 +62,10 @@ class RoomIn(Taken):
 
     name: Text
     zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
-    chunk: Text = Field("30m", description="For how long presence is decided at once.")
+    chunk: Text = Field(
+        "30m",
+        description="The interval for which it is decided at once whether a presentation is shown.",
+    )
     early: Text = Field("1m", description=_EARLY_ABOUT)
     late: Text = Field("2m", description=_LATE_ABOUT)
     sound_source: Text | None = None
@@ -85,13 +88,13 @@ class SourceOut(BaseModel):
 
 
 class SourceRead(SourceOut):
-    """A source of a room, given back as it was read."""
+    """A source of a room, sent back as it was read."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class RoomChange(Taken):
-    """What to change of a room; sources have a resource of their own."""
+    """Changes to a room; its sources have a resource of their own."""
 
     name: Text | None = None
     zone: Text | None = None
