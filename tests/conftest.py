@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from merger.timeline.clock import Span, utc
 from merger.timeline.plan import Sources
 from merger.timeline.profiles import Profile
 from merger.timeline.report import MergeResult
-from recorders.testing.clock import Picture, plain, write_segment
+from recorders.testing.clock import Picture, plain
+from tests import films
 
 pytest_plugins = [
     "tests.selection", "tests.databases", "tests.site", "tests.crew", "tests.places",
@@ -63,6 +65,13 @@ def tool(request: pytest.FixtureRequest) -> ffmpeg.Tool:
     if found is None:
         pytest.skip("no ffmpeg is installed beside the one that a package carries")
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have what is filmed kept until the run ends."""
+    base = tmp_path_factory.getbasetemp()
+    films.keep_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "films")
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +126,7 @@ class Room:
         path = self.library / (name or f"{local:%Y-%m-%d_%H-%M-%S}_504_{source}.{container}")
         path.parent.mkdir(parents=True, exist_ok=True)
         options.setdefault("codec", ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25"))
-        write_segment(
+        films.film(
             CARRIED.path, path, begun, seconds(length_s),
             ground=plain(*size) if ground is None else ground,
             source=NUMBERS[source], pitch_hz=PITCHES[source] if sound else None, **options,

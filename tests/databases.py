@@ -27,7 +27,7 @@ from merger.db.engine import connect
 
 USER, PASSWORD = "merger", "sehr-geheim"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where users do not look
-_START_S, _STOP_S = 60, 30
+_START_S, _STOP_S = 600, 600
 
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 _SERVER_NEEDS = 1 << 30  # bytes, and some to spare

@@ -7,6 +7,7 @@ other database, by the other ffmpeg, from more seeds of chance. The last lines s
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -87,10 +88,13 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     node.config.stash[_LEFT_OUT] = Counter(found)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # so the last before pytest's own closing line
+def pytest_terminal_summary(
+    terminalreporter: Any, config: pytest.Config
+) -> Generator[None, None, None]:
+    yield
     left_out = config.stash.get(_LEFT_OUT, Counter())
-    if not left_out:
-        return
-    terminalreporter.section("left out, but for script/test --all", sep="-")
-    for why, count in left_out.most_common():
-        terminalreporter.write_line(f"{count:5} {why}")
+    if left_out:
+        terminalreporter.section("left out; script/test --all does it, too", sep="-")
+        for why, count in left_out.most_common():
+            terminalreporter.write_line(f"{count:5} tests {why}")

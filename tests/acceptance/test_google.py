@@ -74,7 +74,7 @@ def test_what_a_room_has_already_it_keeps(one: Trial, has: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
     """Also where it had its effect, and nobody heard: then still once."""
-    with trial(tmp_path, MERGER_LEASE="1") as one:
+    with trial(tmp_path) as one:
         calendar = one.set_up()
         event = one.put_event(calendar)
         for line in (

@@ -66,7 +66,7 @@ class Running:
         return found[1].rstrip("/")
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(f"{self.address}{path}", timeout=30, **options)
+        return requests.get(f"{self.address}{path}", timeout=600, **options)
 
     def stop(self) -> int:
         """Ask it to end, and return its exit code."""
@@ -90,11 +90,11 @@ def started(site: Site, *command: str) -> Iterator[Running]:
 def signed_in(address: str, email: str, password: str) -> requests.Session | None:
     """Sign in as a person would; return the session, or None where that was refused."""
     client = requests.Session()
-    page = client.get(f"{address}/login", timeout=30).text
+    page = client.get(f"{address}/login", timeout=600).text
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     assert found
     form = {"csrf_token": found[1], "email": email, "password": password}
-    answer = client.post(f"{address}/login", data=form, timeout=30, allow_redirects=False)
+    answer = client.post(f"{address}/login", data=form, timeout=600, allow_redirects=False)
     assert answer.status_code in (303, 403)
     if answer.status_code == 303:
         return client
@@ -110,7 +110,7 @@ def test_the_first_start_makes_an_account(site: Site) -> None:
         client = signed_in(web.address, "admin@localhost", found[1])
         assert client is not None
         with client:
-            assert client.get(f"{web.address}/api/v1/users", timeout=30).status_code == 200
+            assert client.get(f"{web.address}/api/v1/users", timeout=600).status_code == 200
         assert signed_in(web.address, "admin@localhost", "guessed") is None
         assert web.stop() == 0
     assert "POST /login 303" in web.text and "Traceback" not in web.text
@@ -181,7 +181,7 @@ def test_all_in_one_process(site: Site) -> None:
         }  # fmt: skip
         headers = {"Authorization": f"Bearer {key}"}
         asked = requests.post(
-            f"{service.address}/api/v1/records", json=lecture, headers=headers, timeout=30
+            f"{service.address}/api/v1/records", json=lecture, headers=headers, timeout=600
         )
         assert asked.status_code == 201, asked.text
 

@@ -14,8 +14,9 @@ import pytest
 import app
 from merger.db.engine import writing
 from models import Room, Source
-from recorders.testing.clock import plain, write_segment
+from recorders.testing.clock import plain
 from recorders.zoom.webhook import signature
+from tests import films
 from tests.conftest import CARRIED, SMALL
 from tests.databases import ON_SQLITE
 from tests.recorders.zoom_server import NUMBER, ZoomServer, zoom_served
@@ -43,7 +44,7 @@ def film(zoom: ZoomServer, folder: Path, view: str, code: int, *pieces: tuple[in
     """Have a view be recorded: its pictures show when they were taken, and who took them."""
     for from_s, length_s in pieces:
         path, start = folder / f"{view}-{from_s}.mp4", START + timedelta(seconds=from_s)
-        write_segment(
+        films.film(
             CARRIED.path, path, start, timedelta(seconds=length_s), ground=plain(*SMALL),
             source=code, rate=Fraction(FILE_RATE), pitch_hz=440.0,
         )  # fmt: skip

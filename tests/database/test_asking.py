@@ -232,7 +232,7 @@ def test_what_is_just_possible(line: Line, changes: dict[str, Any]) -> None:
 
 def at_once(act: Callable[[int], Any]) -> list[Any]:
     """Do something in eight threads at the same time; return what came of it, or what was said."""
-    ready = Barrier(8, timeout=60)
+    ready = Barrier(8, timeout=600)
 
     def run(n: int) -> Any:
         ready.wait()

@@ -87,7 +87,7 @@ def test_a_lost_record_is_taken_back_once_by_many_daemons(line: Line) -> None:
         line.ask()
         line.claimed()
     line.clock += 2 * LEASE
-    ready = Barrier(4, timeout=60)
+    ready = Barrier(4, timeout=600)
 
     def take_back(_: int) -> list[int]:
         ready.wait()
@@ -241,7 +241,7 @@ def test_a_write_and_a_take_back_at_once_happen_one_after_the_other(line: Line) 
         line.ask()
         held = line.claimed()
         line.clock += 2 * LEASE
-        ready = Barrier(2, timeout=60)
+        ready = Barrier(2, timeout=600)
 
         def end(held: Claim = held, ready: Barrier = ready) -> str:
             ready.wait()

@@ -146,7 +146,7 @@ def test_a_candidate_that_the_database_does_not_give_is_passed_over(
 def test_threads_that_claim_at_once_have_a_record_each(line: Line) -> None:
     for _ in range(24):
         line.ask()
-    ready = Barrier(8, timeout=60)
+    ready = Barrier(8, timeout=600)
 
     def work(worker: int) -> list[Claim]:
         ready.wait()

@@ -150,7 +150,7 @@ def test_several_processes_at_once(empty: Engine, database_url: str) -> None:
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    ended = [child.communicate(timeout=60) for child in children]
+    ended = [child.communicate(timeout=600) for child in children]
     assert sorted(ended) == [(f"{REVISIONS}\n", ""), ("[]\n", ""), ("[]\n", "")]
     schema.require_current(empty)
 

@@ -51,7 +51,7 @@ def own_id(session: Session) -> int:
 
 def kill(mariadb: MariaDB, connection_id: int) -> None:
     mariadb.execute("KILL CONNECTION %s", connection_id)
-    until = monotonic() + 30
+    until = monotonic() + 600
     while mariadb.execute(
         "SELECT 1 FROM information_schema.processlist WHERE id = %s", connection_id
     ):

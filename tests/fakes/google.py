@@ -175,7 +175,7 @@ class Google:
                 "X-Goog-Channel-ID": known, "X-Goog-Channel-Token": channel["token"],
                 "X-Goog-Resource-ID": channel["resourceId"], "X-Goog-Resource-State": "exists",
             }  # fmt: skip
-            requests.post(channel["address"], headers=headers, timeout=30)
+            requests.post(channel["address"], headers=headers, timeout=600)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -89,9 +89,10 @@ class Trial:
         known = len(happened)
         self.google.faults.add(line, "drop_after" if after else "drop_before")
         self.work_until(lambda: len(happened) > known, signal.SIGKILL)
-        # Else the service takes the record for one that kills its workers, and waits.
-        values = {"lost": 0, "run_after": self.begin}
-        self._write(lambda session: session.execute(update(Record).values(values)))
+        # Its lease ends now: nobody waits for that, nor for the pause after a worker that died.
+        held = update(Record).where(Record.status == "running").values(lease_until=self.begin)
+        others = update(Record).values(lost=0, run_after=self.begin)
+        self._write(lambda session: [session.execute(one) for one in (held, others)])
 
     def set_up(self) -> str:
         """Make tables, the room with its media, its folder and calendar; return the calendar."""

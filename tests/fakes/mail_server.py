@@ -63,7 +63,7 @@ def mail_served(server: MailServer | None = None) -> Iterator[MailServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server.port = free.getsockname()[1]
-    controller = Controller(server, hostname="127.0.0.1", port=server.port, ready_timeout=30)
+    controller = Controller(server, hostname="127.0.0.1", port=server.port, ready_timeout=600)
     controller.start()
     try:
         yield server

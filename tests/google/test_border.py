@@ -269,7 +269,7 @@ def test_no_secret_in_an_error(secret: str) -> None:
 def test_no_address_of_an_upload_in_an_error(google: Google, client: Client) -> None:
     google.faults.add("PUT /upload", "drop_before", times=9)
     with client.session() as session, pytest.raises(Unanswered) as error, translate_errors():
-        session.put(f"{google.address}/upload/session/s?upload_id=hush", timeout=5)
+        session.put(f"{google.address}/upload/session/s?upload_id=hush", timeout=600)
     assert "hush" not in "".join(traceback.format_exception(error.value))
 
 

@@ -13,6 +13,7 @@ from merger.render import renderer
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
+from tests.selection import rarely
 from tests.truth import error_ms, frames_seen, instant_of
 
 GOP = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25")
@@ -57,7 +58,7 @@ def test_truncated_behind_its_index(room: Room) -> None:
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, rarely(2, why="from more seeds of chance")])
 def test_flipped_bits(room: Room, container: str, seed: int) -> None:
     path = filmed(room, container)
     data = bytearray(path.read_bytes())

@@ -18,7 +18,8 @@ import pytest
 
 from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
-from recorders.testing.clock import plain, write_segment
+from recorders.testing.clock import plain
+from tests import films
 from tests.conftest import CARRIED
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -116,7 +117,7 @@ def clip_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[datetime], by
     def clip(start: datetime) -> bytes:
         if start not in filmed:
             path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-            write_segment(
+            films.film(
                 CARRIED.path, path, start, timedelta(seconds=CLIP_S),
                 ground=plain(320, 180), source=1, rate=Fraction(RATE), pitch_hz=440.0,
             )  # fmt: skip

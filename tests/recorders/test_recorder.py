@@ -108,7 +108,7 @@ def recorder(site: Site) -> Iterator[subprocess.Popen[bytes]]:
 def ended(process: subprocess.Popen[bytes]) -> str:
     """Ask a process to stop; return what it said."""
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said.decode()
     return said.decode()
 

@@ -161,7 +161,7 @@ def test_a_foreign_file_at_a_place_that_was_away(delivering: Callable[..., Deliv
 @BOTH_DATABASES
 def test_two_records_wish_for_the_same_name(delivering: Callable[..., Delivering]) -> None:
     both = [delivering(profile=profile) for profile in ("tiny", "tiny_av1")]
-    looked = threading.Barrier(2, timeout=60)
+    looked = threading.Barrier(2, timeout=600)
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(one.deliver, Slow(one.place.destination, looked)) for one in both]
         for one in done:

@@ -28,8 +28,9 @@ from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
 from tests.site import Site
 from tests.unit.test_mail import LETTER, NOW
+from tests.waiting import DEADLINE_S
 
-IMPATIENT_S = 0.3
+IMPATIENT_S = 2.0  # with who says nothing more, but hears what was said before
 LINE, BODY, CLOSE, HANG = "a line is read", "the mail is read", "closed", "nothing more is said"
 Step = str | bytes
 
@@ -90,8 +91,13 @@ def scripted(*steps: Step) -> Iterator[Script]:
                 thread.join()
 
 
-def impatient(port: int, **changes: object) -> Server:
-    return replace(Server("127.0.0.1", port, False, timeout_s=IMPATIENT_S), **changes)  # type: ignore[arg-type]
+def patience(steps: tuple[Step, ...]) -> float:
+    return IMPATIENT_S if HANG in steps else DEADLINE_S
+
+
+def played_by(script: Script, **changes: object) -> Server:
+    server = Server("127.0.0.1", script.port, False, timeout_s=patience(script.steps))
+    return replace(server, **changes)  # type: ignore[arg-type]
 
 
 # --- what a server says, and what it means --------------------------------------------------------
@@ -122,20 +128,20 @@ MAIL: tuple[Step, ...] = (*HELLO, *OK, *OK, LINE, b"354 go on\r\n", BODY)
 def test_what_a_server_says(steps: tuple[Step, ...], wanted: type[MergerError] | None) -> None:
     with scripted(*steps) as script:
         if wanted is None:
-            smtp.send(impatient(script.port), compose(LETTER, NOW))
+            smtp.send(played_by(script), compose(LETTER, NOW))
             return
         with pytest.raises(MergerError) as caught:
-            smtp.send(impatient(script.port), compose(LETTER, NOW))
+            smtp.send(played_by(script), compose(LETTER, NOW))
         assert type(caught.value) is wanted
 
 
 def test_a_server_that_speaks_no_tls_gets_no_password() -> None:
     with scripted(*HELLO, LINE, HANG) as script:
         with pytest.raises(Broken, match="offers no TLS"):
-            smtp.send(impatient(script.port, user="u", password="hush"), compose(LETTER, NOW))
+            smtp.send(played_by(script, user="u", password="hush"), compose(LETTER, NOW))
         assert b"AUTH" not in b"".join(script.heard).upper()
     with scripted(HANG) as script, pytest.raises(Away):
-        smtp.send(impatient(script.port, tls=True), compose(LETTER, NOW))
+        smtp.send(played_by(script, tls=True), compose(LETTER, NOW))
 
 
 def test_a_name_that_no_host_has() -> None:
@@ -160,7 +166,7 @@ def test_an_address_that_no_mail_can_be_sent_to(address: str) -> None:
 
 def test_a_domain_may_be_written_in_any_letters() -> None:
     with scripted(*MAIL, b"250 taken\r\n") as script:
-        smtp.send(impatient(script.port), compose(replace(LETTER, recipient="a@пример.рф"), NOW))
+        smtp.send(played_by(script), compose(replace(LETTER, recipient="a@пример.рф"), NOW))
         assert b"rcpt TO:<a@xn--e1afmkfd.xn--p1ai>\r\n" in script.heard
 
 
@@ -291,7 +297,7 @@ def test_users_do_not_read_which_editors_were_perhaps_told(site: Site) -> None:
 def test_what_a_chat_bot_says(
     steps: tuple[Step, ...], is_taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "_TIMEOUT_S", (IMPATIENT_S, IMPATIENT_S))
+    monkeypatch.setattr(webhook, "_TIMEOUT_S", (patience(steps),) * 2)
     with scripted(*steps) as script:
         url = f"http://127.0.0.1:{script.port}/hook"
         if is_taken:

@@ -106,7 +106,7 @@ def worker_of(site: Site) -> int:
 
 def ended(child: subprocess.Popen[bytes]) -> str:
     """Wait until a process has ended; return what it said."""
-    said, _ = child.communicate(timeout=120)
+    said, _ = child.communicate(timeout=600)
     return said.decode()
 
 

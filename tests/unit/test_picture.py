@@ -12,6 +12,7 @@ import pytest
 
 from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, shipped_cards
 from merger.analysis.classify import Sample, classify
+from tests.sweeps import for_each
 
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)
@@ -273,8 +274,8 @@ SHAPES = {
 SHAPED = [(shape, size) for shape, (_, sizes) in SHAPES.items() for size in sizes]
 
 
-@pytest.mark.parametrize(("shape", "size"), SHAPED)
-@pytest.mark.parametrize("name", CARDS)
+@for_each("shape, size", SHAPED)
+@for_each("name", CARDS)
 def test_card_in_any_shape(name: str, shape: str, size: tuple[int, int]) -> None:
     sight = seen(SHAPES[shape][0](card_picture(name)), size)
     # How strong the colours of bars were cannot be told once the range may be mistaken.
@@ -290,15 +291,15 @@ def test_card_in_4k() -> None:
     assert seen(DRAWN["no signal, blue"], (3840, 2160)).verdict == "no_signal"
 
 
-@pytest.mark.parametrize("name", CARDS)
-@pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize(("gain", "offset"), [(0.9, 15), (1.0, -8), (255 / 219, -18.6)])
+@for_each("name", CARDS)
+@for_each("full", [False, True])
+@for_each("gain, offset", [(0.9, 15), (1.0, -8), (255 / 219, -18.6)])
 def test_card_at_other_levels(name: str, full: bool, gain: float, offset: float) -> None:
     picture = np.clip(card_picture(name) * gain + offset, 0, 255).astype(np.uint8)
     assert seen(picture, SMALL, full=full).verdict == "no_signal"
 
 
-@pytest.mark.parametrize("name", CARDS)
+@for_each("name", CARDS)
 def test_card_by_the_matrix_of_high_definition(name: str) -> None:
     planes = np.einsum("pc,hwc->phw", np.array(BT709), card_picture(name)[::2, ::2])
     luma = (planes[0] * 219 / 255 + 16).astype(np.uint8)
@@ -306,32 +307,32 @@ def test_card_by_the_matrix_of_high_definition(name: str) -> None:
     assert classify(luma, (blue, red), cards()).verdict == "no_signal"
 
 
-@pytest.mark.parametrize("name", CARDS)
+@for_each("name", CARDS)
 def test_card_without_chroma(name: str) -> None:
     luma = cv2.cvtColor(card_picture(name), cv2.COLOR_BGR2GRAY)
     assert classify(luma, None, cards()).verdict == "no_signal"
 
 
-@pytest.mark.parametrize("size", [WIDE, ODD, SMALL, SQUARE])
-@pytest.mark.parametrize("name", BLANK)
+@for_each("size", [WIDE, ODD, SMALL, SQUARE])
+@for_each("name", BLANK)
 def test_one_colour(name: str, size: tuple[int, int]) -> None:
     assert seen(drawn(name), size).verdict == "blank"
 
 
-@pytest.mark.parametrize("name", BLANK)
+@for_each("name", BLANK)
 def test_one_colour_hardly_compressed(name: str) -> None:
     """Noise is added after resizing here, and the encoder keeps it."""
     luma, *chroma = recompressed(noisy(resized(drawn(name), (640, 360)), 3), 8)
     assert classify(luma, (chroma[0], chroma[1]), cards()).verdict == "blank"
 
 
-@pytest.mark.parametrize("size", [WIDE, ODD, SMALL, SQUARE])
-@pytest.mark.parametrize("name", PRESENTATION)
+@for_each("size", [WIDE, ODD, SMALL, SQUARE])
+@for_each("name", PRESENTATION)
 def test_presentation(name: str, size: tuple[int, int]) -> None:
     assert seen(drawn(name), size).verdict == "presentation"
 
 
-@pytest.mark.parametrize("name", PRESENTATION)
+@for_each("name", PRESENTATION)
 def test_presentation_hardly_compressed(name: str) -> None:
     luma, *chroma = recompressed(resized(drawn(name), (2560, 1440)), 18)
     assert classify(luma, (chroma[0], chroma[1]), cards()).verdict == "presentation"
@@ -347,8 +348,8 @@ def test_a_card_that_is_not_given_is_a_presentation() -> None:
     assert classify(luma, (chroma[0], chroma[1]), shipped_cards()).verdict == "presentation"
 
 
-@pytest.mark.parametrize("shape", [(36, 64), (2160, 3840), (1080, 608), (1081, 1919), (600, 3840)])
-@pytest.mark.parametrize("subsampling", [(1, 1), (1, 2), (2, 2), (1, 4)])
+@for_each("shape", [(36, 64), (2160, 3840), (1080, 608), (1081, 1919), (600, 3840)])
+@for_each("subsampling", [(1, 1), (1, 2), (2, 2), (1, 4)])
 def test_any_size_and_subsampling(shape: tuple[int, int], subsampling: tuple[int, int]) -> None:
     luma = np.full(shape, 235, np.uint8)
     rows, columns = (-(-side // step) for side, step in zip(shape, subsampling, strict=True))

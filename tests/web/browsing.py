@@ -67,7 +67,7 @@ class Browser:
         begun = self.get(f"/login/oidc?next={quote(on)}")
         if begun.status_code != 302:
             return begun
-        sent = requests.get(begun.location, allow_redirects=False, timeout=10)
+        sent = requests.get(begun.location, allow_redirects=False, timeout=600)
         back = urlsplit(sent.headers["Location"])
         assert back.path == "/login/oidc/callback"
         return self.get(f"{back.path}?{back.query}")

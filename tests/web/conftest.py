@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,6 +17,16 @@ from merger.accounts import users
 from merger.accounts.permissions import granted_scopes
 from merger.web.app import create_web
 from tests.site import Site
+
+# Slow on purpose, and everybody here has the same password.
+_hash, _fits = cache(users.generate_password_hash), cache(users.check_password_hash)
+
+
+@pytest.fixture(autouse=True)
+def passwords_are_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "generate_password_hash", _hash)
+    monkeypatch.setattr(users, "check_password_hash", _fits)
+
 
 SCOPES = ("read", "write", "rooms", "people")
 PASSWORD = "correct horse battery"

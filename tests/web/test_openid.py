@@ -237,7 +237,7 @@ def test_what_anybody_may_write_makes_no_line_of_the_log(
 def test_an_answer_to_what_was_not_asked(known: Browser, provider: Provider) -> None:
     """Somebody else's code, by which one would sign in as them, or they as one."""
     begun = known.get("/login/oidc").location
-    back = urlsplit(requests.get(begun, allow_redirects=False, timeout=10).headers["Location"])
+    back = urlsplit(requests.get(begun, allow_redirects=False, timeout=600).headers["Location"])
     victim = Browser(known.site)
     for query in (back.query, "", "code=x", "state=x", "code=x&state=x", "error=server_error"):
         said(victim.get(f"{back.path}?{query}"))

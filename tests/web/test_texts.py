@@ -24,6 +24,7 @@ from merger.timeline.report import warnings_about
 from models import ROLES, STAGES, STATUSES, USER_ROLES
 from tests.conftest import START, seconds
 from tests.site import Site
+from tests.sweeps import for_each
 
 ROOT = Path(i18n.__file__).parents[1]
 WEB = ROOT / "merger" / "web"
@@ -58,7 +59,7 @@ def test_every_language_has_the_same_keys() -> None:
     assert CATALOGUES["en"].keys() == CATALOGUES["ru"].keys()
 
 
-@pytest.mark.parametrize("key", CATALOGUES["en"])
+@for_each("key", CATALOGUES["en"])
 def test_a_text_says_the_same_in_every_language(key: str) -> None:
     english, russian = (CATALOGUES[language][key] for language in ("en", "ru"))
     assert placeholders(english) == placeholders(russian)
