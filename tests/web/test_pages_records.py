@@ -155,7 +155,7 @@ def test_a_record_that_waits_says_for_what(web: Web) -> None:
         web.site.clock + seconds(3600),
         verbatim("waits"),
     )
-    assert "Media is missing; next check: Fri 20 Nov 2026, 11:11" in ann.get("/records/1/row")
+    assert "Media may still arrive; next check: Fri 20 Nov 2026, 11:11" in ann.get("/records/1/row")
     web.site.clock += seconds(3600)
     error = Temporary("source_away", "the share is away")
     again = web.site.clock + seconds(60)
