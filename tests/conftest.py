@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from merger.config import load
 from merger.render import ffmpeg
@@ -30,6 +31,11 @@ from tests import films
 pytest_plugins = [
     "tests.selection", "tests.databases", "tests.site", "tests.crew", "tests.places",
 ]  # fmt: skip
+
+
+# A machine that is busy is no mistake of a test that makes up examples.
+settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -149,14 +155,14 @@ class Room:
 
     def merge(self, until_s: float = 10.0, **changes: Any) -> MergeResult:
         library = changes.pop("library", self.library)
-        settings = load(
+        configured = load(
             {"MERGER_CACHE": str(self.cache), "MERGER_ENCODER": "software", **self.environ}
         )
         return pipeline.merge(
             self.request(until_s, **changes),
             library,
             self.output,
-            settings,
+            configured,
             self.tool,
             Silent(),
         )

@@ -13,7 +13,7 @@ from merger.render import renderer
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
-from tests.selection import rarely
+from tests.selection import BOTH_FFMPEGS, rarely
 from tests.truth import error_ms, frames_seen, instant_of
 
 GOP = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25")
@@ -210,6 +210,7 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
     check_instants([s for s in seen if s.left], START)
 
 
+@BOTH_FFMPEGS
 def test_one_damaged_place_costs_one_group_of_pictures(room: Room) -> None:
     """What follows the next key frame is shown again, in a transport stream with B-frames, too."""
     room.film("screen", 0, 12, sound=False)

@@ -15,6 +15,7 @@ import pytest
 from merger.media.index import read_media
 from tests.conftest import CARRIED, START, Room, seconds
 from tests.media.test_time import check_instants, path_of
+from tests.selection import BOTH_FFMPEGS
 from tests.truth import frames_seen
 
 FAST = ("-preset", "ultrafast", "-g", "25")
@@ -63,6 +64,7 @@ KINDS = [
 ]  # fmt: skip
 
 
+@BOTH_FFMPEGS
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_any_input_as_speaker_and_screen(room: Room, kind: Kind) -> None:
     """The kind under test is cut out of the middle, so that ffmpeg has to seek into it."""

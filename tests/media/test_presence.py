@@ -13,6 +13,7 @@ from merger.analysis.cards import card_from_picture, draw_cards
 from recorders.testing.clock import plain
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import path_of
+from tests.selection import BOTH_FFMPEGS
 from tests.truth import error_ms, frames_seen, instant_of
 
 SIZE = (640, 360)
@@ -37,6 +38,7 @@ def film_screen(
     room.film("screen", at, length, ground=ground, clock=clock, sound=False, codec=COARSE)
 
 
+@BOTH_FFMPEGS
 @pytest.mark.parametrize(("card_s", "presence"), [(5, True), (26, False)])
 def test_a_card_for_a_part_of_a_chunk(room: Room, card_s: int, presence: bool) -> None:
     film_screen(room, 0, card_s, card())

@@ -26,6 +26,7 @@ from merger.render.steps import EncoderFailed
 from merger.timeline import plan, profiles
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
+from tests.selection import BOTH_FFMPEGS
 from tests.truth import frames_seen
 
 # 5 s before a multiple of two minutes, so that a short record has two parts ...
@@ -219,6 +220,7 @@ def test_the_cache_is_bounded(filmed: Room) -> None:
     assert filmed.cached() == set()
 
 
+@BOTH_FFMPEGS
 @pytest.mark.parametrize("profile", ["tiny", "tiny_av1"])
 def test_joints_are_exact_with_every_codec(room: Room, profile: str) -> None:
     room.film("speaker", 0, 10, start=BEGIN)

@@ -20,6 +20,7 @@ from merger.timeline import parts
 from merger.timeline.parts import Input, SoundPiece, SoundSpec
 from tests.conftest import CARRIED, PITCHES, START, Room, seconds
 from tests.media.test_time import path_of
+from tests.selection import BOTH_FFMPEGS
 from tests.truth import beep_onsets, frames_seen, pitch, sound_of
 
 MOST_OFFSET_S = 0.040
@@ -125,6 +126,7 @@ def test_one_continuous_stream_exactly_as_long_as_the_picture(room: Room) -> Non
         assert audio.start_time == video.start_time == 0
 
 
+@BOTH_FFMPEGS
 def test_picture_and_sound_agree(room: Room) -> None:
     """The clock in the picture and the beep in the sound tell the same time, at both ends."""
     start = START + timedelta(seconds=0.5)

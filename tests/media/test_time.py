@@ -17,6 +17,7 @@ from merger.media.library import read_library
 from merger.timeline.clock import Span, utc
 from merger.timeline.report import MergeResult
 from tests.conftest import START, Room, seconds
+from tests.selection import BOTH_FFMPEGS
 from tests.truth import Seen, error_ms, frames_seen, instant_of
 
 OUTPUT_FRAME_MS = 40
@@ -36,6 +37,7 @@ def check_instants(
             assert abs(error_ms(clock, instant_of(start, frame.frame))) <= worst, frame
 
 
+@BOTH_FFMPEGS
 def test_one_segment_each(room: Room) -> None:
     room.film("speaker")
     room.film("screen")

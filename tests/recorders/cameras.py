@@ -27,6 +27,9 @@ from merger.media.index import read_media
 from merger.render.ffmpeg import dying_with_parent
 from tests.truth import clock_in, error_ms
 
+# They play as slowly as life: the tests of one process wait for them, and others work meanwhile.
+CAMERAS = pytest.mark.xdist_group("cameras")
+
 _PYTHON = "/usr/bin/python3"  # the system's has GStreamer
 _SERVER = Path(__file__).with_name("rtsp_server.py")
 PACKAGES = (

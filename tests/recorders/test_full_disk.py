@@ -12,7 +12,7 @@ import pytest
 
 from recorders.rtsp.recordings import RAW
 from tests.databases import ON_SQLITE
-from tests.recorders.cameras import camera, looked_at
+from tests.recorders.cameras import CAMERAS, camera, looked_at
 from tests.recorders.test_conformance import tiny_disk
 from tests.recorders.test_recorder import (
     RECORDER,
@@ -31,7 +31,7 @@ from tests.recorders.test_recorder import (
 from tests.site import Site
 from tests.waiting import until
 
-pytestmark = ON_SQLITE
+pytestmark = [ON_SQLITE, CAMERAS]
 MOST_BYTES = 80_000_000  # of the disk: a file is begun where 64 MB are free
 
 

@@ -31,7 +31,7 @@ from recorders.registry import kinds, recorder_of
 from recorders.rtsp.recordings import RAW, folder_of
 from recorders.rtsp.source import Rtsp
 from tests.databases import ON_SQLITE
-from tests.recorders.cameras import Camera, Recorded, camera, looked_at, uncut_zone
+from tests.recorders.cameras import CAMERAS, Camera, Recorded, camera, looked_at, uncut_zone
 from tests.site import Site
 from tests.truth import beep_onsets, error_ms, frames_seen, sound_of
 from tests.waiting import living, status_of, until
@@ -39,7 +39,7 @@ from tests.waiting import living, status_of, until
 RECORDER = (sys.executable, "app.py", "recorder")
 FRAME_MS = 40
 # The tables are of no interest here.
-pytestmark = ON_SQLITE
+pytestmark = [ON_SQLITE, CAMERAS]
 
 
 def add_room(site: Site, *sources: tuple[str, str, str | None]) -> None:

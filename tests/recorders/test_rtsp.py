@@ -24,9 +24,11 @@ from recorders.rtsp.job import Job
 from recorders.rtsp.recordings import RAW, finish_all
 from recorders.supervisor.processes import Child, Finisher
 from tests.conftest import Room
-from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
+from tests.recorders.cameras import CAMERAS, Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
 from tests.waiting import DEADLINE_S, until
+
+pytestmark = CAMERAS
 
 
 def job(one: Camera, into: Path, **changes: Any) -> Job:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
 from merger.daemon.loop import run
@@ -17,7 +18,7 @@ from merger.records import queue, views
 from merger.records.queue import Claim
 from tests.crew import SECOND, WORKERS, Crew, Hand
 from tests.line import LEASE, MINUTE, claims, fill
-from tests.selection import BOTH_DATABASES
+from tests.selection import BOTH_DATABASES, rarely
 from tests.site import ROOT
 
 
@@ -104,12 +105,12 @@ def test_a_mail_that_is_being_sent_when_the_service_stops_is_waited_for(crew: Cr
         assert ends == (crew.pauses == 5)
 
 
-SHARED = 200
-
-
 @BOTH_DATABASES
-def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_path: Path) -> None:
-    fill(engine, SHARED)
+@pytest.mark.parametrize("records", [60, rarely(200, why="with more records at once")])
+def test_two_daemons_share_what_is_due(
+    engine: Engine, database_url: str, tmp_path: Path, records: int
+) -> None:
+    fill(engine, records)
     file = tmp_path / "made"
     environ = {
         **os.environ, "SQLALCHEMY_DATABASE_URI": database_url, "MERGER_WORKERS": "8",
@@ -137,8 +138,8 @@ def test_two_daemons_share_what_is_due(engine: Engine, database_url: str, tmp_pa
         (0, "")
     ] * 2
     made = [line.split() for line in file.read_text().splitlines()]
-    assert sorted(int(record) for record, _ in made) == list(range(1, SHARED + 1))
+    assert sorted(int(record) for record, _ in made) == list(range(1, records + 1))
     assert set(Counter(worker for _, worker in made)) == {"one", "two"}
-    assert sorted(claims(engine)) == [(n, 1) for n in range(1, SHARED + 1)]
-    found = views.list_records(engine, limit=SHARED + 1)
+    assert sorted(claims(engine)) == [(n, 1) for n in range(1, records + 1)]
+    found = views.list_records(engine, limit=records + 1)
     assert {(one["status"], one["attempt"]) for one in found} == {("delivered", 1)}
