@@ -34,7 +34,7 @@ _REORDERING_US = 300_000
 # What no clock is slewed by between two packets: somebody has set it.
 _SET_US = 2 * SECOND_US
 
-Believed = Literal["camera", "arrival"]
+ClockSource = Literal["camera", "arrival"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Offset:
     """Wall clock minus stream time, and what it is known by."""
 
     us: int
-    by: Believed
+    by: ClockSource
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from recorders.rtsp.job import Job
+from recorders.rtsp.wire import Job
 from recorders.supervisor.processes import Child
 from recorders.supervisor.schedule import Assignment
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -12,15 +11,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from merger.errors import Temporary
 from merger.render.ffmpeg import dying_with_parent
 from merger.rooms.spec import masked
-from recorders.rtsp.job import Job
+from recorders.rtsp.wire import ChildMessage, Job, MalformedLine, from_line, to_line
 
 log = logging.getLogger(__name__)
 
@@ -68,18 +66,23 @@ class Child:
         self.process = start_child("recorders.rtsp.child")
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already: that is seen soon
-            self.process.stdin.write(json.dumps(asdict(self.job)).encode())
+            self.process.stdin.write(f"{to_line(self.job)}\n".encode())
             self.process.stdin.close()
 
-    def said(self) -> list[dict[str, Any]]:
-        """Return what it said since the last time."""
-        found = []
+    def read_messages(self) -> list[ChildMessage]:
+        """Return its messages since the last time."""
+        messages: list[ChildMessage] = []
         for line in self._lines("out"):
-            with suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+            try:
+                message = from_line(line)
+            except MalformedLine as error:
+                log.error("a process that records sent a malformed line: %s", error)
+                continue
+            assert not isinstance(message, Job)
+            messages.append(message)
+        return messages
 
-    def complained(self) -> list[str]:
+    def read_complaints(self) -> list[str]:
         """Return its lines on stderr since the last time, without what must not be seen."""
         return [redact(line, self.job.credentials) for line in self._lines("err")]
 

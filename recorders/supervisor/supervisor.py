@@ -11,13 +11,11 @@ import logging
 import os
 import random
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from merger.errors import MergerError, Refused
 from merger.i18n import Message
@@ -26,6 +24,7 @@ from merger.live.source_status import SourceSign
 from merger.storage.files import make_folder, translate_write_errors
 from recorders.rtsp.recordings import folder_of, from_epoch_us, raw_files
 from recorders.rtsp.source import Address, address_of
+from recorders.rtsp.wire import Arriving, Ended, FileClosed, PictureTaken, Progress
 from recorders.supervisor.live_source import MOST_OUTAGES, LiveSource, Patience
 from recorders.supervisor.processes import Child, Finisher
 from recorders.supervisor.schedule import Assignment, assignments, pause_s
@@ -185,42 +184,38 @@ class Supervisor:
 
     def _hear(self, live: LiveSource, now: datetime) -> None:
         assert live.child is not None
-        for said in live.child.said():
-            if "bytes" in said:
-                self._media(live, said, now)
-            if "picture" in said:
-                with suppress(MergerError):
-                    self.wiring.keep_picture(
-                        live.wanted.camera.id,
-                        from_epoch_us(said["at_us"]),
-                        b64decode(said["picture"]),
-                    )
-            if "closed" in said:
-                self._finisher.add(live.folder)
-            if "ended" in said:
-                live.why, live.ended_as = said["text"], said["ended"]
-                if said["ended"] == "seen":
-                    live.looked.update(live.wanted.soon)
-                    live.looks = 0
-                elif said.get("never"):
-                    live.failures = max(live.failures, 10)  # nobody is locked out by trying
-        for line in live.child.complained():
+        for message in live.child.read_messages():
+            match message:
+                case Arriving():
+                    live.sends_without_key(time.monotonic())
+                case Progress():
+                    self._media(live, message, now)
+                case PictureTaken(at_us, jpeg):
+                    with suppress(MergerError):
+                        self.wiring.keep_picture(live.wanted.camera.id, from_epoch_us(at_us), jpeg)
+                case FileClosed():
+                    self._finisher.add(live.folder)
+                case Ended(code, why, is_lasting):
+                    live.why, live.ended_as = str(why), code
+                    if code == "seen":
+                        live.looked.update(live.wanted.soon)
+                        live.looks = 0
+                    elif is_lasting:
+                        live.failures = max(live.failures, 10)  # nobody is locked out by trying
+        for line in live.child.read_complaints():
             live.complaints += 1
             if live.complaints <= _MOST_COMPLAINTS:
                 log.info("%s: %s", live.name, line)
 
-    def _media(self, live: LiveSource, said: dict[str, Any], now: datetime) -> None:
-        at, now_s = from_epoch_us(said["at_us"]), time.monotonic()
-        if said["key_us"] is None:
-            live.sends_without_key(now_s)
-            return
+    def _media(self, live: LiveSource, progress: Progress, now: datetime) -> None:
+        at, now_s = from_epoch_us(progress.at_us), time.monotonic()
         is_first = live.key_us is None
-        if said["key_us"] != live.key_us:
-            live.key_us, live.key_s = said["key_us"], now_s
+        if progress.key_us != live.key_us:
+            live.key_us, live.key_s = progress.key_us, now_s
         if live.media_at is not None and at <= live.media_at and not is_first:
             return
         if live.lost_at is not None:
-            self._tell_outage(live, from_epoch_us(said["from_us" if is_first else "key_us"]), now)
+            self._tell_outage(live, from_epoch_us(progress.from_us), now)
         live.media_at, live.came_s = at, now_s
         live.looked.update(live.wanted.soon)
         # One that comes and goes gives what it has: to wait longer each time would lose most of it.
@@ -346,8 +341,8 @@ class Supervisor:
                 if live.child is None:
                     continue
                 live.child.stop()
-                live.child.said()
-                live.child.complained()
+                live.child.read_messages()
+                live.child.read_complaints()
                 if live.child.has_ended:
                     live.child.forget()
                     live.child = None

@@ -16,10 +16,11 @@ from typing import Any, cast
 
 import pytest
 
+from merger.i18n import verbatim
 from merger.live.bookings import Booking, Camera
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
-from recorders.rtsp.job import Job
+from recorders.rtsp.wire import Arriving, ChildMessage, Ended, Job, Progress
 from recorders.supervisor import live_source, supervisor
 from recorders.supervisor.supervisor import Supervisor, Wiring
 from tests.recorders.conftest import MOSCOW, TEN
@@ -35,7 +36,7 @@ class Child:
     job: Job
     begun_s: float = field(default_factory=time.monotonic)
     code: int | None = None
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[ChildMessage] = field(default_factory=list)
     is_up: bool = False
 
     @property
@@ -46,11 +47,11 @@ class Child:
     def has_ended(self) -> bool:
         return self.code is not None
 
-    def said(self) -> list[dict[str, Any]]:
-        lines, self.lines = self.lines, []
-        return lines
+    def read_messages(self) -> list[ChildMessage]:
+        messages, self.messages = self.messages, []
+        return messages
 
-    def complained(self) -> list[str]:
+    def read_complaints(self) -> list[str]:
         return []
 
     def stop(self) -> None:
@@ -66,12 +67,10 @@ class Child:
     def sends(self, at: datetime, *, has_key: bool = True) -> None:
         self.is_up = True
         us = round(at.timestamp() * 1_000_000)
-        key_us = us if has_key else None
-        said = {"at_us": us, "from_us": key_us, "key_us": key_us, "by": "camera"}
-        self.lines.append({"bytes": 1000, **said})
+        self.messages.append(Progress(1000, us, us, us, "camera") if has_key else Arriving(1000))
 
     def ends(self, how: str) -> None:
-        self.lines.append({"ended": how, "text": f"it is {how}"})
+        self.messages.append(Ended(how, verbatim(f"it is {how}")))
         self.code = 0 if how == "seen" else 1
 
 
@@ -183,7 +182,7 @@ def test_no_more_files_can_be_opened(
         child.sends(TEN)
         for n in range(3):
             scene.tick(TEN + timedelta(seconds=n))
-        assert child.lines == [] and len(scene.children) == 1
+        assert child.messages == [] and len(scene.children) == 1
         assert len([line for line in caplog.records if "board" in line.message]) == 1
     scene.tick(TEN + timedelta(seconds=3))
     assert [one.job.source for one in scene.children] == ["camera", "board"]
