@@ -35,12 +35,12 @@ from merger.storage.disk_space import require_space
 from merger.storage.files import disk_full, is_full, translate_os_error
 from merger.timeline.clock import Span
 from merger.timeline.zones import half_hour_chunks
-from recorders.rtsp.capture_clock import SECOND_US, OwnClock, StreamClock
+from recorders.rtsp.capture_clock import SECOND_US, OwnClock, StreamClock, from_epoch_us
 from recorders.rtsp.first_picture import FirstPicture
 from recorders.rtsp.keyframes import jpeg_of, parameter_sets
 from recorders.rtsp.local_hosts import forbidden_reason, is_forbidden, resolve
 from recorders.rtsp.raw_file import RawFile, open_raw_file
-from recorders.rtsp.recordings import RAW, Journal, from_epoch_us, raw_name
+from recorders.rtsp.recordings import RAW, Journal, raw_name
 from recorders.rtsp.redirects import refuse_redirects
 from recorders.rtsp.wire import (
     Arriving,

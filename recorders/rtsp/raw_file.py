@@ -16,8 +16,8 @@ import av.packet
 import av.stream
 
 from merger.errors import Refused
-from recorders.rtsp.capture_clock import Offset, StreamClock, end_offset
-from recorders.rtsp.recordings import Journal, from_epoch_us
+from recorders.rtsp.capture_clock import Offset, StreamClock, end_offset, from_epoch_us
+from recorders.rtsp.recordings import Journal
 
 log = logging.getLogger(__name__)
 

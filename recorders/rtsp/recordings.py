@@ -335,11 +335,6 @@ def _length_us(path: Path) -> int:
         return max(0, container.duration or 0)
 
 
-def from_epoch_us(us: int) -> datetime:
-    """Return an instant from microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
-
-
 def main() -> int:
     """Finish what lies in a folder: `python -m recorders.rtsp.recordings FOLDER`."""
     try:

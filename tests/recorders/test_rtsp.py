@@ -30,7 +30,8 @@ from recorders.rtsp.wire import (
     from_line,
     to_line,
 )
-from recorders.supervisor.processes import Child, Finisher
+from recorders.supervisor.finisher import Finisher
+from recorders.supervisor.processes import Child
 from tests.conftest import Room
 from tests.recorders.cameras import Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
@@ -58,7 +59,7 @@ def running(wanted: Job) -> Iterator[Heard]:
         until(lambda: heard.more() is None and child.has_ended)
     finally:
         child.kill()
-        child.forget()
+        child.close()
 
 
 class Heard:

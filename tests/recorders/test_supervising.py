@@ -6,22 +6,21 @@ import errno
 import logging
 import os
 import signal
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from merger.i18n import verbatim
+from merger.i18n import Message, verbatim
 from merger.live.bookings import Booking, Camera
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
 from recorders.rtsp.wire import Arriving, ChildMessage, Ended, Job, Progress
-from recorders.supervisor import live_source, supervisor
+from recorders.supervisor import live_source, tables
+from recorders.supervisor.states import Waiting
 from recorders.supervisor.supervisor import Supervisor, Wiring
 from tests.recorders.conftest import MOSCOW, TEN
 
@@ -34,14 +33,9 @@ class Child:
     """A process that does as it is told; one that has not said anything yet dies of it."""
 
     job: Job
-    begun_s: float = field(default_factory=time.monotonic)
     code: int | None = None
     messages: list[ChildMessage] = field(default_factory=list)
     is_up: bool = False
-
-    @property
-    def process(self) -> Any:
-        return SimpleNamespace(returncode=self.code)
 
     @property
     def has_ended(self) -> bool:
@@ -61,8 +55,9 @@ class Child:
     def kill(self) -> None:
         self.code = -signal.SIGKILL
 
-    def forget(self) -> None:
-        pass
+    def close(self) -> int:
+        assert self.code is not None
+        return self.code
 
     def sends(self, at: datetime, *, has_key: bool = True) -> None:
         self.is_up = True
@@ -109,9 +104,9 @@ class Scene:
             lambda *_: None, lambda *_: None,
         )  # fmt: skip
         self.idle = Idle()
-        self.recorder = Supervisor(around, _finisher=cast(Any, self.idle))
+        self.recorder = Supervisor(around, cast(Any, self.idle))
 
-    def tell(self, records: Iterable[int], at: datetime, kind: str, text: str) -> None:
+    def tell(self, records: Iterable[int], at: datetime, kind: str, message: Message) -> None:
         self.told += [(kind, record) for record in records]
 
     def begun(self, job: Job) -> Child:
@@ -121,8 +116,9 @@ class Scene:
     def tick(self, at: datetime) -> Child:
         """Have it hear, and do what there is to do, without a pause; return the last process."""
         self.recorder.tick(at)
-        for one in self.recorder.sources.values():
-            one.again_s = 0.0
+        for live in self.recorder.sources.values():
+            if isinstance(live.state.phase, Waiting):
+                live.state = replace(live.state, phase=Waiting())
         self.recorder.tick(at)
         return self.children[-1]
 
@@ -131,7 +127,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
     monkeypatch.setattr(live_source, "Child", made.begun)
-    monkeypatch.setattr(supervisor, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(tables, "_READ_EVERY_S", 0.0)
     return made
 
 
