@@ -30,7 +30,7 @@ import av.packet
 import av.stream
 
 from merger.errors import MergerError, Refused, Temporary
-from merger.i18n import verbatim
+from merger.i18n import Message, Param
 from merger.storage.disk_space import require_space
 from merger.storage.files import disk_full, is_full, translate_os_error
 from merger.timeline.clock import Span
@@ -66,9 +66,9 @@ _PRFT_WALLCLOCK = struct.Struct("=q")  # AVProducerReferenceTime.wallclock, in m
 class ConnectionOver(Exception):
     """The connection is over. code: why, for the supervisor."""
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.ended = Ended(code, verbatim(text))
+    def __init__(self, code: str, key: str, /, **params: Param) -> None:
+        super().__init__(code)
+        self.ended = Ended(code, Message(key, **params))
 
 
 @dataclass
@@ -98,8 +98,8 @@ class Recording:
         Raises ConnectionOver.
         """
         if step_us := self.own_clock.set_by(wall_us, counted_us):
-            text = f"this machine's own clock was set by {step_us / SECOND_US:+.0f} s"
-            raise ConnectionOver("clock_set", text)
+            seconds = f"{step_us / SECOND_US:+.0f}"
+            raise ConnectionOver("clock_set", "recorders.rtsp.clock_set", seconds=seconds)
 
     def take(self, packet: av.packet.Packet[Any], arrived_us: int) -> None:
         """Write a packet where it belongs. Raises ConnectionOver, OSError, av.FFmpegError."""
@@ -137,9 +137,7 @@ class Recording:
         self._last[number] = at, arrived_us
         step, waited = at - before, arrived_us - before_arrived
         if abs(step - waited) > _CLOCK_SET_US and abs(step) > _CLOCK_SET_US:
-            raise ConnectionOver(
-                "clock_set", "its timestamps jumped: its clock was set, most likely"
-            )
+            raise ConnectionOver("clock_set", "recorders.rtsp.timestamps_jumped")
         return at
 
     def _key(self, packet: av.packet.Packet[Any], at: int) -> None:
@@ -150,11 +148,11 @@ class Recording:
         if self.lead.type == "video":
             parameters = parameter_sets(self.lead.codec_context.name, bytes(packet))
             if self._parameters and parameters and parameters != self._parameters:
-                raise ConnectionOver("changed", "its pictures have another size or form now")
+                raise ConnectionOver("changed", "recorders.rtsp.changed")
             self._parameters = parameters or self._parameters
             self._picture(packet, self.key_us)
         if self.job.look:
-            raise ConnectionOver("seen", "there is media")
+            raise ConnectionOver("seen", "recorders.rtsp.seen")
         instant = from_epoch_us(self.key_us)
         if self.current is None or (self.until and instant >= self.until):
             self._begin(instant, at)
@@ -171,7 +169,7 @@ class Recording:
     def _begin(self, instant: datetime, at: int) -> None:
         job = self.job
         folder = Path(job.folder)
-        require_space(folder, _ROOM_BYTES, f"recording {job.source}")
+        require_space(folder, _ROOM_BYTES, job.source)
         journal = Journal(job.room, job.source, job.zone, instant)
         path = folder / RAW / raw_name(instant)
         if self.closing:
@@ -229,7 +227,7 @@ def connect(job: Job) -> av.container.InputContainer:
         user, _, password = job.credentials.partition(":")
         who = f"{quote(user, safe='')}:{quote(password, safe='')}@"
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    with refuse_redirects(_sent_elsewhere):
+    with refuse_redirects(_report_redirect):
         container = av.open(
             f"{parts.scheme}://{who}{shown}:{port}{path}",
             options={
@@ -249,9 +247,9 @@ def connect(job: Job) -> av.container.InputContainer:
     return container
 
 
-def _sent_elsewhere(place: str) -> None:
-    text = f"it sends us elsewhere, to {place}: correct its address"
-    emit(Ended("address", verbatim(text), is_lasting=True))
+def _report_redirect(place: str | None) -> None:
+    where = place or Message("recorders.no_address")
+    emit(Ended("address", Message("recorders.rtsp.redirected", place=where), is_lasting=True))
 
 
 def _peers() -> Iterator[str]:
@@ -273,21 +271,21 @@ def record(job: Job, stopped: list[int]) -> None:
         audio = container.streams.best("audio")
         lead = video or audio
         if lead is None:
-            raise Refused("media", "it sends neither pictures nor sound")
+            raise Refused("media", "recorders.rtsp.no_streams")
         streams = tuple(s for s in (video, audio) if s is not None)
         recording = Recording(job, streams, lead)
         first = FirstPicture(lead.index, bool(getattr(lead.codec_context, "has_b_frames", False)))
         try:
             for packet in container.demux(*streams):
                 if stopped:
-                    raise ConnectionOver("stopped", "asked to stop")
+                    raise ConnectionOver("stopped", "recorders.rtsp.stopped")
                 now_us = time.time_ns() // 1000
                 recording.notice(now_us, time.monotonic_ns() // 1000)
                 for one, arrived_us in first.released(packet, now_us):
                     recording.take(one, arrived_us)
         finally:
             recording.end()
-    raise ConnectionOver("ended", "it sends nothing more")
+    raise ConnectionOver("ended", "recorders.sends_nothing")
 
 
 def main() -> int:
@@ -317,18 +315,16 @@ def main() -> int:
 
 def _explain(error: av.FFmpegError, folder: Path) -> Ended:
     if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
-        text = "it does not let us in: correct the user and the password in its credentials"
-        return Ended("credentials", verbatim(text), is_lasting=True)
+        return Ended("credentials", Message("recorders.rtsp.credentials"), is_lasting=True)
     if isinstance(error, av.error.HTTPNotFoundError):
         # So say servers, too, to which nobody is sending just now.
-        text = "it has no such stream, or not now: correct the path of its address"
-        return Ended("address", verbatim(text))
+        return Ended("address", Message("recorders.rtsp.no_stream"))
     if isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
-        return Ended("silent", verbatim("it does not answer"))
+        return Ended("silent", Message("recorders.no_answer"))
     if is_full(error):
         full = disk_full(folder)
         return Ended(full.code, full.message)
-    return Ended("away", verbatim(error.strerror or "it cannot be read"))
+    return Ended("away", Message("recorders.rtsp.unreadable", why=error.strerror or "?"))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.1
 _SIGN_EVERY_S = 5.0
 _ENDS_WITHIN_S = 60.0  # when the recorder is to stop
-_FOLDER = "the folder for recordings in MERGER_DATA"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Supervisor:
         """Finish what an earlier recorder was killed over, as soon as the folder is there."""
         recorded = self.wiring.recorded
         try:
-            make_folder(recorded, _FOLDER)
+            make_folder(recorded, "MERGER_DATA")
             with translate_write_errors(recorded):
                 for folder in recorded.iterdir():
                     if raw_files(folder):
@@ -253,7 +252,7 @@ class Supervisor:
 
 def _lock_source(folder: Path) -> FileLock | None:
     """Return the lock of a source, which ends with this process; None where another has it."""
-    make_folder(folder, _FOLDER)
+    make_folder(folder, "MERGER_DATA")
     lock = FileLock(folder / "lock", mode=0o600, thread_local=False, blocking=False)
     with translate_write_errors(folder):
         try:
