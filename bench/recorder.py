@@ -117,9 +117,9 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
             recorded=folder,
             cameras=lambda: sources,
             bookings=lambda now: (),
-            tell=lambda *_: None,
+            add_history=lambda *_: None,
             keep_picture=lambda *_: None,
-            give_sign=lambda *_: None,
+            write_sign=lambda *_: None,
             allow_local=True,
         )
     )

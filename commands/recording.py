@@ -75,9 +75,9 @@ def _supervisor(service: Service) -> Supervisor:
             recorded=known.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
             bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
-            tell=partial(bookings.add_to_histories, engine),
+            add_history=partial(bookings.add_to_histories, engine),
             keep_picture=partial(thumbnails.save_thumbnail, known),
-            give_sign=partial(source_status.write_sign, known),
+            write_sign=partial(source_status.write_sign, known),
             allow_local=known.allow_local_cameras,
         )
     )

@@ -1,4 +1,4 @@
-"""The recorder's side of the contract in merger/sources.py, and what all kinds share.
+"""The recorders' side of the contract in `merger.ports.recorder`, and what all kinds share.
 
 Media is brought through a work folder inside the folder that it is for, so that it gets its final
 name in one step and whatever a killed run left is swept away by the next. Its sidecar is there
@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
+from merger.errors import Broken, Cancelled, Invalid, MergerError, Temporary
 from merger.failpoints import failpoint
+from merger.i18n import Message, Param
+from merger.logs import printable
 from merger.ports.recorder import Collected, Found, Item, Recorder, SourceOfRoom
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
@@ -38,6 +40,7 @@ __all__ = [
     "explain_failure",
     "extension_of",
     "file_name",
+    "invalid_source",
     "is_collected",
     "prepare_folder",
     "publish_media",
@@ -87,15 +90,24 @@ class Skipped(Exception):
 def stop_if(cancelled: Callable[[], bool]) -> None:
     """Raise Cancelled where somebody asked to stop."""
     if cancelled():
-        message = "stopped; what was brought is kept, the same again goes on from there"
-        raise Cancelled("cancelled", message)
+        raise Cancelled("cancelled", "recorders.stopped")
+
+
+def invalid_source(source: SourceOfRoom, field: str, key: str, /, **params: Param) -> Invalid:
+    """Return the error of a source that cannot be used as it is described.
+
+    Args:
+        field: that is wrong, `address` or `credentials`.
+        key: of the reason, with its parameters.
+    """
+    return Invalid(field, "error.of_source", source=source.name, why=Message(key, **params))
 
 
 def refuse_credentials(source: SourceOfRoom) -> None:
-    """Raise Refused where there are credentials that this kind has no use for."""
+    """Raise Invalid where there are credentials that this kind has no use for."""
     if source.credentials:
-        message = f"source {source.name!r}: kind {source.kind} uses no credentials; remove them"
-        raise Refused("credentials", message)
+        key = "recorders.no_credentials_needed"
+        raise invalid_source(source, "credentials", key, kind=source.kind)
 
 
 def reach_over(items: Sequence[Item], span: Span) -> bool:
@@ -125,7 +137,7 @@ def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:
 
 def prepare_folder(into: Path) -> None:
     """Make the folder that media is brought to, and remove what killed runs left in it."""
-    make_folder(into, "the folder for media")
+    make_folder(into, "MERGER_DATA")
     sweep_leftovers(into)
 
 
@@ -188,7 +200,7 @@ def collect_item(original: Original, final: Path, cancelled: Callable[[], bool])
         try:
             digest = None
             if not _linked(original, partial):
-                require_space(final.parent, original.size_bytes, f"bringing {original.path.name}")
+                require_space(final.parent, original.size_bytes, printable(original.path.name))
                 digest = _copied(original, partial, cancelled)
             with _reading():
                 unchanged = original.is_unchanged()
@@ -265,11 +277,9 @@ def _copied(original: Original, partial: Path, cancelled: Callable[[], bool]) ->
 
 def explain_failure(error: OSError, where: Path) -> Temporary | Broken:
     """Return what it means that something cannot be read where a recorder looks."""
-    why = error.strerror or str(error)
+    place, why = printable(str(where)), error.strerror or str(error)
     if error.errno in _AWAY:
-        message = f"{where} is away ({why}); mount the share again, or correct the address"
-        return Temporary("source_away", message)
+        return Temporary("source_away", "recorders.away", place=place, why=why)
     if error.errno in (errno.EACCES, errno.EPERM):
-        message = f"{where} may not be read ({why}); let the user of this service read it"
-        return Broken("source_permission", message)
-    return Broken("source", f"{where} cannot be read ({why}); look at the share")
+        return Broken("source_permission", "recorders.no_permission", place=place, why=why)
+    return Broken("source", "recorders.unreadable", place=place, why=why)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import av
 
-from merger.errors import Refused
+from merger.errors import Invalid
+from merger.i18n import Message, Param
 from merger.logs import printable
 from merger.media.index import demuxer_for, open_container
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
@@ -44,6 +45,7 @@ from recorders.base import (
     collect_item,
     explain_failure,
     extension_of,
+    invalid_source,
     is_collected,
     reach_over,
     refuse_credentials,
@@ -74,7 +76,7 @@ class Place:
     def part(self) -> str:
         return f"{self.room}_{self.source}"
 
-    def said_by(self, name: str) -> LibraryName | str:
+    def parse_name(self, name: str) -> LibraryName | Message | str:
         """Return what a file's name says, or why it does not fit."""
         room, source = self.room, self.source
         if self.is_own:
@@ -88,7 +90,7 @@ class _File:
 
     item: Item
     original: Original
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,16 @@ class Folder:
     settle: timedelta = timedelta(minutes=60)
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where the address makes no sense; whether it is there is found later."""
+        """Raise Invalid where the address makes no sense; whether it is there is found later."""
         _address(source)
         refuse_credentials(source)
 
-    def missing(self, source: SourceOfRoom) -> str | None:
+    def missing(self, source: SourceOfRoom) -> Message | None:
         """Return that a folder is not there; that its share hangs is not found out."""
         folder = _address(source).folder
-        return None if folder.is_dir() else f"there is no folder {folder}; mount it, or correct it"
+        if folder.is_dir():
+            return None
+        return Message("recorders.folder.missing", folder=printable(str(folder)))
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what exists of a span. Raises Temporary for a share that is not mounted.
@@ -166,94 +170,105 @@ def collect_from(
 
 
 def _address(source: SourceOfRoom) -> Place:
-    """Return what an address says. Raises Refused with what to write instead."""
+    """Return what an address says. Raises Invalid with what to write instead."""
 
-    def refused(why: str) -> Refused:
-        return Refused("address", f"source {source.name!r}: the address {source.address!r} {why}")
+    def invalid(key: str, **params: Param) -> Invalid:
+        key = f"recorders.folder.{key}"
+        return invalid_source(source, "address", key, address=source.address, **params)
 
     path, marked, part = source.address.rpartition("#")
     if not marked:
         path, part = source.address, ""
     if not path.startswith("/"):
-        raise refused(
-            "is no absolute path; mount the share and write where, like /mnt/recordings,"
-            " or /mnt/recordings#504_camera"
-        )
+        raise invalid("not_absolute")
     room, underscore, name = part.partition("_") if marked else (source.room, "_", source.name)
     if not (room and underscore and name):
-        raise refused(
-            "must end in room and source as the files have them, like #504_camera"
-            " (the last # of an address begins them)"
-        )
+        raise invalid("no_part")
     if "/" in room + name or "\0" in path + room + name:
-        raise refused(
-            f"gives {room}_{name}, which cannot be part of a file's name;"
-            " add room and source as the files have them, like #504_camera"
-        )
+        raise invalid("bad_part", part=f"{room}_{name}")
     return Place(Path(path), room, name)
 
 
 def _files(
     address: Place, source: SourceOfRoom, span: Span, now: datetime
-) -> tuple[list[_File], list[str]]:
+) -> tuple[list[_File], list[Message]]:
     """Return the files that may reach into a span, in order of time, and notes for people."""
     files: list[_File] = []
-    notes: list[str] = []
+    notes: list[Message] = []
     others: set[str] = set()
     starts: dict[str, datetime] = {}
     for name in _names(address.folder):
-        said = address.said_by(name)
-        if isinstance(said, str):
+        parsed = address.parse_name(name)
+        if not isinstance(parsed, LibraryName):
             if is_of_another(name):
                 others.add(place_and_source(name))
             continue
-        start, odd = wall_time(said.start, source.zone)
+        start, odd = wall_time(parsed.start, source.zone)
         starts[name] = start
         if not span.start - LONGEST_SEGMENT - _NEAR < start < span.end + _NEAR:
             continue
         try:
-            file = _looked_at(address.folder / name, start, odd, span, now, address.quiet)
+            file = _examine(address.folder / name, start, odd, span, now, address.quiet)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ELOOP):  # gone, or a link to nowhere
-                notes.append(f"{printable(name)}: it cannot be looked at ({error.strerror})")
+                why = error.strerror or str(error)
+                notes.append(_of_file(name, Message("recorders.folder.not_examined", why=why)))
             continue
         if isinstance(file, _File):
             files.append(file)
         elif file:
-            notes.append(f"{printable(name)}: {file}")
+            notes.append(_of_file(name, file))
     if not starts:
         notes.append(_nothing_of(address, others))
     files.sort(key=lambda file: (file.item.start, file.item.origin))
     files = [file for file in files if not _is_over_before(file.item, files, span.start)]
     if not files and (near := nearest(starts, span)):
-        notes.append(printable(f"{address.folder} holds nothing of this time; {near}"))
-    notes += [f"{printable(file.item.origin)}: {text}" for file in files for text in file.notes]
+        folder = printable(str(address.folder))
+        notes.append(Message("recorders.folder.nothing_then", folder=folder, nearest=near))
+    notes += [_of_file(file.item.origin, why) for file in files for why in file.notes]
     return files, notes
+
+
+def _of_file(name: str, why: Message) -> Message:
+    return Message("recorders.of_file", file=printable(name), why=why)
 
 
 def _names(folder: Path) -> list[str]:
     try:
         return sorted(path.name for path in folder.iterdir())
     except NotADirectoryError as error:
-        raise Refused("address", f"the address {folder} is a file; write its folder") from error
+        place = printable(str(folder))
+        raise Invalid("address", "recorders.folder.is_file", folder=place) from error
     except OSError as error:
         raise explain_failure(error, folder) from error
 
 
-def _nothing_of(address: Place, others: set[str]) -> str:
+def _nothing_of(address: Place, others: set[str]) -> Message:
     """Return a note for a person who mistyped a name, or whose share is not mounted."""
-    there = sorted(others)
-    examples = ", ".join(there[:_MOST_EXAMPLES]) + (", ..." if len(there) > _MOST_EXAMPLES else "")
-    rest = f"there are files of {examples}" if there else "nor of any other; is the share mounted?"
-    return printable(f"{address.folder} holds no file of {address.part}; {rest}")
+    folder, part = printable(str(address.folder)), printable(address.part)
+    if not others:
+        return Message("recorders.folder.nothing", folder=folder, part=part)
+    examples = tuple(printable(other) for other in sorted(others)[:_MOST_EXAMPLES])
+    if len(others) > _MOST_EXAMPLES:
+        examples += ("...",)
+    return Message("recorders.folder.only_others", folder=folder, part=part, others=examples)
 
 
-def _looked_at(
-    path: Path, start: datetime, odd: str | None, span: Span, now: datetime, quiet: timedelta
-) -> _File | str | None:
-    """Return a file as it is now; a phrase where it cannot be used; None where it is not meant.
+def _examine(
+    path: Path,
+    start: datetime,
+    odd: Message | str | None,
+    span: Span,
+    now: datetime,
+    quiet: timedelta,
+) -> _File | Message | None:
+    """Return a file as it is now; why it cannot be used; None where it is not meant.
 
-    Raises OSError where it cannot be looked at.
+    Args:
+        start: by its name. odd: what is strange about that.
+
+    Raises:
+        OSError: it cannot be examined.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -263,16 +278,16 @@ def _looked_at(
     start = sidecar.start or start
     if start >= span.end or start + LONGEST_SEGMENT <= span.start:
         return None
-    complaints = [f"{complaint}; its start is taken from its name"] if complaint else []
+    notes = [Message("recorders.folder.start_by_name", why=complaint)] if complaint else []
     if odd and not sidecar.start:
-        complaints.append(f"its time {odd}")
+        notes.append(Message("recorders.odd_time", why=odd))
     if not os.access(path, os.R_OK):
-        return "it may not be read; let the user of this service read it"
+        return Message("recorders.folder.no_permission")
     end = _end(path, status, start, sidecar, span)
     changed = _instant(max(status.st_mtime_ns, noted_at))
     settled = _is_quiet(changed, end, now, quiet)
     if status.st_size == 0 and settled:
-        return "it is empty" if start >= span.start else None
+        return Message("recorders.folder.empty") if start >= span.start else None
     item = Item(
         origin=path.name,
         fingerprint=_fingerprint(status, note),
@@ -282,7 +297,7 @@ def _looked_at(
         settled=settled,
     )
     original = Original(path, status.st_size, status.st_mtime_ns, note, sidecar.sha256)
-    return _File(item, original, tuple(complaints))
+    return _File(item, original, tuple(notes))
 
 
 def _sidecar_bytes(path: Path) -> tuple[bytes | None, int]:

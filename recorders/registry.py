@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from merger.errors import Refused, did_you_mean
+from merger.errors import Invalid, did_you_mean
 from recorders.base import Recorder
 from recorders.drive.source import Drive
 from recorders.folder import Folder
@@ -34,10 +34,9 @@ def kinds(
     }
 
 
-def recorder_of(known: Mapping[str, Recorder], kind: str) -> Recorder:
-    """Return the recorder of a kind. Raises Refused for one that does not exist."""
-    if kind not in known:
-        raise Refused(
-            "kind", f"there is no kind {kind!r} of source{did_you_mean(kind, sorted(known))}"
-        )
-    return known[kind]
+def recorder_of(recorders: Mapping[str, Recorder], kind: str) -> Recorder:
+    """Return the recorder of a kind. Raises Invalid for one that does not exist."""
+    if kind not in recorders:
+        hint = did_you_mean(kind, sorted(recorders))
+        raise Invalid("kind", "recorders.no_kind", kind=kind, hint=hint)
+    return recorders[kind]

@@ -50,8 +50,8 @@ class RawFolder:
             if is_there(final, size_bytes, sha256, never_cancelled):
                 return str(final)
             if final.exists():  # it was never there as anything but the whole file
-                raise Refused("upload", f"{final} is another file already; move that away")
-            require_space(self.folder, size_bytes, f"delivering {name}")
+                raise Refused("upload", "live.another_file", file=str(final))
+            require_space(self.folder, size_bytes, name)
             make_folders(final.parent)
             with work_folder(self.folder) as work:
                 copy = work / "copy"

@@ -161,18 +161,18 @@ def _upload(engine: Engine, destination: RawDestination, file: _File, now: datet
             )
         except Temporary as error:
             if error.code == "copy" and _hash(file.path) != sha256:
-                message = f"{file.path} is not what its sidecar says"
-                raise Refused("upload", message) from error
+                key = "live.not_as_in_sidecar"
+                raise Refused("upload", key, file=str(file.path)) from error
             raise
     except Refused as error:
         log.error("%s is not uploaded: %s", file.path.name, error.message)
-        change.to(status="refused", error_text=error.message)
+        change.to(status="refused", error_message=error.message)
         return
     except MergerError as error:
-        change.to(error_text=error.message)
+        change.to(error_message=error.message)
         raise
     failpoint("raw.sent")
-    change.to(status="uploaded", sha256=sha256, link=link, uploaded_at=now, error_text=None)
+    change.to(status="uploaded", sha256=sha256, link=link, uploaded_at=now, error_message=None)
     failpoint("raw.written")
 
 

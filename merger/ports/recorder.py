@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
+from merger.i18n import Message
 from merger.timeline.clock import Span
 
 
@@ -54,12 +55,12 @@ class Found:
     """What exists of a span, in order of time, and whether more of it may still appear.
 
     more_expected: something is still growing, or the media does not reach over the whole span and
-    whoever records it may not have finished.
+    whoever records it may not have finished. notes: for people, about what is strange or missing.
     """
 
     items: tuple[Item, ...]
     more_expected: bool
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,18 @@ class Collected:
 
 
 class Recorder(Protocol):
-    """One kind of source. Every error is Temporary (later may help), Refused or Broken (never)."""
+    """One kind of source. Every error is Temporary (later may help), Refused or Broken (never).
+
+    An error about the source itself is a message with the parameters `source`, its name, and `why`:
+    whoever shows it beside the source shows `why` alone.
+    """
 
     @property
     def settle(self) -> timedelta:
         """How long after a record's end its media may still be expected to appear."""
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where the address, or the credentials, make no sense."""
+        """Raise Invalid where the address, or the credentials, make no sense."""
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what exists of a span. Changes nothing."""
@@ -112,8 +117,8 @@ class FillsRoles(Protocol):
 class ReportsMissing(Protocol):
     """A recorder that can tell at once, without a network, whether a source can have media."""
 
-    def missing(self, source: SourceOfRoom) -> str | None:
-        """Return in a sentence what is missing where a source's media is to be; else None."""
+    def missing(self, source: SourceOfRoom) -> Message | None:
+        """Return what is missing where a source's media is to be; None where nothing is."""
 
 
 @runtime_checkable

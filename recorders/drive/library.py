@@ -15,12 +15,13 @@ from google_apis.drive import files as drive
 from google_apis.drive.download import download
 from google_apis.errors import NotThere
 from google_apis.http import Google
-from merger.errors import Refused, Temporary
+from merger.errors import Invalid, Temporary
 from merger.failpoints import failpoint
+from merger.i18n import Message
 from merger.logs import printable
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
 from merger.timeline.clock import Span
-from merger.timeline.filenames import library_name
+from merger.timeline.filenames import LibraryName, library_name
 from merger.timeline.zones import wall_time
 from recorders import base
 from recorders.base import Collected, Item, Skipped, SourceOfRoom
@@ -41,7 +42,7 @@ class File:
     md5: str
     changed_at: datetime
     sidecar: str | None  # its id
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 def files_of(
@@ -49,25 +50,26 @@ def files_of(
 ) -> list[File]:
     """Return what exists of a span, in order of time.
 
-    Raises Refused for a folder that is missing, or in the bin: what is in there is not listed.
+    Raises:
+        Invalid: the folder is missing, or in the bin: what is in there is not listed.
     """
     _require(google, place.folder, source)
     days = _days(span, source)
-    listed = list(_listed(google, place.folder, days))
+    listed = list(_list_files(google, place.folder, days))
     sidecars = {
-        one["name"].rpartition(".")[0]: str(one["id"])
-        for one in listed
-        if one["name"].endswith(".json") and int(one.get("size") or 0) <= LARGEST_SIDECAR
+        entry["name"].rpartition(".")[0]: str(entry["id"])
+        for entry in listed
+        if entry["name"].endswith(".json") and int(entry.get("size") or 0) <= LARGEST_SIDECAR
     }
     found = []
-    for one in listed:
-        said = library_name(one["name"], place.room, {place.source})
-        if isinstance(said, str):
+    for entry in listed:
+        parsed = library_name(entry["name"], place.room, {place.source})
+        if not isinstance(parsed, LibraryName):
             continue
-        start, odd = wall_time(said.start, source.zone)
+        start, odd = wall_time(parsed.start, source.zone)
         if start >= span.end or start <= span.start - LONGEST_SEGMENT:
             continue
-        file = _file(one, start, odd, sidecars.get(one["name"].rpartition(".")[0]), now)
+        file = _file(entry, start, odd, sidecars.get(entry["name"].rpartition(".")[0]), now)
         if not _is_over(file.item, span.start):
             found.append(file)
     found.sort(key=lambda file: (file.item.start, file.item.origin))
@@ -77,17 +79,10 @@ def files_of(
 def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
     there = drive.get_file(google, folder)
     if there is None:
-        message = (
-            f"source {source.name!r}: there is no folder {folder} in Drive, or not for"
-            f" {google.account}; share it with that address"
-        )
-        raise Refused("address", message)
+        key = "recorders.drive.no_folder"
+        raise base.invalid_source(source, "address", key, folder=folder, account=google.account)
     if there.get("trashed"):
-        message = (
-            f"source {source.name!r}: the folder {folder} in Drive is in the bin; take it out, or"
-            " name another one"
-        )
-        raise Refused("address", message)
+        raise base.invalid_source(source, "address", "recorders.drive.in_bin", folder=folder)
 
 
 def collect_all(
@@ -99,11 +94,11 @@ def collect_all(
 ) -> list[Collected]:
     """Load settled files that are not there yet; each is what Drive says by its MD5."""
 
-    def bring_to(file: File, final: Path) -> None:
-        if not _was_brought(final, file):
-            _bring(google, file, final, cancelled)
+    def load_to(file: File, final: Path) -> None:
+        if not _is_collected(final, file):
+            _load(google, file, final, cancelled)
 
-    wanted = ((f.item, base.extension_of(f.item), partial(bring_to, f)) for f in files)
+    wanted = ((f.item, base.extension_of(f.item), partial(load_to, f)) for f in files)
     return base.collect_each(source, into, wanted, cancelled)
 
 
@@ -114,7 +109,7 @@ def _days(span: Span, source: SourceOfRoom) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
+def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
     """Yield the files of some days in a folder and below it."""
     # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
     # name finds the words that begin so.
@@ -126,34 +121,38 @@ def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str,
             looked += 1
             inside = f"{drive.quoted(parent)} in parents"
             is_folder = f"mimeType = {drive.quoted(drive.FOLDER)}"
-            for one in drive.find_files(google, f"{inside} and ({is_folder} or {of_days})"):
-                if one.get("mimeType") != drive.FOLDER:
-                    yield one
-                elif not _DAY.fullmatch(one["name"]) or one["name"] in map(str, days):
-                    below.append(str(one["id"]))
+            for entry in drive.find_files(google, f"{inside} and ({is_folder} or {of_days})"):
+                if entry.get("mimeType") != drive.FOLDER:
+                    yield entry
+                elif not _DAY.fullmatch(entry["name"]) or entry["name"] in map(str, days):
+                    below.append(str(entry["id"]))
         level = below
         if not level:
             return
         if looked + len(level) > _MOST_FOLDERS:
-            message = (
-                f"there are more than {_MOST_FOLDERS} folders to look into; name one further down"
-            )
-            raise Refused("address", message)
+            raise Invalid("address", "recorders.drive.too_many_folders", most=_MOST_FOLDERS)
 
 
 def _file(
-    one: Mapping[str, Any], start: datetime, odd: str | None, sidecar: str | None, now: datetime
+    listed: Mapping[str, Any],
+    start: datetime,
+    odd: Message | str | None,
+    sidecar: str | None,
+    now: datetime,
 ) -> File:
-    changed_at = datetime.fromisoformat(one["modifiedTime"])
-    length_ms = int((one.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
+    changed_at = datetime.fromisoformat(listed["modifiedTime"])
+    length_ms = int((listed.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
     end = start + timedelta(milliseconds=length_ms) if length_ms else None
-    size_bytes, md5 = int(one.get("size") or 0), str(one.get("md5Checksum") or "")
+    size_bytes, md5 = int(listed.get("size") or 0), str(listed.get("md5Checksum") or "")
     settled = bool(md5 and size_bytes) and now - changed_at >= _QUIET
-    name = str(one["name"])
+    name, number = str(listed["name"]), str(listed["id"])
     # Two files of one name are two origins.
-    item = Item(f"{one['id']} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)
-    notes = (f"{printable(name)}: {odd}",) if odd else ()
-    return File(item, str(one["id"]), md5, changed_at, sidecar, notes)
+    item = Item(f"{number} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)
+    notes: tuple[Message, ...] = ()
+    if odd:
+        why = Message("recorders.odd_time", why=odd)
+        notes = (Message("recorders.of_file", file=printable(name), why=why),)
+    return File(item, number, md5, changed_at, sidecar, notes)
 
 
 def _is_over(item: Item, instant: datetime) -> bool:
@@ -168,25 +167,25 @@ def _is_followed(files: list[File], n: int, instant: datetime) -> bool:
     )
 
 
-def _was_brought(final: Path, file: File) -> bool:
+def _is_collected(final: Path, file: File) -> bool:
     try:
         return final.stat().st_size == file.item.size_bytes
     except OSError:
         return False
 
 
-def _bring(google: Google, file: File, final: Path, cancelled: Callable[[], bool]) -> None:
-    """Load a file under its final name. Raises LeftOut for one that Drive does not give."""
-    base.require_space(final.parent, file.item.size_bytes, f"loading {final.name}")
+def _load(google: Google, file: File, final: Path, cancelled: Callable[[], bool]) -> None:
+    """Load a file under its final name. Raises Skipped for one that Drive does not give."""
+    base.require_space(final.parent, file.item.size_bytes, final.name)
     with base.work_folder(final.parent) as work:
         partial = work / final.name
         try:
             md5 = download(google, file.id, partial, lambda: base.stop_if(cancelled))
             sidecar = _sidecar(google, file.sidecar, work / "sidecar", cancelled)
         except NotThere as error:
-            raise Skipped(Temporary("source_away", f"{file.item.origin} is gone")) from error
+            raise Skipped(_trouble("gone", file)) from error
         if md5 != file.md5:
-            raise Skipped(Temporary("source_away", f"{file.item.origin} changed while it loaded"))
+            raise Skipped(_trouble("changed", file))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.changed_at.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
@@ -194,10 +193,14 @@ def _bring(google: Google, file: File, final: Path, cancelled: Callable[[], bool
         base.publish_media(partial, sidecar, final)
 
 
+def _trouble(key: str, file: File) -> Temporary:
+    return Temporary("source_away", f"recorders.drive.{key}", file=printable(file.item.origin))
+
+
 def _sidecar(
-    google: Google, known: str | None, partial: Path, cancelled: Callable[[], bool]
+    google: Google, sidecar: str | None, partial: Path, cancelled: Callable[[], bool]
 ) -> bytes | None:
-    if known is None:
+    if sidecar is None:
         return None
-    download(google, known, partial, lambda: base.stop_if(cancelled))
+    download(google, sidecar, partial, lambda: base.stop_if(cancelled))
     return partial.read_bytes()

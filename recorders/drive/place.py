@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from merger.errors import Refused
+from merger.errors import Invalid
 from merger.ports.recorder import SourceOfRoom
+from recorders.base import invalid_source
 
 _ID = re.compile(r"[A-Za-z0-9_-]{5,128}")
 
@@ -22,20 +23,21 @@ class Place:
 
 
 def place_of(source: SourceOfRoom) -> Place:
-    """Return what an address says. Raises Refused with what to write instead."""
+    """Return what an address says. Raises Invalid with what to write instead."""
 
-    def refused(why: str) -> Refused:
-        return Refused("address", f"source {source.name!r}: the address {source.address!r} {why}")
+    def invalid(key: str) -> Invalid:
+        key = f"recorders.drive.{key}"
+        return invalid_source(source, "address", key, address=source.address)
 
     where, marked, part = source.address.partition("#")
     scheme, colon, folder = where.partition(":")
     if where.startswith("https://drive.google.com/"):
         parts = urlsplit(where)
-        asked = parse_qs(parts.query).get("id", [])
-        scheme, colon, folder = "drive", ":", asked[0] if asked else parts.path.rpartition("/")[2]
+        ids = parse_qs(parts.query).get("id", [])
+        scheme, colon, folder = "drive", ":", ids[0] if ids else parts.path.rpartition("/")[2]
     if scheme != "drive" or not colon or not _ID.fullmatch(folder):
-        raise refused("is no folder of Drive; write its id like drive:1AbC-dEf, or its link")
+        raise invalid("not_a_folder")
     room, underscore, name = part.partition("_") if marked else (source.room, "_", source.name)
     if not (room and underscore and name):
-        raise refused("must end in room and source as the files have them, like #504_camera")
+        raise invalid("no_part")
     return Place(folder, room, name)

@@ -31,12 +31,12 @@ class Drive:
     settle: timedelta = timedelta(minutes=60)
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where the address makes no sense; whether it is there is found later."""
+        """Raise Invalid where the address makes no sense; whether it is there is found later."""
         place_of(source)
         base.refuse_credentials(source)
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
-        """Return what exists of a span. Raises Temporary, Broken, Refused for a missing folder."""
+        """Return what exists of a span. Raises Temporary, Broken, Invalid for a missing folder."""
         from recorders.drive.library import files_of
 
         files = files_of(self.account.google(), place_of(source), source, span, now)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 SECOND_US = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # From the camera's lens to our socket, where only arrivals are known: what cameras in a local
 # network take to expose, encode and send (100 to 200 ms by their makers' data sheets).
 LATENCY_US = 150_000
@@ -34,7 +36,12 @@ _REORDERING_US = 300_000
 # What no clock is slewed by between two packets: somebody has set it.
 _SET_US = 2 * SECOND_US
 
-Believed = Literal["camera", "arrival"]
+ClockSource = Literal["camera", "arrival"]
+
+
+def from_epoch_us(us: int) -> datetime:
+    """Return an instant from microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=us)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Offset:
     """Wall clock minus stream time, and what it is known by."""
 
     us: int
-    by: Believed
+    by: ClockSource
 
 
 @dataclass

@@ -1,12 +1,11 @@
-"""The process that records one source: `python -m recorders.rtsp.child`, its job as JSON on stdin.
+"""The process that records one source: `python -m recorders.rtsp.child`, its job on stdin.
 
-It says on stdout, a JSON object in a line, how much came and from when, which files are closed,
-and why it ends. Credentials come over stdin and go into libavformat, and nowhere else.
+What becomes of it is written to stdout (`wire`). Credentials come over stdin and go into
+libavformat, and nowhere else.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ import stat
 import struct
 import sys
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,18 +30,28 @@ import av.packet
 import av.stream
 
 from merger.errors import MergerError, Refused, Temporary
+from merger.i18n import Message, Param
 from merger.storage.disk_space import require_space
 from merger.storage.files import disk_full, is_full, translate_os_error
 from merger.timeline.clock import Span
 from merger.timeline.zones import half_hour_chunks
-from recorders.rtsp.capture_clock import SECOND_US, OwnClock, StreamClock
+from recorders.rtsp.capture_clock import SECOND_US, OwnClock, StreamClock, from_epoch_us
 from recorders.rtsp.first_picture import FirstPicture
-from recorders.rtsp.job import Job
 from recorders.rtsp.keyframes import jpeg_of, parameter_sets
 from recorders.rtsp.local_hosts import forbidden_reason, is_forbidden, resolve
 from recorders.rtsp.raw_file import RawFile, open_raw_file
-from recorders.rtsp.recordings import RAW, Journal, from_epoch_us, raw_name
+from recorders.rtsp.recordings import RAW, Journal, raw_name
 from recorders.rtsp.redirects import refuse_redirects
+from recorders.rtsp.wire import (
+    Arriving,
+    Ended,
+    FileClosed,
+    Job,
+    PictureTaken,
+    Progress,
+    emit,
+    from_line,
+)
 
 OPEN_S, READ_S = 10.0, 5.0  # without an answer; without a packet
 _TOLD_EVERY_S = 0.5
@@ -55,17 +63,12 @@ _PORTS = {"rtsp": 554, "rtsps": 322}
 _PRFT_WALLCLOCK = struct.Struct("=q")  # AVProducerReferenceTime.wallclock, in microseconds
 
 
-class Ended(Exception):
-    """The connection is over, and why; `code` is for the supervisor."""
+class ConnectionOver(Exception):
+    """The connection is over. code: why, for the supervisor."""
 
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-def emit(**said: Any) -> None:
-    """Say something to the supervisor."""
-    print(json.dumps(said), flush=True)
+    def __init__(self, code: str, key: str, /, **params: Param) -> None:
+        super().__init__(code)
+        self.ended = Ended(code, Message(key, **params))
 
 
 @dataclass
@@ -92,14 +95,14 @@ class Recording:
         """Look at this machine's own clocks whenever a packet arrives.
 
         What it recorded before its clock was set may lie at a wrong time; what comes then does not.
-        Raises Ended.
+        Raises ConnectionOver.
         """
         if step_us := self.own_clock.set_by(wall_us, counted_us):
-            text = f"this machine's own clock was set by {step_us / SECOND_US:+.0f} s"
-            raise Ended("clock_set", text)
+            seconds = f"{step_us / SECOND_US:+.0f}"
+            raise ConnectionOver("clock_set", "recorders.rtsp.clock_set", seconds=seconds)
 
     def take(self, packet: av.packet.Packet[Any], arrived_us: int) -> None:
-        """Write a packet where it belongs. Raises Ended, OSError, av.FFmpegError."""
+        """Write a packet where it belongs. Raises ConnectionOver, OSError, av.FFmpegError."""
         number = packet.stream_index
         at = self._time_of(packet, arrived_us)
         if at is None:
@@ -134,7 +137,7 @@ class Recording:
         self._last[number] = at, arrived_us
         step, waited = at - before, arrived_us - before_arrived
         if abs(step - waited) > _CLOCK_SET_US and abs(step) > _CLOCK_SET_US:
-            raise Ended("clock_set", "its timestamps jumped: its clock was set, most likely")
+            raise ConnectionOver("clock_set", "recorders.rtsp.timestamps_jumped")
         return at
 
     def _key(self, packet: av.packet.Packet[Any], at: int) -> None:
@@ -145,28 +148,28 @@ class Recording:
         if self.lead.type == "video":
             parameters = parameter_sets(self.lead.codec_context.name, bytes(packet))
             if self._parameters and parameters and parameters != self._parameters:
-                raise Ended("changed", "its pictures have another size or form now")
+                raise ConnectionOver("changed", "recorders.rtsp.changed")
             self._parameters = parameters or self._parameters
-            self._picture(packet)
+            self._picture(packet, self.key_us)
         if self.job.look:
-            raise Ended("seen", "there is media")
+            raise ConnectionOver("seen", "recorders.rtsp.seen")
         instant = from_epoch_us(self.key_us)
         if self.current is None or (self.until and instant >= self.until):
             self._begin(instant, at)
 
-    def _picture(self, packet: av.packet.Packet[Any]) -> None:
+    def _picture(self, packet: av.packet.Packet[Any], at_us: int) -> None:
         now_s = time.monotonic()
         if now_s - self._pictured_s < _PICTURE_EVERY_S:
             return
         self._pictured_s = now_s
         picture = jpeg_of(self.lead.codec_context, bytes(packet))
         if picture:
-            emit(picture=b64encode(picture).decode(), at_us=self.key_us)
+            emit(PictureTaken(at_us, picture))
 
     def _begin(self, instant: datetime, at: int) -> None:
         job = self.job
         folder = Path(job.folder)
-        require_space(folder, _ROOM_BYTES, f"recording {job.source}")
+        require_space(folder, _ROOM_BYTES, job.source)
         journal = Journal(job.room, job.source, job.zone, instant)
         path = folder / RAW / raw_name(instant)
         if self.closing:
@@ -187,16 +190,16 @@ class Recording:
         if now_s - self._told_s < _TOLD_EVERY_S:
             return
         self._told_s = now_s
+        if self._first_at is None or self.key_us is None:
+            emit(Arriving(self.size_bytes))
+            return
         offset = self.clocks[self.lead.index].offset
-        from_us = self._first_at + offset.us if self._first_at is not None else None
-        emit(
-            bytes=self.size_bytes, at_us=at + offset.us, from_us=from_us, key_us=self.key_us,
-            by=offset.by,
-        )  # fmt: skip
+        at_us, from_us = at + offset.us, self._first_at + offset.us
+        emit(Progress(self.size_bytes, at_us, from_us, self.key_us, offset.by))
 
     def _close(self, file: RawFile) -> None:
         file.close(self.clocks)
-        emit(closed=file.path.name)
+        emit(FileClosed(file.path.name))
 
     def end(self) -> None:
         """Close what is open, as well as that is possible."""
@@ -224,7 +227,7 @@ def connect(job: Job) -> av.container.InputContainer:
         user, _, password = job.credentials.partition(":")
         who = f"{quote(user, safe='')}:{quote(password, safe='')}@"
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    with refuse_redirects(_sent_elsewhere):
+    with refuse_redirects(_report_redirect):
         container = av.open(
             f"{parts.scheme}://{who}{shown}:{port}{path}",
             options={
@@ -244,9 +247,9 @@ def connect(job: Job) -> av.container.InputContainer:
     return container
 
 
-def _sent_elsewhere(place: str) -> None:
-    text = f"it sends us elsewhere, to {place}: correct its address"
-    emit(ended="address", text=text, never=True)
+def _report_redirect(place: str | None) -> None:
+    where = place or Message("recorders.no_address")
+    emit(Ended("address", Message("recorders.rtsp.redirected", place=where), is_lasting=True))
 
 
 def _peers() -> Iterator[str]:
@@ -262,27 +265,27 @@ def _peers() -> Iterator[str]:
 
 
 def record(job: Job, stopped: list[int]) -> None:
-    """Record until asked to stop. Raises Ended, MergerError, av.FFmpegError, OSError."""
+    """Record until asked to stop. Raises ConnectionOver, MergerError, av.FFmpegError, OSError."""
     with connect(job) as container:
         video = container.streams.best("video")
         audio = container.streams.best("audio")
         lead = video or audio
         if lead is None:
-            raise Refused("media", "it sends neither pictures nor sound")
+            raise Refused("media", "recorders.rtsp.no_streams")
         streams = tuple(s for s in (video, audio) if s is not None)
         recording = Recording(job, streams, lead)
         first = FirstPicture(lead.index, bool(getattr(lead.codec_context, "has_b_frames", False)))
         try:
             for packet in container.demux(*streams):
                 if stopped:
-                    raise Ended("stopped", "asked to stop")
+                    raise ConnectionOver("stopped", "recorders.rtsp.stopped")
                 now_us = time.time_ns() // 1000
                 recording.notice(now_us, time.monotonic_ns() // 1000)
                 for one, arrived_us in first.released(packet, now_us):
                     recording.take(one, arrived_us)
         finally:
             recording.end()
-    raise Ended("ended", "it sends nothing more")
+    raise ConnectionOver("ended", "recorders.sends_nothing")
 
 
 def main() -> int:
@@ -293,37 +296,35 @@ def main() -> int:
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopped.append(number))
-    job = Job(**json.load(sys.stdin))
+    job = from_line(sys.stdin.readline())
+    assert isinstance(job, Job)
     try:
         record(job, stopped)
-    except Ended as ended:
-        emit(ended=ended.code, text=str(ended))
-        return 0 if ended.code in ("stopped", "seen") else 1
+    except ConnectionOver as over:
+        emit(over.ended)
+        return 0 if over.ended.code in ("stopped", "seen") else 1
     except MergerError as error:
-        never = not isinstance(error, Temporary)
-        emit(ended=error.code, text=error.message, never=never)
+        emit(Ended(error.code, error.message, is_lasting=not isinstance(error, Temporary)))
     except av.FFmpegError as error:  # its text would have the address with the password
-        emit(**_explained(error, Path(job.folder)))
+        emit(_explain(error, Path(job.folder)))
     except OSError as error:
-        told = translate_os_error(error, Path(job.folder))
-        emit(ended=told.code, text=told.message)
+        failure = translate_os_error(error, Path(job.folder))
+        emit(Ended(failure.code, failure.message))
     return 0 if stopped else 1
 
 
-def _explained(error: av.FFmpegError, folder: Path) -> dict[str, Any]:
+def _explain(error: av.FFmpegError, folder: Path) -> Ended:
     if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
-        text = "it does not let us in: correct the user and the password in its credentials"
-        return {"ended": "credentials", "text": text, "never": True}
+        return Ended("credentials", Message("recorders.rtsp.credentials"), is_lasting=True)
     if isinstance(error, av.error.HTTPNotFoundError):
         # So say servers, too, to which nobody is sending just now.
-        text = "it has no such stream, or not now: correct the path of its address"
-        return {"ended": "address", "text": text}
+        return Ended("address", Message("recorders.rtsp.no_stream"))
     if isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
-        return {"ended": "silent", "text": "it does not answer"}
+        return Ended("silent", Message("recorders.no_answer"))
     if is_full(error):
         full = disk_full(folder)
-        return {"ended": full.code, "text": full.message}
-    return {"ended": "away", "text": error.strerror or "it cannot be read"}
+        return Ended(full.code, full.message)
+    return Ended("away", Message("recorders.rtsp.unreadable", why=error.strerror or "?"))
 
 
 if __name__ == "__main__":

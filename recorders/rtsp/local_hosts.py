@@ -20,11 +20,7 @@ def is_forbidden(address: str) -> bool:
 
 def forbidden_reason(host: str) -> Refused:
     """Return the error of a host that is not connected to."""
-    message = (
-        f"{host} is this machine or its link, and no camera; correct the address, or set"
-        " MERGER_ALLOW_LOCAL_CAMERAS=yes"
-    )
-    return Refused("address", message)
+    return Refused("address", "recorders.rtsp.local_host", host=host)
 
 
 def resolve(host: str, port: int, *, allow_local: bool) -> str:
@@ -35,8 +31,9 @@ def resolve(host: str, port: int, *, allow_local: bool) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Temporary("host", f"the host {host} is not found ({error})") from error
-    addresses = [str(one[4][0]) for one in found]
+        why = getattr(error, "strerror", None) or str(error)
+        raise Temporary("host", "recorders.rtsp.no_host", host=host, why=why) from error
+    addresses = [str(address[0]) for *_, address in found]
     if not allow_local and any(is_forbidden(address) for address in addresses):
         raise forbidden_reason(host)
     return addresses[0]

@@ -16,8 +16,8 @@ import av.packet
 import av.stream
 
 from merger.errors import Refused
-from recorders.rtsp.capture_clock import Offset, StreamClock, end_offset
-from recorders.rtsp.recordings import Journal, from_epoch_us
+from recorders.rtsp.capture_clock import Offset, StreamClock, end_offset, from_epoch_us
+from recorders.rtsp.recordings import Journal
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ def _added(
             found[stream.index] = container.add_stream_from_template(stream)
         except (ValueError, av.FFmpegError) as error:
             if stream.index == lead:
-                raise Refused("media", f"{stream.codec_context.name} cannot be recorded") from error
+                codec = stream.codec_context.name
+                raise Refused("media", "recorders.rtsp.codec", codec=codec) from error
             log.warning("its sound (%s) cannot be recorded", stream.codec_context.name)
     return found

@@ -184,7 +184,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
         else:
             _remove(raw)  # the disk was full when it was begun
         return None
-    require_space(folder, raw.stat().st_size, f"finishing {printable(raw.name)}")
+    require_space(folder, raw.stat().st_size, printable(raw.name))
     final = _free_name(folder, journal)
     with work_folder(folder) as work:
         partial = work / final.name
@@ -333,11 +333,6 @@ def _opened(data: RawBytes) -> av.container.InputContainer:
 def _length_us(path: Path) -> int:
     with av.open(str(path), format="matroska") as container:
         return max(0, container.duration or 0)
-
-
-def from_epoch_us(us: int) -> datetime:
-    """Return an instant from microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
 
 
 def main() -> int:

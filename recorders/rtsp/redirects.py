@@ -1,4 +1,4 @@
-"""A camera that sends us elsewhere is not followed: only the host was looked at that was asked for.
+"""A camera that sends us elsewhere is not followed: only the host of its address was checked.
 
 FFmpeg follows such an answer by itself, with user and password, and has no option against that. But
 it says so before it does (libavformat/rtsp.c), in the very thread that connects: there it is
@@ -20,18 +20,19 @@ _FOLLOWS = re.compile(r"Redirecting to (.*)", re.DOTALL)
 
 
 @contextmanager
-def refuse_redirects(refuse: Callable[[str], None]) -> Iterator[None]:
+def refuse_redirects(report: Callable[[str | None], None]) -> Iterator[None]:
     """End this process as soon as FFmpeg is about to follow a camera elsewhere.
 
-    refuse: told before that, with where it was sent.
+    Args:
+        report: called before that, with the place to which it was sent (`place_of`).
     """
     logger = logging.getLogger("libav.rtsp")
 
-    def guard(said: logging.LogRecord) -> bool:
-        if follows := _FOLLOWS.search(said.getMessage()):
-            refuse(place_of(follows[1]))
+    def guard(line: logging.LogRecord) -> bool:
+        if follows := _FOLLOWS.search(line.getMessage()):
+            report(place_of(follows[1]))
             os._exit(1)
-        return said.levelno >= logging.ERROR
+        return line.levelno >= logging.ERROR
 
     level = logger.level
     logger.addFilter(guard)
@@ -45,11 +46,11 @@ def refuse_redirects(refuse: Callable[[str], None]) -> Iterator[None]:
         logger.removeFilter(guard)
 
 
-def place_of(url: str) -> str:
-    """Return the host and the port of an address that a camera gave, and nothing secret. Pure."""
+def place_of(url: str) -> str | None:
+    """Return the host and port of an address that a camera gave; None where it has none. Pure."""
     try:
         parts = urlsplit(url)
         place = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
     except ValueError:  # what it likes
         place = ""
-    return place if place.isprintable() and 0 < len(place) <= 255 else "no address"
+    return place if place.isprintable() and 0 < len(place) <= 255 else None

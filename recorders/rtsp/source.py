@@ -18,16 +18,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from merger.errors import Refused, did_you_mean
+from merger.errors import Invalid, did_you_mean
+from merger.i18n import Message, Param
 from merger.media.library import LONGEST_SEGMENT
 from merger.timeline.clock import Span
-from recorders.base import Collected, Found, Item, SourceOfRoom, prepare_folder
+from recorders.base import Collected, Found, Item, SourceOfRoom, invalid_source, prepare_folder
 from recorders.folder import Place, collect_from, find_in
 from recorders.rtsp.local_hosts import is_forbidden
 from recorders.rtsp.recordings import file_name, folder_of, raw_files, read_journal
 
 SCHEMES = ("rtsp", "rtsps")
-_KEYS = ("always",)
+_SETTINGS = ("always",)
 _OF_ROOM = ("early", "late")
 # A file that is published is complete at once.
 _QUIET = timedelta()
@@ -52,18 +53,17 @@ class Rtsp:
     settle: timedelta = timedelta(minutes=5)
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where address or credentials make no sense; nobody is connected to."""
+        """Raise Invalid where address or credentials make no sense; nobody is connected to."""
         address_of(source, allow_local=self.allow_local)
         user, colon, _ = (source.credentials or "user:password").partition(":")
         if not colon or not user or not (source.credentials or "x").isprintable():
-            message = f"source {source.name!r}: write its credentials like user:password"
-            raise Refused("credentials", message)
+            raise invalid_source(source, "credentials", "recorders.rtsp.credentials_form")
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what was recorded of a span, and what is being recorded."""
         place = self._place(source)
         if not place.folder.is_dir():
-            note = f"nothing was recorded of {source.name} yet; is app.py recorder running?"
+            note = Message("recorders.rtsp.nothing_yet", source=source.name)
             return Found((), True, (note,))
         found = find_in(place, source, span, now)
         growing = _growing(place, span)
@@ -88,7 +88,7 @@ class Rtsp:
     def _place(self, source: SourceOfRoom) -> Place:
         address_of(source, allow_local=self.allow_local)
         if self.recorded is None or source.id is None:
-            raise Refused("address", f"source {source.name!r}: nothing is recorded here")
+            raise invalid_source(source, "address", "recorders.rtsp.not_here")
         folder = folder_of(self.recorded, source.id)
         return Place(folder, source.room, source.name, _QUIET, is_own=True)
 
@@ -112,30 +112,27 @@ def _growing(place: Place, span: Span) -> list[Item]:
 
 
 def address_of(source: SourceOfRoom, *, allow_local: bool = False) -> Address:
-    """Return what an address says. Raises Refused with what to write instead."""
+    """Return what an address says. Raises Invalid with what to write instead."""
 
-    def refused(why: str) -> Refused:
-        return Refused("address", f"source {source.name!r}: the address {why}")
+    def invalid(key: str, **params: Param) -> Invalid:
+        return invalid_source(source, "address", f"recorders.rtsp.{key}", **params)
 
-    url, _, said = source.address.partition("#")
+    url, _, options = source.address.partition("#")
     try:
         parts = urlsplit(url)
         is_fine = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, half an IPv6 address
         is_fine = False
     if not is_fine or not url.isprintable() or re.search(r"\s", url):
-        raise refused("is none of a camera; write it like rtsp://10.0.5.4/stream1")
+        raise invalid("not_a_camera")
     if parts.username is not None or parts.password is not None:
-        raise refused("holds a user or a password; they belong into the credentials")
+        raise invalid("secrets_in_address")
     if _is_local(parts) and not allow_local:
-        raise refused(
-            f"leads to {parts.hostname}, which is this machine or its link; correct it, or set"
-            " MERGER_ALLOW_LOCAL_CAMERAS=yes"
-        )
+        raise invalid("local_address", host=parts.hostname or "")
     longest = len(f"2026-11-20_10-00-00_{source.room}_{source.name}.json".encode())
     if longest > _LONGEST_NAME:
-        raise refused("is fine, but room and source have names too long for a file's; shorten them")
-    return _with_options(Address(url), said, refused)
+        raise invalid("names_too_long")
+    return _with_options(Address(url), options, invalid)
 
 
 def _is_local(parts: SplitResult) -> bool:
@@ -149,18 +146,19 @@ def _is_local(parts: SplitResult) -> bool:
     return is_forbidden(host)
 
 
-def _with_options(address: Address, said: str, refused: Callable[[str], Refused]) -> Address:
+def _with_options(address: Address, options: str, invalid: Callable[..., Invalid]) -> Address:
     """Return an address with what stands behind its #."""
     seen = set()
-    for key, value in parse_qsl(said, keep_blank_values=True):
-        if key in _OF_ROOM:
-            raise refused(f"says {key}, which is a setting of the room; write it there")
-        if key not in _KEYS:
-            raise refused(f"has no setting {key!r}{did_you_mean(key, sorted(_KEYS))}")
-        if key in seen:
-            raise refused(f"says {key} twice")
-        seen.add(key)
+    for name, value in parse_qsl(options, keep_blank_values=True):
+        if name in _OF_ROOM:
+            raise invalid("setting_of_room", setting=name)
+        if name not in _SETTINGS:
+            hint = did_you_mean(name, sorted(_SETTINGS))
+            raise invalid("unknown_setting", setting=name, hint=hint)
+        if name in seen:
+            raise invalid("setting_twice", setting=name)
+        seen.add(name)
         if value:
-            raise refused(f"says {key} to be something; write #{key}")
+            raise invalid("setting_with_value", setting=name)
         address = replace(address, always=True)
     return address

@@ -31,6 +31,7 @@ import cv2
 
 from merger.errors import Broken, Refused, did_you_mean
 from merger.failpoints import failpoint
+from merger.i18n import Message, Param
 from merger.media.index import Unreadable, read_media
 from merger.render import ffmpeg
 from merger.storage.copying import sha256_of
@@ -43,6 +44,7 @@ from recorders.base import (
     Item,
     SourceOfRoom,
     collect_each,
+    invalid_source,
     publish_media,
     refuse_credentials,
     stop_if,
@@ -50,7 +52,7 @@ from recorders.base import (
 )
 from recorders.testing.clock import Picture, plain, write_segment
 
-_KEYS = ("size", "rate", "segment", "lost", "pitch", "code")
+_NAMES = ("size", "rate", "segment", "lost", "pitch", "code")
 _CODES = {"speaker": 1, "screen": 2, "board": 3, "audio": 4}
 _LEVELS = {"speaker": 90, "board": 60}
 _HEARD = ("speaker", "audio")
@@ -88,7 +90,7 @@ class Pattern:
     tool: str | None = None
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where the address makes no sense."""
+        """Raise Invalid where the address makes no sense."""
         _settings(source)
         refuse_credentials(source)
 
@@ -143,7 +145,7 @@ def _film(
         stop_if(cancelled)
         return picture
 
-    require_space(final.parent, item.size_bytes, f"filming {item.origin}")
+    require_space(final.parent, item.size_bytes, item.origin)
     with work_folder(final.parent) as work:
         partial = work / final.name
         length = item.end - item.start
@@ -157,22 +159,22 @@ def _film(
                 options=("-c:a", "aac", "-b:a", "32k"),
             )  # fmt: skip
             if len(read_media(partial).picture_us) != frames:
-                raise RuntimeError("pictures are missing")  # the exit code is no evidence
+                # The exit code is no evidence.
+                raise RuntimeError(f"{item.origin}: there should be {frames} pictures")
         except (RuntimeError, BrokenPipeError, FileNotFoundError, Unreadable) as error:
             # The encoder does not say why it ended; the disk says whether it was full.
             (work / "probe").write_bytes(bytes(_PROBE_BYTES))
-            message = f"the test pattern could not be filmed ({error}); see what ffmpeg said"
-            raise Broken("ffmpeg", message) from error
+            raise Broken("ffmpeg", "recorders.pattern.not_filmed", why=str(error)) from error
         # The cache knows files by the time of their change: filmed again, it is the same file.
         ended_ns = int(item.end.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(ended_ns, ended_ns))
-        said = {
+        sidecar = {
             "start": item.start.isoformat(),
             "end": item.end.isoformat(),
             "sha256": sha256_of(partial, lambda: stop_if(cancelled)),
         }
         failpoint("recorder.copied")
-        publish_media(partial, json.dumps(said).encode(), final)
+        publish_media(partial, json.dumps(sidecar).encode(), final)
 
 
 def _picture(settings: _Settings) -> Picture:
@@ -214,46 +216,56 @@ def _size_guessed(settings: _Settings, length: timedelta) -> int:
     return seconds * (pixels // 500 + 8_000)
 
 
+class _BadSetting(Exception):
+    """An address that cannot be used, and why."""
+
+    def __init__(self, key: str, /, **params: Param) -> None:
+        super().__init__(key)
+        self.why = Message(f"recorders.pattern.{key}", **params)
+
+
 def _settings(source: SourceOfRoom) -> _Settings:
-    """Return what an address asks for. Raises Refused with what to write instead."""
-
-    def refused(why: str) -> Refused:
-        return Refused("address", f"source {source.name!r}: the address {source.address!r}: {why}")
-
+    """Return what an address says. Raises Invalid with what to write instead."""
     try:
-        parts = urlsplit(source.address)
+        return _parse(source.address, source.role)
+    except _BadSetting as bad:
+        key, address = "recorders.pattern.address", source.address
+        raise invalid_source(source, "address", key, address=address, problem=bad.why) from bad
+
+
+def _parse(address: str, role: str) -> _Settings:
+    try:
+        parts = urlsplit(address)
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
-        raise refused("write it like testpattern:?size=320x180&rate=5") from error
+        raise _BadSetting("form") from error
     if parts.scheme != "testpattern" or parts.netloc or parts.path or parts.fragment:
-        raise refused("write it like testpattern: or testpattern:?size=320x180&rate=5")
-    said = dict(pairs)
-    for key in said:
-        if key not in _KEYS:
-            raise refused(f"there is no setting {key!r}{did_you_mean(key, sorted(_KEYS))}")
-    if len(said) != len(pairs):
-        raise refused("a setting is given twice")
-    try:
-        width, height = _size(said.get("size", "320x180"))
-        return _Settings(
-            width=width,
-            height=height,
-            rate=_number("rate", said.get("rate", "5"), 1, 60),
-            segment=_segment(said.get("segment", "30m")),
-            lost=_number("lost", said.get("lost", "0"), 0, 90_000),
-            pitch=_pitch(said.get("pitch", "440" if source.role in _HEARD else "0")),
-            code=_number("code", said.get("code", str(_CODES.get(source.role, 0))), 0, 7),
-            role=source.role,
-        )
-    except ValueError as error:
-        raise refused(str(error)) from error
+        raise _BadSetting("form")
+    values = dict(pairs)
+    for name in values:
+        if name not in _NAMES:
+            hint = did_you_mean(name, sorted(_NAMES))
+            raise _BadSetting("unknown_setting", setting=name, hint=hint)
+    if len(values) != len(pairs):
+        raise _BadSetting("setting_twice")
+    width, height = _size(values.get("size", "320x180"))
+    return _Settings(
+        width=width,
+        height=height,
+        rate=_number("rate", values.get("rate", "5"), 1, 60),
+        segment=_segment(values.get("segment", "30m")),
+        lost=_number("lost", values.get("lost", "0"), 0, 90_000),
+        pitch=_pitch(values.get("pitch", "440" if role in _HEARD else "0")),
+        code=_number("code", values.get("code", str(_CODES.get(role, 0))), 0, 7),
+        role=role,
+    )
 
 
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", text)
     width, height = (int(match[1]), int(match[2])) if match else (0, 0)
     if not (64 <= width <= 1920 and 36 <= height <= 1080) or width % 2 or height % 2:
-        raise ValueError(f"size={text}: write 64x36 to 1920x1080, both even")
+        raise _BadSetting("size", text=text)
     return width, height
 
 
@@ -261,20 +273,20 @@ def _segment(text: str) -> timedelta:
     try:
         length = length_from(text, "segment")
     except Refused as error:
-        raise ValueError(f"segment: {error.message}") from error
+        raise _BadSetting("segment", problem=error.message) from error
     if length > _LONGEST:
-        raise ValueError(f"segment={text}: at most 30m")
+        raise _BadSetting("segment_too_long", text=text)
     return length
 
 
 def _pitch(text: str) -> int:
     pitch = _number("pitch", text, 0, 7_000)
     if 0 < pitch < 50:
-        raise ValueError(f"pitch={text}: 50 to 7000, or 0 for no sound")
+        raise _BadSetting("pitch", text=text)
     return pitch
 
 
-def _number(key: str, text: str, least: int, most: int) -> int:
+def _number(name: str, text: str, least: int, most: int) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-        raise ValueError(f"{key}={text}: a whole number from {least} to {most}")
+        raise _BadSetting("number", setting=name, text=text, least=least, most=most)
     return int(text)

@@ -17,10 +17,13 @@ from urllib.parse import quote
 
 import requests
 
+from merger.backoff import backoff
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
 
 TIMEOUT_S = (10, 30)  # to connect, and between two pieces of an answer
-LONGEST_WAIT_S = 10.0  # that Zoom may ask for; longer, and the record is put off instead
+LONGEST_WAIT_S = 10.0  # that Zoom may ask for; longer, and the recording is deferred instead
+_FIRST_PAUSE = timedelta(seconds=1)
 _TRIES = 3
 _RENEW_BEFORE_S = 60
 _LARGEST_PAGE = 300  # of /recordings, as its documentation has it
@@ -68,35 +71,34 @@ class Client:
         self._token_ends = 0.0  # by the monotonic clock
 
     def meeting(self, uuid: str) -> Mapping[str, Any] | None:
-        """Return what Zoom tells of the recordings of a meeting, or None where it has none."""
-        said = self._get(f"meetings/{path_of(uuid)}/recordings", {})
-        return said if said is None else dict(said)
+        """Return the recordings of a meeting as Zoom describes them; None where it has none."""
+        answer = self._get(f"meetings/{path_of(uuid)}/recordings", {})
+        return answer if answer is None else dict(answer)
 
     def recordings(self, first: date, last: date) -> Iterator[Mapping[str, Any]]:
-        """Yield what Zoom tells of the recorded meetings of the account between two days (UTC)."""
+        """Yield the recorded meetings of the account between two days (UTC)."""
         while first <= last:
             until = min(last, first + _LONGEST_LIST)
-            asked = {"from": first.isoformat(), "to": until.isoformat()}
-            yield from self._pages("accounts/me/recordings", asked, "meetings")
+            query = {"from": first.isoformat(), "to": until.isoformat()}
+            yield from self._pages("accounts/me/recordings", query, "meetings")
             first = until + timedelta(days=1)
 
-    def _pages(self, path: str, asked: dict[str, str], items: str) -> Iterator[Mapping[str, Any]]:
-        asked = {**asked, "page_size": str(_LARGEST_PAGE)}
+    def _pages(self, path: str, query: dict[str, str], items: str) -> Iterator[Mapping[str, Any]]:
+        query = {**query, "page_size": str(_LARGEST_PAGE)}
         while True:
-            said = self._get(path, asked) or {}
-            there = said.get(items)
-            yield from (one for one in there or () if isinstance(one, Mapping))
-            following = said.get("next_page_token")
-            if not following or following == asked.get("next_page_token"):
+            page = self._get(path, query) or {}
+            yield from (item for item in page.get(items) or () if isinstance(item, Mapping))
+            following = page.get("next_page_token")
+            if not following or following == query.get("next_page_token"):
                 return
-            asked["next_page_token"] = str(following)
+            query["next_page_token"] = str(following)
 
-    def _get(self, path: str, asked: Mapping[str, str]) -> Mapping[str, Any] | None:
+    def _get(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any] | None:
         """Return an object of the API, or None where there is none (404)."""
         renewed = False
         for tried in range(1, _TRIES + 2):
             token = self.token()
-            response = self._sent("GET", f"{self.account.api}/{path}", token, params=asked)
+            response = self._send("GET", f"{self.account.api}/{path}", token, params=query)
             if response.status_code == 401 and not renewed:
                 renewed = True
                 self._forget(token)
@@ -105,19 +107,22 @@ class Client:
             elif response.status_code == 429 or response.status_code >= 500:
                 self.wait(response, tried)
             elif response.status_code != 200:
-                raise _refused(response)
+                raise _refusal(response)
             else:
                 return _object(response)
-        raise Temporary("source_away", "Zoom asks for patience again and again")
+        raise Temporary("source_away", "recorders.zoom.overloaded")
 
     def wait(self, response: requests.Response, tried: int) -> None:
         """Wait as long as Zoom asks for before the next try. Raises Temporary for too long."""
         seconds = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
         if seconds is None:
-            seconds = min(0.5 * 2**tried, LONGEST_WAIT_S)
+            seconds = pause_s(tried)
         if tried > _TRIES or seconds > LONGEST_WAIT_S:
-            why = f"it asks to wait for {seconds:.0f} s" if response.status_code == 429 else "5xx"
-            message = f"Zoom cannot answer now ({response.status_code}: {why})"
+            status = response.status_code
+            if status == 429:
+                message = Message("recorders.zoom.must_wait", status=status, seconds=round(seconds))
+            else:
+                message = Message("recorders.zoom.unavailable", status=status)
             raise Temporary("source_away", message)
         self.pause(seconds)
 
@@ -125,7 +130,7 @@ class Client:
         """Return a token that is good for a minute or more. Raises Broken for wrong credentials."""
         with self._lock:
             if time.monotonic() >= self._token_ends:
-                self._token, lasts_s = self._fetched_token()
+                self._token, lasts_s = self._fetch_token()
                 self._token_ends = time.monotonic() + lasts_s - _RENEW_BEFORE_S
             return self._token
 
@@ -134,30 +139,26 @@ class Client:
             if self._token == token:
                 self._token_ends = 0.0
 
-    def _fetched_token(self) -> tuple[str, float]:
+    def _fetch_token(self) -> tuple[str, float]:
         account, client, secret = self.account.credentials.split(":", 2)
-        asked = {"grant_type": "account_credentials", "account_id": account}
+        query = {"grant_type": "account_credentials", "account_id": account}
         for tried in range(1, _TRIES + 2):
-            response = self._sent(
-                "POST", self.account.oauth, None, params=asked, auth=(client, secret)
+            response = self._send(
+                "POST", self.account.oauth, None, params=query, auth=(client, secret)
             )
             if response.status_code == 429 or response.status_code >= 500:
                 self.wait(response, tried)
                 continue
             if response.status_code in _WRONG_CREDENTIALS:
-                message = (
-                    f"Zoom does not take the credentials ({_reason(response)}); correct them, and"
-                    " see that the app is activated"
-                )
-                raise Broken("credentials", message)
-            said = _object(response)
-            token, lasts_s = said.get("access_token"), said.get("expires_in", 3600)
+                raise Broken("credentials", "recorders.zoom.bad_credentials", why=_reason(response))
+            answer = _object(response)
+            token, lasts_s = answer.get("access_token"), answer.get("expires_in", 3600)
             if not isinstance(token, str) or not isinstance(lasts_s, int | float):
-                raise Temporary("source_away", "Zoom gives a token that is none")
+                raise Temporary("source_away", "recorders.zoom.no_token")
             return token, float(lasts_s)
-        raise Temporary("source_away", "Zoom asks for patience again and again")
+        raise Temporary("source_away", "recorders.zoom.overloaded")
 
-    def _sent(self, method: str, url: str, token: str | None, **options: Any) -> requests.Response:
+    def _send(self, method: str, url: str, token: str | None, **options: Any) -> requests.Response:
         if token is not None:
             options["auth"] = Bearer(token)
         try:
@@ -165,8 +166,8 @@ class Client:
                 method, url, timeout=TIMEOUT_S, allow_redirects=False, **options
             )
         except requests.RequestException as error:
-            message = f"Zoom cannot be reached ({type(error).__name__})"
-            raise Temporary("source_away", message) from error
+            why = type(error).__name__  # its text has the address
+            raise Temporary("source_away", "recorders.zoom.unreachable", why=why) from error
 
 
 class Bearer(requests.auth.AuthBase):
@@ -180,19 +181,24 @@ class Bearer(requests.auth.AuthBase):
         return request
 
 
-def retry_after_s(said: str | None, now: datetime) -> float | None:
-    """Return how many seconds a Retry-After asks for; None where it says nothing that is known.
+def pause_s(failures: int) -> float:
+    """Return the pause after failures in a row, in seconds: 1, 2, 4, 8, 10."""
+    return backoff(failures, _FIRST_PAUSE, timedelta(seconds=LONGEST_WAIT_S)).total_seconds()
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Return how many seconds a Retry-After asks for; None where it has no known form.
 
     It is a number of seconds, or the instant at which the limit of a day ends.
     """
-    if not said:
+    if not value:
         return None
     try:
-        return max(0.0, float(said))
+        return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        until = datetime.fromisoformat(said)
+        until = datetime.fromisoformat(value)
     except ValueError:
         return None
     aware = until if until.tzinfo else until.replace(tzinfo=UTC)
@@ -201,29 +207,25 @@ def retry_after_s(said: str | None, now: datetime) -> float | None:
 
 def _object(response: requests.Response) -> Mapping[str, Any]:
     try:
-        said = response.json()
+        answer = response.json()
     except requests.JSONDecodeError as error:
-        message = f"Zoom answers with something else than JSON ({response.status_code})"
-        raise Temporary("source_away", message) from error
-    if not isinstance(said, dict):
-        raise Temporary("source_away", "Zoom answers with something else than an object")
-    return said
+        key, status = "recorders.zoom.no_json", response.status_code
+        raise Temporary("source_away", key, status=status) from error
+    if not isinstance(answer, dict):
+        raise Temporary("source_away", "recorders.zoom.no_object")
+    return answer
 
 
-def _refused(response: requests.Response) -> Broken:
+def _refusal(response: requests.Response) -> Broken:
     path = response.request.path_url.partition("?")[0]
-    message = (
-        f"Zoom refuses {path} ({_reason(response)}); give the app the scopes that"
-        " docs/operating.md names"
-    )
-    return Broken("source", message)
+    return Broken("source", "recorders.zoom.refused", path=path, why=_reason(response))
 
 
 def _reason(response: requests.Response) -> str:
     """Return what Zoom says of a refusal, without what was sent to it."""
     try:
-        said = json.loads(response.text)
-        words = said.get("message") or said.get("reason") or said.get("error")
+        answer = json.loads(response.text)
+        words = answer.get("message") or answer.get("reason") or answer.get("error")
     except (ValueError, AttributeError):
         words = None
     text = " ".join(str(words).split())[:200] if words else ""

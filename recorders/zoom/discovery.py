@@ -76,28 +76,28 @@ class ZoomOffers:
         """Return the recording that a UUID or a link names. Raises Refused where there is none."""
         text = text.strip()
         if len(text) > _LONGEST:
-            raise Refused("zoom", "this is too long for a UUID or a link")
+            raise Refused("zoom", "recorders.zoom.link_too_long")
         uuid = uuid_in(text)
         if uuid is not None:
-            said = self._client().meeting(uuid)
+            answer = self._client().meeting(uuid)
+            if answer is None:
+                raise Refused("zoom", "recorders.zoom.no_recording", uuid=uuid)
             try:
-                if said is not None:
-                    return offer_of(meeting_of(said))
+                return offer_of(meeting_of(answer))
             except Malformed as error:
-                raise Refused("zoom", f"Zoom tells nothing of {uuid} to go by: {error}") from error
-            raise Refused("zoom", f"Zoom has no recording of the meeting {uuid}")
+                key, why = "recorders.zoom.not_understood", error.message
+                raise Refused("zoom", key, uuid=uuid, why=why) from error
         return self._watched_at(text, now)
 
     def _watched_at(self, link: str, now: datetime) -> DiscoveredRecording:
         """Return the recording that people watch at a link."""
         path = _path(link)
         if not _PATH_OF_LINK.match(path):
-            message = "write the UUID of a meeting, or a link to its recording"
-            raise Refused("zoom", message)
+            raise Refused("zoom", "recorders.zoom.no_link")
         for meeting in self._listed(now - LINKS_LOOKED_BACK, now):
-            if path in [_path(known) for known in meeting.links]:
+            if path in map(_path, meeting.links):
                 return offer_of(meeting)
-        raise Refused("zoom", "Zoom lists no recording of the last half year that has this link")
+        raise Refused("zoom", "recorders.zoom.unknown_link")
 
 
 def _path(link: str) -> str:

@@ -18,8 +18,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
 from recorders import base
-from recorders.zoom.api import TIMEOUT_S, Bearer, Client
+from recorders.zoom.api import TIMEOUT_S, Bearer, Client, pause_s
 
 _MOST_REDIRECTS = 5
 _PIECE = 1 << 16  # bytes; of one that breaks off, nothing is kept
@@ -29,6 +30,10 @@ _BROKE_OFF = (requests.RequestException, HTTPError, ConnectionError, TimeoutErro
 
 class NotThere(Exception):
     """The address is no longer good: it has expired, or the file is deleted, or not for us."""
+
+    def __init__(self, why: Message) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 def download(
@@ -46,21 +51,21 @@ def download(
         try:
             with requests.Session() as session:
                 _pin(session, client.account.hosts)
-                done = _loaded(client, session, url, partial, size_bytes, cancelled)
+                is_complete = _load_more(client, session, url, partial, size_bytes, cancelled)
         except _BROKE_OFF:
-            done = False
-        if done:
+            is_complete = False
+        if is_complete:
             return
         # What was there before, and is loaded anew, is no progress.
         there = partial.stat().st_size
         fruitless = 0 if there > most_bytes else fruitless + 1
         most_bytes = max(most_bytes, there)
         if fruitless:
-            client.pause(0.5 * 2**fruitless)
-    raise Temporary("source_away", f"Zoom breaks off again and again while {partial.name} loads")
+            client.pause(pause_s(fruitless))
+    raise Temporary("source_away", "recorders.zoom.interrupted", file=partial.name)
 
 
-def _loaded(
+def _load_more(
     client: Client,
     session: requests.Session,
     url: str,
@@ -73,7 +78,7 @@ def _loaded(
     headers = {"Accept-Encoding": "identity"}  # lengths are of the file itself
     if there:
         headers["Range"] = f"bytes={there}-"
-    with _followed(client, session, url, headers) as response:
+    with _follow(client, session, url, headers) as response:
         if response.status_code == 416:
             if _whole(response) == there:
                 return True  # the list of files says another size, but there is no more
@@ -84,7 +89,8 @@ def _loaded(
             return False
         is_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
         if response.status_code not in (200, 206) or is_page:
-            raise NotThere(f"{response.status_code}{', a page' if is_page else ''}")
+            key = "recorders.zoom.page" if is_page else "recorders.zoom.status"
+            raise NotThere(Message(key, status=response.status_code))
         resumes = response.status_code == 206 and _begins(response) == there
         whole = (there if resumes else 0) + int(response.headers.get("Content-Length") or 0)
         with partial.open("ab" if resumes else "wb") as file:
@@ -107,7 +113,7 @@ def _whole(response: requests.Response) -> int:
     return int(match[1]) if match else -1
 
 
-def _followed(
+def _follow(
     client: Client, session: requests.Session, url: str, headers: dict[str, str]
 ) -> requests.Response:
     """Return what an address gives, in the end; every address on the way is one of Zoom's."""
@@ -122,7 +128,7 @@ def _followed(
             return response
         response.close()
         url = urljoin(url, to)
-    raise Temporary("source_away", "Zoom sends us round in circles for a file")
+    raise Temporary("source_away", "recorders.zoom.circles")
 
 
 # --- where a file may come from -------------------------------------------------------------------
@@ -142,9 +148,8 @@ def check_address(url: str, hosts: tuple[str, ...]) -> None:
     below = any(host == known or host.endswith(f".{known}") for known in hosts if not literal)
     if (below and parts.scheme == "https") or (literal and parts.scheme in ("http", "https")):
         return
-    where = f"{parts.scheme}://{host}" if host else "no address"
-    message = f"a file of Zoom's is said to be at {where}, which is not of {', '.join(hosts)}"
-    raise Broken("source", f"{message} (MERGER_ZOOM_HOSTS)")
+    place = f"{parts.scheme}://{host}" if host else Message("recorders.no_address")
+    raise Broken("source", "recorders.zoom.foreign_host", place=place, hosts=hosts)
 
 
 def _is_literal(host: str, hosts: tuple[str, ...]) -> bool:
@@ -162,8 +167,7 @@ def resolve(host: str, port: int, hosts: tuple[str, ...]) -> list[str]:
     found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in found:
         if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-            message = f"{host} is said to be {address}, which is no address of the Internet"
-            raise Broken("source", message)
+            raise Broken("source", "recorders.zoom.local_host", host=host, address=address)
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from merger.i18n import Message, Param
 from merger.timeline.clock import Span, is_plausible
 from recorders.zoom.views import has_captions, right_alone, sides_of, view_of
 
@@ -77,22 +78,26 @@ class Meeting:
 
 
 class Malformed(ValueError):
-    """An object that is no meeting; the text says what is missing."""
+    """An object that is no meeting; the message says what is wrong with it."""
+
+    def __init__(self, key: str, /, **params: Param) -> None:
+        self.message = Message(f"recorders.zoom.{key}", **params)
+        super().__init__(str(self.message))
 
 
 def meeting_of(said: Any) -> Meeting:
     """Return the meeting that an object of Zoom's tells of. Raises Malformed."""
     if not isinstance(said, Mapping):
-        raise Malformed("it is no object")
-    wanted = ("uuid", "id", "recording_files")
-    missing = [name for name in wanted if said.get(name) in (None, "")]
+        raise Malformed("not_an_object")
+    required = ("uuid", "id", "recording_files")
+    missing = tuple(name for name in required if said.get(name) in (None, ""))
     if missing:
-        raise Malformed(f"{', '.join(missing)} is missing")
+        raise Malformed("missing", fields=missing)
     number, files = digits(str(said["id"])), said["recording_files"]
     if not isinstance(said["uuid"], str) or not number:
-        raise Malformed("uuid is no text, or id is no number")
+        raise Malformed("bad_id")
     if not isinstance(files, list) or not all(isinstance(file, Mapping) for file in files):
-        raise Malformed("recording_files is no list of objects")
+        raise Malformed("bad_files")
     links = [said.get("share_url"), *(file.get("play_url") for file in files)]
     return Meeting(
         said["uuid"], number, _text(said, "topic"), _text(said, "host_email"),
@@ -140,7 +145,7 @@ def _instant(text: Any) -> datetime | None:
 
 @dataclass(frozen=True)
 class Placed:
-    """What stands left and right in a meeting, in order of time; what is left out, in words.
+    """What stands left and right in a meeting, in order of time. notes: about what is left out.
 
     right_alone: what stands right where a camera has the left side. span: of all of it, None where
     there is nothing yet; is_complete: nothing is waited for.
@@ -150,7 +155,7 @@ class Placed:
     right: tuple[File, ...]
     span: Span | None
     is_complete: bool
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     right_alone: tuple[File, ...] = ()
 
     @property
@@ -170,7 +175,7 @@ def place_files(meeting: Meeting) -> Placed:
     notes = []
     if _is_false_start(found):
         begun = found.pop(0)
-        notes.append(f"a first piece of {_length(begun).seconds} s is taken for a false start")
+        notes.append(Message("recorders.zoom.false_start", seconds=_length(begun).seconds))
     left: list[File] = []
     right: list[File] = []
     alone: list[File] = []

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import av
 
-from merger.errors import Refused, Temporary
+from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.media.index import demuxer_for, open_container
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
 from merger.timeline.clock import Span
 from recorders import base
-from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom
+from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom, invalid_source
 from recorders.zoom.api import Account, Client, client_of
 from recorders.zoom.download import NotThere, download
 from recorders.zoom.meeting import File, Malformed, Meeting, Placed, digits, meeting_of, place_files
@@ -51,7 +51,7 @@ class Zoom:
     fills: tuple[str, ...] = ("speaker", "screen")
 
     def check(self, source: SourceOfRoom) -> None:
-        """Raise Refused where the address is no meeting's, or there are no credentials."""
+        """Raise Invalid where the address is no meeting's, or there are no credentials."""
         number_of(source)
         self.client(source)
 
@@ -120,15 +120,15 @@ class Zoom:
         return names
 
     def client(self, source: SourceOfRoom | None = None) -> Client:
-        """Return what asks Zoom, for a source perhaps. Raises Refused without credentials."""
+        """Return what asks Zoom, for a source perhaps. Raises Invalid without credentials."""
         credentials = (source and source.credentials) or self.account.credentials
-        where = f"source {source.name!r}: " if source else ""
-        if not credentials:
-            message = "there are no credentials for Zoom; set MERGER_ZOOM_CREDENTIALS"
-            raise Refused("credentials", f"{where}{message}")
-        if len(credentials.split(":")) != 3 or not all(credentials.split(":")):
-            message = "write the credentials as account_id:client_id:client_secret"
-            raise Refused("credentials", f"{where}{message}")
+        parts = credentials.split(":")
+        if len(parts) != 3 or not all(parts):
+            what = "credentials_form" if credentials else "no_credentials"
+            key = f"recorders.zoom.{what}"
+            if source is None:
+                raise Invalid("credentials", key)
+            raise invalid_source(source, "credentials", key)
         return client_of(replace(self.account, credentials=credentials))
 
     def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Placed]]:
@@ -149,11 +149,11 @@ class Zoom:
 
 
 def number_of(source: SourceOfRoom) -> str:
-    """Return the meeting number of a source. Raises Refused with what to write instead."""
+    """Return the meeting number of a source. Raises Invalid with what to write instead."""
     number = meeting_number(source.address)
     if not number:
-        message = f"the address {source.address!r} is no meeting; write it like zoom:123 4567 8901"
-        raise Refused("address", f"source {source.name!r}: {message}")
+        key = "recorders.zoom.not_a_meeting"
+        raise invalid_source(source, "address", key, address=source.address)
     return number
 
 
@@ -227,11 +227,11 @@ def _bring(
     """Load a file under its final name, with a sidecar that places it.
 
     One that is shorter than Zoom tells, and of which it has no more, is used as far as it goes.
-    Raises LeftOut for one that Zoom does not give, or not now, or that is no video; Cancelled;
+    Raises Skipped for one that Zoom does not give, or not now, or that is no video; Cancelled;
     Temporary or Broken for the folder.
     """
     assert file.span is not None
-    base.require_space(final.parent, file.size_bytes, f"loading {file.name}")
+    base.require_space(final.parent, file.size_bytes, file.name)
     with base.work_folder(final.parent) as work:
         partial = work / final.name
         try:
@@ -239,23 +239,23 @@ def _bring(
         except Temporary as error:
             raise Skipped(error) from error
         except NotThere as error:
-            message = (
-                f"Zoom does not give {file.recording_type} of the meeting {meeting.uuid} ({error});"
-                " it was deleted, or the app may not have it"
-            )
-            raise Skipped(Refused("source", message)) from error
+            trouble = Refused(
+                "source", "recorders.zoom.file_refused", view=file.recording_type,
+                meeting=meeting.uuid, why=error.why,
+            )  # fmt: skip
+            raise Skipped(trouble) from error
         is_longer = 0 < file.size_bytes < partial.stat().st_size
         if is_longer or not _is_video(partial):
-            raise Skipped(Temporary("source_away", f"what Zoom gives as {file.name} is no video"))
+            raise Skipped(Temporary("source_away", "recorders.zoom.no_video", file=file.name))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.span.end.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
-        said = {
+        sidecar = {
             "start": file.span.start.isoformat(),
             "sha256": sha256_of(partial, lambda: base.stop_if(cancelled)),
         }
         failpoint("recorder.copied")
-        base.publish_media(partial, json.dumps(said).encode(), final)
+        base.publish_media(partial, json.dumps(sidecar).encode(), final)
 
 
 def _load(

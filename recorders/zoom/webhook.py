@@ -17,6 +17,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from merger.errors import MergerError, Temporary
+from merger.i18n import Message
 from merger.intake.discovered import Outcome
 from merger.ports.discovery import DiscoveredRecording
 from recorders.zoom.discovery import offer_of
@@ -63,7 +64,7 @@ def blueprint(
         if not is_signed(secret, timestamp, given, body, now()):
             why = "the signature is not right" if secret else "MERGER_ZOOM_HOOK_SECRET is not set"
             log.warning("a call of /hooks/zoom is not believed: %s", why)
-            return _reply(401, {"error": "not signed by Zoom, or not in the last five minutes"})
+            return _reply(401, {"error": str(Message("recorders.zoom.unsigned"))})
         try:
             event, payload = _event(body)
             if event == "endpoint.url_validation":
@@ -78,38 +79,39 @@ def blueprint(
         except MergerError as error:  # the tables are away, say: Zoom tells it again
             log.warning("zoom %s: %s", offer.origin, error.message)
             status = 503 if isinstance(error, Temporary) else 500
-            return _reply(status, {"error": error.message})
+            return _reply(status, {"error": str(error)})
         log.info("zoom %s: record %s %s", offer.origin, outcome.record, outcome.reason or "")
-        return _reply(200, {"record": outcome.record, "reason": outcome.reason})
+        reason = None if outcome.reason is None else str(outcome.reason)
+        return _reply(200, {"record": outcome.record, "reason": reason})
 
     return hooks
 
 
 def _event(body: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        said = json.loads(body)
+        call = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Malformed("the body is no JSON") from error
-    if not isinstance(said, dict):
-        raise Malformed("the body is no object")
-    event = _text(said, "event")
-    wanted = ("endpoint.url_validation", "recording.completed")
-    return event, _object(said, "payload") if event in wanted else {}
+        raise Malformed("body_not_json") from error
+    if not isinstance(call, dict):
+        raise Malformed("body_not_an_object")
+    event = _text(call, "event")
+    used = ("endpoint.url_validation", "recording.completed")
+    return event, _object(call, "payload") if event in used else {}
 
 
-def _text(said: dict[str, Any], key: str) -> str:
-    value = said.get(key)
+def _text(parent: dict[str, Any], key: str) -> str:
+    value = parent.get(key)
     if not isinstance(value, str) or not value:
-        raise Malformed(f"{key} is missing")
+        raise Malformed("missing", fields=(key,))
     return value
 
 
-def _object(said: dict[str, Any], key: str) -> dict[str, Any]:
-    value = said.get(key)
+def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
+    value = parent.get(key)
     if not isinstance(value, dict):
-        raise Malformed(f"{key} is missing")
+        raise Malformed("missing", fields=(key,))
     return value
 
 
-def _reply(status: int, said: dict[str, Any]) -> Response:
-    return Response(json.dumps(said), status=status, content_type="application/json")
+def _reply(status: int, document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document), status=status, content_type="application/json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from merger.i18n import Message
 from recorders.base import Collected, Found
 from recorders.folder import Folder
 from tests.recorders.conftest import (
@@ -34,6 +35,12 @@ def into(share: Share) -> Path:
 
 def origins(found: Found) -> list[str]:
     return [item.origin for item in found.items]
+
+
+def reasons(found: Found) -> list[str]:
+    """Return the keys of what is noted about files."""
+    whys = [note.params["why"] for note in found.notes if note.key == "recorders.of_file"]
+    return [why.key for why in whys if isinstance(why, Message)]
 
 
 def minutes(value: float) -> datetime:

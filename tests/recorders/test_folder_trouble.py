@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from merger.errors import Broken, Refused, Temporary
+from merger.errors import Broken, Invalid, Temporary
 from merger.media.library import read_sidecar
 from recorders.base import SourceOfRoom
 from tests.recorders.conftest import (
@@ -27,6 +27,7 @@ from tests.recorders.shares import (
     find,
     into,
     origins,
+    reasons,
 )
 
 
@@ -35,22 +36,22 @@ def test_the_share_is_away(share: Share) -> None:
     for call in (find, collect):
         with pytest.raises(Temporary, match="mount the share") as told:
             call(share)
-        assert told.value.code == "source_away" and str(share.folder) in told.value.message
+        assert told.value.code == "source_away" and str(share.folder) in str(told.value)
 
 
 def test_the_share_is_not_mounted_on_its_folder(share: Share) -> None:
     """An empty folder may be just that; a note says what it looks like."""
     found = find(share)
     assert found.items == () and found.more_expected
-    assert "is the share mounted?" in found.notes[0]
+    assert [note.key for note in found.notes] == ["recorders.folder.nothing"]
 
 
 def test_who_asked_for_another_day_is_told_what_is_nearest(share: Share) -> None:
     for name in ("2026-11-17_10-00", "2026-11-18_10-00", "2026-11-23_10-00", "2026-11-24_10-00"):
         share.put(f"{name}_504_camera.mp4")
     (note,) = find(share).notes
-    assert note == (
-        f"{share.folder} holds nothing of this time; the nearest files are"
+    assert str(note) == (
+        f"{share.folder} has nothing of this time; the nearest files are"
         " 2026-11-18_10-00_504_camera.mp4 and 2026-11-23_10-00_504_camera.mp4"
     )
     share.put(NAME)
@@ -59,7 +60,7 @@ def test_who_asked_for_another_day_is_told_what_is_nearest(share: Share) -> None
 
 def test_the_address_is_a_file(share: Share) -> None:
     share.address = str(share.put(NAME))
-    with pytest.raises(Refused, match="write its folder"):
+    with pytest.raises(Invalid, match="enter its folder"):
         find(share)
 
 
@@ -75,10 +76,8 @@ def test_a_folder_that_cannot_be_read(share: Share, number: int, kind: type, mon
     monkeypatch.setattr(Path, "iterdir", iterdir)
     with pytest.raises(kind) as told:
         find(share)
-    assert str(share.folder) in told.value.message
-    assert ("let the user of this service read it" in told.value.message) == (
-        number == errno.EACCES
-    )
+    assert str(share.folder) in str(told.value)
+    assert ("let the user of this service read it" in str(told.value)) == (number == errno.EACCES)
 
 
 @pytest.mark.parametrize("number,kind", [(errno.EIO, Temporary), (errno.EACCES, Broken)])
@@ -107,7 +106,7 @@ def test_a_file_that_may_not_be_read(share: Share, monkeypatch) -> None:
     monkeypatch.setattr("recorders.folder.os.access", lambda path, how: False)
     found = find(share)
     assert found.items == () and found.more_expected
-    assert "let the user of this service read it" in found.notes[0]
+    assert reasons(found) == ["recorders.folder.no_permission"]
 
 
 def test_our_own_folder_may_not_be_written_to(share: Share, monkeypatch) -> None:
@@ -188,7 +187,7 @@ def test_a_header_that_claims_a_thousand_years(share: Share, monkeypatch) -> Non
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr("recorders.folder.opened", lambda path, demuxer: Container())
+    monkeypatch.setattr("recorders.folder.open_container", lambda path, demuxer: Container())
     share.put(NAME, b"\x1a\x45\xdf\xa3")
     assert find(share).items[0].end is None
 

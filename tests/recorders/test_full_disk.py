@@ -80,7 +80,7 @@ def test_a_file_that_cannot_grow_any_more(two_cameras: Site) -> None:
     )
     assert second.start - full_at < timedelta(seconds=15)
     [text] = told(site, "disk_full")
-    assert text.startswith("speaker is not recorded for now: the disk of ")
+    assert text.startswith("speaker is not being recorded: the disk of ")
     assert str(folder(site)) in text and text.endswith("was full; free some space there")
     assert f"source 'speaker' of room '504': no media: the disk of {folder(site)} was full" in said
     assert all("was full" in outage for outage in told(site, "outage"))
@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_for_a_while(two_cameras: Site, tmp_path: Path) -> N
     assert back_at - full_at < timedelta(seconds=90)
     [screen] = finished(site, "screen")
     check_whole(screen)
-    assert "speaker is not recorded for now" in told(site, "disk_full")[0]
+    assert "speaker is not being recorded" in told(site, "disk_full")[0]
     [outage] = told(site, "outage")
     assert "speaker: no media from" in outage and "free some space there" in outage
     assert "recordings are not finished yet: finishing " in said

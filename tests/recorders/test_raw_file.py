@@ -11,13 +11,12 @@ import av
 import pytest
 
 from merger.timeline.clock import utc
-from recorders.rtsp.capture_clock import SECOND_US, StreamClock
+from recorders.rtsp.capture_clock import SECOND_US, StreamClock, from_epoch_us
 from recorders.rtsp.raw_file import open_raw_file
 from recorders.rtsp.recordings import (
     RAW,
     Journal,
     finish_all,
-    from_epoch_us,
     raw_name,
     read_journal,
 )

@@ -95,8 +95,8 @@ def children(site: Site) -> list[int]:
 def told(site: Site, kind: str) -> list[str]:
     """Return what was told of records, of a kind."""
     with reading(site.engine) as session:
-        wanted = select(Event.text).where(Event.kind == kind).order_by(Event.id)
-        return list(session.scalars(wanted))
+        wanted = select(Event.message).where(Event.kind == kind).order_by(Event.id)
+        return [str(message) for message in session.scalars(wanted)]
 
 
 @contextmanager
@@ -376,7 +376,7 @@ def test_before_a_lecture_a_silent_source_is_told(live: Site) -> None:
             until(lambda: list((live.settings.data / "pictures").glob("*.jpg")))
             said = ended(process)
     [text] = told(live, "silent")
-    assert text.startswith("screen is silent, and a lecture begins soon")
+    assert text.startswith("screen is silent, and a lecture starts soon")
     assert "source 'screen' of room '504': silent before record" in said
     assert not list(live.settings.recorded.glob("*/*.mkv"))
     [picture] = (live.settings.data / "pictures").glob("*.jpg")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
@@ -10,25 +9,36 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import pytest
 
+from merger.i18n import verbatim
 from recorders.rtsp.capture_clock import LATENCY_US, SECOND_US
 from recorders.rtsp.child import Recording
-from recorders.rtsp.job import Job
 from recorders.rtsp.recordings import RAW, finish_all
-from recorders.supervisor.processes import Child, Finisher
+from recorders.rtsp.wire import (
+    Arriving,
+    ChildMessage,
+    Ended,
+    FileClosed,
+    Job,
+    Progress,
+    from_line,
+    to_line,
+)
+from recorders.supervisor.finisher import Finisher
+from recorders.supervisor.processes import Child
 from tests.conftest import Room
 from tests.recorders.cameras import CAMERAS, Camera, camera, looked_at, self_signed, uncut_zone
 from tests.recorders.test_conformance import tiny_disk
 from tests.waiting import DEADLINE_S, until
 
 pytestmark = CAMERAS
+M = TypeVar("M", bound=ChildMessage)
 
 
 def job(one: Camera, into: Path, **changes: Any) -> Job:
@@ -40,7 +50,7 @@ def job(one: Camera, into: Path, **changes: Any) -> Job:
 
 
 @contextmanager
-def running(wanted: Job) -> Iterator[list[dict[str, Any]]]:
+def running(wanted: Job) -> Iterator[Heard]:
     """Give what a process says, which is read as long as somebody waits; end it."""
     child = Child(wanted)
     heard = Heard(child)
@@ -50,25 +60,36 @@ def running(wanted: Job) -> Iterator[list[dict[str, Any]]]:
         until(lambda: heard.more() is None and child.has_ended)
     finally:
         child.kill()
-        child.forget()
+        child.close()
 
 
-class Heard(list[dict[str, Any]]):
-    """What a process has said, and when it was heard."""
+class Heard:
+    """What a process has said. heard_us: when each message was heard."""
 
     def __init__(self, child: Child) -> None:
-        super().__init__()
         self.child = child
+        self.messages: list[ChildMessage] = []
+        self.heard_us: list[int] = []
         self.complaints: list[str] = []
 
     def more(self) -> None:
-        for said in self.child.said():
-            self.append({**said, "heard_us": time.time_ns() // 1000})
-        self.complaints += self.child.complained()
+        new = self.child.read_messages()
+        self.messages += new
+        self.heard_us += [time.time_ns() // 1000] * len(new)
+        self.complaints += self.child.read_complaints()
 
-    def of(self, key: str) -> list[Any]:
+    def of(self, kind: type[M]) -> list[M]:
         self.more()
-        return [said[key] for said in self if key in said]
+        return [message for message in self.messages if isinstance(message, kind)]
+
+    def size_bytes(self) -> int:
+        """Return how much of what can be recorded has come."""
+        return max((progress.size_bytes for progress in self.of(Progress)), default=0)
+
+    @property
+    def ended(self) -> Ended:
+        [ended] = self.of(Ended)
+        return ended
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,7 @@ class Heard(list[dict[str, Any]]):
 )
 def test_every_kind_of_stream_is_exact(tmp_path: Path, options: tuple[str, ...]) -> None:
     with camera(*options) as one, running(job(one, tmp_path, grid_s=10)) as heard:
-        until(lambda: heard.of("closed"))
+        until(lambda: heard.of(FileClosed))
         until(lambda: len(sizes := raw_sizes(tmp_path)) > 1 and sizes[1] > 20_000)
     seen = [looked_at(path) for path in finish_all(tmp_path)]
     for one_seen in seen:
@@ -99,8 +120,8 @@ def test_every_kind_of_stream_is_exact(tmp_path: Path, options: tuple[str, ...])
 def test_key_frames_that_are_rarer_than_any_lecture_lasts(tmp_path: Path) -> None:
     """A camera sends one when it is connected to: with that one, the file begins."""
     with camera("--key-s", "3600") as one, running(job(one, tmp_path)) as heard:
-        until(lambda: heard.of("bytes")[-1:] > [60_000])
-    assert len(set(heard.of("key_us"))) == 1
+        until(lambda: heard.size_bytes() > 60_000)
+    assert len({progress.key_us for progress in heard.of(Progress)}) == 1
     [path] = finish_all(tmp_path)
     seen = looked_at(path)
     assert seen.clock == "camera" and max(map(abs, seen.errors_ms)) <= 1
@@ -117,8 +138,8 @@ def test_that_something_comes_is_said_before_the_first_key_frame(
         for packet in film.demux(lead):
             if packet.pts is not None and not packet.is_keyframe:
                 recording.take(packet, round(packet.pts * packet.time_base * SECOND_US))
-    [said, *_] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert said["bytes"] > 0 and said["key_us"] is None and recording.current is None
+    [first, *_] = map(from_line, capsys.readouterr().out.splitlines())
+    assert isinstance(first, Arriving) and first.size_bytes > 0 and recording.current is None
 
 
 def test_over_tls(tmp_path: Path) -> None:
@@ -128,12 +149,12 @@ def test_over_tls(tmp_path: Path) -> None:
     with camera(*options) as one:
         assert one.url.startswith("rtsps://")
         with running(job(one, tmp_path, credentials="viewer:s3cr%t/p@ss")) as heard:
-            until(lambda: heard.of("bytes")[-1:] > [60_000])
+            until(lambda: heard.size_bytes() > 60_000)
         wrong = {"credentials": "viewer:wrong"}, {"url": one.url.replace("rtsps:", "rtsp:")}
         for changes, ended in zip(wrong, ("credentials", "away"), strict=True):
             with running(job(one, tmp_path, **changes)) as refused:
-                until(lambda refused=refused: refused.of("ended"))
-            assert refused[-1]["ended"] == ended
+                until(lambda refused=refused: refused.of(Ended))
+            assert refused.ended.code == ended
     [path] = finish_all(tmp_path)
     seen = looked_at(path)
     assert seen.clock == "camera" and max(map(abs, seen.errors_ms)) <= 1
@@ -153,7 +174,7 @@ def test_without_a_clock_arrival_counts(tmp_path: Path, options: tuple[str, ...]
     arrived when it was taken, and had when somebody heard of it.
     """
     with camera(*options) as one, running(job(one, tmp_path)) as heard:
-        until(lambda: heard.of("bytes")[-1:] > [60_000])
+        until(lambda: heard.size_bytes() > 60_000)
     ended_at = datetime.now(UTC)
     [path] = finish_all(tmp_path)
     seen = looked_at(path)
@@ -162,9 +183,10 @@ def test_without_a_clock_arrival_counts(tmp_path: Path, options: tuple[str, ...]
     assert error_ms <= LATENCY_US // 1000
     last_at = seen.start + timedelta(milliseconds=40 * (seen.frames - 1))
     assert last_at <= ended_at - timedelta(microseconds=LATENCY_US)
-    told = [said for said in heard if "bytes" in said]
-    assert {said["by"] for said in told} == {"arrival"}
-    assert min(said["heard_us"] - said["at_us"] for said in told) >= LATENCY_US
+    assert {progress.by for progress in heard.of(Progress)} == {"arrival"}
+    for message, heard_us in zip(heard.messages, heard.heard_us, strict=True):
+        if isinstance(message, Progress):
+            assert heard_us - message.at_us >= LATENCY_US
 
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,26 +196,28 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with camera() as one:
         ran = subprocess.run(
             [*disk, str(tmp_path), sys.executable, "-m", "recorders.rtsp.child"],
-            input=json.dumps(asdict(job(one, tmp_path))), text=True, capture_output=True, check=False,
+            input=to_line(job(one, tmp_path)), text=True, capture_output=True, check=False,
         )  # fmt: skip
     assert ran.returncode == 1, ran.stderr
-    said = json.loads(ran.stdout.splitlines()[-1])
-    assert said["ended"] == "disk_full" and str(tmp_path) in said["text"]
+    ended = from_line(ran.stdout.splitlines()[-1])
+    assert (
+        isinstance(ended, Ended) and ended.code == "disk_full" and str(tmp_path) in str(ended.why)
+    )
 
 
 def test_an_address_that_does_not_exist(tmp_path: Path) -> None:
     with camera() as one:
         elsewhere = job(one, tmp_path, url=one.url.replace("/live", "/dead"))
         with running(elsewhere) as heard:
-            until(lambda: heard.of("ended"))
+            until(lambda: heard.of(Ended))
     # A server may say so while nobody sends to it: it is tried again as what is away.
-    assert heard[-1]["ended"] == "address" and "never" not in heard[-1]
+    assert heard.ended.code == "address" and not heard.ended.is_lasting
     with running(job(Camera(), tmp_path)) as heard:  # nobody is there
-        until(lambda: heard.of("ended"))
-    assert heard[-1]["ended"] == "away"
+        until(lambda: heard.of(Ended))
+    assert heard.ended.code == "away"
     with running(job(Camera(), tmp_path, allow_local=False)) as heard:
-        until(lambda: heard.of("ended"))
-    assert heard[-1]["ended"] == "address" and "MERGER_ALLOW_LOCAL_CAMERAS" in heard[-1]["text"]
+        until(lambda: heard.of(Ended))
+    assert heard.ended.code == "address" and "MERGER_ALLOW_LOCAL_CAMERAS" in str(heard.ended.why)
 
 
 @pytest.mark.parametrize("after", ["OPTIONS", "DESCRIBE"])
@@ -205,11 +229,11 @@ def test_a_camera_that_sends_us_elsewhere_is_not_followed(tmp_path: Path, after:
         with redirecting(f"rtsp://eve:secret@{place}/live", after) as url:
             wanted = job(Camera(), tmp_path, url=url, credentials="viewer:s3cr%t")
             with running(wanted) as heard:
-                until(lambda: heard.of("ended"))
+                until(lambda: heard.of(Ended))
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
     text = f"it sends us elsewhere, to {place}: correct its address"
-    assert (heard[-1]["ended"], heard[-1]["text"]) == ("address", text) and heard[-1]["never"]
+    assert heard.ended == Ended("address", verbatim(text), is_lasting=True)
     assert heard.complaints == []
 
 
@@ -248,7 +272,7 @@ def test_what_cannot_be_finished_waits_for_another_try(
 ) -> None:
     """As where the disk is full: here, a folder is in the way."""
     with camera() as one, running(job(one, tmp_path)) as heard:
-        until(lambda: heard.of("bytes")[-1:] > [30_000])
+        until(lambda: heard.size_bytes() > 30_000)
     [raw] = (tmp_path / RAW).glob("*.mkv")
     content = raw.read_bytes()
     raw.unlink()

@@ -6,21 +6,21 @@ import errno
 import logging
 import os
 import signal
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from merger.i18n import Message, verbatim
 from merger.live.bookings import Booking, Camera
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
-from recorders.rtsp.job import Job
-from recorders.supervisor import live_source, supervisor
+from recorders.rtsp.wire import Arriving, ChildMessage, Ended, Job, Progress
+from recorders.supervisor import live_source, tables
+from recorders.supervisor.states import Waiting
 from recorders.supervisor.supervisor import Supervisor, Wiring
 from tests.recorders.conftest import MOSCOW, TEN
 
@@ -33,24 +33,19 @@ class Child:
     """A process that does as it is told; one that has not said anything yet dies of it."""
 
     job: Job
-    begun_s: float = field(default_factory=time.monotonic)
     code: int | None = None
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[ChildMessage] = field(default_factory=list)
     is_up: bool = False
-
-    @property
-    def process(self) -> Any:
-        return SimpleNamespace(returncode=self.code)
 
     @property
     def has_ended(self) -> bool:
         return self.code is not None
 
-    def said(self) -> list[dict[str, Any]]:
-        lines, self.lines = self.lines, []
-        return lines
+    def read_messages(self) -> list[ChildMessage]:
+        messages, self.messages = self.messages, []
+        return messages
 
-    def complained(self) -> list[str]:
+    def read_complaints(self) -> list[str]:
         return []
 
     def stop(self) -> None:
@@ -60,18 +55,17 @@ class Child:
     def kill(self) -> None:
         self.code = -signal.SIGKILL
 
-    def forget(self) -> None:
-        pass
+    def close(self) -> int:
+        assert self.code is not None
+        return self.code
 
     def sends(self, at: datetime, *, has_key: bool = True) -> None:
         self.is_up = True
         us = round(at.timestamp() * 1_000_000)
-        key_us = us if has_key else None
-        said = {"at_us": us, "from_us": key_us, "key_us": key_us, "by": "camera"}
-        self.lines.append({"bytes": 1000, **said})
+        self.messages.append(Progress(1000, us, us, us, "camera") if has_key else Arriving(1000))
 
     def ends(self, how: str) -> None:
-        self.lines.append({"ended": how, "text": f"it is {how}"})
+        self.messages.append(Ended(how, verbatim(f"it is {how}")))
         self.code = 0 if how == "seen" else 1
 
 
@@ -110,9 +104,9 @@ class Scene:
             lambda *_: None, lambda *_: None,
         )  # fmt: skip
         self.idle = Idle()
-        self.recorder = Supervisor(around, _finisher=cast(Any, self.idle))
+        self.recorder = Supervisor(around, cast(Any, self.idle))
 
-    def tell(self, records: Iterable[int], at: datetime, kind: str, text: str) -> None:
+    def tell(self, records: Iterable[int], at: datetime, kind: str, message: Message) -> None:
         self.told += [(kind, record) for record in records]
 
     def begun(self, job: Job) -> Child:
@@ -122,8 +116,9 @@ class Scene:
     def tick(self, at: datetime) -> Child:
         """Have it hear, and do what there is to do, without a pause; return the last process."""
         self.recorder.tick(at)
-        for one in self.recorder.sources.values():
-            one.again_s = 0.0
+        for live in self.recorder.sources.values():
+            if isinstance(live.state.phase, Waiting):
+                live.state = replace(live.state, phase=Waiting())
         self.recorder.tick(at)
         return self.children[-1]
 
@@ -132,7 +127,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = Scene(tmp_path)
     monkeypatch.setattr(live_source, "Child", made.begun)
-    monkeypatch.setattr(supervisor, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(tables, "_READ_EVERY_S", 0.0)
     return made
 
 
@@ -183,7 +178,7 @@ def test_no_more_files_can_be_opened(
         child.sends(TEN)
         for n in range(3):
             scene.tick(TEN + timedelta(seconds=n))
-        assert child.lines == [] and len(scene.children) == 1
+        assert child.messages == [] and len(scene.children) == 1
         assert len([line for line in caplog.records if "board" in line.message]) == 1
     scene.tick(TEN + timedelta(seconds=3))
     assert [one.job.source for one in scene.children] == ["camera", "board"]

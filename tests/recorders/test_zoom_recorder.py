@@ -244,7 +244,7 @@ def test_a_page_instead_of_a_file(zoom: ZoomServer, clip_at: Clip, tmp_path: Pat
     zoom.faults = [Fault("/rec/", "page", times=9)]
     with pytest.raises(Refused, match="deleted, or the app may not have it") as told:
         collect(zoom, tmp_path / "into")
-    assert UUID in told.value.message
+    assert UUID in str(told.value)
     assert list((tmp_path / "into").iterdir()) == []
 
 
@@ -261,7 +261,7 @@ def test_one_file_less_does_not_stop_the_others(
 @pytest.mark.parametrize("data", [b"no video " * 900, b""])
 def test_what_is_no_video(zoom: ZoomServer, tmp_path: Path, data: bytes) -> None:
     zoom.add_file("active_speaker", TEN, CLIP_S, data)
-    with pytest.raises(Temporary, match="is no video"):
+    with pytest.raises(Temporary, match="is not a video"):
         collect(zoom, tmp_path / "into")
 
 
@@ -314,7 +314,7 @@ def test_a_server_that_never_says_how_long_a_file_is(
     zoom.resumes = False
     zoom.add_file("active_speaker", TEN, CLIP_S, data, file_size=len(data) + 1000)
     zoom.refuses_ranges = status == 416
-    with pytest.raises(Temporary, match="breaks off again and again"):
+    with pytest.raises(Temporary, match="keeps breaking"):
         Zoom(zoom.account).collect(source(), HOUR, tmp_path / "into", NOW, asked_too_often(zoom))
     assert zoom.count("/rec/download") == 5
 
@@ -359,7 +359,7 @@ def test_which_addresses_are_zooms(url: str, good: bool) -> None:
     if good:
         check_address(url, api.Account().hosts)
         return
-    with pytest.raises(Broken, match=r"not of zoom\.us, zoomgov\.com"):
+    with pytest.raises(Broken, match=r"none of zoom\.us, zoomgov\.com"):
         check_address(url, api.Account().hosts)
 
 
@@ -373,7 +373,7 @@ def test_a_name_of_zooms_that_leads_into_our_network(
         return [(0, 0, 0, "", ("170.114.52.2", 443)), (0, 0, 0, "", (address, 443))]
 
     monkeypatch.setattr(socket, "getaddrinfo", told)
-    with pytest.raises(Broken, match="no address of the Internet"):
+    with pytest.raises(Broken, match="not an address on the Internet"):
         resolve("us02web.zoom.us", 443, ("zoom.us",))
 
 
@@ -395,7 +395,7 @@ def test_a_connection_goes_where_it_was_checked(
         return real(host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", told)
-    with pytest.raises(Broken, match="no address of the Internet"):
+    with pytest.raises(Broken, match="not an address on the Internet"):
         Zoom(account).collect(source(), HOUR, tmp_path / "into", NOW, never)
     assert asked == ["us02web.zoom.us"]
 
@@ -404,7 +404,7 @@ def test_a_connection_goes_where_it_was_checked(
 def test_credentials_of_another_form(zoom: ZoomServer, credentials: str) -> None:
     with pytest.raises(Refused, match="account_id:client_id:client_secret") as told:
         Zoom(zoom.account).check(source(credentials=credentials))
-    assert told.value.code == "credentials" and credentials not in told.value.message
+    assert told.value.code == "credentials" and credentials not in str(told.value)
 
 
 def test_no_credentials_at_all() -> None:
@@ -455,5 +455,5 @@ def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Pat
     (brought,) = recorder.papers(source(), HOUR, tmp_path, never)
     assert brought.startswith("closed_caption")
     del zoom.meetings[UUID]["recording_files"][2]
-    with pytest.raises(Temporary, match="breaks off"):
+    with pytest.raises(Temporary, match="keeps breaking"):
         recorder.papers(source(), HOUR, tmp_path, never)

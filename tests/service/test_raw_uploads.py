@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
+from merger.i18n import Message
 from merger.live.raw_folder import RawFolder
 from merger.live.raw_uploads import upload_raw_segments, waiting_uploads
 from merger.ports.destination import RawDestination
@@ -99,7 +100,7 @@ def test_a_segment_and_its_sidecar_go_once(recorded: Site) -> None:
     with reading(recorded.engine) as session:
         row = session.scalars(select(Upload).where(Upload.name == f"{NAME}.mkv")).one()
         assert (row.sha256, row.uploaded_at) == (digest(b"media"), recorded.clock)
-        assert row.link == str(recorded.merged / f"{where}.mkv") and row.error_text is None
+        assert row.link == str(recorded.merged / f"{where}.mkv") and row.error_message is None
     before = state_of(recorded.merged)
     assert uploaded(recorded) == there and state_of(recorded.merged) == before
     for file in (recorded.merged / "raw").rglob("*.*"):
@@ -149,7 +150,7 @@ import os, pickle, signal, sys
 from dataclasses import replace
 from merger import failpoints
 from merger.live.raw_folder import RawFolder
-from merger.live.raw_uploads import upload_raw
+from merger.live.raw_uploads import upload_raw_segments
 from tests.site import Site
 
 def killed(name):
@@ -160,7 +161,7 @@ folder, url, clock, place = pickle.load(sys.stdin.buffer)
 site = Site(folder, url, clock=clock)
 failpoints.hook = killed
 to = RawFolder(site.settings.destination, is_ours=True)
-upload_raw(replace(site.service, raw_destinations=(to,)), clock)
+upload_raw_segments(replace(site.service, raw_destinations=(to,)), clock)
 """
 
 
@@ -209,10 +210,11 @@ def test_a_bad_file_does_not_stop_the_others(recorded: Site) -> None:
     ]  # fmt: skip
     assert foreign.read_bytes() == b"somebody else's"
     with reading(recorded.engine) as session:
-        wanted = select(Upload.error_text).where(Upload.status == "refused").order_by(Upload.id)
-        spoilt, taken = session.scalars(wanted)
-    assert spoilt and spoilt.endswith(f"{NAME}.mkv is not what its sidecar says")
-    assert taken == f"{foreign} is another file already; move that away"
+        wanted = select(Upload.error_message).where(Upload.status == "refused")
+        spoilt, foreign_there = session.scalars(wanted.order_by(Upload.id))
+    assert spoilt and spoilt.key == "live.not_as_in_sidecar"
+    assert str(spoilt.params["file"]).endswith(f"{NAME}.mkv")
+    assert foreign_there == Message("live.another_file", file=str(foreign))
     assert waiting_uploads(service(recorded)) == set()
 
 

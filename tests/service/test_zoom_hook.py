@@ -155,7 +155,7 @@ def test_zoom_asks_whether_we_know_the_secret(hooked: Hooked) -> None:
         (b'{"event": "recording.completed", "payload": {}}', "object"),
         (b'{"event": "recording.completed", "payload": {"object": {"id": 1}}}', "uuid, recording_files"),
         (b'{"event": "recording.completed", "payload": {"object": {"id": "x", "uuid": "u",'
-         b' "recording_files": []}}}', "id is no number"),
+         b' "recording_files": []}}}', "id is not a number"),
         (b'{"event": "recording.completed", "payload": {"object": {"id": 123456789, "uuid": "u",'
          b' "recording_files": [3]}}}', "recording_files"),
         (b'{"event": "endpoint.url_validation", "payload": {}}', "plainToken"),
@@ -242,14 +242,20 @@ def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
 def test_nothing_but_sound(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.zoom.add_file("audio_only", START, 3600, file_type="M4A")
-    assert hooked.tell().get_json() == {"record": None, "reason": "nothing of it can be shown"}
+    assert hooked.tell().get_json() == {
+        "record": None,
+        "reason": "it has nothing that can be shown",
+    }
 
 
 @ON_SQLITE
 def test_nothing_but_a_file_without_any_length(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.zoom.add_file("active_speaker", START, 0)
-    assert hooked.tell().get_json() == {"record": None, "reason": "nothing of it can be shown"}
+    assert hooked.tell().get_json() == {
+        "record": None,
+        "reason": "it has nothing that can be shown",
+    }
     assert hooked.offers()[0]["state"] == "ignored"
 
 
@@ -299,13 +305,13 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     assert hooked.tell().get_json()["record"] == 1
     requests.withdraw(hooked.site.engine, 1, hooked.site.clock)
     discovered.find_discovered(hooked.service, hooked.site.clock)
-    assert hooked.tell().get_json() == {"record": None, "reason": "its record was removed"}
+    assert hooked.tell().get_json() == {"record": None, "reason": "its recording was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
     assert discovered.ensure_record(hooked.service, named, is_explicit=True).is_new
 
 
-LONGEST = "a record lasts at most 24 hours"
+LONGEST = "at most 24 hours"
 
 
 @ON_SQLITE
@@ -317,11 +323,11 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
     for _ in range(2):
         answer = hooked.tell()
         assert answer.status_code == 200
-        assert answer.get_json() == {"record": None, "reason": LONGEST}
+        assert answer.get_json()["record"] is None and LONGEST in answer.get_json()["reason"]
         discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 0
     (offer,) = hooked.offers()
-    assert (offer["state"], offer["reason"]) == ("ignored", LONGEST)
+    assert offer["state"] == "ignored" and LONGEST in str(offer["reason"])
     named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
     with pytest.raises(Refused, match=LONGEST):  # who asks is told
         discovered.ensure_record(hooked.service, named, is_explicit=True)
@@ -346,7 +352,7 @@ def test_more_of_a_meeting_than_a_record_can_have(hooked: Hooked, is_delivered: 
     assert (row.status, row.version) == ("delivered" if is_delivered else "queued", 1)
     assert row.end_at == utc(START + timedelta(hours=1))
     (offer,) = hooked.offers()
-    assert (offer["state"], offer["record"], offer["reason"]) == ("record", 1, LONGEST)
+    assert (offer["state"], offer["record"]) == ("record", 1) and LONGEST in str(offer["reason"])
 
 
 def delivered(session: Any) -> None:
