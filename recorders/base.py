@@ -125,7 +125,7 @@ def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:
 
 def prepare_folder(into: Path) -> None:
     """Make the folder that media is brought to, and remove what killed runs left in it."""
-    make_folder(into, "the folder for media")
+    make_folder(into, "MERGER_DATA")
     sweep_leftovers(into)
 
 
@@ -188,7 +188,7 @@ def collect_item(original: Original, final: Path, cancelled: Callable[[], bool])
         try:
             digest = None
             if not _linked(original, partial):
-                require_space(final.parent, original.size_bytes, f"bringing {original.path.name}")
+                require_space(final.parent, original.size_bytes, original.path.name)
                 digest = _copied(original, partial, cancelled)
             with _reading():
                 unchanged = original.is_unchanged()

@@ -22,6 +22,7 @@ from pathlib import Path
 import av
 
 from merger.errors import Refused
+from merger.i18n import Message
 from merger.logs import printable
 from merger.media.index import demuxer_for, open_container
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
@@ -74,7 +75,7 @@ class Place:
     def part(self) -> str:
         return f"{self.room}_{self.source}"
 
-    def said_by(self, name: str) -> LibraryName | str:
+    def said_by(self, name: str) -> LibraryName | Message:
         """Return what a file's name says, or why it does not fit."""
         room, source = self.room, self.source
         if self.is_own:
@@ -203,7 +204,7 @@ def _files(
     starts: dict[str, datetime] = {}
     for name in _names(address.folder):
         said = address.said_by(name)
-        if isinstance(said, str):
+        if isinstance(said, Message):
             if is_of_another(name):
                 others.add(place_and_source(name))
             continue
@@ -249,7 +250,7 @@ def _nothing_of(address: Place, others: set[str]) -> str:
 
 
 def _looked_at(
-    path: Path, start: datetime, odd: str | None, span: Span, now: datetime, quiet: timedelta
+    path: Path, start: datetime, odd: Message | None, span: Span, now: datetime, quiet: timedelta
 ) -> _File | str | None:
     """Return a file as it is now; a phrase where it cannot be used; None where it is not meant.
 
@@ -265,7 +266,7 @@ def _looked_at(
         return None
     complaints = [f"{complaint}; its start is taken from its name"] if complaint else []
     if odd and not sidecar.start:
-        complaints.append(f"its time {odd}")
+        complaints.append(str(odd))
     if not os.access(path, os.R_OK):
         return "it may not be read; let the user of this service read it"
     end = _end(path, status, start, sidecar, span)

@@ -52,7 +52,7 @@ def save_thumbnail(settings: Settings, source: int, at: datetime, picture: bytes
 
     Raises Temporary or Broken where it cannot be written.
     """
-    make_folder(thumbnails_folder(settings), "the data folder (MERGER_DATA)")
+    make_folder(thumbnails_folder(settings), "MERGER_DATA")
     with work_folder(thumbnails_folder(settings)) as work:
         partial = work / "picture.jpg"
         partial.write_bytes(picture)

@@ -51,7 +51,7 @@ class RawFolder:
                 return str(final)
             if final.exists():  # it was never there as anything but the whole file
                 raise Refused("upload", f"{final} is another file already; move that away")
-            require_space(self.folder, size_bytes, f"delivering {name}")
+            require_space(self.folder, size_bytes, name)
             make_folders(final.parent)
             with work_folder(self.folder) as work:
                 copy = work / "copy"

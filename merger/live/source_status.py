@@ -60,7 +60,7 @@ def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None
         if sign is None:
             path.unlink(missing_ok=True)
             return
-        make_folder(path.parent, "the data folder (MERGER_DATA)")
+        make_folder(path.parent, "MERGER_DATA")
         partial = path.with_suffix(".partial")
         since = sign.silent_since and sign.silent_since.isoformat()
         partial.write_text(json.dumps({"at": sign.at.isoformat(), "silent_since": since}))

@@ -73,5 +73,5 @@ def slate_png(key: SlateKey, size: Size, language: Language) -> bytes:
     draw = _in_column if size.width < size.height else draw_slate
     written, data = cv2.imencode(".png", draw(TEXTS[language][key], size))
     if not written:
-        raise Broken("slate", "OpenCV cannot write PNG; reinstall opencv-python-headless")
+        raise Broken("slate", "render.no_png")
     return data.tobytes()

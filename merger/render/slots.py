@@ -35,7 +35,7 @@ class Budget:
         self.folder.mkdir(parents=True, exist_ok=True)
         while (handle := self._free_slot()) is None:
             if cancelled():
-                raise Cancelled("cancelled", "cancelled while it waited for its turn")
+                raise Cancelled("cancelled", "render.cancelled_waiting")
             time.sleep(_ASK_AGAIN_S)
         try:
             yield

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
 
 # What a network share that is away for a while answers.
 AWAY = {
@@ -54,20 +55,30 @@ def make_folders(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def make_folder(folder: Path, what: str) -> None:
-    """Make a folder that we are going to write to. Raises Broken saying what to do.
+def make_folder(folder: Path, setting: str) -> None:
+    """Make a folder that we are going to write to.
 
-    Raises Temporary for a full disk and for a share that is away.
+    Args:
+        setting: which names the folder: a variable of the environment, or an option.
+
+    Raises:
+        Broken: another folder has to be chosen.
+        Temporary: the disk is full, or the share is away.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if isinstance(known := translate_os_error(error, folder), Temporary):
-            raise known from error
-        message = f"{what} {folder} cannot be made ({error.strerror}); choose another"
-        raise Broken("storage", message) from error
+        if isinstance(translated := translate_os_error(error, folder), Temporary):
+            raise translated from error
+        raise Broken(
+            "storage",
+            "storage.no_folder",
+            folder=str(folder),
+            setting=setting,
+            why=error.strerror or str(error),
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Broken("storage", f"{what} {folder} cannot be written to; choose another")
+        raise Broken("storage", "storage.unwritable", folder=str(folder), setting=setting)
 
 
 @contextmanager
@@ -157,8 +168,7 @@ def _older_than_a_minute(folder: Path) -> bool:
 
 def disk_full(folder: Path) -> Temporary:
     """Return the error of a disk without space; by now, what was half-written is removed again."""
-    message = f"the disk of {folder} was full; free some space there"
-    return Temporary("disk_full", message)
+    return Temporary("disk_full", "storage.disk_full", folder=str(folder))
 
 
 def is_full(error: Exception) -> bool:
@@ -171,8 +181,11 @@ def translate_os_error(error: OSError, parent: Path) -> Temporary | Broken:
     if is_full(error):
         return disk_full(Path(error.filename) if error.filename else parent)
     if error.errno in AWAY:
-        return Temporary("storage_away", f"{parent} is away ({error.strerror})")
-    return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
+        return Temporary(
+            "storage_away", "storage.away", folder=str(parent), why=error.strerror or str(error)
+        )
+    file = str(error.filename) if error.filename else Message("storage.a_file")
+    return Broken("storage", "storage.failed", file=file, why=error.strerror or str(error))
 
 
 @contextmanager

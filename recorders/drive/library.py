@@ -17,6 +17,7 @@ from google_apis.errors import NotThere
 from google_apis.http import Google
 from merger.errors import Refused, Temporary
 from merger.failpoints import failpoint
+from merger.i18n import Message
 from merger.logs import printable
 from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
 from merger.timeline.clock import Span
@@ -62,7 +63,7 @@ def files_of(
     found = []
     for one in listed:
         said = library_name(one["name"], place.room, {place.source})
-        if isinstance(said, str):
+        if isinstance(said, Message):
             continue
         start, odd = wall_time(said.start, source.zone)
         if start >= span.end or start <= span.start - LONGEST_SEGMENT:
@@ -142,7 +143,7 @@ def _listed(google: Google, folder: str, days: list[date]) -> Iterator[dict[str,
 
 
 def _file(
-    one: Mapping[str, Any], start: datetime, odd: str | None, sidecar: str | None, now: datetime
+    one: Mapping[str, Any], start: datetime, odd: Message | None, sidecar: str | None, now: datetime
 ) -> File:
     changed_at = datetime.fromisoformat(one["modifiedTime"])
     length_ms = int((one.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
@@ -177,7 +178,7 @@ def _was_brought(final: Path, file: File) -> bool:
 
 def _bring(google: Google, file: File, final: Path, cancelled: Callable[[], bool]) -> None:
     """Load a file under its final name. Raises LeftOut for one that Drive does not give."""
-    base.require_space(final.parent, file.item.size_bytes, f"loading {final.name}")
+    base.require_space(final.parent, file.item.size_bytes, final.name)
     with base.work_folder(final.parent) as work:
         partial = work / final.name
         try:

@@ -166,7 +166,7 @@ class Recording:
     def _begin(self, instant: datetime, at: int) -> None:
         job = self.job
         folder = Path(job.folder)
-        require_space(folder, _ROOM_BYTES, f"recording {job.source}")
+        require_space(folder, _ROOM_BYTES, job.source)
         journal = Journal(job.room, job.source, job.zone, instant)
         path = folder / RAW / raw_name(instant)
         if self.closing:

@@ -184,7 +184,7 @@ def finish(raw: Path, folder: Path) -> Path | None:
         else:
             _remove(raw)  # the disk was full when it was begun
         return None
-    require_space(folder, raw.stat().st_size, f"finishing {printable(raw.name)}")
+    require_space(folder, raw.stat().st_size, printable(raw.name))
     final = _free_name(folder, journal)
     with work_folder(folder) as work:
         partial = work / final.name

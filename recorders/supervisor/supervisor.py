@@ -100,7 +100,7 @@ class Supervisor:
         """Finish what an earlier recorder was killed over, as soon as the folder is there."""
         recorded = self.wiring.recorded
         try:
-            make_folder(recorded, "the folder for recordings in MERGER_DATA")
+            make_folder(recorded, "MERGER_DATA")
             with translate_write_errors(recorded):
                 for folder in recorded.iterdir():
                     if raw_files(folder):
@@ -372,7 +372,7 @@ class Supervisor:
 
 def _lock(folder: Path) -> int | None:
     """Return the lock of a source, which ends with this process; None where another has it."""
-    make_folder(folder, "the folder for recordings in MERGER_DATA")
+    make_folder(folder, "MERGER_DATA")
     with translate_write_errors(folder):
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -143,7 +143,7 @@ def _film(
         stop_if(cancelled)
         return picture
 
-    require_space(final.parent, item.size_bytes, f"filming {item.origin}")
+    require_space(final.parent, item.size_bytes, item.origin)
     with work_folder(final.parent) as work:
         partial = work / final.name
         length = item.end - item.start

@@ -231,7 +231,7 @@ def _bring(
     Temporary or Broken for the folder.
     """
     assert file.span is not None
-    base.require_space(final.parent, file.size_bytes, f"loading {file.name}")
+    base.require_space(final.parent, file.size_bytes, file.name)
     with base.work_folder(final.parent) as work:
         partial = work / final.name
         try:

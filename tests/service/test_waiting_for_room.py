@@ -149,7 +149,7 @@ def test_room_is_asked_for_what_the_cache_lacks(
     disks.free = {cache: 0}
     assert next_look(lecture) == "put off"
     message = lecture.details()["error"]["message"]
-    assert message.startswith(f"encoding needs {needed} and 0.0 MB are free in {cache}")
+    assert message.startswith(f"encoding needs {needed}, but only 0.0 MB are free in {cache}")
 
 
 @ON_SQLITE

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
-from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Id, Instant, Status, Taken, Text
+from merger.web.api.schemas.base import (
+    CURSOR_ABOUT,
+    Cursor,
+    Id,
+    Instant,
+    MessageData,
+    Status,
+    Taken,
+    Text,
+)
 
 _LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
@@ -152,6 +161,7 @@ class ChunkOut(BaseModel):
     score: float
     samples: int
     reasons: list[str]
+    reason_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     pictures: list[ChunkPicture] = []
 
 
@@ -202,6 +212,7 @@ class RecordDetails(RecordOut):
     """All that is known of a record."""
 
     warnings: list[str]
+    warning_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     sources: list[str] = Field(description="Whose pictures it is made of.")
     papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
