@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from merger.config import Language
 from merger.errors import Broken, Temporary
 from merger.i18n import Message, sentences, verbatim
 from merger.media.damage import Inspection, inspect_damage
@@ -135,7 +134,6 @@ def _all_wrong(wrong: Sequence[Message], outcome: Outcome) -> Message:
 
 
 def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], str]:
-    language: Language = "ru" if spec.language == "ru" else "en"
     names: dict[tuple[SlateKey, Size], str] = {}
     lanes = [lane for run in spec.runs for lane in run] + list(spec.backup or ())
     for lane in lanes:
@@ -146,7 +144,7 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], st
             names[shot.slate, lane.box] = file
             if not (folder / file).exists():
                 with translate_write_errors(folder.parent):
-                    (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
+                    (folder / file).write_bytes(slate_png(shot.slate, lane.box, spec.language))
     return names
 
 
