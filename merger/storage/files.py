@@ -6,7 +6,6 @@ A file appears under its final name only when it is complete: written elsewhere,
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -17,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
+from merger.storage.locks import file_lock, try_lock
 
 # What a network share that is away for a while answers.
 AWAY = {
@@ -86,42 +88,40 @@ def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     """Make a folder for one run and remove it in the end; those of killed runs are removed, too.
 
     A lock that the kernel drops with the process tells a living run's folder from a dead one's.
-    mark: what `work_folders` may find it by.
+
+    Args:
+        mark: what `work_folders` may find it by.
     """
     sweep_leftovers(parent)
-    folder, handle = parent, -1
+    folder: Path | None = None
+    lock: FileLock | None = None
     try:
-        while handle < 0:
+        while lock is None:
             folder = parent / f"{_MARK}{mark}{uuid.uuid4().hex}"
             folder.mkdir()
-            handle = _locked(folder)
+            lock = _lock_new(folder)
+        assert folder is not None
         yield folder
     except OSError as error:
         raise translate_os_error(error, parent) from error
     finally:
-        if folder != parent:
+        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        if handle >= 0:
-            os.close(handle)
+        if lock is not None:
+            lock.release()
 
 
-def _locked(folder: Path) -> int:
-    """Lock a folder that was just made; return the handle, or -1 where somebody swept it away.
+def _lock_new(folder: Path) -> FileLock | None:
+    """Lock a folder that was just made; return None where somebody has swept it away.
 
     Whoever sweeps between the two steps finds a lock that nobody holds yet.
     """
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = file_lock(folder / _LOCK)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.samestat(os.fstat(handle), (folder / _LOCK).stat()):
-            return handle
+        lock.acquire()
     except FileNotFoundError:
-        pass
-    except BaseException:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return -1
+        return None
+    return lock
 
 
 def work_folders(parent: Path, mark: str = "") -> list[Path]:
@@ -137,25 +137,20 @@ def sweep_leftovers(parent: Path) -> None:
 
 def _remove_if_dead(folder: Path) -> None:
     try:
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # Made this very moment, or left without a lock by a kill in between: old ones are dead.
-        if _older_than_a_minute(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        return
+        has_lock = (folder / _LOCK).exists()
+        lock = try_lock(folder / _LOCK) if has_lock else None
     except OSError:
         return  # somebody else's: not ours to judge
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is not None:
         # Under the lock: whoever made it this very moment waits, and then sees that it is gone.
         shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(handle)
+        lock.release()
+    elif not has_lock and _is_older_than_a_minute(folder):
+        # Not made this very moment, but left without a lock by a kill in between.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _older_than_a_minute(folder: Path) -> bool:
+def _is_older_than_a_minute(folder: Path) -> bool:
     try:
         probe = folder.parent / f".{uuid.uuid4().hex}"  # the file system's own clock
         probe.touch()
