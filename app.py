@@ -222,7 +222,7 @@ def _explained(error: MergerError, context: Context) -> tuple[int, dict[str, Any
         code = REFUSED
     elif isinstance(error, Cancelled):
         code = INTERRUPTED
-    return code, failure_document(error.code, message, context.span, context.zone)
+    return code, failure_document(error, message, context.span, context.zone)
 
 
 if __name__ == "__main__":

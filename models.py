@@ -332,7 +332,7 @@ class Chunk(Base):
     verdict: Mapped[str] = mapped_column(key(32))
     score: Mapped[float] = mapped_column(Double)
     samples: Mapped[int] = mapped_column(Integer)
-    reasons: Mapped[Any] = mapped_column(JSON)
+    reasons: Mapped[Any] = mapped_column(JSON)  # messages (`i18n.to_json`); of old rows, sentences
     # Some of the samples: [{"at", "verdict", "jpeg" in base64}, ...].
     pictures: Mapped[str | None] = mapped_column(LongText, deferred=True)
 

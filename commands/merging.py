@@ -59,7 +59,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     finally:
         reporter.clear()
     for warning in result.warnings:
-        print(f"warning: {printable(warning)}", file=sys.stderr)
+        print(f"warning: {printable(str(warning))}", file=sys.stderr)
     document = result_document(result, zone)
     return document, "\n".join(rendition["path"] for rendition in document["renditions"])
 

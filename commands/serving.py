@@ -123,8 +123,8 @@ def check_machine(known: Settings) -> None:
     from merger.storage.files import make_folder
 
     ffmpeg.find_tool(known.ffmpeg or None)
-    make_folder(known.data, "the data folder (MERGER_DATA)")
-    make_folder(known.cache, "the cache folder (MERGER_CACHE)")
+    make_folder(known.data, "MERGER_DATA")
+    make_folder(known.cache, "MERGER_CACHE")
 
 
 def _work_on(

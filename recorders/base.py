@@ -200,7 +200,7 @@ def collect_item(original: Original, final: Path, cancelled: Callable[[], bool])
         try:
             digest = None
             if not _linked(original, partial):
-                require_space(final.parent, original.size_bytes, printable(original.path.name))
+                require_space(final.parent, original.size_bytes, original.path.name)
                 digest = _copied(original, partial, cancelled)
             with _reading():
                 unchanged = original.is_unchanged()

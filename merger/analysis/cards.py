@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from merger.errors import Refused
+from merger.errors import Invalid
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -78,35 +78,25 @@ def on_grid(plane: Picture | Plane) -> Plane:
 def read_card(path: Path) -> Card:
     """Read a user's card from an image file; its name is the file's name.
 
-    Raises Refused("card") when the file is unreadable, no image, bigger than 50 megapixels, or
+    Raises Invalid("card") when the file is unreadable, no image, bigger than 50 megapixels, or
     shows one plain colour.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Refused(
-            "card", f"The card {path} cannot be read ({error.strerror}). Check the path."
+        raise Invalid(
+            "card", "analysis.card_unreadable", path=str(path), why=error.strerror or str(error)
         ) from error
     bgr = _decode(data)
     if bgr is None:
-        raise Refused(
-            "card", f"The card {path} is not an image that can be read. Save it as PNG or JPEG."
-        )
+        raise Invalid("card", "analysis.card_no_image", path=str(path))
     height, width = bgr.shape[:2]
     if height * width > LARGEST_CARD:
-        raise Refused(
-            "card",
-            f"The card {path} is {width}x{height}, more than 50 megapixels. Save it smaller,"
-            " for example 1920x1080.",
-        )
+        raise Invalid("card", "analysis.card_too_large", path=str(path), width=width, height=height)
     card = card_from_picture(path.name, bgr)
     planes = card.signatures[0]
     if np.abs(planes - np.median(planes, axis=(1, 2), keepdims=True)).max() < PLAIN:
-        raise Refused(
-            "card",
-            f"The card {path} is one plain colour. Plain pictures are recognised without a card;"
-            " leave this one out.",
-        )
+        raise Invalid("card", "analysis.card_plain", path=str(path))
     return card
 
 

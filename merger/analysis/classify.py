@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from merger.analysis.cards import GRID, Card, Picture, Plane, on_grid, rough_form
+from merger.i18n import Message
 from merger.timeline.plan import Verdict
 
 Chroma = tuple[Picture, Picture]
@@ -55,10 +56,10 @@ ECHO = 0.15
 
 @dataclass(frozen=True)
 class Sample:
-    """Say what a picture shows, and why, in a short phrase for the report."""
+    """What a picture shows, and why."""
 
     verdict: Verdict
-    reason: str
+    reason: Message
 
 
 def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sample:
@@ -73,12 +74,16 @@ def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sam
     for box in (full, *_screens(width, height), *inside):
         found = _match(small, box, cards)
         if found:
-            return Sample("no_signal", f"matches the card '{found[0].name}' ({found[1]:.2f})")
+            card, likeness = found
+            return Sample(
+                "no_signal",
+                Message("analysis.matches_card", card=card.name, likeness=round(likeness, 2)),
+            )
     for box, margin in ((full, 0), *((box, MIXED) for box in inside)):
         share = _stray(_view(small, box), margin)
         if share is not None:
-            return Sample("blank", f"one colour, {share:.2%} of the picture differs")
-    return Sample("presentation", "more than one colour, and no card")
+            return Sample("blank", Message("analysis.differs", percent=round(100 * share, 2)))
+    return Sample("presentation", Message("analysis.no_card"))
 
 
 def _small(luma: Picture, chroma: Chroma | None) -> Picture:

@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from merger.analysis.cards import Card
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
+from merger.i18n import Message
 from merger.media.index import check_readable, explain_failure, open_container
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
@@ -54,7 +55,7 @@ class Look:
     """
 
     chunk: Chunk
-    reasons: list[str]
+    reasons: list[Message]
     pictures: list[dict[str, str]]
 
 
@@ -246,7 +247,7 @@ def sample_chunk(
     wanted.sort(key=lambda target: clocks[target.file].wall(target.at_us))
     kept = evenly(wanted, MOST_PICTURES)
     verdicts: list[Verdict] = ["missing"] * missing
-    reasons: Counter[str] = Counter()
+    reasons: Counter[tuple[Verdict, Message]] = Counter()
     pictures: list[dict[str, str]] = []
     by_file: dict[str, list[Target]] = {}
     for target in wanted:
@@ -254,13 +255,16 @@ def sample_chunk(
     for file, some in by_file.items():
         for target, frame in sample_targets(media[file], some):
             sight = classify(*planes(frame), cards)
-            verdicts.append(cast(Verdict, str(sight.verdict)))
-            reasons[f"{sight.verdict}: {sight.reason}"] += 1
+            verdicts.append(sight.verdict)
+            reasons[sight.verdict, sight.reason] += 1
             if target in kept:
                 at = clocks[file].wall(target.at_us)
                 pictures.append(_picture(at, sight.verdict, frame, media[file]))
     pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
-    why = [f"{count} x {text}" for text, count in reasons.most_common(3)]
+    why = [
+        Message("analysis.reason", count=count, verdict=Message(f"verdict.{verdict}"), why=reason)
+        for (verdict, reason), count in reasons.most_common(3)
+    ]
     return Look(decide_chunk(chunk, verdicts), why, pictures)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from merger.config import Settings
 from merger.errors import MergerError
 from merger.media.library import Entry, Library
 from merger.storage.files import make_folder, publish, work_folder
+from merger.storage.locks import file_lock
 from merger.timeline.clock import microseconds
 from merger.timeline.layout import Size
 
@@ -52,24 +51,17 @@ def save_thumbnail(settings: Settings, source: int, at: datetime, picture: bytes
 
     Raises Temporary or Broken where it cannot be written.
     """
-    make_folder(thumbnails_folder(settings), "the data folder (MERGER_DATA)")
+    make_folder(thumbnails_folder(settings), "MERGER_DATA")
     with work_folder(thumbnails_folder(settings)) as work:
         partial = work / "picture.jpg"
         partial.write_bytes(picture)
         at_ns = microseconds(at - _EPOCH) * 1000
         os.utime(partial, ns=(at_ns, at_ns))
-        with _alone(thumbnails_folder(settings)):
+        # Others may have an older picture: they stay out between our look and our rename.
+        with file_lock(thumbnails_folder(settings) / "lock"):
             before = taken_at(settings, source)
             if before is None or before < at:
                 publish(partial, picture_path(settings, source))
-
-
-@contextmanager
-def _alone(where: Path) -> Iterator[None]:
-    """Keep others out who may have an older picture: between their look and their rename."""
-    with (where / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def save_last_thumbnails(settings: Settings, ids: Mapping[str, int], library: Library) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.errors import Broken, Invalid, MergerError, Temporary
 
 T = TypeVar("T")
 
@@ -44,23 +44,19 @@ _NO_SUCH_DATABASE = 1049
 
 
 def database_url(text: str) -> URL:
-    """Return the address of a database. Raises Refused, without repeating what may be a secret."""
+    """Return the address of a database. Raises Invalid, without repeating what may be a secret."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
-        message = "SQLALCHEMY_DATABASE_URI: write it like mysql+pymysql://user:password@host/name"
-        raise Refused("database", message) from error
+        raise Invalid("database", "db.no_url") from error
     backend = url.get_backend_name()
     if backend not in ("sqlite", "mysql", "mariadb"):
-        message = f"SQLALCHEMY_DATABASE_URI: {backend} is none of sqlite, mysql+pymysql"
-        raise Refused("database", message)
+        raise Invalid("database", "db.other_backend", backend=backend)
     if backend != "sqlite":
         if not url.database:
-            message = "SQLALCHEMY_DATABASE_URI: name a database after the host: …@host/name"
-            raise Refused("database", message)
+            raise Invalid("database", "db.no_name")
         if "@" in (url.host or ""):  # the rest of a password, which would be told from then on
-            message = "SQLALCHEMY_DATABASE_URI: write an @ in the password as %40"
-            raise Refused("database", message)
+            raise Invalid("database", "db.at_sign")
         # MariaDB is recognised when connected; under its own name, it would ignore the tables'
         # `mysql_` options.
         url = url.set(drivername="mysql+pymysql")
@@ -98,8 +94,9 @@ def _sqlite(url: URL) -> Engine:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            message = f"the folder of the database {path} cannot be made ({error.strerror})"
-            raise Broken("database", message) from error
+            raise Broken(
+                "database", "db.no_folder", path=str(path), why=error.strerror or str(error)
+            ) from error
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_S})
 
     @event.listens_for(engine, "connect")
@@ -179,49 +176,48 @@ def translate_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise Temporary("database", "all connections to the database are in use") from error
+        raise Temporary("database", "db.no_connection") from error
     except DBAPIError as error:
         raise _translated(engine, error) from error
 
 
 def _translated(engine: Engine, error: DBAPIError) -> MergerError:
     where = engine.url.render_as_string(hide_password=True)
-    said = str(error.orig)
+    why = str(error.orig)
     if engine.dialect.name == "sqlite":
-        return _translated_sqlite(where, said)
+        return _translated_sqlite(where, why)
     number = error.orig.args[0] if error.orig and error.orig.args else None
     if number in _LOST_RACE:
-        return LostRace("database_race", f"others were quicker in the database {where}: {said}")
+        return LostRace("database_race", "db.race", where=where, why=why)
     if number in _DISK_FULL:
-        return Temporary("database", f"the disk of the database {where} is full")
+        return Temporary("database", "db.disk_full", where=where)
     if number == _NO_SUCH_DATABASE:
-        create = f"CREATE DATABASE `{engine.url.database}` CHARACTER SET utf8mb4"
-        return Broken("database", f"the database {where} does not exist; on its server: {create}")
+        statement = f"CREATE DATABASE `{engine.url.database}` CHARACTER SET utf8mb4"
+        return Broken("database", "db.missing", where=where, statement=statement)
     if number in _NO_ACCESS:
-        return Broken("database", f"the database {where} refuses us: {said}")
+        return Broken("database", "db.no_access", where=where, why=why)
     if number in _VALUES:
-        return Broken("database_value", f"the database {where} does not take a value: {said}")
+        return Broken("database_value", "db.value", where=where, why=why)
     if number in _MISSING:
-        return _behind(where, said)
+        return _behind(where, why)
     if error.connection_invalidated or number in _UNREACHABLE or isinstance(error, InterfaceError):
-        return Temporary("database", f"the database {where} cannot be reached: {said}")
-    return Broken("database", f"the database {where} did not accept a statement: {said}")
+        return Temporary("database", "db.unreachable", where=where, why=why)
+    return Broken("database", "db.statement", where=where, why=why)
 
 
-def _translated_sqlite(where: str, said: str) -> MergerError:
+def _translated_sqlite(where: str, why: str) -> MergerError:
     raced = ("locked", "busy", "UNIQUE constraint", "FOREIGN KEY constraint")
-    if any(word in said for word in raced):
-        return LostRace("database_race", f"the database {where} is in use by others")
-    if "full" in said or "disk I/O" in said:
-        return Temporary("database", f"the database {where} cannot be written to: {said}")
-    if "no such table" in said or "no such column" in said:
-        return _behind(where, said)
-    return Broken("database", f"the database {where}: {said}")
+    if any(word in why for word in raced):
+        return LostRace("database_race", "db.in_use", where=where)
+    if "full" in why or "disk I/O" in why:
+        return Temporary("database", "db.unwritable", where=where, why=why)
+    if "no such table" in why or "no such column" in why:
+        return _behind(where, why)
+    return Broken("database", "db.failed", where=where, why=why)
 
 
-def _behind(where: str, said: str) -> Broken:
-    message = f"the tables of {where} are missing or old ({said}); run: python app.py init-db"
-    return Broken("schema", message)
+def _behind(where: str, why: str) -> Broken:
+    return Broken("schema", "db.tables_behind", where=where, why=why)
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Delete, Engine, delete
 from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
-from merger.errors import Refused
+from merger.errors import Invalid
 from models import Answer
 
 KEPT = timedelta(days=7)
@@ -28,7 +28,7 @@ def answer_once(
     """Return status and body of the first answer to a user's key; act gives it where there is none.
 
     act must be one that may be repeated: a crash may come between it and its being written down.
-    Raises Refused where the key came with another request before, before anything is done.
+    Raises Invalid where the key came with another request before, before anything is done.
     """
     digest = hashlib.sha256(f"{user}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
     request = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
@@ -39,7 +39,7 @@ def answer_once(
             session.add(Answer(digest=digest, asked=request, status=_NONE, body="", created_at=now))
             return None
         if known.asked != request:
-            raise Refused("idempotency_key", f"the key {key!r} was used for another request")
+            raise Invalid("idempotency_key", "db.key_reused", name=key)
         return _answer_of(known)
 
     answer = writing(engine, reserve)

@@ -80,14 +80,10 @@ def _revision(connection: Connection) -> str | None:
 
 def _wrong(found: State, connection: Connection) -> Broken:
     where = connection.engine.url.render_as_string(hide_password=True)
-    sentences = {
-        "empty": f"the database {where} has no tables yet; run: python app.py init-db",
-        "behind": f"the tables of {where} are older than this program; run: python app.py init-db",
-        "ahead": f"this program is older than the tables of {where}; update the program",
-        "foreign": f"the database {where} holds tables of another program;"
-        " name a database of its own in SQLALCHEMY_DATABASE_URI",
-    }
-    return Broken("schema", sentences[found])
+    keys = {
+        "empty": "db.empty", "behind": "db.behind", "ahead": "db.ahead", "foreign": "db.foreign",
+    }  # fmt: skip
+    return Broken("schema", keys[found], where=where)
 
 
 @contextmanager
@@ -104,7 +100,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
                     yield connection
                     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
                     if broken is not None:
-                        raise Broken("schema", f"rows of {broken[0]} refer to nothing any more")
+                        raise Broken("schema", "db.broken_references", table=str(broken[0]))
             finally:
                 _refer(connection, "ON")
         return
@@ -114,8 +110,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             lock = "SELECT GET_LOCK(SHA1(CONCAT('merger.db.schema.', DATABASE())), :wait)"
             if not connection.scalar(text(lock), {"wait": _WAIT_S}):
                 where = engine.url.render_as_string(hide_password=True)
-                message = f"another process changes the tables of {where}; try later"
-                raise Temporary("schema", message)
+                raise Temporary("schema", "db.busy", where=where)
             yield connection
             connection.commit()
         finally:

@@ -51,7 +51,7 @@ class FolderDestination:
             self._revoke(parcel.name, fence.attempt)
             if is_there(final, parcel.size_bytes, parcel.sha256, fence.check):
                 return str(final)
-            require_space(self.folder, parcel.size_bytes, f"delivering {parcel.name}")
+            require_space(self.folder, parcel.size_bytes, parcel.name)
             with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
                 copy_whole(parcel.path, copy, fence.check)

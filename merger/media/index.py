@@ -22,6 +22,7 @@ import av.video.frame
 import numpy as np
 
 from merger.errors import Broken, Temporary
+from merger.i18n import Message, verbatim
 from merger.storage.files import AWAY, translate_os_error
 from merger.timeline.clock import Stretch
 from merger.timeline.media import (
@@ -46,7 +47,14 @@ _OF_THE_SYSTEM = (AWAY - {errno.EIO, errno.EAGAIN}) | {errno.ENOENT, errno.EMFIL
 
 
 class Unreadable(Exception):
-    """A file that holds no media that we can read; the text says why."""
+    """A file that holds no media that we can read; the message says why."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 def demuxer_for(head: bytes) -> str | None:
@@ -102,14 +110,14 @@ def check_readable(media: MediaFile) -> None:
     except OSError as error:
         raise _unreadable_now(media.path, error) from error
     if (stat.st_size, stat.st_mtime_ns) != (media.size_bytes, media.mtime_ns):
-        message = f"{media.path} was changed while it was read; try again when it is complete"
-        raise Temporary("input_changed", message)
+        raise Temporary("input_changed", "media.changed", path=str(media.path))
 
 
 def _unreadable_now(path: Path, error: OSError) -> Temporary | Broken:
     if error.errno in (*_OF_THE_SYSTEM, errno.ENOMEM):
-        message = f"{path} cannot be read now ({error.strerror}); is its folder there?"
-        return Temporary("storage_away", message)
+        return Temporary(
+            "storage_away", "media.away", path=str(path), why=error.strerror or str(error)
+        )
     return translate_os_error(error, path.parent)
 
 
@@ -123,14 +131,14 @@ def read_media(path: Path) -> MediaFile:
     with path.open("rb") as file:
         demuxer = demuxer_for(file.read(188 * 8))
     if stat.st_size == 0:
-        raise Unreadable("the file is empty")
+        raise Unreadable(Message("media.empty"))
     if demuxer is None:
-        raise Unreadable("it is neither MP4/MOV, Matroska/WebM nor MPEG-TS")
+        raise Unreadable(Message("media.unknown_format"))
     try:
         with open_container(path, demuxer) as container:
             return _indexed(path, demuxer, stat.st_size, stat.st_mtime_ns, container)
     except (av.FFmpegError, ValueError) as error:
-        raise Unreadable(_phrase(error)) from error
+        raise Unreadable(verbatim(_phrase(error))) from error
 
 
 def _indexed(
@@ -149,8 +157,8 @@ def _indexed(
         )
     streams = [s for s in (video, audio) if s is not None]
     if not streams:
-        raise Unreadable("it holds neither pictures nor sound")
-    complaints: list[str] = []
+        raise Unreadable(Message("media.nothing"))
+    complaints: list[Message] = []
     shown: list[tuple[int, int]] = []  # (when, how long), in the stream's time base
     keys: list[tuple[int, int]] = []
     heard: list[tuple[int, int]] = []
@@ -163,7 +171,7 @@ def _indexed(
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
-            complaints.append(f"reading stopped: {_phrase(error)}")
+            complaints.append(Message("media.reading_stopped", why=_phrase(error)))
             break
         if packet is None:
             break
@@ -173,7 +181,7 @@ def _indexed(
         dts = packet.dts if packet.dts is not None else pts
         if packet.dts is not None:
             if dts < last_dts.get(packet.stream_index, dts) - 1 / packet.time_base:
-                complaints.append("its clock jumps back; what comes after that is left out")
+                complaints.append(Message("media.clock_jumps_back"))
                 # Pictures of both sides of the jump meet at the last one.
                 last = max(shown, default=(0, 0))[0]
                 shown = [s for s in shown if s[0] < last]
@@ -198,12 +206,12 @@ def _indexed(
             shown.append((pts, packet.duration or 0))
     if video is not None and picture is None:
         if shown:
-            complaints.append("none of its pictures can be decoded")
+            complaints.append(Message("media.undecodable"))
         video, shown = None, []
     described, picture_us, ends_us = _pictures(video, picture, shown, keys)
     sound = _sound(audio, heard)
     if not len(picture_us) and not sound:
-        raise Unreadable(complaints[0] if complaints else "it holds neither pictures nor sound")
+        raise Unreadable(complaints[0] if complaints else Message("media.nothing"))
     base = video.time_base if video is not None else None
     key_us = _us([k[0] for k in keys], base)
     return MediaFile(
@@ -233,7 +241,9 @@ def _first_picture(packet: av.packet.Packet[Any]) -> av.video.frame.VideoFrame |
     for frame in frames:
         assert isinstance(frame, av.video.frame.VideoFrame)
         if frame.width * frame.height > MAX_PIXELS:
-            raise Unreadable(f"its picture of {frame.width}x{frame.height} is too large")
+            raise Unreadable(
+                Message("media.picture_too_large", width=frame.width, height=frame.height)
+            )
         return frame
     return None
 

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import av
 
-from merger.errors import Refused
+from merger.errors import Invalid
+from merger.i18n import Message, verbatim
 from merger.media.index import Unreadable, demuxer_for, open_container, read_media
 from merger.timeline.clock import (
     ClockMap,
@@ -65,9 +66,9 @@ class Library:
     """What a folder holds for a record."""
 
     entries: list[Entry] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # for the owner of the video
-    notes: list[str] = field(default_factory=list)  # for who runs the command
-    ignored: list[str] = field(default_factory=list)  # notes about names that do not fit
+    warnings: list[Message] = field(default_factory=list)  # for the owner of the video
+    notes: list[Message] = field(default_factory=list)  # for who runs the command
+    ignored: list[Message] = field(default_factory=list)  # notes about names that do not fit
     known: set[str] = field(default_factory=set)  # sources of which there is any file
     starts: dict[str, datetime] = field(default_factory=dict)  # of all their files, by name
     others: set[str] = field(default_factory=set)  # files of other rooms and sources
@@ -111,42 +112,40 @@ def read_library(
 ) -> Library:
     """Return the media of some sources of a room that may reach into a span.
 
-    Raises Refused for a folder that cannot be read. A file that cannot be read is a warning.
+    Raises Invalid for a folder that cannot be read. A file that cannot be read is a warning.
     """
     found = Library()
     names = _names(folder)
     candidates: list[Candidate] = []
     for name in names:
         said = library_name(name, room, set(sources))
-        if isinstance(said, str):
+        if isinstance(said, Message):
             if is_of_another(name):
                 found.others.add(name)
             elif name.lower().endswith(MEDIA_EXTENSIONS):
-                found.ignored.append(f"ignored {name}: {said}")
+                found.ignored.append(Message("media.ignored", file=name, why=said))
             continue
         found.known.add(said.source)
         path = folder / name
         start, odd = wall_time(said.start, zone)
         sidecar, complaint = read_sidecar(path)
         if complaint:
-            found.warnings.append(f"{name}: {complaint}; its start is taken from its name")
+            found.warnings.append(Message("media.sidecar_not_used", file=name, why=complaint))
         if sidecar.start is not None:
             start, odd = sidecar.start, None
         found.starts[name] = start
         if start >= span.end or start + LONGEST_SEGMENT <= span.start:
             continue
         if odd:
-            found.warnings.append(f"{name}: its time {odd}")
+            found.warnings.append(Message("media.of_file", file=name, what=odd))
         candidates.append(Candidate(path, said.source, start, sidecar, name))
     read_files(candidates, span, found, on_progress)
     found.notes += found.ignored[:_MOST_NOTES]
     if len(found.ignored) > _MOST_NOTES:
-        found.notes.append(f"... and {len(found.ignored) - _MOST_NOTES} more names that do not fit")
+        found.notes.append(Message("media.ignored_more", count=len(found.ignored) - _MOST_NOTES))
     for source in sources:
         if source not in found.known:
-            found.warnings.append(
-                f"the library has no file of source {source!r} in room {room!r}{_there_is(found)}"
-            )
+            found.warnings.append(_no_file_of(source, room, found))
     return found
 
 
@@ -176,22 +175,31 @@ def read_files(
         except (Unreadable, OSError) as error:
             if are_ours and isinstance(error, OSError):
                 raise
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            found.warnings.append(f"{file.name} is left out: {reason}")
+            why = (
+                verbatim(error.strerror or str(error))
+                if isinstance(error, OSError)
+                else error.message
+            )
+            found.warnings.append(Message("media.left_out", file=file.name, why=why))
             continue
-        found.warnings.extend(f"{file.name}: {text}" for text in media.complaints)
+        found.warnings.extend(
+            Message("media.of_file", file=file.name, what=complaint)
+            for complaint in media.complaints
+        )
         entry = _entry(file, media, found)
         if entry.clock.wall(media.zero_us + media.length_us) > span.start:
             found.entries.append(entry)
 
 
-def _there_is(found: Library) -> str:
-    """Return what else there is, for a person who has mistyped a name."""
-    endings = sorted({place_and_source(name) for name in found.others})
-    if not endings:
-        return ""
-    more = ", ..." if len(endings) > _MOST_NOTES else ""
-    return f"; there are files of {', '.join(endings[:_MOST_NOTES])}{more}"
+def _no_file_of(source: str, room: str, found: Library) -> Message:
+    """Return that there is no file of a source, and what else there is: a name may be mistyped."""
+    others = sorted({place_and_source(name) for name in found.others})
+    if not others:
+        return Message("media.no_file_of_source", source=source, room=room)
+    more = ("...",) if len(others) > _MOST_NOTES else ()
+    return Message(
+        "media.files_of_others", source=source, room=room, others=(*others[:_MOST_NOTES], *more)
+    )
 
 
 def segments(
@@ -215,7 +223,7 @@ def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> S
     )
 
 
-def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
+def read_sidecar(path: Path) -> tuple[Sidecar, Message | None]:
     """Return what the sidecar of a media file says, and what is wrong with it.
 
     The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}.
@@ -223,14 +231,16 @@ def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
     sidecar = path.with_suffix(".json")
     try:
         if not sidecar.is_file():  # a pipe would be waited for
-            return Sidecar(), f"{sidecar.name} is no file" if sidecar.exists() else None
+            if not sidecar.exists():
+                return Sidecar(), None
+            return Sidecar(), Message("media.sidecar_no_file", file=sidecar.name)
         with sidecar.open("rb") as file:
             text = file.read(LARGEST_SIDECAR + 1)
         if len(text) > LARGEST_SIDECAR:
-            return Sidecar(), f"{sidecar.name} is too large to be a sidecar"
+            return Sidecar(), Message("media.sidecar_too_large", file=sidecar.name)
         said = json.loads(text)
     except (OSError, ValueError, RecursionError):
-        return Sidecar(), f"{sidecar.name} cannot be read as JSON"
+        return Sidecar(), Message("media.sidecar_no_json", file=sidecar.name)
     try:
         if not isinstance(said, dict):
             raise TypeError("not an object")
@@ -241,7 +251,7 @@ def read_sidecar(path: Path) -> tuple[Sidecar, str | None]:
         is_digest = isinstance(digest, str) and len(digest) == 64
         return Sidecar(start, end if start else None, digest if is_digest else None), None
     except (TypeError, ValueError, OverflowError) as error:
-        return Sidecar(), f"{sidecar.name} is not understood ({error})"
+        return Sidecar(), Message("media.sidecar_not_understood", file=sidecar.name, why=str(error))
 
 
 def _instant(said: Mapping[str, Any], key: str) -> datetime | None:
@@ -271,11 +281,13 @@ def _names(folder: Path) -> list[str]:
             if not entry.name.startswith(".") and entry.is_file()
         )
     except NotADirectoryError as error:
-        raise Refused("library", f"{folder} is not a folder") from error
+        raise Invalid("library", "media.not_a_folder", folder=str(folder)) from error
     except FileNotFoundError as error:
-        raise Refused("library", f"there is no folder {folder}") from error
+        raise Invalid("library", "media.no_folder", folder=str(folder)) from error
     except OSError as error:
-        raise Refused("library", f"{folder} cannot be read: {error.strerror}") from error
+        raise Invalid(
+            "library", "media.folder_unreadable", folder=str(folder), why=error.strerror or ""
+        ) from error
 
 
 def _ends_before(path: Path, start: datetime, instant: datetime, *, followed: bool) -> bool:
@@ -308,7 +320,7 @@ def _entry(file: Candidate, media: MediaFile, found: Library) -> Entry:
     return Entry(file.source, media, clock, identity)
 
 
-def _rate(path: Path, sidecar: Sidecar, media: MediaFile, warnings: list[str]) -> Fraction:
+def _rate(path: Path, sidecar: Sidecar, media: MediaFile, warnings: list[Message]) -> Fraction:
     """Return how many seconds of wall clock a second of a file is; one, unless a clock drifts."""
     if not (sidecar.start and sidecar.end and media.length_us > 0):
         return Fraction(1)
@@ -322,9 +334,12 @@ def _rate(path: Path, sidecar: Sidecar, media: MediaFile, warnings: list[str]) -
         return Fraction(1)
     if was_cut or media.complaints or abs(measured - 1) > LARGEST_DRIFT:
         warnings.append(
-            f"{path.name} lasts {length_us / 1e6:.1f} s, its sidecar says"
-            f" {wall_us / 1e6:.1f} s: too far apart for a drifting clock; its start is"
-            " believed, its end is not"
+            Message(
+                "media.no_drift",
+                file=path.name,
+                seconds=round(length_us / 1e6, 1),
+                sidecar_seconds=round(wall_us / 1e6, 1),
+            )
         )
         return Fraction(1)
     return measured

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from merger.i18n import Message
 from merger.media.index import open_container
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
@@ -33,13 +34,13 @@ class Expected:
     moov_in_front: bool = False
 
 
-def find_mismatch(path: Path, expected: Expected) -> list[str]:
+def find_mismatch(path: Path, expected: Expected) -> list[Message]:
     """Read every packet of an output, and say all that is not as expected (nothing: accepted)."""
     try:
         with open_container(path, "mov") as container:
             return _wrong(path, container, expected)
     except (av.FFmpegError, OSError) as error:
-        return [f"it cannot be read: {error}"]
+        return [Message("media.output_unreadable", why=str(error))]
 
 
 def has_same_codec_header(paths: Sequence[Path]) -> bool:
@@ -51,12 +52,20 @@ def has_same_codec_header(paths: Sequence[Path]) -> bool:
     return len(headers) <= 1
 
 
-def _wrong(path: Path, container: av.container.InputContainer, expected: Expected) -> list[str]:
-    wrong: list[str] = []
+def _wrong(path: Path, container: av.container.InputContainer, expected: Expected) -> list[Message]:
+    wrong: list[Message] = []
     counts = (len(container.streams.video), len(container.streams.audio))
     wanted = (int(bool(expected.frames)), int(bool(expected.samples)))
     if counts != wanted:
-        return [f"{counts[0]} video and {counts[1]} audio streams instead of {wanted}"]
+        return [
+            Message(
+                "media.streams",
+                video=counts[0],
+                audio=counts[1],
+                expected_video=wanted[0],
+                expected_audio=wanted[1],
+            )
+        ]
     times: list[int] = []
     heard: list[tuple[int, int]] = []
     corrupt = 0
@@ -72,24 +81,30 @@ def _wrong(path: Path, container: av.container.InputContainer, expected: Expecte
             starts_with_key = packet.is_keyframe
         times.append(packet.pts)
     if corrupt:
-        wrong.append(f"{corrupt} corrupt packets")
+        wrong.append(Message("media.corrupt_packets", count=corrupt))
     if expected.frames:
         stream = container.streams.video[0]
         context = stream.codec_context
         size = expected.size
         if size and (context.width, context.height) != (size.width, size.height):
-            wrong.append(f"{context.width}x{context.height} instead of {size.width}x{size.height}")
+            wrong.append(
+                Message(
+                    "media.wrong_size",
+                    found=f"{context.width}x{context.height}",
+                    expected=f"{size.width}x{size.height}",
+                )
+            )
         if context.pix_fmt not in ("yuv420p", "yuvj420p"):
-            wrong.append(f"pixels are {context.pix_fmt} instead of yuv420p")
+            wrong.append(Message("media.wrong_pixels", found=str(context.pix_fmt)))
         if not _is_codec(context.name, expected.codec):
-            wrong.append(f"codec {context.name} instead of {expected.codec}")
+            wrong.append(Message("media.wrong_codec", found=context.name, expected=expected.codec))
         if not starts_with_key:
-            wrong.append("it does not begin with a key frame")
+            wrong.append(Message("media.no_key_frame_first"))
         wrong += _off_grid(times, stream.time_base or Fraction(1), expected)
     if expected.samples:
         wrong += _sound_wrong(heard, container.streams.audio[0], expected.samples)
     if expected.moov_in_front and not has_moov_in_front(path):
-        wrong.append("its index is not in front")
+        wrong.append(Message("media.index_not_in_front"))
     return wrong
 
 
@@ -97,29 +112,29 @@ def _is_codec(name: str, codec: Codec) -> bool:
     return "av1" in name if codec == "av1" else name == "h264"
 
 
-def _off_grid(times: list[int], base: Fraction, expected: Expected) -> list[str]:
+def _off_grid(times: list[int], base: Fraction, expected: Expected) -> list[Message]:
     if len(times) != expected.frames:
-        return [f"{len(times)} frames instead of {expected.frames}"]
+        return [Message("media.frames", count=len(times), expected=expected.frames)]
     ticks = 1 / (base * expected.rate)
     if ticks.denominator != 1:
-        return [f"its time base {base} does not hold the frame rate {expected.rate}"]
+        return [Message("media.time_base", base=str(base), rate=str(expected.rate))]
     grid = np.arange(len(times), dtype=np.int64) * int(ticks)
     off = int(np.count_nonzero(np.sort(np.array(times, np.int64)) != grid))
-    return [f"{off} frames off the grid"] if off else []
+    return [Message("media.off_grid", count=off)] if off else []
 
 
-def _sound_wrong(heard: list[tuple[int, int]], stream: object, samples: int) -> list[str]:
+def _sound_wrong(heard: list[tuple[int, int]], stream: object, samples: int) -> list[Message]:
     base = getattr(stream, "time_base", None) or Fraction(1, SAMPLE_RATE)
     if not heard:
-        return ["no sound packets"]
+        return [Message("media.no_sound")]
     starts = np.array([h[0] for h in heard], np.int64)
     ends = starts + np.array([h[1] for h in heard], np.int64)
-    wrong: list[str] = []
+    wrong: list[Message] = []
     if np.any(np.abs(starts[1:] - ends[:-1]) * float(base) > 0.002):
-        wrong.append("its sound has holes")
+        wrong.append(Message("media.sound_holes"))
     lasts = round(int(ends[-1]) * base * SAMPLE_RATE)
     if abs(lasts - samples) > _SOUND_TOLERANCE or int(starts[0]) * base * SAMPLE_RATE > 1:
-        wrong.append(f"its sound ends after {lasts} samples instead of {samples}")
+        wrong.append(Message("media.sound_length", samples=lasts, expected=samples))
     return wrong
 
 

@@ -164,8 +164,8 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
     except MergerError as error:
         return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", str(error))
     if notes:
-        notes.append("install its driver, or set MERGER_ENCODER=auto")
-        return Finding(what, "warning", "; ".join(notes))
+        texts = [*map(str, notes), "install its driver, or set MERGER_ENCODER=auto"]
+        return Finding(what, "warning", "; ".join(texts))
     if encoder.hardware is None:
         refused = [
             f"{other.name} does not work here ({ffmpeg.why_refused(tool, other)})"

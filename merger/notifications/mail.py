@@ -122,7 +122,10 @@ def _values(letter: Letter) -> dict[str, Any]:
     return {
         "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
         "links": [one for one in facts["links"] if one["kind"] != "news"],
-        "warnings": [_told(letter.language, text) for text in facts["warnings"]],
+        "warnings": [
+            _told(letter.language, warning)
+            for warning in facts.get("warning_messages", facts["warnings"])
+        ],
         "why": _reason(letter.language, error) if error else "",
         "hint": _hint(letter.language, error["code"]) if error else "",
         "text": _told(letter.language, facts.get("text", "")),

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from merger.config import Settings
 from merger.db.engine import reading, writing
-from merger.i18n import Message, document, verbatim
+from merger.i18n import Message, document, to_json, verbatim
+from merger.timeline.report import warnings_of
 from models import Delivery, Notification, Record, User
 
 MAIL, WEBHOOK = "mail", "webhook"
@@ -87,6 +88,7 @@ def _facts(session: Session, row: Record) -> dict[str, Any]:
         select(Delivery).where(Delivery.record_id == row.id).order_by(Delivery.id)
     )
     report = json.loads(row.report) if row.report else {}
+    warnings = warnings_of(report)[:_MOST_WARNINGS]
     return {
         "record": row.id, "version": row.version, "name": row.event_name,
         "room": row.room.name if row.room else None, "zone": row.zone,
@@ -97,7 +99,8 @@ def _facts(session: Session, row: Record) -> dict[str, Any]:
             for d in deliveries
             if d.link and d.status == "delivered"
         ],
-        "warnings": report.get("warnings", [])[:_MOST_WARNINGS],
+        "warnings": [str(warning) for warning in warnings],
+        "warning_messages": [to_json(warning) for warning in warnings],
         "error": error_document(row),
     }  # fmt: skip
 

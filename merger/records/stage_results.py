@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, undefer
 
 from merger.analysis.sampling import Look
 from merger.db.engine import reading
+from merger.i18n import to_json
 from merger.ports.recorder import Collected
 from merger.records.queue import ASKED_AGAIN, Claim, with_fence
 from merger.timeline.report import Rendition as RenditionMade
@@ -230,7 +231,8 @@ def _chunk_row(record: int, seen: Look) -> Chunk:
     return Chunk(
         record_id=record, start_at=chunk.span.start, end_at=chunk.span.end,
         presence=chunk.presence, verdict=chunk.verdict, score=float(chunk.score),
-        samples=chunk.samples, reasons=seen.reasons, pictures=json.dumps(seen.pictures),
+        samples=chunk.samples, reasons=[to_json(reason) for reason in seen.reasons],
+        pictures=json.dumps(seen.pictures),
     )  # fmt: skip
 
 

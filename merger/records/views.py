@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
 from merger.errors import Refused
-from merger.i18n import document
+from merger.i18n import document, from_json, to_json
 from merger.records import outbox
 from merger.records.requests import record_row, room_row
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
 from models import (
     STATUSES,
@@ -218,10 +219,12 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
         )
         events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
         report = json.loads(row.report) if row.report else {}
+        warnings = warnings_of(report)
         local = partial(_local, row.zone)
         return {
             **record_summary(row),
-            "warnings": report.get("warnings", []),
+            "warnings": [str(warning) for warning in warnings],
+            "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed(row),
             "gaps": report.get("gaps", []),
             "papers": _papers(row),
@@ -230,7 +233,9 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
                 {
                     "start": local(c.start_at), "end": local(c.end_at),
                     "presence": c.presence, "verdict": c.verdict, "score": round(c.score, 4),
-                    "samples": c.samples, "reasons": c.reasons,
+                    "samples": c.samples,
+                    "reasons": [str(from_json(reason)) for reason in c.reasons],
+                    "reason_messages": [to_json(from_json(reason)) for reason in c.reasons],
                     "pictures": [
                         {"at": local(datetime.fromisoformat(p["at"])), "verdict": p["verdict"]}
                         for p in _pictures(c.pictures)

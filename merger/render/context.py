@@ -78,5 +78,5 @@ class RenderContext:
 
     def progress(self, done: float, total: float) -> None:
         if self.cancelled():
-            raise Cancelled("cancelled", ffmpeg.STOPPED)
+            raise Cancelled("cancelled", "render.stopped")
         self.watch.reporter.progress(done, total)

@@ -22,13 +22,13 @@ from functools import cache
 from pathlib import Path
 
 from merger.errors import Broken, Cancelled, Temporary
+from merger.i18n import Message
 from merger.timeline.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
 _POLL_S = 0.25
 _STALLS_AFTER_S = 3600.0  # without any progress; the slowest second try takes minutes
-STOPPED = "stopped; finished parts are kept, the same command goes on from there"
 _MOST_COMPLAINTS = 1000
 
 
@@ -71,15 +71,14 @@ def find_tool(configured: str | None) -> Tool:
         path = shutil.which(path) or path
     try:
         command = [path, "-hide_banner", "-version"]
-        said = subprocess.run(
+        output = subprocess.run(
             command, capture_output=True, text=True, timeout=30, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        message = f"{path} does not run ({error}); name an ffmpeg in MERGER_FFMPEG"
-        raise Broken("ffmpeg", message) from error
-    match = re.match(r"ffmpeg version (\S+)", said)
+        raise Broken("ffmpeg", "render.ffmpeg_fails", path=path, why=str(error)) from error
+    match = re.match(r"ffmpeg version (\S+)", output)
     if not match:
-        raise Broken("ffmpeg", f"{path} is no ffmpeg; name one in MERGER_FFMPEG")
+        raise Broken("ffmpeg", "render.not_ffmpeg", path=path)
     return Tool(str(Path(path).resolve()), match[1])
 
 
@@ -89,7 +88,7 @@ def _carried() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
-        raise Broken("ffmpeg", "no ffmpeg found; name one in MERGER_FFMPEG") from error
+        raise Broken("ffmpeg", "render.no_ffmpeg") from error
 
 
 @cache
@@ -117,10 +116,10 @@ def why_refused(tool: Tool, encoder: Encoder) -> str | None:
     return outcome.last_words()
 
 
-def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, list[str]]:
+def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, list[Message]]:
     """Return the first encoder of a profile that works here, and what the owner should know."""
     wanted = {"nvenc": "h264_nvenc", "vaapi": "h264_vaapi"}.get(choice)
-    notes: list[str] = []
+    notes: list[Message] = []
     for encoder in candidates(profile):
         if encoder.hardware and choice == "software":
             continue
@@ -130,12 +129,10 @@ def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, 
         if reason is None:
             return encoder, notes
         if encoder.hardware and (wanted or profile.name == "auto"):
-            notes.append(f"{encoder.name} does not work here ({reason}); encoded in software")
+            notes.append(Message("render.in_software", encoder=encoder.name, why=reason))
         elif not encoder.hardware:
             raise Broken(
-                "encoder",
-                f"{tool.path} cannot encode with {encoder.name};"
-                f" name another in MERGER_FFMPEG ({reason})",
+                "encoder", "render.no_encoder", path=tool.path, encoder=encoder.name, why=reason
             )
     raise AssertionError("every profile has a software encoder")
 
@@ -185,7 +182,7 @@ def _child(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]
             process_group=0,  # Ctrl-C is ours to handle
         )
     except OSError as error:
-        raise Broken("ffmpeg", f"{command[0]} cannot be started: {error}") from error
+        raise Broken("ffmpeg", "render.cannot_start", path=command[0], why=str(error)) from error
     with child:
         try:
             yield child
@@ -222,9 +219,9 @@ def _listen(
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
             if cancelled():
-                raise Cancelled("cancelled", STOPPED)
+                raise Cancelled("cancelled", "render.stopped")
             if time.monotonic() - moved_s > _STALLS_AFTER_S:
-                raise Temporary("encoder_stalled", "ffmpeg did not get on for an hour")
+                raise Temporary("encoder_stalled", "render.stalled")
             for key, _ in selector.select(_POLL_S):
                 read = os.read(key.fd, 65536)
                 if not read:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from merger.config import Settings
+from merger.i18n import Message
 from merger.media.library import read_library
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext, Watch
@@ -44,12 +45,12 @@ def merge(
             folder, request.room, request.sources.names, request.span, request.zone,
             lambda done, total: reporter.progress(done, total),
         )  # fmt: skip
-        require_media(request, library, str(folder))
+        require_media(request, library, folder)
         # Warnings, too, before minutes of encoding: a name may have been mistyped.
         for note in (*library.notes, *library.warnings):
             reporter.note(note)
     make_folder(output, "--output")
-    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+    make_folder(settings.cache, "MERGER_CACHE")
     with work_folder(settings.cache) as work, work_folder(output) as out:
         around = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
@@ -61,16 +62,16 @@ def merge(
     return result
 
 
-def _replaced(path: Path, plan: EditPlan) -> list[str]:
+def _replaced(path: Path, plan: EditPlan) -> list[Message]:
     """Return a warning where a result of another span has the same name (it has no seconds)."""
     try:
         earlier = json.loads(path.read_text())["span"]
-        start, end = earlier["start"], earlier["end"]
+        start, end = str(earlier["start"]), str(earlier["end"])
     except (OSError, ValueError, TypeError, KeyError):
         return []
     if earlier == plan_document(plan)["span"]:
         return []
-    return [f"an earlier result, of {start} to {end}, had the same name, and was replaced"]
+    return [Message("render.replaced", start=start, end=end)]
 
 
 def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path) -> None:

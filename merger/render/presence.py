@@ -10,13 +10,14 @@ from typing import Any
 
 from merger.analysis.cards import Card, shipped_cards
 from merger.analysis.sampling import Look, sample_chunk
+from merger.i18n import Message, from_json, to_json
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.timeline.clock import Span, Track, picture_track
 from merger.timeline.plan import Chunk
 from merger.timeline.zones import half_hour_chunks
 
-# Raised when the same pictures would be judged otherwise, or told otherwise.
+# Raise it when the same pictures would be judged otherwise.
 ANALYSIS = 3
 
 
@@ -48,7 +49,7 @@ def _known_seen(cell: Span, track: Track | None) -> Look:
     """Return that a presentation is shown in a chunk in which there is media of the screen."""
     is_there = any(clip.span.cut_to(cell) for clip in (track.clips if track else ()))
     chunk = Chunk(cell, is_there, "presentation" if is_there else "missing", Fraction(is_there), 0)
-    return Look(chunk, ["its recorder knows what was shared"], [])
+    return Look(chunk, [Message("analysis.recorder_knows")], [])
 
 
 def _chunk_hash(
@@ -74,9 +75,11 @@ def _chunk_hash(
 def _facts(seen: Look) -> list[Any]:
     chunk = seen.chunk
     score = [chunk.score.numerator, chunk.score.denominator]
-    return [chunk.presence, chunk.verdict, score, chunk.samples, seen.reasons, seen.pictures]
+    reasons = [to_json(reason) for reason in seen.reasons]
+    return [chunk.presence, chunk.verdict, score, chunk.samples, reasons, seen.pictures]
 
 
 def _chunk_known(cell: Span, facts: Sequence[Any]) -> Look:
     presence, verdict, score, samples, reasons, pictures = facts
-    return Look(Chunk(cell, presence, verdict, Fraction(*score), samples), reasons, pictures)
+    chunk = Chunk(cell, presence, verdict, Fraction(*score), samples)
+    return Look(chunk, [from_json(reason) for reason in reasons], pictures)

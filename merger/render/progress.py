@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from merger.i18n import Message
 from merger.logs import printable
 
 _BAR = 24
@@ -21,7 +22,7 @@ class Reporter(Protocol):
     def progress(self, done: float, total: float, *, media: bool = False) -> None:
         """Some of a stage is done. media: done and total are seconds of media, so speed counts."""
 
-    def note(self, text: str) -> None:
+    def note(self, message: Message) -> None:
         """Something worth reading that is not a warning about the result."""
 
 
@@ -30,7 +31,7 @@ class Silent:
 
     def stage(self, name: str) -> None: ...
     def progress(self, done: float, total: float, *, media: bool = False) -> None: ...
-    def note(self, text: str) -> None: ...
+    def note(self, message: Message) -> None: ...
 
 
 class Terminal:
@@ -75,9 +76,9 @@ class Terminal:
         self._write(f"\r\x1b[K{line[: self._width() - 1]}")
         self._drawn = True
 
-    def note(self, text: str) -> None:
+    def note(self, message: Message) -> None:
         self.clear()
-        self._write(f"{printable(text)}\n")
+        self._write(f"{printable(str(message))}\n")
 
     def clear(self) -> None:
         """Remove the bar, so that other text can follow."""

@@ -19,6 +19,7 @@ from merger.analysis.sampling import Look
 from merger.analysis.silence import is_silent
 from merger.errors import Broken, Cancelled, NoMedia
 from merger.failpoints import failpoint
+from merger.i18n import Message, Param, from_json, sentences, to_json
 from merger.media.index import check_readable
 from merger.media.library import Entry, Library, segments
 from merger.media.verify import Expected
@@ -53,8 +54,12 @@ from merger.timeline.report import MergeResult, Rendition, warnings_about
 _LISTEN_EVERY_S = 0.25
 
 
-def require_media(request: MergeRequest, library: Library, where: str) -> None:
-    """Leave out sound that is none, and check that there is anything. Raises NoMedia."""
+def require_media(request: MergeRequest, library: Library, folder: Path | None = None) -> None:
+    """Leave out sound that is none, and check that there is anything. Raises NoMedia.
+
+    Args:
+        folder: the library's; None for media that was collected.
+    """
     library.entries = [_with_real_sound(entry, library) for entry in library.entries]
     here = segments(library.entries, request.sources.screen, {})
     within = [
@@ -65,21 +70,24 @@ def require_media(request: MergeRequest, library: Library, where: str) -> None:
     ]
     if any(within):
         return
-    names = ", ".join(request.sources.names)
-    start, end = (at.astimezone(request.zone) for at in (request.span.start, request.span.end))
+    span = request.span
+    start, end = (at.astimezone(request.zone).isoformat() for at in (span.start, span.end))
+    of: dict[str, Param] = {
+        "sources": request.sources.names, "room": request.room, "start": start, "end": end,
+    }  # fmt: skip
     message = (
-        f"no media of {names} in room {request.room!r} between {start.isoformat()}"
-        f" and {end.isoformat()} in {where}"
+        Message("render.nothing_in_folder", folder=str(folder), **of)
+        if folder
+        else Message("render.nothing_collected", **of)
     )
-    near = nearest(library.starts, request.span)
-    said = [message, *[near] * bool(near), *library.warnings]
-    raise NoMedia("no_media", "; ".join(said))
+    near = nearest(library.starts, span)
+    raise NoMedia("no_media", sentences([message, *([near] if near else []), *library.warnings]))
 
 
 def _with_real_sound(entry: Entry, library: Library) -> Entry:
     if not is_silent(entry.media):
         return entry
-    library.notes.append(f"{entry.media.path.name}: its sound is digital silence and not used")
+    library.notes.append(Message("render.digital_silence", file=entry.media.path.name))
     return dataclasses.replace(entry, audible=False)
 
 
@@ -105,9 +113,11 @@ def render(
             break
         except EncoderFailed as error:
             if kept.hardware is None:
-                raise Broken("encoder", f"{kept.name} failed: {error}") from error
+                raise Broken(
+                    "encoder", "render.encoder_failed", encoder=kept.name, why=error.message
+                ) from error
             warnings.append(
-                f"{kept.name} failed in the middle; all was encoded in software ({error})"
+                Message("render.encoder_failed_midway", encoder=kept.name, why=error.message)
             )
     renditions = job.joined(files, out)
     warnings += job.warnings + job.damage()
@@ -139,7 +149,7 @@ class _Job:
     chunks: list[Chunk]
     on_plan: Callable[[EditPlan], None]
     holes: Holes = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.cache, self.watch = self.around.cache, self.around.watch
@@ -180,7 +190,8 @@ class _Job:
                 for file in found.holes:  # what is learnt now is never looked at again
                     check_readable(self.media[file])
                 if not self._learn(found.holes) and not self._learn(found.shots):
-                    raise Broken("input", f"{found}, and leaving them out does not help") from found
+                    files = tuple(found.holes)
+                    raise Broken("input", "render.damage_remains", files=files) from found
                 self.plan = self._planned()
 
     def _learn(self, holes: Holes) -> bool:
@@ -200,19 +211,20 @@ class _Job:
             self.cache.remember(self._holes_name(self.identities[file]), facts, self.step.folder)
         return learnt
 
-    def damage(self) -> list[str]:
-        """Return in words what was left out of the record because it is broken."""
-        told = []
+    def damage(self) -> list[Message]:
+        """Return what was left out of the record because it is broken."""
+        warnings = []
         for entry in self.library.entries:
             for hole in self.holes.get(entry.file, ()):
                 span = Span(entry.clock.wall(hole.start_us), entry.clock.wall(hole.end_us))
-                start, end = (at.astimezone(self.request.zone) for at in (span.start, span.end))
+                start, end = (
+                    f"{at.astimezone(self.request.zone):%H:%M:%S.%f}"
+                    for at in (span.start, span.end)
+                )
                 if span.cut_to(self.request.span):
-                    told.append(
-                        f"{entry.media.path.name}: pictures from {start:%H:%M:%S.%f}"
-                        f" to {end:%H:%M:%S.%f} are damaged and left out"
-                    )
-        return told
+                    file = entry.media.path.name
+                    warnings.append(Message("render.damaged", file=file, start=start, end=end))
+        return warnings
 
     def _encoded_once(self, encoder: Encoder) -> _Files:
         made_by = self.step.tool.version
@@ -229,13 +241,15 @@ class _Job:
         missing = self._missing(parts)
         heard = self.cache.use(sound_name, self.step.folder)
         needed_bytes = likely_bytes([spec for spec, _ in missing], None if heard else sound)
-        make_room(self.cache, self.cache.folder, needed_bytes, "encoding")
+        make_room(self.cache, self.cache.folder, needed_bytes, Message("render.encoding"))
         failed = threading.Event()
         step = dataclasses.replace(
             self.step, cancelled=lambda: failed.is_set() or self.step.cancelled()
         )
         with ThreadPoolExecutor(1, "sound") as pool:
-            hearing: Future[list[str]] = pool.submit(self._encode_sound, step, sound, sound_name)
+            hearing: Future[list[Message]] = pool.submit(
+                self._encode_sound, step, sound, sound_name
+            )
             try:
                 self._encode_parts(step, missing, failed)
                 _await([hearing])
@@ -245,20 +259,27 @@ class _Job:
                 raise
         return _Files(encoder, parts, sound_name, sound)
 
-    def _encode_sound(self, step: Step, spec: SoundSpec, name: str) -> list[str]:
+    def _encode_sound(self, step: Step, spec: SoundSpec, name: str) -> list[Message]:
         if self.cache.use(name, step.folder):
-            return self.cache.recall(f"{name}.json", step.folder)
+            return self._recall_warnings(name)
         # Outside the budget: it needs a fiftieth of what the pictures do, on one core.
         try:
-            path, complaints = encode_sound(step, spec, name)
+            path, warnings = encode_sound(step, spec, name)
         except Broken:
             self._check_readable(spec)
             raise
-        if complaints:
+        if warnings:
             self._check_readable(spec)
-            self.cache.remember(f"{name}.json", complaints, step.folder)
+            self._remember_warnings(name, warnings)
         self.cache.add(path, name, step.folder)
-        return complaints
+        return warnings
+
+    def _remember_warnings(self, name: str, warnings: Sequence[Message]) -> None:
+        """Keep what is to be told whenever a file of the cache is used."""
+        self.cache.remember(f"{name}.json", [to_json(one) for one in warnings], self.step.folder)
+
+    def _recall_warnings(self, name: str) -> list[Message]:
+        return [from_json(one) for one in self.cache.recall(f"{name}.json", self.step.folder)]
 
     def _check_readable(self, spec: SoundSpec) -> None:
         """Raise Temporary or Broken where the sound's files cannot be read: no fault of theirs."""
@@ -274,7 +295,7 @@ class _Job:
         for name, spec in {name: spec for spec, name in parts}.items():
             files = [f"{name}.{kind}.mp4" for kind in spec.outputs]
             if all(self.cache.use(file, self.step.folder) for file in files):
-                self.warnings += self.cache.recall(f"{name}.json", self.step.folder)
+                self.warnings += self._recall_warnings(name)
             else:
                 missing.append((spec, name))
         return missing
@@ -294,16 +315,16 @@ class _Job:
                 told = float((done + sum(encoded.values())) * seconds)
                 self.watch.reporter.progress(told, total, media=True)
 
-        def encode(spec: PartSpec, name: str) -> list[str]:
+        def encode(spec: PartSpec, name: str) -> list[Message]:
             with self.budget.slot(step.cancelled):
                 if step.cancelled():
-                    raise Cancelled("cancelled", ffmpeg.STOPPED)
+                    raise Cancelled("cancelled", "render.stopped")
                 failpoint("encode.part")
                 files, warnings = encode_part(
                     step, spec, name, self.media, partial(on_frames, name)
                 )
             if warnings:
-                self.cache.remember(f"{name}.json", warnings, step.folder)
+                self._remember_warnings(name, warnings)
             for kind, path in files.items():
                 self.cache.add(path, f"{name}.{kind}.mp4", step.folder)
             on_frames(name, spec.frames)
@@ -311,7 +332,7 @@ class _Job:
 
         failures: list[BaseException] = []
 
-        def encode_or_stop(spec: PartSpec, name: str) -> list[str]:
+        def encode_or_stop(spec: PartSpec, name: str) -> list[Message]:
             # In the thread itself: it would begin the next part before anybody else could tell it.
             try:
                 return encode(spec, name)
@@ -338,7 +359,7 @@ class _Job:
         parts = {k: [f"{name}.{k}.mp4" for _, name in files.parts] for k in first.outputs}
         joined = [name for names in parts.values() for name in (*names, files.sound)]
         needed_bytes = sum((self.step.folder / name).stat().st_size for name in joined)
-        make_room(self.cache, out.parent, needed_bytes, "joining the parts")
+        make_room(self.cache, out.parent, needed_bytes, Message("render.joining"))
         for kind, size in first.outputs.items():
             with self.watch.stage("join"):
                 path = out / f"{kind}.mp4"
@@ -352,7 +373,7 @@ class _Job:
         return renditions
 
 
-def _await(futures: Sequence[Future[list[str]]]) -> None:
+def _await(futures: Sequence[Future[list[Message]]]) -> None:
     """Wait until all have ended.
 
     In short waits: a signal that another thread gets does not wake this one, in which alone Python

@@ -1,35 +1,18 @@
-"""Slates: the pictures that we draw where there is no media, in the viewer's words.
+"""Slates: the pictures that we draw where there is no media, in the language of the videos.
 
 Drawn with OpenCV 5, whose built-in font needs no system fonts. No text enters a filter graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from merger.config import Language
 from merger.errors import Broken
+from merger.i18n import say
 from merger.timeline.layout import WIDE, Size, fit_into
 from merger.timeline.plan import SlateKey
-
-TEXTS: Mapping[Language, Mapping[SlateKey, str]] = {
-    "en": {
-        "no_speaker": "The speaker's camera\nwas not recorded here",
-        "no_screen": "The screen\nwas not recorded here",
-        "no_board": "The board\nwas not recorded here",
-        "nothing": "Nothing was shown here",
-    },
-    "ru": {
-        "no_speaker": "Камера докладчика\nздесь не записана",
-        "no_screen": "Экран\nздесь не записан",
-        "no_board": "Доска\nздесь не записана",
-        "nothing": "Здесь ничего не показывали",
-    },
-}
 
 _GROUND = (52, 44, 38)  # BGR: a calm dark blue-grey that no one takes for a dead signal
 _INK = (225, 220, 214)
@@ -68,10 +51,10 @@ def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def slate_png(key: SlateKey, size: Size, language: Language) -> bytes:
+def slate_png(key: SlateKey, size: Size, language: str) -> bytes:
     """Return a slate as a PNG file."""
     draw = _in_column if size.width < size.height else draw_slate
-    written, data = cv2.imencode(".png", draw(TEXTS[language][key], size))
+    written, data = cv2.imencode(".png", draw(say(language, f"slate.{key}"), size))
     if not written:
-        raise Broken("slate", "OpenCV cannot write PNG; reinstall opencv-python-headless")
+        raise Broken("slate", "render.no_png")
     return data.tobytes()

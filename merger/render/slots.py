@@ -6,15 +6,16 @@ process, so nothing has to be given back after a crash.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from merger.errors import Cancelled
+from merger.storage.locks import try_lock
 
 # Decoding, scaling and x264 keep about so many cores busy; with more, parts do better side by side.
 CORES_PER_PART = 4
@@ -33,25 +34,18 @@ class Budget:
     def slot(self, cancelled: Callable[[], bool]) -> Iterator[None]:
         """Wait for a free slot and hold it. Raises Cancelled."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        while (handle := self._free_slot()) is None:
+        while (lock := self._lock_free_slot()) is None:
             if cancelled():
-                raise Cancelled("cancelled", "cancelled while it waited for its turn")
+                raise Cancelled("cancelled", "render.cancelled_waiting")
             time.sleep(_ASK_AGAIN_S)
         try:
             yield
         finally:
-            os.close(handle)
+            lock.release()
 
-    def _free_slot(self) -> int | None:
-        for n in range(self.slots):
-            path = self.folder / f"slot-{n}"
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return handle
-            except BlockingIOError:
-                os.close(handle)
-        return None
+    def _lock_free_slot(self) -> FileLock | None:
+        locks = (try_lock(self.folder / f"slot-{n}") for n in range(self.slots))
+        return next((lock for lock in locks if lock is not None), None)
 
 
 def budget_of(folder: Path, parallel: int, cores: int) -> Budget:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from merger.config import Language
 from merger.errors import Broken, Temporary
+from merger.i18n import Message, sentences, verbatim
 from merger.media.damage import Inspection, inspect_damage
 from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render import filtergraph
@@ -43,13 +43,17 @@ class DamageFound(Exception):
     """
 
     def __init__(self, holes: Holes, shots: Holes) -> None:
-        super().__init__(f"undecodable pictures in {', '.join(holes)}")
+        super().__init__(", ".join(holes))
         self.holes = holes
         self.shots = shots
 
 
 class EncoderFailed(Exception):
     """An encoder (a hardware one, usually) did not do what it promised."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def encode_part(
     name: str,
     media: Mapping[str, MediaFile],
     on_frames: Callable[[int], None],
-) -> tuple[dict[str, Path], list[str]]:
+) -> tuple[dict[str, Path], list[Message]]:
     """Encode a part and return its checked files by kind of rendition, and warnings.
 
     Raises DamageFound where inputs turn out to be broken, EncoderFailed where the fault seems to be
@@ -76,7 +80,7 @@ def encode_part(
     """
     slates = _draw_slates(step.folder, spec)
     outputs = {kind: f"{name}.{kind}.partial.mp4" for kind in spec.outputs}
-    warnings: list[str] = []
+    warnings: list[Message] = []
     # The second try reads every input from its beginning: slow, but no seek can go wrong.
     for tried in (spec, _from_the_beginning(spec)):
         arguments = filtergraph.part_command(tried, outputs, slates, step.threads)
@@ -88,8 +92,7 @@ def encode_part(
         if outcome.disk_full:
             raise disk_full(step.folder.parent)
         if outcome.code == -signal.SIGKILL:
-            message = "the system ended ffmpeg; is there enough memory for MERGER_PARALLEL?"
-            raise Temporary("encoder_killed", message)
+            raise Temporary("encoder_killed", "render.killed")
         promised = {shot: shot.pictures for shot in tried.shots}
         if (
             outcome.code == 0
@@ -107,7 +110,8 @@ def encode_part(
             break
     else:
         if short == {shot.input.file for shot in spec.shots if shot.input}:
-            raise EncoderFailed(f"it decoded nothing that can be decoded; {outcome.last_words()}")
+            why = outcome.last_words()
+            raise EncoderFailed(Message("render.decoded_nothing", why=why))
         shots = _whole_shots(spec, short)
         raise DamageFound(shots, shots)
     files = {kind: step.folder / output for kind, output in outputs.items()}
@@ -118,15 +122,18 @@ def encode_part(
         if wrong and fragments:
             raise DamageFound(fragments, fragments)
         if wrong or outcome.code != 0:
-            raise EncoderFailed("; ".join([*wrong, outcome.last_words()]))
+            raise EncoderFailed(_all_wrong(wrong, outcome))
     if outcome.complaints:
-        names = ", ".join(sorted({Path(s.input.file).name for s in spec.shots if s.input}))
-        warnings.append(f"decoding complained, but every picture was there ({names})")
+        names = tuple(sorted({Path(s.input.file).name for s in spec.shots if s.input}))
+        warnings.append(Message("render.decoder_complained", files=names))
     return files, warnings
 
 
+def _all_wrong(wrong: Sequence[Message], outcome: Outcome) -> Message:
+    return sentences([*wrong, verbatim(outcome.last_words())])
+
+
 def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], str]:
-    language: Language = "ru" if spec.language == "ru" else "en"
     names: dict[tuple[SlateKey, Size], str] = {}
     lanes = [lane for run in spec.runs for lane in run] + list(spec.backup or ())
     for lane in lanes:
@@ -137,7 +144,7 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], st
             names[shot.slate, lane.box] = file
             if not (folder / file).exists():
                 with translate_write_errors(folder.parent):
-                    (folder / file).write_bytes(slate_png(shot.slate, lane.box, language))
+                    (folder / file).write_bytes(slate_png(shot.slate, lane.box, spec.language))
     return names
 
 
@@ -216,7 +223,7 @@ def _whole_shots(spec: PartSpec, files: set[str]) -> Holes:
     return holes
 
 
-def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[str]]:
+def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[Message]]:
     """Encode the sound of a record as one track, and return the checked file, and warnings."""
     output = f"{name}.partial.m4a"
     expected = Expected(samples=spec.samples)
@@ -226,10 +233,9 @@ def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[str
         outcome = _run_sound(step, _with_uniform_inputs(step, spec), output)
         wrong = find_mismatch(step.folder / output, expected)
     if wrong:
-        said = "; ".join([*wrong, outcome.last_words()])
-        raise Broken("sound", f"the sound could not be encoded: {said}")
-    complaints = ["some sound could not be decoded and is silent"] if outcome.complaints else []
-    return step.folder / output, complaints
+        raise Broken("sound", "render.sound_failed", why=_all_wrong(wrong, outcome))
+    warnings = [Message("render.sound_undecodable")] if outcome.complaints else []
+    return step.folder / output, warnings
 
 
 def _run_sound(step: Step, spec: SoundSpec, output: str) -> Outcome:
@@ -306,10 +312,7 @@ def join(
     parts, sound: names in the work folder. Raises Broken where the result is not as expected.
     """
     if not has_same_codec_header([step.folder / part for part in parts]):
-        raise Broken(
-            "parts",
-            "the parts were made by different encoders; empty the cache folder",
-        )
+        raise Broken("parts", "render.parts_differ")
     listing = step.folder / f"{kind}.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
     for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
@@ -320,8 +323,7 @@ def join(
         wrong = find_mismatch(output, expected)
         if not wrong:
             return
-    said = "; ".join([*wrong, outcome.last_words()])
-    raise Broken("output", f"the joined video was not accepted: {said}")
+    raise Broken("output", "render.output_rejected", why=_all_wrong(wrong, outcome))
 
 
 def _moov_bytes(expected: Expected) -> int:

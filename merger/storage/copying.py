@@ -23,8 +23,9 @@ def translate_copy_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        message = f"{error.filename} vanished while it was copied to {folder}"
-        raise Temporary("destination", message) from error
+        raise Temporary(
+            "destination", "storage.vanished", file=str(error.filename), folder=str(folder)
+        ) from error
     except OSError as error:
         raise translate_os_error(error, folder) from error
 
@@ -34,9 +35,7 @@ def require_mounted(folder: Path, *, is_ours: bool) -> None:
     if is_ours:
         folder.mkdir(parents=True, exist_ok=True)
     elif not folder.is_dir():
-        raise Temporary(
-            "destination", f"there is no folder {folder} (MERGER_OUTPUT); make it, or mount it"
-        )
+        raise Temporary("destination", "storage.no_output", folder=str(folder))
 
 
 def is_there(final: Path, size_bytes: int, sha256: str, check: Callable[[], None]) -> bool:
@@ -52,7 +51,7 @@ def is_there(final: Path, size_bytes: int, sha256: str, check: Callable[[], None
 def require_same(copy: Path, sha256: str, folder: Path, check: Callable[[], None]) -> None:
     """Read back what has arrived; raise Temporary where it is not what was sent."""
     if sha256_of(copy, check) != sha256:
-        raise Temporary("copy", f"what arrived in {folder} differs from what was sent")
+        raise Temporary("copy", "storage.differs", folder=str(folder))
 
 
 def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merger.errors import Temporary
+from merger.i18n import Message
 from merger.storage.files import Cache, translate_write_errors
 
 # What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
@@ -47,24 +48,31 @@ def nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def require_space(folder: Path, needed_bytes: int, what: str) -> None:
+def require_space(folder: Path, needed_bytes: int, what: Message | str) -> None:
     """Raise Temporary where the disk of a folder, which may be missing yet, lacks room.
 
-    what: needs it, as the subject of a sentence. Nothing needs no room, however full a disk is.
+    Nothing needs no room, however full a disk is.
+
+    Args:
+        what: needs the room: the name of a file, or a message that is the subject of a sentence.
     """
     if not needed_bytes:
         return
     disk = disk_of(folder)
     if disk.room >= needed_bytes:
         return
-    message = (
-        f"{what} needs {amount(needed_bytes)} and {amount(disk.room)} are free"
-        f" in {folder} (beside a reserve of {amount(disk.reserve)}); free some space there"
+    raise Temporary(
+        "disk_full",
+        "storage.no_room",
+        what=what,
+        needed=amount(needed_bytes),
+        free=amount(disk.room),
+        folder=str(folder),
+        reserve=amount(disk.reserve),
     )
-    raise Temporary("disk_full", message)
 
 
-def make_room(cache: Cache, folder: Path, needed_bytes: int, what: str) -> None:
+def make_room(cache: Cache, folder: Path, needed_bytes: int, what: Message | str) -> None:
     """Do as require_space; where the cache is on the same disk, what it holds makes room first."""
     try:
         require_space(folder, needed_bytes, what)
@@ -82,8 +90,8 @@ def disk_number(folder: Path) -> int:
         return nearest(folder).stat().st_dev
 
 
-def amount(size_bytes: int) -> str:
+def amount(size_bytes: int) -> Message:
     """Return a number of bytes in words."""
     if size_bytes >= _SHOWN_IN_GB:
-        return f"{size_bytes / 1e9:.1f} GB"
-    return f"{size_bytes / 1e6:.1f} MB"
+        return Message("size.gb", number=f"{size_bytes / 1e9:.1f}")
+    return Message("size.mb", number=f"{size_bytes / 1e6:.1f}")

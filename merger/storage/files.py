@@ -6,7 +6,6 @@ A file appears under its final name only when it is complete: written elsewhere,
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -17,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
+from merger.storage.locks import file_lock, try_lock
 
 # What a network share that is away for a while answers.
 AWAY = {
@@ -54,20 +57,30 @@ def make_folders(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-def make_folder(folder: Path, what: str) -> None:
-    """Make a folder that we are going to write to. Raises Broken saying what to do.
+def make_folder(folder: Path, setting: str) -> None:
+    """Make a folder that we are going to write to.
 
-    Raises Temporary for a full disk and for a share that is away.
+    Args:
+        setting: which names the folder: a variable of the environment, or an option.
+
+    Raises:
+        Broken: another folder has to be chosen.
+        Temporary: the disk is full, or the share is away.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if isinstance(known := translate_os_error(error, folder), Temporary):
-            raise known from error
-        message = f"{what} {folder} cannot be made ({error.strerror}); choose another"
-        raise Broken("storage", message) from error
+        if isinstance(translated := translate_os_error(error, folder), Temporary):
+            raise translated from error
+        raise Broken(
+            "storage",
+            "storage.no_folder",
+            folder=str(folder),
+            setting=setting,
+            why=error.strerror or str(error),
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Broken("storage", f"{what} {folder} cannot be written to; choose another")
+        raise Broken("storage", "storage.unwritable", folder=str(folder), setting=setting)
 
 
 @contextmanager
@@ -75,42 +88,40 @@ def work_folder(parent: Path, mark: str = "") -> Iterator[Path]:
     """Make a folder for one run and remove it in the end; those of killed runs are removed, too.
 
     A lock that the kernel drops with the process tells a living run's folder from a dead one's.
-    mark: what `work_folders` may find it by.
+
+    Args:
+        mark: what `work_folders` may find it by.
     """
     sweep_leftovers(parent)
-    folder, handle = parent, -1
+    folder: Path | None = None
+    lock: FileLock | None = None
     try:
-        while handle < 0:
+        while lock is None:
             folder = parent / f"{_MARK}{mark}{uuid.uuid4().hex}"
             folder.mkdir()
-            handle = _locked(folder)
+            lock = _lock_new(folder)
+        assert folder is not None
         yield folder
     except OSError as error:
         raise translate_os_error(error, parent) from error
     finally:
-        if folder != parent:
+        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        if handle >= 0:
-            os.close(handle)
+        if lock is not None:
+            lock.release()
 
 
-def _locked(folder: Path) -> int:
-    """Lock a folder that was just made; return the handle, or -1 where somebody swept it away.
+def _lock_new(folder: Path) -> FileLock | None:
+    """Lock a folder that was just made; return None where somebody has swept it away.
 
     Whoever sweeps between the two steps finds a lock that nobody holds yet.
     """
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = file_lock(folder / _LOCK)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.path.samestat(os.fstat(handle), (folder / _LOCK).stat()):
-            return handle
+        lock.acquire()
     except FileNotFoundError:
-        pass
-    except BaseException:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return -1
+        return None
+    return lock
 
 
 def work_folders(parent: Path, mark: str = "") -> list[Path]:
@@ -126,25 +137,20 @@ def sweep_leftovers(parent: Path) -> None:
 
 def _remove_if_dead(folder: Path) -> None:
     try:
-        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # Made this very moment, or left without a lock by a kill in between: old ones are dead.
-        if _older_than_a_minute(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        return
+        has_lock = (folder / _LOCK).exists()
+        lock = try_lock(folder / _LOCK) if has_lock else None
     except OSError:
         return  # somebody else's: not ours to judge
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is not None:
         # Under the lock: whoever made it this very moment waits, and then sees that it is gone.
         shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(handle)
+        lock.release()
+    elif not has_lock and _is_older_than_a_minute(folder):
+        # Not made this very moment, but left without a lock by a kill in between.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _older_than_a_minute(folder: Path) -> bool:
+def _is_older_than_a_minute(folder: Path) -> bool:
     try:
         probe = folder.parent / f".{uuid.uuid4().hex}"  # the file system's own clock
         probe.touch()
@@ -157,8 +163,7 @@ def _older_than_a_minute(folder: Path) -> bool:
 
 def disk_full(folder: Path) -> Temporary:
     """Return the error of a disk without space; by now, what was half-written is removed again."""
-    message = f"the disk of {folder} was full; free some space there"
-    return Temporary("disk_full", message)
+    return Temporary("disk_full", "storage.disk_full", folder=str(folder))
 
 
 def is_full(error: Exception) -> bool:
@@ -171,8 +176,11 @@ def translate_os_error(error: OSError, parent: Path) -> Temporary | Broken:
     if is_full(error):
         return disk_full(Path(error.filename) if error.filename else parent)
     if error.errno in AWAY:
-        return Temporary("storage_away", f"{parent} is away ({error.strerror})")
-    return Broken("storage", f"{error.filename or 'a file'}: {error.strerror or error}")
+        return Temporary(
+            "storage_away", "storage.away", folder=str(parent), why=error.strerror or str(error)
+        )
+    file = str(error.filename) if error.filename else Message("storage.a_file")
+    return Broken("storage", "storage.failed", file=file, why=error.strerror or str(error))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from merger.errors import Refused
+from merger.errors import Invalid
 
 MICROSECOND = timedelta(microseconds=1)
 LONGEST_RECORD = timedelta(hours=24)
@@ -260,21 +260,28 @@ def is_plausible(instant: datetime) -> bool:
 
 
 def record_span(start: datetime, end: datetime, now: datetime | None = None) -> Span:
-    """Return the span of a record. now: where it must not be far ahead.
+    """Return the span of a record.
 
-    Raises Refused for one that makes no sense; its code is `start` or `end`.
+    Args:
+        now: where the span must not be far ahead.
+
+    Raises:
+        Invalid: `start` or `end` cannot be meant.
     """
-    for what, instant in (("start", start), ("end", end)):
+    for field, instant, key in (
+        ("start", start, "timeline.start_year"),
+        ("end", end, "timeline.end_year"),
+    ):
         if not is_plausible(instant):
-            raise Refused(what, f"the {what} of the record is in the year {instant.year}")
+            raise Invalid(field, key, year=instant.year)
     if end <= start:
-        raise Refused(
-            "end", f"the record ends ({end.isoformat()}) before it starts ({start.isoformat()})"
+        raise Invalid(
+            "end", "timeline.ends_before_start", start=start.isoformat(), end=end.isoformat()
         )
     if end - start > LONGEST_RECORD:
-        raise Refused("end", "a record lasts at most 24 hours")
+        raise Invalid("end", "timeline.too_long")
     if now is not None and start > now + FARTHEST_AHEAD:
-        raise Refused("start", "the record starts more than a year from now")
+        raise Invalid("start", "timeline.too_far_ahead")
     return Span(start, end)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from merger.i18n import Message
 from merger.timeline.clock import Span, is_plausible
 
 MEDIA_EXTENSIONS = ("mp4", "mkv", "ts", "mov", "webm")
@@ -40,28 +41,30 @@ class LibraryName:
     source: str
 
 
-def library_name(name: str, room: str, sources: set[str]) -> LibraryName | str:
-    """Return what a file's name says, or, for a name that does not fit, why (a phrase).
+def library_name(name: str, room: str, sources: set[str]) -> LibraryName | Message:
+    """Return what a file's name says, or, for a name that does not fit, why.
 
     Room and source are compared with the given names, because both may hold `_`.
     """
     match = _NAME.fullmatch(name)
     if not match:
-        return "it is not named like 2026-11-20_09-00_504_camera.mp4"
+        return Message("timeline.other_form")
     if match["extension"].lower() not in MEDIA_EXTENSIONS:
-        return f"{match['extension']} is none of {', '.join(MEDIA_EXTENSIONS)}"
+        return Message(
+            "timeline.other_extension", extension=match["extension"], extensions=MEDIA_EXTENSIONS
+        )
     # macOS writes й and é as two characters each
     rest = _nfc(match["rest"])
     source = next((s for s in sources if rest == _nfc(f"{room}_{s}")), None)
     if source is None:
-        return "it is of another room or source"
+        return Message("timeline.other_source")
     text = f"{match['date']}T{match['hour']}:{match['minute']}:{match['second'] or '00'}"
     try:
         start = datetime.fromisoformat(text)
     except ValueError:
-        return f"{text} is not in the calendar"
+        return Message("timeline.not_in_calendar", text=text)
     if not is_plausible(start):
-        return f"the year {start.year} cannot be meant"
+        return Message("timeline.impossible_year", year=start.year)
     return LibraryName(start, source)
 
 
@@ -77,17 +80,22 @@ def is_of_another(name: str) -> bool:
     return match is not None and match["extension"].lower() in MEDIA_EXTENSIONS
 
 
-def nearest(starts: Mapping[str, datetime], span: Span) -> str:
-    """Return which files begin last before a span and first after it, for a person (a sentence).
+def nearest(starts: Mapping[str, datetime], span: Span) -> Message | None:
+    """Return which files begin last before a span and first after it, or None without any.
 
-    starts: of files, by name. Empty where there are none, for who has mistyped a day or an hour.
+    For a person who has mistyped a day or an hour.
+
+    Args:
+        starts: of files, by name.
     """
     before = sorted((at, name) for name, at in starts.items() if at < span.start)[-1:]
     after = sorted((at, name) for name, at in starts.items() if at >= span.end)[:1]
     names = [name for _, name in before + after]
     if not names:
-        return ""
-    return f"the nearest file{'s are' if len(names) > 1 else ' is'} {' and '.join(names)}"
+        return None
+    if len(names) == 1:
+        return Message("timeline.nearest_file", file=names[0])
+    return Message("timeline.nearest_files", before=names[0], after=names[1])
 
 
 def _nfc(text: str) -> str:

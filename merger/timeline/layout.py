@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from merger.errors import Refused
+from merger.errors import Invalid
 
 Lane = Literal["left", "right"]
 
@@ -64,9 +64,9 @@ ALONE = "speaker_only"
 
 
 def layout_named(name: str) -> Layout:
-    """Return a layout of the table. Raises Refused for an unknown name."""
+    """Return a layout of the table. Raises Invalid for an unknown name."""
     if name not in LAYOUTS:
-        raise Refused("layout", f"{name!r} is none of {', '.join(LAYOUTS)}")
+        raise Invalid("layout", "timeline.no_layout", name=name, layouts=tuple(LAYOUTS))
     return LAYOUTS[name]
 
 

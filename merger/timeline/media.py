@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from merger.i18n import Message
 from merger.timeline.clock import Stretch, without_spans
 
 MAX_PIXELS = 36_000_000  # a little over 8K UHD; what is bigger is an attack or a mistake
@@ -85,7 +86,7 @@ class MediaFile:
     key_read_us: Microseconds  # ... and the timestamp by which its demuxer finds each
     sound: tuple[Stretch, ...]
     zero_us: int  # the earliest media: what the start of the file means
-    complaints: tuple[str, ...] = field(default=())
+    complaints: tuple[Message, ...] = field(default=())
     torn: tuple[Stretch, ...] = ()  # from a packet that arrived torn to the next key frame
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from merger.errors import Refused
+from merger.errors import Invalid
 
 Codec = Literal["h264", "av1"]
 
@@ -72,9 +72,9 @@ DEFAULT_PROFILE = "720p"
 
 
 def profile_named(name: str) -> Profile:
-    """Return a profile of the table. Raises Refused for an unknown name."""
+    """Return a profile of the table. Raises Invalid for an unknown name."""
     if name not in PROFILES:
-        raise Refused("profile", f"{name!r} is none of {', '.join(PROFILES)}")
+        raise Invalid("profile", "timeline.no_profile", name=name, profiles=tuple(PROFILES))
     return PROFILES[name]
 
 

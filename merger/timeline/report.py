@@ -5,6 +5,7 @@ Pure. Others script against these: fields are added, never renamed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from merger.errors import MergerError
+from merger.i18n import Message, from_json, to_json
 from merger.timeline.clock import Clip, Segment, Span
 from merger.timeline.layout import ALONE, Size
 from merger.timeline.plan import EditPlan, Slate, Sources
@@ -40,8 +43,8 @@ class MergeResult:
     plan: EditPlan
     renditions: list[Rendition]
     encoder: str
-    warnings: list[str] = field(default_factory=list)
-    reasons: list[list[str]] = field(default_factory=list)  # by chunk: why it was decided so
+    warnings: list[Message] = field(default_factory=list)
+    reasons: list[list[Message]] = field(default_factory=list)  # by chunk: why it was decided so
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,49 +76,59 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
                 "verdict": chunk.verdict,
                 "score": round(float(chunk.score), 4),
                 "samples": chunk.samples,
-                "reasons": list(reasons),
+                "reasons": [str(reason) for reason in reasons],
+                "reason_messages": [to_json(reason) for reason in reasons],
             }
             for chunk, reasons in zip(plan.chunks, result.reasons, strict=True)
         ],
         "scenes": scenes_document(plan, zone),
         "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
-        "warnings": result.warnings,
+        "warnings": [str(warning) for warning in result.warnings],
+        "warning_messages": [to_json(warning) for warning in result.warnings],
         "encoder": result.encoder,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
     }
 
 
-def warnings_about(plan: EditPlan, zone: ZoneInfo, sources: Sources, layout: str) -> list[str]:
-    """Return what the owner should know about the result, in words."""
+def warnings_of(report: Mapping[str, Any]) -> list[Message]:
+    """Return the warnings of a stored result document; old ones hold sentences alone."""
+    return [from_json(w) for w in report.get("warning_messages", report.get("warnings", ()))]
+
+
+def warnings_about(plan: EditPlan, zone: ZoneInfo, sources: Sources, layout: str) -> list[Message]:
+    """Return what the owner should know about the result. Times are those of the zone."""
     warnings = []
     for source, span in plan.gaps():
-        start, end = (at.astimezone(zone) for at in (span.start, span.end))
-        warnings.append(f"{source} has no pictures from {start:%H:%M:%S} to {end:%H:%M:%S}")
+        start, end = (f"{at.astimezone(zone):%H:%M:%S}" for at in (span.start, span.end))
+        warnings.append(Message("timeline.gap", source=source, start=start, end=end))
     silent = [s.span.length for s in plan.sound if s.segment is None]
     if silent:
-        whole = sum(silent, timedelta())
-        warnings.append(f"nothing has sound for {whole.total_seconds():.1f} s; it is silent there")
-    wanted_right = sources.screen or sources.board
-    if wanted_right and layout != ALONE and not plan.shows_right:
-        warnings.append(
-            "neither screen nor board had anything to show: the speaker alone, no backup"
-        )
+        seconds = sum(silent, timedelta()).total_seconds()
+        warnings.append(Message("timeline.silence", seconds=round(seconds, 1)))
+    has_right_source = sources.screen or sources.board
+    if has_right_source and layout != ALONE and not plan.shows_right:
+        warnings.append(Message("timeline.speaker_alone"))
     return warnings
 
 
 def failure_document(
-    code: str, message: str, span: Span | None, zone: ZoneInfo | None
+    error: MergerError, text: str, span: Span | None, zone: ZoneInfo | None
 ) -> dict[str, Any]:
-    """Return the object that says why there is no result."""
+    """Return the object that says why there is no result.
+
+    Args:
+        text: the error's message in English, with what the command line adds to it.
+    """
     return {
         "status": "failed",
-        "error": {"code": code, "message": message},
+        "error": {"code": error.code, "message": text, **to_json(error.message)},
         "span": span_document(span, zone) if span and zone else None,
         "renditions": [],
         "chunks": [],
         "scenes": [],
         "gaps": [],
         "warnings": [],
+        "warning_messages": [],
         "encoder": None,
         "timings": {},
     }

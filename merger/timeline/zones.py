@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil import tz
 
-from merger.errors import Refused
+from merger.errors import Invalid
+from merger.i18n import Message
 from merger.timeline.clock import Span, is_plausible
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
@@ -22,26 +23,24 @@ LONGEST_MARGIN = timedelta(hours=1)
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """Return an IANA time zone. Raises Refused for a name that is none."""
+    """Return an IANA time zone. Raises Invalid for a name that is none."""
     try:
         if not re.fullmatch(r"[A-Za-z0-9_+/-]+", name):
             raise ZoneInfoNotFoundError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        message = f"{name!r} is no time zone; write it like Europe/Moscow"
-        raise Refused("zone", message) from error
+        raise Invalid("zone", "timeline.no_zone", zone=name) from error
 
 
 def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
     """Return the UTC instant that a local or offset text names.
 
     text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
-    field: the code of an error. Raises Refused for text of another form, a local time that does
+    field: the code of an error. Raises Invalid for text of another form, a local time that does
     not exist (spring), and one that exists twice (autumn) without an offset.
     """
     if not _INSTANT.fullmatch(text):
-        message = f"{text!r} is no instant; write it like 2026-11-20T10:05"
-        raise Refused(field, message)
+        raise Invalid(field, "timeline.no_instant", text=text)
     try:
         instant = datetime.fromisoformat(text)
         if not is_plausible(instant):
@@ -52,16 +51,14 @@ def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
         exists, ambiguous = tz.datetime_exists(local), tz.datetime_ambiguous(local)
         at = local.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        message = f"{text!r} is not in the calendar"
-        raise Refused(field, message) from error
+        raise Invalid(field, "timeline.not_in_calendar", text=text) from error
     if not exists:
-        raise Refused(
-            field,
-            f"{text} does not exist in {zone.key}: the clocks were put forward over it",
-        )
+        raise Invalid(field, "timeline.skipped", time=text, zone=zone.key)
     if ambiguous:
-        offsets = " or ".join(_offsets(local))
-        raise Refused(field, f"{text} happened twice in {zone.key}; add the offset, {offsets}")
+        earlier, later = _offsets(local)
+        raise Invalid(
+            field, "timeline.twice", time=text, zone=zone.key, earlier=earlier, later=later
+        )
     return at
 
 
@@ -87,29 +84,29 @@ def _offsets(local: datetime) -> tuple[str, ...]:
 
 
 def length_from(text: str, field: str) -> timedelta:
-    """Return a length such as 30m, 10s or 1h. Raises Refused unless it is 1 s to 24 h."""
+    """Return a length such as 30m, 10s or 1h. Raises Invalid unless it is 1 s to 24 h."""
     length = _length(text, field)
     if not timedelta(seconds=1) <= length <= _DAY:
-        raise Refused(field, f"{text} is not between 1s and 24h")
+        raise Invalid(field, "timeline.length_range", text=text)
     return length
 
 
 def margin_from(text: str, field: str) -> timedelta:
-    """Return a length that may be nothing, such as 0s or 2m. Raises Refused over an hour."""
+    """Return a length that may be nothing, such as 0s or 2m. Raises Invalid over an hour."""
     length = _length(text, field)
     if length > LONGEST_MARGIN:
-        raise Refused(field, f"{text} is not between 0s and 1h")
+        raise Invalid(field, "timeline.margin_range", text=text)
     return length
 
 
 def _length(text: str, field: str) -> timedelta:
     match = _LENGTH.fullmatch(text.strip())
     if not match or len(match[1]) > 6:
-        raise Refused(field, f"{text!r} is no length; write 30m, 10s or 1h")
+        raise Invalid(field, "timeline.no_length", text=text)
     return int(match[1]) * _UNIT[match[2]]
 
 
-def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:
+def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, Message | None]:
     """Return the UTC instant of a naive local time, and what is odd about it.
 
     A time in the repeated hour of autumn is read as the earlier one; one in the hour that spring
@@ -118,9 +115,9 @@ def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, str | None]:
     aware = local.replace(tzinfo=zone)  # fold=0: the earlier reading
     odd = None
     if not tz.datetime_exists(aware):
-        odd = "does not exist in its zone; read as if the clocks had not been put forward"
+        odd = Message("timeline.skipped_file")
     elif tz.datetime_ambiguous(aware):
-        odd = "happened twice in its zone; the earlier one is taken"
+        odd = Message("timeline.twice_file")
     return aware.astimezone(UTC), odd
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
-from merger.i18n import Message
+from merger.i18n import Message, from_json, verbatim
 from merger.media.library import Candidate, Library, read_files, read_sidecar
 from merger.ports.recorder import Collected, Found, HasTranscripts
 from merger.records import stage_results
@@ -26,7 +26,7 @@ from models import STAGES
 
 # After so many failures in a row to reach one source, the others are merged without it.
 _TRIES_OF_SOURCE = 5
-_OURS = "the data folder (MERGER_DATA)"
+_OURS = "MERGER_DATA"
 
 
 class NotYet(Exception):
@@ -192,7 +192,9 @@ def place_collected(service: Service, heart: Heart, task: Task, brought: Collect
         path = service.settings.data / one.path
         sidecar, complaint = read_sidecar(path)
         if complaint:
-            library.warnings.append(f"{one.origin}: {complaint}; its start is taken from its name")
+            library.warnings.append(
+                Message("media.sidecar_not_used", file=one.origin, why=complaint)
+            )
         start = sidecar.start or one.start
         candidates.append(Candidate(path, one.source, start, sidecar, one.origin))
     read_files(
@@ -200,6 +202,6 @@ def place_collected(service: Service, heart: Heart, task: Task, brought: Collect
     )
     for name in task.request.sources.names:
         if not any(one.source == name for one in brought.files):
-            library.warnings.append(f"source {name!r} has no media for this record")
-    library.warnings += brought.warnings
+            library.warnings.append(verbatim(f"source {name!r} has no media for this record"))
+    library.warnings += [from_json(warning) for warning in brought.warnings]
     return library

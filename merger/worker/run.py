@@ -188,13 +188,13 @@ def _make(service: Service, held: Claim, heart: Heart, task: Task, brought: Coll
     settings, engine = service.settings, service.engine
     task = drop_empty_screen(task, {one.source for one in brought.files})
     library = collect.place_collected(service, heart, task, brought)
-    require_media(task.request, library, "what was collected")
+    require_media(task.request, library)
     ids = {source.name: source.id for source, _, _ in task.sources}
     thumbnails.save_last_thumbnails(settings, ids, library)
     tool = ffmpeg.find_tool(settings.ffmpeg or None)
     folder = paths.record_folder(settings.data, held.record)
-    make_folder(folder, "the data folder (MERGER_DATA)")
-    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+    make_folder(folder, "MERGER_DATA")
+    make_folder(settings.cache, "MERGER_CACHE")
     watch = Watch(_StageTeller(service, held, heart))
     with work_folder(settings.cache) as cached, work_folder(folder) as out:
         around = RenderContext(settings, tool, watch, heart.should_stop, cached)

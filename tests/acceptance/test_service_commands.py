@@ -346,7 +346,7 @@ def test_a_server_that_does_not_want_us(desk: Desk, mariadb: MariaDB) -> None:
     """Or is not there, or does not know the database: the operator reads which, and no password."""
     database = desk.site.url.rpartition("/")[2]
     wrong = {
-        f"mysql+pymysql://{USER}:{SECRET}@127.0.0.1:{mariadb.port}/{database}": "refuses us",
+        f"mysql+pymysql://{USER}:{SECRET}@127.0.0.1:{mariadb.port}/{database}": "refuses access",
         f"mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:{mariadb.port}/nobodys": "CREATE DATABASE `nobodys`",
         f"mysql+pymysql://{USER}:{PASSWORD}@127.0.0.1:1/{database}": "cannot be reached",
     }

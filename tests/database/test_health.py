@@ -173,8 +173,8 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "values", "told"),
     [
-        (Room, {"zone": "Europe/Moskow"}, "'Europe/Moskow' is no time zone"),
-        (Room, {"zone": ""}, "'' is no time zone"),
+        (Room, {"zone": "Europe/Moskow"}, "'Europe/Moskow' is not a time zone"),
+        (Room, {"zone": ""}, "'' is not a time zone"),
         (Room, {"chunk_s": 0}, "chunks of 0 s make no sense"),
         (Room, {"chunk_s": 86_401}, "chunks of 86401 s make no sense"),
         (Room, {"sound_source": "microphone"}, "there is no source 'microphone' in this room"),

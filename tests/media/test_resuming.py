@@ -20,6 +20,7 @@ import pytest
 
 from merger.config import load
 from merger.errors import Cancelled, Temporary
+from merger.i18n import verbatim
 from merger.render import merge, presence, renderer
 from merger.render.progress import Silent
 from merger.render.steps import EncoderFailed
@@ -196,13 +197,13 @@ def test_a_share_that_was_away_for_a_step_is_not_remembered(
 
     with monkeypatch.context() as patched:
         patched.setattr(module, step, without_share)
-        with pytest.raises(Temporary, match="cannot be read now") as told:
+        with pytest.raises(Temporary, match="cannot be read right now") as told:
             one_room.merge(10)
     assert told.value.code == "storage_away"
     assert not [name for name in one_room.cached() if name.endswith(".json")]
     result = one_room.merge(10)
     assert [(c.presence, c.verdict) for c in result.plan.chunks] == [(True, "presentation")]
-    assert not [text for text in result.warnings if "damaged" in text]
+    assert not [warning for warning in result.warnings if warning.key == "render.damaged"]
     check_instants(frames_seen(path_of(result), wanted=range(0, 250, 19)), START)
 
 
@@ -252,7 +253,7 @@ def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.Mon
         if spec.encoder.hardware is None:
             return original(step, spec, *rest)
         if len(calls) == 2:
-            raise EncoderFailed("the device was lost")
+            raise EncoderFailed(verbatim("the device was lost"))
         software = dataclasses.replace(spec, encoder=profiles.ENCODERS["libx264"])
         return original(step, software, *rest)
 
@@ -262,7 +263,7 @@ def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.Mon
     result = merged(filmed)
     assert calls == ["h264_nvenc"] * 2 + ["libx264"] * 4
     assert result.encoder == "libx264"
-    assert any("failed in the middle" in text for text in result.warnings)
+    assert any(warning.key == "render.encoder_failed_midway" for warning in result.warnings)
     check_instants(frames_seen(path_of(result), wanted=range(0, 750, 19)), BEGIN)
 
 
@@ -271,7 +272,7 @@ def test_hardware_that_is_not_there_is_said(filmed: Room) -> None:
     filmed.environ = {"MERGER_ENCODER": "vaapi"}
     result = merged(filmed, until_s=5)
     if result.encoder == "libx264":
-        assert any("h264_vaapi does not work here" in text for text in result.warnings)
+        assert any("h264_vaapi does not work here" in str(w) for w in result.warnings)
 
 
 def test_interrupted_by_the_keyboard(filmed: Room) -> None:

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from merger.i18n import Message
 from merger.render.ffmpeg import Tool
 from merger.render.steps import Step, encode_sound
 from merger.timeline import parts
@@ -51,7 +52,7 @@ def test_preference_and_silence(room: Room) -> None:
         order = ("audio", "speaker", "screen", "board")
         expected = PITCHES[order[second // 5]] if second < 20 else 0.0
         assert pitch(sound, second + 0.01) == pytest.approx(expected, abs=8), second
-    assert any("5.0 s" in text and "silent" in text for text in result.warnings)
+    assert Message("timeline.silence", seconds=5.0) in result.warnings
 
 
 def test_the_backup_has_the_same_sound(one_room: Room) -> None:

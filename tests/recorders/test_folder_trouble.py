@@ -118,7 +118,7 @@ def test_our_own_folder_may_not_be_written_to(share: Share, monkeypatch) -> None
     monkeypatch.setattr(
         "merger.storage.files.os.access", lambda path, how: path == share.folder / NAME
     )
-    with pytest.raises(Broken, match="cannot be written to; choose another"):
+    with pytest.raises(Broken, match="is not writable; choose another"):
         collect(share)
 
 

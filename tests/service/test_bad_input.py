@@ -52,14 +52,14 @@ def with_row(**changes: Any) -> Callable[[Site], int]:
 
 BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "no time": (
-        with_row(end_at=utc(START)), "end", "the record ends (2026-11-20T07:00:00+00:00) before it starts",
+        with_row(end_at=utc(START)), "end", "the recording ends (2026-11-20T07:00:00+00:00) before it starts",
     ),
     "ends before it starts": (
         with_row(end_at=utc(START - HOUR)), "end", "ends (2026-11-20T06:00:00+00:00) before it starts (2026-11-20T07",
     ),
-    "more than a day": (with_row(end_at=utc(START + DAY + seconds(1))), "end", "a record lasts at most 24 hours"),
+    "more than a day": (with_row(end_at=utc(START + DAY + seconds(1))), "end", "a recording lasts at most 24 hours"),
     "another millennium": (
-        with_row(start_at=datetime(1066, 1, 1, tzinfo=utc(START).tzinfo)), "start", "the start of the record is in the year 1066",
+        with_row(start_at=datetime(1066, 1, 1, tzinfo=utc(START).tzinfo)), "start", "the recording starts in the year 1066",
     ),
     "no room": (without_room, "room", "the room of this record no longer exists"),
     "no speaker": (
@@ -68,8 +68,8 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "no source at all": (in_room(()), "speaker", "room 'odd' has no source with the role speaker"),
     "unknown layout": (with_row(layout="pyramid"), "layout", "'pyramid' is none of side_by_side"),
     "unknown profile": (with_row(profile="8k"), "profile", "'8k' is none of"),
-    "unknown zone": (with_row(zone="Mars/Olympus"), "zone", "'Mars/Olympus' is no time zone; write it like Europe/Moscow"),
-    "a zone that is a path": (with_row(zone="../../etc/passwd"), "zone", "is no time zone"),
+    "unknown zone": (with_row(zone="Mars/Olympus"), "zone", "'Mars/Olympus' is not a time zone; write it like Europe/Moscow"),
+    "a zone that is a path": (with_row(zone="../../etc/passwd"), "zone", "is not a time zone"),
     "unknown kind": (with_source(kind="pigeon"), "kind", "there is no kind 'pigeon' of source; there are drive, folder"),
     "mistyped kind": (with_source(kind="foldr"), "kind", "there is no kind 'foldr' of source; did you mean 'folder'?"),
     "an address of another kind": (

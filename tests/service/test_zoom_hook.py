@@ -311,7 +311,7 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     assert discovered.ensure_record(hooked.service, named, is_explicit=True).is_new
 
 
-LONGEST = "at most 24 hours"
+LONGEST = "a recording lasts at most 24 hours"
 
 
 @ON_SQLITE

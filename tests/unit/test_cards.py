@@ -37,7 +37,7 @@ def test_users_card_is_recognised_in_other_sizes(
 ) -> None:
     card = read_card(saved(tmp_path / name, logo()))
     sight = classify(luma_of(logo(), size), None, [*shipped_cards(), card])
-    assert (sight.verdict, name in sight.reason) == ("no_signal", True)
+    assert (sight.verdict, name in str(sight.reason)) == ("no_signal", True)
 
 
 def test_grey_and_transparent_images_are_cards(tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def refusal(path: Path) -> str:
     with pytest.raises(Refused) as caught:
         read_card(path)
     assert caught.value.code == "card"
-    assert path.name in caught.value.message
-    return caught.value.message
+    assert path.name in str(caught.value)
+    return str(caught.value)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_each_shipped_card_is_recognised_as_itself(name: str) -> None:
     luma, blue, red = planes.astype(np.uint8)
     sight = classify(luma, (blue, red), shipped_cards())
     # How strong the colours of bars were cannot be told once the range may be mistaken.
-    assert (sight.verdict, name.split(" bars")[0] in sight.reason) == ("no_signal", True)
+    assert (sight.verdict, name.split(" bars")[0] in str(sight.reason)) == ("no_signal", True)
 
 
 @pytest.mark.parametrize("name", draw_cards())

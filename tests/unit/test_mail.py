@@ -27,7 +27,14 @@ FACTS: dict[str, Any] = {
         {"destination": "folder", "kind": "merge", "link": "/srv/merged/a.mp4"},
         {"destination": "calendar", "kind": "news", "link": "https://calendar.google.com/x"},
     ],
-    "warnings": ["speaker has no pictures from 10:00:30 to 10:01:00"], "error": None,
+    "warnings": ["speaker has no pictures from 10:00:30 to 10:01:00"],
+    "warning_messages": [
+        {
+            "key": "timeline.gap",
+            "params": {"source": "speaker", "start": "10:00:30", "end": "10:01:00"},
+        }
+    ],
+    "error": None,
 }  # fmt: skip
 LETTER = Letter(
     "abc123" * 10, "ready", "lecturer@example.edu", FACTS, "en", "lectures@example.edu",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merger.i18n import Message
 from merger.timeline.clock import Span
 from merger.timeline.filenames import LibraryName, library_name, nearest, result_stem
 from merger.timeline.zones import wall_time
@@ -61,7 +62,7 @@ def test_a_source_whose_name_ends_like_another_is_another() -> None:
      "2026-11-20_10-00_5cam.mp4", "2026-11-20_10-00_5_cam .mp4", "2026-11-20_10-00_cam_5.mp4"],
 )  # fmt: skip
 def test_another_room_or_source(name: str) -> None:
-    assert library_name(name, "5", {"cam"}) == "it is of another room or source"
+    assert library_name(name, "5", {"cam"}) == Message("timeline.other_source")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +90,9 @@ def test_another_room_or_source(name: str) -> None:
     ],
 )
 def test_names_that_do_not_fit_say_why(name: str, reason: str) -> None:
-    said = library_name(name, "5", {"cam"})
-    assert isinstance(said, str)
-    assert reason in said
+    why = library_name(name, "5", {"cam"})
+    assert isinstance(why, Message)
+    assert reason in str(why)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Moscow", "America/New_York", "UTC"])
@@ -162,7 +163,7 @@ def test_the_files_that_are_nearest_to_a_span() -> None:
         name: LECTURE.start + timedelta(minutes=minutes)
         for name, minutes in (("a", -90), ("b", -60), ("within", 10), ("c", 75), ("d", 80))
     }
-    assert nearest(at, LECTURE) == "the nearest files are b and c"
-    assert nearest({"d": at["d"]}, LECTURE) == "the nearest file is d"
-    assert nearest({"within": at["within"]}, LECTURE) == ""
-    assert nearest({}, LECTURE) == ""
+    assert str(nearest(at, LECTURE)) == "the nearest files are b and c"
+    assert str(nearest({"d": at["d"]}, LECTURE)) == "the nearest file is d"
+    assert nearest({"within": at["within"]}, LECTURE) is None
+    assert nearest({}, LECTURE) is None

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from merger.i18n import verbatim
 from merger.render.progress import Silent, Terminal, clock, describe
 
 CLEAR = "\r\x1b[K"
@@ -70,7 +71,7 @@ def test_a_log_gets_plain_lines_and_none_more_often_than_every_ten_seconds() -> 
     assert told.after(0.1, 10) == "encode: 10 %, 1.0 x real time, 1:30 left\n"
     assert told.after(9.9, 20) == ""
     assert told.after(5, 30) == "encode: 30 %, 1.2 x real time, 0:58 left\n"
-    told.reporter.note("ignored notes.txt")
+    told.reporter.note(verbatim("ignored notes.txt"))
     told.reporter.stage("join")
     assert told.stream.getvalue().endswith("ignored notes.txt\njoin ...\n")
     assert told.after(9, 50) == ""  # each stage has its own ten seconds
@@ -94,7 +95,7 @@ def test_a_bar_is_cleared_before_anything_else_is_written() -> None:
     told.reporter.stage("encode")
     told.after(1, 10)
     for act, text in (
-        (lambda: told.reporter.note("a note"), f"{CLEAR}a note\n"),
+        (lambda: told.reporter.note(verbatim("a note")), f"{CLEAR}a note\n"),
         (lambda: told.reporter.stage("join"), CLEAR),
         (told.reporter.clear, CLEAR),
     ):
@@ -122,5 +123,5 @@ def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.stage("encode")
     silent.progress(1, 2, media=True)
-    silent.note("nobody hears this")
+    silent.note(verbatim("nobody hears this"))
     assert capsys.readouterr() == ("", "")

@@ -59,7 +59,7 @@ def test_bad_data_is_the_datas_fault(media: MediaFile) -> None:
 def test_a_file_that_is_another_by_now(media: MediaFile) -> None:
     check_readable(media)
     os.utime(media.path, (1, 1))
-    with pytest.raises(Temporary, match="was changed") as told:
+    with pytest.raises(Temporary, match="changed while it was being read") as told:
         check_readable(media)
     assert told.value.code == "input_changed"
 

@@ -68,12 +68,13 @@ def test_a_person_can_read_what_is_missing_and_where(tmp_path: Path, disk: Disk)
     disk(100 * GB, 2_200 * MB)
     with pytest.raises(Temporary) as caught:
         require_space(tmp_path, 3_100 * MB, "encoding")
-    assert caught.value.message == (
-        f"encoding needs 3.1 GB and 1.2 GB are free in {tmp_path} (beside a reserve of 1.0 GB);"
+    assert str(caught.value) == (
+        f"encoding needs 3.1 GB, but only 1.2 GB are free in {tmp_path}"
+        " (besides a reserve of 1.0 GB);"
         " free some space there"
     )
     disk(100 * GB, 1)  # less than the reserve
-    with pytest.raises(Temporary, match=r"needs 0\.5 MB and 0\.0 MB are free"):
+    with pytest.raises(Temporary, match=r"needs 0\.5 MB, but only 0\.0 MB are free"):
         require_space(tmp_path, 500_000, "encoding")
 
 
@@ -109,7 +110,7 @@ def test_the_real_disk(tmp_path: Path) -> None:
 
 def test_amounts_in_words() -> None:
     sizes = (0, 49_999, 50_000, 99_999_999, 100_000_000, 3_149_000_000)
-    assert [amount(size) for size in sizes] == [
+    assert [str(amount(size)) for size in sizes] == [
         "0.0 MB", "0.0 MB", "0.1 MB", "100.0 MB", "0.1 GB", "3.1 GB",
     ]  # fmt: skip
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from merger.errors import Temporary
-from merger.storage import files
 from merger.storage.files import sweep_leftovers, work_folder, work_folders
 
 ROOT = Path(__file__).parents[2]
@@ -51,16 +50,17 @@ def test_one_that_is_swept_before_it_could_be_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between making the lock and locking it, it looks like that of a dead run."""
-    real, swept = fcntl.flock, 0
+    real, swept, is_sweeping = fcntl.flock, 0, False
 
     def flock(handle: int, operation: int) -> None:
-        nonlocal swept
-        if operation == fcntl.LOCK_EX and swept < 3:
-            swept += 1
+        nonlocal swept, is_sweeping
+        if not is_sweeping and swept < 3:
+            swept, is_sweeping = swept + 1, True
             sweep_leftovers(tmp_path)
+            is_sweeping = False
         real(handle, operation)
 
-    monkeypatch.setattr(files.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     with work_folder(tmp_path) as folder:
         assert swept == 3
         (folder / "file").write_text("there")
@@ -98,7 +98,7 @@ def test_a_disk_without_room_for_it_is_full(
     def refuse(handle: int, operation: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     before = open_files()
     with pytest.raises(Temporary) as caught, work_folder(tmp_path):
         pytest.fail("it was made")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,16 @@ Status = Literal["queued", "running", "delivered", "failed", "cancelled"]
 Role = Literal["speaker", "screen", "board", "audio"]
 UserRole = Literal["user", "editor", "admin"]
 Scope = Literal["read", "write", "rooms", "people"]
+
+
+class MessageData(BaseModel):
+    """A sentence as data: `key` names its text, `params` are the values in it.
+
+    Beside it stands the sentence itself, in English, or as Accept-Language says.
+    """
+
+    key: str
+    params: dict[str, Any]
 
 
 class Taken(BaseModel):

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
-from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Id, Instant, Status, Taken, Text
+from merger.web.api.schemas.base import (
+    CURSOR_ABOUT,
+    Cursor,
+    Id,
+    Instant,
+    MessageData,
+    Status,
+    Taken,
+    Text,
+)
 
 _LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
@@ -158,6 +167,7 @@ class ChunkOut(BaseModel):
     score: float
     samples: int
     reasons: list[str]
+    reason_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     pictures: list[ChunkPicture] = []
 
 
@@ -208,6 +218,7 @@ class RecordDetails(RecordOut):
     """A record with all its details."""
 
     warnings: list[str]
+    warning_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     sources: list[str] = Field(description="The sources whose pictures are in the video.")
     papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
