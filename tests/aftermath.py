@@ -87,9 +87,9 @@ def check_delivered(
     codes: of the sources that are to be seen left and right; every: how many frames apart.
     """
     row = site.row(record)
-    assert (row.status, row.done, row.processing) == ("delivered", 1, 0), row.error_text
+    assert (row.status, row.done, row.processing) == ("delivered", 1, 0), row.error_message
     assert (row.version, row.delivered_version) == (version, version)
-    assert (row.error_code, row.error_text, row.claimed_by, row.lease_until) == (None,) * 4
+    assert (row.error_code, row.error_message, row.claimed_by, row.lease_until) == (None,) * 4
     assert (row.tries, row.lost) == (0, 0)
     told = site.events(record)
     assert told[0] == "asked" and told[-1] == "delivered"

@@ -64,7 +64,7 @@ def check_version(
     """A version is what people have, whole and right, and there is nothing else."""
     row = site.row()
     assert (row.status, row.version, row.delivered_version) == ("delivered", version, version)
-    assert (row.error_code, row.error_text, row.delivered_as, row.done) == (None, None, None, 1)
+    assert (row.error_code, row.error_message, row.delivered_as, row.done) == (None, None, None, 1)
     told = site.details()
     assert [(r["kind"], r["version"]) for r in told["renditions"]] == [(k, version) for k in kinds]
     ledger = deliveries(site, 1)

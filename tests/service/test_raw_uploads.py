@@ -99,7 +99,7 @@ def test_a_segment_and_its_sidecar_go_once(recorded: Site) -> None:
     with reading(recorded.engine) as session:
         row = session.scalars(select(Upload).where(Upload.name == f"{NAME}.mkv")).one()
         assert (row.sha256, row.uploaded_at) == (digest(b"media"), recorded.clock)
-        assert row.link == str(recorded.merged / f"{where}.mkv") and row.error_text is None
+        assert row.link == str(recorded.merged / f"{where}.mkv") and row.error_message is None
     before = state_of(recorded.merged)
     assert uploaded(recorded) == there and state_of(recorded.merged) == before
     for file in (recorded.merged / "raw").rglob("*.*"):
@@ -209,7 +209,7 @@ def test_a_bad_file_does_not_stop_the_others(recorded: Site) -> None:
     ]  # fmt: skip
     assert foreign.read_bytes() == b"somebody else's"
     with reading(recorded.engine) as session:
-        wanted = select(Upload.error_text).where(Upload.status == "refused").order_by(Upload.id)
+        wanted = select(Upload.error_message).where(Upload.status == "refused").order_by(Upload.id)
         spoilt, taken = session.scalars(wanted)
     assert spoilt and spoilt.endswith(f"{NAME}.mkv is not what its sidecar says")
     assert taken == f"{foreign} is another file already; move that away"
