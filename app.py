@@ -108,7 +108,7 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
     from google_apis.drive.folders import Folders
     from google_apis.drive.raw import RawDrive
     from merger.db.key_value import KeyValueStore
-    from merger.delivery.announce import announcement
+    from merger.delivery.announce import announcement_text
     from merger.rooms import store
     from merger.rooms.course_codes import course_of
 
@@ -129,7 +129,7 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
         ),
         announcers=(
             EventAnnouncer(google),
-            CourseAnnouncer(google, courses, partial(announcement, settings.language)),
+            CourseAnnouncer(google, courses, partial(announcement_text, settings.language)),
         ),
         # Google tells of changes only where it can check who answers.
         calendars=Calendars(google, hook if hook.startswith("https://") else ""),

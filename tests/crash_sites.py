@@ -14,8 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from merger.records import queue, requests, stage_results
+from sqlalchemy import select
+
+from merger.db.engine import reading
+from merger.records import queue, requests
 from merger.timeline.clock import utc
+from models import Rendition
 from tests import crashing as crashing_worker
 from tests.aftermath import (
     check_delivered,
@@ -163,8 +167,10 @@ class Left:
 
 def renditions_of(site: Site, version: int) -> set[Path]:
     """Return the finished files of a version that rows know."""
-    kept = stage_results.kept_renditions(site.engine, 1, version)
-    return {site.settings.data / rendition.path for rendition in kept if rendition.path}
+    with reading(site.engine) as session:
+        wanted = (Rendition.record_id == 1, Rendition.version == version)
+        paths = session.scalars(select(Rendition.path).where(*wanted)).all()
+    return {site.settings.data / path for path in paths if path}
 
 
 def left_by_a_crash(site: Site, version: int = 1) -> Left:

@@ -34,22 +34,22 @@ def main() -> int:
             signal.raise_signal(signal.SIGKILL)
         if what == "exit":  # as a library may
             os._exit(7)
-        # The heart may be in the middle of a transaction, which a stopped process keeps open: then
+        # The heartbeat may be in the middle of a transaction, which a stopped process keeps open: then
         # the others wait for it, and nothing is tested.
         with resting:
             signal.raise_signal(signal.SIGSTOP)
 
     failpoints.hook = hook
     import app
-    from merger.worker.lease import Heart
+    from merger.worker.heartbeat import Heartbeat
 
-    beat = Heart.beat
+    beat = Heartbeat.beat
 
-    def beat_alone(heart: Heart) -> None:
+    def beat_alone(heartbeat: Heartbeat) -> None:
         with resting:
-            beat(heart)
+            beat(heartbeat)
 
-    Heart.beat = beat_alone  # type: ignore[method-assign]
+    Heartbeat.beat = beat_alone  # type: ignore[method-assign]
     return app.main(["work", *claim])
 
 

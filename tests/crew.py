@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 from merger.config import load
 from merger.daemon.loop import Daemon, Signals
 from merger.delivery import ledger
-from merger.records import queue, views
+from merger.records import views
 from merger.records.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of
@@ -110,7 +110,7 @@ class Crew:
         return self.daemon.reap(self.line.clock)
 
     def deliver(self, hand: Hand) -> None:
-        ledger.complete_record(self.line.engine, hand.held, self.line.clock, None, 0)
+        ledger.complete_record(self.line.lease(hand.held), None, 0)
         hand.how = ""
 
     def working(self) -> list[int]:
@@ -148,7 +148,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
 
 def prolong(crew: Crew, record: int = 1) -> None:
     held = next(held for held in crew.daemon.running if held.record == record)
-    queue.renew(crew.line.engine, held, crew.line.clock, LEASE)
+    crew.line.lease(held).renew(LEASE)
 
 
 def away(engine: Engine, is_away: bool) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
 from merger.records import queue, requests, views
+from merger.records.leases import Lease
 from merger.records.queue import Claim
 from models import Base, Event, Record, RecordUser, Room, User
 
@@ -40,6 +41,10 @@ class Line:
         start = end - HOUR - timedelta(seconds=next(self._seconds))
         request = requests.Request(room, start, end, users=users)
         return requests.request_record(self.engine, request, end - timedelta(days=1))[0]
+
+    def lease(self, claim: Claim) -> Lease:
+        """Return what the holder of a claim may do."""
+        return Lease(self.engine, claim, lambda: self.clock)
 
     def claim(self, worker: str = "one") -> Claim | None:
         return queue.claim_next(self.engine, worker, self.clock, LEASE)
@@ -84,6 +89,11 @@ class Line:
             }
 
 
+def reason(row: Record) -> str:
+    """Return why a record failed, in words."""
+    return str(row.error_message or "")
+
+
 def fill(engine: Engine, records: int, rooms: int = 10, owners: int = 20) -> None:
     """Queue many records at once: an hour apart in each room, all of them due at noon."""
     first = NOON - timedelta(days=365)
@@ -105,14 +115,14 @@ def fill(engine: Engine, records: int, rooms: int = 10, owners: int = 20) -> Non
                     "layout": "side_by_side", "profile": "720p", "created_at": first,
                     "updated_at": first, "run_after": NOON - n * timedelta(milliseconds=1),
                 }
-                for n in range(1, requests + 1)
+                for n in range(1, records + 1)
             ],
         )  # fmt: skip
         session.execute(
             insert(RecordUser),
             [
                 {"record_id": n, "user_id": 1 + n % owners, "position": 0}
-                for n in range(1, requests + 1)
+                for n in range(1, records + 1)
             ],
         )
 

@@ -16,9 +16,10 @@ from merger.analysis.sampling import Look
 from merger.db.engine import LostRace, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
 from merger.ports.recorder import Collected, Item
 from merger.records import queue, stage_results
-from merger.records.queue import Claim
+from merger.records.leases import Lease
 from merger.timeline.clock import Span
 from merger.timeline.layout import Size
 from merger.timeline.plan import Chunk
@@ -56,56 +57,57 @@ def quicker() -> None:
     raise LostRace("database_race", "others were quicker")
 
 
-Write = Callable[[Line, Claim], object]
+Write = Callable[[Lease], object]
 
 
-def keep_segments(line: Line, held: Claim) -> None:
+def save_segments(lease: Lease) -> None:
     stage_results.save_segments(
-        line.engine, held, Path("/data"), {"speaker": [Collected(ITEM, Path("/data/a.mp4"))]},
-        {"speaker": 1}, [], line.clock,
-    )  # fmt: skip
+        lease,
+        Path("/data"),
+        {"speaker": [Collected(ITEM, Path("/data/a.mp4"))]},
+        {"speaker": 1},
+        {},
+    )
 
 
-def keep_renditions(line: Line, held: Claim) -> None:
+def save_renditions(lease: Lease) -> None:
     made = Rendition("merge", Path("/data/a.mp4"), 1, Size(16, 9), "h264", 1, "0" * 64)
-    stage_results.save_renditions(line.engine, held, Path("/data"), [made], {}, line.clock)
+    stage_results.save_renditions(lease, Path("/data"), [made], {})
 
 
-def keep_chunks(line: Line, held: Claim) -> None:
+def save_chunks(lease: Lease) -> None:
     seen = Chunk(SPAN, True, "presentation", Fraction(1), 1)
-    stage_results.save_chunks(line.engine, held, [Look(seen, [], [])])
+    stage_results.save_chunks(lease, [Look(seen, [], [])])
 
 
-def no_more(line: Line, held: Claim) -> None:
+def rename(lease: Lease) -> None:
     def write(session: Any, row: Record) -> None:
         row.event_name = "changed"
 
-    queue.with_fence(line.engine, held, write)
+    lease.write(write)
 
+
+WHY = Message("history.handed_back")
 
 WRITES: dict[str, Write] = {
-    "renew": lambda line, held: queue.renew(line.engine, held, line.clock, LEASE, 0.5),
-    "fenced": no_more,
-    "enter": lambda line, held: queue.enter_stage(line.engine, held, "encode", line.clock),
-    "hand_back": lambda line, held: queue.hand_back(line.engine, held, line.clock, "why"),
-    "wait": lambda line, held: queue.wait_for_media(
-        line.engine, held, line.clock, line.clock, "why"
+    "renew": lambda lease: lease.renew(LEASE, 0.5),
+    "write": rename,
+    "enter": lambda lease: lease.enter_stage("encode"),
+    "hand_back": lambda lease: lease.hand_back(WHY),
+    "wait": lambda lease: lease.wait_for_media(lease.now(), WHY),
+    "defer": lambda lease: lease.defer(lease.now(), AWAY),
+    "fail": lambda lease: lease.fail(WRONG),
+    "cancel": lambda lease: lease.cancel(),
+    "save_segments": save_segments,
+    "save_chunks": save_chunks,
+    "save_renditions": save_renditions,
+    "reserve": lambda lease: ledger.reserve_name(
+        lease, "folder", "backup", iter(["b.mp4"]), lambda name: False
     ),
-    "put_off": lambda line, held: queue.defer(line.engine, held, line.clock, line.clock, AWAY),
-    "fail": lambda line, held: queue.fail(line.engine, held, line.clock, WRONG),
-    "cancelled": lambda line, held: queue.cancel_running(line.engine, held, line.clock),
-    "keep_segments": keep_segments,
-    "keep_chunks": keep_chunks,
-    "keep_renditions": keep_renditions,
-    "reserve": lambda line, held: ledger.reserve_name(
-        line.engine, held, "folder", "backup", iter(["b.mp4"]), lambda name: False
-    ),
-    "keep": lambda line, held: ledger.save_state(line.engine, held, "folder", "merge", {"a": 1}),
-    "done": lambda line, held: ledger.mark_delivered(
-        line.engine, held, "folder", "merge", 1, "0" * 64, "link", line.clock
-    ),
-    "removed": lambda line, held: ledger.mark_removed(line.engine, held, "folder", "merge"),
-    "complete": lambda line, held: ledger.complete_record(line.engine, held, line.clock, None, 0),
+    "save_state": lambda lease: ledger.save_state(lease, "folder", "merge", {"a": 1}),
+    "delivered": lambda lease: ledger.mark_delivered(lease, "folder", "merge", 1, "0" * 64, "link"),
+    "removed": lambda lease: ledger.mark_removed(lease, "folder", "merge"),
+    "complete": lambda lease: ledger.complete_record(lease, None, 0),
 }
 
 

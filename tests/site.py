@@ -24,6 +24,7 @@ from merger.db.engine import connect, reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.ports.recorder import Recorder
 from merger.records import queue, requests, views
+from merger.records.leases import Lease
 from merger.records.queue import Claim
 from merger.service import Service
 from merger.timeline.clock import utc
@@ -125,6 +126,10 @@ class Site:
 
     def claim(self, worker: str = "tests") -> Claim | None:
         return queue.claim_next(self.engine, worker, self.clock, self.settings.lease)
+
+    def lease(self, claim: Claim) -> Lease:
+        """Return what the holder of a claim may do."""
+        return Lease(self.engine, claim, lambda: self.clock)
 
     def work(self) -> str | None:
         """Claim the next record and work on it in this process; return what became of it."""

@@ -18,6 +18,7 @@ from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
 from merger.records.due import is_stable
+from merger.records.jobs import job_from_row
 from merger.records.queue import add_history, requeue
 from merger.records.requests import find_equal
 from merger.records.retry import TRIES_BY_CODE
@@ -40,7 +41,7 @@ def find_late_media(service: Service, now: datetime) -> list[int]:
             .where(Record.status.in_(("delivered", "failed")), Record.watched_until > now)
             .order_by(Record.id)
         )
-        jobs = [stage_results.job_from_row(session, row) for row in rows]
+        jobs = [job_from_row(session, row) for row in rows]
     again = []
     for job in jobs:
         try:

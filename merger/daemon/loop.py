@@ -21,7 +21,8 @@ from merger.intake.discovered import find_discovered
 from merger.live.raw_uploads import upload_raw_segments
 from merger.monitoring import heartbeats
 from merger.records import outbox, queue
-from merger.records.queue import Claim, LeaseLost
+from merger.records.leases import Lease, LeaseLost
+from merger.records.queue import Claim
 from merger.records.retry import delay
 from merger.service import Service
 
@@ -36,8 +37,8 @@ _CHECK_EVERY = timedelta(minutes=1)
 _SIGN_EVERY = timedelta(seconds=10)
 # A worker that lives renews an expired lease within a quarter of its length, notices within 40 s
 # that the database is back (`merger.db.engine`), and ends within two minutes of losing its record
-# (`merger.worker.lease`). One silent look proves little: the database may have come back, or the
-# clock been changed, this very moment.
+# (`merger.worker.heartbeat`). One silent look proves little: the database may have come back, or
+# the clock been changed, this very moment.
 _SILENT_FOR = timedelta(minutes=2)  # or a lease, if that is longer
 _SILENT_PASSES = 3
 _SILENT = "its worker gave no sign of life and was ended"
@@ -153,7 +154,7 @@ class Daemon:
             try:
                 self.running[held] = self.start(held)
             except MergerError as error:  # the record is not to blame
-                queue.hand_back(self.service.engine, held, now, error.message)
+                Lease(self.service.engine, held, lambda: now).hand_back(error.message)
                 raise
             log.info("record %s: begun, attempt %s", held.record, held.attempt)
             started += 1
@@ -185,7 +186,7 @@ class Daemon:
         self._failed_starts += 1
         self._paused_until = now + delay(self._failed_starts)
         log.error("no record is begun until %s", self._paused_until.isoformat(timespec="seconds"))
-        queue.hand_back(engine, held, now, verbatim(how))
+        Lease(engine, held, lambda: now).hand_back(verbatim(how))
 
     def refill(self, now: datetime) -> None:
         """Where a worker has ended, begin what is due at once: nobody has to wait for the poll."""

@@ -2,81 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
 from itertools import count
-from typing import Any
-
-from sqlalchemy import Engine
 
 from merger.delivery import ledger
 from merger.failpoints import failpoint
-from merger.i18n import Message
 from merger.ports.destination import Destination, Fence, Upload
-from merger.records.queue import Claim
+from merger.records.leases import Lease
 
 
-def deliver(
-    engine: Engine,
-    held: Claim,
-    destination: Destination,
-    parcels: Sequence[Upload],
-    now: Callable[[], datetime],
-    check: Callable[[], None],
-    confirm: Callable[[], None],
-) -> list[str]:
+def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -> list[str]:
     """Bring all renditions of a version to a destination, and return their links.
 
-    parcels: their names are wishes; another is taken where somebody has that already. check,
-    confirm: those of the fence.
+    Args:
+        uploads: their names are wishes; another is taken where somebody has that already.
     """
-    links = []
-    known = ledger.entries(engine, held.record, destination.name)
-
-    def note(message: Message) -> None:
-        ledger.add_note(engine, held, now(), message)
-
-    for parcel in parcels:
-        entry = known.get(parcel.kind)
-        name = ledger.reserve_name(
-            engine, held, destination.name, parcel.kind, _names(parcel.name),
-            destination.is_foreign,
-        )  # fmt: skip
-        failpoint("deliver.reserved")
-
-        def keep(state: Mapping[str, Any], kind: str = parcel.kind) -> None:
-            ledger.save_state(engine, held, destination.name, kind, state)
-
-        def confirm_this(entry: ledger.Entry | None = entry, parcel: Upload = parcel) -> None:
-            confirm()
-            if entry is not None and entry.version not in (None, parcel.version):
-                ledger.mark_replacing(engine, held, destination.name, parcel.kind, parcel.version)
-
-        link = destination.send(
-            replace(parcel, name=name, record=held.record),
-            entry.state if entry else {},
-            Fence(keep, check, confirm_this, held.attempt, note),
-        )
-        failpoint("deliver.sent")
-        ledger.mark_delivered(
-            engine, held, destination.name, parcel.kind, parcel.version, parcel.sha256, link, now()
-        )
-        failpoint("deliver.written")
-        links.append(link)
-    kinds = {parcel.kind for parcel in parcels}
-    for kind, entry in known.items():
+    there = ledger.entries(lease, destination.name)
+    links = [_send(lease, destination, upload, there.get(upload.kind)) for upload in uploads]
+    kinds = {upload.kind for upload in uploads}
+    for kind, entry in there.items():
         if kind not in kinds:
-            confirm()
+            lease.confirm()
             destination.remove(entry.name, entry.state)
             failpoint("deliver.removed")
-            ledger.mark_removed(engine, held, destination.name, kind)
+            ledger.mark_removed(lease, destination.name, kind)
     return links
 
 
-def _names(wished: str) -> Iterator[str]:
+def _send(
+    lease: Lease, destination: Destination, upload: Upload, entry: ledger.Entry | None
+) -> str:
+    """Bring a rendition to a destination, and return its link.
+
+    Args:
+        entry: what the ledger says of it there.
+    """
+    where, kind = destination.name, upload.kind
+    name = ledger.reserve_name(
+        lease, where, kind, _similar_names(upload.name), destination.is_foreign
+    )
+    failpoint("deliver.reserved")
+
+    def confirm() -> None:
+        lease.confirm()
+        if entry is not None and entry.version not in (None, upload.version):
+            ledger.mark_replacing(lease, where, kind, upload.version)
+
+    link = destination.send(
+        replace(upload, name=name, record=lease.record),
+        entry.state if entry else {},
+        Fence(
+            keep=partial(ledger.save_state, lease, where, kind),
+            check=lease.check,
+            confirm=confirm,
+            attempt=lease.attempt,
+            note=partial(ledger.add_note, lease),
+        ),
+    )
+    failpoint("deliver.sent")
+    ledger.mark_delivered(lease, where, kind, upload.version, upload.sha256, link)
+    failpoint("deliver.written")
+    return link
+
+
+def _similar_names(wish: str) -> Iterator[str]:
     """Yield a name, and others like it."""
-    stem, dot, extension = wished.rpartition(".")
-    yield wished
+    stem, dot, extension = wish.rpartition(".")
+    yield wish
     for n in count(2):
         yield f"{stem}_{n}{dot}{extension}"

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from merger.db.engine import reading
 from merger.i18n import Message
 from merger.records import outbox
-from merger.records.queue import Claim, LeaseLost, add_history, release, was_released, with_fence
+from merger.records.leases import Lease
+from merger.records.queue import add_history, release
 from models import Delivery, Event, Record, Rendition
 
 
@@ -36,23 +36,22 @@ class Entry:
     link: str | None
 
 
-def entries(engine: Engine, record: int, destination: str) -> dict[str, Entry]:
+def entries(lease: Lease, destination: str) -> dict[str, Entry]:
     """Return what the ledger says about a record at a destination, by kind of rendition."""
-    with reading(engine) as session:
-        rows = session.scalars(
-            select(Delivery).where(
-                Delivery.record_id == record, Delivery.destination == destination
-            )
-        )
-        return {
+    return lease.read(
+        lambda session: {
             d.kind: Entry(d.kind, d.name, d.state, d.status, d.version, d.sha256, d.link)
-            for d in rows
+            for d in session.scalars(
+                select(Delivery).where(
+                    Delivery.record_id == lease.record, Delivery.destination == destination
+                )
+            )
         }
+    )
 
 
 def reserve_name(
-    engine: Engine,
-    held: Claim,
+    lease: Lease,
     destination: str,
     kind: str,
     names: Iterator[str],
@@ -61,13 +60,15 @@ def reserve_name(
     """Return the name of a rendition at a destination: the first that nobody else has.
 
     It is written down before anything is sent there, so that after a crash it is known to be ours.
-    is_foreign: whether something that is not in the ledger lies under a name.
+
+    Args:
+        is_foreign: whether something that is not in the ledger lies under a name.
     """
-    known = entries(engine, held.record, destination)
-    if kind in known:
-        return known[kind].name
+    ours = entries(lease, destination).get(kind)
+    if ours is not None:
+        return ours.name
     for name in names:
-        if _is_reserved(engine, destination, name) or is_foreign(name):
+        if _is_reserved(lease, destination, name) or is_foreign(name):
             continue
 
         def write(session: Session, row: Record, name: str = name) -> bool:
@@ -81,7 +82,7 @@ def reserve_name(
             )  # fmt: skip
             return True
 
-        if with_fence(engine, held, write):
+        if lease.write(write):
             return name
     raise AssertionError("there is always another name")
 
@@ -92,29 +93,26 @@ def _key(name: str) -> str:
     return hashlib.sha256(same.encode()).hexdigest()
 
 
-def _reserved(destination: str, name: str) -> Any:
+def _reserved(destination: str, name: str) -> Select[int]:
     return select(Delivery.id).where(
         Delivery.destination == destination, Delivery.name_key == _key(name)
     )
 
 
-def _is_reserved(engine: Engine, destination: str, name: str) -> bool:
-    with reading(engine) as session:
-        return session.scalar(_reserved(destination, name)) is not None
+def _is_reserved(lease: Lease, destination: str, name: str) -> bool:
+    return lease.read(lambda session: session.scalar(_reserved(destination, name)) is not None)
 
 
-def save_state(
-    engine: Engine, held: Claim, destination: str, kind: str, state: Mapping[str, Any]
-) -> None:
+def save_state(lease: Lease, destination: str, kind: str, state: Mapping[str, Any]) -> None:
     """Write down what a destination needs to go on after a crash."""
 
     def write(session: Session, row: Record) -> None:
         _delivery(session, row.id, destination, kind).state = dict(state)
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
-def mark_replacing(engine: Engine, held: Claim, destination: str, kind: str, version: int) -> None:
+def mark_replacing(lease: Lease, destination: str, kind: str, version: int) -> None:
     """Write down that what an earlier version had put there is about to be replaced.
 
     From then on nobody knows which of the two is there, until one of them is delivered.
@@ -125,59 +123,46 @@ def mark_replacing(engine: Engine, held: Claim, destination: str, kind: str, ver
         if entry.version != version:
             entry.version = None
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
 def mark_delivered(
-    engine: Engine,
-    held: Claim,
-    destination: str,
-    kind: str,
-    version: int,
-    sha256: str,
-    link: str,
-    now: datetime,
+    lease: Lease, destination: str, kind: str, version: int, sha256: str, link: str
 ) -> None:
     """Write down that a rendition has arrived."""
 
     def write(session: Session, row: Record) -> None:
-        entry = _delivery(session, row.id, destination, kind)
+        entry, now = _delivery(session, row.id, destination, kind), lease.now()
         if entry.status == "delivered" and entry.version == version and entry.sha256 == sha256:
             return
         entry.status, entry.version, entry.sha256, entry.link = "delivered", version, sha256, link
         entry.delivered_at = now
-        add_history(
-            session,
-            row.id,
-            held.attempt,
-            now,
-            "sent",
-            Message("history.sent", what=Message(f"rendition.{kind}"), link=link),
-        )
+        message = Message("history.sent", what=Message(f"rendition.{kind}"), link=link)
+        add_history(session, row.id, lease.attempt, now, "sent", message)
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
-def add_note(engine: Engine, held: Claim, now: datetime, message: Message) -> None:
+def add_note(lease: Lease, message: Message) -> None:
     """Add a line to the history of a record, unless it is there already."""
 
     def write(session: Session, row: Record) -> None:
-        known = select(Event.id).where(
+        same = select(Event.id).where(
             Event.record_id == row.id, Event.kind == "note", Event.message == message
         )
-        if session.scalar(known.limit(1)) is None:
-            add_history(session, row.id, held.attempt, now, "note", message)
+        if session.scalar(same.limit(1)) is None:
+            add_history(session, row.id, lease.attempt, lease.now(), "note", message)
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
-def mark_removed(engine: Engine, held: Claim, destination: str, kind: str) -> None:
+def mark_removed(lease: Lease, destination: str, kind: str) -> None:
     """Write down that what an earlier version had put there is gone."""
 
     def write(session: Session, row: Record) -> None:
         session.delete(_delivery(session, row.id, destination, kind))
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
 def _delivery(session: Session, record: int, destination: str, kind: str) -> Delivery:
@@ -190,37 +175,25 @@ def _delivery(session: Session, record: int, destination: str, kind: str) -> Del
     ).one()
 
 
-def _delivered(version: int, warnings: int) -> Message:
-    """Return what the history says of a delivery. Pure."""
-    key = "delivered" if version == 1 else "delivered_version"
-    if not warnings:
-        return Message(f"history.{key}", version=version)
-    return Message(f"history.{key}_with_warnings", version=version, count=warnings)
+def complete_record(lease: Lease, watched_until: datetime | None, warnings: int) -> None:
+    """End a record: all its renditions are where they should be.
 
-
-def complete_record(
-    engine: Engine, held: Claim, now: datetime, watched_until: datetime | None, warnings: int
-) -> None:
-    """End a record: all its renditions are where they should be."""
+    Args:
+        watched_until: until when media that comes late makes it again.
+        warnings: how many there are.
+    """
 
     def write(session: Session, row: Record) -> None:
+        now = lease.now()
         if row.delivered_version == row.version:
             # The reason why there is no new version stays.
-            add_history(
-                session,
-                row.id,
-                held.attempt,
-                now,
-                "put_back",
-                Message("history.put_back", version=row.version),
-            )
+            kind, message = "put_back", Message("history.put_back", version=row.version)
         else:
-            add_history(
-                session, row.id, held.attempt, now, "delivered", _delivered(row.version, warnings)
-            )
+            kind, message = "delivered", _delivered(row.version, warnings)
             row.delivered_version, row.delivered_at = row.version, now
             row.error_code = row.error_message = row.delivered_as = None
             outbox.add_ready(session, row, now)
+        add_history(session, row.id, lease.attempt, now, kind, message)
         row.tries = row.lost = 0
         row.progress, row.watched_until = 1.0, watched_until
         session.execute(
@@ -228,9 +201,12 @@ def complete_record(
         )
         release(row, "delivered", now)
 
-    try:
-        with_fence(engine, held, write)
-    except LeaseLost:
-        # The answer to the same call may have been lost on its way before.
-        if not any(was_released(engine, held, kind) for kind in ("delivered", "put_back")):
-            raise
+    lease.write_last(write, "delivered", "put_back")
+
+
+def _delivered(version: int, warnings: int) -> Message:
+    """Return what the history says of a delivery. Pure."""
+    key = "delivered" if version == 1 else "delivered_version"
+    if not warnings:
+        return Message(f"history.{key}", version=version)
+    return Message(f"history.{key}_with_warnings", version=version, count=warnings)

@@ -1,16 +1,16 @@
-"""The queue: who works on which record. Claims, leases, fences; every change of `status`.
+"""The queue: who works on which record, and how it is taken from workers that are gone.
 
 A record is claimed by one conditional UPDATE. `attempt`, which every claim raises, is the fence: a
-worker writes only while the row still holds its attempt and says `running`.
+worker writes only while the row still holds its attempt and says `running` (see `leases`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,26 +27,19 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from merger.db.engine import LostRace, reading, writing
-from merger.errors import MergerError
 from merger.i18n import Message
 from merger.records import outbox, versions
-from merger.records.retry import MOST_DIED, MOST_LOST, delay, waits_for_room
-from models import STAGES, Event, Record, RecordUser
-
-T = TypeVar("T")
+from merger.records.retry import MOST_DIED, MOST_LOST, delay
+from models import Event, Record, RecordUser
 
 # A room, or a user, that was served lately lets others go first.
 _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
 _ROUNDS = 20  # of candidates that others were quicker to take
 _LONGEST_LEASE = timedelta(hours=2)  # and more than clocks that disagree are apart
-# A mark beside what was collected for a record: `outcomes.keep_segments` says what it means.
+# A mark beside what was collected for a record: `stage_results.save_segments` says what it means.
 ASKED_AGAIN = "asked_again"
-_CANCELLED = Message("history.cancelled_at_work")
-
-
-class LeaseLost(Exception):
-    """The record is no longer this worker's: it must not write anything more."""
+CANCELLED = Message("history.cancelled_at_work")
 
 
 @dataclass(frozen=True)
@@ -58,13 +51,6 @@ class Claim:
     worker: str
 
 
-@dataclass(frozen=True)
-class Cancellation:
-    """What the row says to its worker."""
-
-    cancelled: bool
-
-
 def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> Claim | None:
     """Take the next record that is due, or None where none is.
 
@@ -74,10 +60,10 @@ def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> 
         with reading(engine) as session:
             candidates = session.execute(_next_due(now)).all()
         for record, attempt in candidates:
-            held = Claim(record, attempt + 1, worker)
+            claim = Claim(record, attempt + 1, worker)
             try:
-                if writing(engine, partial(_take, held=held, now=now, lease=lease)):
-                    return held
+                if writing(engine, partial(_take, claim=claim, now=now, lease=lease)):
+                    return claim
             except LostRace:
                 continue
         if len(candidates) < _CANDIDATES:
@@ -110,194 +96,30 @@ def _next_due(now: datetime) -> Select[int, int]:
     )
 
 
-def _take(session: Session, held: Claim, now: datetime, lease: timedelta) -> bool:
-    taken = _changed(
+def _take(session: Session, claim: Claim, now: datetime, lease: timedelta) -> bool:
+    """Claim a record, unless somebody else was quicker."""
+    is_ours = _changed_a_row(
         session,
         update(Record)
         .where(
-            Record.id == held.record,
-            Record.attempt == held.attempt - 1,
+            Record.id == claim.record,
+            Record.attempt == claim.attempt - 1,
             Record.status == "queued",
             Record.run_after <= now,
         )
         .values(
             status="running",
-            attempt=held.attempt,
-            claimed_by=held.worker,
+            attempt=claim.attempt,
+            claimed_by=claim.worker,
             claimed_at=now,
             lease_until=now + lease,
             updated_at=now,
         ),
     )
-    if taken:
-        add_history(
-            session,
-            held.record,
-            held.attempt,
-            now,
-            "claimed",
-            Message("history.claimed", worker=held.worker),
-        )
-    return taken
-
-
-def renew(
-    engine: Engine, held: Claim, now: datetime, lease: timedelta, progress: float | None = None
-) -> Cancellation:
-    """Prolong a lease, and return what the row says. Raises LeaseLost."""
-    values: dict[str, Any] = {"lease_until": now + lease}
-    if progress is not None:
-        values |= {"progress": progress, "updated_at": now}
-
-    def prolong(session: Session) -> Cancellation:
-        row = _mine(session, held)
-        for name, value in values.items():
-            setattr(row, name, value)
-        return Cancellation(row.cancel_requested_at is not None)
-
-    return writing(engine, prolong)
-
-
-def read_cancellation(engine: Engine, held: Claim) -> Cancellation:
-    """Return what the row says, without writing. Raises LeaseLost."""
-    with reading(engine) as session:
-        row = session.execute(
-            select(Record.attempt, Record.status, Record.cancel_requested_at).where(
-                Record.id == held.record
-            )
-        ).one_or_none()
-    if row is None or row[0] != held.attempt or row[1] != "running":
-        raise LeaseLost(f"record {held.record} is no longer attempt {held.attempt}'s")
-    return Cancellation(row[2] is not None)
-
-
-def with_fence(engine: Engine, held: Claim, act: Callable[[Session, Record], T]) -> T:
-    """Run a function in one transaction with the fence. Raises LeaseLost before it writes."""
-    return writing(engine, lambda session: act(session, _mine(session, held)))
-
-
-def _mine(session: Session, held: Claim) -> Record:
-    """Return the row of a claim, locked until the transaction ends."""
-    row = session.scalars(
-        select(Record)
-        .where(Record.id == held.record, Record.attempt == held.attempt, Record.status == "running")
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise LeaseLost(f"record {held.record} is no longer attempt {held.attempt}'s")
-    return row
-
-
-def enter_stage(engine: Engine, held: Claim, stage: str, now: datetime) -> None:
-    """Write down that a stage begins: a later try resumes there.
-
-    A stage that is gone through again on the way there is not written down, so that what failed
-    before has failed in a row.
-    """
-
-    def begin(session: Session, row: Record) -> None:
-        if STAGES.index(stage) <= STAGES.index(row.stage):
-            return
-        row.stage, row.progress, row.tries, row.updated_at = stage, 0.0, 0, now
-
-    with_fence(engine, held, begin)
-
-
-def hand_back(engine: Engine, held: Claim, now: datetime, why: Message) -> None:
-    """Give a record back untouched, for anybody to take up at once."""
-    _let_go(engine, held, now, "queued", "handed_back", why, run_after=now)
-
-
-def wait_for_media(
-    engine: Engine, held: Claim, now: datetime, until: datetime, why: Message
-) -> None:
-    """Put a record back until its media can be there; that is no failure, and ends a row."""
-    _let_go(
-        engine, held, now, "queued", "waiting", why, run_after=until, stage="collect", tries=0,
-        error_code=None, error_message=None,
-    )  # fmt: skip
-
-
-def defer(engine: Engine, held: Claim, now: datetime, at: datetime, error: MergerError) -> None:
-    """Put a record back after a failure that may pass; to wait for room on a disk is no try."""
-    _let_go(
-        engine, held, now, "queued", "put_off", error.message, run_after=at, error_code=error.code,
-        error_message=error.message, failed=not waits_for_room(error),
-    )  # fmt: skip
-
-
-def fail(
-    engine: Engine,
-    held: Claim,
-    now: datetime,
-    error: MergerError,
-    watched_until: datetime | None = None,
-) -> None:
-    """End a record: somebody has to act. A version that was delivered before stays delivered.
-
-    watched_until: until when media that comes late takes it up again.
-    """
-    watched = {} if watched_until is None else {"watched_until": watched_until}
-    _let_go(
-        engine, held, now, "failed", "failed", error.message,
-        error_code=error.code, error_message=error.message, failed=True, **watched,
-    )  # fmt: skip
-
-
-def cancel_running(engine: Engine, held: Claim, now: datetime) -> None:
-    """End a record because somebody asked for it."""
-    _let_go(engine, held, now, "cancelled", "cancelled", _CANCELLED)
-
-
-def _let_go(
-    engine: Engine,
-    held: Claim,
-    now: datetime,
-    status: str,
-    kind: str,
-    message: Message,
-    *,
-    failed: bool = False,
-    **values: Any,
-) -> None:
-    def end(session: Session, row: Record) -> None:
-        # The reason why there is no new version stays while what people have is put back.
-        keeps_reason = status == "queued" and versions.is_put_back(row)
-        for name, value in values.items():
-            if not (keeps_reason and name in ("error_code", "error_message")):
-                setattr(row, name, value)
-        row.tries += failed
-        row.lost = 0
-        add_history(session, row.id, held.attempt, now, kind, message)
-        ended = status
-        if status == "queued" and row.cancel_requested_at is not None:
-            ended = "cancelled"
-            add_history(session, row.id, held.attempt, now, ended, _CANCELLED)
-        if ended in ("failed", "cancelled"):
-            end_without_result(session, row, ended, now)
-        else:
-            release(row, ended, now)
-
-    try:
-        with_fence(engine, held, end)
-    except LeaseLost:
-        # The answer to the same call may have been lost on its way before.
-        if not was_released(engine, held, kind):
-            raise
-
-
-def was_released(engine: Engine, held: Claim, kind: str) -> bool:
-    """Return whether a claim ended with an event of a kind."""
-    with reading(engine) as session:
-        return bool(
-            session.scalar(
-                select(func.count()).where(
-                    Event.record_id == held.record,
-                    Event.attempt == held.attempt,
-                    Event.kind == kind,
-                )
-            )
-        )
+    if is_ours:
+        message = Message("history.claimed", worker=claim.worker)
+        add_history(session, claim.record, claim.attempt, now, "claimed", message)
+    return is_ours
 
 
 def end_without_result(session: Session, row: Record, status: str, now: datetime) -> None:
@@ -333,8 +155,11 @@ def release(row: Record, status: str, now: datetime) -> None:
 def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = ()) -> list[int]:
     """Put back what workers hold that gave no sign of life; return which records that were.
 
-    A record that loses its worker again and again ends: it may well be what kills them. but_for:
-    claims of workers that are known to live, whose leases ran out while the database was away.
+    A record that loses its worker again and again ends: it may well be what kills them.
+
+    Args:
+        but_for: claims of workers that are known to live, whose leases ran out while the database
+            was away.
     """
     with reading(engine) as session:
         lost = session.execute(
@@ -342,17 +167,17 @@ def take_back_lost(engine: Engine, now: datetime, but_for: Collection[Claim] = (
             .where(Record.status == "running", _is_over(now))
             .order_by(Record.id)
         ).all()
-    living = {(held.record, held.attempt) for held in but_for}
-    taken = []
+    living = {(claim.record, claim.attempt) for claim in but_for}
+    taken_back = []
     for record, attempt in lost:
         if (record, attempt) in living:
             continue
         try:
             if writing(engine, partial(_take_back, record=record, attempt=attempt, now=now)):
-                taken.append(record)
+                taken_back.append(record)
         except LostRace:  # somebody holds the row: the others do not wait for it
             continue
-    return taken
+    return taken_back
 
 
 def living_claims(engine: Engine, claims: Collection[Claim], now: datetime) -> set[Claim]:
@@ -360,30 +185,34 @@ def living_claims(engine: Engine, claims: Collection[Claim], now: datetime) -> s
     with reading(engine) as session:
         rows = session.execute(
             select(Record.id, Record.attempt).where(
-                Record.id.in_([held.record for held in claims]),
+                Record.id.in_([claim.record for claim in claims]),
                 Record.status == "running",
                 Record.lease_until >= now,
             )
         )
-        held = {(record, attempt) for record, attempt in rows}
-    return {claim for claim in claims if (claim.record, claim.attempt) in held}
+        living = {(record, attempt) for record, attempt in rows}
+    return {claim for claim in claims if (claim.record, claim.attempt) in living}
 
 
-def has_begun(engine: Engine, held: Claim, lease: timedelta) -> bool:
+def has_begun(engine: Engine, claim: Claim, lease: timedelta) -> bool:
     """Return whether a worker gave a sign of life: its record is not as it was when it was claimed.
 
-    lease: for how long it was claimed.
+    Args:
+        lease: for how long the record was claimed.
     """
     with reading(engine) as session:
-        row = session.get(Record, held.record)
-        if row is None or row.attempt != held.attempt or row.claimed_at is None:
+        row = session.get(Record, claim.record)
+        if row is None or row.attempt != claim.attempt or row.claimed_at is None:
             return True
         return row.lease_until != row.claimed_at + lease
 
 
-def take_back_crashed(engine: Engine, held: Claim, now: datetime, how: Message) -> None:
+def take_back_crashed(engine: Engine, claim: Claim, now: datetime, how: Message) -> None:
     """Take a record back from a worker that is known to be dead."""
-    writing(engine, lambda s: _take_back(s, held.record, held.attempt, now, how, dead=True))
+    writing(
+        engine,
+        lambda session: _take_back(session, claim.record, claim.attempt, now, how, is_dead=True),
+    )
 
 
 def _is_over(now: datetime) -> ColumnElement[bool]:
@@ -401,10 +230,10 @@ def _take_back(
     now: datetime,
     how: Message | None = None,
     *,
-    dead: bool = False,
+    is_dead: bool = False,
 ) -> bool:
     still = [Record.id == record, Record.attempt == attempt, Record.status == "running"]
-    if not dead:
+    if not is_dead:
         still.append(_is_over(now))
     row = session.scalars(select(Record).where(*still).with_for_update()).one_or_none()
     if row is None:
@@ -412,10 +241,10 @@ def _take_back(
     message = how or Message("history.silent_worker", worker=row.claimed_by or "")
     row.lost += 1
     add_history(session, record, attempt, now, "lost", message)
-    why = _CANCELLED
+    why = CANCELLED
     if row.cancel_requested_at is not None:
         ended = "cancelled"
-    elif row.lost >= (MOST_DIED if dead else MOST_LOST):
+    elif row.lost >= (MOST_DIED if is_dead else MOST_LOST):
         why = Message("history.worker_died", count=row.lost, why=message)
         ended, row.error_code, row.error_message = "failed", "worker_died", why
     else:
@@ -438,6 +267,6 @@ def add_history(
     session.add(Event(record_id=record, at=now, attempt=attempt, kind=kind, message=message))
 
 
-def _changed(session: Session, statement: Any) -> bool:
+def _changed_a_row(session: Session, statement: Any) -> bool:
     result = cast("CursorResult[Any]", session.execute(statement))
     return result.rowcount == 1

@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
-from merger.analysis.sampling import Look
 from merger.db.engine import reading
-from merger.i18n import to_json
+from merger.i18n import Message, to_json
 from merger.ports.recorder import Collected
-from merger.records.queue import ASKED_AGAIN, Claim, with_fence
-from merger.timeline.report import Rendition as RenditionMade
-from models import Chunk, Record, Rendition, Segment, Source
+from merger.records.jobs import Job, job_from_row
+from merger.records.leases import Lease
+from merger.records.queue import ASKED_AGAIN
+from models import Chunk, Record, Rendition, Segment
 
-
-@dataclass(frozen=True)
-class SourceRow:
-    """A source of a room, as it is configured."""
-
-    id: int
-    name: str
-    role: str
-    kind: str
-    address: str
-    credentials: str | None
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a worker needs to know of a record. Nothing of it has been checked."""
-
-    record: int
-    room_id: int | None
-    room: str | None
-    zone: str
-    start: datetime
-    end: datetime
-    name: str
-    layout: str
-    profile: str
-    chunk_s: int
-    sound_source: str | None
-    sources: tuple[SourceRow, ...]
-    stage: str
-    tries: int
-    version: int
-    delivered_version: int | None
-    media: Mapping[str, Any]
-    users: tuple[str, ...] = ()  # mail addresses, the owner's first
-    drive_folder: str | None = None  # of the room
-    calendar_id: str | None = None  # in which the event is that it was made for
-    event_id: str | None = None
-    course_code: str | None = None
+if TYPE_CHECKING:  # heavy: whoever only collects or delivers does not pay for it
+    from merger.analysis.sampling import Look
+    from merger.timeline.report import Rendition as RenditionMade
 
 
 @dataclass(frozen=True)
@@ -83,127 +46,96 @@ class KeptRendition:
     sha256: str
 
 
-def load_job(engine: Engine, record: int) -> Job:
-    """Return what is to be done for a record."""
-    with reading(engine) as session:
-        return job_from_row(session, session.get_one(Record, record))
-
-
-def job_from_row(session: Session, row: Record) -> Job:
-    """Return what is to be done for the record of a row."""
-    room = row.room
-    sources: tuple[SourceRow, ...] = ()
-    if room is not None:
-        rows = session.scalars(
-            select(Source)
-            .where(Source.room_id == room.id)
-            .options(undefer(Source.credentials))
-            .order_by(Source.id)
-        )
-        sources = tuple(
-            SourceRow(s.id, s.name, s.role, s.kind, s.address, s.credentials) for s in rows
-        )
-    return Job(
-        record=row.id,
-        room_id=row.room_id,
-        room=room.name if room else None,
-        zone=row.zone,
-        start=row.start_at,
-        end=row.end_at,
-        name=row.event_name,
-        layout=row.layout,
-        profile=row.profile,
-        chunk_s=room.chunk_s if room else 1800,
-        sound_source=room.sound_source if room else None,
-        sources=sources,
-        stage=row.stage,
-        tries=row.tries,
-        version=row.version,
-        delivered_version=row.delivered_version,
-        media=row.media or {},
-        users=tuple(entry.user.email for entry in row.users),
-        drive_folder=room.drive_folder if room else None,
-        calendar_id=row.calendar_id,
-        event_id=row.event_id,
-        course_code=row.course_code,
-    )
+# --- collect --------------------------------------------------------------------------------------
 
 
 def save_segments(
-    engine: Engine,
-    held: Claim,
+    lease: Lease,
     data: Path,
     collected: Mapping[str, Sequence[Collected]],
     ids: Mapping[str, int],
-    incomplete: Sequence[str],
-    now: datetime,
-    papers: Mapping[str, Sequence[str]] | None = None,
-    warnings: Sequence[str] = (),
-) -> None:
-    """Write down what was collected for a record, by source, and that it is what it is made of.
+    before: Mapping[str, Any],
+    *,
+    incomplete: Sequence[str] = (),
+    transcripts: Iterable[str] = (),
+    warnings: Sequence[Message] = (),
+) -> Mapping[str, Any]:
+    """Write down what was collected for a record, and return what it is made of.
 
-    ids: of the sources, by name; incomplete: of those of which more might have come; warnings: in
-    words, of what is missing, for whoever goes on from there. What was collected for it before and
-    is no longer where it came from is still used: a library that keeps its files for a week must
-    not make a video worse. Where people asked for it again after it had come to nothing, that is
-    only so as long as nothing else is there: what somebody has taken out is not to come back.
+    What was collected for it before and is no longer where it came from is still used: a library
+    that keeps its files for a week must not make a video worse. Where people requested it again
+    after it had failed, that is only so as long as nothing else is there: what somebody has taken
+    out is not to come back.
+
+    Args:
+        collected: the files of each source that could be reached, by its name.
+        ids: of the sources, by their names.
+        before: what the record was made of until now (`Job.media`).
+        incomplete: names of the sources of which more might have come.
+        transcripts: names of files that are there to be read.
+        warnings: about what is missing, for whoever goes on from there.
     """
-    before = load_job(engine, held.record).media
     # What was left of a source that has something else now was taken out by somebody.
     is_taken_out = ASKED_AGAIN in before and any(collected.values())
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 
-    def write(session: Session, row: Record) -> None:
+    def write(session: Session, row: Record) -> Mapping[str, Any]:
+        now = lease.now()
         for name, files in collected.items():
-            source_id = ids[name]
-            known = {
-                segment.origin: segment
-                for segment in session.scalars(
-                    select(Segment)
-                    .where(Segment.source_id == source_id)
-                    .where(Segment.origin.in_([one.item.origin for one in files]))
-                )
-            }
-            for one in files:
-                segment = known.get(one.item.origin)
-                if segment is None:
-                    segment = Segment(source_id=source_id, origin=one.item.origin)
-                    session.add(segment)
-                elif segment.fingerprint == one.item.fingerprint:
-                    continue
-                segment.fingerprint = one.item.fingerprint
-                segment.start_at, segment.end_at = one.item.start, one.item.end
-                segment.path = str(one.path.relative_to(data))
-                segment.size_bytes = one.item.size_bytes
-                segment.collected_at = now
-        row.media = {
-            **(row.media or {}),
-            "items": {name: _items(files, data) for name, files in collected.items()},
-            "incomplete": list(incomplete),
-            "warnings": list(warnings),
-            "papers": sorted(
-                {*before.get("papers", ()), *chain.from_iterable((papers or {}).values())}
-            ),
-        }
-        row.media.pop(ASKED_AGAIN, None)
+            _save_files(session, data, ids[name], files, now)
+        items = {name: _items(files, data) for name, files in collected.items()}
         for name, earlier in before.get("items", {}).items():
             if name in collected and is_taken_out:
                 continue
-            items = row.media["items"].setdefault(name, [])
-            origins = {item[0] for item in items}
-            items += [item for item in earlier if item[0] not in origins and item[2] in there]
-        row.updated_at = now
+            origins = {item[0] for item in items.setdefault(name, [])}
+            items[name] += [i for i in earlier if i[0] not in origins and i[2] in there]
+        media = {
+            **(row.media or {}),
+            "items": items,
+            "incomplete": list(incomplete),
+            "warnings": [to_json(message) for message in warnings],
+            "papers": sorted({*before.get("papers", ()), *transcripts}),
+        }
+        media.pop(ASKED_AGAIN, None)
+        row.media, row.updated_at = media, now
+        return media
 
-    with_fence(engine, held, write)
+    return lease.write(write)
+
+
+def _save_files(
+    session: Session, data: Path, source: int, files: Sequence[Collected], now: datetime
+) -> None:
+    """Write down the collected files of a source, but for those that are known as they are."""
+    known = {
+        segment.origin: segment
+        for segment in session.scalars(
+            select(Segment)
+            .where(Segment.source_id == source)
+            .where(Segment.origin.in_([file.item.origin for file in files]))
+        )
+    }
+    for file in files:
+        segment = known.get(file.item.origin)
+        if segment is None:
+            segment = Segment(source_id=source, origin=file.item.origin)
+            session.add(segment)
+        elif segment.fingerprint == file.item.fingerprint:
+            continue
+        segment.fingerprint = file.item.fingerprint
+        segment.start_at, segment.end_at = file.item.start, file.item.end
+        segment.path = str(file.path.relative_to(data))
+        segment.size_bytes = file.item.size_bytes
+        segment.collected_at = now
 
 
 def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
     return [
         [
-            one.item.origin, one.item.fingerprint, str(one.path.relative_to(data)),
-            one.item.start.isoformat(),
+            file.item.origin, file.item.fingerprint, str(file.path.relative_to(data)),
+            file.item.start.isoformat(),
         ]
-        for one in files
+        for file in files
     ]  # fmt: skip
 
 
@@ -216,37 +148,42 @@ def kept_segments(media: Mapping[str, Any]) -> list[KeptSegment]:
     ]
 
 
-def save_chunks(engine: Engine, held: Claim, seen: Sequence[Look]) -> None:
+# --- analyse --------------------------------------------------------------------------------------
+
+
+def save_chunks(lease: Lease, looks: Sequence[Look]) -> None:
     """Write down what was decided about the chunks of a record."""
 
     def write(session: Session, row: Record) -> None:
         session.execute(delete(Chunk).where(Chunk.record_id == row.id))
-        session.add_all(_chunk_row(row.id, one) for one in seen)
+        session.add_all(_chunk_row(row.id, look) for look in looks)
 
-    with_fence(engine, held, write)
+    lease.write(write)
 
 
-def _chunk_row(record: int, seen: Look) -> Chunk:
-    chunk = seen.chunk
+def _chunk_row(record: int, look: Look) -> Chunk:
+    chunk = look.chunk
     return Chunk(
         record_id=record, start_at=chunk.span.start, end_at=chunk.span.end,
         presence=chunk.presence, verdict=chunk.verdict, score=float(chunk.score),
-        samples=chunk.samples, reasons=[to_json(reason) for reason in seen.reasons],
-        pictures=json.dumps(seen.pictures),
+        samples=chunk.samples, pictures=json.dumps(look.pictures),
+        reasons=[to_json(r) if isinstance(r, Message) else r for r in look.reasons],
     )  # fmt: skip
 
 
-def save_renditions(
-    engine: Engine,
-    held: Claim,
-    data: Path,
-    renditions: Sequence[RenditionMade],
-    report: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    """Write down the finished files of the version being made, and what is to be told of it."""
+# --- encode ---------------------------------------------------------------------------------------
 
-    def write(session: Session, row: Record) -> None:
+
+def save_renditions(
+    lease: Lease, data: Path, renditions: Sequence[RenditionMade], report: Mapping[str, Any]
+) -> Job:
+    """Write down the finished files of the version being made, and what is to be told of it.
+
+    From then on the record is at the stage deliver; it is returned as it is then.
+    """
+
+    def write(session: Session, row: Record) -> Job:
+        now = lease.now()
         session.execute(
             delete(Rendition).where(Rendition.record_id == row.id, Rendition.version == row.version)
         )
@@ -260,23 +197,35 @@ def save_renditions(
         )  # fmt: skip
         row.report = json.dumps(report, ensure_ascii=False)
         row.stage, row.progress, row.tries, row.updated_at = "deliver", 0.0, 0, now
+        return job_from_row(session, row)
 
-    with_fence(engine, held, write)
+    return lease.write(write)
+
+
+def load_finished(lease: Lease, version: int) -> tuple[list[KeptRendition], dict[str, Any]]:
+    """Return the finished files of a version, and what is told of the last one that was made."""
+
+    def query(session: Session) -> tuple[list[KeptRendition], dict[str, Any]]:
+        return _renditions(session, lease.record, version), _report(session, lease.record)
+
+    return lease.read(query)
 
 
 def load_report(engine: Engine, record: int) -> dict[str, Any]:
     """Return what is told of the last version that was made."""
     with reading(engine) as session:
-        text = session.scalar(select(Record.report).where(Record.id == record))
-        return dict(json.loads(text)) if text else {}
+        return _report(session, record)
 
 
-def kept_renditions(engine: Engine, record: int, version: int) -> list[KeptRendition]:
-    """Return the finished files of a version."""
-    with reading(engine) as session:
-        rows = session.scalars(
-            select(Rendition)
-            .where(Rendition.record_id == record, Rendition.version == version)
-            .order_by(Rendition.id)
-        )
-        return [KeptRendition(r.kind, r.version, r.path, r.size_bytes, r.sha256) for r in rows]
+def _report(session: Session, record: int) -> dict[str, Any]:
+    text = session.scalar(select(Record.report).where(Record.id == record))
+    return dict(json.loads(text)) if text else {}
+
+
+def _renditions(session: Session, record: int, version: int) -> list[KeptRendition]:
+    rows = session.scalars(
+        select(Rendition)
+        .where(Rendition.record_id == record, Rendition.version == version)
+        .order_by(Rendition.id)
+    )
+    return [KeptRendition(r.kind, r.version, r.path, r.size_bytes, r.sha256) for r in rows]

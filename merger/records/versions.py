@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, undefer
 from models import Chunk, Delivery, Record, Rendition
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
-NEWS = "news"  # the kind of deliveries that are announcements, not files
+ANNOUNCEMENT = "news"  # the kind of deliveries that are announcements, not files
 
 
 def begin_version(session: Session, row: Record, *, as_wished: bool = False) -> None:
@@ -114,7 +114,7 @@ def _is_half_replaced(session: Session, row: Record) -> bool:
         return False
     there: dict[str, dict[str, int | None]] = {}
     for entry in session.scalars(
-        select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != NEWS)
+        select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != ANNOUNCEMENT)
     ):
         # Of one that is not, a part may have arrived, or all of it.
         version = entry.version if entry.status == "delivered" else None

@@ -1,28 +1,32 @@
-"""The stage collect: what a record is made of is found, and brought into the data folder."""
+"""The stage collect: what a record is made of is found, and copied into the data folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
-from merger.i18n import Message, from_json, verbatim
-from merger.media.library import Candidate, Library, read_files, read_sidecar
+from merger.i18n import Message, from_json, sentences, verbatim
 from merger.ports.recorder import Collected, Found, HasTranscripts
 from merger.records import stage_results
 from merger.records.due import LOOK_AGAIN, PATIENCE, wait_until
-from merger.records.queue import Claim
+from merger.records.jobs import SourceRow
+from merger.records.leases import Lease
 from merger.records.retry import waits_for_room
-from merger.records.stage_results import KeptSegment, SourceRow
+from merger.records.stage_results import KeptSegment
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.files import make_folder
-from merger.worker.lease import Heart
+from merger.worker.library import open_library
 from merger.worker.task import Task
+from merger.worker.work import Work
 from models import STAGES
+
+if TYPE_CHECKING:
+    from merger.media.library import Library
 
 # After so many failures in a row to reach one source, the others are merged without it.
 _TRIES_OF_SOURCE = 5
@@ -39,139 +43,160 @@ class NotYet(Exception):
 
 @dataclass(frozen=True)
 class CollectedMedia:
-    """What a record is made of. warnings: in words, about what is missing."""
+    """What a record is made of. warnings: about what is missing."""
 
     files: tuple[KeptSegment, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
+
+
+def collect(work: Work, _: None) -> Library:
+    """Collect what there is for a record, and return it placed on the wall clock."""
+    return open_library(work, collect_media(work.service, work.lease, work.task))
+
+
+def load_collected(work: Work) -> Library | None:
+    """Return what an earlier attempt has collected, placed; None where that is to be done."""
+    collected = collected_before(work.service, work.task)
+    return None if collected is None else open_library(work, collected)
 
 
 def collected_before(service: Service, task: Task) -> CollectedMedia | None:
     """Return what an earlier attempt has collected for a record; None where that is to be done."""
     if STAGES.index(task.job.stage) <= STAGES.index("collect"):
         return None
-    there = _brought(task.job.media)
-    known, wanted = {one.source for one in there.files}, set(task.request.sources.names)
-    if known - wanted and wanted - known:
+    collected = _collected_media(task.job.media)
+    sources, requested = {file.source for file in collected.files}, set(task.request.sources.names)
+    if sources - requested and requested - sources:
         return None  # sources of the room were replaced, or have other names now
-    whole = all((service.settings.data / one.path).is_file() for one in there.files)
-    return there if there.files and whole else None
+    is_whole = all((service.settings.data / file.path).is_file() for file in collected.files)
+    return collected if collected.files and is_whole else None
 
 
-def collect_media(service: Service, held: Claim, heart: Heart, task: Task) -> CollectedMedia:
+def collect_media(service: Service, lease: Lease, task: Task) -> CollectedMedia:
     """Collect what there is for a record, and write it down.
 
-    Raises NotYet where more is to come, and Temporary for what may pass, such as a share that is
-    away.
+    Raises:
+        NotYet: more is to come.
+        Temporary: what may pass, such as a share that is away.
     """
     data, span = service.settings.data, task.request.span
-    found, warnings = _found(service, heart, task)
-    until = wait_until(found.values(), service.now(), task.due)
-    if until is not None:
-        names = [name for name, one in found.items() if one.more_expected]
-        at = until.astimezone(task.request.zone)
-        raise NotYet(
-            until,
-            Message("history.waits", sources=tuple(names), until=f"{at:%Y-%m-%d %H:%M}"),
-        )
-    collected: dict[str, list[Collected]] = {}
-    for n, (source, seen, recorder) in enumerate(task.sources):
+    found, warnings = _find(service, lease, task)
+    _check_complete(service, task, found)
+    collected: dict[str, Sequence[Collected]] = {}
+    for n, (source, port, recorder) in enumerate(task.sources):
         if source.name not in found:
             continue
-        heart.progress = n / len(task.sources)
+        lease.progress = n / len(task.sources)
         into = paths.source_folder(data, source.id)
         make_folder(into, _OURS)
         try:
-            brought = recorder.collect(seen, span, into, service.now(), heart.should_stop)
+            files = recorder.collect(port, span, into, service.now(), lease.should_stop)
         except Cancelled:
             raise
         except MergerError as error:
-            others = (one for name, one in found.items() if name != source.name)
-            if waits_for_room(error) or not any(one.items for one in others):
+            others = (there for name, there in found.items() if name != source.name)
+            if waits_for_room(error) or not any(there.items for there in others):
                 raise
-            warnings.append(_without(source, error, task))
+            warnings.append(_warning_without(source, error, task))
             del found[source.name]  # more of it may come
             continue
-        collected[source.name] = brought
+        collected[source.name] = files
         failpoint("collect.brought")
-        warnings += _left_out(source, found[source.name], brought, task, service.now())
+        warnings += _missing_files(source, found[source.name], files, task, service.now())
+    transcripts, complaints = _collect_transcripts(service, lease, task)
     ids = {source.name: source.id for source, _, _ in task.sources}
-    papers, complaints = _papers(service, heart, task)
-    warnings += complaints
-    incomplete = [name for name in ids if name not in found or found[name].more_expected]
-    heart.insist(
-        lambda: stage_results.save_segments(
-            service.engine, held, data, collected, ids, incomplete, service.now(), papers, warnings
-        )
-    )
+    media = stage_results.save_segments(
+        lease, data, collected, ids, task.job.media,
+        incomplete=[name for name in ids if name not in found or found[name].more_expected],
+        transcripts=transcripts, warnings=[*warnings, *complaints],
+    )  # fmt: skip
     failpoint("collect.written")
-    return _brought(heart.insist(lambda: stage_results.load_job(service.engine, held.record)).media)
+    return _collected_media(media)
 
 
-def _brought(media: Mapping[str, Any]) -> CollectedMedia:
-    return CollectedMedia(
-        tuple(stage_results.kept_segments(media)), tuple(media.get("warnings", ()))
-    )
+def _collected_media(media: Mapping[str, Any]) -> CollectedMedia:
+    """Return what a record is made of, from its row; old rows hold sentences as warnings."""
+    warnings = tuple(from_json(stored) for stored in media.get("warnings", ()))
+    return CollectedMedia(tuple(stage_results.kept_segments(media)), warnings)
 
 
-def _found(service: Service, heart: Heart, task: Task) -> tuple[dict[str, Found], list[str]]:
+def _find(service: Service, lease: Lease, task: Task) -> tuple[dict[str, Found], list[Message]]:
     """Return what there is of each source that can be reached, and warnings about the others."""
     found: dict[str, Found] = {}
-    warnings: list[str] = []
-    refused: MergerError | None = None
-    for source, seen, recorder in task.sources:
-        heart.check()
+    warnings: list[Message] = []
+    refusal: MergerError | None = None
+    for source, port, recorder in task.sources:
+        lease.check()
         try:
-            found[source.name] = recorder.find(seen, task.request.span, service.now())
+            there = recorder.find(port, task.request.span, service.now())
         except Cancelled:
             raise
         except MergerError as error:
-            warnings.append(_without(source, error, task))
-            refused = refused if isinstance(error, Temporary) else error
+            warnings.append(_warning_without(source, error, task))
+            refusal = refusal if isinstance(error, Temporary) else error
             continue
-        warnings += [f"{source.name}: {note}" for note in found[source.name].notes]
+        found[source.name] = there
+        warnings += [
+            Message("worker.about_source", source=source.name, note=as_message(note))
+            for note in there.notes
+        ]
     is_last = wait_until(found.values(), service.now(), task.due) is None
-    if refused and is_last and not any(one.items for one in found.values()):
-        raise refused  # there is nothing else to make the record of
+    if refusal and is_last and not any(there.items for there in found.values()):
+        raise refusal  # there is nothing else to make the record of
     if not found:
-        raise Temporary("sources", "; ".join(warnings))
+        raise Temporary("sources", sentences(warnings))
     return found, warnings
 
 
-def _papers(
-    service: Service, heart: Heart, task: Task
-) -> tuple[dict[str, Sequence[str]], list[str]]:
-    """Bring what there is to read beside the media, by source; without it, a video is made, too."""
-    found: dict[str, Sequence[str]] = {}
-    warnings: list[str] = []
+def _check_complete(service: Service, task: Task, found: Mapping[str, Found]) -> None:
+    """Raise NotYet where more media is to be waited for."""
+    until = wait_until(found.values(), service.now(), task.due)
+    if until is None:
+        return
+    names = tuple(name for name, there in found.items() if there.more_expected)
+    at = f"{until.astimezone(task.request.zone):%Y-%m-%d %H:%M}"
+    raise NotYet(until, Message("history.waits", sources=names, until=at))
+
+
+def _collect_transcripts(
+    service: Service, lease: Lease, task: Task
+) -> tuple[list[str], list[Message]]:
+    """Collect what there is to read beside the media; return the files' names, and warnings.
+
+    Without it, a video is made all the same.
+    """
+    names: list[str] = []
+    warnings: list[Message] = []
     into = paths.transcripts_of(service.settings.data, task.job.record)
-    for source, seen, recorder in task.sources:
+    for source, port, recorder in task.sources:
         if not isinstance(recorder, HasTranscripts) or source not in task.job.sources:
             continue
         make_folder(into, _OURS)
         try:
-            found[source.name] = recorder.papers(seen, task.request.span, into, heart.should_stop)
+            names += recorder.papers(port, task.request.span, into, lease.should_stop)
         except Cancelled:
             raise
         except MergerError as error:
-            warnings.append(f"{source.name}: what was written is not there: {error.message}")
-    return found, warnings
+            warnings.append(Message("worker.no_transcripts", source=source.name, why=error.message))
+    return names, warnings
 
 
-def _left_out(
+def _missing_files(
     source: SourceRow, found: Found, collected: Sequence[Collected], task: Task, now: datetime
-) -> list[str]:
-    """Return warnings about files that are there and could not be brought, if they may not come."""
-    brought = {one.item.origin for one in collected}
-    left = [item.origin for item in found.items if item.settled and item.origin not in brought]
-    if left and now < task.due + PATIENCE:
-        raise NotYet(
-            now + LOOK_AGAIN,
-            Message("history.cannot_collect_yet", files=tuple(left), source=source.name),
-        )
-    return [f"{origin} of {source.name} could not be brought" for origin in left]
+) -> list[Message]:
+    """Return warnings about files that are there and could not be collected.
+
+    Raises NotYet while they may still come.
+    """
+    origins = {file.item.origin for file in collected}
+    missing = [item.origin for item in found.items if item.settled and item.origin not in origins]
+    if missing and now < task.due + PATIENCE:
+        why = Message("history.cannot_collect_yet", files=tuple(missing), source=source.name)
+        raise NotYet(now + LOOK_AGAIN, why)
+    return [Message("worker.not_collected", file=origin, source=source.name) for origin in missing]
 
 
-def _without(source: SourceRow, error: MergerError, task: Task) -> str:
+def _warning_without(source: SourceRow, error: MergerError, task: Task) -> Message:
     """Return a warning that a source is done without. Raises the error while there is patience.
 
     There is none with what will not pass by itself, such as a password that was changed: others
@@ -181,27 +206,9 @@ def _without(source: SourceRow, error: MergerError, task: Task) -> str:
     is_why = late.get("version") == task.job.version and source.name in late.get("of", ())
     if isinstance(error, Temporary) and (is_why or task.job.tries < _TRIES_OF_SOURCE):
         raise error
-    return f"source {source.name!r} could not be reached: {error.message}"
+    return Message("worker.source_unreachable", source=source.name, why=error.message)
 
 
-def place_collected(service: Service, heart: Heart, task: Task, brought: CollectedMedia) -> Library:
-    """Return what was brought, placed on the wall clock."""
-    library = Library()
-    candidates = []
-    for one in brought.files:
-        path = service.settings.data / one.path
-        sidecar, complaint = read_sidecar(path)
-        if complaint:
-            library.warnings.append(
-                Message("media.sidecar_not_used", file=one.origin, why=complaint)
-            )
-        start = sidecar.start or one.start
-        candidates.append(Candidate(path, one.source, start, sidecar, one.origin))
-    read_files(
-        candidates, task.request.span, library, lambda done, total: heart.check(), are_ours=True
-    )
-    for name in task.request.sources.names:
-        if not any(one.source == name for one in brought.files):
-            library.warnings.append(verbatim(f"source {name!r} has no media for this record"))
-    library.warnings += [from_json(warning) for warning in brought.warnings]
-    return library
+def as_message(text: Message | str) -> Message:
+    """Return what a recorder or a library tells as a message."""
+    return text if isinstance(text, Message) else verbatim(text)

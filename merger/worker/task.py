@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from merger.errors import Refused
 from merger.ports.recorder import Recorder, SourceOfRoom, fills_roles
 from merger.records.due import due_at
-from merger.records.stage_results import Job, SourceRow
+from merger.records.jobs import Job, SourceRow
 from merger.render.context import MergeRequest
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, record_span
@@ -33,48 +33,25 @@ class Task:
 
 
 def resolve_task(service: Service, job: Job) -> Task:
-    """Return what a record asks for. Raises Refused with a sentence for its owner."""
+    """Return what a record asks for. Raises Refused with a reason for its owner."""
     if job.room is None:
-        raise Refused("room", "the room of this record no longer exists")
+        raise Refused("room", "worker.room_gone")
     zone = zone_named(job.zone)
     span = record_span(job.start, job.end)
     layout_named(job.layout)
     profile_named(job.profile)
-    by_role: dict[str, SourceRow] = {}
-    for source in job.sources:
-        by_role.setdefault(source.role, source)
-    added = _added(by_role, service.recorder_of)
-    by_role |= added
-    if "speaker" not in by_role:
-        raise Refused(
-            "speaker", f"room {job.room!r} has no source with the role speaker; add one to the room"
-        )
-    audio = by_role.get("audio")
-    if job.sound_source is not None:
-        audio = next((s for s in job.sources if s.name == job.sound_source), None)
-        if audio is None:
-            raise Refused(
-                "sound_source",
-                f"room {job.room!r} is to be heard from {job.sound_source!r}, which it has not",
-            )
+    sources, candidates = _choose_sources(service, job, job.room)
     if not 1 <= job.chunk_s <= LONGEST_RECORD.total_seconds():
-        raise Refused(
-            "chunk", f"room {job.room!r} has chunks of {job.chunk_s} s; 1 s to 24 h it is"
-        )
-    names = {role: source.name for role, source in by_role.items()}
-    sources = Sources(
-        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
-    )
-    used = [s for s in (*job.sources, *added.values()) if s.name in sources.names]
+        raise Refused("chunk", "worker.chunk", room=job.room, seconds=job.chunk_s)
     found = []
-    for source in used:
-        seen = SourceOfRoom(
+    for source in candidates:
+        port = SourceOfRoom(
             job.room, source.name, source.role, source.kind, source.address, zone,
             source.credentials, source.id,
         )  # fmt: skip
         recorder = service.recorder_of(source.kind)
-        recorder.check(seen)
-        found.append((source, seen, recorder))
+        recorder.check(port)
+        found.append((source, port, recorder))
     request = MergeRequest(
         room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
         layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
@@ -84,26 +61,55 @@ def resolve_task(service: Service, job: Job) -> Task:
     return Task(job, request, tuple(found), due_at(span.end, settle, zone))
 
 
-def _added(
+def _choose_sources(service: Service, job: Job, room: str) -> tuple[Sources, list[SourceRow]]:
+    """Return which source of a room plays which role, and the rows of those that do.
+
+    Raises Refused where one is missing.
+    """
+    by_role: dict[str, SourceRow] = {}
+    for source in job.sources:
+        by_role.setdefault(source.role, source)
+    extra = _extra_roles(by_role, service.recorder_of)
+    by_role |= extra
+    if "speaker" not in by_role:
+        raise Refused("speaker", "worker.no_speaker", room=room)
+    audio = by_role.get("audio")
+    if job.sound_source is not None:
+        audio = next((s for s in job.sources if s.name == job.sound_source), None)
+        if audio is None:
+            raise Refused(
+                "sound_source", "worker.no_sound_source", room=room, source=job.sound_source
+            )
+    names = {role: source.name for role, source in by_role.items()}
+    sources = Sources(
+        names["speaker"], names.get("screen"), names.get("board"), audio.name if audio else None
+    )
+    return sources, [s for s in (*job.sources, *extra.values()) if s.name in sources.names]
+
+
+def _extra_roles(
     by_role: Mapping[str, SourceRow], recorder_of: Callable[[str], Recorder]
 ) -> dict[str, SourceRow]:
     """Return the sources that others are, too, in roles that no source of the room has.
 
     No name in the tables holds a slash.
     """
-    added: dict[str, SourceRow] = {}
+    extra: dict[str, SourceRow] = {}
     for source in by_role.values():
         for role in fills_roles(recorder_of(source.kind)):
             if role not in by_role:
                 also = replace(source, name=f"{source.name}/{role}", role=role)
-                added.setdefault(role, also)
-    return added
+                extra.setdefault(role, also)
+    return extra
 
 
 def drop_empty_screen(task: Task, having: Collection[str]) -> Task:
     """Return a task without a screen that is another source, too, and turned out to have nothing.
 
-    having: the names of the sources that have media. So one view alone fills the canvas.
+    So one view alone fills the canvas.
+
+    Args:
+        having: the names of the sources that have media.
     """
     sources = task.request.sources
     screen = sources.screen

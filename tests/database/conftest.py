@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from merger.records.queue import Claim
+from merger.records.leases import Lease
 from tests.line import Line
 
 
@@ -21,10 +21,10 @@ def line(engine: Engine) -> Line:
 
 
 @pytest.fixture
-def held(line: Line) -> Claim:
-    """A claim of a record that was claimed at noon."""
+def lease(line: Line) -> Lease:
+    """The lease of a record that was claimed at noon."""
     line.ask()
-    return line.claimed()
+    return line.lease(line.claimed())
 
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)

@@ -12,12 +12,14 @@ from sqlalchemy import delete
 from sqlalchemy.exc import NoResultFound
 
 from merger.delivery import ledger
+from merger.i18n import verbatim
 from merger.records import queue, requests
-from merger.records.queue import Cancellation, Claim, LeaseLost
+from merger.records.leases import Lease, LeaseLost
+from merger.records.queue import Claim
 from merger.records.retry import MOST_DIED, MOST_LOST, delay
 from models import Record, Source
-from tests.line import HOUR, LEASE, MINUTE, NOON, Line
-from tests.queue_steps import SECOND, WRITES, WRONG, no_more, quicker, rival_first, taken_back
+from tests.line import HOUR, LEASE, MINUTE, NOON, Line, reason
+from tests.queue_steps import SECOND, WRITES, WRONG, quicker, rename, rival_first, taken_back
 from tests.selection import BOTH_DATABASES
 
 pytestmark = BOTH_DATABASES
@@ -25,30 +27,33 @@ pytestmark = BOTH_DATABASES
 # --- leases ---------------------------------------------------------------------------------------
 
 
-def test_a_lease_is_prolonged(line: Line, held: Claim) -> None:
+def test_a_lease_is_prolonged(line: Line, lease: Lease) -> None:
     line.clock += 40 * SECOND
-    assert queue.renew(line.engine, held, line.clock, LEASE) == Cancellation(cancelled=False)
+    lease.renew(LEASE)
+    assert not lease.is_cancelled
     row = line.row()
     assert (row.lease_until, row.progress, row.updated_at) == (line.clock + LEASE, 0.0, NOON)
-    queue.renew(line.engine, held, line.clock, LEASE, 0.25)
+    lease.renew(LEASE, 0.25)
     row = line.row()
     assert (row.progress, row.updated_at) == (0.25, line.clock)
     requests.cancel(line.engine, 1, line.clock)
-    assert queue.renew(line.engine, held, line.clock, LEASE) == Cancellation(cancelled=True)
-    assert queue.read_cancellation(line.engine, held) == Cancellation(cancelled=True)
+    lease.renew(LEASE)
+    assert lease.is_cancelled
+    lease.read_cancellation()
+    assert lease.is_cancelled
 
 
 def test_a_lease_that_ran_out_is_prolonged_as_long_as_nobody_took_the_record(
-    line: Line, held: Claim
+    line: Line, lease: Lease
 ) -> None:
     line.clock += 3 * LEASE
-    queue.renew(line.engine, held, line.clock, LEASE)
+    lease.renew(LEASE)
     assert queue.take_back_lost(line.engine, line.clock) == []
     assert line.row().lease_until == line.clock + LEASE
 
 
 def test_a_record_whose_worker_gives_no_sign_of_life_is_queued_again(
-    line: Line, held: Claim
+    line: Line, lease: Lease
 ) -> None:
     line.set(stage="encode")
     line.clock += LEASE
@@ -74,10 +79,10 @@ def test_a_lease_of_a_clock_that_was_ahead_holds_nobody_up(line: Line) -> None:
 
 
 def test_a_lease_that_is_prolonged_meanwhile_is_left_alone(
-    line: Line, held: Claim, monkeypatch: pytest.MonkeyPatch
+    line: Line, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line.clock += 2 * LEASE
-    rival_first(monkeypatch, lambda: queue.renew(line.engine, held, line.clock, LEASE))
+    rival_first(monkeypatch, lambda: lease.renew(LEASE))
     assert queue.take_back_lost(line.engine, line.clock) == []
     assert line.row().lost == 0
 
@@ -104,7 +109,9 @@ def lose(line: Line, *, dead: bool = False) -> None:
     line.clock = max(line.clock, line.row().run_after)
     held = line.claimed()
     if dead:
-        queue.take_back_crashed(line.engine, held, line.clock, "its process was ended by SIGSEGV")
+        queue.take_back_crashed(
+            line.engine, held, line.clock, verbatim("its process was ended by SIGSEGV")
+        )
     else:
         line.clock += LEASE + SECOND
         assert queue.take_back_lost(line.engine, line.clock) == [1]
@@ -124,8 +131,8 @@ def test_a_record_that_loses_its_worker_again_and_again_ends(
     lose(line, dead=dead)
     row = line.row()
     assert (row.status, row.error_code, row.lost, row.tries) == ("failed", "worker_died", 0, 0)
-    assert row.error_text is not None and f"{most} times" in row.error_text
-    assert ("SIGSEGV" in row.error_text) == dead
+    assert f"{most} times" in reason(row)
+    assert ("SIGSEGV" in reason(row)) == dead
     assert line.events() == ["asked", *["claimed", "lost"] * most, "failed"]
     assert line.claim() is None
     requests.retry(line.engine, 1, line.clock)
@@ -140,7 +147,7 @@ def test_only_losses_in_a_row_count(line: Line, alive: bool) -> None:
         lose(line, dead=True)
     if alive:
         line.clock += HOUR
-        queue.hand_back(line.engine, line.claimed(), line.clock, "the service is being stopped")
+        line.lease(line.claimed()).hand_back(verbatim("the service is being stopped"))
     lose(line, dead=True)
     assert line.row().status == ("queued" if alive else "failed")
 
@@ -156,15 +163,16 @@ def test_the_claim_of_a_worker_that_is_known_to_live_is_left_alone(line: Line) -
     assert queue.take_back_lost(line.engine, line.clock) == [mine.record]
 
 
-def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(line: Line, held: Claim) -> None:
-    queue.take_back_crashed(line.engine, held, line.clock, "its process was ended by SIGKILL")
+def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(line: Line, lease: Lease) -> None:
+    how = verbatim("its process was ended by SIGKILL")
+    queue.take_back_crashed(line.engine, lease.claim, line.clock, how)
     row = line.row()
     assert (row.status, row.lost, row.run_after) == ("queued", 1, line.clock)
     assert line.told()[-1] == ("lost", "its process was ended by SIGKILL")
-    queue.take_back_crashed(line.engine, held, line.clock, "told again")
+    queue.take_back_crashed(line.engine, lease.claim, line.clock, verbatim("told again"))
     assert line.row().lost == 1
     line.claimed()
-    queue.take_back_crashed(line.engine, held, line.clock, "told again")
+    queue.take_back_crashed(line.engine, lease.claim, line.clock, verbatim("told again"))
     assert (line.row().status, line.row().lost) == ("running", 1)
 
 
@@ -190,7 +198,7 @@ def taken_up_by_another(line: Line) -> None:
 
 def ended_by_another(line: Line) -> None:
     taken_back(line)
-    ledger.complete_record(line.engine, line.claimed("another"), line.clock, None, 0)
+    ledger.complete_record(line.lease(line.claimed("another")), None, 0)
 
 
 def deleted(line: Line) -> None:
@@ -199,54 +207,54 @@ def deleted(line: Line) -> None:
 
 @pytest.mark.parametrize("happens", [taken_back, taken_up_by_another, ended_by_another, deleted])
 def test_whoever_lost_a_record_writes_nothing_more(
-    line: Line, held: Claim, happens: Callable[[Line], None]
+    line: Line, lease: Lease, happens: Callable[[Line], None]
 ) -> None:
     line.write(
         lambda session: session.add(
             Source(room_id=1, name="speaker", role="speaker", kind="folder", address="/")
         )
     )
-    ledger.reserve_name(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
+    ledger.reserve_name(lease, "folder", "merge", iter(["a.mp4"]), lambda name: False)
     happens(line)
     before = line.dump()
     for name, write in WRITES.items():
         with pytest.raises((LeaseLost, NoResultFound)):  # the latter for a row that is gone
-            write(line, held)
+            write(lease)
         assert line.dump() == before, name
     with pytest.raises(LeaseLost):
-        queue.read_cancellation(line.engine, held)
+        lease.read_cancellation()
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_whoever_holds_a_record_writes(line: Line, held: Claim, name: str) -> None:
+def test_whoever_holds_a_record_writes(line: Line, lease: Lease, name: str) -> None:
     line.write(
         lambda session: session.add(
             Source(room_id=1, name="speaker", role="speaker", kind="folder", address="/")
         )
     )
-    ledger.reserve_name(line.engine, held, "folder", "merge", iter(["a.mp4"]), lambda name: False)
+    ledger.reserve_name(lease, "folder", "merge", iter(["a.mp4"]), lambda name: False)
     before = line.dump()
-    WRITES[name](line, held)
+    WRITES[name](lease)
     assert line.dump() != before
 
 
-def test_a_claim_of_the_future_writes_nothing_either(line: Line, held: Claim) -> None:
+def test_a_claim_of_the_future_writes_nothing_either(line: Line, lease: Lease) -> None:
     with pytest.raises(LeaseLost):
-        no_more(line, Claim(1, 2, "one"))
+        rename(line.lease(Claim(1, 2, "one")))
 
 
 def test_a_write_and_a_take_back_at_once_happen_one_after_the_other(line: Line) -> None:
     """Whichever is first: the row holds either what was written, or what the next worker needs."""
     for n in range(1, 9):
         line.ask()
-        held = line.claimed()
+        lease = line.lease(line.claimed())
         line.clock += 2 * LEASE
         ready = Barrier(2, timeout=600)
 
-        def end(held: Claim = held, ready: Barrier = ready) -> str:
+        def end(lease: Lease = lease, ready: Barrier = ready) -> str:
             ready.wait()
             try:
-                queue.fail(line.engine, held, line.clock, WRONG)
+                lease.fail(WRONG)
             except LeaseLost:
                 return "lost"
             return "failed"
@@ -265,13 +273,13 @@ def test_a_write_and_a_take_back_at_once_happen_one_after_the_other(line: Line) 
 # --- stages ---------------------------------------------------------------------------------------
 
 
-def test_a_stage_is_written_down_once(line: Line, held: Claim) -> None:
+def test_a_stage_is_written_down_once(line: Line, lease: Lease) -> None:
     line.set(tries=3)
     for stage in ("analyse", "analyse", "collect"):  # what is gone through again is not news
         line.clock += MINUTE
-        queue.enter_stage(line.engine, held, stage, line.clock)
+        lease.enter_stage(stage)
         row = line.row()
         assert (row.stage, row.progress, row.tries) == ("analyse", 0.0, 0)
         assert row.updated_at == NOON + MINUTE
-    queue.enter_stage(line.engine, held, "deliver", line.clock)
+    lease.enter_stage("deliver")
     assert (line.row().stage, line.row().updated_at) == ("deliver", line.clock)

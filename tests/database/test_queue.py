@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from merger.i18n import verbatim
 from merger.records import queue, requests
-from merger.records.queue import Cancellation, Claim
+from merger.records.queue import Claim
 from models import STATUSES
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, Line, claims
@@ -50,8 +51,8 @@ def test_what_a_claim_writes(line: Line) -> None:
     assert (row.status, row.attempt, row.claimed_by) == ("running", 1, "host-17")
     assert (row.claimed_at, row.lease_until) == (line.clock, line.clock + LEASE)
     assert (row.updated_at, row.stage, row.tries, row.lost) == (line.clock, "collect", 0, 0)
-    assert line.told() == [("asked", "asked for"), ("claimed", "taken up by host-17")]
-    assert queue.read_cancellation(line.engine, held) == Cancellation(cancelled=False)
+    assert line.told() == [("asked", "requested"), ("claimed", "started by host-17")]
+    line.lease(held).read_cancellation()
 
 
 @pytest.mark.parametrize("status", [s for s in STATUSES if s != "queued"])
@@ -94,7 +95,7 @@ def test_a_record_that_was_taken_and_given_back_meanwhile_is_not_taken_twice(
     line.ask()
 
     def take_and_give_back() -> None:
-        queue.hand_back(line.engine, line.claimed("rival"), line.clock, "changed its mind")
+        line.lease(line.claimed("rival")).hand_back(verbatim("changed its mind"))
 
     rival_first(monkeypatch, take_and_give_back)
     assert line.claim("slow") is None  # attempt 1 is the rival's for ever

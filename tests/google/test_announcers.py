@@ -15,7 +15,7 @@ from google_apis.calendar.announcer import MOST_ATTACHMENTS, EventAnnouncer
 from google_apis.classroom.announcer import CourseAnnouncer
 from google_apis.classroom.courses import Courses
 from google_apis.http import Google as Client
-from merger.delivery.announce import announcement
+from merger.delivery.announce import announcement_text
 from merger.errors import Broken, MergerError, Refused, Temporary
 from merger.i18n import translated
 from merger.ports.announcer import Announcement, Announcer, Link
@@ -84,7 +84,7 @@ def event(client: Client) -> EventAnnouncer:
 @pytest.fixture
 def course(client: Client) -> CourseAnnouncer:
     courses = Courses(client, lambda code: None, "sheet")
-    return CourseAnnouncer(client, courses, partial(announcement, "en"))
+    return CourseAnnouncer(client, courses, partial(announcement_text, "en"))
 
 
 def made_anew(google: Google, news: Announcement) -> Announcement:
@@ -295,7 +295,7 @@ def test_a_course_that_is_not_there(course: CourseAnnouncer, news: Announcement,
 def test_the_own_table_comes_first(google: Google, client: Client, news: Announcement) -> None:
     google.classroom.announcements["42"] = []
     courses = Courses(client, {"alg-1": "42"}.get, "sheet")
-    Line(CourseAnnouncer(client, courses, partial(announcement, "ru"))).announce(news)
+    Line(CourseAnnouncer(client, courses, partial(announcement_text, "ru"))).announce(news)
     [one] = google.classroom.announcements["42"]
     assert one["text"].startswith("Запись лекции")
 

@@ -18,7 +18,7 @@ from google_apis.classroom.courses import Courses
 from google_apis.drive.destination import DriveDestination
 from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
-from merger.delivery.announce import announcement
+from merger.delivery.announce import announcement_text
 from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence, Placement, Upload
 from tests.fakes.google import Google
@@ -66,7 +66,7 @@ def test_two_hundred_records_of_one_user(google: Google, client: Client, tmp_pat
     courses = Courses(patient, {"alg-1": COURSE}.get, "")
     announcers = (
         EventAnnouncer(patient),
-        CourseAnnouncer(patient, courses, partial(announcement, "en")),
+        CourseAnnouncer(patient, courses, partial(announcement_text, "en")),
     )
     parcels = {n: parcel_of(n, tmp_path) for n in range(1, RECORDS + 1)}
     events = {n: event_of(google, n) for n in parcels}

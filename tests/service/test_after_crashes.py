@@ -34,6 +34,7 @@ from tests.crash_sites import (
     check,
     crashing,
 )
+from tests.line import reason
 from tests.selection import rarely
 from tests.site import LENGTH_S, ROOT
 from tests.soak_service import BEGIN, film, one_round
@@ -81,7 +82,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     assert [(held.record, held.attempt) for held in begun] == [(1, 1), (2, 1), (1, 2), (1, 3)]
     row = site.row(1)
     assert (row.status, row.error_code, row.delivered_version) == ("failed", "worker_died", None)
-    assert f"ended 3 times without a word ({how})" in row.error_text
+    assert f"ended 3 times without a word ({how})" in reason(row)
     assert site.events(1) == ["asked", *3 * ["claimed", "lost"], "failed"]
     check_delivered(site, 2, BEGIN + seconds(1), LENGTH_S - 1)
     check_only(site, site.clock)

@@ -12,12 +12,11 @@ import pytest
 
 from merger import failpoints
 from merger.delivery import ledger
-from merger.delivery.announce import announce, announcement, links_of
+from merger.delivery.announce import announce, announcement_text, links_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence
-from merger.records import queue
-from merger.records.queue import Claim
+from merger.records.leases import Lease
 from merger.timeline.clock import utc
 from merger.worker.run import run_record
 from tests.conftest import START
@@ -53,29 +52,25 @@ class Board:
 @dataclass
 class Telling:
     site: Site
-    held: Claim
+    lease: Lease
 
     def news(self, **changes: Any) -> Announcement:
         start = utc(START)
         one = Announcement(
-            self.held.record, 1, "Algebra", "504", start, start + timedelta(minutes=80),
+            self.lease.record, 1, "Algebra", "504", start, start + timedelta(minutes=80),
             ZoneInfo("Europe/Moscow"), (Link("drive", "merge", "https://d/1", "1"),),
         )  # fmt: skip
         return replace(one, **changes)
 
     def announce(self, *boards: Board, tries: int = 0, **changes: Any) -> None:
-        announce(
-            self.site.engine, self.held, boards, self.news(**changes), tries,
-            lambda: self.site.clock, lambda: None,
-            lambda: queue.read_cancellation(self.site.engine, self.held),
-        )  # fmt: skip
+        announce(self.lease, boards, self.news(**changes), tries)
 
     def notes(self) -> list[str]:
-        events = self.site.details(self.held.record)["events"]
+        events = self.site.details(self.lease.record)["events"]
         return [event["text"] for event in events if event["kind"] == "note"]
 
     def entry(self) -> ledger.Entry:
-        return ledger.entries(self.site.engine, self.held.record, "board")["news"]
+        return ledger.entries(self.lease, "board")["news"]
 
 
 @pytest.fixture
@@ -84,7 +79,7 @@ def telling(site: Site) -> Telling:
     site.ask()
     held = site.claim()
     assert held is not None
-    return Telling(site, held)
+    return Telling(site, site.lease(held))
 
 
 def test_it_is_announced_once_and_written_down(telling: Telling) -> None:
@@ -108,7 +103,7 @@ def test_what_people_must_do_is_a_note(telling: Telling, error: MergerError) -> 
     first, second = Board(fails=[error, error]), Board("other")
     telling.announce(first, second)
     telling.announce(first, second)
-    assert telling.notes() == [f"not announced in board: {error.message}"]  # once
+    assert telling.notes() == [f"not announced destination.board: {error.message}"]  # once
     assert second.hung == [1]
 
 
@@ -119,7 +114,7 @@ def test_what_may_pass_is_tried_again_and_then_left(telling: Telling) -> None:
         telling.announce(first, second)
     assert second.hung == [1] and telling.notes() == []
     telling.announce(first, second, tries=6)
-    assert telling.notes() == ["not announced in board: away"]
+    assert telling.notes() == ["not announced destination.board: away"]
 
 
 def test_who_is_asked_to_stop_stops(telling: Telling) -> None:
@@ -162,12 +157,12 @@ def test_a_whole_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     [news] = board.news
     assert (news.course_code, news.event_id, news.calendar_id) == ("MATH-101", "event", "calendar")
     assert [link.kind for link in news.links] == ["merge"]
-    assert news.links == links_of(site.engine, 1, ["folder"])
+    assert news.links == links_of(site.lease(held), ["folder"])
     assert site.row().status == "delivered"
     assert "note" in site.events()
 
 
 def test_the_words_of_an_announcement(telling: Telling) -> None:
-    text: Callable[[str], str] = lambda language: announcement(language, telling.news())  # type: ignore[arg-type] # noqa: E731
+    text: Callable[[str], str] = lambda language: announcement_text(language, telling.news())  # type: ignore[arg-type] # noqa: E731
     assert text("en") == "Lecture recording: Algebra, 2026-11-20, 10:00-11:20, 504"
     assert text("ru").startswith("Запись лекции: Algebra")

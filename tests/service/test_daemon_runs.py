@@ -16,6 +16,7 @@ import pytest
 from merger.daemon import loop as daemon_module
 from merger.daemon.loop import HOUSEKEEPING, Daemon, Signals, run, run_once
 from merger.errors import Broken, Temporary
+from merger.i18n import verbatim
 from merger.records import queue, views
 from merger.records.queue import Claim
 from merger.service import Service
@@ -268,7 +269,7 @@ def test_who_is_asked_to_stop_lets_the_workers_hand_back(crew: Crew) -> None:
         for hand in crew.hands:
             # One takes a while to get to where it can stop.
             if hand.asked and hand.how is None and crew.pauses >= hand.held.record * 10:
-                queue.hand_back(crew.line.engine, hand.held, crew.line.clock, "stopped")
+                crew.line.lease(hand.held).hand_back(verbatim("stopped"))
                 hand.how = ""
 
     crew.on_pause = look

@@ -16,9 +16,11 @@ from merger import failpoints
 from merger.db.engine import reading
 from merger.delivery.deliver import deliver
 from merger.errors import Temporary
+from merger.i18n import verbatim
 from merger.ports.destination import Destination, Fence, Upload
 from merger.records import queue
-from merger.records.queue import Claim, LeaseLost
+from merger.records.leases import LeaseLost
+from merger.records.queue import Claim
 from models import Delivery
 from tests.databases import ON_SQLITE
 from tests.places import Crash, Place, check_only, parcel_of
@@ -36,13 +38,8 @@ class Delivering:
     parcels: list[Upload]
 
     def deliver(self, destination: Destination | None = None, kinds: int = 2) -> list[str]:
-        def confirm() -> None:
-            queue.read_cancellation(self.site.engine, self.held)
-
-        return deliver(
-            self.site.engine, self.held, destination or self.place.destination, self.parcels[:kinds],
-            now=lambda: self.site.clock, check=lambda: None, confirm=confirm,
-        )  # fmt: skip
+        lease = self.site.lease(self.held)
+        return deliver(lease, destination or self.place.destination, self.parcels[:kinds])
 
     def ledger(self) -> dict[str, tuple[str, str, int | None]]:
         with reading(self.site.engine) as session:
@@ -209,7 +206,9 @@ def test_a_record_that_was_taken_away_is_not_published(
 
     def take(place: str) -> None:
         if place == "deliver.reserved" and site.row().status == "running":
-            queue.take_back_crashed(site.engine, one.held, site.clock, "taken away by a test")
+            queue.take_back_crashed(
+                site.engine, one.held, site.clock, verbatim("taken away by a test")
+            )
 
     monkeypatch.setattr(failpoints, "hook", take)
     with pytest.raises(LeaseLost):

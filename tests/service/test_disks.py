@@ -19,6 +19,7 @@ from merger.records.retry import LONGEST_DELAY
 from merger.storage.files import Cache, work_folder
 from tests.aftermath import next_try
 from tests.databases import ON_SQLITE
+from tests.line import reason
 from tests.outages import be_impatient, check_delivered, lecture_that_is_due
 from tests.site import Site
 
@@ -82,8 +83,8 @@ def check_waits(site: Site, place: Path, stage: str) -> None:
     """The record waits and says why, and nothing was published."""
     row = site.row()
     assert (row.status, row.error_code, row.tries) == ("queued", "disk_full", 0)
-    assert row.error_text is not None and str(place) in row.error_text
-    assert "free some space there: the record goes on by itself" in row.error_text
+    assert str(place) in reason(row)
+    assert "free some space there: the record goes on by itself" in reason(row)
     assert row.stage == stage
     assert timedelta(minutes=7) < row.run_after - site.clock <= 1.25 * LONGEST_DELAY
     assert site.claim() is None
@@ -113,9 +114,9 @@ def test_the_disk_that_is_full_is_named(disk: SmallDisk, tmp_path: Path, size: i
 def test_the_cache_is_full(lecture: Site, disk: SmallDisk, leave: int) -> None:
     lecture.environ["MERGER_CACHE"] = str(disk.folder / "cache")
     disk.fill(leave)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder / "cache", lecture.row().stage)
-    assert next_try(lecture) == "put off"  # still
+    assert next_try(lecture) == "deferred"  # still
     disk.make_room()
     assert next_try(lecture) == "delivered"
     check_delivered(lecture, attempt=3)
@@ -128,7 +129,7 @@ def test_the_cache_becomes_full_in_an_encode(
 ) -> None:
     lecture.environ["MERGER_CACHE"] = str(disk.folder / "cache")
     fill_at(monkeypatch, disk, "encode.part", 30_000)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder / "cache", "encode")
     disk.make_room()
     assert next_try(lecture) == "delivered"
@@ -140,7 +141,7 @@ def test_the_cache_becomes_full_in_an_encode(
 def test_the_output_folder_is_full(lecture: Site, disk: SmallDisk) -> None:
     lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
     disk.fill(50_000)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder, "deliver")
     made = sorted((lecture.settings.data / "records").glob("*/attempt-*/*.mp4"))
     before = [path.stat().st_ino for path in made]
@@ -159,7 +160,7 @@ def test_the_output_folder_is_full_for_the_second_file(
     """The backup is there and stays; the merge, which says that all is there, is not."""
     lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
     fill_at(monkeypatch, disk, "deliver.written", 20_000)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     row = lecture.row()
     assert (row.status, row.error_code, row.stage) == ("queued", "disk_full", "deliver")
     [backup] = disk.folder.glob("*.mp4")
@@ -182,7 +183,7 @@ def test_the_data_folder_is_full_while_media_is_collected(
     }
     (lecture.folder / "out").mkdir()
     disk.fill(leave)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder, "collect")
     disk.make_room()
     assert next_try(lecture) == "delivered"
@@ -200,7 +201,7 @@ def test_the_data_folder_becomes_full_before_parts_are_joined(
     }
     (lecture.folder / "out").mkdir()
     fill_at(monkeypatch, disk, "encode.part", 10_000)
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder, "encode")
     parts = {path: path.stat().st_ino for path in lecture.settings.cache.glob("??/*.mp4")}
     assert len(parts) == 2
@@ -221,7 +222,7 @@ def test_a_folder_that_cannot_be_made_on_a_full_disk(
     (lecture.folder / "out").mkdir()
     for n in range(3):
         (disk.folder / f"{n}").touch()
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     check_waits(lecture, disk.folder, "collect")
     for n in range(3):
         (disk.folder / f"{n}").unlink()
@@ -236,9 +237,9 @@ def test_a_full_disk_is_waited_for_without_end(lecture: Site, disk: SmallDisk) -
     lecture.environ["MERGER_OUTPUT"] = str(disk.folder)
     disk.fill()
     begun = lecture.clock
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     while lecture.clock - begun < timedelta(days=2):
-        assert next_try(lecture) == "put off"
+        assert next_try(lecture) == "deferred"
         assert (lecture.row().status, lecture.row().tries) == ("queued", 0)
     looks = lecture.row().attempt
     assert 40 < looks < 70

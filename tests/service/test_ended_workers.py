@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Temporary
-from merger.records import queue
+from merger.i18n import verbatim
 from merger.records.queue import Claim
 from merger.records.retry import MOST_DIED, delay
 from tests.crew import POLL, SECOND, WORKERS, Crew, Hand, away, prolong
@@ -20,7 +20,7 @@ def test_a_worker_that_said_itself_how_it_went_is_only_forgotten(crew: Crew) -> 
     crew.line.ask()
     crew.one_pass()
     assert crew.reap() == 0
-    queue.hand_back(crew.line.engine, crew.hands[0].held, crew.line.clock, "why")
+    crew.line.lease(crew.hands[0].held).hand_back(verbatim("why"))
     crew.hands[0].how = ""
     before = crew.line.dump()
     assert crew.reap() == 1

@@ -67,7 +67,7 @@ class Boss:
         self.site.ask(users=("ann@example.edu",))
         held = self.site.claim()
         assert held is not None
-        ledger.complete_record(self.site.engine, held, self.site.clock, None, 0)
+        ledger.complete_record(self.site.lease(held), None, 0)
 
 
 @pytest.fixture

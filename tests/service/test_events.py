@@ -13,6 +13,7 @@ from merger.records import requests
 from merger.timeline.clock import Span
 from models import Record, Room
 from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared, calendared_room
+from tests.line import reason
 from tests.site import Site
 
 
@@ -252,7 +253,7 @@ def test_an_event_that_is_no_lecture_any_more(room: Calendared, how: str) -> Non
     long = None if how == "whole days" else Span(one.span.start, one.span.start + 2 * DAY)
     room.since(replace(one, span=long))
     [row] = room.rows()
-    assert row.status == "cancelled" and how in (row.error_text or "")
+    assert row.status == "cancelled" and how in reason(row)
     room.reader.whole = [one]
     room.since(one)
     assert [row.status for row in room.rows()] == ["queued"]

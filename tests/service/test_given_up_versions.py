@@ -15,11 +15,12 @@ from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
+from merger.i18n import verbatim
 from merger.ports.destination import Upload
 from merger.records import queue, requests, stage_results, views
 from merger.timeline.clock import utc
 from merger.worker import run
-from merger.worker.lease import Heart
+from merger.worker.heartbeat import Heartbeat
 from models import Notification, Record
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
@@ -106,7 +107,7 @@ def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     hour = timedelta(hours=1)
     again(lecture, start=before.start_at - hour, end=before.end_at - hour)
-    while (outcome := lecture.work()) == "put off":
+    while (outcome := lecture.work()) == "deferred":
         assert in_the_folder(lecture) == first
         lecture.clock = lecture.row().run_after
     assert outcome == "failed"
@@ -138,22 +139,22 @@ def test_a_version_that_is_cancelled_while_it_is_made(
     assert lecture.work() == "cancelled"
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
-    assert lecture.details()["events"][-1]["text"] == "cancelled while it was worked on"
+    assert lecture.details()["events"][-1]["text"] == "cancelled while in progress"
 
 
 def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Somebody cancels when a place is reached, and the worker hears it at once."""
-    hearts: list[Heart] = []
+    beats: list[Heartbeat] = []
     real = run.beating
 
-    def beating(heart: Heart) -> Any:
-        hearts.append(heart)
-        return real(heart)
+    def beating(heartbeat: Heartbeat) -> Any:
+        beats.append(heartbeat)
+        return real(heartbeat)
 
     def hook(name: str) -> None:
         if name == place:
             assert requests.cancel(site.engine, 1, site.clock) == "running"
-            hearts[0].beat()
+            beats[0].beat()
 
     monkeypatch.setattr(run, "beating", beating)
     monkeypatch.setattr(failpoints, "hook", hook)
@@ -164,7 +165,9 @@ def test_a_version_whose_workers_die_leaves_the_record_as_it_was(lecture: Site) 
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
     while (held := lecture.claim()) is not None:
-        queue.take_back_crashed(lecture.engine, held, lecture.clock, "it was ended by SIGSEGV")
+        queue.take_back_crashed(
+            lecture.engine, held, lecture.clock, verbatim("it was ended by SIGSEGV")
+        )
         lecture.clock += timedelta(hours=1)
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
@@ -314,7 +317,7 @@ def test_a_version_that_is_tried_at_once_forgets_no_media(
     again(lecture, layout="screen_large")
     with monkeypatch.context() as patched:
         cannot_reach(lecture, patched)
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
     for path in lecture.library().library.iterdir():
         path.unlink()
     requests.retry(lecture.engine, 1, lecture.clock)
@@ -371,7 +374,7 @@ def test_the_reason_stays_while_what_people_have_is_put_back(
     error = lecture.details()["error"]
     with monkeypatch.context() as patched:
         patched.setattr(FolderDestination, "send", is_full)
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
     assert lecture.details()["error"] == error
     assert "is full" in lecture.details()["events"][-1]["text"]
     lecture.clock = lecture.row().run_after
@@ -391,7 +394,7 @@ def test_what_had_failed_before_is_no_reason_of_who_cancels(
     again(lecture, layout="screen_large")
     with monkeypatch.context() as patched:
         cannot_encode(lecture, patched, Temporary("disk_full", "encoding needs room"))
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
     assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     assert lecture.details()["error"] is None
     # What was wished for is made after all.

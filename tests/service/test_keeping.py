@@ -16,6 +16,7 @@ from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.filmed import DAY, MINUTE, filmed_room
+from tests.line import reason
 from tests.media.test_time import check_instants
 from tests.selection import BOTH_DATABASES
 from tests.site import LENGTH_S, Site
@@ -208,10 +209,10 @@ def test_what_is_ready_and_cannot_be_delivered_is_kept(filmed: Site) -> None:
     """The output share is away for longer than anything is kept."""
     filmed.environ |= KEPT_FOR_A_DAY | {"MERGER_OUTPUT": str(filmed.folder / "share")}
     filmed.ask()
-    assert filmed.work() == "put off"
+    assert filmed.work() == "deferred"
     row = filmed.row()
     assert (row.status, row.stage, row.error_code) == ("queued", "deliver", "destination")
-    assert "make it, or mount it" in (row.error_text or "")
+    assert "make it, or mount it" in reason(row)
     tidied(filmed, filmed.clock + 30 * DAY)
     made = {path: (filmed.settings.data / path).stat().st_ino for path in renditions(filmed)}
     assert len(made) == 2
@@ -227,7 +228,7 @@ def test_a_record_that_failed_at_the_end_keeps_what_is_ready(filmed: Site) -> No
     filmed.environ |= KEPT_FOR_A_DAY | {"MERGER_OUTPUT": str(filmed.folder / "share")}
     filmed.ask()
     outcome = filmed.work()
-    while outcome == "put off":
+    while outcome == "deferred":
         outcome = next_try(filmed)
     assert outcome == "failed"
     filmed.clock += 300 * DAY
@@ -252,7 +253,7 @@ def test_what_nobody_wants_any_more_goes_like_what_was_delivered(filmed: Site, d
     filmed.environ |= KEPT_FOR_A_DAY | {"MERGER_OUTPUT": str(filmed.folder / "share")}
     filmed.environ["MERGER_KEEP_VIDEOS_DAYS"] = str(days)
     filmed.ask()
-    assert filmed.work() == "put off"
+    assert filmed.work() == "deferred"
     requests.cancel(filmed.engine, 1, filmed.clock)
     tidied(filmed, filmed.clock + DAY - MINUTE)
     assert len(renditions(filmed)) == 2

@@ -225,7 +225,7 @@ def test_sound_that_comes_late_is_heard(site: Site) -> None:
 def test_media_of_a_record_that_failed_for_want_of_any(lecture: Site) -> None:
     """It is made after all, as its first version; media that comes after seven days is too late."""
     lecture.clock = DUE
-    while lecture.work() == "put off":
+    while lecture.work() == "deferred":
         lecture.clock = lecture.row().run_after
     assert lecture.row().status == "failed"
     lecture.clock += 2 * DAY

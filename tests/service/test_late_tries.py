@@ -30,6 +30,7 @@ from tests.late_lecture import (
     waiting_lecture,
     what_is_missing_comes,
 )
+from tests.line import reason
 from tests.site import Site
 from tests.stumbling import Stumble, cannot_collect, cannot_encode, cannot_find
 
@@ -62,7 +63,7 @@ def test_a_version_that_fails_leaves_people_what_they_have(
         assert lecture.work() == "failed"
     row = lecture.row()
     assert (row.status, row.version, row.delivered_version, row.done) == ("delivered", 1, 1, 1)
-    assert words in (row.error_text or "")
+    assert words in reason(row)
     assert merge_of(lecture).stat().st_ino == inode
     assert seen_right(lecture) == HALF
     for _ in range(24):
@@ -130,7 +131,7 @@ def test_a_source_that_is_away_does_not_hold_up_the_others(
         assert find_late_media(lecture.service, lecture.clock) == []  # more may come with it
         lecture.clock += HOUR
         assert find_late_media(lecture.service, lecture.clock) == [1]
-        while (outcome := lecture.work()) == "put off":
+        while (outcome := lecture.work()) == "deferred":
             lecture.clock = lecture.row().run_after
     assert outcome == "delivered"
     assert seen_right(lecture) == WHOLE
@@ -147,7 +148,7 @@ def test_late_media_whose_share_is_away_when_it_is_to_be_brought(
     assert find_late_media(lecture.service, lecture.clock) == [1]
     with monkeypatch.context() as patched:
         cannot_find(patched, AWAY, "screen")
-        while (outcome := lecture.work()) == "put off":
+        while (outcome := lecture.work()) == "deferred":
             lecture.clock = lecture.row().run_after
         assert outcome == "failed"
     delivered_with_error = lecture.row()
@@ -212,10 +213,10 @@ def look_until(site: Site) -> bool:
 def test_somebody_asks_anew_for_what_has_failed(lecture: Site) -> None:
     """Its media comes late: one video is made."""
     lecture.clock = DUE
-    while lecture.work() == "put off":
+    while lecture.work() == "deferred":
         lecture.clock = lecture.row().run_after
     assert lecture.ask(LENGTH_S) == 2
-    while lecture.work() == "put off":
+    while lecture.work() == "deferred":
         lecture.clock = lecture.row(2).run_after
     assert [lecture.row(n).status for n in (1, 2)] == ["failed", "failed"]
     for source in ("speaker", "screen"):

@@ -19,8 +19,8 @@ from sqlalchemy import event, update
 from sqlalchemy.engine import make_url
 
 from merger import failpoints
-from merger.records import queue
-from merger.worker import lease
+from merger.records import leases, queue
+from merger.worker import heartbeat
 from merger.worker.run import run_record
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, MariaDB
@@ -267,8 +267,8 @@ def work_losing(
 
     After a commit: the answer alone is lost. Returns the outcome, and where that was.
     """
-    monkeypatch.setattr(lease, "_ASK_AGAIN_S", 0)
-    monkeypatch.setattr(lease, "_LOOK_EVERY", timedelta(hours=1))
+    monkeypatch.setattr(leases, "_TRY_AGAIN_S", 0)
+    monkeypatch.setattr(heartbeat, "_LOOK_EVERY", timedelta(hours=1))
     lost: set[tuple[str, ...]] = set()
 
     def run(when: str) -> tuple[str, set[tuple[str, ...]]]:
@@ -305,7 +305,7 @@ def test_the_connection_is_lost_at_everything_that_is_asked(
 ) -> None:
     outcome, lost = work_losing(when)
     assert outcome == "delivered", lost
-    for one in ("outcomes.py", "ledger.py"):
+    for one in ("stage_results.py", "ledger.py"):
         assert any(one in " ".join(where) for where in lost)
     assert len(lost) >= (30 if when == "before a statement" else 10), lost
     check_delivered(lecture)
@@ -315,7 +315,7 @@ def test_the_connection_is_lost_at_everything_that_is_asked(
 
 @WHEN
 @pytest.mark.parametrize(
-    ("outcome", "status", "tries"), [("waiting", "queued", 0), ("put off", "queued", 1), ("failed", "failed", 1)]
+    ("outcome", "status", "tries"), [("waiting", "queued", 0), ("deferred", "queued", 1), ("failed", "failed", 1)]
 )  # fmt: skip
 @ON_MARIADB
 def test_the_connection_is_lost_when_a_record_ends_otherwise(
@@ -332,20 +332,21 @@ def test_the_connection_is_lost_when_a_record_ends_otherwise(
     assert work_losing(when)[0] == outcome
     row = lecture.row()
     assert (row.status, row.tries, row.lost, row.claimed_by) == (status, tries, 0, None)
-    assert lecture.events() == ["asked", "claimed", outcome.replace(" ", "_")]
+    kind = "put_off" if outcome == "deferred" else outcome
+    assert lecture.events() == ["asked", "claimed", kind]
 
 
 @ON_MARIADB
 def test_the_server_has_gone_away_at_heartbeats(
     lecture: Site, places: Places, mariadb: MariaDB
 ) -> None:
-    """Connections of the heart are killed in the middle of what they do; the next beat has another."""
+    """Connections of the heartbeat are killed in the middle of what they do; the next beat has another."""
     killed: set[str] = set()
     enough, beaten = threading.Event(), threading.Event()
 
     @event.listens_for(lecture.engine, "before_cursor_execute")
     def kill(connection, cursor, statement: str, *_: object) -> None:
-        if threading.current_thread().name != "heart" or statement.startswith("SET"):
+        if threading.current_thread().name != "heartbeat" or statement.startswith("SET"):
             return
         if enough.is_set():
             beaten.set()

@@ -21,6 +21,7 @@ from merger.daemon.loop import background_jobs_are_due, forget_old
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Refused
+from merger.i18n import verbatim
 from merger.live import bookings
 from merger.notifications.sender import TOO_OLD, send_due
 from merger.records import outbox, queue
@@ -103,14 +104,14 @@ def statuses(site: Site) -> dict[str, str]:
 def deliver(site: Site) -> Claim:
     held = site.claim()
     assert held is not None
-    ledger.complete_record(site.engine, held, site.clock, None, 0)
+    ledger.complete_record(site.lease(held), None, 0)
     return held
 
 
 def fail(site: Site, error: Any = None) -> None:
     held = site.claim()
     assert held is not None
-    queue.fail(site.engine, held, site.clock, error or Refused("speaker", "there is no speaker"))
+    site.lease(held).fail(error or Refused("speaker", "there is no speaker"))
 
 
 def send(site: Site) -> int:
@@ -138,7 +139,7 @@ def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, 
     wanted = hmac.new(b"hush", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
     assert code == wanted and json.loads(body)["type"] == "record.ready"
     # The same call once more, as after a lost answer of the database.
-    ledger.complete_record(told.engine, held, told.clock, None, 0)
+    ledger.complete_record(told.lease(held), None, 0)
     assert len(rows(told)) == 3
 
 
@@ -159,7 +160,7 @@ def test_a_worker_that_died_too_often_is_told(told: Site, mails: MailServer) -> 
     for _ in range(3):
         held = told.claim()
         assert held is not None
-        queue.take_back_crashed(told.engine, held, told.clock, "it died")
+        queue.take_back_crashed(told.engine, held, told.clock, verbatim("it died"))
         told.clock += timedelta(hours=1)
     assert told.row().status == "failed"
     send(told)
@@ -169,7 +170,7 @@ def test_a_worker_that_died_too_often_is_told(told: Site, mails: MailServer) -> 
 def test_what_is_tried_again_is_not_told(told: Site) -> None:
     held = told.claim()
     assert held is not None
-    queue.defer(told.engine, held, told.clock, told.clock, Broken("storage", "away"))
+    told.lease(held).defer(told.clock, Broken("storage", "away"))
     assert rows(told) == []
 
 
@@ -223,7 +224,7 @@ def test_a_server_that_does_not_take_it(
     assert recipients(mails).count(BOB) == 1
     if status != "pending":
         assert "untold" in told.events()
-        assert rows(told)[1].error_text
+        assert rows(told)[1].error_message
 
 
 def test_a_server_that_is_away_is_waited_for(told: Site, mails: MailServer, hook: Hook) -> None:
@@ -352,5 +353,5 @@ def test_messages_are_in_the_same_transaction(told: Site, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched:
         patched.setattr(outbox, "add_ready", broken)
         with pytest.raises(RuntimeError):
-            ledger.complete_record(told.engine, held, told.clock, None, 0)
+            ledger.complete_record(told.lease(held), None, 0)
     assert told.row().status == "running" and rows(told) == []

@@ -10,6 +10,7 @@ from tests.aftermath import merge_of, next_try
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.filmed import DAY, HOUR, MINUTE, filmed_room, source
+from tests.line import reason
 from tests.media.test_time import check_instants
 from tests.site import Site
 from tests.stumbling import cannot_encode, cannot_find
@@ -29,7 +30,7 @@ def away(site: Site, *names: str) -> None:
 def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site) -> None:
     away(filmed, "screen")
     record = filmed.ask()
-    assert filmed.work() == "put off"
+    assert filmed.work() == "deferred"
     row = filmed.row()
     assert (row.status, row.error_code, row.tries, row.stage) == (
         "queued",
@@ -37,11 +38,11 @@ def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site)
         1,
         "collect",
     )
-    assert "not mounted is away" in (row.error_text or "")
-    assert "mount the share again, or correct the address" in (row.error_text or "")
+    assert "not mounted is away" in reason(row)
+    assert "mount the share again, or correct the address" in reason(row)
     begun = filmed.clock
     for tries in range(2, 6):
-        assert next_try(filmed) == "put off"
+        assert next_try(filmed) == "deferred"
         assert filmed.row().tries == tries
     assert next_try(filmed) == "delivered"
     assert 10 * MINUTE < filmed.clock - begun < HOUR
@@ -66,13 +67,13 @@ def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site)
 def test_a_share_that_comes_back_meanwhile(filmed: Site) -> None:
     away(filmed, "screen", "speaker")
     filmed.ask()
-    assert filmed.work() == "put off"
+    assert filmed.work() == "deferred"
     for name in ("screen", "speaker"):
         source(filmed, "504", name, address=f"{filmed.library().library}#504_{name}")
     assert next_try(filmed) == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
     row = filmed.row()
-    assert (row.error_code, row.error_text, row.tries) == (None, None, 0)
+    assert (row.error_code, row.error_message, row.tries) == (None, None, 0)
 
 
 @ON_SQLITE
@@ -85,7 +86,7 @@ def test_what_was_done_without_is_told_by_whoever_goes_on(filmed: Site, monkeypa
         next_try(filmed)
     with monkeypatch.context() as patched:
         cannot_encode(filmed, patched, Temporary("memory", "there was not enough memory"))
-        assert next_try(filmed) == "put off"
+        assert next_try(filmed) == "deferred"
     assert filmed.row().stage == "encode"
     assert next_try(filmed) == "delivered"
     told = filmed.details(record)["warnings"]
@@ -98,14 +99,14 @@ def test_when_no_share_is_there_somebody_has_to_act(filmed: Site) -> None:
     filmed.ask()
     begun = filmed.clock
     outcome = filmed.work()
-    while outcome == "put off":
+    while outcome == "deferred":
         outcome = next_try(filmed)
     assert outcome == "failed"
     assert 18 * HOUR < filmed.clock - begun < 30 * HOUR
     row = filmed.row()
     assert (row.status, row.error_code) == ("failed", "sources")
     for name in ("speaker", "screen"):
-        assert f"source '{name}' could not be reached" in (row.error_text or "")
+        assert f"source '{name}' could not be reached" in reason(row)
 
 
 @ON_SQLITE
@@ -133,6 +134,6 @@ def test_where_there_is_nothing_else_the_password_is_the_reason(
     cannot_find(monkeypatch, Broken("credentials", "the password was changed"), "screen")
     site.clock += DAY
     assert site.work() == "failed"
-    assert (site.row().error_code, site.row().error_text) == (
+    assert (site.row().error_code, site.row().error_message) == (
         "credentials", "the password was changed",
     )  # fmt: skip

@@ -22,6 +22,7 @@ from models import Source
 from tests.aftermath import LATER, check_only, rows
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
+from tests.line import reason
 from tests.site import Site
 from tests.stumbling import Stumble, cannot_deliver, cannot_encode
 from tests.versions import (
@@ -229,11 +230,11 @@ def test_slates_never_take_the_place_of_a_video(lecture: Site) -> None:
     first = in_the_folder(lecture)
     replace_sources(lecture)
     again(lecture, layout="screen_large")
-    while (outcome := lecture.work()) == "put off":
+    while (outcome := lecture.work()) == "deferred":
         lecture.clock = lecture.row().run_after
     assert outcome == "failed"
     assert in_the_folder(lecture) == first
-    assert "no media of new speaker, new screen" in (lecture.row().error_text or "")
+    assert "no media of new speaker, new screen" in reason(lecture.row())
 
 
 @ON_SQLITE
@@ -244,7 +245,7 @@ def test_sources_that_get_other_names_before_a_record_goes_on(
     site.ask(UNTIL_S, FROM_S)
     with monkeypatch.context() as patched:
         cannot_encode(site, patched, Temporary("memory", "there was not enough memory"))
-        assert site.work() == "put off"
+        assert site.work() == "deferred"
 
     def rename(session: Session) -> None:
         for source in session.scalars(select(Source)):

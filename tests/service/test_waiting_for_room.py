@@ -90,7 +90,7 @@ def test_a_record_waits_for_room(lecture: Site, disks: Disks, what: str) -> None
     reserve = GB // 100
     disks.free[folder] = reserve + 1_000  # room for notes, not for media
     for look in (1, 2):
-        assert (lecture.work() if look == 1 else next_look(lecture)) == "put off"
+        assert (lecture.work() if look == 1 else next_look(lecture)) == "deferred"
         assert not_reached not in disks.places and videos(folder) == []
         assert list(lecture.merged.iterdir()) == []
         row = lecture.row()
@@ -118,15 +118,15 @@ def test_what_is_there_already_waits_for_nothing(lecture: Site, disks: Disks) ->
     """Each stage that is done stays done on a disk that has become full since."""
     data, cache = lecture.settings.data, lecture.settings.cache
     disks.free = {data: 0}
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     disks.free = {cache: 0}
-    assert next_look(lecture) == "put off"
+    assert next_look(lecture) == "deferred"
     assert len(videos(data / "segments")) == 2
     disks.free = {data: 0}  # collected; encodes; cannot be joined
-    assert next_look(lecture) == "put off"
+    assert next_look(lecture) == "deferred"
     assert "joining " in lecture.details()["error"]["message"]
     disks.free = {cache: 0, data / "segments": 0, lecture.merged: 0}
-    assert next_look(lecture) == "put off"
+    assert next_look(lecture) == "deferred"
     assert lecture.details()["error"]["message"].startswith("Lecture_504_")
     disks.free = {cache: 0, data: 0}
     assert next_look(lecture) == "delivered"
@@ -143,11 +143,11 @@ def test_room_is_asked_for_what_the_cache_lacks(
     assert (640 + 320) * 180 * 25 * LENGTH_S / 160 == 162_000 and 16_000 * LENGTH_S == 96_000
     data, cache = lecture.settings.data, lecture.settings.cache
     disks.free = {data / "records": 0}
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     for path in cache.glob(f"??/{gone}"):
         path.unlink()
     disks.free = {cache: 0}
-    assert next_look(lecture) == "put off"
+    assert next_look(lecture) == "deferred"
     message = lecture.details()["error"]["message"]
     assert message.startswith(f"encoding needs {needed}, but only 0.0 MB are free in {cache}")
 
@@ -163,7 +163,7 @@ def test_waiting_for_room_neither_adds_to_the_tries_nor_ends_them(
             lecture.merged.mkdir(exist_ok=True)
         else:
             lecture.merged.rmdir()
-        assert (next_look(lecture) if seen else lecture.work()) == "put off"
+        assert (next_look(lecture) if seen else lecture.work()) == "deferred"
         seen.append((lecture.row().error_code, lecture.row().tries))
     assert seen == [("destination", 1), ("disk_full", 1), ("disk_full", 1), ("destination", 2)]
 
@@ -171,7 +171,7 @@ def test_waiting_for_room_neither_adds_to_the_tries_nor_ends_them(
 @ON_SQLITE
 def test_a_record_that_waits_can_be_cancelled(lecture: Site, disks: Disks) -> None:
     disks.free = {lecture.merged: 0}
-    assert lecture.work() == "put off"
+    assert lecture.work() == "deferred"
     assert lecture.command("cancel", "1").returncode == 0
     assert lecture.row().status == "cancelled"
     assert list(lecture.merged.iterdir()) == []

@@ -25,6 +25,7 @@ from tests.late_lecture import (
     seen_right,
     waiting_lecture,
 )
+from tests.line import reason
 from tests.site import Site
 from tests.stumbling import cannot_reach
 
@@ -67,11 +68,11 @@ def test_a_share_that_was_away_and_is_back_is_only_waited_for(
     lecture.clock = END + 5 * MINUTE
     with monkeypatch.context() as patched:
         cannot_reach(lecture, patched)
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
     lecture.clock = lecture.row().run_after
     assert lecture.work() == "waiting"
     row = lecture.row()
-    assert (row.error_code, row.error_text, row.tries) == (None, None, 0)
+    assert (row.error_code, row.error_message, row.tries) == (None, None, 0)
 
 
 @ON_SQLITE
@@ -140,7 +141,7 @@ def test_media_that_never_comes(lecture: Site) -> None:
         datetime(2026, 11, 21, 7, tzinfo=MOSCOW).astimezone(UTC),
     )
     for at in tries:
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
         row = lecture.row()
         assert (row.status, row.error_code, row.run_after) == ("queued", "no_media", at)
         lecture.clock = at - seconds(1)
@@ -149,7 +150,7 @@ def test_media_that_never_comes(lecture: Site) -> None:
     assert lecture.work() == "failed"
     row = lecture.row()
     assert (row.status, row.error_code, row.done) == ("failed", "no_media", 1)
-    assert row.error_text is not None and row.error_text.startswith(
+    assert reason(row).startswith(
         "no media of speaker, screen in room '504' between 2026-11-20T10:00:00+03:00"
         " and 2026-11-20T10:00:12+03:00"
     )
@@ -163,7 +164,7 @@ def test_media_that_never_comes(lecture: Site) -> None:
 def test_media_that_comes_in_the_night_is_merged_in_the_morning(lecture: Site) -> None:
     lecture.clock = DUE
     for _ in range(2):
-        assert lecture.work() == "put off"
+        assert lecture.work() == "deferred"
         lecture.clock = lecture.row().run_after
     come(lecture, "speaker", when=lecture.clock - HOUR)
     come(lecture, "screen", when=lecture.clock - HOUR)

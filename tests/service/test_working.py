@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from merger.records.retry import TRIES
-from merger.worker import run
+from merger.render import renderer
 from tests.conftest import START
 from tests.databases import ON_SQLITE
 from tests.media.test_time import check_instants
@@ -41,12 +41,12 @@ def test_what_failed_in_an_earlier_stage_does_not_count(
     with monkeypatch.context() as patched:
         cannot_reach(site, patched)
         for _ in range(TRIES):
-            assert site.work() == "put off"
+            assert site.work() == "deferred"
             site.clock = site.row().run_after
     with monkeypatch.context() as patched:
-        patched.setattr(run, "made", lambda *_: short_of_memory())
-        assert site.work() == "put off"
-    assert (site.row().stage, site.row().tries) == ("analyse", 1)
+        patched.setattr(renderer, "render", lambda *_: short_of_memory())
+        assert site.work() == "deferred"
+    assert (site.row().stage, site.row().tries) == ("plan", 1)
 
 
 def short_of_memory() -> None:

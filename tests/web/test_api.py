@@ -10,7 +10,6 @@ from urllib.parse import quote
 import pytest
 
 from merger.errors import Broken
-from merger.records import queue
 from merger.timeline.clock import utc
 from tests.conftest import START
 from tests.databases import ON_SQLITE
@@ -193,7 +192,7 @@ def test_what_is_done_to_a_record(web: Web) -> None:
     assert held is not None
     assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "running"
     problem(web.api("ann", "DELETE", "/records/1"), 409)
-    queue.fail(web.site.engine, held, web.site.clock, Broken("disk", "the disk is broken"))
+    web.site.lease(held).fail(Broken("disk", "the disk is broken"))
     failed = told(web.api("ann", "GET", "/records/1"))
     assert (failed["status"], failed["error"]) == (
         "failed",

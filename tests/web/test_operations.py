@@ -20,7 +20,7 @@ from merger.db.engine import writing
 from merger.errors import Refused
 from merger.live.source_status import SourceSign, write_sign
 from merger.monitoring import heartbeats, metrics
-from merger.records import queue, requests
+from merger.records import requests
 from merger.storage.disk_space import Disk, disk_of
 from models import Record
 from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
@@ -199,11 +199,11 @@ def test_numbers(web: Web) -> None:
     heartbeats.write_heartbeat(site.engine, "one", site.clock - 7 * SECOND)
     held = site.claim()
     assert held is not None
-    queue.enter_stage(site.engine, held, "encode", site.clock)
+    site.lease(held).enter_stage("encode")
     for _ in range(2):
         failing = site.claim()
         assert failing is not None
-        queue.fail(site.engine, failing, site.clock, Refused("no_media", "nothing of Lecture"))
+        site.lease(failing).fail(Refused("no_media", "nothing of Lecture"))
     requests.cancel(site.engine, 5, site.clock)
 
     def due_since(session: Any) -> None:

@@ -116,8 +116,8 @@ def held(web: Web) -> queue.Claim:
 
 def progress(web: Web, claim: queue.Claim, stage: str, share: float, after_s: float) -> None:
     web.site.clock += seconds(after_s)
-    queue.enter_stage(web.site.engine, claim, stage, web.site.clock)
-    queue.renew(web.site.engine, claim, web.site.clock, timedelta(minutes=1), share)
+    web.site.lease(claim).enter_stage(stage)
+    web.site.lease(claim).renew(timedelta(minutes=1), share)
 
 
 def test_a_record_that_is_made_says_how_far_it_is(web: Web) -> None:
@@ -135,7 +135,7 @@ def test_a_record_that_is_made_says_how_far_it_is(web: Web) -> None:
     assert "осталось около 3 мин" in russian.get("/records")
     page = ann.done("/records/1", "/records/1/cancel")
     assert "Stopping. This takes a few seconds." in page
-    queue.cancel_running(web.site.engine, claim, web.site.clock)
+    web.site.lease(claim).cancel()
     row = ann.get("/records/1/row")
     assert "Cancelled" in row and "data-refresh" not in row and "/records/1/retry" in row
 
@@ -148,18 +148,12 @@ def test_a_record_that_waits_says_for_what(web: Web) -> None:
     assert "Scheduled; processing starts after the lecture" in row and 'data-every="30"' in row
     web.site.clock += seconds(700)
     assert "In the queue" in ann.get("/records/1/row")
-    queue.wait_for_media(
-        web.site.engine,
-        held(web),
-        web.site.clock,
-        web.site.clock + seconds(3600),
-        verbatim("waits"),
-    )
+    web.site.lease(held(web)).wait_for_media(web.site.clock + seconds(3600), verbatim("waits"))
     assert "Media may still arrive; next check: Fri 20 Nov 2026, 11:11" in ann.get("/records/1/row")
     web.site.clock += seconds(3600)
     error = Temporary("source_away", "the share is away")
     again = web.site.clock + seconds(60)
-    queue.defer(web.site.engine, held(web), web.site.clock, again, error)
+    web.site.lease(held(web)).defer(again, error)
     page = ann.get("/records/1")
     assert "next attempt: Fri 20 Nov 2026, 11:12" in page
     assert "the share is away" in page and "What to do:" in page

@@ -230,7 +230,7 @@ def _name(called: ast.expr) -> str:
 def test_the_history_of_a_failed_record_is_recognised(site: Site) -> None:
     site.add_room()
     site.ask(users=("ann@example.org",))
-    assert site.work() == "put off"
+    assert site.work() == "deferred"
     site.clock += seconds(2 * 86400)
     assert site.work() == "failed"
     requests.retry(site.engine, 1, site.clock)

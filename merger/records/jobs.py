@@ -1,0 +1,101 @@
+"""What a record asks for, as its row and its room have it; nothing of it has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from models import Record, Source
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """A source of a room, as it is configured."""
+
+    id: int
+    name: str
+    role: str
+    kind: str
+    address: str
+    credentials: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know of a record.
+
+    Attributes:
+        tries: failures in a row.
+        media: what it is made of, as far as that was collected.
+        users: mail addresses, the owner's first.
+        drive_folder: of the room.
+        calendar_id, event_id: of the event that it was requested for.
+    """
+
+    record: int
+    room_id: int | None
+    room: str | None
+    zone: str
+    start: datetime
+    end: datetime
+    name: str
+    layout: str
+    profile: str
+    chunk_s: int
+    sound_source: str | None
+    sources: tuple[SourceRow, ...]
+    stage: str
+    tries: int
+    version: int
+    delivered_version: int | None
+    media: Mapping[str, Any]
+    users: tuple[str, ...] = ()
+    drive_folder: str | None = None
+    calendar_id: str | None = None
+    event_id: str | None = None
+    course_code: str | None = None
+
+
+def job_from_row(session: Session, row: Record) -> Job:
+    """Return what is to be done for the record of a row."""
+    room = row.room
+    sources: tuple[SourceRow, ...] = ()
+    if room is not None:
+        rows = session.scalars(
+            select(Source)
+            .where(Source.room_id == room.id)
+            .options(undefer(Source.credentials))
+            .order_by(Source.id)
+        )
+        sources = tuple(
+            SourceRow(s.id, s.name, s.role, s.kind, s.address, s.credentials) for s in rows
+        )
+    return Job(
+        record=row.id,
+        room_id=row.room_id,
+        room=room.name if room else None,
+        zone=row.zone,
+        start=row.start_at,
+        end=row.end_at,
+        name=row.event_name,
+        layout=row.layout,
+        profile=row.profile,
+        chunk_s=room.chunk_s if room else 1800,
+        sound_source=room.sound_source if room else None,
+        sources=sources,
+        stage=row.stage,
+        tries=row.tries,
+        version=row.version,
+        delivered_version=row.delivered_version,
+        media=row.media or {},
+        users=tuple(entry.user.email for entry in row.users),
+        drive_folder=room.drive_folder if room else None,
+        calendar_id=row.calendar_id,
+        event_id=row.event_id,
+        course_code=row.course_code,
+    )

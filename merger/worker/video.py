@@ -1,0 +1,116 @@
+"""The stages analyse, plan and encode: what was collected becomes finished videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from merger.failpoints import failpoint
+from merger.records import stage_results
+from merger.records.leases import Lease
+from merger.render.progress import Silent
+from merger.storage import paths
+from merger.storage.files import make_folder, publish, work_folder
+from merger.worker import deliver
+from merger.worker.work import Work
+
+if TYPE_CHECKING:
+    from merger.analysis.sampling import Look
+    from merger.media.library import Library
+    from merger.render.context import RenderContext, Watch
+    from merger.timeline.plan import EditPlan
+    from merger.timeline.report import MergeResult
+
+
+class _Progress(Silent):
+    """Has the heartbeat tell how far a stage is."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def progress(self, done: float, total: float, *, media: bool = False) -> None:
+        self._lease.progress = done / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """Media, and what was decided about its chunks. watch: with the time that it took."""
+
+    library: Library
+    looks: Sequence[Look]
+    watch: Watch
+
+
+def analyse(work: Work, library: Library) -> Analysed:
+    """Decide in which chunks a presentation is shown, and write it down."""
+    from merger.render.context import Watch
+    from merger.render.presence import analyse_presence
+
+    watch = Watch(_Progress(work.lease))
+    with _rendering(work, watch) as context, watch.stage("analyse"):
+        looks = analyse_presence(context, work.task.request, library)
+        stage_results.save_chunks(work.lease, looks)
+    failpoint("analyse.written")
+    return Analysed(library, looks, watch)
+
+
+def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
+    """Plan and encode the renditions, publish them, and write them down."""
+    from merger.render.renderer import render
+    from merger.timeline.report import plan_document
+
+    folder = paths.record_folder(work.service.settings.data, work.lease.record)
+    with _rendering(work, analysed.watch) as context, work_folder(folder) as out:
+
+        def on_plan(plan: EditPlan) -> None:
+            document = out / "plan.json"
+            document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            work.lease.confirm()  # its name is that of every attempt
+            publish(document, folder / "plan.json")
+            failpoint("plan.written")
+            if work.stage != "encode":  # else it is planned anew around damage
+                work.enter("encode")
+
+        result = render(context, work.task.request, analysed.library, analysed.looks, out, on_plan)
+        failpoint("encode.joined")
+        _publish(work, result)
+    failpoint("encode.written")
+    context.cache.shrink()
+    return deliver.require_finished(work)
+
+
+@contextmanager
+def _rendering(work: Work, watch: Watch) -> Iterator[RenderContext]:
+    """Provide what rendering needs of its surroundings."""
+    from merger.render import ffmpeg
+    from merger.render.context import RenderContext
+
+    settings = work.service.settings
+    tool = ffmpeg.find_tool(settings.ffmpeg or None)
+    make_folder(
+        paths.record_folder(settings.data, work.lease.record), "the data folder (MERGER_DATA)"
+    )
+    make_folder(settings.cache, "the cache folder (MERGER_CACHE)")
+    with work_folder(settings.cache) as cached:
+        yield RenderContext(settings, tool, watch, work.lease.should_stop, cached)
+
+
+def _publish(work: Work, result: MergeResult) -> None:
+    """Give the renditions names of this attempt alone: no other can write over them."""
+    from merger.timeline.report import Rendition, result_document
+
+    data, lease = work.service.settings.data, work.lease
+    folder = paths.attempt_folder(data, lease.record, lease.attempt)
+    published: list[Rendition] = []
+    for rendition in result.renditions:
+        lease.confirm()
+        folder.mkdir(exist_ok=True)
+        final = folder / f"{rendition.kind}.mp4"
+        publish(rendition.path, final)
+        published.append(replace(rendition, path=final))
+        failpoint("encode.published")
+    report = result_document(replace(result, renditions=published), work.task.request.zone)
+    work.load(stage_results.save_renditions(lease, data, published, report))
