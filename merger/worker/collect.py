@@ -10,7 +10,8 @@ from typing import Any
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, from_json, verbatim
-from merger.media.library import Candidate, Library, read_files, read_sidecar
+from merger.media.library import Candidate, Library, read_files
+from merger.media.sidecar import read_sidecar
 from merger.ports.recorder import Collected, Found, HasTranscripts
 from merger.records import stage_results
 from merger.records.due import LOOK_AGAIN, PATIENCE, wait_until
