@@ -27,6 +27,7 @@ from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
 from merger.live.bookings import Camera as Source
 from merger.media.index import read_media
+from merger.media.sidecar import load_sidecar
 from merger.ports.recorder import SourceOfRoom
 from merger.render import ffmpeg
 from recorders.rtsp.recordings import RAW
@@ -155,9 +156,10 @@ def lost(at_work: Bench) -> float:
     killed_at = datetime.now(UTC)
     at_work.until(lambda: at_work.finished() - known)
     [path] = at_work.finished() - known
-    said = json.loads(path.with_suffix(".json").read_text())
+    sidecar = load_sidecar(path)
+    assert sidecar is not None and sidecar.start is not None
     media = read_media(path)
-    end = datetime.fromisoformat(said["start"]) + timedelta(microseconds=media.length_us)
+    end = sidecar.start + timedelta(microseconds=media.length_us)
     at_work.until(lambda: at_work.raw(f"{killed_at:%Y%m%dT%H%M%S}"))
     return (killed_at - end).total_seconds()
 

@@ -21,6 +21,7 @@ from merger.errors import Broken, Cancelled, Invalid, MergerError, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, Param
 from merger.logs import printable
+from merger.media.sidecar import sidecar_path
 from merger.ports.recorder import Collected, Found, Item, Recorder, SourceOfRoom
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
@@ -181,7 +182,7 @@ def is_collected(final: Path, original: Original) -> bool:
     try:
         stat = final.stat()
         if original.sidecar is not None:
-            final.with_suffix(".json").stat()
+            sidecar_path(final).stat()
     except OSError:
         return False  # bringing it says what is wrong
     apart = abs(stat.st_mtime_ns - original.mtime_ns)
@@ -222,9 +223,9 @@ def collect_item(original: Original, final: Path, cancelled: Callable[[], bool])
 def publish_media(partial: Path, sidecar: bytes | None, final: Path) -> None:
     """Give media, complete in a work folder, its final name, its sidecar before it."""
     if sidecar is not None:
-        note = partial.with_suffix(".json")
+        note = sidecar_path(partial)
         note.write_bytes(sidecar)
-        publish(note, final.with_suffix(".json"))
+        publish(note, sidecar_path(final))
     failpoint("recorder.sidecar")
     publish(partial, final)
 

@@ -25,7 +25,8 @@ from merger.errors import Invalid
 from merger.i18n import Message, Param
 from merger.logs import printable
 from merger.media.index import demuxer_for, open_container
-from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT, Sidecar, read_sidecar
+from merger.media.library import LONGEST_SEGMENT
+from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
 from merger.timeline.clock import Span
 from merger.timeline.filenames import (
     LibraryName,
@@ -302,7 +303,7 @@ def _examine(
 
 def _sidecar_bytes(path: Path) -> tuple[bytes | None, int]:
     """Return the sidecar of a file, and when it was changed (ns); None and 0 without."""
-    sidecar = path.with_suffix(".json")
+    sidecar = sidecar_path(path)
     try:
         status = sidecar.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_SIDECAR:

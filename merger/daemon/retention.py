@@ -20,6 +20,7 @@ from merger.db.engine import reading, writing
 from merger.db.key_value import KeyValueStore
 from merger.live.raw_uploads import waiting_uploads
 from merger.live.recordings import needs_media, recorded_bytes, remove_recordings
+from merger.media.sidecar import sidecar_path
 from merger.records.stage_results import kept_segments
 from merger.service import Service
 from merger.storage import paths as data_folder
@@ -75,7 +76,7 @@ def _make_room(service: Service, now: datetime, disk_bytes: int) -> None:
         forget = partial(_forget_segments, now=now, old=old, sizes=may_go, too_many=too_many)
         for path in writing(service.engine, forget):
             _remove(data / path)
-            _remove((data / path).with_suffix(".json"))
+            _remove(sidecar_path(data / path))
             too_many -= may_go.get(path, 0) if is_copy else 0
     remove_recordings(service, now, too_many, waiting_uploads(service))
 
@@ -226,7 +227,7 @@ def _sweep_segments(service: Service, now: datetime) -> None:
             )
         ):  # of which a newer one has come meanwhile
             known |= {data / kept.path for kept in kept_segments(media)}
-    known |= {path.with_suffix(".json") for path in known}
+    known |= {sidecar_path(path) for path in known}
     for path in data_folder.segments_folder(data).glob("*/[!.]*"):
         if path in known or not path.is_file():
             continue

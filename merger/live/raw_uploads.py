@@ -26,6 +26,7 @@ from merger.errors import MergerError, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.live.recordings import list_recordings
+from merger.media.sidecar import sidecar_path
 from merger.ports.destination import RawDestination
 from merger.service import Service
 from merger.storage.copying import never_cancelled, sha256_of
@@ -106,7 +107,7 @@ def _files(service: Service) -> Iterator[_File]:
         room, zone = known[number]
         start = recording.span.start
         for path, sha256 in (
-            (recording.path.with_suffix(".json"), None),
+            (sidecar_path(recording.path), None),
             (recording.path, recording.sha256),
         ):
             day = start.astimezone(zone).date()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from merger.db.engine import reading
 from merger.media.library import LONGEST_SEGMENT
+from merger.media.sidecar import read_sidecar, sidecar_path
 from merger.service import Service
 from merger.timeline.clock import Span
 from models import Record, Source
@@ -59,7 +59,7 @@ def remove_recordings(
             continue
         try:
             file.path.unlink(missing_ok=True)  # first: a sidecar alone is nothing
-            file.path.with_suffix(".json").unlink(missing_ok=True)
+            sidecar_path(file.path).unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s cannot be removed: %s", file.path, error.strerror)
             continue
@@ -107,14 +107,10 @@ def _recording(path: Path) -> Recording:
     """Return a recording as its sidecar tells it; without one, by when it was changed last."""
     status = path.stat()
     changed = datetime.fromtimestamp(status.st_mtime, UTC)
-    try:
-        said = json.loads(path.with_suffix(".json").read_text())
-        start = datetime.fromisoformat(said["start"])
-        end = datetime.fromisoformat(said["end"]) if said.get("end") else changed
-        folder, sha256 = path.parent.name, said.get("sha256")
-        source = int(folder) if folder.isdecimal() else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        start, end, source, sha256 = changed - LONGEST_SEGMENT, changed, None, None
+    sidecar, _ = read_sidecar(path)
+    folder = path.parent.name
+    source = int(folder) if sidecar.start and folder.isdecimal() else None
+    start, end = sidecar.start or changed - LONGEST_SEGMENT, sidecar.end or changed
     own_bytes = status.st_size if status.st_nlink == 1 else 0
     span = Span(min(start, end), max(start, end))
-    return Recording(path, source, span, sha256, own_bytes)
+    return Recording(path, source, span, sidecar.sha256, own_bytes)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import av
@@ -17,14 +15,13 @@ import av
 from merger.errors import Invalid
 from merger.i18n import Message, verbatim
 from merger.media.index import Unreadable, demuxer_for, open_container, read_media
+from merger.media.sidecar import Sidecar, read_sidecar
 from merger.timeline.clock import (
     ClockMap,
     Segment,
     Span,
     Stretch,
-    is_plausible,
     microseconds,
-    utc,
     without_spans,
 )
 from merger.timeline.filenames import (
@@ -38,7 +35,6 @@ from merger.timeline.zones import wall_time
 
 # A clock that is off by more than this is none: the file was cut off, or the sidecar is wrong.
 LARGEST_DRIFT = Fraction(5, 100)
-LARGEST_SIDECAR = 1_000_000  # bytes
 _MOST_NOTES = 5
 _ROUNDING_US = 2_000  # of timestamps in milliseconds, as Matroska has them, at both ends
 SURPRISING_DRIFT = Fraction(1, 1000)  # quartz clocks are a tenth of this off
@@ -80,15 +76,6 @@ class Library:
     @property
     def identities(self) -> dict[str, str]:
         return {entry.file: entry.identity for entry in self.entries}
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """What a recorder wrote down beside a segment."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -221,45 +208,6 @@ def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> S
         sound=media.sound if entry.audible else (),
         frame_us=media.video.frame_us if media.video and whole else 0,
     )
-
-
-def read_sidecar(path: Path) -> tuple[Sidecar, Message | None]:
-    """Return what the sidecar of a media file says, and what is wrong with it.
-
-    The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}.
-    """
-    sidecar = path.with_suffix(".json")
-    try:
-        if not sidecar.is_file():  # a pipe would be waited for
-            if not sidecar.exists():
-                return Sidecar(), None
-            return Sidecar(), Message("media.sidecar_no_file", file=sidecar.name)
-        with sidecar.open("rb") as file:
-            text = file.read(LARGEST_SIDECAR + 1)
-        if len(text) > LARGEST_SIDECAR:
-            return Sidecar(), Message("media.sidecar_too_large", file=sidecar.name)
-        said = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        return Sidecar(), Message("media.sidecar_no_json", file=sidecar.name)
-    try:
-        if not isinstance(said, dict):
-            raise TypeError("not an object")
-        start, end = _instant(said, "start"), _instant(said, "end")
-        if start and end and end <= start:
-            raise ValueError("its end is not after its start")
-        digest = said.get("sha256")
-        is_digest = isinstance(digest, str) and len(digest) == 64
-        return Sidecar(start, end if start else None, digest if is_digest else None), None
-    except (TypeError, ValueError, OverflowError) as error:
-        return Sidecar(), Message("media.sidecar_not_understood", file=sidecar.name, why=str(error))
-
-
-def _instant(said: Mapping[str, Any], key: str) -> datetime | None:
-    text = said.get(key)
-    instant = None if text is None else datetime.fromisoformat(text)
-    if instant is not None and not is_plausible(instant):
-        raise ValueError(f"the year {instant.year}")
-    return instant and utc(instant)
 
 
 def _was_cut(path: Path, sidecar: Sidecar, measured: Fraction) -> bool:

@@ -35,7 +35,8 @@ def open_library(work: Work, collected: CollectedMedia) -> Library:
 
 
 def _place(work: Work, collected: CollectedMedia) -> Library:
-    from merger.media.library import Candidate, Library, read_files, read_sidecar
+    from merger.media.library import Candidate, Library, read_files
+    from merger.media.sidecar import read_sidecar
 
     library = Library()
     candidates = []

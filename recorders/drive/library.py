@@ -19,7 +19,8 @@ from merger.errors import Invalid, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.logs import printable
-from merger.media.library import LARGEST_SIDECAR, LONGEST_SEGMENT
+from merger.media.library import LONGEST_SEGMENT
+from merger.media.sidecar import LARGEST_SIDECAR
 from merger.timeline.clock import Span
 from merger.timeline.filenames import LibraryName, library_name
 from merger.timeline.zones import wall_time

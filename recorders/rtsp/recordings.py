@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ import av.container
 from merger.errors import MergerError
 from merger.failpoints import failpoint
 from merger.logs import printable
+from merger.media.sidecar import MalformedSidecar, load_sidecar, sidecar_bytes
 from merger.storage.copying import never_cancelled, sha256_of
 from merger.storage.disk_space import require_space
 from merger.storage.files import translate_write_errors, work_folder
@@ -192,19 +193,15 @@ def finish(raw: Path, folder: Path) -> Path | None:
             _remove(raw)
             return None
         end = journal.end or journal.start + timedelta(microseconds=_length_us(partial))
-        said = {
-            "start": journal.start.isoformat(),
-            "end": end.isoformat() if journal.end else None,
-            "sha256": sha256_of(partial, never_cancelled),
-            "room": journal.room,
-            "source": journal.source,
-            "clock": journal.by,
-        }
+        sidecar = sidecar_bytes(
+            journal.start, journal.end, sha256_of(partial, never_cancelled),
+            room=journal.room, source=journal.source, clock=journal.by,
+        )  # fmt: skip
         # Files are kept by the time of their change: that of the media, as from any recorder.
         ended = end.timestamp()
         os.utime(partial, (ended, ended))
         failpoint("recording.finished")
-        publish_media(partial, json.dumps(said, ensure_ascii=False).encode(), final)
+        publish_media(partial, sidecar, final)
     failpoint("recording.published")
     _remove(raw)
     return final
@@ -218,14 +215,10 @@ def _free_name(folder: Path, journal: Journal) -> Path:
     at = journal.start
     while True:
         final = folder / file_name(at, journal.zone, journal.room, journal.source)
-        try:
-            said = json.loads(final.with_suffix(".json").read_text())
-            if datetime.fromisoformat(said["start"]) == journal.start:
+        with suppress(MalformedSidecar):
+            sidecar = load_sidecar(final)
+            if sidecar is None or sidecar.start == journal.start:
                 return final
-        except FileNotFoundError:
-            return final
-        except (ValueError, KeyError, TypeError):
-            pass
         at += _SECOND
 
 

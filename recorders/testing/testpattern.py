@@ -16,7 +16,6 @@ A file can be had as soon as it is over. Nothing of it exists before somebody co
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from merger.errors import Broken, Refused, did_you_mean
 from merger.failpoints import failpoint
 from merger.i18n import Message, Param
 from merger.media.index import Unreadable, read_media
+from merger.media.sidecar import sidecar_bytes
 from merger.render import ffmpeg
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
@@ -168,13 +168,9 @@ def _film(
         # The cache knows files by the time of their change: filmed again, it is the same file.
         ended_ns = int(item.end.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(ended_ns, ended_ns))
-        sidecar = {
-            "start": item.start.isoformat(),
-            "end": item.end.isoformat(),
-            "sha256": sha256_of(partial, lambda: stop_if(cancelled)),
-        }
+        sha256 = sha256_of(partial, lambda: stop_if(cancelled))
         failpoint("recorder.copied")
-        publish_media(partial, json.dumps(sidecar).encode(), final)
+        publish_media(partial, sidecar_bytes(item.start, item.end, sha256), final)
 
 
 def _picture(settings: _Settings) -> Picture:

@@ -11,7 +11,6 @@ rounds it, and its end, to seconds, so that the sidecar says nothing of an end.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ import av
 from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.media.index import demuxer_for, open_container
+from merger.media.sidecar import sidecar_bytes, sidecar_path
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
 from merger.timeline.clock import Span
@@ -218,7 +218,7 @@ def _start(item: Item) -> datetime:
 
 def _was_brought(final: Path) -> bool:
     """Return whether a file was brought earlier. Its name is that of the size that Zoom tells."""
-    return final.is_file() and final.with_suffix(".json").is_file()
+    return final.is_file() and sidecar_path(final).is_file()
 
 
 def _bring(
@@ -250,12 +250,10 @@ def _bring(
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.span.end.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
-        sidecar = {
-            "start": file.span.start.isoformat(),
-            "sha256": sha256_of(partial, lambda: base.stop_if(cancelled)),
-        }
+        sha256 = sha256_of(partial, lambda: base.stop_if(cancelled))
         failpoint("recorder.copied")
-        base.publish_media(partial, json.dumps(sidecar).encode(), final)
+        sidecar = sidecar_bytes(file.span.start, sha256=sha256)
+        base.publish_media(partial, sidecar, final)
 
 
 def _load(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from merger import failpoints
-from merger.media.library import read_sidecar
+from merger.media.sidecar import read_sidecar
 from recorders import base
 from tests.recorders.conftest import (
     LONG_AGO,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Invalid, Temporary
-from merger.media.library import read_sidecar
+from merger.media.sidecar import read_sidecar
 from recorders.base import SourceOfRoom
 from tests.recorders.conftest import (
     TEN,

@@ -18,7 +18,7 @@ from merger.analysis.classify import classify
 from merger.config import load
 from merger.db.engine import connect
 from merger.errors import Broken, Cancelled, Refused
-from merger.media.library import read_sidecar
+from merger.media.sidecar import read_sidecar
 from merger.timeline.clock import Span
 from recorders.base import Collected, Item, SourceOfRoom
 from recorders.testing.testpattern import Pattern

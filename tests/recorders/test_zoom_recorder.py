@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Refused, Temporary
+from merger.media.sidecar import Sidecar, load_sidecar
+from merger.storage.copying import sha256_of
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
@@ -174,8 +175,7 @@ def test_a_meeting_that_was_begun_twice(zoom: ZoomServer) -> None:
 def test_a_sidecar_tells_the_start_alone(zoom: ZoomServer, clip_at: Clip, tmp_path: Path) -> None:
     zoom.add_file("active_speaker", TEN, CLIP_S, clip_at(TEN))
     (one,) = collect(zoom, tmp_path / "into")
-    said = json.loads(one.path.with_suffix(".json").read_text())
-    assert datetime.fromisoformat(said["start"]) == TEN and set(said) == {"start", "sha256"}
+    assert load_sidecar(one.path) == Sidecar(TEN, None, sha256_of(one.path, lambda: None))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Sidecars: what a recorder writes down beside a media file, read and written in one form.
+
+The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}. Each
+of these may be missing; what else it holds is for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from merger.i18n import Message
+from merger.timeline.clock import is_plausible, utc
+
+LARGEST_SIDECAR = 1_000_000  # bytes
+_LONGEST_SHOWN = 100  # characters
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a recorder knows of a segment: where it lies on the wall clock, and its hash."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    sha256: str | None = None
+
+
+class MalformedSidecar(Exception):
+    """A sidecar that cannot be used; the message says why."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+def sidecar_path(media: Path) -> Path:
+    """Return where the sidecar of a media file lies, if it has one."""
+    return media.with_suffix(".json")
+
+
+def read_sidecar(media: Path) -> tuple[Sidecar, Message | None]:
+    """Return what the sidecar of a media file says, and what is wrong with it, if anything is.
+
+    One that is missing, or cannot be used, says nothing.
+    """
+    path = sidecar_path(media)
+    try:
+        return load_sidecar(media) or Sidecar(), None
+    except OSError:
+        return Sidecar(), Message("media.sidecar_no_json", file=path.name)
+    except MalformedSidecar as error:
+        return Sidecar(), error.message
+
+
+def load_sidecar(media: Path) -> Sidecar | None:
+    """Return what the sidecar of a media file says; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+        MalformedSidecar: it cannot be used.
+    """
+    path = sidecar_path(media)
+    if not path.is_file():  # a pipe would be waited for
+        if not path.exists():
+            return None
+        raise MalformedSidecar(Message("media.sidecar_no_file", file=path.name))
+    with path.open("rb") as file:
+        text = file.read(LARGEST_SIDECAR + 1)
+    if len(text) > LARGEST_SIDECAR:
+        raise MalformedSidecar(Message("media.sidecar_too_large", file=path.name))
+    return _parse(text, path.name)
+
+
+def _parse(text: bytes, file: str) -> Sidecar:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedSidecar(Message("media.sidecar_no_json", file=file)) from error
+    if not isinstance(document, dict):
+        raise _not_understood(file, Message("media.sidecar_no_object"))
+    start, end = (_instant(document, name, file) for name in ("start", "end"))
+    if start and end and end <= start:
+        raise _not_understood(file, Message("media.sidecar_ends_before_start"))
+    digest = document.get("sha256")
+    is_digest = isinstance(digest, str) and len(digest) == 64
+    return Sidecar(start, end if start else None, digest if is_digest else None)
+
+
+def _instant(document: Mapping[str, Any], name: str, file: str) -> datetime | None:
+    value = document.get(name)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        if is_plausible(instant):
+            return utc(instant)
+    except (TypeError, ValueError, OverflowError) as error:
+        text = str(value)[:_LONGEST_SHOWN]
+        raise _not_understood(file, Message("media.sidecar_no_instant", text=text)) from error
+    raise _not_understood(file, Message("timeline.impossible_year", year=instant.year))
+
+
+def _not_understood(file: str, why: Message) -> MalformedSidecar:
+    return MalformedSidecar(Message("media.sidecar_not_understood", file=file, why=why))
+
+
+def sidecar_bytes(
+    start: datetime, end: datetime | None = None, sha256: str | None = None, **about: str
+) -> bytes:
+    """Return what a recorder writes into a sidecar.
+
+    Args:
+        start, end: of the segment; no end where only the file itself knows it.
+        about: what people may want to know of the recording beside that.
+    """
+    document = {
+        "start": start.isoformat(),
+        "end": end.isoformat() if end else None,
+        "sha256": sha256,
+        **about,
+    }
+    return json.dumps(document, ensure_ascii=False).encode()

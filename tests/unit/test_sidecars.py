@@ -1,0 +1,104 @@
+"""What stands beside a media file: read as far as it makes sense, and told where it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from merger.media.sidecar import (
+    LARGEST_SIDECAR,
+    MalformedSidecar,
+    Sidecar,
+    load_sidecar,
+    read_sidecar,
+    sidecar_bytes,
+    sidecar_path,
+)
+
+TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+ELEVEN = TEN + timedelta(hours=1)
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    return tmp_path / "2026-11-20_10-00_504_camera.mp4"
+
+
+def put(media: Path, text: bytes | str) -> None:
+    data = text.encode() if isinstance(text, str) else text
+    sidecar_path(media).write_bytes(data)
+
+
+def test_what_was_written_is_read(media: Path) -> None:
+    put(media, sidecar_bytes(TEN, ELEVEN, DIGEST, room="Аудитория 504"))
+    assert load_sidecar(media) == Sidecar(TEN, ELEVEN, DIGEST)
+    assert read_sidecar(media) == (Sidecar(TEN, ELEVEN, DIGEST), None)
+    assert json.loads(sidecar_path(media).read_text("utf-8"))["room"] == "Аудитория 504"
+    put(media, sidecar_bytes(TEN))
+    assert read_sidecar(media) == (Sidecar(TEN), None)
+
+
+def test_without_one_nothing_is_known_and_nothing_is_wrong(media: Path) -> None:
+    assert load_sidecar(media) is None
+    assert read_sidecar(media) == (Sidecar(), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sidecar"),
+    [
+        ("{}", Sidecar()),
+        ('{"start": null, "end": null, "sha256": null}', Sidecar()),
+        ('{"start": "2026-11-20T13:00:00+03:00"}', Sidecar(TEN)),
+        ('{"start": "2026-11-20T10:00Z", "end": "2026-11-20T11:00Z"}', Sidecar(TEN, ELEVEN)),
+        ('{"end": "2026-11-20T11:00Z"}', Sidecar()),  # an end without a start is of no use
+        ('{"start": "2026-11-20T10:00Z", "sha256": "abc"}', Sidecar(TEN)),
+        ('{"start": "2026-11-20T10:00Z", "sha256": 7}', Sidecar(TEN)),
+    ],
+)
+def test_each_part_may_be_missing(media: Path, text: str, sidecar: Sidecar) -> None:
+    put(media, text)
+    assert read_sidecar(media) == (sidecar, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "why"),
+    [
+        (b"", "media.sidecar_no_json", None),
+        (b"\xff\xfe{", "media.sidecar_no_json", None),
+        (b"[" * 100_000, "media.sidecar_no_json", None),
+        (b" " * (LARGEST_SIDECAR + 1), "media.sidecar_too_large", None),
+        (b"[]", "media.sidecar_not_understood", "media.sidecar_no_object"),
+        (b'{"start": 7}', "media.sidecar_not_understood", "media.sidecar_no_instant"),
+        (b'{"start": "now"}', "media.sidecar_not_understood", "media.sidecar_no_instant"),
+        (b'{"start": "2026-11-20T10:00"}', "media.sidecar_not_understood", "media.sidecar_no_instant"),
+        (b'{"start": "0001-01-01T00:00+03:00"}', "media.sidecar_not_understood", "timeline.impossible_year"),
+        (b'{"start": "2026-11-20T10:00Z", "end": "2026-11-20T10:00Z"}',
+         "media.sidecar_not_understood", "media.sidecar_ends_before_start"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_told(media: Path, text: bytes, key: str, why: str | None) -> None:
+    put(media, text)
+    sidecar, message = read_sidecar(media)
+    assert sidecar == Sidecar() and message is not None and message.key == key
+    assert message.params["file"] == f"{media.stem}.json"
+    assert getattr(message.params.get("why"), "key", None) == why
+    with pytest.raises(MalformedSidecar, match=str(message).split(" (")[0]):
+        load_sidecar(media)
+
+
+def test_a_long_text_is_not_repeated_whole(media: Path) -> None:
+    put(media, json.dumps({"start": "x" * 10_000}))
+    _, message = read_sidecar(media)
+    assert len(str(message)) < 300
+
+
+def test_what_is_no_file_is_not_waited_for(media: Path) -> None:
+    os.mkfifo(sidecar_path(media))
+    assert str(read_sidecar(media)[1]) == f"{media.stem}.json is not a file"
+    with pytest.raises(MalformedSidecar):
+        load_sidecar(media)
