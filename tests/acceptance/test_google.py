@@ -21,6 +21,12 @@ def one(tmp_path: Path) -> Iterator[Trial]:
         yield found
 
 
+def put_event(one: Trial, calendar: str) -> str:
+    """Put a part of the lecture into the calendar, across the end of a file."""
+    start, end = ({"dateTime": (one.begin + timedelta(seconds=s)).isoformat()} for s in (20, 40))
+    return one.put_event(calendar, start=start, end=end)
+
+
 def check_once(one: Trial, calendar: str, event: str) -> None:
     """Of the record there are both files, an attachment of each, one announcement, one mail."""
     files = [f for f in one.google.drive.files.values() if f["mimeType"] == "video/mp4"]
@@ -45,7 +51,7 @@ def test_an_event_comes_back_as_a_video(one: Trial) -> None:
     calendar = one.set_up()
     again = json.loads(one.app("rooms", "google-setup", "504", "--json"))
     assert again["calendar_id"] == calendar
-    event = one.put_event(calendar)
+    event = put_event(one, calendar)
     one.app("daemon", "--once")
     told = json.loads(one.app("show", "1", "--json"))
     assert told["status"] == "delivered" and told["course_code"] == "SQL-1"
@@ -76,7 +82,7 @@ def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
     """Also where it had its effect, and nobody heard: then still once."""
     with trial(tmp_path) as one:
         calendar = one.set_up()
-        event = one.put_event(calendar)
+        event = put_event(one, calendar)
         for line in (
             "POST /upload", "PUT /upload", "PATCH /drive", "/permissions", "PATCH /calendar",
             "/announcements",

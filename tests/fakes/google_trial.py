@@ -28,9 +28,10 @@ from merger import config
 from merger.db.engine import connect, writing
 from merger.render import ffmpeg
 from models import Calendar, Record
-from recorders.testing.sample_lecture import ZONE, write_sample
+from recorders.testing.sample_lecture import ZONE
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.mail_server import mail_served
+from tests.films import film_sample
 from tests.waiting import living, until
 
 ROOT = Path(__file__).parents[2]
@@ -98,9 +99,7 @@ class Trial:
         """Make tables, the room with its media, its folder and calendar; return the calendar."""
         self.say("Filming a sample lecture, three hours ago ...")
         library = self.folder / "library"
-        write_sample(
-            library, ffmpeg.find_tool(config.load(self.environ).ffmpeg or None), self.begin
-        )
+        film_sample(library, ffmpeg.find_tool(config.load(self.environ).ffmpeg or None), self.begin)
         (self.folder / "rooms.yaml").write_text(ROOMS.format(library=library))
         self.app("init-db")
         self.app("rooms", "import", "rooms.yaml")

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 from merger.accounts import users
 from merger.db.engine import writing
 from models import Record, RecordUser, Rendition
-from recorders.testing.sample_lecture import write_sample
 from tests.conftest import CARRIED, START
+from tests.films import film_sample
 from tests.site import ROOT, Site
 from tests.waiting import DEADLINE_S, until
 from tests.web.conftest import PASSWORD
@@ -89,7 +89,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> 
     for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
         user, _ = users.invite_user(site.engine, f"{name}@example.org", None, role)
         users.set_password(site.engine, user["id"], PASSWORD)
-    write_sample(site.library().library, CARRIED)
+    film_sample(site.library().library, CARRIED, START)
     log = site.folder / "log"
     with log.open("wb") as file:
         child = subprocess.Popen(
@@ -135,7 +135,7 @@ def ask(page: Page, *, name: str, layout: str = "side_by_side") -> int:
     page.locator("#f-room").select_option("504")
     page.locator("#f-date").fill("2026-11-20")
     page.locator("#f-start").fill("10:00")
-    page.locator("#f-end").fill("10:02")
+    page.locator("#f-end").fill("10:01")
     page.locator("#f-name").fill(name)
     page.locator(f"input[name=layout][value={layout}]").check()
     page.locator("details.more summary").click()
@@ -161,7 +161,7 @@ def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser
         "video => new Promise(told => { const say = () => told(video.duration);"
         " video.readyState ? say() : video.addEventListener('loadedmetadata', say) })"
     )
-    assert round(video.evaluate(length)) == 120
+    assert round(video.evaluate(length)) == 60
     # Chromium of Debian decodes H.264: it really plays, and can be moved to the middle.
     played = video.evaluate(
         "async video => { video.muted = true; video.currentTime = 20; await video.play();"
