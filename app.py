@@ -27,7 +27,7 @@ try:
         now,
         settings,
     )
-    from merger import config, logs
+    from merger import logs
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
     from merger.logs import printable
 except ModuleNotFoundError as missing:
@@ -178,7 +178,9 @@ def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = Non
     except MergerError as error:
         code, document = _explained(error, context)
     except Exception as error:  # the one place: a person gets a sentence, the operator the trace
-        if config.wants_trace(os.environ):
+        from merger.config import wants_trace
+
+        if wants_trace():
             raise
         message = (
             f"a mistake in this program: {type(error).__name__}: {error}"

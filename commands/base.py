@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from merger import config
-from merger.config import Settings
 from merger.errors import Refused, Temporary
 from merger.timeline.clock import Span, record_span
 from merger.timeline.zones import instant_from
@@ -24,6 +21,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from flask import Flask
     from sqlalchemy import Engine
 
+    from merger.config import Settings
     from merger.service import Service
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
@@ -78,7 +76,9 @@ Command = Callable[[argparse.Namespace, Context], Printed]
 
 def settings() -> Settings:
     """Return the settings of this process."""
-    return config.load(os.environ)
+    from merger.config import load
+
+    return load()
 
 
 def now() -> datetime:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.base import Context, Printed, database, settings
-from merger.config import Settings
 from merger.errors import Refused, did_you_mean
 
 if TYPE_CHECKING:
     from google_apis.account import Account
+    from merger.config import Settings
     from merger.monitoring.doctor import Finding
 
 

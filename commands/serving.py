@@ -9,17 +9,16 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from commands.base import Context, Printed, database_when_there, now, settings
 from commands.recording import recording
 from merger import logs
-from merger.config import Settings
 from merger.errors import Broken, MergerError
 
 if TYPE_CHECKING:
+    from merger.config import Settings
     from merger.service import Service
     from merger.web.server import Server
 
@@ -109,7 +108,7 @@ def _begun(options: argparse.Namespace, context: Context) -> Service:
     """Return the service, once its database is there."""
     known = settings()
     given = {name: getattr(options, name, None) for name in ("host", "port")}
-    known = replace(known, **{name: value for name, value in given.items() if value is not None})
+    known = known.model_copy(update={n: value for n, value in given.items() if value is not None})
     logs.start_logging(known.log_form)
     if options.command != "web":
         context.stopping.most = 2  # at the second, workers are killed

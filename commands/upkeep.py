@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import signal
 import sys
 from dataclasses import replace
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from commands.base import BROKEN, DONE, Context, Printed, database, now, settings
 from commands.google import findings_of, set_up_room
-from merger import config
-from merger.config import Settings
 from merger.errors import Cancelled, Refused
 from merger.logs import printable
 
 if TYPE_CHECKING:
+    from merger.config import Settings
     from merger.monitoring.doctor import Finding
 
 
@@ -39,7 +37,7 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
     known = settings()
     engine = connect(known.database_address)
     # Without Google, so that all the rest is told, too, where we are not let in there.
-    plain = replace(known, google_credentials=None)
+    plain = known.model_copy(update={"google_credentials": None})
     recorder_of = context.create_service(plain, engine).recorder_of
     findings = [*doctor.check(known, engine, recorder_of, now), *findings_of(known), *_mail(known)]
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
@@ -63,6 +61,7 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     if options.action == "google-setup":
         return set_up_room(options, context)
     from commands import tables
+    from merger.config import secrets
     from merger.rooms import spec, yaml_file
     from merger.rooms import store as stored
     from recorders.registry import kinds
@@ -75,7 +74,7 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = yaml_file.parse_rooms(text, kinds(), config.secrets(os.environ))
+    specs = yaml_file.parse_rooms(text, kinds(), secrets())
     for warning in spec.warnings(specs):
         print(f"warning: {printable(warning)}", file=sys.stderr)
     changes = (
