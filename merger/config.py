@@ -6,6 +6,7 @@ are generated from the fields here (`python -m merger.config`), and a test fails
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -79,6 +80,14 @@ def _domains(text: str) -> tuple[str, ...]:
 
 def _without_slash(address: str) -> str:
     return address.rstrip("/")
+
+
+def _check_webhook_secret(secret: Secret) -> Secret:
+    prefix, mark, key = secret.reveal().partition("whsec_")
+    padding = "=" * (-len(key) % 4)
+    if mark and not prefix and not base64.b64decode(key + padding, validate=True):
+        raise ValueError("no key")
+    return secret
 
 
 def _check_language(name: str) -> str:
@@ -175,40 +184,42 @@ class Settings(BaseSettings):
 
     ffmpeg: str = _setting(
         "MERGER_FFMPEG", "", _any("program"),
-        "The ffmpeg program, 5.1 or newer; empty: the one that imageio-ffmpeg includes.",
+        "The ffmpeg program, 5.1 or newer; if empty, the one that comes with imageio-ffmpeg.",
     )  # fmt: skip
     cache: Folder = _setting(
         "MERGER_CACHE", "~/.cache/lecture-merger", FOLDER,
-        "Where finished parts are kept, so that nothing is encoded twice.",
+        "Where finished parts are kept so that nothing is encoded twice.",
     )  # fmt: skip
     cache_bytes: Bytes = _setting(
         "MERGER_CACHE_BYTES", "20G", Values(Message("config.values.size"), {"ge": _SMALLEST_CACHE}),
-        "How large the cache may grow; the parts that were not used for longest are removed first.",
+        "The maximum size of the cache; the least recently used parts are removed first.",
     )  # fmt: skip
     encoder: EncoderChoice = _setting(
         "MERGER_ENCODER", "auto", _choice(get_args(EncoderChoice)),
-        "What encodes H.264; auto tests the hardware with one frame and falls back to software.",
+        "The H.264 encoder; auto tests the hardware with one frame and falls back to software.",
     )  # fmt: skip
     language: Annotated[Language, AfterValidator(_check_language)] = _setting(
         "MERGER_LANGUAGE", "en", _choice(languages()),
-        "The language of slates, announcements, and mails to people whose language is not known.",
+        "The language of slates in the video, of announcements, and of mails to people whose"
+        " language is unknown.",
     )  # fmt: skip
 
     data: Folder = _setting(
         "MERGER_DATA", "~/.local/share/lecture-merger", FOLDER,
-        "Where the service keeps its database, collected segments and finished videos.",
+        "Where the service keeps its SQLite database, collected segments and finished videos.",
     )  # fmt: skip
     output: MaybePath = _setting(
         "MERGER_OUTPUT", "", FOLDER,
-        "Where the service delivers videos; empty: `merged` in MERGER_DATA.",
+        "Where the service delivers videos; if empty, `merged` in MERGER_DATA.",
     )  # fmt: skip
     database: Secret = _setting(
         "SQLALCHEMY_DATABASE_URI", "", _any("database"),
-        "The database, like mysql+pymysql://user:password@host/name; empty: SQLite in MERGER_DATA.",
+        "The database, like mysql+pymysql://user:password@host/name; if empty, SQLite in"
+        " MERGER_DATA.",
     )  # fmt: skip
     allow_local_cameras: bool = _setting(
         "MERGER_ALLOW_LOCAL_CAMERAS", "no", YES_NO,
-        "Whether cameras may have addresses of this machine or its link (127.0.0.1, 169.254.…).",
+        "Whether cameras may have loopback or link-local addresses (127.0.0.1, 169.254.…).",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _between(1, 64),
@@ -216,7 +227,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     parallel: int = _setting(
         "MERGER_PARALLEL", "0", _between(0, 64),
-        "How many parts all workers together encode at once; 0: one for every four cores.",
+        "How many parts all workers together encode at once; 0 means one per four cores.",
     )  # fmt: skip
     poll: Seconds = _setting(
         "MERGER_POLL", "10", _seconds_between(0.1, 3600),
@@ -224,90 +235,91 @@ class Settings(BaseSettings):
     )  # fmt: skip
     lease: Seconds = _setting(
         "MERGER_LEASE", "60", _seconds_between(1, 3600),
-        "How long a recording stays with a worker that gives no sign of life; a worker gives one"
-        " four times as often.",
+        "How long a worker may go without a heartbeat before its recording is given to another;"
+        " heartbeats are four times as frequent.",
     )  # fmt: skip
     keep_segments: Days = _setting(
         "MERGER_KEEP_SEGMENTS_DAYS", "14", _days_until(3650),
-        "How long collected segments stay in MERGER_DATA; longer while a recording needs them.",
+        "How long collected segments stay in MERGER_DATA; longer if a recording still needs them.",
     )  # fmt: skip
     keep_segments_share: int = _setting(
         "MERGER_KEEP_SEGMENTS_SHARE", "50", _between(1, 100),
-        "How many percent of the disk of MERGER_DATA collected segments may fill; beyond that, the"
-        " oldest that no recording needs are removed sooner.",
+        "How much of the disk of MERGER_DATA collected segments may fill; beyond that, the oldest"
+        " that no recording needs are removed early.",
     )  # fmt: skip
     keep_videos: Days = _setting(
         "MERGER_KEEP_VIDEOS_DAYS", "0", _days_until(3650),
-        "How long finished videos stay in MERGER_DATA after delivery; 0: for ever.",
+        "How long finished videos stay in MERGER_DATA after delivery; 0 means forever.",
     )  # fmt: skip
 
     host: str = _setting(
         "MERGER_HOST", "127.0.0.1", _any("address"),
-        "Where the web service listens; 0.0.0.0: on all addresses of this machine.",
+        "The address on which the web service listens; 0.0.0.0 means all addresses.",
     )  # fmt: skip
     port: int = _setting(
         "MERGER_PORT", "8080", _between(0, 65535),
-        "The port of the web service.",
+        "The port on which the web service listens; 0 means any free port.",
     )  # fmt: skip
     web_address: WebAddress = _setting(
         "MERGER_WEB_ADDRESS", "", WEB_ADDRESS,
-        "How people reach the web service, like https://lectures.example.edu; with https, cookies"
-        " are sent only over HTTPS.",
+        "The public address of the web service, like https://lectures.example.edu; with https,"
+        " cookies are sent only over https.",
     )  # fmt: skip
     trusted_proxy: str = _setting(
         "MERGER_TRUSTED_PROXY", "", _any("address"),
-        "The address of the proxy in front of the web service, whose X-Forwarded-… are trusted.",
+        "The address of a reverse proxy whose X-Forwarded-… headers are trusted.",
     )  # fmt: skip
     oidc_issuer: WebAddress = _setting(
         "MERGER_OIDC_ISSUER", "", WEB_ADDRESS,
-        "The OpenID Connect provider that people sign in with, like https://accounts.google.com.",
+        "The OpenID Connect issuer for signing in, like https://accounts.google.com.",
     )  # fmt: skip
     oidc_client: str = _setting(
         "MERGER_OIDC_CLIENT_ID", "", TEXT,
-        "The client ID that the provider gave to this service.",
+        "The client ID that the issuer gave to this service.",
     )  # fmt: skip
     oidc_secret: Secret = _setting(
         "MERGER_OIDC_CLIENT_SECRET", "", SECRET,
-        "The client secret that the provider gave to this service.",
+        "The client secret that the issuer gave to this service.",
     )  # fmt: skip
     oidc_domains: Domains = _setting(
         "MERGER_OIDC_DOMAINS", "", DOMAINS,
-        "Whose verified addresses may sign in, like example.edu; others only by invitation.",
+        "Domains whose verified email addresses may sign in, like example.edu; others need an"
+        " invitation.",
     )  # fmt: skip
     zoom_credentials: Secret = _setting(
         "MERGER_ZOOM_CREDENTIALS", "", _any("zoom_credentials"),
-        "A Server-to-Server OAuth app of Zoom, for sources without credentials of their own.",
+        "Credentials of a Zoom server-to-server OAuth app, for sources without their own.",
     )  # fmt: skip
     zoom_hook_secret: Secret = _setting(
         "MERGER_ZOOM_HOOK_SECRET", "", SECRET,
-        "The secret token of the Zoom app, which proves who calls /hooks/zoom; empty: no calls are"
-        " accepted.",
+        "The secret token of the Zoom app, which authenticates calls of /hooks/zoom; if empty,"
+        " all are refused.",
     )  # fmt: skip
     zoom_api: WebAddress = _setting(
         "MERGER_ZOOM_API", "https://api.zoom.us/v2", WEB_ADDRESS,
-        "The address of Zoom's API; https://api.zoomgov.com/v2 for governments.",
+        "The address of Zoom's API; for Zoom for Government, https://api.zoomgov.com/v2.",
     )  # fmt: skip
     zoom_oauth: WebAddress = _setting(
         "MERGER_ZOOM_OAUTH", "https://zoom.us/oauth/token", WEB_ADDRESS,
-        "Where Zoom issues tokens.",
+        "The address at which Zoom issues tokens.",
     )  # fmt: skip
     zoom_hosts: Domains = _setting(
         "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", DOMAINS,
-        "The hosts, with their subdomains, that recordings may be downloaded from; those listed"
-        " here may have addresses of this machine.",
+        "Domains from which, subdomains included, recordings are downloaded; an IP address listed"
+        " here may be a local one.",
     )  # fmt: skip
     google_credentials: MaybePath = _setting(
         "MERGER_GOOGLE_CREDENTIALS", "", _any("file"),
-        "The JSON file of a service account's key, or of a user's token; empty: Google is not used."
-        " See docs/google.md.",
+        "The JSON file of a service account key or of a user's token; if empty, Google is not"
+        " used. See docs/google.md.",
     )  # fmt: skip
     google_subject: str = _setting(
         "MERGER_GOOGLE_SUBJECT", "", _any("user"),
-        "The user of the domain for whom the service account acts (domain-wide delegation).",
+        "The user on whose behalf the service account acts (domain-wide delegation).",
     )  # fmt: skip
     google_address: WebAddress = _setting(
         "MERGER_GOOGLE_ADDRESS", "", WEB_ADDRESS,
-        "An address to use in place of Google's, for trials without an account; empty: Google.",
+        "An address to use instead of Google's, for trials without an account; normally empty.",
     )  # fmt: skip
     drive_folder: str = _setting(
         "MERGER_DRIVE_FOLDER", "root", _any("folder_id"),
@@ -315,21 +327,21 @@ class Settings(BaseSettings):
     )  # fmt: skip
     drive_tells: bool = _setting(
         "MERGER_DRIVE_TELLS", "no", YES_NO,
-        "Whether Drive itself mails people when a video is shared with them.",
+        "Whether Drive notifies people by email that a video was shared with them.",
     )  # fmt: skip
     courses_sheet: str = _setting(
         "MERGER_COURSES_SHEET", "", _any("sheet_id"),
-        "A spreadsheet with course codes and their Classroom course ids, in two columns.",
+        "A Google sheet with two columns: course codes and their Classroom IDs.",
     )  # fmt: skip
     courses_range: str = _setting(
         "MERGER_COURSES_RANGE", "A2:B", _any("range"),
-        "Where the codes and ids are in that spreadsheet.",
+        "The range of the codes and IDs in that sheet.",
     )  # fmt: skip
     mail_server: MailServer = _setting(
         "MERGER_MAIL_SERVER", "",
         _shape("mail_server", r"smtps?://([^\s/:@]+@)?[^\s/:@]+(:\d{1,5})?/?"),
-        "The mail server, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu;"
-        " empty: no mails are sent.",
+        "The mail server, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu; if"
+        " empty, no mails are sent.",
     )  # fmt: skip
     mail_password: Secret = _setting(
         "MERGER_MAIL_PASSWORD", "", SECRET,
@@ -337,23 +349,29 @@ class Settings(BaseSettings):
     )  # fmt: skip
     mail_from: str = _setting(
         "MERGER_MAIL_FROM", "", EMAIL,
-        "The address that mails come from, like lectures@example.edu.",
+        "The sender of mails, like lectures@example.edu.",
     )  # fmt: skip
     mail_redirect: str = _setting(
         "MERGER_MAIL_REDIRECT", "", EMAIL,
-        "An address that gets all mails instead, for trials; the subject names the real recipient.",
+        "Send all mails to this address instead, for trials; the subject names the real"
+        " recipient.",
     )  # fmt: skip
     webhook_url: str = _setting(
         "MERGER_WEBHOOK_URL", "", _shape("hook_address", r"https?://[^\s/@#]+(/[^\s#]*)?"),
-        "The URL that is notified, by a signed POST, when a recording is ready or fails.",
+        "URL notified (signed POST) when a recording is ready or fails, such as a chat bot.",
     )  # fmt: skip
-    webhook_secret: Secret = _setting(
-        "MERGER_WEBHOOK_SECRET", "", SECRET,
-        "The secret that those calls are signed with: docs/operating.md.",
+    webhook_secret: Annotated[Secret, AfterValidator(_check_webhook_secret)] = _setting(
+        "MERGER_WEBHOOK_SECRET", "", _any("webhook_secret"),
+        "The secret with which these notifications are signed; see docs/programs.md.",
+    )  # fmt: skip
+    webhook_old_headers: bool = _setting(
+        "MERGER_WEBHOOK_OLD_HEADERS", "yes", YES_NO,
+        "Whether these notifications also have the headers and fields from before Standard"
+        " Webhooks; the next release will not, unless this is yes.",
     )  # fmt: skip
     log_form: LogForm = _setting(
         "MERGER_LOG", "text", _choice(get_args(LogForm)),
-        "How the log is written to stderr: lines of text, or a JSON object on each line.",
+        "The format of the log on stderr: lines of text, or one JSON object per line.",
     )  # fmt: skip
 
     @property
@@ -440,7 +458,8 @@ def _value(environ: Mapping[str, str], variable: str) -> str:
 
 def _mistake(variable: str, text: str) -> Message:
     setting = next(f for f in Settings.model_fields.values() if f.validation_alias == variable)
-    shown = re.sub(r"//[^/@]*@", "//***@", text)  # somebody may have written a password there
+    # Somebody may have written a password into an address, too.
+    shown = "***" if setting.annotation is Secret else re.sub(r"//[^/@]*@", "//***@", text)
     return Message("config.wrong", variable=variable, value=shown, what=_what(setting))
 
 

@@ -75,7 +75,7 @@ class Host:
         env = {"PATH": str(self.folder / "bin"), "CALLS": str(calls), **self.environ}
         env.setdefault("RUNTIMES", '{"runc":{"path":"runc"}}')
         return subprocess.run(
-            [str(self.checkout / program), *arguments], cwd=self.folder, env=env, text=True, capture_output=True, check=False, timeout=60,
+            [str(self.checkout / program), *arguments], cwd=self.folder, env=env, text=True, capture_output=True, check=False, timeout=600,
         )  # fmt: skip
 
     @property

@@ -115,7 +115,7 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert desk.ok("init-db").startswith("applied 0001, 0002")
     assert desk.ok("init-db") == "the tables are up to date"
     assert desk.ok("rooms") == "no rooms; add some with: python app.py rooms import FILE.yaml"
-    assert desk.ok("records") == "no records"
+    assert desk.ok("records") == "no recordings"
     file = desk.site.folder / "rooms.yaml"
     file.write_text(ROOMS)
     tried = desk.ok("rooms", "import", str(file), "--dry-run").splitlines()
@@ -124,12 +124,12 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert tried == [f"would have {line}" for line in done]
     assert done[0].startswith("added room '504' (Europe/Moscow")
     assert len(done) == 5
-    assert desk.ok("rooms", "import", str(file)) == "no change"
+    assert desk.ok("rooms", "import", str(file)) == "no changes"
     assert [room["name"] for room in desk.json("rooms")["rooms"]] == ["504", "Hörsaal 5"]
     assert "speaker: camera (folder, /srv/recordings)" in desk.ok("rooms")
 
-    assert request(desk, "--name", "Лекция", "--user", "Ann@example.org") == "record 1"
-    assert request(desk, "--user", "bob@example.org") == "record 1 (asked for before)"
+    assert request(desk, "--name", "Лекция", "--user", "Ann@example.org") == "recording 1"
+    assert request(desk, "--user", "bob@example.org") == "recording 1 (already requested)"
     again = desk.json("request", "--room", "504", *SPAN, "--profile", "540p")
     assert (again["id"], again["is_new"], again["status"]) == (1, False, "queued")
     assert again["users"] == ["ann@example.org", "bob@example.org"]
@@ -145,8 +145,8 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert len(frames) == 10
     check_instants(frames, BEGIN)
     page = desk.ok("show", "1").splitlines()
-    assert page[0] == "record 1: Лекция"
-    assert any("wanted by ann@example.org, bob@example.org" in line for line in page)
+    assert page[0] == "recording 1: Лекция"
+    assert any("requested by ann@example.org, bob@example.org" in line for line in page)
     assert any(str(files["merge"]) in line for line in page)
     assert page[-1].endswith("delivered: delivered")
     table = desk.ok("records").splitlines()
@@ -169,7 +169,7 @@ def test_from_nothing_to_a_video_on_a_server(desk: Desk) -> None:
     file = desk.site.folder / "rooms.yaml"
     file.write_text(ROOMS)
     assert desk.ok("rooms", "import", str(file)).startswith("added room '504'")
-    assert desk.ok("rooms", "import", str(file)) == "no change"
+    assert desk.ok("rooms", "import", str(file)) == "no changes"
     for is_new in (True, False):
         asked = desk.json(
             "request", "--room", "504", *SPAN, "--profile", "540p", "--name", "Лекция"
@@ -189,13 +189,13 @@ def test_from_nothing_to_a_video_on_a_server(desk: Desk) -> None:
 def test_cancelled_and_asked_for_again(room: Desk) -> None:
     far = ("--start", "2024-11-20T12:00", "--end", "2024-11-20T13:00")
     request(room)
-    assert room.ok("cancel", "1") == "record 1 is cancelled"
+    assert room.ok("cancel", "1") == "recording 1 is cancelled"
     assert "already cancelled" in room.refused("cancel", "1")
     assert room.json("records", "--status", "cancelled")["records"][0]["id"] == 1
     # Asked for anew, it is another record; by hand, the old one is taken up again.
-    assert request(room) == "record 2"
-    assert room.ok("cancel", "2") == "record 2 is cancelled"
-    assert room.ok("retry", "1") == "record 1 is queued again"
+    assert request(room) == "recording 2"
+    assert room.ok("cancel", "2") == "recording 2 is cancelled"
+    assert room.ok("retry", "1") == "recording 1 is queued again"
     assert room.json("show", "1")["status"] == "queued"
     assert [e["kind"] for e in room.json("show", "1")["events"]] == [
         "asked",
@@ -273,7 +273,7 @@ def test_a_file_of_rooms_that_makes_no_sense_changes_nothing(room: Desk) -> None
         and "'/mnt/recordings'" in changes["changes"][0]
     )
     assert room.json("rooms", "--json", "import", str(file))["changes"] == changes["changes"]
-    assert room.ok("rooms", "import", str(file)) == "no change"
+    assert room.ok("rooms", "import", str(file)) == "no changes"
 
 
 @ON_SQLITE
@@ -388,5 +388,5 @@ def test_without_settings_it_works_in_the_home_folder(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=root, env=environ, text=True, capture_output=True)
 
     assert run("init-db").returncode == 0
-    assert run("records").stdout == "no records\n"
+    assert run("records").stdout == "no recordings\n"
     assert (tmp_path / ".local/share/lecture-merger/merger.db").is_file()

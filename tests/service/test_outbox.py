@@ -8,12 +8,13 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from merger import failpoints
 from merger.accounts import users
@@ -21,6 +22,7 @@ from merger.daemon.loop import background_jobs_are_due, forget_old
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Refused
+from merger.i18n import verbatim
 from merger.live import bookings
 from merger.notifications.sender import TOO_OLD, send_due
 from merger.records import outbox, queue
@@ -127,7 +129,7 @@ def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, 
     assert send(told) == 3 and send(told) == 0
     assert recipients(mails) == [ANN, BOB]
     assert all("is ready" in mail["Subject"] for mail in mails.mails)
-    assert len({mail["Notification-ID"] for mail in mails.mails}) == 2
+    assert len({mail["Message-ID"] for mail in mails.mails}) == 2
     assert statuses(told) == {"": "sent", ANN: "sent", BOB: "sent"}
     assert told.events().count("told") == 3
     shown = told.details()["messages"]
@@ -158,7 +160,7 @@ def test_a_worker_that_died_too_often_is_told(told: Site, mails: MailServer) -> 
     for _ in range(3):
         held = told.claim()
         assert held is not None
-        queue.take_back_crashed(told.engine, held, told.clock, "it died")
+        queue.take_back_crashed(told.engine, held, told.clock, verbatim("it died"))
         told.clock += timedelta(hours=1)
     assert told.row().status == "failed"
     send(told)
@@ -183,9 +185,10 @@ def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> No
     users.invite_user(told.engine, "eve@example.edu", None, "editor")
     users.invite_user(told.engine, "ida@example.edu", None, "user")
     assert users.create_first_account(told.engine) is not None  # its address leads nowhere
+    silent, away = verbatim("camera is silent"), verbatim("camera was away")
     for _ in range(2):
-        bookings.add_to_histories(told.engine, [1, 99], told.clock, "silent", "camera is silent")
-        bookings.add_to_histories(told.engine, [1], told.clock, "outage", "camera was away")
+        bookings.add_to_histories(told.engine, [1, 99], told.clock, "silent", silent)
+        bookings.add_to_histories(told.engine, [1], told.clock, "outage", away)
     send(told)
     assert recipients(mails) == ["eve@example.edu"]
     body = mails.mails[0].get_body(("plain",))
@@ -222,7 +225,7 @@ def test_a_server_that_does_not_take_it(
     assert recipients(mails).count(BOB) == 1
     if status != "pending":
         assert "untold" in told.events()
-        assert rows(told)[1].error_text
+        assert rows(told)[1].error_message
 
 
 def test_a_server_that_is_away_is_waited_for(told: Site, mails: MailServer, hook: Hook) -> None:
@@ -273,6 +276,34 @@ def test_a_crash_sends_no_mail_twice_and_each_call_at_least_once(
     found = statuses(told)
     assert found[""] == "sent" and set(found.values()) <= {"sent", "unknown"}
     assert list(found.values()).count("unknown") == (when > 1)
+
+
+@pytest.mark.parametrize("secret", ["hush", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+@pytest.mark.parametrize("old", ["yes", "no"])
+def test_a_call_is_verified_as_the_standard_says(
+    told: Site, hook: Hook, secret: str, old: str
+) -> None:
+    told.environ |= {"MERGER_WEBHOOK_SECRET": secret, "MERGER_WEBHOOK_OLD_HEADERS": old}
+    hook.answers = [500]
+    told.clock = datetime.now(UTC)  # verifiers accept no old calls
+    deliver(told)
+    send(told)
+    told.clock += 2 * MINUTE
+    send(told)
+    verifier = Webhook(secret if secret.startswith("whsec_") else secret.encode())
+    bodies = [verifier.verify(body, headers) for headers, body in hook.calls]
+    assert len(bodies) == 2 and hook.calls[0][1] == hook.calls[1][1]  # the same bytes again
+    assert bodies[0]["type"] == "record.ready" and bodies[0]["data"]["record"] == 1
+    assert datetime.fromisoformat(bodies[0]["timestamp"]) == rows(told)[0].created_at
+    assert len({headers["webhook-id"] for headers, _ in hook.calls}) == 1
+    headers, body = hook.calls[0]
+    assert ("X-Merger-Signature" in headers) == ("record" in bodies[0]) == (old == "yes")
+    later = str(int(headers["webhook-timestamp"]) + 1)
+    for changed in ({"webhook-id": "other"}, {"webhook-timestamp": later}):
+        with pytest.raises(WebhookVerificationError):
+            verifier.verify(body, {**headers, **changed})
+    with pytest.raises(WebhookVerificationError):
+        verifier.verify(body.replace(b"Lecture", b"lecture"), headers)
 
 
 @pytest.mark.parametrize("answer", [500, 404, 302])

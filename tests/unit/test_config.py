@@ -68,6 +68,7 @@ def test_the_defaults_need_nothing() -> None:
         "mail_redirect": "",
         "webhook_url": "",
         "webhook_secret": config.Secret(""),
+        "webhook_old_headers": True,
         "log_form": "text",
     }
     assert settings.destination == settings.data / "merged"
@@ -122,6 +123,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_MAIL_REDIRECT": "me@example.edu",
             "MERGER_WEBHOOK_URL": "https://chat.example.edu/hook?room=1",
             "MERGER_WEBHOOK_SECRET": "hush",
+            "MERGER_WEBHOOK_OLD_HEADERS": "no",
             "MERGER_LOG": "json",
             "PATH": "/bin",
         }
@@ -136,7 +138,7 @@ def test_every_setting_is_read() -> None:
         ("zoomgov.com",), Path("/run/secrets/google.json"), "lectures@example.edu",
         "http://127.0.0.1:9000", "folder", True, "sheet", "Codes!A2:B",
         "smtp://merger@mail.example.edu:587", config.Secret("hush"), "lectures@example.edu",
-        "me@example.edu", "https://chat.example.edu/hook?room=1", config.Secret("hush"), "json",
+        "me@example.edu", "https://chat.example.edu/hook?room=1", config.Secret("hush"), False, "json",
     ]  # fmt: skip
 
 
@@ -176,6 +178,18 @@ def test_what_is_out_of_range_is_refused(variable: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["yes", "true", "on", "1", "YES"])
 def test_yes_has_many_names(text: str) -> None:
     assert config.load({"MERGER_DRIVE_TELLS": text}).drive_tells
+
+
+@pytest.mark.parametrize(("text", "is_fine"), [
+    ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", True), ("whsec_aHVzaA", True), ("whsec_aHVzaA==", True),
+    ("hush whsec_", True), ("whsec_", False), ("whsec_hush!", False), ("whsec_a", False),
+])  # fmt: skip
+def test_a_secret_of_the_standard_is_base64(text: str, is_fine: bool) -> None:
+    environ = {"MERGER_WEBHOOK_SECRET": text}
+    if is_fine:
+        assert config.load(environ).webhook_secret.reveal() == text
+    else:
+        assert "MERGER_WEBHOOK_SECRET='***': write text, or whsec_" in refusal(environ)
 
 
 def test_the_cache_folder_is_absolute_wherever_the_program_runs(

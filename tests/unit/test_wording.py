@@ -49,7 +49,7 @@ def test_a_table_of_records() -> None:
 
 
 def test_no_records() -> None:
-    assert records_table([]) == "no records"
+    assert records_table([]) == "no recordings"
 
 
 HOSTILE = "\x1b[2Jevil\rname\n\x00"
@@ -88,14 +88,14 @@ def test_a_page_about_a_record() -> None:
         ],
     }  # fmt: skip
     assert record_page(page).splitlines() == [
-        "record 7: Lecture",
+        "recording 7: Lecture",
         "  room 504, 2026-11-20 10:00 to 11:20 (Europe/Moscow)",
         "  side_by_side, 1080p",
         "  delivered, version 2",
-        "  wanted by a@example.org, b@example.org",
+        "  requested by a@example.org, b@example.org",
         "  error no_media: there is nothing",
         "  warning: source 'board' has no media for this record",
-        "  chunk 2026-11-20 10:00: present (60 samples)",
+        "  chunk 2026-11-20 10:00: present (60 pictures)",
         "  backup at folder: pending",
         "  merge at folder: delivered /merged/a.mp4",
         "  history (UTC):",
@@ -106,7 +106,7 @@ def test_a_page_about_a_record() -> None:
 
 def test_a_page_about_a_record_of_which_nothing_is_known_yet() -> None:
     assert record_page({**PAGE, "room": None}).splitlines() == [
-        "record 7: Lecture",
+        "recording 7: Lecture",
         "  room -, 2026-11-20 10:00 to 11:20 (Europe/Moscow)",
         "  side_by_side, 1080p",
         "  queued for 2026-11-20 12:30, version 1",
