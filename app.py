@@ -27,8 +27,9 @@ try:
         now,
         settings,
     )
-    from merger import config, logs
+    from merger import logs
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
+    from merger.i18n import Message
     from merger.logs import printable
 except ModuleNotFoundError as missing:
     sys.exit(
@@ -69,7 +70,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def create_service(settings: Settings, engine: Engine) -> Service:
-    """Return the service with everything plugged in."""
+    """Return the service with all its parts plugged in."""
     from google_apis.account import Account as GoogleAccount
     from merger.delivery.folder import FolderDestination
     from merger.live.raw_folder import RawFolder
@@ -90,16 +91,16 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     account = GoogleAccount(
         settings.google_credentials, settings.google_subject, settings.google_address
     )
-    known = kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account))
+    recorders = kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account))
     service = Service(
-        engine, settings, partial(recorder_of, known), (folder,), now, {"zoom": ZoomOffers(zoom)},
-        kinds=tuple(known), raw_destinations=(raw,),
+        engine, settings, partial(recorder_of, recorders), (folder,), now,
+        {"zoom": ZoomOffers(zoom)}, kinds=tuple(recorders), raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
 
 
 def _with_google(service: Service, account: GoogleAccount) -> Service:
-    """Return a service that also delivers to Google, announces there, and reads calendars."""
+    """Return the service with delivery to Google, announcements there, and calendars."""
     from google_apis.calendar.announcer import EventAnnouncer
     from google_apis.calendar.reader import Calendars
     from google_apis.classroom.announcer import CourseAnnouncer
@@ -131,13 +132,13 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
             EventAnnouncer(google),
             CourseAnnouncer(google, courses, partial(announcement_text, settings.language)),
         ),
-        # Google tells of changes only where it can check who answers.
+        # Google calls only addresses with a certificate that it can check.
         calendars=Calendars(google, hook if hook.startswith("https://") else ""),
     )
 
 
 def create_web(service: Service) -> Flask:
-    """Return the web application of a service, with what recorders are told from outside."""
+    """Return the web application of a service, with the routes that Zoom and Google call."""
     from google_apis.calendar import webhook as calendar_webhook
     from merger.intake import calendar_sync
     from merger.intake.discovered import ensure_record
@@ -156,15 +157,16 @@ def create_web(service: Service) -> Flask:
 
 def create_app() -> Flask:
     """Return the web application for another WSGI server: `gunicorn "app:create_app()"`."""
-    known = settings()
-    logs.start_logging(known.log_form)
-    return create_web(create_service(known, database(known)))
+    config = settings()
+    logs.start_logging(config.log_form)
+    return create_web(create_service(config, database(config)))
 
 
 def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = None) -> int:
     """Run a command; return its exit code: 0 done, 1 broken, 2 refused, 3 no media for the span.
 
-    stopping says whether somebody asked to stop; then the exit code is 130, as of a shell.
+    Args:
+        stopping: counts requests to stop, after which the exit code is 130, as of a shell.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     context = Context(
@@ -176,42 +178,43 @@ def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = Non
         document, text = COMMANDS[options.command](options, context)
         code = context.exit
     except MergerError as error:
-        code, document = _explained(error, context)
+        code, document = _report(error, context)
     except Exception as error:  # the one place: a person gets a sentence, the operator the trace
-        if config.wants_trace(os.environ):
+        from merger.config import wants_trace
+
+        if wants_trace():
             raise
-        message = (
-            f"a mistake in this program: {type(error).__name__}: {error}"
-            " (MERGER_DEBUG=1 shows where)"
-        )
-        code, document = _explained(Broken("internal", message), context)
-    told = True
+        mistake = Broken("internal", "commands.mistake", kind=type(error).__name__, why=str(error))
+        code, document = _report(mistake, context)
+    is_printed = True
     if "--json" in arguments:
-        told = _tell(json.dumps(document, ensure_ascii=False))
+        is_printed = _print(json.dumps(document, ensure_ascii=False))
     elif text:
-        told = _tell(text)
-    return code if told else BROKEN
+        is_printed = _print(text)
+    return code if is_printed else BROKEN
 
 
-def _tell(text: str) -> bool:
+def _print(text: str) -> bool:
     """Print a result; return whether it could be printed."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # whoever reads had enough; the work is done all the same
+    except BrokenPipeError:  # the reader has read enough; the work is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(f"app.py: the result cannot be printed: {error.strerror}", file=sys.stderr)
+        why = Message("commands.not_printed", why=str(error.strerror))
+        print(f"app.py: {why}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
 
 
-def _explained(error: MergerError, context: Context) -> tuple[int, dict[str, Any]]:
+def _report(error: MergerError, context: Context) -> tuple[int, dict[str, Any]]:
+    """Print why a command failed; return its exit code and the document for programs."""
     from merger.timeline.report import failure_document
 
     message = str(error)
     if isinstance(error, Refused):
-        # Whoever typed an argument looks for its name; others never saw one.
+        # Somebody who typed an argument looks for its name; others never saw one.
         typed = {argument.partition("=")[0] for argument in context.arguments}
         message = f"--{error.code}: {message}" if f"--{error.code}" in typed else message
     print(f"app.py: {printable(message)}", file=sys.stderr)
@@ -226,7 +229,7 @@ def _explained(error: MergerError, context: Context) -> tuple[int, dict[str, Any
 
 
 if __name__ == "__main__":
-    if sys.stderr is None:  # closed by whoever started us
+    if sys.stderr is None:  # closed by the process that started us
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     signals = Stopping()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -15,7 +15,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong argument like every other mistake of a request."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused("arguments", f"{message} ({self.prog} --help)")
+        raise Refused("arguments", "commands.arguments", why=message, program=self.prog)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +49,8 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "show a recording with its history")
     cancel = command("cancel", "cancel a recording")
     retry = command("retry", "queue a failed or cancelled recording again")
-    for about_one in (show, cancel, retry):
-        about_one.add_argument("record", type=int, metavar="ID", help="the number of the recording")
+    for sub in (show, cancel, retry):
+        sub.add_argument("record", type=int, metavar="ID", help="the number of the recording")
     rooms = command("rooms", "list the rooms, or import them from a file")
     actions = rooms.add_subparsers(dest="action", parser_class=_Parser, metavar="ACTION")
     load = actions.add_parser("import", help="add and change rooms as described in a YAML file")
@@ -72,21 +72,19 @@ def parser() -> argparse.ArgumentParser:
     check = command("check", "check whether everything the service needs is in place")
     user = command("user", "allow someone to sign in, or change their role")
     password = command("set-password", "set someone's password")
-    for about_one in (user, password):
-        about_one.add_argument("email", metavar="EMAIL")
+    for sub in (user, password):
+        sub.add_argument("email", metavar="EMAIL")
     user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
-    for told in (records, fetch, show, cancel, retry, rooms, courses, user, check):
-        told.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    for sub in (records, fetch, show, cancel, retry, rooms, courses, user, check):
+        sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date")
     daemon = command("daemon", "process recordings as they become due")
     daemon.add_argument("--once", action="store_true", help="process all that is due, then exit")
     web = command("web", "serve the pages and the API")
     run = command("run", "run the whole service (web, daemon and recorder) in one process")
-    for answering in (web, run):
-        answering.add_argument(
-            "--host", metavar="ADDRESS", help="the address to listen on (MERGER_HOST)"
-        )
-        answering.add_argument(
+    for sub in (web, run):
+        sub.add_argument("--host", metavar="ADDRESS", help="the address to listen on (MERGER_HOST)")
+        sub.add_argument(
             "--port", type=_port, metavar="N", help="the port; 0 for any (MERGER_PORT)"
         )
     command("recorder", "record the cameras for the recordings that are requested")

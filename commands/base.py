@@ -1,10 +1,9 @@
-"""What all commands share: what is around them, and how they end."""
+"""What all commands share: their surroundings, and how they end."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from merger import config
-from merger.config import Settings
-from merger.errors import Refused, Temporary
+from merger.errors import Invalid, Temporary
+from merger.i18n import Message, Param
 from merger.timeline.clock import Span, record_span
 from merger.timeline.zones import instant_from
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from flask import Flask
     from sqlalchemy import Engine
 
+    from merger.config import Settings
     from merger.service import Service
 
 DONE, BROKEN, REFUSED, NO_MEDIA, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,9 +32,9 @@ Printed = tuple[dict[str, Any], str]  # one object for programs, and text for pe
 
 
 class Stopping:
-    """Counts how often a signal asked to stop. A command ends at the second; a daemon decides.
+    """Counts the signals that ask to stop. A command ends at the second; a daemon decides.
 
-    Raising from the handler instead could happen between starting a child and knowing of it.
+    A handler that raises could do so between the start of a child and our knowing of it.
     """
 
     def __init__(self) -> None:
@@ -57,10 +56,10 @@ class Stopping:
 
 @dataclass
 class Context:
-    """What a command finds around it, and what it says of itself.
+    """The surroundings of a command, and what it reports back.
 
-    program: with which workers are started. zone, span: of what was asked for, to be told when it
-    fails. exit: of a command that did what it should, and found something broken.
+    program: what workers are started with. zone, span: of the request, for the report of a failure.
+    exit: the code of a command that did its work, and may have found something broken.
     """
 
     arguments: Sequence[str]
@@ -78,7 +77,14 @@ Command = Callable[[argparse.Namespace, Context], Printed]
 
 def settings() -> Settings:
     """Return the settings of this process."""
-    return config.load(os.environ)
+    from merger.config import load
+
+    return load()
+
+
+def say(key: str, **params: Param) -> str:
+    """Return a message of the commands in English."""
+    return str(Message(f"commands.{key}", **params))
 
 
 def now() -> datetime:
@@ -87,7 +93,7 @@ def now() -> datetime:
 
 
 def database(of: Settings | None = None) -> Engine:
-    """Return the database, whose tables are as this program knows them."""
+    """Return the database, once it is certain that its tables match this program."""
     from merger.db.engine import connect
     from merger.db.schema import require_current
 
@@ -97,7 +103,7 @@ def database(of: Settings | None = None) -> Engine:
 
 
 def database_when_there(of: Settings, stopping: Stopping) -> Engine:
-    """Return the database; wait for one that is not there yet, as after a boot."""
+    """Return the database; wait for one that is not up yet, as after a boot."""
     while True:
         try:
             return database(of)
@@ -108,19 +114,19 @@ def database_when_there(of: Settings, stopping: Stopping) -> Engine:
             time.sleep(min(of.poll.total_seconds(), _WAIT_S))
 
 
-def asked_span(options: argparse.Namespace, zone: ZoneInfo) -> Span:
+def span_of(options: argparse.Namespace, zone: ZoneInfo) -> Span:
     """Return the span of --start and --end. Raises Refused."""
     start = instant_from(options.start, zone, "start")
     end = instant_from(options.end, zone, "end")
     if end <= start:
-        raise Refused("end", f"{options.end} is not after --start {options.start}")
+        raise Invalid("end", "commands.end_before_start", end=options.end, start=options.start)
     return record_span(start, end)
 
 
 def check_utf8(options: argparse.Namespace, *names: str) -> None:
-    """Raise Refused for an argument that no file and no table can hold."""
+    """Raise Invalid for an argument that no file and no table can hold."""
     for name in names:
         try:
             str(getattr(options, name)).encode()
         except UnicodeEncodeError as error:
-            raise Refused(name, "it is not UTF-8; check the terminal's encoding") from error
+            raise Invalid(name, "commands.not_utf8") from error

@@ -1,4 +1,4 @@
-"""Commands about Google: what a room needs there, what codes of courses mean, who we are to it."""
+"""Commands about Google: setting up a room there, course codes, and a check of our access."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database, settings
-from merger.config import Settings
-from merger.errors import Refused, did_you_mean
+from commands.base import Context, Printed, database, say, settings
+from merger.errors import Invalid, NotFound, did_you_mean
 
 if TYPE_CHECKING:
     from google_apis.account import Account
+    from merger.config import Settings
     from merger.monitoring.doctor import Finding
 
 
-def findings_of(known: Settings) -> list[Finding]:
-    """Return whether Google lets us work, where it is used at all."""
+def google_findings(known: Settings) -> list[Finding]:
+    """Return whether Google lets us in, where it is used at all."""
     if known.google_credentials is None:
         return []
     from google_apis.checking import check_access
-    from merger.monitoring.doctor import Finding
+    from merger.monitoring.doctor import Finding, findings_of
 
-    ok, text = check_access(_account(known))
-    return [Finding("google", "ok" if ok else "broken", text)]
+    account = _account(known)
+    return findings_of("google", lambda: [Finding("google", "ok", check_access(account))])
 
 
 def _account(known: Settings) -> Account:
@@ -33,53 +33,52 @@ def _account(known: Settings) -> Account:
 
 
 def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
-    """Make the folder and the calendar of a room, and write down which they are."""
+    """Create the folder and the calendar of a room, and store their ids."""
     from google_apis.drive.folders import Folders
-    from google_apis.setup import RoomSetup, grant_write, room_calendar
+    from google_apis.setup import RoomSetup, ensure_calendar, grant_write
     from merger.db.key_value import KeyValueStore
     from merger.rooms import store as stored
 
     known, engine = settings(), database()
     google = _account(known).google()
-    told = next((one for one in stored.list_rooms(engine) if one["name"] == options.room), None)
-    if told is None:
-        names = [one["name"] for one in stored.list_rooms(engine)]
-        raise Refused(
-            "room", f"there is no room {options.room!r}{did_you_mean(options.room, names)}"
-        )
-    before = RoomSetup(told["drive_folder"] or "", told["calendar_id"] or "")
+    rooms = {room["name"]: room for room in stored.list_rooms(engine)}
+    room = rooms.get(options.room)
+    if room is None:
+        hint = did_you_mean(options.room, list(rooms))
+        raise NotFound("room", "commands.no_room", room=options.room, hint=hint)
+    before = RoomSetup(room["drive_folder"] or "", room["calendar_id"] or "")
     folders = Folders(google, KeyValueStore(engine))
     if not before.folder:
-        folders.require(known.drive_folder, "name another one in MERGER_DRIVE_FOLDER")
-    made = RoomSetup(
-        before.folder or folders.below(known.drive_folder, told["name"]),
-        before.calendar or room_calendar(google, told["name"], told["zone"]),
+        folders.require(known.drive_folder, None)
+    after = RoomSetup(
+        before.folder or folders.below(known.drive_folder, room["name"]),
+        before.calendar or ensure_calendar(google, room["name"], room["zone"]),
     )
-    if made != before:
+    if after != before:
         stored.edit_room(
-            engine, told["id"],
-            lambda spec: replace(spec, drive_folder=made.folder, calendar_id=made.calendar),
+            engine, room["id"],
+            lambda spec: replace(spec, drive_folder=after.folder, calendar_id=after.calendar),
             context.create_service(known, engine).recorder_of,
         )  # fmt: skip
     for email in options.share:
-        grant_write(google, made, email)
-    document = {"room": told["name"], "drive_folder": made.folder, "calendar_id": made.calendar}
-    text = f"room {told['name']!r}: folder {made.folder}, calendar {made.calendar}"
+        grant_write(google, after, email)
+    document = {"room": room["name"], "drive_folder": after.folder, "calendar_id": after.calendar}
+    text = say("room_set_up", room=room["name"], folder=after.folder, calendar=after.calendar)
     return document, text
 
 
 def courses(options: argparse.Namespace, _: Context) -> Printed:
-    """List which course a code means, after making some codes mean what was typed."""
+    """List the course codes, after setting those that were typed."""
     from merger.rooms import course_codes as stored
 
     engine = database()
-    wanted = {}
+    changes = {}
     for typed in options.courses:
         code, equals, course = typed.partition("=")
         if not code.strip() or not equals:
-            raise Refused("courses", f"{typed!r}: write it like MATH-101=123456789012")
-        wanted[code] = course.strip()
-    stored.set_courses(engine, wanted)
-    known = stored.list_courses(engine)
-    lines = [f"{code}  {course}" for code, course in known.items()]
-    return {"courses": known}, "\n".join(lines or ["no course codes"])
+            raise Invalid("courses", "commands.course_form", text=typed)
+        changes[code] = course.strip()
+    stored.set_courses(engine, changes)
+    there = stored.list_courses(engine)
+    lines = [f"{code}  {course}" for code, course in there.items()]
+    return {"courses": there}, "\n".join(lines or [say("no_course_codes")])

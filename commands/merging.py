@@ -8,8 +8,8 @@ import shutil
 import sys
 import time
 
-from commands.base import Context, Printed, asked_span, check_utf8, settings
-from merger.errors import Refused
+from commands.base import Context, Printed, check_utf8, say, settings, span_of
+from merger.errors import Invalid
 from merger.logs import printable
 from merger.timeline.zones import length_from, zone_named
 
@@ -17,12 +17,12 @@ from merger.timeline.zones import length_from, zone_named
 def merge(options: argparse.Namespace, context: Context) -> Printed:
     """Merge a lecture."""
     context.zone = zone = zone_named(options.zone)
-    context.span = asked_span(options, zone)
+    context.span = span_of(options, zone)
     check_utf8(options, "room", "name", "library", "output")
     for argument in ("room", "speaker", "screen", "board", "audio"):
         value = getattr(options, argument)
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
-            raise Refused(argument, f"{value!r} cannot be part of a file name")
+            raise Invalid(argument, "commands.not_in_file_name", value=value)
     chunk = length_from(options.chunk, "chunk")
 
     from merger.analysis.cards import read_card
@@ -37,7 +37,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
 
     profile_named(options.profile)
     layout_named(options.layout)
-    wanted = settings()
+    known = settings()
     request = MergeRequest(
         room=options.room,
         span=context.span,
@@ -51,15 +51,15 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     )
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
     try:
-        tool = ffmpeg.find_tool(wanted.ffmpeg or None)
+        tool = ffmpeg.find_tool(known.ffmpeg or None)
         result = pipeline.merge(
-            request, options.library.resolve(), options.output.resolve(), wanted, tool,
+            request, options.library.resolve(), options.output.resolve(), known, tool,
             reporter, context.stopping,
         )  # fmt: skip
     finally:
         reporter.clear()
     for warning in result.warnings:
-        print(f"warning: {printable(str(warning))}", file=sys.stderr)
+        print(printable(say("warning", message=warning)), file=sys.stderr)
     document = result_document(result, zone)
     return document, "\n".join(rendition["path"] for rendition in document["renditions"])
 

@@ -1,4 +1,4 @@
-"""The command that records what is live, and the same beside the rest of the service."""
+"""The command that records live sources, alone or beside the rest of the service."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from merger.service import Service
     from recorders.supervisor.supervisor import Supervisor
 
-# Longer than any record is looked at before it begins, or goes on after it.
-_AROUND = timedelta(hours=2)
+# More than any source is recorded before a lecture begins, or after it ends.
+_MARGIN = timedelta(hours=2)
 
 
 def recorder(_: argparse.Namespace, context: Context) -> Printed:
-    """Record the live sources of rooms that are booked, until asked to stop."""
+    """Record the live sources of booked rooms, until asked to stop."""
     from recorders.supervisor.supervisor import run
 
     known = settings()
     logs.start_logging(known.log_form)
-    context.stopping.most = 2  # at the second, what records is killed
+    context.stopping.most = 2  # at the second, the recording processes are killed
     service = context.create_service(known, database_when_there(known, context.stopping))
     logging.info("the recorder is at work")
     run(_supervisor(service), service.now, context.stopping.asked, _pause)
@@ -38,14 +38,14 @@ def recorder(_: argparse.Namespace, context: Context) -> Printed:
 
 @contextmanager
 def recording(service: Service, asked: Callable[[], int]) -> Iterator[None]:
-    """Record in a thread, as long as the block lasts. asked: how often it was asked to stop."""
+    """Record in a thread while the block lasts. asked: how often it was asked to stop."""
     from recorders.supervisor.supervisor import run
 
     ends = threading.Event()
-    made = _supervisor(service)
+    supervisor = _supervisor(service)
     thread = threading.Thread(
         target=run,
-        args=(made, service.now, lambda: max(asked(), int(ends.is_set())), _pause),
+        args=(supervisor, service.now, lambda: max(asked(), int(ends.is_set())), _pause),
         name="recorder",
     )
     thread.start()
@@ -68,13 +68,13 @@ def _supervisor(service: Service) -> Supervisor:
     from recorders.supervisor.supervisor import Supervisor, Wiring
 
     engine, known = service.engine, service.settings
-    with suppress(MergerError):  # the folder is away: signs grow old by themselves
+    with suppress(MergerError):  # the folder is away: signs expire by themselves
         source_status.remove_sign(known)
     return Supervisor(
         Wiring(
             recorded=known.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
-            bookings=lambda now: bookings.bookings(engine, Span(now - _AROUND, now + _AROUND)),
+            bookings=lambda now: bookings.bookings(engine, Span(now - _MARGIN, now + _MARGIN)),
             add_history=partial(bookings.add_to_histories, engine),
             keep_picture=partial(thumbnails.save_thumbnail, known),
             write_sign=partial(source_status.write_sign, known),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from commands.base import Context, Printed, asked_span, check_utf8, database, now, settings
+from commands.base import Context, Printed, check_utf8, database, now, say, settings, span_of
 from merger.errors import Refused
+from merger.i18n import Message, verbatim
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
@@ -15,7 +16,7 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
     check_utf8(options, "room", "name")
     engine = database()
     context.zone = zone = requests.room_zone(engine, options.room)
-    context.span = asked_span(options, zone)
+    context.span = span_of(options, zone)
     wanted = requests.Request(
         room=options.room,
         start=context.span.start,
@@ -29,7 +30,7 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
     )
     record, is_new = requests.request_record(engine, wanted, now())
     document = {**views.record_details(engine, record), "is_new": is_new}
-    return document, f"recording {record}" + ("" if is_new else " (already requested)")
+    return document, say("recording" if is_new else "recording_requested", record=record)
 
 
 def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
@@ -43,12 +44,16 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     offer = service.offering["zoom"].offer_named(options.recording, now())
     outcome = discovered.ensure_record(service, offer, options.user, is_explicit=True)
     if outcome.record is None:
-        raise Refused("zoom", f"there is no record of it: {outcome.reason}")
+        raise Refused("zoom", "commands.no_recording", why=_message(outcome.reason))
     document = {
         **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
-    told = "" if outcome.is_new else " (already there)"
-    return document, f"recording {outcome.record}{told}"
+    key = "recording" if outcome.is_new else "recording_exists"
+    return document, say(key, record=outcome.record)
+
+
+def _message(text: Message | str | None) -> Message:
+    return text if isinstance(text, Message) else verbatim(text or "")
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:
@@ -56,10 +61,10 @@ def listing(options: argparse.Namespace, _: Context) -> Printed:
     from commands import tables
     from merger.records import views
 
-    found = views.list_records(
+    records = views.list_records(
         database(), room=options.room, status=options.status, limit=max(1, options.limit)
     )
-    return {"records": found}, tables.records_table(found)
+    return {"records": records}, tables.records_table(records)
 
 
 def show(options: argparse.Namespace, _: Context) -> Printed:
@@ -76,8 +81,9 @@ def cancel(options: argparse.Namespace, _: Context) -> Printed:
     from merger.records import requests
 
     status = requests.cancel(database(), options.record, now())
-    told = "is being cancelled" if status == "running" else f"is {status}"
-    return {"id": options.record, "status": status}, f"recording {options.record} {told}"
+    key = "is_stopping" if status == "running" else "has_status"
+    document = {"id": options.record, "status": status}
+    return document, say(key, record=options.record, state=status)
 
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
@@ -85,4 +91,5 @@ def retry(options: argparse.Namespace, _: Context) -> Printed:
     from merger.records import requests
 
     requests.retry(database(), options.record, now())
-    return {"id": options.record, "status": "queued"}, f"recording {options.record} is queued again"
+    document = {"id": options.record, "status": "queued"}
+    return document, say("queued_again", record=options.record)

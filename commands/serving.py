@@ -1,4 +1,4 @@
-"""The commands that stay: web, daemon, all in one process; and what the daemon starts."""
+"""The commands that keep running: web, daemon, both in one process; and what the daemon starts."""
 
 from __future__ import annotations
 
@@ -9,59 +9,58 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database_when_there, now, settings
+from commands.base import Context, Printed, database_when_there, now, say, settings
 from commands.recording import recording
 from merger import logs
-from merger.config import Settings
 from merger.errors import Broken, MergerError
 
 if TYPE_CHECKING:
+    from merger.config import Settings
     from merger.service import Service
     from merger.web.server import Server
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 
 
 def web(options: argparse.Namespace, context: Context) -> Printed:
-    """Answer requests until asked to stop."""
-    service = _begun(options, context)
-    server = _listening(service, context)
+    """Serve the pages and the API until asked to stop."""
+    service = _start(options, context)
+    server = _listen(service, context)
     try:
         while server.lives and not context.stopping():
-            time.sleep(_LOOK_S)
-        _require(server)
+            time.sleep(_POLL_S)
+        _require_running(server)
     finally:
         server.stop()
     return {}, ""
 
 
 def daemon(options: argparse.Namespace, context: Context) -> Printed:
-    """Work on records as they become due, until asked to stop."""
-    service = _begun(options, context)
-    _work_on(service, context, context.stopping.asked, once=options.once)
+    """Process recordings as they become due, until asked to stop."""
+    service = _start(options, context)
+    _run_daemon(service, context, context.stopping.asked, once=options.once)
     return {}, ""
 
 
 def run(options: argparse.Namespace, context: Context) -> Printed:
-    """Do all of it in one process."""
-    service = _begun(options, context)
-    server = _listening(service, context)
+    """Run web, daemon and recorder in one process."""
+    service = _start(options, context)
+    server = _listen(service, context)
     try:
-        # Who looks at a page may do so while workers hand their records back.
+        # Pages are served until the last worker has handed its recording back.
         with recording(service, context.stopping.asked):
-            _work_on(service, context, lambda: context.stopping.asked() or int(not server.lives))
-        _require(server)
+            _run_daemon(service, context, lambda: context.stopping.asked() or int(not server.lives))
+        _require_running(server)
     finally:
         server.stop()
     return {}, ""
 
 
 def work(options: argparse.Namespace, context: Context) -> Printed:
-    """Work on a record that was claimed."""
+    """Process a recording that was claimed."""
     from merger.db.engine import connect
     from merger.records.queue import Claim
     from merger.worker.run import run_record
@@ -86,7 +85,7 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
 
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
-    """Tell people what there is to tell, and read the calendars that are due."""
+    """Send the notifications and read the calendars that are due: the background jobs."""
     from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
@@ -94,22 +93,25 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     known = settings()
     logs.start_logging(known.log_form)
     service = context.create_service(known, connect(known.database_address))
-    telling = partial(send_due, service, now(), context.stopping)
-    for errand in (telling, partial(read_calendars, service, now())):
+    jobs = (
+        partial(send_due, service, now(), context.stopping),
+        partial(read_calendars, service, now()),
+    )
+    for job in jobs:
         if context.stopping():
             break
         try:
-            errand()
-        except MergerError as error:  # one never keeps the other from being done
+            job()
+        except MergerError as error:  # the other is done all the same
             logging.warning("%s", error.message)
     return {}, ""
 
 
-def _begun(options: argparse.Namespace, context: Context) -> Service:
+def _start(options: argparse.Namespace, context: Context) -> Service:
     """Return the service, once its database is there."""
-    known = settings()
-    given = {name: getattr(options, name, None) for name in ("host", "port")}
-    known = replace(known, **{name: value for name, value in given.items() if value is not None})
+    options_of_web = {name: getattr(options, name, None) for name in ("host", "port")}
+    changes = {name: value for name, value in options_of_web.items() if value is not None}
+    known = settings().model_copy(update=changes)
     logs.start_logging(known.log_form)
     if options.command != "web":
         context.stopping.most = 2  # at the second, workers are killed
@@ -118,7 +120,7 @@ def _begun(options: argparse.Namespace, context: Context) -> Service:
 
 
 def check_machine(known: Settings) -> None:
-    """Raise Broken for what would fail every record: better no daemon than a failed queue."""
+    """Raise Broken for what would fail every recording: better no daemon than a failed queue."""
     from merger.render import ffmpeg
     from merger.storage.files import make_folder
 
@@ -127,31 +129,31 @@ def check_machine(known: Settings) -> None:
     make_folder(known.cache, "MERGER_CACHE")
 
 
-def _work_on(
+def _run_daemon(
     service: Service, context: Context, asked: Callable[[], int], *, once: bool = False
 ) -> None:
     from merger.daemon import loop, processes
 
-    this = [sys.executable, str(context.program)]
-    mine = loop.Daemon(
+    program = [sys.executable, str(context.program)]
+    daemon = loop.Daemon(
         service,
-        start=processes.worker_starter([*this, "work"]),
-        start_house=lambda: processes.start_process([*this, "keep-house"]),
-        start_errands=lambda: processes.start_process([*this, "errands"]),
+        start=processes.worker_starter([*program, "work"]),
+        start_house=lambda: processes.start_process([*program, "keep-house"]),
+        start_errands=lambda: processes.start_process([*program, "errands"]),
         name=f"{socket.gethostname()}-{os.getpid()}",
         check_machine=lambda: check_machine(service.settings),
     )
     signals = loop.Signals(asked, time.sleep)
     if once:
-        loop.run_once(mine, signals)
+        loop.run_once(daemon, signals)
         return
-    logging.info("the daemon %s is at work, %s at a time", mine.name, service.settings.workers)
-    loop.run(mine, signals)
-    logging.info("the daemon %s has ended", mine.name)
+    logging.info("the daemon %s is at work, %s at a time", daemon.name, service.settings.workers)
+    loop.run(daemon, signals)
+    logging.info("the daemon %s has ended", daemon.name)
 
 
-def _listening(service: Service, context: Context) -> Server:
-    """Answer requests from now on. Raises Broken where another program has the port."""
+def _listen(service: Service, context: Context) -> Server:
+    """Start to answer requests. Raises Broken where another program has the port."""
     from merger.web.server import Server
 
     known = service.settings
@@ -162,14 +164,14 @@ def _listening(service: Service, context: Context) -> Server:
     return server
 
 
-def _require(server: Server) -> None:
+def _require_running(server: Server) -> None:
     """Raise Broken where a server has ended by itself."""
     if not server.lives:
-        raise Broken("web", "the web service has ended; the log says why")
+        raise Broken("web", "commands.web_ended")
 
 
 def _make_first_account(service: Service) -> None:
-    """Make an administrator where nobody could sign in, and say the password, this once."""
+    """Create an administrator where nobody could sign in, and print the password, this once."""
     from merger.accounts import users
 
     if service.settings.oidc_issuer:
@@ -178,12 +180,6 @@ def _make_first_account(service: Service) -> None:
     if account is None:
         return
     address, password = account
-    # To whoever starts the service, past the log, which others read.
-    print(
-        f"Nobody could sign in yet. There is an administrator now:\n"
-        f"    address   {address}\n"
-        f"    password  {password}\n"
-        f"It is shown this once. For another one: python app.py set-password {address}",
-        file=sys.stderr,
-        flush=True,
-    )
+    # For the person who starts the service, and not in the log, which others read.
+    text = say("first_account", address=address, password=password)
+    print(text, file=sys.stderr, flush=True)

@@ -1,17 +1,18 @@
-"""What the commands of the service print for people. Pure."""
+"""What the commands of the service print for people, in English. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commands.base import say
 from merger.logs import printable
 
 
 def records_table(records: Sequence[Mapping[str, Any]]) -> str:
     """Return recordings as lines of a table."""
     if not records:
-        return "no recordings"
+        return say("no_recordings")
     rows = [("ID", "STATUS", "ROOM", "START", "END", "NAME")]
     rows += [
         (
@@ -35,34 +36,37 @@ def state_words(record: Mapping[str, Any]) -> str:
     if status == "running":
         return f"{record['stage']} {100 * record['progress']:.0f} %"
     if status == "queued" and record["run_after"]:
-        return f"queued for {record['run_after'][:16].replace('T', ' ')}"
+        return say("queued_for", instant=record["run_after"][:16].replace("T", " "))
     return status
 
 
 def record_page(record: Mapping[str, Any]) -> str:
     """Return all details of a recording as lines."""
+    start, end = _moment(record["start"]), _moment(record["end"])[11:]
     lines = [
-        f"recording {record['id']}: {record['name']}",
-        f"  room {record['room'] or '-'}, {_moment(record['start'])} to"
-        f" {_moment(record['end'])[11:]} ({record['zone']})",
+        say("page.title", record=record["id"], name=record["name"]),
+        "  "
+        + say("page.when", room=record["room"] or "-", start=start, end=end, zone=record["zone"]),
         f"  {record['layout']}, {record['profile']}",
-        f"  {state_words(record)}, version {record['version']}",
+        "  " + say("page.state", state=state_words(record), version=record["version"]),
     ]
     if record["users"]:
-        lines.append(f"  requested by {', '.join(record['users'])}")
-    if record["error"]:
-        lines.append(f"  error {record['error']['code']}: {record['error']['message']}")
-    lines += [f"  warning: {text}" for text in record["warnings"]]
+        lines.append("  " + say("page.requested_by", users=tuple(record["users"])))
+    if error := record["error"]:
+        lines.append("  " + say("page.error", code=error["code"], message=error["message"]))
+    lines += ["  " + say("page.warning", message=text) for text in record["warnings"]]
     lines += [
-        f"  chunk {_moment(c['start'])}: {c['verdict']} ({c['samples']} pictures)"
+        "  "
+        + say("page.chunk", start=_moment(c["start"]), verdict=c["verdict"], count=c["samples"])
         for c in record["chunks"]
     ]
     lines += [
-        f"  {d['kind']} at {d['destination']}: {d['status']}"
+        "  "
+        + say("page.delivery", kind=d["kind"], destination=d["destination"], state=d["status"])
         + (f" {d['link']}" if d["link"] else "")
         for d in record["deliveries"]
     ]
-    lines.append("  history (UTC):")
+    lines.append("  " + say("page.history"))
     lines += [f"    {e['at'][:19]} {e['kind']}: {e['text']}" for e in record["events"]]
     return "\n".join(printable(line) for line in lines)
 
@@ -70,7 +74,7 @@ def record_page(record: Mapping[str, Any]) -> str:
 def rooms_table(rooms: Sequence[Mapping[str, Any]]) -> str:
     """Return rooms and their sources as lines."""
     if not rooms:
-        return "no rooms; add some with: python app.py rooms import FILE.yaml"
+        return say("no_rooms")
     lines = []
     for room in rooms:
         lines.append(f"{room['name']} ({room['zone']})")

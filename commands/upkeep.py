@@ -1,61 +1,62 @@
-"""Commands of whoever runs the service: tables, rooms, people, and what is missing."""
+"""Commands of the operator: tables, rooms, people, and a check of the surroundings."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.base import BROKEN, DONE, Context, Printed, database, now, settings
-from commands.google import findings_of, set_up_room
-from merger import config
-from merger.config import Settings
-from merger.errors import Cancelled, Refused
+from commands.base import BROKEN, DONE, Context, Printed, database, now, say, settings
+from commands.google import google_findings, set_up_room
+from merger.errors import Cancelled, Invalid, Refused
 from merger.logs import printable
 
 if TYPE_CHECKING:
+    from merger.config import Settings
     from merger.monitoring.doctor import Finding
 
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
-    """Make the tables, or bring them up to date."""
+    """Create the tables, or bring them up to date."""
     from merger.db.engine import connect
     from merger.db.schema import upgrade
 
     done = upgrade(connect(settings().database_address))
-    text = f"applied {', '.join(done)}" if done else "the tables are up to date"
+    text = say("applied", names=tuple(done)) if done else say("tables_are_current")
     return {"applied": done}, text
 
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
-    """Explain what is missing."""
+    """Check whether everything that the service needs is in place."""
     from merger.db.engine import connect
     from merger.monitoring import doctor
 
     known = settings()
     engine = connect(known.database_address)
-    # Without Google, so that all the rest is told, too, where we are not let in there.
-    plain = replace(known, google_credentials=None)
+    # Without Google, so that all the rest is checked even where Google does not let us in.
+    plain = known.model_copy(update={"google_credentials": None})
     recorder_of = context.create_service(plain, engine).recorder_of
-    findings = [*doctor.check(known, engine, recorder_of, now), *findings_of(known), *_mail(known)]
+    findings = [
+        *doctor.check(known, engine, recorder_of, now), *google_findings(known),
+        *_mail_findings(known),
+    ]  # fmt: skip
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
-    document = {"findings": [{"what": f.what, "level": f.level, "text": f.text} for f in findings]}
-    return document, "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
+    text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
+    return {"findings": [f.document for f in findings]}, text
 
 
-def _mail(known: Settings) -> list[Finding]:
+def _mail_findings(known: Settings) -> list[Finding]:
     if not known.mail_server:
         return []
-    from merger.monitoring.doctor import Finding
+    from merger.monitoring.doctor import Finding, findings_of
     from merger.notifications import smtp
 
     server = smtp.server_of(known.mail_server, known.mail_password.reveal())
-    ok, text = smtp.check_server(replace(server, timeout_s=10.0))
-    return [Finding("mail", "ok" if ok else "broken", text)]
+    patient = replace(server, timeout_s=10.0)
+    return findings_of("mail", lambda: [Finding("mail", "ok", smtp.check_server(patient))])
 
 
 def rooms(options: argparse.Namespace, context: Context) -> Printed:
@@ -63,26 +64,32 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     if options.action == "google-setup":
         return set_up_room(options, context)
     from commands import tables
+    from merger.config import secrets
     from merger.rooms import spec, yaml_file
     from merger.rooms import store as stored
     from recorders.registry import kinds
 
     engine = database()
     if options.action is None:
-        found = stored.rooms_document(engine)
-        return {"rooms": found}, tables.rooms_table(found)
+        there = stored.rooms_document(engine)
+        return {"rooms": there}, tables.rooms_table(there)
     try:
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused("file", f"{options.file} cannot be read ({error})") from error
-    specs = yaml_file.parse_rooms(text, kinds(), config.secrets(os.environ))
+        raise Refused(
+            "file", "commands.file_unreadable", file=str(options.file), why=str(error)
+        ) from error
+    specs = yaml_file.parse_rooms(text, kinds(), secrets())
     for warning in spec.warnings(specs):
-        print(f"warning: {printable(warning)}", file=sys.stderr)
+        print(printable(say("warning", message=warning)), file=sys.stderr)
     changes = (
         stored.differences(engine, specs) if options.dry_run else stored.apply_rooms(engine, specs)
     )
-    words = [f"would have {change}" if options.dry_run else change for change in changes]
-    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no changes"])
+    lines = [
+        say("would_have", change=change) if options.dry_run else str(change) for change in changes
+    ]
+    result = {"changes": [str(change) for change in changes], "dry_run": options.dry_run}
+    return result, "\n".join(lines or [say("no_changes")])
 
 
 def user(options: argparse.Namespace, _: Context) -> Printed:
@@ -90,40 +97,39 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     from merger.accounts import users
 
     engine, domains = database(), settings().oidc_domains
-    known = users.get_user_by_address(engine, options.email)
-    if known is None:
-        told, _is_new = users.invite_user(engine, options.email, None, options.role, domains)
+    there = users.get_user_by_address(engine, options.email)
+    if there is None:
+        person, _is_new = users.invite_user(engine, options.email, None, options.role, domains)
     else:
         changes = {"role": options.role, "invited": True}
-        told = users.change_user(engine, known["id"], changes, domains)
-    return told, f"{told['email']} can sign in as {told['role']}"
+        person = users.change_user(engine, there["id"], changes, domains)
+    return person, say("can_sign_in", email=person["email"], rights=person["role"])
 
 
 def set_password(options: argparse.Namespace, _: Context) -> Printed:
-    """Give somebody another password."""
+    """Set somebody's password."""
     from merger.accounts import users
 
     engine = database()
-    known = users.get_user_by_address(engine, options.email)
-    if known is None:
-        add = f"python app.py user {options.email} --role user"
-        raise Refused("email", f"there is no user {options.email}; add them with: {add}")
-    users.set_password(engine, known["id"], _typed_password(known["email"]))
-    users.change_user(engine, known["id"], {"invited": True})  # or it would be good for nothing
-    return {"id": known["id"]}, f"{known['email']} has a new password; old sessions have ended"
+    person = users.get_user_by_address(engine, options.email)
+    if person is None:
+        raise Refused("email", "commands.no_user", email=options.email)
+    users.set_password(engine, person["id"], _read_password(person["email"]))
+    users.change_user(engine, person["id"], {"invited": True})  # or they could not use it
+    return {"id": person["id"]}, say("password_set", email=person["email"])
 
 
-def _typed_password(email: str) -> str:
-    """Return a password that was typed twice, or came through a pipe."""
+def _read_password(email: str) -> str:
+    """Read a password that is typed twice, or comes through a pipe."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     # Ctrl-C ends the typing, and the terminal shows again what is typed.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        password = getpass.getpass(f"New password for {email}: ")
-        again = getpass.getpass("Repeat the new password: ")
+        password = getpass.getpass(say("new_password", email=email))
+        again = getpass.getpass(say("repeat_password"))
     except (KeyboardInterrupt, EOFError) as error:
-        raise Cancelled("cancelled", "nothing was changed") from error
+        raise Cancelled("cancelled", "commands.nothing_changed") from error
     if password != again:
-        raise Refused("password", "the second was another one; nothing was changed")
+        raise Invalid("password", "commands.passwords_differ")
     return password

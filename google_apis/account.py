@@ -1,4 +1,4 @@
-"""As whom we are at Google, in values that a setting can hold; and the client of it."""
+"""The account that we use at Google, in values that settings can hold; and the client of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ if TYPE_CHECKING:  # Google's libraries take a fifth of a second, which every wo
 
 @dataclass(frozen=True)
 class Account:
-    """credentials: a JSON file. subject: for whom a service account acts. root: where Google is."""
+    """An account at Google.
+
+    credentials: a JSON file. subject: the user for whom a service account acts. root: an address
+    that stands in for Google; empty: Google itself.
+    """
 
     credentials: Path | None = None
     subject: str = ""
@@ -24,8 +28,7 @@ class Account:
     def google(self) -> Google:
         """Return the client, one in each process. Raises Broken without credentials."""
         if self.credentials is None:
-            message = "there are no credentials for Google; set MERGER_GOOGLE_CREDENTIALS"
-            raise Broken("google_credentials", message)
+            raise Broken("google_credentials", "google.no_credentials")
         return _google(self)
 
 

@@ -1,18 +1,15 @@
-"""Whether Google lets us work, for `app.py check`."""
+"""Whether Google lets us in, for `app.py check`."""
 
 from __future__ import annotations
 
 from google_apis.account import Account
 from google_apis.auth import describe_credentials
-from merger.errors import MergerError
+from merger.i18n import Message
 
 
-def check_access(account: Account) -> tuple[bool, str]:
-    """Return whether Google knows us, and as whom, or what to do, in a sentence."""
-    try:
-        google = account.google()
-        about = google.call(google.service("drive", "v3").about().get(fields="user,storageQuota"))
-    except MergerError as error:
-        return False, str(error)
+def check_access(account: Account) -> Message:
+    """Return as whom Google knows us. Raises MergerError where it does not let us in."""
+    google = account.google()
+    about = google.call(google.service("drive", "v3").about().get(fields="user,storageQuota"))
     user = (about.get("user") or {}).get("emailAddress", "?")
-    return True, f"Drive knows us as {user}: {describe_credentials(google.credentials)}"
+    return Message("google.access", user=user, credentials=describe_credentials(google.credentials))

@@ -1,4 +1,4 @@
-"""What a room needs at Google, made once: its calendar, and who may write there."""
+"""Sets up at Google, once, what a room needs: its calendar, and who may write there."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ class RoomSetup:
     calendar: str
 
 
-def room_calendar(google: Google, room: str, zone: str) -> str:
-    """Make the calendar of a room, unless it is there; return its id."""
+def ensure_calendar(google: Google, room: str, zone: str) -> str:
+    """Return the id of a room's calendar, which is created where it is missing."""
     mark = _mark(room)
-    known = next((one for one in _calendars(google) if one.get("description") == mark), None)
-    if known is None:
+    calendar = next((c for c in _calendars(google) if c.get("description") == mark), None)
+    if calendar is None:
         body = {"summary": room, "description": mark, "timeZone": zone}
-        known = google.call(
+        calendar = google.call(
             google.service("calendar", "v3").calendars().insert(body=body), repeats=False
         )
-    return str(known["id"])
+    return str(calendar["id"])
 
 
-def grant_write(google: Google, made: RoomSetup, email: str) -> None:
+def grant_write(google: Google, room: RoomSetup, email: str) -> None:
     """Let somebody put files into the folder, and events into the calendar."""
     google.call(
         google.service("drive", "v3").permissions().create(
-            fileId=made.folder, supportsAllDrives=True, sendNotificationEmail=False,
+            fileId=room.folder, supportsAllDrives=True, sendNotificationEmail=False,
             body={"type": "user", "role": "writer", "emailAddress": email},
         )
     )  # fmt: skip
     rule = {"role": "writer", "scope": {"type": "user", "value": email}}
     google.call(
         google.service("calendar", "v3").acl().insert(
-            calendarId=made.calendar, body=rule, sendNotifications=False
+            calendarId=room.calendar, body=rule, sendNotifications=False
         )
     )  # fmt: skip
 
 
 def _mark(room: str) -> str:
-    """Return what a calendar of ours is known by, whatever it is called."""
+    """Return the description by which our calendar is recognised, whatever its name."""
     return f"Lectures in {room} (lecture-merger)"
 
 
 def _calendars(google: Google) -> Iterator[dict[str, Any]]:
     token = None
     while True:
-        said = google.call(
+        page = google.call(
             google.service("calendar", "v3").calendarList().list(maxResults=250, pageToken=token)
         )
-        yield from said.get("items", ())
-        token = said.get("nextPageToken")
+        yield from page.get("items", ())
+        token = page.get("nextPageToken")
         if not token:
             return

@@ -6,353 +6,371 @@ are generated from the fields here (`python -m merger.config`), and a test fails
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from merger.errors import Refused
+from merger.i18n import Message, from_json, languages, sentences, to_json
 
-Language = Literal["en", "ru"]
+Language = str
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
+LogForm = Literal["text", "json"]
+
+_SMALLEST_CACHE = 64 * 1024**2  # with less, no part survives until it is needed
 
 
-def _text(text: str) -> str:
-    return text
-
-
-def _folder(text: str) -> Path:
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise ValueError("there is no such home folder; write an absolute path") from error
-
-
-class Secret:
+class Secret(SecretStr):
     """A text that must not be seen: it prints as ***."""
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    def _display(self) -> str:
+        return "***"
 
     def reveal(self) -> str:
         """Return the text, for the one place that needs it."""
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "***"
+        return self.get_secret_value()
 
 
-def _count(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return int(text)
-
-    return read
+# --- what may be written --------------------------------------------------------------------------
 
 
-def _seconds(least: float, most: float) -> Callable[[str], timedelta]:
-    def read(text: str) -> timedelta:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
-            raise ValueError("write a number of seconds")
-        if not least <= float(text) <= most:
-            raise ValueError(f"from {least:g} to {most:g} seconds")
-        return timedelta(seconds=float(text))
+def _require(pattern: str, text: str) -> re.Match[str]:
+    match = re.fullmatch(pattern, text, re.ASCII)
+    if match is None:
+        raise ValueError(pattern)
+    return match
 
-    return read
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=float(_require(r"\d{1,9}(\.\d{1,6})?", text)[0]))
 
 
 def _days(text: str) -> timedelta:
-    return timedelta(days=_count(0, 3650)(text))
+    return timedelta(days=int(_require(r"\d{1,6}", text)[0]))
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if not match:
-        raise ValueError("write a number of bytes, like 20G")
-    power = " KMGT".index(match[2].upper() or " ")
-    value = int(match[1]) * int(1024**power)
-    if value < 64 * 1024**2:
-        raise ValueError("at least 64M, or no part survives until it is needed")
-    return value
+    number, power = _require(r"(\d{1,18})\s*([KMGTkmgt]?)[iI]?[bB]?", text).groups()
+    return int(number) * int(1024 ** " KMGT".index(power.upper() or " "))
 
 
-def _path_or_none(text: str) -> Path | None:
-    return _folder(text) if text else None
-
-
-def _one_of(*names: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"one of {', '.join(names)}")
-        return text
-
-    return read
-
-
-def _yes_or_no(text: str) -> bool:
-    return _one_of("yes", "no")(text) == "yes"
-
-
-def _web_address(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
-        raise ValueError("write it like https://lectures.example.edu")
-    return text.rstrip("/")
-
-
-def _hook_address(text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/@#]+(/[^\s#]*)?", text):
-        raise ValueError("write it like https://chat.example.edu/hooks/lectures")
-    return text
-
-
-def _mail_server(text: str) -> str:
-    if text and not re.fullmatch(r"smtps?://([^\s/:@]+@)?[^\s/:@]+(:\d{1,5})?/?", text):
-        raise ValueError(
-            "write it like smtp://user@mail.example.edu:587; the password has a variable of its own"
-        )
-    port = re.search(r":(\d+)/?$", text)
-    if port and not 1 <= int(port[1]) <= 65535:
-        raise ValueError("a port is a number from 1 to 65535")
-    return text.rstrip("/")
-
-
-def _mail_address(text: str) -> str:
-    word = r"[\w!#$%&'*+/=?^`{|}~-]+"
-    if text and not re.fullmatch(rf"{word}(\.{word})*@[\w-]+(\.[\w-]+)*", text, re.ASCII):
-        raise ValueError("write it like lectures@example.edu")
-    return text
+def _absolute(path: Path | None) -> Path | None:
+    try:
+        return path and path.expanduser().absolute()
+    except RuntimeError as error:  # nobody has that home folder
+        raise ValueError(str(path)) from error
 
 
 def _domains(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
     for name in names:
         if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", name):
-            raise ValueError("write domains with commas between them, like example.edu")
+            raise ValueError(name)
     return names
 
 
-def _setting(variable: str, default: str, read: Callable[[str], Any], unit: str, about: str) -> Any:
-    return field(
-        metadata={
-            "variable": variable,
-            "default": default,
-            "read": read,
-            "unit": unit,
-            "about": about,
-        }
-    )
+def _without_slash(address: str) -> str:
+    return address.rstrip("/")
+
+
+def _check_webhook_secret(secret: Secret) -> Secret:
+    prefix, mark, key = secret.reveal().partition("whsec_")
+    padding = "=" * (-len(key) % 4)
+    if mark and not prefix and not base64.b64decode(key + padding, validate=True):
+        raise ValueError("no key")
+    return secret
+
+
+def _check_language(name: str) -> str:
+    if name not in languages():
+        raise ValueError(name)
+    return name
+
+
+def _check_port(address: str) -> str:
+    port = re.search(r":(\d+)$", address)
+    if port and not 1 <= int(port[1]) <= 65535:
+        raise ValueError(address)
+    return address
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+Days = Annotated[timedelta, BeforeValidator(_days)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Folder = Annotated[Path, AfterValidator(_absolute)]
+MaybePath = Annotated[Path | None, BeforeValidator(lambda text: text or None),
+                      AfterValidator(_absolute)]  # fmt: skip
+Domains = Annotated[tuple[str, ...], BeforeValidator(_domains)]
+WebAddress = Annotated[str, AfterValidator(_without_slash)]
+MailServer = Annotated[str, AfterValidator(_without_slash), AfterValidator(_check_port)]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Values:
+    """What may be written for a setting. limits: of its field, as pydantic names them."""
+
+    what: Message
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _between(least: int, most: int) -> Values:
+    what = Message("config.values.whole_number", least=least, most=most)
+    return Values(what, {"ge": least, "le": most})
+
+
+def _seconds_between(least: float, most: float) -> Values:
+    what = Message("config.values.seconds", least=f"{least:g}", most=f"{most:g}")
+    return Values(what, {"ge": timedelta(seconds=least), "le": timedelta(seconds=most)})
+
+
+def _days_until(most: int) -> Values:
+    what = Message("config.values.days", most=most)
+    return Values(what, {"le": timedelta(days=most)})
+
+
+def _choice(names: tuple[str, ...]) -> Values:
+    return Values(Message("config.values.one_of", names=names))
+
+
+def _shape(key: str, pattern: str) -> Values:
+    return Values(Message(f"config.values.{key}"), {"pattern": f"^({pattern})?$"})
+
+
+def _any(key: str) -> Values:
+    return Values(Message(f"config.values.{key}"))
+
+
+def _setting(variable: str, default: str, values: Values, about: str) -> Any:
+    return Field(
+        default, validate_default=True, validation_alias=variable, description=about,
+        json_schema_extra={"what": to_json(values.what)}, **values.limits,
+    )  # fmt: skip
+
+
+def _what(setting: FieldInfo) -> Message:
+    """Return what may be written for a setting."""
+    assert isinstance(setting.json_schema_extra, dict)
+    return from_json(setting.json_schema_extra["what"])
+
+
+# --- the settings ---------------------------------------------------------------------------------
+
+_HTTP = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
+_WORD = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+"
+_EMAIL = rf"{_WORD}(\.{_WORD})*@[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+
+FOLDER = _any("folder")
+SECRET = _any("secret")
+TEXT = _any("text")
+DOMAINS = _any("domains")
+YES_NO = _any("yes_no")
+WEB_ADDRESS = _shape("web_address", _HTTP)
+EMAIL = _shape("email", _EMAIL)
+
+
+class Settings(BaseSettings):
     """What the operator decides, for a whole process."""
 
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
     ffmpeg: str = _setting(
-        "MERGER_FFMPEG",
-        "",
-        _text,
-        "path or name",
+        "MERGER_FFMPEG", "", _any("program"),
         "The ffmpeg program, 5.1 or newer; if empty, the one that comes with imageio-ffmpeg.",
-    )
-    cache: Path = _setting(
-        "MERGER_CACHE",
-        "~/.cache/lecture-merger",
-        _folder,
-        "folder",
+    )  # fmt: skip
+    cache: Folder = _setting(
+        "MERGER_CACHE", "~/.cache/lecture-merger", FOLDER,
         "Where finished parts are kept so that nothing is encoded twice.",
-    )
-    cache_bytes: int = _setting(
-        "MERGER_CACHE_BYTES",
-        "20G",
-        _bytes,
-        "bytes, at least 64M",
+    )  # fmt: skip
+    cache_bytes: Bytes = _setting(
+        "MERGER_CACHE_BYTES", "20G", Values(Message("config.values.size"), {"ge": _SMALLEST_CACHE}),
         "The maximum size of the cache; the least recently used parts are removed first.",
-    )
+    )  # fmt: skip
     encoder: EncoderChoice = _setting(
-        "MERGER_ENCODER",
-        "auto",
-        _one_of("auto", "software", "nvenc", "vaapi"),
-        "auto, software, nvenc, vaapi",
+        "MERGER_ENCODER", "auto", _choice(get_args(EncoderChoice)),
         "The H.264 encoder; auto tests the hardware with one frame and falls back to software.",
-    )
-    language: Language = _setting(
-        "MERGER_LANGUAGE", "en", _one_of("en", "ru"), "en, ru",
+    )  # fmt: skip
+    language: Annotated[Language, AfterValidator(_check_language)] = _setting(
+        "MERGER_LANGUAGE", "en", _choice(languages()),
         "The language of slates in the video, of announcements, and of mails to people whose"
         " language is unknown.",
     )  # fmt: skip
 
-    data: Path = _setting(
-        "MERGER_DATA", "~/.local/share/lecture-merger", _folder, "folder",
+    data: Folder = _setting(
+        "MERGER_DATA", "~/.local/share/lecture-merger", FOLDER,
         "Where the service keeps its SQLite database, collected segments and finished videos.",
     )  # fmt: skip
-    output: Path | None = _setting(
-        "MERGER_OUTPUT", "", _path_or_none, "folder",
+    output: MaybePath = _setting(
+        "MERGER_OUTPUT", "", FOLDER,
         "Where the service delivers videos; if empty, `merged` in MERGER_DATA.",
     )  # fmt: skip
     database: Secret = _setting(
-        "SQLALCHEMY_DATABASE_URI", "", Secret, "URL",
+        "SQLALCHEMY_DATABASE_URI", "", _any("database"),
         "The database, like mysql+pymysql://user:password@host/name; if empty, SQLite in"
         " MERGER_DATA.",
     )  # fmt: skip
     allow_local_cameras: bool = _setting(
-        "MERGER_ALLOW_LOCAL_CAMERAS", "no", _yes_or_no, "yes, no",
+        "MERGER_ALLOW_LOCAL_CAMERAS", "no", YES_NO,
         "Whether cameras may have loopback or link-local addresses (127.0.0.1, 169.254.…).",
     )  # fmt: skip
     workers: int = _setting(
-        "MERGER_WORKERS", "1", _count(1, 64), "1 to 64",
+        "MERGER_WORKERS", "1", _between(1, 64),
         "How many recordings the daemon processes at a time.",
     )  # fmt: skip
     parallel: int = _setting(
-        "MERGER_PARALLEL", "0", _count(0, 64), "0 to 64",
+        "MERGER_PARALLEL", "0", _between(0, 64),
         "How many parts all workers together encode at once; 0 means one per four cores.",
     )  # fmt: skip
-    poll: timedelta = _setting(
-        "MERGER_POLL", "10", _seconds(0.1, 3600), "seconds, 0.1 to 3600",
+    poll: Seconds = _setting(
+        "MERGER_POLL", "10", _seconds_between(0.1, 3600),
         "How often the daemon looks for recordings that are due.",
     )  # fmt: skip
-    lease: timedelta = _setting(
-        "MERGER_LEASE", "60", _seconds(1, 3600), "seconds, 1 to 3600",
+    lease: Seconds = _setting(
+        "MERGER_LEASE", "60", _seconds_between(1, 3600),
         "How long a worker may go without a heartbeat before its recording is given to another;"
         " heartbeats are four times as frequent.",
     )  # fmt: skip
-    keep_segments: timedelta = _setting(
-        "MERGER_KEEP_SEGMENTS_DAYS", "14", _days, "days, 0 to 3650",
+    keep_segments: Days = _setting(
+        "MERGER_KEEP_SEGMENTS_DAYS", "14", _days_until(3650),
         "How long collected segments stay in MERGER_DATA; longer if a recording still needs them.",
     )  # fmt: skip
     keep_segments_share: int = _setting(
-        "MERGER_KEEP_SEGMENTS_SHARE", "50", _count(1, 100), "percent, 1 to 100",
+        "MERGER_KEEP_SEGMENTS_SHARE", "50", _between(1, 100),
         "How much of the disk of MERGER_DATA collected segments may fill; beyond that, the oldest"
         " that no recording needs are removed early.",
     )  # fmt: skip
-    keep_videos: timedelta = _setting(
-        "MERGER_KEEP_VIDEOS_DAYS", "0", _days, "days, 0 to 3650",
+    keep_videos: Days = _setting(
+        "MERGER_KEEP_VIDEOS_DAYS", "0", _days_until(3650),
         "How long finished videos stay in MERGER_DATA after delivery; 0 means forever.",
     )  # fmt: skip
 
     host: str = _setting(
-        "MERGER_HOST", "127.0.0.1", _text, "address",
+        "MERGER_HOST", "127.0.0.1", _any("address"),
         "The address on which the web service listens; 0.0.0.0 means all addresses.",
     )  # fmt: skip
     port: int = _setting(
-        "MERGER_PORT", "8080", _count(0, 65535), "0 to 65535",
+        "MERGER_PORT", "8080", _between(0, 65535),
         "The port on which the web service listens; 0 means any free port.",
     )  # fmt: skip
-    web_address: str = _setting(
-        "MERGER_WEB_ADDRESS", "", _web_address, "URL",
+    web_address: WebAddress = _setting(
+        "MERGER_WEB_ADDRESS", "", WEB_ADDRESS,
         "The public address of the web service, like https://lectures.example.edu; with https,"
         " cookies are sent only over https.",
     )  # fmt: skip
     trusted_proxy: str = _setting(
-        "MERGER_TRUSTED_PROXY", "", _text, "address",
+        "MERGER_TRUSTED_PROXY", "", _any("address"),
         "The address of a reverse proxy whose X-Forwarded-… headers are trusted.",
     )  # fmt: skip
-    oidc_issuer: str = _setting(
-        "MERGER_OIDC_ISSUER", "", _web_address, "URL",
+    oidc_issuer: WebAddress = _setting(
+        "MERGER_OIDC_ISSUER", "", WEB_ADDRESS,
         "The OpenID Connect issuer for signing in, like https://accounts.google.com.",
     )  # fmt: skip
     oidc_client: str = _setting(
-        "MERGER_OIDC_CLIENT_ID", "", _text, "text",
+        "MERGER_OIDC_CLIENT_ID", "", TEXT,
         "The client ID that the issuer gave to this service.",
     )  # fmt: skip
     oidc_secret: Secret = _setting(
-        "MERGER_OIDC_CLIENT_SECRET", "", Secret, "text",
+        "MERGER_OIDC_CLIENT_SECRET", "", SECRET,
         "The client secret that the issuer gave to this service.",
     )  # fmt: skip
-    oidc_domains: tuple[str, ...] = _setting(
-        "MERGER_OIDC_DOMAINS", "", _domains, "domains, by commas",
+    oidc_domains: Domains = _setting(
+        "MERGER_OIDC_DOMAINS", "", DOMAINS,
         "Domains whose verified email addresses may sign in, like example.edu; others need an"
         " invitation.",
     )  # fmt: skip
     zoom_credentials: Secret = _setting(
-        "MERGER_ZOOM_CREDENTIALS", "", Secret, "account_id:client_id:client_secret",
+        "MERGER_ZOOM_CREDENTIALS", "", _any("zoom_credentials"),
         "Credentials of a Zoom server-to-server OAuth app, for sources without their own.",
     )  # fmt: skip
     zoom_hook_secret: Secret = _setting(
-        "MERGER_ZOOM_HOOK_SECRET", "", Secret, "text",
-        "The secret token of the Zoom app, which authenticates calls of /hooks/zoom; if empty, all"
-        " are refused.",
+        "MERGER_ZOOM_HOOK_SECRET", "", SECRET,
+        "The secret token of the Zoom app, which authenticates calls of /hooks/zoom; if empty,"
+        " all are refused.",
     )  # fmt: skip
-    zoom_api: str = _setting(
-        "MERGER_ZOOM_API", "https://api.zoom.us/v2", _web_address, "URL",
+    zoom_api: WebAddress = _setting(
+        "MERGER_ZOOM_API", "https://api.zoom.us/v2", WEB_ADDRESS,
         "The address of Zoom's API; for Zoom for Government, https://api.zoomgov.com/v2.",
     )  # fmt: skip
-    zoom_oauth: str = _setting(
-        "MERGER_ZOOM_OAUTH", "https://zoom.us/oauth/token", _web_address, "URL",
+    zoom_oauth: WebAddress = _setting(
+        "MERGER_ZOOM_OAUTH", "https://zoom.us/oauth/token", WEB_ADDRESS,
         "The address at which Zoom issues tokens.",
     )  # fmt: skip
-    zoom_hosts: tuple[str, ...] = _setting(
-        "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", _domains, "domains, by commas",
+    zoom_hosts: Domains = _setting(
+        "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", DOMAINS,
         "Domains from which, subdomains included, recordings are downloaded; an IP address listed"
         " here may be a local one.",
     )  # fmt: skip
-    google_credentials: Path | None = _setting(
-        "MERGER_GOOGLE_CREDENTIALS", "", _path_or_none, "file",
-        "The JSON file of a service account key or of a user's token; if empty, Google is not used."
-        " See docs/google.md.",
+    google_credentials: MaybePath = _setting(
+        "MERGER_GOOGLE_CREDENTIALS", "", _any("file"),
+        "The JSON file of a service account key or of a user's token; if empty, Google is not"
+        " used. See docs/google.md.",
     )  # fmt: skip
     google_subject: str = _setting(
-        "MERGER_GOOGLE_SUBJECT", "", _text, "address",
+        "MERGER_GOOGLE_SUBJECT", "", _any("user"),
         "The user on whose behalf the service account acts (domain-wide delegation).",
     )  # fmt: skip
-    google_address: str = _setting(
-        "MERGER_GOOGLE_ADDRESS", "", _web_address, "URL",
+    google_address: WebAddress = _setting(
+        "MERGER_GOOGLE_ADDRESS", "", WEB_ADDRESS,
         "An address to use instead of Google's, for trials without an account; normally empty.",
     )  # fmt: skip
     drive_folder: str = _setting(
-        "MERGER_DRIVE_FOLDER", "root", _text, "id of a folder",
+        "MERGER_DRIVE_FOLDER", "root", _any("folder_id"),
         "The Drive folder in which rooms without a folder of their own get one.",
     )  # fmt: skip
     drive_tells: bool = _setting(
-        "MERGER_DRIVE_TELLS", "no", _yes_or_no, "yes, no",
+        "MERGER_DRIVE_TELLS", "no", YES_NO,
         "Whether Drive notifies people by email that a video was shared with them.",
     )  # fmt: skip
     courses_sheet: str = _setting(
-        "MERGER_COURSES_SHEET", "", _text, "id of a spreadsheet",
+        "MERGER_COURSES_SHEET", "", _any("sheet_id"),
         "A Google sheet with two columns: course codes and their Classroom IDs.",
     )  # fmt: skip
     courses_range: str = _setting(
-        "MERGER_COURSES_RANGE", "A2:B", _text, "range",
+        "MERGER_COURSES_RANGE", "A2:B", _any("range"),
         "The range of the codes and IDs in that sheet.",
     )  # fmt: skip
-    mail_server: str = _setting(
-        "MERGER_MAIL_SERVER", "", _mail_server, "URL",
+    mail_server: MailServer = _setting(
+        "MERGER_MAIL_SERVER", "",
+        _shape("mail_server", r"smtps?://([^\s/:@]+@)?[^\s/:@]+(:\d{1,5})?/?"),
         "The mail server, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu; if"
         " empty, no mails are sent.",
     )  # fmt: skip
     mail_password: Secret = _setting(
-        "MERGER_MAIL_PASSWORD", "", Secret, "text",
+        "MERGER_MAIL_PASSWORD", "", SECRET,
         "The password of the user in MERGER_MAIL_SERVER.",
     )  # fmt: skip
     mail_from: str = _setting(
-        "MERGER_MAIL_FROM", "", _mail_address, "address",
+        "MERGER_MAIL_FROM", "", EMAIL,
         "The sender of mails, like lectures@example.edu.",
     )  # fmt: skip
     mail_redirect: str = _setting(
-        "MERGER_MAIL_REDIRECT", "", _mail_address, "address",
-        "Send all mails to this address instead, for trials; the subject names the real recipient.",
+        "MERGER_MAIL_REDIRECT", "", EMAIL,
+        "Send all mails to this address instead, for trials; the subject names the real"
+        " recipient.",
     )  # fmt: skip
     webhook_url: str = _setting(
-        "MERGER_WEBHOOK_URL", "", _hook_address, "URL",
+        "MERGER_WEBHOOK_URL", "", _shape("hook_address", r"https?://[^\s/@#]+(/[^\s#]*)?"),
         "URL notified (signed POST) when a recording is ready or fails, such as a chat bot.",
     )  # fmt: skip
-    webhook_secret: Secret = _setting(
-        "MERGER_WEBHOOK_SECRET", "", Secret, "text",
-        "The secret with which these notifications are signed; see docs/operating.md.",
+    webhook_secret: Annotated[Secret, AfterValidator(_check_webhook_secret)] = _setting(
+        "MERGER_WEBHOOK_SECRET", "", _any("webhook_secret"),
+        "The secret with which these notifications are signed; see docs/programs.md.",
     )  # fmt: skip
-    log_form: Literal["text", "json"] = _setting(
-        "MERGER_LOG", "text", _one_of("text", "json"), "text, json",
+    webhook_old_headers: bool = _setting(
+        "MERGER_WEBHOOK_OLD_HEADERS", "yes", YES_NO,
+        "Whether these notifications also have the headers and fields from before Standard"
+        " Webhooks; the next release will not, unless this is yes.",
+    )  # fmt: skip
+    log_form: LogForm = _setting(
+        "MERGER_LOG", "text", _choice(get_args(LogForm)),
         "The format of the log on stderr: lines of text, or one JSON object per line.",
     )  # fmt: skip
 
@@ -363,7 +381,7 @@ class Settings:
 
     @property
     def recorded(self) -> Path:
-        """The folder of what is recorded live, below that of the service."""
+        """The folder for live recordings, in the data folder."""
         return self.data / "recorded"
 
     @property
@@ -372,37 +390,60 @@ class Settings:
         return self.output or self.data / "merged"
 
 
-def wants_trace(environ: Mapping[str, str]) -> bool:
-    """Return whether a mistake in the program is to show where it happened."""
-    return bool(environ.get("MERGER_DEBUG"))
+# Where the first is set, so must be the second.
+_NEEDS = (
+    ("oidc_issuer", "oidc_client", Message("config.no_client")),
+    ("mail_server", "mail_from", Message("config.no_sender")),
+    ("webhook_url", "webhook_secret", Message("config.no_webhook_secret")),
+)
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+# --- reading them ---------------------------------------------------------------------------------
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings. Raises Refused, which names every mistake at once."""
-    values: dict[str, Any] = {}
-    mistakes: list[str] = []
-    for f in fields(Settings):
-        about = f.metadata
-        text = about["default"]
-        try:
-            text = _said(environ, about["variable"]) or text
-            values[f.name] = about["read"](text)
-        except ValueError as error:
-            shown = "***" if about["read"] is Secret else repr(text)
-            mistakes.append(f"{about['variable']}={shown}: {error}")
-    if not mistakes and values["oidc_issuer"] and not values["oidc_client"]:
-        mistakes.append("MERGER_OIDC_CLIENT_ID: the issuer gave one; without it nobody signs in")
-    if not mistakes and values["mail_server"] and not values["mail_from"]:
-        mistakes.append("MERGER_MAIL_FROM: say from whom mails are, like lectures@example.edu")
-    if not mistakes and values["webhook_url"] and not values["webhook_secret"]:
-        mistakes.append("MERGER_WEBHOOK_SECRET: without it, nobody can tell our calls from others")
+    source = _Environment(environ)
+    try:
+        settings = Settings(_build_sources=((source,), {}))  # type: ignore[call-arg]
+        mistakes = source.unreadable
+    except ValidationError as error:
+        wrong = [str(e["loc"][0]) for e in error.errors(include_url=False)]
+        mistakes = source.unreadable + [_mistake(v, _value(environ, v)) for v in wrong]
+    if not mistakes:
+        mistakes = [
+            missing for name, needed, missing in _NEEDS
+            if getattr(settings, name) and not getattr(settings, needed)
+        ]  # fmt: skip
     if mistakes:
-        raise Refused("config", "; ".join(mistakes))
-    return Settings(**values)
+        raise Refused("config", sentences(mistakes))
+    return settings
 
 
-def _said(environ: Mapping[str, str], variable: str) -> str:
-    """Return what the environment says; `…_FILE` names a file that holds it, as for secrets."""
+class _Environment(PydanticBaseSettingsSource):
+    """The environment as a source of settings; empty variables count as absent."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.environ = environ
+        self.unreadable: list[Message] = []
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str, str, bool]:
+        variable = str(field.validation_alias)
+        try:
+            return _value(self.environ, variable), variable, False
+        except Refused as error:
+            self.unreadable.append(error.message)
+            return "", variable, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = Settings.model_fields.items()
+        values = (self.get_field_value(field, name) for name, field in fields)
+        return {variable: text for text, variable, _ in values if text}
+
+
+def _value(environ: Mapping[str, str], variable: str) -> str:
+    """Return the value of a variable; `…_FILE` may name a file that holds it, as with secrets."""
     text = environ.get(variable, "").strip()
     file = environ.get(f"{variable}_FILE", "").strip()
     if text or not file:
@@ -410,37 +451,45 @@ def _said(environ: Mapping[str, str], variable: str) -> str:
     try:
         return Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{variable}_FILE={file} cannot be read ({error})") from error
+        raise Refused(
+            "config", "config.unreadable", variable=variable, file=file, why=str(error)
+        ) from error
 
 
-def secrets(environ: Mapping[str, str]) -> Callable[[str], str | None]:
-    """Return what gives the value of a variable that a file of rooms names."""
+def _mistake(variable: str, text: str) -> Message:
+    setting = next(f for f in Settings.model_fields.values() if f.validation_alias == variable)
+    # Somebody may have written a password into an address, too.
+    shown = "***" if setting.annotation is Secret else re.sub(r"//[^/@]*@", "//***@", text)
+    return Message("config.wrong", variable=variable, value=shown, what=_what(setting))
 
-    def secret(variable: str) -> str | None:
-        try:
-            return _said(environ, variable) or None
-        except ValueError as error:
-            raise Refused("config", str(error)) from error
 
-    return secret
+def secrets(environ: Mapping[str, str] = os.environ) -> Callable[[str], str | None]:
+    """Return a lookup of the variables that a file of rooms names; it raises Refused."""
+    return lambda variable: _value(environ, variable) or None
+
+
+def wants_trace(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a mistake in the program is to show where it happened."""
+    return bool(environ.get("MERGER_DEBUG"))
+
+
+# --- as documents ---------------------------------------------------------------------------------
 
 
 def table() -> str:
     """Return the settings as a Markdown table."""
     rows = ["| variable | default | values | what it does |", "|---|---|---|---|"]
-    for f in fields(Settings):
-        about = f.metadata
-        default = f"`{about['default']}`" if about["default"] else "(empty)"
-        rows.append(f"| `{about['variable']}` | {default} | {about['unit']} | {about['about']} |")
+    for f in Settings.model_fields.values():
+        default = f"`{f.default}`" if f.default else "(empty)"
+        rows.append(f"| `{f.validation_alias}` | {default} | {_what(f)} | {f.description} |")
     return "\n".join(rows) + "\n"
 
 
 def example() -> str:
     """Return the text of `.env.example`."""
     return "\n".join(
-        f"# {f.metadata['about']} ({f.metadata['unit']})\n"
-        f"#{f.metadata['variable']}={f.metadata['default']}\n"
-        for f in fields(Settings)
+        f"# {f.description} ({_what(f)})\n#{f.validation_alias}={f.default}\n"
+        for f in Settings.model_fields.values()
     )
 
 

@@ -1,4 +1,4 @@
-"""Events of a calendar as what happens in a room. Pure.
+"""Events of Google Calendar as events of a room. Pure.
 
 https://developers.google.com/workspace/calendar/api/v3/reference/events
 """
@@ -17,11 +17,11 @@ from merger.timeline.clock import Span, utc
 
 _LONGEST_NAME = 255
 # A line such as `course: MATH-101` or `Поток: БПМИ231`, in whatever case.
-_SPACE = r"[^\S\r\n]*"  # what stands behind a `course:` without a code is another line
+_SPACE = r"[^\S\r\n]*"  # within a line: what follows a `course:` without a code is another
 _COURSE = re.compile(
     rf"^{_SPACE}(?:course|поток){_SPACE}:{_SPACE}(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE
 )
-# People write descriptions in an editor that makes HTML of them. Where one of these begins or ends,
+# People write descriptions in an editor that produces HTML. Where one of these tags begins or ends,
 # so does a line.
 _BREAK = re.compile(
     r"<\s*/?\s*(?:br|p|div|ul|ol|li|h[1-6]|table|tr|blockquote)(?:[\s/][^<>]*)?>", re.IGNORECASE
@@ -30,19 +30,20 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 def calendar_event(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> CalendarEvent | None:
-    """Return what an event means for a room; None for one that says too little.
+    """Return what an event means for a room; None for one without an id.
 
-    zone: of the room, for times that come without one.
+    Args:
+        zone: of the room, for times that come without one.
     """
-    known = str(event.get("id") or "")
-    if not known:
+    number = str(event.get("id") or "")
+    if not number:
         return None
     return CalendarEvent(
         calendar=calendar,
-        event=known,
+        event=number,
         name=" ".join(str(event.get("summary") or "").split())[:_LONGEST_NAME] or "lecture",
         span=_span(event, zone),
-        # A calendar, of a room or another, is no person; who made the event is.
+        # A calendar, of a room or another, is no person; who created the event is.
         owner=_address(event.get("organizer")) or _address(event.get("creator")),
         course_code=course_code(str(event.get("description") or "")),
         is_off=event.get("status") == "cancelled" or _is_declined(event),
@@ -50,7 +51,7 @@ def calendar_event(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> C
 
 
 def course_code(description: str) -> str | None:
-    """Return the code in a line `course: …` or `Поток: …` of a description, HTML or plain."""
+    """Return the code in a line `course: …` or `Поток: …` of a description, in HTML or plain."""
     plain = html.unescape(_TAG.sub("", _BREAK.sub("\n", description))).replace("\xa0", " ")
     found = _COURSE.search(plain)
     return found[1][:_LONGEST_NAME] if found else None
@@ -61,9 +62,9 @@ def _span(event: Mapping[str, Any], zone: ZoneInfo) -> Span | None:
     return Span(start, end) if start and end and start < end else None
 
 
-def _instant(said: object, zone: ZoneInfo) -> datetime | None:
+def _instant(time: object, zone: ZoneInfo) -> datetime | None:
     """Return the instant of a `dateTime`; None for a `date`, which is a whole day."""
-    text = said.get("dateTime") if isinstance(said, Mapping) else None
+    text = time.get("dateTime") if isinstance(time, Mapping) else None
     try:
         instant = datetime.fromisoformat(str(text)) if text else None
     except ValueError:
@@ -74,10 +75,10 @@ def _instant(said: object, zone: ZoneInfo) -> datetime | None:
 
 
 def _is_declined(event: Mapping[str, Any]) -> bool:
-    """Return whether the room, for whom the calendar is, has declined."""
+    """Return whether the room, whose calendar it is, has declined."""
     return any(
-        one.get("self") and one.get("responseStatus") == "declined"
-        for one in event.get("attendees") or ()
+        guest.get("self") and guest.get("responseStatus") == "declined"
+        for guest in event.get("attendees") or ()
     )
 
 

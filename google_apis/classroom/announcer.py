@@ -1,4 +1,4 @@
-"""The announcement of a record in its course of Classroom.
+"""Announces a recording in its Classroom course.
 
 https://developers.google.com/workspace/classroom/reference/rest/v1/courses.announcements
 """
@@ -18,15 +18,15 @@ from merger.i18n import Message
 from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence
 
-MOST_MATERIALS = 20  # as its documentation has it
+MOST_MATERIALS = 20  # says its documentation
 _LOOKED_BACK = 500  # announcements
 _PAGE = 100
 
 
 def is_of(announcement: Mapping[str, Any], file: str) -> bool:
-    """Return whether an announcement has a file of Drive with it. Pure.
+    """Return whether an announcement has a file of Drive attached. Pure.
 
-    The file is the mark by which we know what we have announced: nobody has to read a number.
+    By the file we recognise our announcements: no reader has to see a number.
     """
     return any(
         (material.get("driveFile") or {}).get("driveFile", {}).get("id") == file
@@ -36,7 +36,7 @@ def is_of(announcement: Mapping[str, Any], file: str) -> bool:
 
 @dataclass(frozen=True)
 class CourseAnnouncer:
-    """Announces a record in the course whose code it has. text: of an announcement."""
+    """Announces a recording in the course whose code it has. text: of an announcement."""
 
     google: Google
     courses: Courses
@@ -44,18 +44,18 @@ class CourseAnnouncer:
     name: str = "classroom"
 
     def concerns(self, news: Announcement) -> bool:
-        """Return whether a record belongs to a course."""
+        """Return whether a recording belongs to a course."""
         return bool(news.course_code)
 
     def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Announce the files once. Raises Refused where there is no such course.
 
-        files in state: what was announced. Google lets nobody change the files of an announcement:
-        where one of them is gone, somebody has to.
+        Google lets nobody change the files of an announcement: where one that was announced
+        (`files` in state) is gone, a person has to act.
         """
         links = tuple(link for link in news.links if link.file)
         if not links:
-            raise Refused("no_link", "nothing of it is in Drive, and only such files are announced")
+            raise Refused("no_link", "google.nothing_to_announce")
         ours = [str(link.file) for link in links][:MOST_MATERIALS]
         if state.get("link"):  # a new version lies under the same link
             if any(file not in ours for file in state.get("files", ())):
@@ -68,24 +68,20 @@ class CourseAnnouncer:
             return str(state["link"])
         course = self.courses.course(str(news.course_code))
         if course is None:
-            message = (
-                f"no course has the code {news.course_code!r}; add it to the table of courses, and"
-                " announce the video by hand"
-            )
-            raise Refused("course", message)
-        said = None
-        if state.get("asked"):  # and nobody knows what came of it
-            said = self._made_before(course, links)
-        if said is None:
+            raise Refused("course", "google.no_course_code", course_code=str(news.course_code))
+        announcement = None
+        if state.get("asked"):  # an earlier try, of whose end nobody knows
+            announcement = self._find(course, links)
+        if announcement is None:
             fence.keep({"asked": True})
             fence.confirm()
-            said = self._made(course, news, links)
+            announcement = self._create(course, news, links)
             failpoint("classroom.announced")
-        link = str(said.get("alternateLink") or course)
+        link = str(announcement.get("alternateLink") or course)
         fence.keep({"asked": True, "link": link, "files": ours})
         return link
 
-    def _made(self, course: str, news: Announcement, links: tuple[Link, ...]) -> dict[str, Any]:
+    def _create(self, course: str, news: Announcement, links: tuple[Link, ...]) -> dict[str, Any]:
         materials = [
             {"driveFile": {"driveFile": {"id": link.file}, "shareMode": "VIEW"}} for link in links
         ]
@@ -99,15 +95,14 @@ class CourseAnnouncer:
                 self._announcements().create(courseId=course, body=body), repeats=False
             )
         except Unanswered:
-            made = self._made_before(course, links)
-            if made is None:
+            announcement = self._find(course, links)
+            if announcement is None:
                 raise
-            return made
+            return announcement
         except NotThere as error:
-            message = f"there is no course {course} in Classroom, or not for us"
-            raise Refused("course", message) from error
+            raise Refused("course", "google.no_course", course=course) from error
 
-    def _made_before(self, course: str, links: tuple[Link, ...]) -> dict[str, Any] | None:
+    def _find(self, course: str, links: tuple[Link, ...]) -> dict[str, Any] | None:
         for announcement in self._newest(course):
             if any(is_of(announcement, str(link.file)) for link in links):
                 return announcement
@@ -116,16 +111,16 @@ class CourseAnnouncer:
     def _newest(self, course: str) -> Iterator[dict[str, Any]]:
         token, seen = None, 0
         while seen < _LOOKED_BACK:
-            said = self.google.call(
+            answer = self.google.call(
                 self._announcements().list(
                     courseId=course, announcementStates=["PUBLISHED", "DRAFT"],
                     orderBy="updateTime desc", pageSize=_PAGE, pageToken=token,
                 )
             )  # fmt: skip
-            page = said.get("announcements", ())
+            page = answer.get("announcements", ())
             yield from page
             seen += len(page)
-            token = said.get("nextPageToken")
+            token = answer.get("nextPageToken")
             if not token:
                 return
 

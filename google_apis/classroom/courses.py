@@ -16,16 +16,16 @@ def course_in(rows: Iterable[Sequence[object]], code: str) -> str | None:
 
     rows: code and course id in the first two columns; shorter ones are passed over.
     """
-    wanted = code.strip().casefold()
+    folded = code.strip().casefold()
     for row in rows:
-        if len(row) >= 2 and str(row[0]).strip().casefold() == wanted and str(row[1]).strip():
+        if len(row) >= 2 and str(row[0]).strip().casefold() == folded and str(row[1]).strip():
             return str(row[1]).strip()
     return None
 
 
 @dataclass(frozen=True)
 class Courses:
-    """Courses by their codes. own: asks the service's own table. sheet: its id, or empty."""
+    """Courses by their codes. own: looks into the service's table. sheet: its id, or empty."""
 
     google: Google
     own: Callable[[str], str | None]
@@ -34,13 +34,13 @@ class Courses:
 
     def course(self, code: str) -> str | None:
         """Return the id of a course, or None where the code is nowhere."""
-        known = self.own(code)
-        if known or not self.sheet:
-            return known
-        said = self.google.call(
+        course = self.own(code)
+        if course or not self.sheet:
+            return course
+        answer = self.google.call(
             self.google.service("sheets", "v4")
             .spreadsheets()
             .values()
             .get(spreadsheetId=self.sheet, range=self.range)
         )
-        return course_in(said.get("values", ()), code)
+        return course_in(answer.get("values", ()), code)

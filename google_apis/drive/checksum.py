@@ -1,4 +1,4 @@
-"""The MD5 of a file, which Drive says of its own."""
+"""The MD5 of a file, to compare with the one that Drive reports."""
 
 from __future__ import annotations
 

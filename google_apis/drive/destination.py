@@ -1,8 +1,8 @@
-"""The destination `drive`: a folder for each day below the room's folder, readers by their address.
+"""The destination `drive`: a folder for each day in the room's folder, readers by their address.
 
-What is known of a file before anything is sent, its id, is in the ledger: whoever goes on after a
-crash makes the same file, and Drive refuses a second one. A new version replaces the content: the
-link stays. What arrives carries another name until it has been checked.
+The id of a file is reserved and stored in the ledger before anything is sent: a worker that
+continues after a crash creates the same file, and Drive refuses a second one. A new version
+replaces the content: the link stays. A file has another name until its content has been checked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from google_apis.drive import files, upload
+from google_apis.drive import files
+from google_apis.drive import upload as uploads
 from google_apis.drive.checksum import md5_of
 from google_apis.drive.folders import Folders
 from google_apis.errors import AlreadyThere
@@ -28,8 +29,8 @@ from merger.ports.destination import Fence, Placement, Upload
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
 _IDENTITY = "drive-installation"  # of all workers of a database
-_MOST_UPLOADS = 4  # of one file in a row: sessions that are lost, answers that were none
-# Of what may be shared with whom; anything else that is broken is of ourselves.
+_MOST_UPLOADS = 4  # of one file in a row: lost sessions, answers that meant nothing
+# About one reader; anything else that is broken concerns all of them.
 _OF_A_READER = "google_policy"
 
 
@@ -37,8 +38,8 @@ _OF_A_READER = "google_policy"
 class DriveDestination:
     """Uploads to Drive.
 
-    root: the id of the folder for rooms that have none of their own. tells: Drive itself writes to
-    the readers.
+    root: the id of the folder for rooms without a folder of their own. tells: Drive itself sends a
+    mail to the readers.
     """
 
     google: Google
@@ -48,17 +49,17 @@ class DriveDestination:
     name: str = "drive"
 
     def is_foreign(self, name: str) -> bool:
-        """Return False: files have ids in Drive, and one name is no obstacle to another file."""
+        """Return False: files have ids in Drive, and several may have the same name."""
         return False
 
-    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
-        """Put a parcel there, whole and checked, let its readers read it, and return its link."""
+    def send(self, upload: Upload, state: Mapping[str, Any], fence: Fence) -> str:
+        """Upload a file, whole and checked, let its readers read it, and return its link."""
         # While the folder is hidden from us, so are the files in it: none of them is gone.
-        self._require(parcel.shelf)
-        sending = _Sending(self, parcel, dict(state), fence)
-        there = sending.arrived()
-        readers = parcel.shelf.readers if parcel.shelf else ()
-        # Whom Drive did not know when it was sent last may have got an account since.
+        self._require_folder(upload.shelf)
+        sending = _Sending(self, upload, dict(state), fence)
+        there = sending.complete()
+        readers = upload.shelf.readers if upload.shelf else ()
+        # Somebody without an account at Google may have got one since it was last sent.
         state = {**sending.state, "refused": []}
         self.let_read(state, readers, fence.check, fence.note, fence.keep)
         return str(
@@ -73,10 +74,13 @@ class DriveDestination:
         note: Callable[[Message], None],
         keep: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        """Let people read what is there, who may not yet.
+        """Let those people read the file who may not yet.
 
-        check: called before each, to stop. note: hears of those whom Drive does not know. keep:
-        takes the state after each: nobody is told twice because it failed for somebody else.
+        Args:
+            check: called before each; raises to stop.
+            note: takes a message about each whom Drive does not know.
+            keep: takes the state after each, so that nobody gets a second mail because it failed
+                for somebody else.
         """
         done, refused = list(state.get("readers", ())), list(state.get("refused", ()))
         asking = state.get("asking")
@@ -89,7 +93,7 @@ class DriveDestination:
                 continue
             check()
             try:
-                # Who was being let in when it was heard no more of has got a mail, perhaps.
+                # After a crash, the one who was being given access may have got a mail already.
                 if email != asking or not files.can_read(self.google, str(state["id"]), email):
                     if self.tells:
                         keep_now(asking=email)
@@ -97,7 +101,7 @@ class DriveDestination:
             except (Refused, Broken) as error:
                 if isinstance(error, Broken) and error.code != _OF_A_READER:
                     raise
-                # One address that Google does not know never keeps the video from the others.
+                # One address that Google does not know must not keep the video from the others.
                 note(Message("google.no_reader", email=email, why=error.message))
                 refused.append(email)
             else:
@@ -106,67 +110,67 @@ class DriveDestination:
             keep_now()
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
-        """Move what an earlier version had put there to the bin."""
+        """Move the file of an earlier version to the bin."""
         if state.get("session"):
-            upload.cancel(self.google, str(state["session"]))
+            uploads.cancel(self.google, str(state["session"]))
         if state.get("id"):
             files.move_to_bin(self.google, str(state["id"]))
 
-    def _require(self, shelf: Placement | None) -> None:
-        """Raise Refused where the folder that people named takes nothing."""
-        if shelf is not None and shelf.folder:
-            self.folders.require(shelf.folder, f"name another one for room {shelf.room!r}")
+    def _require_folder(self, placement: Placement | None) -> None:
+        """Raise Refused where the folder that people named accepts nothing."""
+        if placement is not None and placement.folder:
+            self.folders.require(placement.folder, placement.room)
         else:
-            self.folders.require(self.root, "name another one in MERGER_DRIVE_FOLDER")
+            self.folders.require(self.root, None)
 
-    def folder(self, shelf: Placement) -> str:
-        """Return the id of the folder for a day, which is made where it is missing."""
-        names = (*shelf.below, shelf.day.isoformat())
-        if shelf.folder:
-            return self.folders.below(shelf.folder, *names)
-        return self.folders.below(self.root, shelf.room, *names)
+    def folder(self, placement: Placement) -> str:
+        """Return the id of the folder for a day, which is created where it is missing."""
+        names = (*placement.below, placement.day.isoformat())
+        if placement.folder:
+            return self.folders.below(placement.folder, *names)
+        return self.folders.below(self.root, placement.room, *names)
 
 
 class _Sending:
-    """One parcel on its way. state: as the ledger keeps it.
+    """One upload in progress. state: as the ledger keeps it, with
 
     id: of the file. session: the upload that was begun, of the content whose hash is `sending`.
     is_made: the file was seen under its id. readers: who may read it by now; refused: whom Drive
-    does not know; asking: who is being let in, with a mail of Drive's.
+    does not know; asking: who is being given access, with a mail of Drive's.
     """
 
     def __init__(
-        self, to: DriveDestination, parcel: Upload, state: dict[str, Any], fence: Fence
+        self, to: DriveDestination, upload: Upload, state: dict[str, Any], fence: Fence
     ) -> None:
-        self.to, self.parcel, self.state, self.fence = to, parcel, state, fence
+        self.to, self.upload, self.state, self.fence = to, upload, state, fence
         self.google = to.google
 
-    def arrived(self) -> dict[str, Any]:
+    def complete(self) -> dict[str, Any]:
         """Return what Drive says of the file, once it is there under its name."""
         md5 = self._md5()
         for _ in range(_MOST_UPLOADS):
             there = self._there()
-            if there is None or not _has(there, md5, self.parcel.size_bytes):
+            if there is None or not _has(there, md5, self.upload.size_bytes):
                 before = there and there.get("md5Checksum")
-                self._upload(there)
+                self._send(there)
                 failpoint("drive.uploaded")
                 there = files.get_file(self.google, self.state["id"])
                 if there is None or there.get("md5Checksum") == before:
-                    continue  # an answer that was none: the upload is asked again
-            if _has(there, md5, self.parcel.size_bytes):
-                return self._named(there)
-            self._left_out(there)
-            raise Temporary("copy", "what arrived in Drive differs from what was sent")
-        raise Temporary("google_away", "Google does not complete an upload for now")
+                    continue  # the answer meant nothing: the upload is queried again
+            if _has(there, md5, self.upload.size_bytes):
+                return self._rename(there)
+            self._discard(there)
+            raise Temporary("copy", "google.upload_differs")
+        raise Temporary("google_away", "google.upload_incomplete")
 
     def _there(self) -> dict[str, Any] | None:
         """Return the file of the reserved id; None where nothing has arrived yet."""
         there = files.get_file(self.google, self.state["id"]) if "id" in self.state else None
         if there is None and ("id" not in self.state or self.state.get("is_made")):
             # Nothing was sent yet; or somebody deleted it for ever, and its id is used up.
-            found = self._found()
+            found = self._find()
             self._keep(
-                id=found or files.reserved_id(self.google),
+                id=found or files.reserve_id(self.google),
                 is_made=False,
                 session=None,
                 readers=[],
@@ -178,78 +182,77 @@ class _Sending:
             self._keep(is_made=True)
         return there
 
-    def _found(self) -> str | None:
-        """Return the file that is ours although the ledger does not know: it was restored, say."""
+    def _find(self) -> str | None:
+        """Return our file that the ledger does not know, as after its database was restored."""
         query = (
             f"{files.quoted(self._folder)} in parents and appProperties has"
             f" {{ key={files.quoted(_MARK)} and value={files.quoted(self._mark)} }}"
         )
-        return next((str(one["id"]) for one in files.find_files(self.google, query)), None)
+        return next((str(file["id"]) for file in files.find_files(self.google, query)), None)
 
     @cached_property
     def _folder(self) -> str:
-        shelf = self.parcel.shelf
-        return self.to.folder(shelf) if shelf else self.to.root
+        placement = self.upload.shelf
+        return self.to.folder(placement) if placement else self.to.root
 
-    def _upload(self, there: Mapping[str, Any] | None) -> None:
+    def _send(self, there: Mapping[str, Any] | None) -> None:
         """Send the content; what was sent of it before is not sent again."""
         session, is_new = self.state.get("session"), False
-        if session and self.state.get("sending") != self.parcel.sha256:
-            # Of an earlier version; whoever may still be sending it cannot complete it any more.
-            upload.cancel(self.google, str(session))
+        if session and self.state.get("sending") != self.upload.sha256:
+            # Of an earlier version; a worker that may still be sending it cannot complete it.
+            uploads.cancel(self.google, str(session))
             session = None
         if not session:
             try:
-                session, is_new = self._begun(there), True
+                session, is_new = self._begin(there), True
             except AlreadyThere:
-                return  # an earlier try has completed it, and nobody heard
+                return  # an earlier try completed it, and its answer was lost
         try:
-            upload.send(
-                self.google, str(session), self.parcel.path, self.parcel.size_bytes,
+            uploads.send(
+                self.google, str(session), self.upload.path, self.upload.size_bytes,
                 is_new=is_new, check=self.fence.check, before_last=self._before_last,
             )  # fmt: skip
-        except upload.SessionLost:
+        except uploads.SessionLost:
             self._keep(session=None)
         except FileNotFoundError as error:
-            message = f"{self.parcel.path} vanished while it was sent"
-            raise Temporary("upload", message) from error
+            raise self._vanished() from error
 
-    def _begun(self, there: Mapping[str, Any] | None) -> str:
+    def _begin(self, there: Mapping[str, Any] | None) -> str:
         self.fence.confirm()
-        kind = mimetypes.guess_type(self.parcel.name)[0] or "application/octet-stream"
+        kind = mimetypes.guess_type(self.upload.name)[0] or "application/octet-stream"
         body: dict[str, Any] = {"mimeType": kind}
         if there is None:
             body |= {
                 "id": self.state["id"], "name": self._unchecked, "parents": [self._folder],
                 "appProperties": {_MARK: self._mark},
             }  # fmt: skip
-        known = str(there["id"]) if there else None
-        session = files.begin_upload(self.google, body, self.parcel.size_bytes, known)
+        file_id = str(there["id"]) if there else None
+        session = files.begin_upload(self.google, body, self.upload.size_bytes, file_id)
         failpoint("drive.begun")
-        # Before the first byte: whoever goes on after us asks for what has arrived.
-        self._keep(session=session, sending=self.parcel.sha256)
+        # Before the first byte: whoever continues after us queries what has arrived.
+        self._keep(session=session, sending=self.upload.sha256)
         return session
 
     def _before_last(self) -> None:
         self.fence.confirm()
         failpoint("drive.confirmed")
 
-    def _named(self, there: dict[str, Any]) -> dict[str, Any]:
+    def _rename(self, there: dict[str, Any]) -> dict[str, Any]:
         """Give a file that has been checked its name."""
-        wanted = {"name": self.parcel.name, "trashed": False}
-        if any(there.get(key) != value for key, value in wanted.items()):
+        final = {"name": self.upload.name, "trashed": False}
+        if any(there.get(key) != value for key, value in final.items()):
             self.fence.confirm()
-            there = files.change(self.google, str(there["id"]), wanted)
+            there = files.change(self.google, str(there["id"]), final)
             failpoint("drive.named")
         if self.state.get("session") or not self.state.get("is_made"):
             self._keep(session=None, is_made=True)
         return there
 
-    def _left_out(self, there: Mapping[str, Any]) -> None:
+    def _discard(self, there: Mapping[str, Any]) -> None:
         """Forget what arrived damaged; of a new file, nothing stays behind."""
         if there.get("name") == self._unchecked:
             files.move_to_bin(self.google, str(there["id"]))
-            self._keep(id=files.reserved_id(self.google), is_made=False, session=None)
+            self._keep(id=files.reserve_id(self.google), is_made=False, session=None)
         else:
             self._keep(session=None)
 
@@ -259,29 +262,31 @@ class _Sending:
 
     @property
     def _mark(self) -> str:
-        """What a file is known by, whatever people call it: 124 bytes at most, with its key.
+        """The property by which a file is recognised: 124 bytes at most, with its key.
 
-        Other records, and other installations that deliver into the same folder, have others. What
-        is of no record has its content in the mark: it has no other version.
+        Other recordings, and other installations that deliver into the same folder, have others. A
+        file of no recording is recognised by its content: it has no other version.
         """
-        whose = self.parcel.record or self.parcel.sha256
+        whose = self.upload.record or self.upload.sha256
         ours = self.to.folders.memory.settled(_IDENTITY, uuid.uuid4().hex)
-        said = f"{ours}\0{whose}\0{self.parcel.kind}\0{self.parcel.name}"
-        return hashlib.sha256(said.encode()).hexdigest()
+        text = f"{ours}\0{whose}\0{self.upload.kind}\0{self.upload.name}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def _unchecked(self) -> str:
-        return self.parcel.name + _UNCHECKED
+        return self.upload.name + _UNCHECKED
 
     def _md5(self) -> str:
-        if self.state.get("md5_of") != self.parcel.sha256:
+        if self.state.get("md5_of") != self.upload.sha256:
             try:
-                self.state["md5"] = md5_of(self.parcel.path, self.fence.check)
+                self.state["md5"] = md5_of(self.upload.path, self.fence.check)
             except FileNotFoundError as error:
-                message = f"{self.parcel.path} vanished before it was sent"
-                raise Temporary("upload", message) from error
-            self.state["md5_of"] = self.parcel.sha256
+                raise self._vanished() from error
+            self.state["md5_of"] = self.upload.sha256
         return str(self.state["md5"])
+
+    def _vanished(self) -> Temporary:
+        return Temporary("upload", "google.source_vanished", path=str(self.upload.path))
 
 
 def _has(there: Mapping[str, Any], md5: str, size_bytes: int) -> bool:

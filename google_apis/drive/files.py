@@ -21,21 +21,21 @@ _API = ("drive", "v3")
 
 
 def files_api(google: Google) -> Any:
-    """Return the resource of files, which makes requests."""
+    """Return the resource of files, which builds requests."""
     return google.service(*_API).files()
 
 
-def reserved_id(google: Google) -> str:
-    """Return an id that no file has yet: made under it twice, the second answers 409."""
-    said = google.call(files_api(google).generateIds(count=1, space="drive", type="files"))
-    return str(said["ids"][0])
+def reserve_id(google: Google) -> str:
+    """Return an id that no file has yet: to create a second file under it is refused with 409."""
+    answer = google.call(files_api(google).generateIds(count=1, space="drive", type="files"))
+    return str(answer["ids"][0])
 
 
-def get_file(google: Google, known: str) -> dict[str, Any] | None:
-    """Return what Drive says of a file; None where there is none of this id, or not for us."""
+def get_file(google: Google, file_id: str) -> dict[str, Any] | None:
+    """Return what Drive says of a file; None where none of this id is there, or hidden from us."""
     try:
         return google.call(
-            files_api(google).get(fileId=known, fields=_FIELDS, supportsAllDrives=True)
+            files_api(google).get(fileId=file_id, fields=_FIELDS, supportsAllDrives=True)
         )
     except NotThere:
         return None
@@ -53,11 +53,11 @@ def quoted(text: str) -> str:
 def find_files(google: Google, query: str) -> Iterator[dict[str, Any]]:
     """Yield the files that a query names, from all drives, without those in the bin.
 
-    Raises Temporary where Drive did not look everywhere: what it did not find might be there.
+    Raises Temporary where Drive did not search everywhere: what it did not find might be there.
     """
     token = None
     while True:
-        said = google.call(
+        page = google.call(
             files_api(google).list(
                 q=f"({query}) and trashed = false",
                 fields=f"nextPageToken,incompleteSearch,files({_FIELDS})",
@@ -68,49 +68,49 @@ def find_files(google: Google, query: str) -> Iterator[dict[str, Any]]:
                 corpora="allDrives",
             )
         )
-        if said.get("incompleteSearch"):
-            raise Temporary("google_away", "Drive could not look into all of its drives for now")
-        yield from said.get("files", ())
-        token = said.get("nextPageToken")
+        if page.get("incompleteSearch"):
+            raise Temporary("google_away", "google.search_incomplete")
+        yield from page.get("files", ())
+        token = page.get("nextPageToken")
         if not token:
             return
 
 
-def make_folder(google: Google, known: str, name: str, parent: str) -> None:
-    """Make a folder under a reserved id, unless it is there."""
-    body = {"id": known, "name": name, "mimeType": FOLDER, "parents": [parent]}
+def make_folder(google: Google, file_id: str, name: str, parent: str) -> None:
+    """Create a folder under a reserved id, unless it is there."""
+    body = {"id": file_id, "name": name, "mimeType": FOLDER, "parents": [parent]}
     try:
         google.call(files_api(google).create(body=body, fields="id", supportsAllDrives=True))
     except AlreadyThere:
         return  # the answer of an earlier try was lost, or another worker was quicker
 
 
-def change(google: Google, known: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Change what is said of a file. Raises NotThere."""
+def change(google: Google, file_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Change the metadata of a file. Raises NotThere."""
     return google.call(
         files_api(google).update(
-            fileId=known, body=dict(body), fields=_FIELDS, supportsAllDrives=True
+            fileId=file_id, body=dict(body), fields=_FIELDS, supportsAllDrives=True
         )
     )  # fmt: skip
 
 
-def move_to_bin(google: Google, known: str) -> None:
-    """Move a file to the bin, if it is there: its owner can still get it back."""
+def move_to_bin(google: Google, file_id: str) -> None:
+    """Move a file to the bin, if it is there: its owner can still restore it."""
     try:
-        change(google, known, {"trashed": True})
+        change(google, file_id, {"trashed": True})
     except NotThere:
         return
 
 
-def grant_read(google: Google, known: str, email: str, *, tells: bool) -> None:
-    """Let somebody read a file; once is as good as twice. tells: Drive sends them a mail.
+def grant_read(google: Google, file_id: str, email: str, *, tells: bool) -> None:
+    """Let somebody read a file, unless they may. tells: Drive sends them a mail.
 
-    Raises Refused for an address that Google has no account for; Unanswered where they may have
-    been told: nobody is told twice.
+    Raises Refused for an address without an account at Google; Unanswered where the mail may have
+    been sent: nobody gets it twice.
     """
     google.call(
         google.service(*_API).permissions().create(
-            fileId=known,
+            fileId=file_id,
             body={"type": "user", "role": "reader", "emailAddress": email},
             sendNotificationEmail=tells,
             supportsAllDrives=True,
@@ -120,43 +120,48 @@ def grant_read(google: Google, known: str, email: str, *, tells: bool) -> None:
     )  # fmt: skip
 
 
-def can_read(google: Google, known: str, email: str) -> bool:
+def can_read(google: Google, file_id: str, email: str) -> bool:
     """Return whether somebody is among those who may see a file, by that address."""
     token = None
     while True:
-        said = google.call(
+        page = google.call(
             google.service(*_API).permissions().list(
-                fileId=known,
+                fileId=file_id,
                 pageSize=100,
                 pageToken=token,
                 supportsAllDrives=True,
                 fields="nextPageToken,permissions(emailAddress)",
             )
         )  # fmt: skip
-        there = (str(one.get("emailAddress")) for one in said.get("permissions", ()))
-        if email.lower() in map(str.lower, there):
+        readers = (str(p.get("emailAddress")) for p in page.get("permissions", ()))
+        if email.lower() in map(str.lower, readers):
             return True
-        token = said.get("nextPageToken")
+        token = page.get("nextPageToken")
         if not token:
             return False
 
 
 def begin_upload(
-    google: Google, body: Mapping[str, Any], size_bytes: int, known: str | None
+    google: Google, body: Mapping[str, Any], size_bytes: int, file_id: str | None
 ) -> str:
     """Return the address of a new upload, which is as good as a password.
 
-    body: what is to be said of the file. known: the id of the file whose content it replaces; None
-    for a new one. Raises AlreadyThere where a new one is there already.
     https://developers.google.com/workspace/drive/api/guides/manage-uploads#resumable
-    """
-    where = f"{google.upload_address(*_API)}/files" + (f"/{known}" if known else "")
 
-    def begun() -> str:
+    Args:
+        body: the metadata of the file.
+        file_id: of the file whose content it replaces; None for a new one.
+
+    Raises:
+        AlreadyThere: the new file is there already.
+    """
+    address = f"{google.upload_address(*_API)}/files" + (f"/{file_id}" if file_id else "")
+
+    def begin() -> str:
         with google.session() as session, translate_errors():
             response = session.request(  # type: ignore[no-untyped-call]
-                "PATCH" if known else "POST",
-                where,
+                "PATCH" if file_id else "POST",
+                address,
                 params={"uploadType": "resumable", "supportsAllDrives": "true"},
                 json=dict(body),
                 headers={
@@ -169,7 +174,7 @@ def begin_upload(
             if response.status_code != 200:
                 raise google.error_in(response)
             if "Location" not in response.headers:
-                raise Unanswered("google_away", "Google begins an upload and does not say where")
+                raise Unanswered("google_away", "google.upload_nowhere")
             return str(response.headers["Location"])
 
-    return google.repeated(begun)
+    return google.retry(begin)

@@ -1,7 +1,7 @@
-"""Folders in Drive, made when they are missing: each once, whoever asks for it at the same time.
+"""Folders in Drive, created when they are missing: each once, however many workers need it.
 
-Drive takes two folders of one name in one place. So the id of a folder is reserved, written down
-before it is made, and the first who wrote it down is right.
+Drive accepts two folders of one name in one place. So the id of a folder is reserved and stored
+before the folder is created, and the first who stored one wins.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from typing import Protocol
 from google_apis.drive import files
 from google_apis.http import Google
 from merger.errors import Refused, Temporary
+from merger.i18n import Message
 
-_MOST_MADE = 3  # in a row
+_MOST_CREATED = 3  # in a row
+
+
+_OTHER_IN_SETTING = Message("google.other_folder.setting")
 
 
 class Memory(Protocol):
-    """What is remembered for all workers, by a name: whoever writes first is right."""
+    """What is remembered for all workers, by name: the first who writes wins."""
 
     def known(self, name: str) -> str | None:
-        """Return what is known under a name."""
+        """Return the value of a name."""
 
     def settled(self, name: str, value: str) -> str:
-        """Return what is known under a name; that is the value, where nothing was."""
+        """Return the value of a name, which becomes this one where there was none."""
 
     def forget(self, name: str, value: str) -> None:
-        """Forget a value, unless it has become another one."""
+        """Forget a value, unless another has replaced it."""
 
 
 @dataclass(frozen=True)
@@ -37,55 +41,51 @@ class Folders:
     google: Google
     memory: Memory
 
-    def require(self, folder: str, other: str) -> None:
-        """Raise Refused for a folder that people named and in which nothing is to be put.
+    def require(self, folder: str, room: str | None) -> None:
+        """Raise Refused for a folder, named by people, that nothing can be put into.
 
-        other: how to name another one, as advice.
+        Args:
+            room: whose folder it is; None for that of the setting.
         """
         there = files.get_file(self.google, folder)
+        other = Message("google.other_folder.room", room=room) if room else _OTHER_IN_SETTING
         if there is None:
             raise Refused(
-                "google_folder",
-                f"there is no folder {folder} in Drive, or not for {self.google.account}; share it"
-                f" with that address, with the right to change it, or {other}",
-            )
+                "google_folder", "google.no_folder",
+                folder=folder, account=self.google.account, other=other,
+            )  # fmt: skip
         if there.get("trashed"):
-            raise Refused(
-                "google_folder",
-                f"the folder {folder} in Drive is in the bin, which Drive empties; take it out, or"
-                f" {other}",
-            )
+            raise Refused("google_folder", "google.folder_in_bin", folder=folder, other=other)
 
     def below(self, parent: str, *names: str) -> str:
         """Return the id of the folder at the end of a path of names."""
         for name in names:
-            parent = self._one(parent, name)
+            parent = self._child(parent, name)
         return parent
 
-    def _one(self, parent: str, name: str) -> str:
+    def _child(self, parent: str, name: str) -> str:
         key = f"drive-{hashlib.sha256(f'{parent}/{name}'.encode()).hexdigest()[:48]}"
-        for _ in range(_MOST_MADE):
-            known = self.memory.known(key)
-            if known is None:
-                found = self._there(parent, name)
-                known = self.memory.settled(key, found or files.reserved_id(self.google))
-                if known == found:
-                    return known
-            there = files.get_file(self.google, known)
+        for _ in range(_MOST_CREATED):
+            folder = self.memory.known(key)
+            if folder is None:
+                oldest = self._oldest(parent, name)
+                folder = self.memory.settled(key, oldest or files.reserve_id(self.google))
+                if folder == oldest:
+                    return folder
+            there = files.get_file(self.google, folder)
             if there is None:
-                files.make_folder(self.google, known, name, parent)
-                there = files.get_file(self.google, known)
+                files.make_folder(self.google, folder, name, parent)
+                there = files.get_file(self.google, folder)
             if there is not None and not there.get("trashed"):
-                return known
-            # Somebody put it into the bin, or deleted it for ever: another one is made.
-            self.memory.forget(key, known)
-        raise Temporary("google_busy", f"the folder {name!r} in Drive vanishes again and again")
+                return folder
+            # Somebody put it into the bin, or deleted it for ever: another one is created.
+            self.memory.forget(key, folder)
+        raise Temporary("google_busy", "google.folder_vanishes", name=name)
 
-    def _there(self, parent: str, name: str) -> str | None:
-        """Return the oldest folder of this name that somebody has made."""
+    def _oldest(self, parent: str, name: str) -> str | None:
+        """Return the oldest folder of this name that somebody has created."""
         query = (
             f"name = {files.quoted(name)} and {files.quoted(parent)} in parents"
             f" and mimeType = {files.quoted(files.FOLDER)}"
         )
-        ids = [str(one["id"]) for one in files.find_files(self.google, query)]
-        return ids[0] if ids else None
+        return next((str(f["id"]) for f in files.find_files(self.google, query)), None)

@@ -1,4 +1,4 @@
-"""Segments as they were recorded, in Drive: in `raw`, below the room's folder, by day."""
+"""Uploads segments as they were recorded to Drive: to `raw` in the room's folder, by day."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class RawDrive:
         try:
             size_bytes = path.stat().st_size
         except FileNotFoundError as error:
-            raise Temporary("upload", f"{path} vanished before it was sent") from error
-        shelf = Placement(room, self.folder_of(room), day, below=_BELOW)
-        parcel = Upload(1, "raw", name, path, size_bytes, sha256, shelf)
-        return self.drive.send(parcel, state, Fence(keep, _go_on, _go_on))
+            raise Temporary("upload", "google.source_vanished", path=str(path)) from error
+        placement = Placement(room, self.folder_of(room), day, below=_BELOW)
+        upload = Upload(1, "raw", name, path, size_bytes, sha256, placement)
+        return self.drive.send(upload, state, Fence(keep, _allow, _allow))
 
 
-def _go_on() -> None:
-    """Go on: nobody else uploads the same."""
+def _allow() -> None:
+    """Raise nothing: nobody else uploads the same."""

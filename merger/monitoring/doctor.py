@@ -1,6 +1,6 @@
-"""What the service needs of its surroundings, looked at: what is missing, and what to do about it.
+"""Checks what the service needs of its surroundings: what is missing, and what to do about it.
 
-Looking changes nothing, except that SQLite makes an empty file where there is no database yet.
+It changes nothing, except that SQLite creates an empty file where there is no database yet.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Engine, text
 
@@ -21,6 +21,7 @@ from merger.config import Settings
 from merger.db import schema
 from merger.db.engine import reading
 from merger.errors import MergerError, Temporary
+from merger.i18n import Message, document, sentences, verbatim
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
 from merger.render.ffmpeg import Tool
@@ -41,16 +42,21 @@ OLDEST_FFMPEG = (5, 1)
 
 @dataclass(frozen=True)
 class Finding:
-    """How one thing is. broken: records fail, some or all, until somebody acts."""
+    """The state of one thing. broken: some or all recordings fail until somebody acts."""
 
     what: str
     level: Level
-    text: str
+    text: Message
 
     @property
     def ok(self) -> bool:
-        """Whether records can be made; a warning may still deserve a look."""
+        """Whether recordings can be processed; a warning may still deserve a look."""
         return self.level != "broken"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The finding for programs."""
+        return {"what": self.what, "level": self.level, **document(self.text)}
 
 
 def check(
@@ -59,39 +65,41 @@ def check(
     recorder_of: Callable[[str], Recorder],
     now: Callable[[], datetime],
 ) -> list[Finding]:
-    """Return how everything is that the service needs. now: the wall clock, aware."""
-    reached = _told("database", partial(_database, engine))
-    findings = list(reached)
-    if _fine(reached):
-        findings += _told("clocks", partial(_clocks, engine, now))
-        current = _told("schema", partial(_schema, engine))
-        findings += current
-        if _fine(current):
-            findings += _told("rooms", partial(_rooms, engine, recorder_of))
-    findings += _told("ffmpeg", partial(_ffmpeg, settings))
-    findings += _told("setpriv", _setpriv)
+    """Return the state of everything that the service needs. now: the wall clock, aware."""
+    database = findings_of("database", partial(_database, engine))
+    findings = list(database)
+    if _are_ok(database):
+        findings += findings_of("clocks", partial(_clocks, engine, now))
+        tables = findings_of("schema", partial(_schema, engine))
+        findings += tables
+        if _are_ok(tables):
+            findings += findings_of("rooms", partial(_rooms, engine, recorder_of))
+    findings += findings_of("ffmpeg", partial(_ffmpeg, settings))
+    findings += findings_of("setpriv", _setpriv)
     for what, folder, is_ours in (
         ("cache folder (MERGER_CACHE)", settings.cache, True),
         ("data folder (MERGER_DATA)", settings.data, True),
         ("output folder (MERGER_OUTPUT)", settings.destination, settings.output is None),
     ):
-        findings += _told(what, partial(_folder, what, folder, is_ours))
+        findings += findings_of(what, partial(_folder, what, folder, is_ours))
     return findings
 
 
-def _told(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def findings_of(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
     """Return what a look finds, and what kept it from looking further."""
     findings: list[Finding] = []
     try:
         findings.extend(look())
     except MergerError as error:
-        findings.append(Finding(what, "broken", str(error)))
+        findings.append(Finding(what, "broken", error.message))
     except OSError as error:
-        findings.append(Finding(what, "broken", f"it cannot be looked at: {error}"))
+        findings.append(
+            Finding(what, "broken", Message("monitoring.not_looked_at", why=str(error)))
+        )
     return findings
 
 
-def _fine(findings: list[Finding]) -> bool:
+def _are_ok(findings: list[Finding]) -> bool:
     return all(finding.ok for finding in findings)
 
 
@@ -101,15 +109,15 @@ def _database(engine: Engine) -> Iterator[Finding]:
         with reading(engine) as session:
             session.execute(text("SELECT 1")).one()
     except Temporary as error:
-        message = f"{error.message}; start it, or correct SQLALCHEMY_DATABASE_URI"
+        message = Message("monitoring.database_away", why=error.message)
         yield Finding("database", "broken", message)
     else:
-        yield Finding("database", "ok", f"{where} answers")
+        yield Finding("database", "ok", Message("monitoring.database", where=where))
 
 
 def _schema(engine: Engine) -> Iterator[Finding]:
     schema.require_current(engine)
-    yield Finding("schema", "ok", "the tables are those of this program")
+    yield Finding("schema", "ok", Message("monitoring.schema"))
 
 
 def _clocks(engine: Engine, now: Callable[[], datetime]) -> Iterator[Finding]:
@@ -118,35 +126,35 @@ def _clocks(engine: Engine, now: Callable[[], datetime]) -> Iterator[Finding]:
     Leases are written by one machine and judged by another; the server stands for all others.
     """
     if engine.dialect.name == "sqlite":
-        yield Finding("clocks", "ok", "a database in a file has no clock of its own")
+        yield Finding("clocks", "ok", Message("monitoring.clock_of_file"))
         return
     with reading(engine) as session:
         before = now()
-        said: datetime = session.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+        answer: datetime = session.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
         after = now()
-    server = said.replace(tzinfo=UTC)
-    # The answer was on its way for some time: only what lies outside of it is a difference.
+    server = answer.replace(tzinfo=UTC)
+    # The answer took some time: only what lies outside of that time is a difference.
     apart = max(before - server, server - after, timedelta())
     if apart > CLOCKS_DIFFER:
-        message = (
-            "the clocks of the database server and of this machine are"
-            f" {apart.total_seconds():.1f} s apart, and leases rely on them; set both by NTP"
-        )
+        message = Message("monitoring.clocks_differ", seconds=f"{apart.total_seconds():.1f}")
         yield Finding("clocks", "warning", message)
     else:
-        yield Finding("clocks", "ok", "the database server and this machine agree on the time")
+        yield Finding("clocks", "ok", Message("monitoring.clocks"))
 
 
 def _ffmpeg(settings: Settings) -> Iterator[Finding]:
     tool = ffmpeg.find_tool(settings.ffmpeg or None)
-    # Builds from its repository are called by a commit, and new enough.
+    # Builds from its repository are named after a commit, and new enough.
     version = re.match(r"n?(\d+)\.(\d+)", tool.version)
     if version and (int(version[1]), int(version[2])) < OLDEST_FFMPEG:
-        oldest = ".".join(map(str, OLDEST_FFMPEG))
-        message = f"{tool.path} is version {tool.version}; name {oldest} or newer in MERGER_FFMPEG"
+        message = Message(
+            "monitoring.ffmpeg_old", path=tool.path, version=tool.version,
+            oldest=".".join(map(str, OLDEST_FFMPEG)),
+        )  # fmt: skip
         yield Finding("ffmpeg", "broken", message)
         return
-    yield Finding("ffmpeg", "ok", f"version {tool.version}, {tool.path}")
+    message = Message("monitoring.ffmpeg", version=tool.version, path=tool.path)
+    yield Finding("ffmpeg", "ok", message)
     by_codec: dict[str, list[Profile]] = {}
     for profile in profiles.PROFILES.values():
         by_codec.setdefault(profile.codec, []).append(profile)
@@ -162,74 +170,73 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
     try:
         encoder, notes = ffmpeg.choose_encoder(tool, wanted, choice)
     except MergerError as error:
-        return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", str(error))
+        return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", error.message)
     if notes:
-        texts = [*map(str, notes), "install its driver, or set MERGER_ENCODER=auto"]
-        return Finding(what, "warning", "; ".join(texts))
+        advice = Message("monitoring.encoder_driver")
+        return Finding(what, "warning", sentences([*map(_message, notes), advice]))
     if encoder.hardware is None:
-        refused = [
-            f"{other.name} does not work here ({ffmpeg.why_refused(tool, other)})"
+        message = Message("monitoring.encoder_software", name=encoder.name)
+        failing = [
+            Message("monitoring.encoder_fails", name=other.name, why=_message(why))
             for other in candidates(wanted)
             if other.hardware and choice != "software"
+            if (why := ffmpeg.why_refused(tool, other))
         ]
-        return Finding(what, "ok", "; ".join([f"{encoder.name}, in software", *refused]))
+        return Finding(what, "ok", sentences([message, *failing]))
     # When the hardware gives up in the middle, all is encoded again in software.
-    if reason := ffmpeg.why_refused(tool, profiles.software(wanted)):
-        message = f"{encoder.name}, in hardware; nothing stands in for it, should it fail: {reason}"
+    if why := ffmpeg.why_refused(tool, profiles.software(wanted)):
+        message = Message("monitoring.encoder_alone", name=encoder.name, why=_message(why))
         return Finding(what, "warning", message)
-    return Finding(what, "ok", f"{encoder.name}, in hardware")
+    return Finding(what, "ok", Message("monitoring.encoder_hardware", name=encoder.name))
 
 
 def _setpriv() -> Iterator[Finding]:
     if ffmpeg.dying_with_parent():
-        yield Finding("setpriv", "ok", "children end with their parent")
+        yield Finding("setpriv", "ok", Message("monitoring.setpriv"))
     else:
-        message = (
-            "the program setpriv is missing: an ffmpeg would outlive a worker that is killed;"
-            " install the package util-linux"
-        )
-        yield Finding("setpriv", "warning", message)
+        yield Finding("setpriv", "warning", Message("monitoring.setpriv_missing"))
 
 
 def _folder(what: str, folder: Path, is_ours: bool) -> Iterator[Finding]:
-    """Look at a folder that is written to. is_ours: it is made where it is missing."""
+    """Look at a folder that is written to. is_ours: it is created where it is missing."""
     if folder.exists() and not folder.is_dir():
-        yield Finding(what, "broken", f"{folder} is no folder; choose another")
+        yield Finding(what, "broken", Message("monitoring.no_folder", folder=str(folder)))
         return
     if not folder.is_dir() and not is_ours:
-        yield Finding(what, "broken", f"there is no folder {folder}; make it, or mount it")
+        yield Finding(what, "broken", Message("monitoring.folder_missing", folder=str(folder)))
         return
     there = nearest(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield Finding(what, "broken", f"{there} cannot be written to; choose another folder")
+        yield Finding(what, "broken", Message("monitoring.folder_read_only", folder=str(there)))
         return
     free = shutil.disk_usage(there).free
-    shown = f"{folder}: {free / 1e9:.1f} GB free"
-    if free < LITTLE_SPACE:
-        yield Finding(what, "warning", f"{shown}; make some space, or merges may not fit")
-    else:
-        yield Finding(what, "ok", shown)
+    is_little = free < LITTLE_SPACE
+    message = Message(
+        "monitoring.folder_full" if is_little else "monitoring.folder",
+        folder=str(folder), free=f"{free / 1e9:.1f}",
+    )  # fmt: skip
+    yield Finding(what, "warning" if is_little else "ok", message)
 
 
 def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[Finding]:
-    stored = store.stored_rooms(engine)
-    if not stored:
-        message = "there is no room yet; run: python app.py rooms import FILE.yaml"
-        yield Finding("rooms", "warning", message)
-    for room in stored:
+    rooms = store.stored_rooms(engine)
+    if not rooms:
+        yield Finding("rooms", "warning", Message("monitoring.no_rooms"))
+    for room in rooms:
         what = f"room {room.name!r}"
         findings = [
-            Finding(what, "broken", message) for _, message in problems_of(room, recorder_of)
+            Finding(what, "broken", _message(text)) for _, text in problems_of(room, recorder_of)
         ]
-        findings += [Finding(what, "warning", message) for message in warnings([room])]
-        if _fine(findings):
-            findings += [Finding(what, "warning", why) for why in _missing(room, recorder_of)]
-        names = ", ".join(source.name for source in room.sources)
-        yield from findings or [Finding(what, "ok", f"{room.zone}; {names}")]
+        findings += [Finding(what, "warning", _message(text)) for text in warnings([room])]
+        if _are_ok(findings):
+            findings += [Finding(what, "warning", text) for text in _missing(room, recorder_of)]
+        names = tuple(source.name for source in room.sources)
+        message = Message("monitoring.room", zone=room.zone, sources=names)
+        yield from findings or [Finding(what, "ok", message)]
 
 
-def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[str]:
-    """Yield what is not there of what the sources of a room need; the room itself was checked."""
+def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[Message]:
+    """Yield what the sources of a room, which is itself right, need and do not find."""
     for source in room.sources:
         recorder = recorder_of(source.kind)
         if not isinstance(recorder, ReportsMissing):
@@ -239,4 +246,8 @@ def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator
             zone_named(room.zone),
         )  # fmt: skip
         if why := recorder.missing(seen):
-            yield f"source {source.name!r}: {why}"
+            yield Message("monitoring.source", source=source.name, why=_message(why))
+
+
+def _message(text: Message | str) -> Message:
+    return text if isinstance(text, Message) else verbatim(text)

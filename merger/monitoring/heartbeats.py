@@ -1,4 +1,4 @@
-"""Signs of life of daemons, for whoever asks whether one is at work."""
+"""Signs of life of daemons, from which one can tell whether one is running."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading, writing
 from models import Fact
 
-_NAMED = "daemon:"
-_LONGEST = 64 - len(_NAMED)  # of a name, as the table has it
-_KEPT = timedelta(days=1)
+_PREFIX = "daemon:"
+_LONGEST = 64 - len(_PREFIX)  # of a name: the width of the column
+_KEEP = timedelta(days=1)
 
 
 def write_heartbeat(engine: Engine, name: str, now: datetime) -> None:
-    """Write down that a daemon is at work; one that is new forgets those that are no more."""
-    key = f"{_NAMED}{name[-_LONGEST:]}"  # its end tells the daemons of a host apart
+    """Store that a daemon is running; a new one removes the heartbeats of those long gone."""
+    key = f"{_PREFIX}{name[-_LONGEST:]}"  # its end tells the daemons of a host apart
 
     def write(session: Session) -> None:
         fact = session.get(Fact, key)
@@ -25,7 +25,7 @@ def write_heartbeat(engine: Engine, name: str, now: datetime) -> None:
             fact.value = now.isoformat()
             return
         for other in session.scalars(_all()):
-            if datetime.fromisoformat(other.value) < now - _KEPT:
+            if datetime.fromisoformat(other.value) < now - _KEEP:
                 session.delete(other)
         session.add(Fact(name=key, value=now.isoformat()))
 
@@ -33,11 +33,11 @@ def write_heartbeat(engine: Engine, name: str, now: datetime) -> None:
 
 
 def last_heartbeat(engine: Engine) -> datetime | None:
-    """Return when a daemon gave a sign of life for the last time; None where none ever did."""
+    """Return when a daemon last gave a sign of life; None where none ever did."""
     with reading(engine) as session:
-        given = [datetime.fromisoformat(fact.value) for fact in session.scalars(_all())]
-    return max(given, default=None)
+        instants = [datetime.fromisoformat(fact.value) for fact in session.scalars(_all())]
+    return max(instants, default=None)
 
 
 def _all() -> Select[Fact]:
-    return select(Fact).where(Fact.name.startswith(_NAMED))
+    return select(Fact).where(Fact.name.startswith(_PREFIX))

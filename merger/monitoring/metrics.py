@@ -1,6 +1,6 @@
-"""How the service is, in numbers and words for whoever watches it.
+"""The state of the service in numbers and words, for those who watch it.
 
-They name no lecture, person, folder or host, and rooms only where it is about a room's sources.
+They name no lecture, person, folder or host, and rooms only where they are about its sources.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from merger.config import Settings
 from merger.db import schema
 from merger.db.engine import reading
 from merger.errors import MergerError
+from merger.i18n import Message
 from merger.live import source_status
 from merger.live.source_status import Flow
 from merger.monitoring import heartbeats
 from merger.storage.disk_space import Disk, disk_of
 from models import Notification, Record, Room, Source
 
-_OK = "ok"
+_OK, _UNKNOWN = Message("monitoring.ok"), Message("monitoring.unknown")
 # A daemon gives a sign at its passes. Several may be missed while the database is busy.
 _SILENT_PASSES = 3
 _SILENT_FOR = timedelta(minutes=1)
@@ -36,10 +37,11 @@ _DISK_ANSWERS_WITHIN_S = 2.0
 
 @dataclass(frozen=True)
 class Vitals:
-    """What the database says. speed: seconds of video that are made in a second; None: none yet.
+    """What the database says.
 
-    oldest_due_s: for how long the record waits that waits longest; silence_s: since when no daemon
-    gave a sign of life, infinite where none ever did.
+    oldest_due_s: how long the longest waiting record has been due. silence_s: how long ago a daemon
+    gave its last sign of life, infinite where none ever did. speed: seconds of video that a second
+    of encoding produces; None: none yet.
     """
 
     records: Mapping[tuple[str, str], int]  # by status and stage
@@ -51,7 +53,7 @@ class Vitals:
 
 
 def read_vitals(engine: Engine, now: datetime) -> Vitals:
-    """Look into the database."""
+    """Return what the database says."""
     with reading(engine) as session:
         by_stage = session.execute(
             select(Record.status, Record.stage, func.count()).group_by(Record.status, Record.stage)
@@ -90,7 +92,7 @@ def read_vitals(engine: Engine, now: datetime) -> Vitals:
 def read_source_counts(
     engine: Engine, settings: Settings, now: datetime
 ) -> dict[tuple[str, str], Flow]:
-    """Return how it is with the media of what is to be recorded now, by room and source."""
+    """Return the flow of media of each source that is to be recorded now, by room and source."""
     flows = source_status.list_flows(settings, now)
     with reading(engine) as session:
         rows = session.execute(
@@ -100,7 +102,7 @@ def read_source_counts(
 
 
 def speed(reports: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return how many seconds of video a second of encoding made, over some reports. Pure."""
+    """Return how many seconds of video a second of encoding produced, over some reports. Pure."""
     media_s = spent_s = 0.0
     for report in reports:
         encode_s = report.get("timings", {}).get("encode", 0.0)
@@ -116,13 +118,13 @@ def _since(instant: datetime | None, now: datetime) -> float:
 
 
 class Disks:
-    """Looks at disks without waiting for one that hangs, as that of a share may for ever."""
+    """Looks at disks without waiting for one that hangs, as a network share may for ever."""
 
     def __init__(self) -> None:
         self._looks: dict[Path, _Look] = {}
 
-    def of(self, folder: Path, is_ours: bool) -> Disk | str:
-        """Return the disk of a folder, or what is wrong with it. is_ours: made where missing."""
+    def of(self, folder: Path, is_ours: bool) -> Disk | Message:
+        """Return the disk of a folder, or what is wrong. is_ours: it is created where missing."""
         look = self._looks.get(folder)
         if look is None or not look.is_alive():
             look = self._looks[folder] = _Look(folder, is_ours)
@@ -137,18 +139,18 @@ class _Look(threading.Thread):
     def __init__(self, folder: Path, is_ours: bool) -> None:
         super().__init__(name="disk", daemon=True)
         self._folder, self._is_ours = folder, is_ours
-        self.found: Disk | str = "it does not answer"
+        self.found: Disk | Message = Message("monitoring.silent")
 
     def run(self) -> None:
         try:
             is_there = self._is_ours or self._folder.is_dir()
-            self.found = disk_of(self._folder) if is_there else "it is not mounted"
+            self.found = disk_of(self._folder) if is_there else Message("monitoring.not_mounted")
         except (MergerError, OSError):
-            self.found = "it cannot be looked at"
+            self.found = Message("monitoring.disk_unreadable")
 
 
-def disks(looks: Disks, settings: Settings) -> dict[str, Disk | str]:
-    """Return the disks on which room is needed, by what they are for."""
+def disks(looks: Disks, settings: Settings) -> dict[str, Disk | Message]:
+    """Return the disks that need free space, by what they are for."""
     return {
         "data": looks.of(settings.data, is_ours=True),
         "cache": looks.of(settings.cache, is_ours=True),
@@ -157,34 +159,36 @@ def disks(looks: Disks, settings: Settings) -> dict[str, Disk | str]:
 
 
 def readiness(
-    engine: Engine, settings: Settings, found: Mapping[str, Disk | str], now: datetime
-) -> dict[str, str]:
-    """Return whether records can be asked for and made: "ok" or what is wrong, by what it is."""
-    checks = {"database": _OK, "tables": _OK, "daemon": "unknown"}
+    engine: Engine, settings: Settings, found: Mapping[str, Disk | Message], now: datetime
+) -> dict[str, Message]:
+    """Return whether recordings can be requested and processed: ok or what is wrong, by what."""
+    checks = {"database": _OK, "tables": _OK, "daemon": _UNKNOWN}
     try:
         schema.require_current(engine)
         checks["daemon"] = _daemon(settings, _since(heartbeats.last_heartbeat(engine), now))
     except MergerError as error:
         if error.code == "schema":
-            checks["tables"] = "they are not those of this program"
+            checks["tables"] = Message("monitoring.other_tables")
         else:
-            checks |= {"database": "it does not answer", "tables": "unknown"}
+            checks |= {"database": Message("monitoring.silent"), "tables": _UNKNOWN}
     for name, disk in found.items():
         checks[f"{name}_disk"] = _disk(disk)
     return checks
 
 
-def is_ready(checks: Mapping[str, str]) -> bool:
-    return set(checks.values()) == {_OK}
+def is_ready(checks: Mapping[str, Message]) -> bool:
+    return all(message == _OK for message in checks.values())
 
 
-def _daemon(settings: Settings, silence_s: float) -> str:
+def _daemon(settings: Settings, silence_s: float) -> Message:
     if silence_s <= max(_SILENT_PASSES * settings.poll, _SILENT_FOR).total_seconds():
         return _OK
-    return "none was ever at work" if silence_s == math.inf else f"silent for {silence_s:.0f} s"
+    if silence_s == math.inf:
+        return Message("monitoring.no_daemon")
+    return Message("monitoring.daemon_silent", seconds=round(silence_s))
 
 
-def _disk(disk: Disk | str) -> str:
-    if isinstance(disk, str):
+def _disk(disk: Disk | Message) -> Message:
+    if isinstance(disk, Message):
         return disk
-    return _OK if disk.room else "it is full"
+    return _OK if disk.room else Message("monitoring.disk_full")

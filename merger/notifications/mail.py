@@ -1,4 +1,4 @@
-"""A message as a mail: subject, text and HTML, in a language, by the clock of the room.
+"""A notification as a mail: subject, text and HTML, in a language, by the clock of the room.
 
 Nothing that people wrote can become a header: names are one line, addresses were checked.
 """
@@ -29,10 +29,11 @@ _LONGEST_SUBJECT = 150
 
 @dataclass(frozen=True)
 class Letter:
-    """What a mail is made of. identity: of the message; pictures: JPEGs of what was on the screen.
+    """What a mail is made of.
 
-    sender, recipient: addresses. redirect: to whom it goes instead, or empty. web: the address of
-    the web service, or empty.
+    identity: of the notification. facts: as the outbox holds them. sender, recipient: addresses.
+    redirect: where it goes instead, or empty. web: the address of the web service, or empty.
+    pictures: JPEGs of what was on the screen.
     """
 
     identity: str
@@ -47,18 +48,18 @@ class Letter:
 
 
 def compose(letter: Letter, now: datetime) -> EmailMessage:
-    """Return a letter as a mail that can be sent. Raises Refused for an address that is none."""
-    values = _values(letter)
+    """Return a letter as a mail that can be sent. Raises Refused for an invalid address."""
+    values = _values_of(letter)
     subject = one_line(_say(letter, "subject", **values["words"]))
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = _address(letter.sender, _say_plain(letter.language, "site.name"))
+    mail["From"] = _address(letter.sender, i18n.say(letter.language, "site.name"))
     mail["To"] = _address(letter.redirect or letter.recipient)
     mail["Subject"] = f"[{letter.recipient}] {subject}" if letter.redirect else subject
     mail["Date"] = now
     mail["Message-ID"] = message_id(letter.identity, letter.sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    mail.set_content(_rendered("mail.txt", letter, values))
-    html = _rendered("mail.html", letter, values)
+    mail.set_content(_render("mail.txt", letter, values))
+    html = _render("mail.html", letter, values)
     mail.add_alternative(html, subtype="html")
     part = mail.get_payload()[1]  # type: ignore[index]
     for n, picture in enumerate(letter.pictures[:MOST_PICTURES]):
@@ -79,28 +80,28 @@ def _address(text: str, name: str = "") -> Address:
         if address.addr_spec != spec:
             raise ValueError(text)
     except (ValueError, MessageError) as error:  # no ASCII before the @, two dots in a row, ...
-        raise Refused("address", f"no mail can be sent to {text!r}") from error
+        raise Refused("address", "notifications.no_mail_to", address=text) from error
     return address
 
 
 def _ascii(domain: str) -> str:
-    """Return a domain as servers know it. Raises UnicodeError for what is none."""
+    """Return a domain as servers know it. Raises UnicodeError for an invalid one."""
     return domain.encode("idna").decode()
 
 
 def message_id(identity: str, sender: str) -> str:
-    """Return the id of a mail, the same however often it is made. Pure."""
+    """Return the id of a mail, the same however often it is composed. Pure."""
     return f"<{identity[:40]}@{_ascii(sender.rpartition('@')[2])}>"
 
 
 def one_line(text: str) -> str:
-    """Return a text without what could end a header, and not too long. Pure."""
+    """Return a text as one line for a header, shortened where it is too long. Pure."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _LONGEST_SUBJECT else f"{line[: _LONGEST_SUBJECT - 1]}…"
 
 
 def spread_evenly(pictures: Sequence[bytes], most: int = MOST_PICTURES) -> list[bytes]:
-    """Return at most so many pictures, from the whole of a record. Pure."""
+    """Return at most so many pictures, evenly from the whole of a recording. Pure."""
     if len(pictures) <= most:
         return list(pictures)
     return [pictures[n * (len(pictures) - 1) // (most - 1)] for n in range(most)]
@@ -111,7 +112,7 @@ def _cid(letter: Letter, n: int) -> str:
     return f"{n}.{letter.identity[:20]}@mail"
 
 
-def _values(letter: Letter) -> dict[str, Any]:
+def _values_of(letter: Letter) -> dict[str, Any]:
     facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
     start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
     error = facts.get("error")
@@ -121,26 +122,28 @@ def _values(letter: Letter) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
-        "links": [one for one in facts["links"] if one["kind"] != "news"],
-        "warnings": [
-            _told(letter.language, warning)
-            for warning in facts.get("warning_messages", facts["warnings"])
-        ],
+        "links": [link for link in facts["links"] if link["kind"] != "news"],
+        "warnings": [_words(letter.language, warning) for warning in _warnings_of(facts)],
         "why": _reason(letter.language, error) if error else "",
         "hint": _hint(letter.language, error["code"]) if error else "",
-        "text": _told(letter.language, facts.get("text", "")),
+        "text": _words(letter.language, facts.get("text", "")),
         "page": f"{letter.web}/records/{facts['record']}" if letter.web else "",
         "pictures": [f"cid:{_cid(letter, n)}" for n in range(len(letter.pictures[:MOST_PICTURES]))],
     }  # fmt: skip
 
 
-def _told(language: str, said: Mapping[str, Any] | str) -> str:
+def _warnings_of(facts: Mapping[str, Any]) -> Sequence[Mapping[str, Any] | str]:
+    """Return the warnings as messages, or as the sentences of rows that are older than keys."""
+    return list(facts.get("warning_messages") or facts["warnings"])
+
+
+def _words(language: str, message: Mapping[str, Any] | str) -> str:
     """Return a message in words; rows that are older than keys hold a sentence."""
-    return i18n.render(language, i18n.from_json(said))
+    return i18n.render(language, i18n.from_json(message))
 
 
 def _reason(language: str, error: Mapping[str, Any]) -> str:
-    return _told(language, error if "key" in error else error["message"] or "")
+    return _words(language, error if "key" in error else error["message"] or "")
 
 
 def _hint(language: str, code: str) -> str:
@@ -153,10 +156,6 @@ def _say(letter: Letter, key: str, **values: object) -> str:
     return i18n.say(letter.language, f"mail.{kind}.{key}", **values)
 
 
-def _say_plain(language: str, key: str, **values: object) -> str:
-    return i18n.say(language, key, **values)
-
-
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
     return Environment(
@@ -165,18 +164,18 @@ def _templates() -> Environment:
     )  # fmt: skip
 
 
-def _rendered(name: str, letter: Letter, values: Mapping[str, Any]) -> str:
+def _render(name: str, letter: Letter, values: Mapping[str, Any]) -> str:
     def say(key: str, **more: object) -> str:
         return _say(letter, key, **{**values["words"], **more})
 
     def t(key: str, **more: object) -> str:
-        return _say_plain(letter.language, key, **more)
+        return i18n.say(letter.language, key, **more)
 
-    def named(kind: str, code: str) -> str:
+    def word(kind: str, code: str) -> str:
         key = f"{kind}.{code}"
         return t(key) if i18n.has(key) else code
 
     return _templates().get_template(name).render(
-        say=say, t=t, named=named, language=letter.language, recipient=letter.recipient,
+        say=say, t=t, word=word, language=letter.language, recipient=letter.recipient,
         redirected=bool(letter.redirect), **values,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Sends what is waiting in the outbox. A mail at most once, a call of the webhook at least once.
+"""Sends what is waiting in the outbox: a mail at most once, a call of the webhook at least once.
 
-A row is `sending`, written down, before anything leaves; so after a crash nobody has to guess that
-a mail may have gone. It is `unknown` then, which people can read, and is not repeated.
+A row becomes `sending`, in the database, before anything leaves; so after a crash nobody has to
+guess whether a mail may have gone. It is `unknown` then, which people can read, and not repeated.
 """
 
 from __future__ import annotations
@@ -18,30 +18,29 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
+from merger.backoff import backoff
 from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Temporary
 from merger.failpoints import failpoint
-from merger.i18n import Message, Param
+from merger.i18n import Message
 from merger.notifications import smtp, webhook
 from merger.notifications.mail import Letter, compose, spread_evenly
 from merger.records.outbox import MAIL, WEBHOOK, channels
 from merger.records.queue import add_history
-from merger.records.retry import delay
 from merger.service import Service
 from models import Chunk, Notification, Record, User
 
 log = logging.getLogger(__name__)
 
 TOO_OLD = timedelta(days=2)
-_LOST_AFTER = timedelta(minutes=10)  # sending one takes a minute at most
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)  # before another try
+_INTERRUPTED_AFTER = timedelta(minutes=10)  # sending takes a minute at most
 _AT_ONCE = 50
-_LONGEST_TEXT = 500
-_WORDS = {"sent": "was told", "failed": "could not be told", "unknown": "may have been told"}
 
 
 @dataclass(frozen=True)
-class _Post:
-    """A message that is this process's to send."""
+class _Claimed:
+    """A notification that this process alone sends."""
 
     id: int
     record: int
@@ -54,27 +53,29 @@ class _Post:
     created_at: datetime
 
 
-def send_due(service: Service, now: datetime, asked: Callable[[], bool] = lambda: False) -> int:
-    """Send what is due; return how many were sent. asked: whether somebody asked to stop."""
-    engine, sent = service.engine, 0
-    _find_lost(engine, now)
-    for number in _due(engine, now, channels(service.settings)):
-        if asked():
+def send_due(
+    service: Service, now: datetime, is_stopping: Callable[[], bool] = lambda: False
+) -> int:
+    """Send what is due; return how many notifications were sent."""
+    engine, count = service.engine, 0
+    resolve_interrupted(engine, now)
+    for number in _list_due(engine, now, channels(service.settings)):
+        if is_stopping():
             break
-        one = writing(engine, lambda session, n=number: _taken(session, n, service.now()))  # type: ignore[misc]
-        if one is None:
+        claimed = writing(engine, lambda session, n=number: _claim(session, n, service.now()))  # type: ignore[misc]
+        if claimed is None:
             continue
         failpoint("post.taken")
         try:
-            sent += _sent(service, one)
-        except (smtp.Away, Broken):  # no other mail would be taken now either
-            _put_off_others(engine, service.now(), one.tries)
-    return sent
+            count += _send(service, claimed)
+        except (smtp.Away, Broken):  # no other mail would be accepted now either
+            _defer_other_mails(engine, service.now(), claimed.tries)
+    return count
 
 
-def _due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
+def _list_due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
     with reading(engine) as session:
-        wanted = (
+        due = (
             select(Notification.id)
             .where(
                 Notification.status == "pending",
@@ -84,11 +85,11 @@ def _due(engine: Engine, now: datetime, by: Sequence[str]) -> list[int]:
             .order_by(Notification.due_at, Notification.id)
             .limit(_AT_ONCE)
         )
-        return list(session.scalars(wanted))
+        return list(session.scalars(due))
 
 
-def _taken(session: Session, number: int, now: datetime) -> _Post | None:
-    """Take a message, unless another daemon was quicker; write down that it is being sent."""
+def _claim(session: Session, number: int, now: datetime) -> _Claimed | None:
+    """Mark a notification as being sent, unless another daemon was quicker."""
     changed = session.execute(
         update(Notification)
         .where(
@@ -99,74 +100,82 @@ def _taken(session: Session, number: int, now: datetime) -> _Post | None:
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         return None
     row = session.get_one(Notification, number)
-    return _Post(
+    return _Claimed(
         row.id, row.record_id, row.identity, row.kind, row.channel, row.recipient, row.tries,
         row.facts, row.created_at,
     )  # fmt: skip
 
 
-def _sent(service: Service, one: _Post) -> bool:
-    """Send a message and write down what became of it; return whether it was sent.
+def _send(service: Service, claimed: _Claimed) -> bool:
+    """Send a notification and store the outcome; return whether it was sent.
 
     Raises smtp.Away, or Broken, where no other mail could be sent either.
     """
     now = service.now()
     try:
-        if now - one.created_at > TOO_OLD:
-            return _ended(service, one, "failed", Message("notifications.too_old"))
-        if one.channel == MAIL:
-            _mail(service, one, now)
+        if now - claimed.created_at > TOO_OLD:
+            return _finish(service, claimed, "failed", Message("notifications.too_old"))
+        if claimed.channel == MAIL:
+            _send_mail(service, claimed, now)
         else:
-            _call(service, one, now)
+            _call_webhook(service, claimed, now)
     except smtp.Unknown as error:
-        return _ended(service, one, "unknown", error.message)
+        return _finish(service, claimed, "unknown", error.message)
     except (Temporary, Broken) as error:
-        log.warning("record %s: not told to %s yet: %s", one.record, _whom(one), error.message)
-        _put_off(service, one, error)
+        log.warning(
+            "record %s: %s is not notified yet: %s",
+            claimed.record, claimed.recipient or "the webhook", error.message,
+        )  # fmt: skip
+        _defer(service, claimed, error)
         if isinstance(error, smtp.Away | Broken):
             raise
         return False
     except MergerError as error:
-        return _ended(service, one, "failed", error.message)
-    except Exception:  # the one place of posting: one message never stops the others
-        log.exception("record %s: a mistake in this program", one.record)
-        return _ended(service, one, "unknown", Message("error.program_mistake"))
+        return _finish(service, claimed, "failed", error.message)
+    except Exception:  # the one place of this package: one notification never stops the others
+        log.exception("record %s: a mistake in this program", claimed.record)
+        return _finish(service, claimed, "unknown", Message("error.program_mistake"))
     failpoint("post.sent")
-    _ended(service, one, "sent", None)
-    return True
+    return _finish(service, claimed, "sent", None)
 
 
-def _mail(service: Service, one: _Post, now: datetime) -> None:
-    known = service.settings
+def _send_mail(service: Service, claimed: _Claimed, now: datetime) -> None:
+    settings = service.settings
     letter = Letter(
-        one.identity, one.kind, one.recipient, one.facts, _language(service, one.recipient),
-        known.mail_from, known.mail_redirect, known.web_address,
-        _pictures(service.engine, one.record) if one.kind == "ready" else (),
+        claimed.identity, claimed.kind, claimed.recipient, claimed.facts,
+        _language_of(service, claimed.recipient), settings.mail_from, settings.mail_redirect,
+        settings.web_address,
+        _pictures_of(service.engine, claimed.record) if claimed.kind == "ready" else (),
     )  # fmt: skip
-    server = smtp.server_of(known.mail_server, known.mail_password.reveal())
+    server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
     smtp.send(server, compose(letter, now))
 
 
-def _call(service: Service, one: _Post, now: datetime) -> None:
-    known = service.settings
-    body = webhook.body_of(one.identity, one.kind, one.facts, known.web_address)
-    secret = known.webhook_secret.reveal()
-    webhook.call_webhook(known.webhook_url, secret, body, one.identity, now)
+def _call_webhook(service: Service, claimed: _Claimed, now: datetime) -> None:
+    settings = service.settings
+    old = settings.webhook_old_headers
+    body = webhook.body_of(
+        claimed.identity, claimed.kind, claimed.facts, claimed.created_at, settings.web_address,
+        old=old,
+    )  # fmt: skip
+    secret = settings.webhook_secret.reveal()
+    headers = webhook.headers_of(claimed.identity, secret, body, now, old=old)
+    webhook.call_webhook(settings.webhook_url, headers, body)
 
 
-def _language(service: Service, email: str) -> str:
+def _language_of(service: Service, email: str) -> str:
     with reading(service.engine) as session:
-        known = session.scalar(select(User.language).where(User.email == email))
-    return known or service.settings.language
+        language = session.scalar(select(User.language).where(User.email == email))
+    return language or service.settings.language
 
 
-def _pictures(engine: Engine, record: int) -> list[bytes]:
-    """Return some of what was seen on the screen."""
+def _pictures_of(engine: Engine, record: int) -> list[bytes]:
+    """Return some JPEGs of what was on the screen."""
     with reading(engine) as session:
-        wanted = select(Chunk.pictures).where(Chunk.record_id == record).order_by(Chunk.start_at)
-        found = [json.loads(text) for text in session.scalars(wanted) if text]
+        texts = select(Chunk.pictures).where(Chunk.record_id == record).order_by(Chunk.start_at)
+        chunks = [json.loads(text) for text in session.scalars(texts) if text]
     jpegs = []
-    for picture in (one for chunk in found for one in chunk):
+    for picture in (picture for chunk in chunks for picture in chunk):
         try:
             jpegs.append(base64.b64decode(picture["jpeg"]))
         except (KeyError, TypeError, binascii.Error):
@@ -174,13 +183,12 @@ def _pictures(engine: Engine, record: int) -> list[bytes]:
     return spread_evenly(jpegs)
 
 
-def _whom(one: _Post) -> str:
-    return one.recipient or "the webhook"
+# --- outcomes -------------------------------------------------------------------------------------
 
 
 def _history_line(status: str, kind: str, recipient: str, why: Message | None) -> Message:
     """Return who was notified; a record's users do not read the addresses of editors."""
-    whom: Param = recipient or Message("notifications.webhook")
+    whom: str | Message = recipient or Message("notifications.webhook")
     if kind == "silent" and recipient:
         whom = Message("notifications.editor")
     what = Message(f"notifications.kind.{kind}")
@@ -189,31 +197,32 @@ def _history_line(status: str, kind: str, recipient: str, why: Message | None) -
     return Message(f"notifications.{status}", whom=whom, what=what, why=why or "")
 
 
-def _ended(service: Service, one: _Post, status: str, why: Message | None) -> bool:
-    now = service.now()
-    text = _history_line(status, one.kind, one.recipient, why)
+def _finish(service: Service, claimed: _Claimed, status: str, why: Message | None) -> bool:
+    """Store how a notification ended; return whether it was sent."""
+    now, is_sent = service.now(), status == "sent"
+    line = _history_line(status, claimed.kind, claimed.recipient, why)
 
     def write(session: Session) -> None:
-        row = session.get(Notification, one.id, with_for_update=True)
+        row = session.get(Notification, claimed.id, with_for_update=True)
         if row is None:
             return  # its record was deleted
         row.status, row.error_message = status, why
-        row.sent_at = now if status == "sent" else None
-        if session.get(Record, one.record) is not None:
-            add_history(session, one.record, 0, now, "told" if status == "sent" else "untold", text)
+        row.sent_at = now if is_sent else None
+        if session.get(Record, claimed.record) is not None:
+            add_history(session, claimed.record, 0, now, "told" if is_sent else "untold", line)
 
     writing(service.engine, write)
-    return status == "sent"
+    return is_sent
 
 
-def _put_off(service: Service, one: _Post, error: MergerError) -> None:
-    at = service.now() + delay(one.tries)
-    if at - one.created_at > TOO_OLD:
-        _ended(service, one, "failed", error.message)
+def _defer(service: Service, claimed: _Claimed, error: MergerError) -> None:
+    at = service.now() + backoff(claimed.tries, _FIRST_PAUSE, _LONGEST_PAUSE)
+    if at - claimed.created_at > TOO_OLD:
+        _finish(service, claimed, "failed", error.message)
         return
 
     def write(session: Session) -> None:
-        row = session.get(Notification, one.id, with_for_update=True)
+        row = session.get(Notification, claimed.id, with_for_update=True)
         if row is not None:
             row.status, row.due_at = "pending", at
             row.error_message = error.message
@@ -221,8 +230,8 @@ def _put_off(service: Service, one: _Post, error: MergerError) -> None:
     writing(service.engine, write)
 
 
-def _put_off_others(engine: Engine, now: datetime, tries: int) -> None:
-    """Put off the mails that are due, as one for which the server was away: it is asked once."""
+def _defer_other_mails(engine: Engine, now: datetime, tries: int) -> None:
+    """Defer the mails that are due as long as one that found the server away."""
     statement = (
         update(Notification)
         .where(
@@ -230,25 +239,25 @@ def _put_off_others(engine: Engine, now: datetime, tries: int) -> None:
             Notification.channel == MAIL,
             Notification.due_at <= now,
         )
-        .values(due_at=now + delay(tries))
+        .values(due_at=now + backoff(tries, _FIRST_PAUSE, _LONGEST_PAUSE))
     )
     writing(engine, lambda session: session.execute(statement))
 
 
-def _find_lost(engine: Engine, now: datetime) -> None:
-    """Decide about messages whose sender died: a call is made again, of a mail nobody knows."""
+def resolve_interrupted(engine: Engine, now: datetime) -> None:
+    """Decide about notifications whose sender died: a call is repeated, a mail becomes unknown."""
 
     def write(session: Session) -> None:
-        wanted = select(Notification).where(
-            Notification.status == "sending", Notification.due_at < now - _LOST_AFTER
+        interrupted = select(Notification).where(
+            Notification.status == "sending", Notification.due_at < now - _INTERRUPTED_AFTER
         )
-        for row in session.scalars(wanted.with_for_update()):
+        for row in session.scalars(interrupted.with_for_update()):
             if row.channel == WEBHOOK:
                 row.status = "pending"
                 continue
             row.status = "unknown"
             row.error_message = Message("notifications.interrupted")
-            text = _history_line("unknown", row.kind, row.recipient, row.error_message)
-            add_history(session, row.record_id, 0, now, "untold", text)
+            line = _history_line("unknown", row.kind, row.recipient, row.error_message)
+            add_history(session, row.record_id, 0, now, "untold", line)
 
     writing(engine, write)

@@ -1,4 +1,4 @@
-"""Hands a mail to a server, once: and says whether it took it, did not, or nobody knows."""
+"""Hands a mail to a server, once, and says whether it was accepted, refused, or nobody knows."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.i18n import Message
 
 TIMEOUT_S = 30.0
+_LONGEST_ANSWER = 200
 
 
 class Unknown(MergerError):
-    """The server may have taken it: to send it again might be to send it twice."""
+    """The server may have accepted it: to send it again might be to send it twice."""
 
 
 class Away(Temporary):
-    """The server cannot be reached: it would take no other mail now either."""
+    """The server cannot be reached: it would not accept another mail now either."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A mail server. tls: whether the connection begins with it; else it is asked for."""
+    """A mail server. tls: whether the connection begins with it; else STARTTLS is tried."""
 
     host: str
     port: int
@@ -48,44 +50,44 @@ def send(server: Server, mail: EmailMessage) -> None:
     with connection(server) as smtp:
         try:
             smtp.ehlo_or_helo_if_needed()
-            _accept_sender(smtp.mail(_address(mail["From"])))
-            _accepted(smtp.rcpt(_address(mail["To"])), "the recipient")
+            _require_sender(smtp.mail(_address(mail["From"])))
+            _require_accepted(smtp.rcpt(_address(mail["To"])), "recipient")
         except smtplib.SMTPException as error:
-            raise _away(error) from error
+            raise _error_of(error) from error
         try:
-            code, said = smtp.data(mail.as_bytes())
+            code, answer = smtp.data(mail.as_bytes())
         except smtplib.SMTPDataError as error:  # to DATA itself: nothing was sent
-            code, said = error.smtp_code, _bytes(error.smtp_error)
+            code, answer = error.smtp_code, _bytes(error.smtp_error)
         except (smtplib.SMTPException, OSError) as error:
-            message = f"the connection was lost while it was sent ({type(error).__name__})"
-            raise Unknown("mail_unknown", message) from error
+            raise Unknown(
+                "mail_unknown", "notifications.mail_lost", why=type(error).__name__
+            ) from error
         if not 200 <= code < 300 and not 400 <= code < 600:
-            raise Unknown("mail_unknown", f"the mail server's answer makes no sense ({code})")
-        _accepted((code, said), "the mail")
+            raise Unknown("mail_unknown", "notifications.mail_odd_answer", code=code)
+        _require_accepted((code, answer), "mail")
 
 
 @contextmanager
 def connection(server: Server) -> Iterator[smtplib.SMTP]:
     """Connect and sign in. Raises Temporary, or Broken for what the operator has to put right."""
     try:
-        smtp = _opened(server)
+        smtp = _open(server)
     except (OSError, UnicodeError, smtplib.SMTPException) as error:
-        raise _away(error) from error
+        raise _error_of(error) from error
     try:
         try:
             if server.user:
                 smtp.login(server.user, server.password)
         except smtplib.SMTPAuthenticationError as error:
-            message = "the mail server does not let us in; look at MERGER_MAIL_SERVER and _PASSWORD"
-            raise Broken("mail", message) from error
+            raise Broken("mail", "notifications.mail_login") from error
         except (OSError, UnicodeError, smtplib.SMTPException) as error:
-            raise _away(error) from error
+            raise _error_of(error) from error
         yield smtp
     finally:
-        _leave(smtp)
+        _quit(smtp)
 
 
-def _opened(server: Server) -> smtplib.SMTP:
+def _open(server: Server) -> smtplib.SMTP:
     context = ssl.create_default_context()
     if server.tls:
         return smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout_s, context=context)
@@ -96,52 +98,49 @@ def _opened(server: Server) -> smtplib.SMTP:
             smtp.starttls(context=context)
             smtp.ehlo()
         elif server.user:
-            raise smtplib.SMTPNotSupportedError("it offers no TLS, and a password goes with it")
+            raise Broken("mail", "notifications.mail_no_tls")
     except BaseException:
         smtp.close()
         raise
     return smtp
 
 
-def _leave(smtp: smtplib.SMTP) -> None:
+def _quit(smtp: smtplib.SMTP) -> None:
     try:
         smtp.quit()
     except (OSError, smtplib.SMTPException):
         smtp.close()
 
 
-def _accept_sender(answer: tuple[int, bytes]) -> None:
+def _require_sender(answer: tuple[int, bytes]) -> None:
     try:
-        _accepted(answer, "the sender")
-    except Refused as error:  # "authentication required", perhaps: no mail's fault
-        message = f"{error.message}; look at MERGER_MAIL_FROM and the user in MERGER_MAIL_SERVER"
-        raise Broken("mail", message) from error
+        _require_accepted(answer, "sender")
+    except Refused as error:  # "authentication required", perhaps: not the fault of this mail
+        raise Broken("mail", "notifications.mail_sender", why=error.message) from error
 
 
-def _accepted(answer: tuple[int, bytes], what: str) -> None:
-    code, said = answer
+def _require_accepted(answer: tuple[int, bytes], what: str) -> None:
+    code, text = answer
     if 200 <= code < 300:
         return
-    words = " ".join(_bytes(said).decode("utf-8", "replace").split())[:200]
-    message = f"the mail server does not take {what} ({code} {words})"
-    if code < 500:
-        raise Temporary("mail", message)
-    raise Refused("mail", message)
+    words = " ".join(_bytes(text).decode("utf-8", "replace").split())[:_LONGEST_ANSWER]
+    kind = Temporary if code < 500 else Refused
+    raise kind("mail", f"notifications.mail_not_accepted.{what}", answer=f"{code} {words}")
 
 
-def _away(error: Exception) -> MergerError:
+def _error_of(error: Exception) -> MergerError:
+    """Return what a failure of the connection is to us."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Broken("mail", f"the mail server's certificate is not good ({error.reason})")
+        return Broken("mail", "notifications.mail_certificate", why=str(error.reason))
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return Broken("mail", f"the mail server cannot be used: {error}")
+        return Broken("mail", "notifications.mail_unusable", why=str(error))
     if isinstance(error, UnicodeError):  # its text would repeat a password
-        message = "MERGER_MAIL_SERVER or _PASSWORD has letters that mail servers do not take"
-        return Broken("mail", message)
-    return Away("mail", f"the mail server cannot be reached ({type(error).__name__})")
+        return Broken("mail", "notifications.mail_letters")
+    return Away("mail", "notifications.mail_away", why=type(error).__name__)
 
 
-def _bytes(said: bytes | str) -> bytes:
-    return said.encode() if isinstance(said, str) else said
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _address(header: object) -> str:
@@ -149,10 +148,7 @@ def _address(header: object) -> str:
     return str(addresses[0].addr_spec) if addresses else ""
 
 
-def check_server(server: Server) -> tuple[bool, str]:
-    """Return whether the server lets us in, or what to do, in a sentence; nothing is sent."""
-    try:
-        with connection(server):
-            return True, f"the mail server {server.host} lets us in"
-    except MergerError as error:
-        return False, str(error)
+def check_server(server: Server) -> Message:
+    """Return that the server lets us in; nothing is sent. Raises MergerError where it does not."""
+    with connection(server):
+        return Message("notifications.mail_ok", host=server.host)

@@ -1,4 +1,8 @@
-"""The webhook: a signed POST to a program such as a chat bot, at least once for each message."""
+"""The webhook: a signed POST to a program such as a chat bot, at least once for each message.
+
+It has the form of Standard Webhooks, https://www.standardwebhooks.com/, and for receivers that are
+older the headers and fields of before: docs/decisions/0017-standard-webhooks.md.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +10,83 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
+from standardwebhooks import Webhook
 
 from merger.errors import Temporary
 
 _TIMEOUT_S = (5, 15)  # to connect, and for the answer
-_SIGNATURE = "X-Merger-Signature"
+_PREFIX = "whsec_"  # of secrets that the standard's tools make; the rest is base64
 
 
-def signature(secret: str, at: datetime, body: bytes) -> str:
-    """Return what a call is signed with: `t=<unix time>,v1=<HMAC-SHA256 of "t.body">`. Pure."""
-    stamp = str(int(at.timestamp()))
+def body_of(
+    identity: str, kind: str, facts: Mapping[str, Any], at: datetime, web: str, *, old: bool
+) -> bytes:
+    """Return the body of a call: the same bytes whenever the same message is sent again. Pure.
+
+    Args:
+        identity: of the message.
+        at: when it happened.
+        web: the address of the web service, or empty.
+        old: whether the fields of before are there, too.
+    """
+    data = {**facts, "page": f"{web}/records/{facts['record']}" if web else None}
+    if isinstance(text := facts.get("text"), Mapping):  # programs find a sentence there
+        data |= {"text": text["text"], "text_message": {k: text[k] for k in ("key", "params")}}
+    body = {"type": f"record.{kind}", "timestamp": at.isoformat(), "data": data}
+    if old:
+        body |= {"id": identity, "record": data}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def headers_of(
+    identity: str, secret: str, body: bytes, now: datetime, *, old: bool
+) -> dict[str, str]:
+    """Return the headers that sign a body. Pure.
+
+    Args:
+        identity: of the message.
+        secret: text, whose UTF-8 is the key; or whsec_ and base64.
+        old: whether the headers of before are there, too.
+    """
+    signer = Webhook(secret if secret.startswith(_PREFIX) else secret.encode())
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": identity,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signer.sign(identity, now.astimezone(UTC), body.decode()),
+    }
+    if old:
+        headers |= {
+            "X-Merger-Event": identity, "X-Merger-Signature": _old_signature(secret, body, now),
+        }  # fmt: skip
+    return headers
+
+
+def _old_signature(secret: str, body: bytes, now: datetime) -> str:
+    """Return `t=<unix time>,v1=<HMAC-SHA256 of "t.body", hexadecimal>`."""
+    stamp = str(int(now.timestamp()))
     signed = stamp.encode() + b"." + body
     return f"t={stamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
-def body_of(event: str, kind: str, facts: Mapping[str, Any], address: str) -> bytes:
-    """Return what is told. event: the same whenever the same is told again. Pure.
-
-    address: of the web service, or empty.
-    """
-    page = f"{address}/records/{facts['record']}" if address else None
-    said = {"id": event, "type": f"record.{kind}", "record": {**facts, "page": page}}
-    return json.dumps(said, ensure_ascii=False).encode()
-
-
-def call_webhook(url: str, secret: str, body: bytes, event: str, now: datetime) -> None:
+def call_webhook(url: str, headers: Mapping[str, str], body: bytes) -> None:
     """Call once. Raises Temporary for anything but an answer of 2xx."""
-    headers = {
-        "Content-Type": "application/json", "X-Merger-Event": event,
-        _SIGNATURE: signature(secret, now, body),
-    }  # fmt: skip
     try:
         with requests.Session() as session:
             session.trust_env = False  # no password out of ~/.netrc
             # Its body is not read: it may be long, or never end.
             answer = session.post(
-                url, data=body, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False,
+                url, data=body, headers=dict(headers), timeout=_TIMEOUT_S, allow_redirects=False,
                 stream=True,
             )  # fmt: skip
             answer.close()
     except requests.RequestException as error:
-        message = f"the webhook cannot be reached ({type(error).__name__})"
-        raise Temporary("webhook", message) from error
+        raise Temporary(
+            "webhook", "notifications.webhook_away", why=type(error).__name__
+        ) from error
     if not 200 <= answer.status_code < 300:
-        raise Temporary("webhook", f"the webhook answers {answer.status_code}")
+        raise Temporary("webhook", "notifications.webhook_answers", status=answer.status_code)

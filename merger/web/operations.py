@@ -40,7 +40,8 @@ def ready() -> Response:
     found = vitals.disks(_disks, here.settings)
     checks = vitals.readiness(here.engine, here.settings, found, here.now())
     is_ready = vitals.is_ready(checks)
-    return base.reply({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+    words = {name: str(message) for name, message in checks.items()}
+    return base.reply({"ready": is_ready, "checks": words}, 200 if is_ready else 503)
 
 
 @blueprint.get("/metrics")

@@ -114,4 +114,4 @@ def write_sample(folder: Path, tool: ffmpeg.Tool, begin: datetime = START) -> No
 
 
 if __name__ == "__main__":
-    write_sample(Path(sys.argv[1]), ffmpeg.find_tool(config.load(os.environ).ffmpeg or None))
+    write_sample(Path(sys.argv[1]), ffmpeg.find_tool(config.load().ffmpeg or None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from merger.config import Settings
 from merger.db.engine import database_url
 
 ROOT = Path(__file__).parents[2]
-VARIABLES = {field.metadata["variable"] for field in dataclasses.fields(Settings)}
+VARIABLES = {field.validation_alias for field in Settings.model_fields.values()}
 SECRETS = "/run/secrets/"
 
 

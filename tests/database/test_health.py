@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from sqlalchemy import Engine, insert, text, update
 from merger.config import Settings, load
 from merger.db.engine import connect
 from merger.errors import Broken, Refused, Temporary
+from merger.i18n import Message, languages, render
 from merger.monitoring.doctor import Finding, check
 from merger.render import ffmpeg
 from merger.rooms import store
@@ -71,18 +74,33 @@ def site(engine: Engine) -> Engine:
     return engine
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A finding as people read it."""
+
+    level: str
+    text: str
+    ok: bool
+
+
 def looked(
     folder: Path,
     engine: Engine,
     clock: Callable[[], datetime] = now,
     recorders: Any = RECORDERS,
     **environ: str,
-) -> dict[str, Finding]:
+) -> dict[str, Shown]:
     """Return what was found, by what it is about; no secret may be in it."""
     findings = check(config(folder, **environ), engine, recorders, clock)
-    assert not any(secret in f.text for f in findings for secret in (PASSWORD, "geheim"))
     assert all(f.ok == (f.level != "broken") for f in findings)
-    found = {finding.what: finding for finding in findings}
+    for f in findings:
+        for words in (
+            *(render(language, f.text) for language in languages()),
+            json.dumps(f.document),
+        ):
+            assert PASSWORD not in words and "geheim" not in words
+        assert f.document["text"] == str(f.text) and f.document["key"] == f.text.key
+    found = {f.what: Shown(f.level, str(f.text), f.ok) for f in findings}
     assert len(found) == len(findings)
     return found
 
@@ -193,8 +211,9 @@ def test_a_room_that_was_spoilt_by_hand(
         connection.execute(update(table).where(table.id == 1).values(**values))
     findings = [f for f in check(config(tmp_path), site, RECORDERS, now) if "room" in f.what]
     assert findings[0].what == "room '504'" and findings[0].level == "broken"
-    assert told in findings[0].text
-    assert findings[-1] == Finding("room '505'", "ok", "Europe/Moscow; camera")
+    assert told in str(findings[0].text)
+    message = Message("monitoring.room", zone="Europe/Moscow", sources=("camera",))
+    assert findings[-1] == Finding("room '505'", "ok", message)
 
 
 @ON_SQLITE
@@ -273,7 +292,7 @@ H264, AV1 = "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_a
         ("libx264 h264_nvenc", "auto", H264, "ok", "h264_nvenc, in hardware"),
         ("libx264 h264_nvenc", "software", H264, "ok", "libx264, in software"),
         ("libx264 h264_vaapi", "vaapi", H264, "ok", "h264_vaapi, in hardware"),
-        ("h264_nvenc", "auto", H264, "warning", "nothing stands in for it"),
+        ("h264_nvenc", "auto", H264, "warning", "nothing can replace it"),
         ("libsvtav1", "auto", H264, "broken", "cannot encode with libx264"),
         ("libx264", "auto", AV1, "warning", "cannot encode with libsvtav1"),
     ],
@@ -293,7 +312,7 @@ def test_the_encoders_of_this_machine(
 ) -> None:
     monkeypatch.undo()  # the real ones
     found = check(config(tmp_path, MERGER_ENCODER="software"), lite, RECORDERS, now)
-    told = {f.what: f.text for f in found if f.what.startswith("encoder")}
+    told = {f.what: str(f.text) for f in found if f.what.startswith("encoder")}
     assert told == {
         "encoder for 720p, full, 540p, auto": "libx264, in software",
         "encoder for av1": "libsvtav1, in software",
@@ -333,7 +352,7 @@ def test_folders_that_cannot_be_written_to(
     found = looked(tmp_path, lite)
     assert found["cache folder (MERGER_CACHE)"].level == "ok"
     for what in ("data folder (MERGER_DATA)", "output folder (MERGER_OUTPUT)"):
-        assert found[what].level == "broken" and "cannot be written to" in found[what].text
+        assert found[what].level == "broken" and "is not writable" in found[what].text
 
 
 def test_the_output_folder_must_be_there_when_it_is_named(lite: Engine, tmp_path: Path) -> None:
@@ -350,7 +369,7 @@ def test_the_output_folder_must_be_there_when_it_is_named(lite: Engine, tmp_path
 
 def test_a_folder_that_cannot_be_made(lite: Engine, tmp_path: Path) -> None:
     (tmp_path / "file").touch(0o777)
-    for name, told in (("file", "is no folder"), ("file/below", "cannot be written to")):
+    for name, told in (("file", "is not a folder"), ("file/below", "is not writable")):
         found = looked(tmp_path, lite, MERGER_CACHE=str(tmp_path / name))
         assert found["cache folder (MERGER_CACHE)"].level == "broken"
         assert told in found["cache folder (MERGER_CACHE)"].text

@@ -17,7 +17,7 @@ from google_apis.classroom.courses import Courses
 from google_apis.http import Google as Client
 from merger.delivery.announce import announcement_text
 from merger.errors import Broken, MergerError, Refused, Temporary
-from merger.i18n import translated
+from merger.i18n import render
 from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from tests.fakes.google import SUBJECT, Google
@@ -227,7 +227,7 @@ def test_a_room_that_is_invited_by_somebody_whose_calendar_is_not_ours(
         google.calendar.read_only.add(LECTURER)
     else:
         google.calendar.put(LECTURER, id=invited.event_id, organizer={"email": "x@example.edu"})
-    with pytest.raises(Broken, match=f"organiser's calendar with {SUBJECT}"):
+    with pytest.raises(Broken, match=f"let {SUBJECT} change events in the organiser's calendar"):
         Line(event).announce(invited)
     assert attached(google, invited) == []
 
@@ -282,8 +282,9 @@ def test_an_announced_file_that_is_gone_is_said(
     assert line.announce(made_anew(google, news)) == link
     assert len(google.classroom.announcements[COURSE]) == 1
     [note] = line.notes
-    assert "course alg-1" in note and link in note
-    assert [one.language for one in translated("ru", note)] == ["ru", "ru"]
+    assert note.key == "google.announced_gone"
+    assert note.params == {"course": "alg-1", "link": link}
+    assert "объявите новый вручную" in render("ru", note)
 
 
 @pytest.mark.parametrize("code", ["NONE", "gone"])

@@ -26,13 +26,14 @@ from google_apis.errors import (
 from google_apis.http import (
     LONGEST_WAIT_S,
     TRIES,
-    asked_wait_s,
-    back_off_s,
+    pause_s,
     reason_of,
+    retry_after_s,
     translate_errors,
 )
 from google_apis.http import Google as Client
 from merger.errors import Broken, MergerError, Refused, Temporary
+from merger.i18n import languages, render
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import Asked, Said
 from tests.google.conftest import about, asked, make_folder
@@ -153,10 +154,12 @@ def test_an_answer_that_does_not_come(
 
 
 @pytest.mark.parametrize(
-    ("tried", "chance", "waits"), [(1, 0.0, 1.0), (2, 0.5, 2.5), (5, 0.0, 16.0), (9, 0.25, 32.25)]
+    ("failures", "chance", "waits"),
+    [(1, 0.0, 1.0), (2, 0.5, 2.5), (5, 0.0, 16.0), (9, 0.25, 32.25)],
 )
-def test_back_off(tried: int, chance: float, waits: float) -> None:
-    assert back_off_s(tried, chance) == waits
+def test_back_off(failures: int, chance: float, waits: float) -> None:
+    assert pause_s(Again("google_busy", "google.too_fast", answer=""), failures, chance) == waits
+    assert pause_s(Again("google_busy", "google.too_fast", 7.0, answer=""), failures, chance) == 7.0
 
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -170,56 +173,58 @@ NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_how_long_it_asks_to_wait(said: str | None, waits: float | None) -> None:
-    assert asked_wait_s(said, NOW) == waits
+    assert retry_after_s(said, NOW) == waits
 
 
 # --- what answers mean ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "kind", "code", "words"),
+    ("status", "reason", "kind", "code", "key"),
     [
-        (400, "invalid", Refused, "google_refused", "does not take"),
-        (400, "invalidSharingRequest", Refused, "google_refused", ""),
-        (413, "", Refused, "google_refused", "413"),
-        (401, "authError", Broken, "google_credentials", "does not know us"),
-        (403, "rateLimitExceeded", Again, "google_busy", "less often"),
-        (403, "userRateLimitExceeded", Again, "google_busy", ""),
-        (403, "sharingRateLimitExceeded", Again, "google_busy", ""),
-        (403, "dailyLimitExceeded", Temporary, "google_busy", "used up"),
-        (403, "quotaExceeded", Temporary, "google_busy", "used up"),
-        (403, "storageQuotaExceeded", Broken, "google_full", "shared drive"),
-        (403, "accessNotConfigured", Broken, "google_api_off", "enable that API"),
-        (403, "SERVICE_DISABLED", Broken, "google_api_off", "enable that API"),
-        (403, "insufficientPermissions", Broken, "google_scope", "delegation"),
-        (403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", Broken, "google_scope", ""),
-        (403, "forbiddenForServiceAccounts", Broken, "google_rights", "subject"),
-        (403, "domainPolicy", Broken, "google_policy", "administrator"),
-        (403, "forbiddenForNonOrganizer", Broken, "google_rights", "the room's own calendar"),
-        (403, "shareOutNotPermitted", Broken, "google_policy", "administrator"),
-        (403, "insufficientFilePermissions", Broken, "google_file", "us@example.edu"),
-        (403, "forbidden", Broken, "google_rights", "share the folder"),
-        (403, "PERMISSION_DENIED", Broken, "google_rights", ""),
-        (404, "notFound", NotThere, "google_not_there", ""),
-        (408, "", Unanswered, "google_away", ""),
-        (409, "fileIdInUse", AlreadyThere, "google_already_there", ""),
-        (409, "ABORTED", Again, "google_busy", ""),
-        (410, "fullSyncRequired", Gone, "google_gone", ""),
-        (412, "conditionNotMet", Changed, "google_changed", ""),
-        (429, "", Again, "google_busy", ""),
-        (500, "internalError", Unanswered, "google_away", ""),
-        (503, "", Unanswered, "google_away", "cannot answer now"),
+        (400, "invalid", Refused, "google_refused", "refused"),
+        (400, "invalidSharingRequest", Refused, "google_refused", "refused"),
+        (413, "", Refused, "google_refused", "refused"),
+        (401, "authError", Broken, "google_credentials", "not_recognised"),
+        (403, "rateLimitExceeded", Again, "google_busy", "too_fast"),
+        (403, "userRateLimitExceeded", Again, "google_busy", "too_fast"),
+        (403, "sharingRateLimitExceeded", Again, "google_busy", "too_fast"),
+        (403, "dailyLimitExceeded", Temporary, "google_busy", "limit"),
+        (403, "quotaExceeded", Temporary, "google_busy", "limit"),
+        (403, "storageQuotaExceeded", Broken, "google_full", "full"),
+        (403, "accessNotConfigured", Broken, "google_api_off", "api_off"),
+        (403, "SERVICE_DISABLED", Broken, "google_api_off", "api_off"),
+        (403, "insufficientPermissions", Broken, "google_scope", "scope"),
+        (403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", Broken, "google_scope", "scope"),
+        (403, "forbiddenForServiceAccounts", Broken, "google_rights", "service_account"),
+        (403, "domainPolicy", Broken, "google_policy", "policy"),
+        (403, "forbiddenForNonOrganizer", Broken, "google_rights", "not_organizer"),
+        (403, "shareOutNotPermitted", Broken, "google_policy", "policy"),
+        (403, "insufficientFilePermissions", Broken, "google_file", "file"),
+        (403, "forbidden", Broken, "google_rights", "rights"),
+        (403, "PERMISSION_DENIED", Broken, "google_rights", "rights"),
+        (404, "notFound", NotThere, "google_not_there", "not_there"),
+        (408, "", Unanswered, "google_away", "away"),
+        (409, "fileIdInUse", AlreadyThere, "google_already_there", "already_there"),
+        (409, "ABORTED", Again, "google_busy", "aborted"),
+        (410, "fullSyncRequired", Gone, "google_gone", "gone"),
+        (412, "conditionNotMet", Changed, "google_changed", "changed"),
+        (429, "", Again, "google_busy", "too_fast"),
+        (500, "internalError", Unanswered, "google_away", "away"),
+        (503, "", Unanswered, "google_away", "away"),
     ],
 )
 def test_who_must_act(
-    status: int, reason: str, kind: type[MergerError], code: str, words: str
+    status: int, reason: str, kind: type[MergerError], code: str, key: str
 ) -> None:
     error = error_of(status, reason, "Some words.", account="us@example.edu")
     assert type(error) is kind
     assert error.code == code
-    assert words in error.message
-    assert str(status) in error.message
-    assert len(error.message) < 500
+    assert error.message.key == f"google.{key}"
+    for language in languages():
+        words = render(language, error.message)
+        assert f"({status} {reason}".rstrip() in words and len(words) < 500
+        assert ("us@example.edu" in words) == ("account" in error.message.params)
 
 
 def test_storage_that_is_full_by_its_older_name() -> None:
@@ -261,7 +266,7 @@ def test_an_error_of_the_library_is_one_of_ours(client: Client) -> None:
     "secret", ["ya29.a0AfB_by-C", "1//0gHush-hush", "Bearer hush", "https://x/y?upload_id=hush"]
 )
 def test_no_secret_in_an_error(secret: str) -> None:
-    message = error_of(400, "invalid", f"What is {secret} for?").message
+    message = str(error_of(400, "invalid", f"What is {secret} for?").message)
     assert secret not in message
     assert "hush" not in message.lower()
 

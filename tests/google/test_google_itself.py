@@ -26,7 +26,7 @@ from google_apis.drive.download import download
 from google_apis.drive.folders import Folders
 from google_apis.errors import AlreadyThere
 from google_apis.http import Google as Client
-from google_apis.setup import room_calendar
+from google_apis.setup import ensure_calendar
 from merger.ports.announcer import Announcement, Link
 from merger.ports.destination import Fence, Placement, Upload
 from merger.timeline.clock import Span
@@ -49,7 +49,7 @@ def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def folder(there: Client) -> Iterator[str]:
-    known = files.reserved_id(there)
+    known = files.reserve_id(there)
     files.make_folder(there, known, f"lecture-merger test {known}", "root")
     yield known
     files.move_to_bin(there, known)
@@ -93,7 +93,7 @@ def test_a_file_and_its_next_version(
 
 
 def test_an_id_is_used_once(there: Client, folder: str) -> None:
-    known = files.reserved_id(there)
+    known = files.reserve_id(there)
     files.make_folder(there, known, "once", folder)
     body = {"id": known, "name": "twice", "mimeType": files.FOLDER, "parents": [folder]}
     with pytest.raises(AlreadyThere):
@@ -103,7 +103,7 @@ def test_an_id_is_used_once(there: Client, folder: str) -> None:
 def test_an_upload_that_was_cancelled(
     there: Client, folder: str, parcel: Callable[..., Upload]
 ) -> None:
-    body = {"id": files.reserved_id(there), "name": "never", "parents": [folder]}
+    body = {"id": files.reserve_id(there), "name": "never", "parents": [folder]}
     session = files.begin_upload(there, body, SIZE, None)
     upload.cancel(there, session)
     with pytest.raises(upload.SessionLost):
@@ -114,7 +114,7 @@ def test_an_upload_that_was_cancelled(
 
 
 def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
-    made = room_calendar(there, f"room {folder}", "Europe/Moscow")
+    made = ensure_calendar(there, f"room {folder}", "Europe/Moscow")
     calendar = there.service("calendar", "v3").calendars()
     try:
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)

@@ -8,12 +8,13 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from merger import failpoints
 from merger.accounts import users
@@ -129,7 +130,7 @@ def test_everybody_is_told_once_that_it_is_ready(told: Site, mails: MailServer, 
     assert send(told) == 3 and send(told) == 0
     assert recipients(mails) == [ANN, BOB]
     assert all("is ready" in mail["Subject"] for mail in mails.mails)
-    assert len({mail["Notification-ID"] for mail in mails.mails}) == 2
+    assert len({mail["Message-ID"] for mail in mails.mails}) == 2
     assert statuses(told) == {"": "sent", ANN: "sent", BOB: "sent"}
     assert told.events().count("told") == 3
     shown = told.details()["messages"]
@@ -185,9 +186,10 @@ def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> No
     users.invite_user(told.engine, "eve@example.edu", None, "editor")
     users.invite_user(told.engine, "ida@example.edu", None, "user")
     assert users.create_first_account(told.engine) is not None  # its address leads nowhere
+    silent, away = verbatim("camera is silent"), verbatim("camera was away")
     for _ in range(2):
-        bookings.add_to_histories(told.engine, [1, 99], told.clock, "silent", "camera is silent")
-        bookings.add_to_histories(told.engine, [1], told.clock, "outage", "camera was away")
+        bookings.add_to_histories(told.engine, [1, 99], told.clock, "silent", silent)
+        bookings.add_to_histories(told.engine, [1], told.clock, "outage", away)
     send(told)
     assert recipients(mails) == ["eve@example.edu"]
     body = mails.mails[0].get_body(("plain",))
@@ -276,6 +278,34 @@ def test_a_crash_sends_no_mail_twice_and_each_call_at_least_once(
     found = statuses(told)
     assert found[""] == "sent" and set(found.values()) <= {"sent", "unknown"}
     assert list(found.values()).count("unknown") == (when > 1)
+
+
+@pytest.mark.parametrize("secret", ["hush", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+@pytest.mark.parametrize("old", ["yes", "no"])
+def test_a_call_is_verified_as_the_standard_says(
+    told: Site, hook: Hook, secret: str, old: str
+) -> None:
+    told.environ |= {"MERGER_WEBHOOK_SECRET": secret, "MERGER_WEBHOOK_OLD_HEADERS": old}
+    hook.answers = [500]
+    told.clock = datetime.now(UTC)  # verifiers accept no old calls
+    deliver(told)
+    send(told)
+    told.clock += 2 * MINUTE
+    send(told)
+    verifier = Webhook(secret if secret.startswith("whsec_") else secret.encode())
+    bodies = [verifier.verify(body, headers) for headers, body in hook.calls]
+    assert len(bodies) == 2 and hook.calls[0][1] == hook.calls[1][1]  # the same bytes again
+    assert bodies[0]["type"] == "record.ready" and bodies[0]["data"]["record"] == 1
+    assert datetime.fromisoformat(bodies[0]["timestamp"]) == rows(told)[0].created_at
+    assert len({headers["webhook-id"] for headers, _ in hook.calls}) == 1
+    headers, body = hook.calls[0]
+    assert ("X-Merger-Signature" in headers) == ("record" in bodies[0]) == (old == "yes")
+    later = str(int(headers["webhook-timestamp"]) + 1)
+    for changed in ({"webhook-id": "other"}, {"webhook-timestamp": later}):
+        with pytest.raises(WebhookVerificationError):
+            verifier.verify(body, {**headers, **changed})
+    with pytest.raises(WebhookVerificationError):
+        verifier.verify(body.replace(b"Lecture", b"lecture"), headers)
 
 
 @pytest.mark.parametrize("answer", [500, 404, 302])

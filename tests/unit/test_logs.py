@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging
 from merger import logs
-logs.begin({form!r})
+logs.start_logging({form!r})
 log = logging.getLogger("somewhere")
 log.debug("unheard")
 log.info("one %s", "Лекция")
-logs.about(record=7)
-logs.about(stage="encode")
+logs.set_context(record=7)
+logs.set_context(stage="encode")
 log.warning("two\\nlines", extra=logs.fields(ms=3, path=logging))
 try:
     raise ValueError("why")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -14,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from merger.i18n import Message, document, to_json
 from merger.notifications.mail import Letter, compose, message_id, one_line, spread_evenly
 from merger.notifications.smtp import Server, server_of
-from merger.notifications.webhook import body_of, signature
+from merger.notifications.webhook import body_of, headers_of
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 FACTS: dict[str, Any] = {
@@ -75,7 +77,11 @@ def test_a_video_is_ready() -> None:
     ("changes", "language", "subject", "said"),
     [
         ({"version": 2}, "en", "New version of your recording", "links are the same"),
-        ({}, "ru", "Ваша запись готова", "speaker: нет картинки"),
+        ({}, "ru", "Ваша запись готова", "no pictures from 10:00:30"),  # of a row older than keys
+        ({"warning_messages": [to_json(Message("calendar.whole_days"))]}, "ru", "Ваша запись готова",
+         "мероприятие занимает целые дни"),
+        ({"kind": "failed", "error": {"code": "event_off", **document(Message("calendar.gone"), "message")}},
+         "ru", "Не удалось", "мероприятия больше нет"),
         ({"error": {"code": "speaker", "message": "room '504' has no source with the role speaker;"
            " add one to the room"}, "kind": "failed"}, "en", "Your recording failed", "Ask an editor"),
         ({"error": {"code": "no_such", "message": "odd"}, "kind": "failed"}, "ru",
@@ -175,11 +181,48 @@ def test_the_address_of_a_server(address: str, server: Server) -> None:
     assert "hush" not in repr(server)
 
 
-def test_how_a_call_is_signed() -> None:
-    body = body_of("event", "ready", FACTS, "https://lectures.example.edu")
-    said = json.loads(body)
-    assert said["id"] == "event" and said["type"] == "record.ready"
-    assert said["record"]["page"] == "https://lectures.example.edu/records/7"
-    stamp, code = (part.partition("=")[2] for part in signature("hush", NOW, body).split(","))
-    wanted = hmac.new(b"hush", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    assert int(stamp) == NOW.timestamp() and code == wanted
+def test_a_call_has_the_standard_form_and_that_of_before() -> None:
+    web = "https://lectures.example.edu"
+    body = json.loads(body_of("event", "ready", FACTS, NOW, web, old=False))
+    data = {**FACTS, "page": "https://lectures.example.edu/records/7"}
+    standard = {"type": "record.ready", "timestamp": "2026-11-20T09:00:00+00:00", "data": data}
+    assert body == standard
+    body = json.loads(body_of("event", "ready", FACTS, NOW, "", old=True))
+    assert body["data"]["page"] is None and body["data"] == body["record"]
+    assert body.keys() == {"id", "type", "timestamp", "data", "record"} and body["id"] == "event"
+
+
+def test_programs_find_sentences_where_they_were() -> None:
+    message = Message("notifications.too_old")
+    body = json.loads(
+        body_of("e", "silent", {**FACTS, "text": document(message)}, NOW, "", old=True)
+    )
+    assert body["record"]["text"] == str(message)
+    assert body["record"]["text_message"] == {"key": "notifications.too_old", "params": {}}
+    # A row that is older than keys holds a sentence.
+    body = json.loads(body_of("e", "silent", {**FACTS, "text": "silent"}, NOW, "", old=True))
+    assert body["record"]["text"] == "silent"
+
+
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [("hush", b"hush"), ("секрет", "секрет".encode()), ("whsec_aHVzaA==", b"hush")],
+)
+def test_how_a_call_is_signed(secret: str, key: bytes) -> None:
+    body = body_of("event", "ready", FACTS, NOW, "", old=True)
+    headers = headers_of("event", secret, body, NOW, old=True)
+    assert (
+        headers["webhook-id"] == "event"
+        and headers["webhook-timestamp"] == f"{NOW.timestamp():.0f}"
+    )
+    signed = f"event.{NOW.timestamp():.0f}.".encode() + body
+    code = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    assert headers["webhook-signature"] == f"v1,{code}"
+    # As before: of the time and the body, with the secret as it is written.
+    stamp, old = (part.partition("=")[2] for part in headers["X-Merger-Signature"].split(","))
+    assert old == hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    assert int(stamp) == NOW.timestamp()
+    new = headers_of("event", secret, body, NOW, old=False)
+    assert {**headers, **new} == headers and headers.keys() - new.keys() == {
+        "X-Merger-Event", "X-Merger-Signature",
+    }  # fmt: skip

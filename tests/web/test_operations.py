@@ -69,7 +69,7 @@ def numbers(web: Web, who: str = "ada") -> dict[tuple[str, ...], float]:
 
 
 def test_ready_when_everything_is_there(web: Web) -> None:
-    assert ready(web) == (503, {"daemon": "none was ever at work"})
+    assert ready(web) == (503, {"daemon": "none has ever run"})
     heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
     assert ready(web) == (200, {})
     web.site.clock += 60 * SECOND  # the poll is short, so it is a minute
@@ -97,7 +97,7 @@ def test_not_ready_with_other_tables(web: Web) -> None:
         connection.exec_driver_sql("UPDATE merger_version SET version_num = '0001'")
     assert ready(web) == (
         503,
-        {"tables": "they are not those of this program", "daemon": "unknown"},
+        {"tables": "they do not match this program", "daemon": "unknown"},
     )
 
 
