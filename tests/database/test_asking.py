@@ -67,7 +67,7 @@ def test_what_is_asked_for(line: Line) -> None:
     assert (row.status, row.stage, row.attempt, row.version) == ("queued", "collect", 0, 1)
     assert (row.created_at, row.profile, row.room_id) == (NOON, "540p", 1)
     assert users(line) == ["b@example.org", "a@example.org"]  # the owner first
-    assert line.told() == [("asked", "asked for by b@example.org")]
+    assert line.told() == [("asked", "requested by b@example.org")]
 
 
 @pytest.mark.parametrize("end", [-MINUTE, timedelta(), MINUTE])

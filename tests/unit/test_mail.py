@@ -77,7 +77,7 @@ def test_a_video_is_ready() -> None:
     ("changes", "language", "subject", "said"),
     [
         ({"version": 2}, "en", "New version of your recording", "links are the same"),
-        ({}, "ru", "Ваша запись готова", "no picture from 10:00:30"),  # of a row older than keys
+        ({}, "ru", "Ваша запись готова", "no pictures from 10:00:30"),  # of a row older than keys
         ({"warning_messages": [to_json(Message("calendar.whole_days"))]}, "ru", "Ваша запись готова",
          "мероприятие занимает целые дни"),
         ({"kind": "failed", "error": {"code": "event_off", **document(Message("calendar.gone"), "message")}},
