@@ -15,12 +15,16 @@ from bench.media import ROOM, ZONE, Lecture, recorded_at
 from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import sample_chunk
 from merger.media.library import Library, read_library, segments
-from merger.render import filtergraph
+from merger.render.arguments import GLOBAL_OPTIONS
 from merger.render.ffmpeg import Tool
+from merger.render.filtergraph import part_command
+from merger.render.soundgraph import sound_command
 from merger.timeline import profiles
 from merger.timeline.clock import Span, picture_track, utc
-from merger.timeline.parts import PartSpec, SoundSpec, part_spec, sound_spec
+from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, Part, Sources, plan_edit
+from merger.timeline.sound import sound_spec
+from merger.timeline.specs import PartSpec, SoundSpec
 from merger.timeline.zones import half_hour_chunks
 
 _REPOSITORY = Path(__file__).parent.parent
@@ -88,11 +92,11 @@ def limit(tool: Tool, lecture: Planned) -> list[str]:
     checked; the two files share one encoding of the sound, as ours do.
     """
     names = {"merge": "merge.mp4", "backup": "backup.mp4"}
-    pictures = filtergraph.part_command(lecture.part(0, lecture.plan.frames), names, {})
+    pictures = part_command(lecture.part(0, lecture.plan.frames), names, {})
     inputs, drawn, maps = opened(pictures)
-    sound = filtergraph.sound_command(lecture.sound(), "sound.mp4")
+    sound = sound_command(lecture.sound(), "sound.mp4")
     sound_inputs, heard, sound_maps = opened(sound)
-    sound_inputs = sound_inputs[len(filtergraph.GLOBAL_OPTIONS) :]
+    sound_inputs = sound_inputs[len(GLOBAL_OPTIONS) :]
     # The inputs of the second graph come after those of the first.
     before = inputs.count("-i")
     heard = re.sub(r"\[(\d+):", lambda found: f"[{int(found[1]) + before}:", heard)

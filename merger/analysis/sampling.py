@@ -24,7 +24,7 @@ from merger.analysis.cards import Card
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
 from merger.i18n import Message
-from merger.media.index import check_readable, explain_failure, open_container
+from merger.media.container import check_readable, explain_failure, open_container
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
 from merger.timeline.media import MAX_PIXELS, MediaFile

@@ -15,7 +15,7 @@ import av
 import av.video.frame
 import numpy as np
 
-from merger.media.index import explain_failure, open_container
+from merger.media.container import explain_failure, open_container
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MAX_PIXELS, MediaFile
 

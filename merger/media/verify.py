@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from merger.i18n import Message
-from merger.media.index import open_container
+from merger.media.container import open_container
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
 
