@@ -92,14 +92,14 @@ def canvas_of(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
 def columns_of(layout: Layout, size: Size, cells: Mapping[Lane, Size]) -> list[tuple[Lane, Size]]:
     """Return the columns of a layout on a canvas, from the left; their widths fill it exactly."""
     row: list[tuple[Lane, Size]] = []
-    left = size.width
+    remaining = size.width
     for n, column in enumerate(layout.columns):
-        last = n == len(layout.columns) - 1
+        is_last = n == len(layout.columns) - 1
         share = column.share
         width = cells[column.lane].width if share is None else round_to_even(size.width * share)
-        width = left if last else width
+        width = remaining if is_last else width
         row.append((column.lane, Size(width, size.height)))
-        left -= width
+        remaining -= width
     return row
 
 
