@@ -1,4 +1,4 @@
-"""A decoded picture made small, as a JPEG in memory."""
+"""Decoded pictures, scaled down, as JPEG in memory."""
 
 from __future__ import annotations
 

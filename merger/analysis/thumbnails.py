@@ -1,4 +1,4 @@
-"""The last picture of each source: one JPEG below the data folder, as old as its file says."""
+"""The last picture of each source: a JPEG in the data folder, whose file time is its instant."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class MergeRequest:
     layout: str = DEFAULT_LAYOUT
     chunk: timedelta = timedelta(minutes=30)
     cards: tuple[Card, ...] = ()
-    screen_is_known: bool = False  # what is on it is shared whenever there is media of it
+    screen_is_known: bool = False  # it has media only while something is shared
 
 
 class Watch:

@@ -46,19 +46,19 @@ class Encoding:
     media: Mapping[str, MediaFile]
 
     def remember(self, name: str, warnings: Warnings) -> None:
-        """Keep what is to be told whenever a file of the cache is used."""
+        """Keep the warnings that go with a file of the cache whenever it is used."""
         if warnings:
             documents = [to_json(warning) for warning in warnings]
             self.context.cache.remember(f"{name}.json", documents, self.step.folder)
 
     def recall(self, name: str) -> Warnings:
-        """Return what was to be told of a file; entries older than keys hold sentences."""
+        """Return the warnings that go with a file; entries older than keys hold sentences."""
         documents = self.context.cache.recall(f"{name}.json", self.step.folder)
         return [from_json(document) for document in documents]
 
 
 def encode_missing(encoding: Encoding, specs: EncodingSpecs) -> Warnings:
-    """Encode what the cache does not hold; return what is to be told of all of it.
+    """Encode what the cache does not hold; return the warnings about all of it.
 
     Raises:
         DamageFound: inputs turn out to be broken.
@@ -86,7 +86,7 @@ def encode_missing(encoding: Encoding, specs: EncodingSpecs) -> Warnings:
 def _find_missing(
     encoding: Encoding, parts: Sequence[NamedPart]
 ) -> tuple[list[NamedPart], Warnings]:
-    """Return the parts that the cache does not hold, and what is to be told of the others.
+    """Return the parts that the cache does not hold, and the warnings about the others.
 
     Each once: two minutes without any media are the same part as the next two.
     """

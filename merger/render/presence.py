@@ -1,4 +1,4 @@
-"""In which chunks a presentation is shown; what was decided before is not looked at again."""
+"""In which chunks a presentation is shown: looked at once, and kept in the cache."""
 
 from __future__ import annotations
 

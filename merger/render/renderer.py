@@ -93,7 +93,7 @@ def render(
     job = _Job(context, request, profile, library, [look.chunk for look in looks], on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:
-            specs, told = job.encode(chosen)
+            specs, encoding_warnings = job.encode(chosen)
             break
         except EncoderFailed as error:
             if chosen.hardware is None:
@@ -104,7 +104,7 @@ def render(
                 Message("render.encoder_failed_midway", encoder=chosen.name, why=error.message)
             )
     renditions = job.join(specs, out)
-    warnings += told + job.damage()
+    warnings += encoding_warnings + job.damage()
     warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
     return MergeResult(
         job.plan, renditions, chosen.name, list(dict.fromkeys(warnings)),

@@ -121,7 +121,7 @@ class Segment:
     clock: ClockMap
     pictures: tuple[Stretch, ...]
     sound: tuple[Stretch, ...]
-    # How long each picture is shown, in file time; 0 where the last one is not there to stand on.
+    # How long each picture is shown, in file time; 0 where the last one is missing.
     frame_us: int = 0
 
     def spans(self, stretches: Iterable[Stretch]) -> list[Span]:
@@ -256,7 +256,7 @@ def without_spans(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tup
 
 
 def is_plausible(instant: datetime) -> bool:
-    """Return whether an instant is one that media can be of, with room for arithmetic around it."""
+    """Return whether media can be of an instant, with room for arithmetic on either side."""
     return 1970 <= instant.year <= 9000
 
 

@@ -76,13 +76,13 @@ def round_to_even(value: Fraction | int) -> int:
 
 
 def cell_of(lines: int, aspects: Iterable[Fraction]) -> Size:
-    """Return the cell of a lane: of a given height, as wide as its widest picture needs."""
+    """Return the cell of a lane: so many lines high, as wide as its widest picture needs."""
     widest = max(aspects, default=WIDE)
     return Size(round_to_even(lines * min(max(widest, _NARROWEST), _WIDEST)), round_to_even(lines))
 
 
 def canvas_of(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
-    """Return the size of the picture for a record whose lanes have the given cells."""
+    """Return the size of the picture for a record whose lanes have certain cells."""
     lines = cells["left"].height
     if layout.aspect is not None:
         return Size(round_to_even(lines * layout.aspect), lines)
