@@ -132,7 +132,8 @@ class _Packets:
 def _read_packets(container: av.container.InputContainer, video: Any, audio: Any) -> _Packets:
     found = _Packets()
     shown, keys, heard = found.shown, found.keys, found.heard
-    tries = 0
+    sound_index = audio.index if audio is not None else None
+    has_picture, tries = False, 0
     last_dts: dict[int, int] = {}
     packets = container.demux(*(stream for stream in (video, audio) if stream is not None))
     while True:
@@ -155,7 +156,7 @@ def _read_packets(container: av.container.InputContainer, video: Any, audio: Any
                 found.shown = [when for when in shown if when[0] < last]
                 break
             last_dts[packet.stream_index] = dts
-        if audio is not None and packet.stream_index == audio.index:
+        if packet.stream_index == sound_index:
             if not packet.is_discard:
                 heard.append((pts, packet.duration or 0))
             continue
@@ -165,11 +166,12 @@ def _read_packets(container: av.container.InputContainer, video: Any, audio: Any
             keys.append((pts, dts))
         if packet.is_corrupt:
             found.torn.append(pts)
-        if found.picture is None and tries < _PROBED_PACKETS:
+        if not has_picture and tries < _PROBED_PACKETS:
             tries += 1
             # Without a key frame for long, the stream may have none and refresh itself in pieces.
             if keys or tries > _PROBED_PACKETS // 2:
                 found.picture = _first_picture(packet)
+                has_picture = found.picture is not None
         if not packet.is_discard:
             shown.append((pts, packet.duration or 0))
     return found
