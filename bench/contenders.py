@@ -15,12 +15,16 @@ from bench.media import ROOM, ZONE, Lecture, recorded_at
 from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import sample_chunk
 from merger.media.library import Library, read_library, segments
-from merger.render import filtergraph
+from merger.render.arguments import GLOBAL_OPTIONS
 from merger.render.ffmpeg import Tool
+from merger.render.filtergraph import part_command
+from merger.render.soundgraph import sound_command
 from merger.timeline import profiles
 from merger.timeline.clock import Span, picture_track, utc
-from merger.timeline.parts import PartSpec, SoundSpec, part_spec, sound_spec
+from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, Part, Sources, plan_edit
+from merger.timeline.sound import sound_spec
+from merger.timeline.specs import PartSpec, SoundSpec
 from merger.timeline.zones import half_hour_chunks
 
 _REPOSITORY = Path(__file__).parent.parent
@@ -29,7 +33,7 @@ _SOURCES = Sources("speaker", "screen", "board")
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedLecture:
     """A lecture as the product plans it: what the bare command has to draw, too."""
 
     library: Library
@@ -49,7 +53,7 @@ class Planned:
         return sound_spec(self.plan, library.media, library.identities, profiles.SOUND_BITRATE)
 
 
-def planned(lecture: Lecture, profile: str) -> Planned:
+def plan_lecture(lecture: Lecture, profile: str) -> PlannedLecture:
     """Read the library and plan the lecture as `merger.render.merge` does."""
     span = Span(utc(lecture.start), utc(lecture.end))
     library = read_library(lecture.library, ROOM, _SOURCES.names, span, ZONE)
@@ -62,10 +66,10 @@ def planned(lecture: Lecture, profile: str) -> Planned:
     plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen)
     if plan.gaps() or not all(chunk.presence for chunk in seen):
         raise RuntimeError("the lecture has gaps, or its slides are not taken for a presentation")
-    return Planned(library, plan, table)
+    return PlannedLecture(library, plan, table)
 
 
-def ours(lecture: Lecture, profile: str) -> list[str]:
+def our_command(lecture: Lecture, profile: str) -> list[str]:
     """Return the whole command: both renditions, all checks, into `result`."""
     return [
         sys.executable, str(_REPOSITORY / "app.py"), "merge",
@@ -81,18 +85,18 @@ def our_environment(folder: Path) -> Mapping[str, str]:
     return {**os.environ, "MERGER_CACHE": str(folder / "cache"), "MERGER_ENCODER": "software"}
 
 
-def limit(tool: Tool, lecture: Planned) -> list[str]:
+def bare_command(tool: Tool, lecture: PlannedLecture) -> list[str]:
     """Return one bare ffmpeg command that makes the same two files: what cannot be beaten.
 
     It draws the same graph with the same encoder settings. Nothing is looked at, cut into parts or
     checked; the two files share one encoding of the sound, as ours do.
     """
     names = {"merge": "merge.mp4", "backup": "backup.mp4"}
-    pictures = filtergraph.part_command(lecture.part(0, lecture.plan.frames), names, {})
-    inputs, drawn, maps = opened(pictures)
-    sound = filtergraph.sound_command(lecture.sound(), "sound.mp4")
-    sound_inputs, heard, sound_maps = opened(sound)
-    sound_inputs = sound_inputs[len(filtergraph.GLOBAL_OPTIONS) :]
+    pictures = part_command(lecture.part(0, lecture.plan.frames), names, {})
+    inputs, drawn, maps = split_command(pictures)
+    sound = sound_command(lecture.sound(), "sound.mp4")
+    sound_inputs, heard, sound_maps = split_command(sound)
+    sound_inputs = sound_inputs[len(GLOBAL_OPTIONS) :]
     # The inputs of the second graph come after those of the first.
     before = inputs.count("-i")
     heard = re.sub(r"\[(\d+):", lambda found: f"[{int(found[1]) + before}:", heard)
@@ -110,7 +114,7 @@ def limit(tool: Tool, lecture: Planned) -> list[str]:
     ]  # fmt: skip
 
 
-def opened(command: list[str]) -> tuple[list[str], str, list[str]]:
+def split_command(command: list[str]) -> tuple[list[str], str, list[str]]:
     """Return what a command says of its inputs, its graph, and what the graph gives out."""
     at = command.index("-filter_complex")
     maps = [command[n + 1] for n, word in enumerate(command) if word == "-map"]
@@ -126,7 +130,7 @@ def _options(command: list[str], output: str) -> dict[str, str]:
     return {k: v for k, v in options.items() if k not in ("-f", "-map_metadata")}
 
 
-def common_way(tool: Tool, lecture: Lecture) -> list[str]:
+def common_command(tool: Tool, lecture: Lecture) -> list[str]:
     """Return what people do without us: join and cut by copying, stack with the defaults."""
     run = f"{shlex.quote(tool.path)} -hide_banner -y"
     script = []

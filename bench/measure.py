@@ -17,7 +17,7 @@ _KERNEL_BLOCK = 512  # what ru_oublock counts in
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What one run of a command took.
 
     peak_rss_bytes: the largest sum of the resident memory of all processes of the tree, seen ten
@@ -36,7 +36,7 @@ class Measured:
         return {k: round(v, 3) for k, v in dataclasses.asdict(self).items()}
 
 
-def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Measured:
+def measure(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Measurement:
     """Run a command in a folder until it ends; its output goes to `stdout` and `stderr` there.
 
     Raises RuntimeError where it fails.
@@ -60,7 +60,7 @@ def measured(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -
         said = (folder / "stderr").read_text(errors="replace")
         raise RuntimeError(f"{' '.join(command)}\nended with {child.returncode}:\n{said[-2000:]}")
     cpu_s = used.ru_utime + used.ru_stime
-    return Measured(
+    return Measurement(
         wall_s,
         cpu_s,
         # A peak between two looks is at least that of the largest single process.

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import av
 
-from bench.contenders import Planned
+from bench.contenders import PlannedLecture
 from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import Target, sample_chunk, targets
 from merger.timeline.media import MediaFile
@@ -17,7 +17,7 @@ from merger.timeline.media import MediaFile
 WARM_UP = 1
 
 
-def presence_rounds(lecture: Planned, repetitions: int) -> list[dict[str, float]]:
+def presence_rounds(lecture: PlannedLecture, repetitions: int) -> list[dict[str, float]]:
     """Return the seconds that both took, in turn, and how many pictures they decoded."""
     plan, media = lecture.plan, lecture.library.media
     track = next(track for track in plan.tracks if track.source == "screen")
@@ -26,8 +26,8 @@ def presence_rounds(lecture: Planned, repetitions: int) -> list[dict[str, float]
     wanted = [target for cell in cells for target in targets(cell, track, media)[0]]
     rounds = []
     for _ in range(WARM_UP + repetitions):
-        ours = _timed(lambda: [sample_chunk(cell, track, media, cards) for cell in cells])
-        bare = _timed(lambda: _decode_bare(wanted, media))
+        ours = _measure(lambda: [sample_chunk(cell, track, media, cards) for cell in cells])
+        bare = _measure(lambda: _decode_bare(wanted, media))
         rounds.append({"pictures": len(wanted), **_named("ours", ours), **_named("bare", bare)})
     return rounds[WARM_UP:]
 
@@ -36,7 +36,7 @@ def _named(who: str, took: tuple[float, float]) -> dict[str, float]:
     return {f"{who}_wall_s": round(took[0], 5), f"{who}_cpu_s": round(took[1], 5)}
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
+def _measure(work: Callable[[], object]) -> tuple[float, float]:
     begun, used = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - begun, time.process_time() - used

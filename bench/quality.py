@@ -6,12 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.contenders import Planned, opened
-from merger.render import filtergraph
+from bench.contenders import PlannedLecture, split_command
 from merger.render.ffmpeg import Tool
+from merger.render.filtergraph import part_command
 
 
-def ssim(tool: Tool, lecture: Planned, result: Path, seconds: int) -> float:
+def ssim(tool: Tool, lecture: PlannedLecture, result: Path, seconds: int) -> float:
     """Return the SSIM (all planes, 0..1) of the merge over a stretch in its middle.
 
     The reference is drawn by the product's own graph, from the sources, and goes raw into the
@@ -21,7 +21,7 @@ def ssim(tool: Tool, lecture: Planned, result: Path, seconds: int) -> float:
     frames = min(plan.frames, round(seconds * plan.rate))
     first = (plan.frames - frames) // 2
     spec = lecture.part(first, first + frames, backup=False)
-    inputs, drawn, (ideal,) = opened(filtergraph.part_command(spec, {"merge": "unused"}, {}))
+    inputs, drawn, (ideal,) = split_command(part_command(spec, {"merge": "unused"}, {}))
     # Half a frame earlier, so that no rounding of the seek leaves the first one out.
     seek = ("-ss", f"{max(0.0, float((first - 0.5) / plan.rate)):.3f}") if first else ()
     number = inputs.count("-i")

@@ -53,14 +53,14 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine(ffmpeg.find_tool(None)), "runs": []}
     for cameras in options.cameras:
         with bench(cameras, *_FULL_HD) as at_work:
-            run = {"cameras": cameras, **taken(at_work, options.seconds)}
+            run = {"cameras": cameras, **measure_load(at_work, options.seconds)}
         result["runs"].append(run)
         print(run, file=sys.stderr)
     with bench(1, *_SMALL) as at_work:
-        result["lost_s"] = [lost(at_work) for _ in range(options.kills)]
+        result["lost_s"] = [seconds_lost(at_work) for _ in range(options.kills)]
     print(result["lost_s"], file=sys.stderr)
     with bench(1, *_SMALL) as at_work:
-        result["reconnect_s"] = [reconnected(at_work) for _ in range(options.restarts)]
+        result["reconnect_s"] = [seconds_to_reconnect(at_work) for _ in range(options.restarts)]
     print(result["reconnect_s"], file=sys.stderr)
     (WORK / "recorder.json").write_text(json.dumps(result, indent=1))
     text = table(result)
@@ -134,7 +134,7 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
         shutil.rmtree(folder)
 
 
-def taken(at_work: Bench, seconds: float) -> dict[str, float]:
+def measure_load(at_work: Bench, seconds: float) -> dict[str, float]:
     """Return CPU and memory of the processes that record, for each camera."""
     before_s, before_bytes = _cpu_s(at_work), _bytes(at_work)
     begun_s = time.monotonic()
@@ -147,7 +147,7 @@ def taken(at_work: Bench, seconds: float) -> dict[str, float]:
     }
 
 
-def lost(at_work: Bench) -> float:
+def seconds_lost(at_work: Bench) -> float:
     """Return how many seconds before a kill the last picture was captured that is kept."""
     known = at_work.finished()
     at_work.until(lambda: any(path.stat().st_size > 60_000 for path in at_work.raw()))
@@ -164,7 +164,7 @@ def lost(at_work: Bench) -> float:
     return (killed_at - end).total_seconds()
 
 
-def reconnected(at_work: Bench) -> float:
+def seconds_to_reconnect(at_work: Bench) -> float:
     """Return how long after a camera is back the first picture was captured that is recorded."""
     at_work.camera.kill()
     sources = at_work.recorder.sources.values()

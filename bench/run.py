@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import contenders, media, table
-from bench.contenders import Planned, planned
-from bench.measure import measured
+from bench.contenders import PlannedLecture, plan_lecture
+from bench.measure import measure
 from bench.presence import presence_rounds
 from bench.quality import ssim
 from merger import config
@@ -37,7 +37,7 @@ class Contender:
     name: str
     command: list[str]
     environ: Callable[[Path], Mapping[str, str]]
-    ideal: Planned
+    ideal: PlannedLecture
 
     @property
     def media_s(self) -> float:
@@ -98,7 +98,7 @@ def _benchmark(options: argparse.Namespace, out: Path) -> dict[str, Any]:
             # What has been measured is kept, also when the rest is not waited for.
             out.write_text(json.dumps(result, indent=1))
     for contender in all_of_them:
-        value = ssim(tool, contender.ideal, _kept(contender), _SSIM_S)
+        value = ssim(tool, contender.ideal, _merge_path(contender), _SSIM_S)
         result["ssim"][contender.name] = value
     out.write_text(json.dumps(result, indent=1))
     return result
@@ -110,18 +110,18 @@ def _contenders(
     middle = lecture.middle(middle_length)
 
     def ours(name: str, of: media.Lecture, profile: str) -> Contender:
-        command = contenders.ours(of, profile)
-        return Contender(name, command, contenders.our_environment, planned(of, profile))
+        command = contenders.our_command(of, profile)
+        return Contender(name, command, contenders.our_environment, plan_lecture(of, profile))
 
-    def others(name: str, command: list[str], ideal: Planned) -> Contender:
+    def others(name: str, command: list[str], ideal: PlannedLecture) -> Contender:
         return Contender(name, command, lambda folder: os.environ, ideal)
 
     first, full = ours(table.OURS, lecture, "720p"), ours(table.FULL, middle, "full")
     return [
         first,
-        others(table.LIMIT, contenders.limit(tool, first.ideal), first.ideal),
+        others(table.LIMIT, contenders.bare_command(tool, first.ideal), first.ideal),
         full,
-        others(table.COMMON, contenders.common_way(tool, middle), full.ideal),
+        others(table.COMMON, contenders.common_command(tool, middle), full.ideal),
         ours(table.SHORT, middle, "720p"),
         ours(table.AV1, middle, "av1"),
     ]
@@ -133,30 +133,30 @@ def _run(contender: Contender) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     os.sync()  # what an earlier run left to be written is not this one's burden
-    took = measured(contender.command, folder, contender.environ(folder))
+    took = measure(contender.command, folder, contender.environ(folder))
     results = _results(folder)
-    kept = _kept(contender)
+    kept = _merge_path(contender)
     kept.parent.mkdir(exist_ok=True)
     document = {
         "media_s": contender.media_s,
         **took.document(),
         "results": {kind: path.stat().st_size for kind, path in results.items()},
         "left_bytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
-        **_told(folder),
+        **_read_result(folder),
     }
     results["merge"].rename(kept)
     shutil.rmtree(folder)
     return document
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _read_result(folder: Path) -> dict[str, Any]:
     """Return what our command says of its own time, by stage."""
     if not (folder / "result").is_dir():
         return {}
     return {"timings": json.loads((folder / "stdout").read_text())["timings"]}
 
 
-def _kept(contender: Contender) -> Path:
+def _merge_path(contender: Contender) -> Path:
     name = "".join(letter if letter.isalnum() else "-" for letter in contender.name)
     return WORK / "merges" / f"{name}.mp4"
 

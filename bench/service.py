@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from bench import contenders, media
-from bench.measure import measured
+from bench.measure import measure
 from bench.run import PAGE, WORK, machine
 from bench.table import between_marks
 from merger import config
@@ -55,12 +55,12 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, make in urls.items():
                 for queued in (options.claims, options.queued):
-                    run = claims(make(), queued, options.claims)
+                    run = measure_claims(make(), queued, options.claims)
                     result["claims"].append({"database": name, "queued": queued, **run})
                     print(name, queued, run, file=sys.stderr)
     lecture = media.make_lecture(ffmpeg.find_tool(None).path, WORK, options.minutes)
     for _ in range(options.rounds):
-        run = overhead(lecture)
+        run = measure_overhead(lecture)
         result["overhead"].append(run)
         print(run, file=sys.stderr)
     result["minutes"] = options.minutes
@@ -88,7 +88,7 @@ def databases() -> Iterator[dict[str, Any]]:
             server.stop()
 
 
-def filled(url: str, queued: int) -> Engine:
+def fill_database(url: str, queued: int) -> Engine:
     """Return a database with so many due records, spread over rooms."""
     engine = connect(url)
     upgrade(engine)
@@ -116,9 +116,9 @@ def filled(url: str, queued: int) -> Engine:
     return engine
 
 
-def claims(url: str, queued: int, wanted: int) -> dict[str, float]:
+def measure_claims(url: str, queued: int, wanted: int) -> dict[str, float]:
     """Time claims by several processes at once, and the way of a new record to its claim."""
-    engine = filled(url, queued)
+    engine = fill_database(url, queued)
     latency = []
     for n in range(20):
         begun = time.monotonic()
@@ -156,9 +156,9 @@ def claims(url: str, queued: int, wanted: int) -> dict[str, float]:
     }
 
 
-def overhead(lecture: media.Lecture) -> dict[str, float]:
+def measure_overhead(lecture: media.Lecture) -> dict[str, float]:
     """Time the bare command and the service for the same lecture, one after the other."""
-    bare = _run_in(contenders.ours(lecture, "720p"), {})
+    bare = _run_in(contenders.our_command(lecture, "720p"), {})
     with tempfile.TemporaryDirectory(prefix="service", dir=WORK) as text:
         folder = Path(text)
         environ = {
@@ -196,7 +196,7 @@ def _run_in(command: list[str], environ: dict[str, str]) -> float:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     os.sync()
-    took = measured(command, folder, {**contenders.our_environment(folder), **environ})
+    took = measure(command, folder, {**contenders.our_environment(folder), **environ})
     shutil.rmtree(folder)
     return float(took.document()["wall_s"])
 

@@ -32,7 +32,7 @@ def _cpu_per_second(run: Run) -> float:
     return float(run["cpu_s"] / run["media_s"])
 
 
-def _written_again(run: Run) -> float:
+def _rewritten_share(run: Run) -> float:
     # The kernel does not count what goes to a file system in memory; what is left there is less
     # exact, as it lacks what was written and removed.
     return float((run["written_bytes"] or run["left_bytes"]) / result_bytes(run))
@@ -69,11 +69,13 @@ def _rounds(result: dict[str, Any]) -> list[dict[str, Run]]:
     return [by_round[n] for n in sorted(by_round)]
 
 
-def _of(result: dict[str, Any], name: str) -> list[Run]:
+def _runs_of(result: dict[str, Any], name: str) -> list[Run]:
     return [run for run in result["runs"] if run["contender"] == name]
 
 
-def paired(result: dict[str, Any], a: str, b: str, value: Callable[[Run], float]) -> list[float]:
+def paired_ratios(
+    result: dict[str, Any], a: str, b: str, value: Callable[[Run], float]
+) -> list[float]:
     """Return the ratio of a value of two contenders in each round that holds both."""
     return [value(r[a]) / value(r[b]) for r in _rounds(result) if a in r and b in r]
 
@@ -103,7 +105,7 @@ def _measured(result: dict[str, Any]) -> list[str]:
         "written / results", "SSIM",
     )  # fmt: skip
     for name in CONTENDERS:
-        runs = _of(result, name)
+        runs = _runs_of(result, name)
         if not runs:
             continue
         ssim = result["ssim"].get(name)
@@ -115,7 +117,7 @@ def _measured(result: dict[str, Any]) -> list[str]:
                 format(median(map(_cpu_per_second, runs)), ".2f"),
                 format(median(r["peak_rss_bytes"] / _MIB for r in runs), ".0f"),
                 format(median(result_bytes(r) / 1e6 for r in runs), ".1f"),
-                format(median(map(_written_again, runs)), ".2f"),
+                format(median(map(_rewritten_share, runs)), ".2f"),
                 "-" if ssim is None else format(ssim, ".4f"),
             )
         )
@@ -131,7 +133,7 @@ def _ratios(result: dict[str, Any]) -> list[str]:
             lambda run: float(run["peak_rss_bytes"]),
             lambda run: float(run["results"]["merge"]),
         )
-        found = [paired(result, a, b, value) for value in values]
+        found = [paired_ratios(result, a, b, value) for value in values]
         if found[0]:
             lines.append(_row(f"{a} / {b}", *map(_spread, found)))
     if result["presence"]:
@@ -141,12 +143,16 @@ def _ratios(result: dict[str, Any]) -> list[str]:
 
 
 def _goals(result: dict[str, Any]) -> list[str]:
-    ours = _of(result, OURS)
+    ours = _runs_of(result, OURS)
     measured = (
-        ("wall of 720p / bare ffmpeg", paired(result, OURS, LIMIT, lambda r: r["wall_s"]), 1.10),
+        (
+            "wall of 720p / bare ffmpeg",
+            paired_ratios(result, OURS, LIMIT, lambda r: r["wall_s"]),
+            1.10,
+        ),
         ("wall of presence analysis / bare decoding", _presence(result, "wall_s"), 1.4),
         ("peak RSS of 720p, GiB", [r["peak_rss_bytes"] / _MIB / 1024 for r in ours], 1.0),
-        ("bytes written by 720p / bytes of its results", [_written_again(r) for r in ours], 2.1),
+        ("bytes written by 720p / bytes of its results", [_rewritten_share(r) for r in ours], 2.1),
     )
     lines = _head("goal", "at most", "measured", "reached")
     for what, values, goal in measured:

@@ -22,7 +22,7 @@ import requests
 from sqlalchemy import Engine, func, select
 
 from bench.run import PAGE, WORK, machine
-from bench.service import databases, filled
+from bench.service import databases, fill_database
 from bench.table import between_marks
 from merger.accounts import users
 from merger.accounts.permissions import SCOPES
@@ -48,12 +48,12 @@ def main() -> None:
     with databases() as urls:
         for name, make in urls.items():
             url = make()
-            engine = filled(url, options.records)
+            engine = fill_database(url, options.records)
             user, _ = users.invite_user(engine, "bench@example.org", None, "admin")
             _, key = users.create_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
-            with served(url) as address:
-                run = {"database": name, **looked(address, key)}
-                run |= asked(address, key, engine, options.clients, options.seconds)
+            with serve(url) as address:
+                run = {"database": name, **measure_pages(address, key)}
+                run |= measure_posts(address, key, engine, options.clients, options.seconds)
             engine.dispose()
             result["runs"].append(run)
             print(run, file=sys.stderr)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 @contextmanager
-def served(url: str) -> Iterator[str]:
+def serve(url: str) -> Iterator[str]:
     """Run the web service on a database; give its address."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         environ = {
@@ -90,7 +90,7 @@ def served(url: str) -> Iterator[str]:
             child.wait()
 
 
-def looked(address: str, key: str) -> dict[str, float]:
+def measure_pages(address: str, key: str) -> dict[str, float]:
     """Time the first page of records, and a page of the API, one request after the other."""
     told = {}
     for what, path in (("page", "/records?whose=all"), ("api", "/api/v1/records")):
@@ -105,7 +105,7 @@ def looked(address: str, key: str) -> dict[str, float]:
     return told
 
 
-def asked(
+def measure_posts(
     address: str, key: str, engine: Engine, clients: int, seconds: float
 ) -> dict[str, float | int]:
     """Have clients ask for records as fast as they can; count what was answered and what is there.

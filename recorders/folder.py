@@ -24,7 +24,7 @@ import av
 from merger.errors import Invalid
 from merger.i18n import Message, Param
 from merger.logs import printable
-from merger.media.index import demuxer_for, open_container
+from merger.media.container import demuxer_for, open_container
 from merger.media.library import LONGEST_SEGMENT
 from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
 from merger.timeline.clock import Span

@@ -17,7 +17,7 @@ MOST_MODULES = 15  # in a folder, beside its __init__
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
 STARTS_PROCESSES = {"merger.render.ffmpeg", "merger.daemon.processes"}
 READS_ENVIRONMENT = {"merger.config", "merger.render.ffmpeg"}  # ffmpeg hands it on to its child
-BUILDS_GRAPHS = {"merger.render.filtergraph"}
+BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}
 
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
 PROCESS_CALLS = ("system", "popen", "fork", "execv", "posix_spawn")

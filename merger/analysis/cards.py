@@ -32,12 +32,13 @@ BT709 = ((0.0722, 0.7152, 0.2126), (0.5, -0.3854, -0.1146), (-0.0458, -0.4542, 0
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """Hold one card as the classifier compares it.
+    """One card as the classifier compares it.
 
-    signatures: (2, 3, 90, 160) float32; by BT.601 and by BT.709, the planes Y, Cb, Cr in full
-    range, averaged over the grid's cells.
-    spare: the share of cells, 0 to 1, that may differ from the card, such as a clock or a station
-    name laid over colour bars.
+    Args:
+        signatures: (2, 3, 90, 160) float32; by BT.601 and by BT.709, the planes Y, Cb, Cr in full
+            range, averaged over the grid's cells.
+        spare: the share of cells, 0 to 1, that may differ from the card, such as a clock or a
+            station name laid over colour bars.
     """
 
     name: str
@@ -46,19 +47,19 @@ class Card:
 
     @cached_property
     def rough(self) -> Plane:
-        """Give what rough_form makes of the card's luma, by BT.601."""
+        """The rough form of the card's luma, by BT.601."""
         return rough_form(self.signatures[0, 0])
 
 
 def card_from_picture(name: str, bgr: Picture, spare: float = 0.0) -> Card:
-    """Make a card of an (H, W, 3) uint8 BGR picture of any size and aspect."""
-    planes = np.einsum("mpc,hwc->mphw", np.array([BT601, BT709]), on_grid(bgr))
+    """Return a card made from an (H, W, 3) uint8 BGR picture of any size and aspect."""
+    planes = np.einsum("mpc,hwc->mphw", np.array([BT601, BT709]), to_grid(bgr))
     planes[:, 1:] += 128
     return Card(name, planes.astype(np.float32), spare)
 
 
 def rough_form(luma: Picture | Plane) -> Plane:
-    """Give 32x18 averages of an (H, W) plane, flat, of mean 0 and length 1 (0 if all one level).
+    """Return 32x18 averages of an (H, W) plane, flat, of mean 0 and length 1 (0 if all one level).
 
     The product of two forms is their correlation.
     """
@@ -68,7 +69,7 @@ def rough_form(luma: Picture | Plane) -> Plane:
     return form / length if length > 0 else form
 
 
-def on_grid(plane: Picture | Plane) -> Plane:
+def to_grid(plane: Picture | Plane) -> Plane:
     """Scale an (H, W) plane or (H, W, 3) picture to the grid, as float32 of the same range."""
     shrinks = plane.shape[0] >= GRID[1] and plane.shape[1] >= GRID[0]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -78,8 +79,9 @@ def on_grid(plane: Picture | Plane) -> Plane:
 def read_card(path: Path) -> Card:
     """Read a user's card from an image file; its name is the file's name.
 
-    Raises Invalid("card") when the file is unreadable, no image, bigger than 50 megapixels, or
-    shows one plain colour.
+    Raises:
+        Invalid: the file is unreadable, no image, bigger than 50 megapixels, or shows one plain
+            colour; the code is `card`.
     """
     try:
         data = path.read_bytes()
@@ -112,7 +114,7 @@ def _decode(data: bytes) -> Picture | None:
 
 @cache
 def shipped_cards() -> tuple[Card, ...]:
-    """Make the cards that need no option: those of draw_cards.
+    """Return the cards that need no option: those of draw_cards.
 
     A quarter of a bars card may differ: makers place a text, a clock or other bottom rows there.
     """
@@ -125,29 +127,29 @@ def shipped_cards() -> tuple[Card, ...]:
 def draw_cards() -> dict[str, Picture]:
     """Draw every shipped card, by name, as a 1920x1080 BGR picture."""
     return {
-        "no signal, black": _text(BLACK, "NO SIGNAL"),
-        "no signal, blue": _text(BLUE, "NO SIGNAL"),
-        "no signal, grey": _text(GREY, "NO SIGNAL"),
-        "no signal, box": _box("No Signal"),
-        "no input, black": _text(BLACK, "No input", "Check the cable"),
-        "check cable, blue": _text(BLUE, "No signal detected", "Check cable connection"),
-        "нет сигнала, black": _text(BLACK, "Нет сигнала"),
-        "нет сигнала, blue": _text(BLUE, "Нет сигнала"),
-        "EBU bars, 75 %": _columns(75, 8),
-        "EBU bars, 100 %": _columns(100, 8),
-        "SMPTE bars": _smpte(),
-        "SMPTE HD bars": _smpte_hd(),
+        "no signal, black": _draw_text(BLACK, "NO SIGNAL"),
+        "no signal, blue": _draw_text(BLUE, "NO SIGNAL"),
+        "no signal, grey": _draw_text(GREY, "NO SIGNAL"),
+        "no signal, box": _draw_box("No Signal"),
+        "no input, black": _draw_text(BLACK, "No input", "Check the cable"),
+        "check cable, blue": _draw_text(BLUE, "No signal detected", "Check cable connection"),
+        "нет сигнала, black": _draw_text(BLACK, "Нет сигнала"),
+        "нет сигнала, blue": _draw_text(BLUE, "Нет сигнала"),
+        "EBU bars, 75 %": _draw_columns(75, 8),
+        "EBU bars, 100 %": _draw_columns(100, 8),
+        "SMPTE bars": _draw_smpte(),
+        "SMPTE HD bars": _draw_smpte_hd(),
     }
 
 
-def _text(ground: Colour, title: str, line: str = "") -> Picture:
+def _draw_text(ground: Colour, title: str, line: str = "") -> Picture:
     picture = np.full((1080, 1920, 3), ground, np.uint8)
     _write(picture, title, 560 if line else 590, 150 if len(title) < 12 else 120, 700)
     _write(picture, line, 690, 75, 400)
     return picture
 
 
-def _box(title: str) -> Picture:
+def _draw_box(title: str) -> Picture:
     picture = np.full((1080, 1920, 3), BLACK, np.uint8)
     cv2.rectangle(picture, (560, 390), (1360, 690), (170, 60, 20), cv2.FILLED)
     cv2.rectangle(picture, (560, 390), (1360, 690), WHITE, 6)
@@ -162,24 +164,24 @@ def _write(picture: Picture, text: str, baseline: int, size: int, weight: int) -
     cv2.putText(picture, text, origin, WHITE, font, size, weight)
 
 
-def _bar(index: int, percent: int) -> Colour:
-    """Give bar 0 to 7 of white, yellow, cyan, green, magenta, red, blue, black."""
+def _bar_colour(index: int, percent: int) -> Colour:
+    """Return the colour of bar 0 to 7: white, yellow, cyan, green, magenta, red, blue, black."""
     level = round(255 * percent / 100)
     blue, red, green = (0 if index & bit else level for bit in (1, 2, 4))
     return blue, green, red
 
 
-def _columns(percent: int, count: int, size: tuple[int, int] = (1920, 1080)) -> Picture:
-    bars = np.array([[_bar(i, percent) for i in range(count)]], np.uint8)
+def _draw_columns(percent: int, count: int, size: tuple[int, int] = (1920, 1080)) -> Picture:
+    bars = np.array([[_bar_colour(i, percent) for i in range(count)]], np.uint8)
     return np.asarray(cv2.resize(bars, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def _smpte() -> Picture:
+def _draw_smpte() -> Picture:
     """Draw the seven bars at 75 %, the row of reversed blues and the row with the black steps."""
-    picture = _columns(75, 7)
+    picture = _draw_columns(75, 7)
     edges = [round(1920 * i / 7) for i in range(8)]
     for i, bar in enumerate((6, 7, 4, 7, 2, 7, 0)):
-        picture[720:810, edges[i] : edges[i + 1]] = _bar(bar, 75)
+        picture[720:810, edges[i] : edges[i + 1]] = _bar_colour(bar, 75)
     foot = ((0, (76, 33, 0)), (343, WHITE), (686, (106, 0, 50)), (1029, (16, 16, 16)))
     steps = ((1371, BLACK), (1463, (16, 16, 16)), (1554, (26, 26, 26)), (1646, (16, 16, 16)))
     for left, colour in foot + steps:
@@ -187,16 +189,16 @@ def _smpte() -> Picture:
     return picture
 
 
-def _smpte_hd() -> Picture:
+def _draw_smpte_hd() -> Picture:
     """Draw seven 75 % bars between grey sides, over three rows of ramps and steps."""
     picture = np.full((1080, 1920, 3), (102, 102, 102), np.uint8)
-    picture[:630, 240:1680] = _columns(75, 7, (1440, 630))
+    picture[:630, 240:1680] = _draw_columns(75, 7, (1440, 630))
     picture[630:720] = (191, 191, 191)
-    picture[630:720, :240] = _bar(2, 100)
-    picture[630:720, 1680:] = _bar(6, 100)
+    picture[630:720, :240] = _bar_colour(2, 100)
+    picture[630:720, 1680:] = _bar_colour(6, 100)
     picture[720:810, 240:1680] = np.linspace(0, 255, 1440)[None, :, None]
-    picture[720:810, :240] = _bar(1, 100)
-    picture[720:810, 1680:] = _bar(5, 100)
+    picture[720:810, :240] = _bar_colour(1, 100)
+    picture[720:810, 1680:] = _bar_colour(5, 100)
     picture[810:] = (38, 38, 38)
     picture[810:, 240:1680] = BLACK
     picture[810:, 549:960] = WHITE

@@ -1,4 +1,4 @@
-"""Class one decoded picture of a screen: a presentation, a "no signal" card, or one colour."""
+"""What a decoded picture of a screen shows: a presentation, a "no signal" card, or one colour."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from merger.analysis.cards import GRID, Card, Picture, Plane, on_grid, rough_form
+from merger.analysis.cards import GRID, Card, Picture, Plane, rough_form, to_grid
 from merger.i18n import Message
 from merger.timeline.plan import Verdict
 
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in the smal
 
 SMALL = 320  # columns of the small picture, at least: twice the grid, so that a crop stays sharp
 ASPECTS = (4 / 3, 16 / 10, 16 / 9, 5 / 4)  # of screens
-AROUND = np.ones((5, 5), np.uint8)
+NEIGHBOURS = np.ones((5, 5), np.uint8)
 
 # The figures below are from the drawn pictures of tests/unit/test_picture.py, after x264 at CRF 35,
 # from 1920x1080 down to 320x180.
@@ -63,16 +63,17 @@ class Sample:
 
 
 def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sample:
-    """Class one picture.
+    """Classify one picture. A doubtful one is a presentation.
 
-    luma: (H, W) uint8, 64x36 to 3840x2160, limited or full range. chroma: Cb and Cr of any
-    subsampling, or None for a grey picture. A doubtful picture is a presentation.
+    Args:
+        luma: (H, W) uint8, 64x36 to 3840x2160, limited or full range.
+        chroma: Cb and Cr of any subsampling, or None for a grey picture.
     """
-    small = _small(luma, chroma)
+    small = _reduce(luma, chroma)
     height, width = (float(side) for side in small.shape[1:])
-    full, inside = (0.0, 0.0, width, height), _inside_bars(small)
-    for box in (full, *_screens(width, height), *inside):
-        found = _match(small, box, cards)
+    full, inside = (0.0, 0.0, width, height), _boxes_between_bars(small)
+    for box in (full, *_screen_boxes(width, height), *inside):
+        found = _find_card(small, box, cards)
         if found:
             card, likeness = found
             return Sample(
@@ -80,20 +81,20 @@ def classify(luma: Picture, chroma: Chroma | None, cards: Sequence[Card]) -> Sam
                 Message("analysis.matches_card", card=card.name, likeness=round(likeness, 2)),
             )
     for box, margin in ((full, 0), *((box, MIXED) for box in inside)):
-        share = _stray(_view(small, box), margin)
+        share = _stray_share(_grid_view(small, box), margin)
         if share is not None:
             return Sample("blank", Message("analysis.differs", percent=round(100 * share, 2)))
     return Sample("presentation", Message("analysis.no_card"))
 
 
-def _small(luma: Picture, chroma: Chroma | None) -> Picture:
+def _reduce(luma: Picture, chroma: Chroma | None) -> Picture:
     """Reduce the planes to (1 or 3, h, w) averages, w from SMALL to twice that where it can be."""
-    first = _halved(luma)
+    first = _halve(luma)
     size = (first.shape[1], first.shape[0])
-    return np.stack([first, *(cv2.resize(_halved(plane), size) for plane in chroma or ())])
+    return np.stack([first, *(cv2.resize(_halve(plane), size) for plane in chroma or ())])
 
 
-def _halved(plane: Picture) -> Picture:
+def _halve(plane: Picture) -> Picture:
     """Halve until the width is below twice SMALL: ten times faster than any other factor."""
     while plane.shape[1] >= 2 * SMALL and plane.shape[0] > 1:
         height, width = plane.shape[0] // 2, plane.shape[1] // 2
@@ -102,8 +103,8 @@ def _halved(plane: Picture) -> Picture:
     return plane
 
 
-def _screens(width: float, height: float) -> Iterator[Box]:
-    """Give the centred boxes that a screen of another shape fills.
+def _screen_boxes(width: float, height: float) -> Iterator[Box]:
+    """Yield the centred boxes that a screen of another shape fills.
 
     Bars beside a black picture cannot be seen, so these are tried without looking for bars.
     """
@@ -114,8 +115,8 @@ def _screens(width: float, height: float) -> Iterator[Box]:
             yield left, top, width - left, height - top
 
 
-def _inside_bars(small: Picture) -> list[Box]:
-    """Find the box between equal dark bars; at most one, and of any shape."""
+def _boxes_between_bars(small: Picture) -> list[Box]:
+    """Return the box between equal dark bars; at most one, and of any shape."""
     ground = np.median(small[:, [0, 0, -1, -1], [0, -1, 0, -1]], axis=1)
     if ground[0] > DARK:
         return []
@@ -134,11 +135,11 @@ def _inside_bars(small: Picture) -> list[Box]:
     return [] if (right - left, bottom - top) == (width, height) else [(left, top, right, bottom)]
 
 
-def _view(small: Picture, box: Box) -> Plane:
-    """Give the (1 or 3, 90, 160) grid of a box.
+def _grid_view(small: Picture, box: Box) -> Plane:
+    """Return the (1 or 3, 90, 160) grid of a box.
 
-    Samples at fractions of a column: half a cell beside a card's place, its words correlate at
-    0.92 where they do at 0.99 in place.
+    It is sampled at fractions of a column: half a cell beside a card's place, its words correlate
+    at 0.92 where they do at 0.99 in place.
     """
     left, top, right, bottom = box
     columns, rows = 2 * GRID[0], 2 * GRID[1]
@@ -148,18 +149,18 @@ def _view(small: Picture, box: Box) -> Plane:
     )
     how = (cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE)
     fine = (cv2.warpAffine(plane, grid_to_box, (columns, rows), None, *how) for plane in small)
-    return np.stack([on_grid(np.asarray(plane, np.uint8)) for plane in fine])
+    return np.stack([to_grid(np.asarray(plane, np.uint8)) for plane in fine])
 
 
-def _match(small: Picture, box: Box, cards: Sequence[Card]) -> tuple[Card, float] | None:
-    """Find the likeliest card that a box shows, with its correlation, MATCH to 1."""
+def _find_card(small: Picture, box: Box, cards: Sequence[Card]) -> tuple[Card, float] | None:
+    """Return the likeliest card that a box shows, with its correlation, MATCH to 1."""
     left, top, right, bottom = (round(side) for side in box)
     form = rough_form(small[0, top:bottom:2, left:right:2])
     rough = [float(form @ card.rough) for card in cards]
     likely = [i for i in np.argsort(rough)[::-1] if rough[i] > ROUGH_MATCH]
     if not likely:
         return None
-    view = _view(small, box)
+    view = _grid_view(small, box)
     for i in likely:
         score = max(_likeness(view, signature, cards[i].spare) for signature in cards[i].signatures)
         if score >= MATCH:
@@ -168,7 +169,7 @@ def _match(small: Picture, box: Box, cards: Sequence[Card]) -> tuple[Card, float
 
 
 def _likeness(view: Plane, signature: Plane, spare: float) -> float:
-    """Correlate a view with a card's (3, 90, 160) signature; 0 if it is certainly not that card.
+    """Return how a view correlates with a card's (3, 90, 160) signature; 0 if it is surely not it.
 
     Tries shifts of up to two cells, as a box is rounded to columns and an encoder may crop.
     """
@@ -181,35 +182,35 @@ def _likeness(view: Plane, signature: Plane, spare: float) -> float:
     seen = view[:, top : top + rows, left : left + columns]
     agrees = np.ones((rows, columns), np.bool_)
     for _ in range(3 if spare else 1):  # what is laid over the card must not bend the levels
-        one, other = model[0][agrees], seen[0][agrees]
-        gain = float(np.vdot(one - one.mean(), other) / np.vdot(one - one.mean(), one))
+        card, picture = model[0][agrees], seen[0][agrees]
+        deviation = card - card.mean()
+        gain = float(np.vdot(deviation, picture) / np.vdot(deviation, card))
         if not CONTRAST[0] < gain < CONTRAST[1]:
             return 0.0
-        luma = (seen[:1] - other.mean()) / gain + one.mean()
-        agrees = ~_differs(np.concatenate([luma, seen[1:]]), model)
+        luma = (seen[:1] - picture.mean()) / gain + card.mean()
+        agrees = ~_mark_differences(np.concatenate([luma, seen[1:]]), model)
         if agrees.mean() < 1 - spare if spare else not _is_spot(~agrees):
             return 0.0
     if not spare:
         return score
-    one, other = model[0][agrees], seen[0][agrees]
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(model[0][agrees], seen[0][agrees])[0, 1])
 
 
-def _differs(seen: Plane, model: Plane) -> Mask:
-    """Mark cells whose surroundings, 3x3 cells, have another level in the model.
+def _mark_differences(seen: Plane, model: Plane) -> Mask:
+    """Return a mask of the cells whose surroundings, 3x3 cells, have another level in the model.
 
     Edges may differ more, since they move by fractions of a cell and soften.
     """
     marked = np.zeros(seen.shape[1:], np.bool_)
-    for one, other, tolerance in zip(seen, model, TOLERANCE, strict=False):
-        contrast = cv2.dilate(other, AROUND) - cv2.erode(other, AROUND)
+    for picture, card, tolerance in zip(seen, model, TOLERANCE, strict=False):
+        contrast = cv2.dilate(card, NEIGHBOURS) - cv2.erode(card, NEIGHBOURS)
         allowed = tolerance + TOLERANCE_OF_CONTRAST * contrast
-        marked |= np.abs(cv2.blur(one, (3, 3)) - cv2.blur(other, (3, 3))) > allowed
+        marked |= np.abs(cv2.blur(picture, (3, 3)) - cv2.blur(card, (3, 3))) > allowed
     return marked
 
 
-def _stray(view: Plane, margin: int) -> float | None:
-    """Give the share of cells, 0 to 1, that differ in a view of one colour; None if it is not one.
+def _stray_share(view: Plane, margin: int) -> float | None:
+    """Return the share of cells, 0 to 1, that differ in a view of one colour; None if it is none.
 
     All that may differ is noise and one spot the size of a mouse pointer. Leaves out `margin`
     cells at the edges, where the encoder mixes the picture with the bars beside it.
@@ -223,7 +224,7 @@ def _stray(view: Plane, margin: int) -> float | None:
 
 
 def _is_spot(mask: Mask) -> bool:
-    """Say whether all marked cells lie within one box the size of a mouse pointer."""
+    """Return whether all marked cells lie within one box the size of a mouse pointer."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not columns.size:
         return True

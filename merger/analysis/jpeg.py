@@ -1,4 +1,4 @@
-"""A decoded picture made small, as a JPEG in memory."""
+"""Decoded pictures, scaled down, as JPEG in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _QUALITY = 70  # of 100: letters of a slide stay sharp, and 192x108 takes about 
 def encode_jpeg(frame: av.video.frame.VideoFrame, video: Video, largest: Size) -> bytes:
     """Return a picture as people see it, upright and in proportion, within a size; never enlarged.
 
-    video: the stream that it is from.
+    Args:
+        video: the stream that it is from.
     """
     aspect = float(replace(video, width=frame.width, height=frame.height).aspect)
     lies = video.rotation % 180 != 0

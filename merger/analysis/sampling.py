@@ -24,7 +24,7 @@ from merger.analysis.cards import Card
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
 from merger.i18n import Message
-from merger.media.index import check_readable, explain_failure, open_container
+from merger.media.container import check_readable, explain_failure, open_container
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
 from merger.timeline.media import MAX_PIXELS, MediaFile
@@ -51,7 +51,8 @@ class Target:
 class Look:
     """What looking at a chunk has shown: what was decided, why, and some of the pictures.
 
-    pictures: plain values, in order of time: {"at": ISO, "verdict", "jpeg": in base64}.
+    Args:
+        pictures: plain values, in order of time: {"at": ISO, "verdict", "jpeg": in base64}.
     """
 
     chunk: Chunk
@@ -67,7 +68,7 @@ def targets(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> tuple[
     them make up the five: one key frame alone would decide for all that comes after it.
     """
     slots = max(FEWEST_SAMPLES, -(-chunk.length // SAMPLE_EVERY))
-    keys = [t for clip in track.clips for t in _keys(chunk, clip, media[clip.segment.file])]
+    keys = [t for clip in track.clips for t in _key_targets(chunk, clip, media[clip.segment.file])]
     picked: list[Target] = []
     without_key: list[Target] = []  # what is shown in the middle of the other slots
     missing = 0
@@ -83,22 +84,24 @@ def targets(chunk: Span, track: Track, media: Mapping[str, MediaFile]) -> tuple[
             missing += 1
         else:
             without_key += [
-                _between_keys(middle, clip, media) for clip in track.clips if middle in clip.span
+                _target_between_keys(middle, clip, media)
+                for clip in track.clips
+                if middle in clip.span
             ][:1]
     if len(picked) < FEWEST_SAMPLES:  # key frames that lie close together
         rest = [target for _, target in keys if target not in picked]
         wanted = min(len(rest), FEWEST_SAMPLES - len(picked))
         picked += [rest[len(rest) * n // wanted] for n in range(wanted)]
-    picked += evenly(without_key, max(0, FEWEST_SAMPLES - len(picked)))
+    picked += pick_evenly(without_key, max(0, FEWEST_SAMPLES - len(picked)))
     if not picked:  # media that no middle of a slot falls into
         clips = [clip for clip in track.clips if clip.span.cut_to(chunk)]
         for clip in sorted(clips, key=lambda c: c.span.cut_to(chunk).length)[-1:]:
             here = clip.span.cut_to(chunk)
-            picked.append(_between_keys(here.start + here.length / 2, clip, media))
+            picked.append(_target_between_keys(here.start + here.length / 2, clip, media))
     return picked, missing
 
 
-def _keys(chunk: Span, clip: Clip, file: MediaFile) -> Iterator[tuple[Any, Target]]:
+def _key_targets(chunk: Span, clip: Clip, file: MediaFile) -> Iterator[tuple[Any, Target]]:
     here = clip.span.cut_to(chunk)
     if not here:
         return
@@ -109,7 +112,7 @@ def _keys(chunk: Span, clip: Clip, file: MediaFile) -> Iterator[tuple[Any, Targe
         yield clock.wall(at_us), Target(clip.segment.file, key, at_us)
 
 
-def _between_keys(at: datetime, clip: Clip, media: Mapping[str, MediaFile]) -> Target:
+def _target_between_keys(at: datetime, clip: Clip, media: Mapping[str, MediaFile]) -> Target:
     at_us = clip.segment.clock.file_us(at)
     return Target(clip.segment.file, media[clip.segment.file].key_before(at_us) or 0, at_us)
 
@@ -119,8 +122,10 @@ def sample_targets(
 ) -> Iterator[tuple[Target, VideoFrame]]:
     """Decode some pictures of a file, by seeking. One that cannot be decoded is left out.
 
-    Those after the same key frame that come one after another are decoded in one go. Raises
-    Temporary or Broken where the file cannot be read, which says nothing of its pictures.
+    Those after the same key frame that come one after another are decoded in one go.
+
+    Raises:
+        Temporary, Broken: the file cannot be read, which says nothing of its pictures.
     """
     assert file.video is not None
     seen = 0
@@ -128,9 +133,9 @@ def sample_targets(
         with open_container(file.path, file.demuxer) as container:
             stream = cast(Any, container.streams[file.video.stream])
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-            for (_, is_key), some in groupby(wanted, lambda t: (t.key, _is_key(file, t))):
-                decoded = _keys_decoded if is_key else _passed
-                for target, frame in decoded(container, stream, file, list(some)):
+            for (_, is_key), group in groupby(wanted, lambda t: (t.key, _is_key(file, t))):
+                decode = _decode_keys if is_key else _decode_forward
+                for target, frame in decode(container, stream, file, list(group)):
                     seen += 1
                     yield target, frame
     except av.FFmpegError as error:
@@ -143,16 +148,16 @@ def _is_key(file: MediaFile, target: Target) -> bool:
     return bool(len(file.key_us)) and int(file.key_us[target.key]) == target.at_us
 
 
-def _keys_decoded(
+def _decode_keys(
     container: InputContainer, stream: Any, file: MediaFile, wanted: Sequence[Target]
 ) -> Iterator[tuple[Target, VideoFrame]]:
     for target in wanted:
-        frame = _key_decoded(container, stream, file, target)
+        frame = _decode_key(container, stream, file, target)
         if frame is not None:
             yield target, frame
 
 
-def _key_decoded(
+def _decode_key(
     container: InputContainer, stream: Any, file: MediaFile, target: Target
 ) -> VideoFrame | None:
     # After a flush nothing but the key frame has been sent: it comes out without waiting for
@@ -174,7 +179,7 @@ def _key_decoded(
     return None
 
 
-def _passed(
+def _decode_forward(
     container: InputContainer, stream: Any, file: MediaFile, wanted: Sequence[Target]
 ) -> Iterator[tuple[Target, VideoFrame]]:
     """Decode from a key frame on, and yield what is shown at each of some times after it."""
@@ -184,7 +189,7 @@ def _passed(
     try:
         _seek(container, stream, file, waiting[0])
         for packet in container.demux(stream):
-            for frame in _frames(packet):
+            for frame in _decode_packet(packet):
                 if frame.pts is None:
                     continue
                 at_us = frame.pts * stream.time_base * 1_000_000
@@ -200,7 +205,7 @@ def _passed(
         yield from ((target, shown) for target in waiting)
 
 
-def _frames(packet: Any) -> list[VideoFrame]:
+def _decode_packet(packet: Any) -> list[VideoFrame]:
     """Decode a packet; a broken one is one picture less."""
     try:
         return cast(list[VideoFrame], packet.decode())
@@ -245,21 +250,21 @@ def sample_chunk(
     clocks = {clip.segment.file: clip.segment.clock for clip in track.clips}
     wanted, missing = targets(chunk, track, media)
     wanted.sort(key=lambda target: clocks[target.file].wall(target.at_us))
-    kept = evenly(wanted, MOST_PICTURES)
+    to_show = pick_evenly(wanted, MOST_PICTURES)
     verdicts: list[Verdict] = ["missing"] * missing
     reasons: Counter[tuple[Verdict, Message]] = Counter()
     pictures: list[dict[str, str]] = []
     by_file: dict[str, list[Target]] = {}
     for target in wanted:
         by_file.setdefault(target.file, []).append(target)
-    for file, some in by_file.items():
-        for target, frame in sample_targets(media[file], some):
-            sight = classify(*planes(frame), cards)
-            verdicts.append(sight.verdict)
-            reasons[sight.verdict, sight.reason] += 1
-            if target in kept:
+    for file, of_file in by_file.items():
+        for target, frame in sample_targets(media[file], of_file):
+            sample = classify(*planes(frame), cards)
+            verdicts.append(sample.verdict)
+            reasons[sample.verdict, sample.reason] += 1
+            if target in to_show:
                 at = clocks[file].wall(target.at_us)
-                pictures.append(_picture(at, sight.verdict, frame, media[file]))
+                pictures.append(_picture_facts(at, sample.verdict, frame, media[file]))
     pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
     why = [
         Message("analysis.reason", count=count, verdict=Message(f"verdict.{verdict}"), why=reason)
@@ -268,13 +273,15 @@ def sample_chunk(
     return Look(decide_chunk(chunk, verdicts), why, pictures)
 
 
-def evenly(wanted: Sequence[Target], most: int) -> list[Target]:
-    """Return at most so many targets, evenly spread. Pure."""
+def pick_evenly(wanted: Sequence[Target], most: int) -> list[Target]:
+    """Return at most so many targets, pick_evenly spread. Pure."""
     count = min(most, len(wanted))
     return [wanted[(2 * n + 1) * len(wanted) // (2 * count)] for n in range(count)]
 
 
-def _picture(at: datetime, verdict: Verdict, frame: VideoFrame, file: MediaFile) -> dict[str, str]:
+def _picture_facts(
+    at: datetime, verdict: Verdict, frame: VideoFrame, file: MediaFile
+) -> dict[str, str]:
     assert file.video is not None
     small = encode_jpeg(frame, file.video, _LARGEST_PICTURE)
     return {"at": at.isoformat(), "verdict": verdict, "jpeg": base64.b64encode(small).decode()}

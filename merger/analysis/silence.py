@@ -10,7 +10,7 @@ import av
 import av.audio.frame
 import numpy as np
 
-from merger.media.index import open_container
+from merger.media.container import open_container
 from merger.timeline.media import MediaFile
 
 # The quietest room is some 20 dB above this; a dead input is below, dithered or not.

@@ -1,4 +1,4 @@
-"""The last picture of each source: one JPEG below the data folder, as old as its file says."""
+"""The last picture of each source: a JPEG in the data folder, whose file time is its instant."""
 
 from __future__ import annotations
 
@@ -67,17 +67,18 @@ def save_thumbnail(settings: Settings, source: int, at: datetime, picture: bytes
 def save_last_thumbnails(settings: Settings, ids: Mapping[str, int], library: Library) -> None:
     """Keep the last picture of each source; what stands in the way is a line of the log.
 
-    ids: of the sources, by their names.
+    Args:
+        ids: of the sources, by their names.
     """
     for name, source in ids.items():
         entries = [entry for entry in library.entries if entry.source == name]
         try:
-            _keep_last_of(settings, source, entries)
+            _save_last_of(settings, source, entries)
         except (OSError, ValueError, av.FFmpegError, MergerError) as error:
             log.warning("the last picture of source %r is not kept: %s", name, error)
 
 
-def _keep_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> None:
+def _save_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> None:
     with_pictures = [entry for entry in entries if entry.media.video and len(entry.media.key_us)]
     if not with_pictures:
         return

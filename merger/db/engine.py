@@ -55,7 +55,7 @@ def database_url(text: str) -> URL:
     if backend != "sqlite":
         if not url.database:
             raise Invalid("database", "db.no_name")
-        if "@" in (url.host or ""):  # the rest of a password, which would be told from then on
+        if "@" in (url.host or ""):  # the rest of a password, which messages would show
             raise Invalid("database", "db.at_sign")
         # MariaDB is recognised when connected; under its own name, it would ignore the tables'
         # `mysql_` options.
@@ -81,7 +81,7 @@ def connect(text: str) -> Engine:
             "read_timeout": _ANSWER_S,
             "write_timeout": _ANSWER_S,
             # Instants are compared as text nowhere, and NOW() is never used; but people look.
-            # A server waits longer for a lock than we for its answer, unless it is told.
+            # A server would wait longer for a lock than we for its answer.
             "init_command": "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL',"
             f" innodb_lock_wait_timeout = {_LOCK_S}",
         },
@@ -104,7 +104,7 @@ def _sqlite(url: URL) -> Engine:
         connection.isolation_level = None  # transactions begin where we say so, below
         # SQLite's own knows no letters but those of ASCII.
         connection.create_function("lower", 1, _lower, deterministic=True)
-        _keep_a_log(connection)
+        _enable_wal(connection)
         for pragma in (
             "synchronous = FULL",  # a committed row survives a power cut
             "foreign_keys = ON",
@@ -125,8 +125,8 @@ def _lower(text: str | None) -> str | None:
     return None if text is None else str(text).lower()
 
 
-def _keep_a_log(connection: sqlite3.Connection) -> None:
-    """Have readers and a writer not wait for each other, from when the file is made."""
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer not wait for each other, from the first connection on."""
     until = time.monotonic() + _BUSY_S
     while True:
         try:
@@ -178,14 +178,14 @@ def translate_errors(engine: Engine) -> Iterator[None]:
     except PoolTimeout as error:
         raise Temporary("database", "db.no_connection") from error
     except DBAPIError as error:
-        raise _translated(engine, error) from error
+        raise _translate(engine, error) from error
 
 
-def _translated(engine: Engine, error: DBAPIError) -> MergerError:
+def _translate(engine: Engine, error: DBAPIError) -> MergerError:
     where = engine.url.render_as_string(hide_password=True)
     why = str(error.orig)
     if engine.dialect.name == "sqlite":
-        return _translated_sqlite(where, why)
+        return _translate_sqlite(where, why)
     number = error.orig.args[0] if error.orig and error.orig.args else None
     if number in _LOST_RACE:
         return LostRace("database_race", "db.race", where=where, why=why)
@@ -199,24 +199,24 @@ def _translated(engine: Engine, error: DBAPIError) -> MergerError:
     if number in _VALUES:
         return Broken("database_value", "db.value", where=where, why=why)
     if number in _MISSING:
-        return _behind(where, why)
+        return _tables_behind(where, why)
     if error.connection_invalidated or number in _UNREACHABLE or isinstance(error, InterfaceError):
         return Temporary("database", "db.unreachable", where=where, why=why)
     return Broken("database", "db.statement", where=where, why=why)
 
 
-def _translated_sqlite(where: str, why: str) -> MergerError:
+def _translate_sqlite(where: str, why: str) -> MergerError:
     raced = ("locked", "busy", "UNIQUE constraint", "FOREIGN KEY constraint")
     if any(word in why for word in raced):
         return LostRace("database_race", "db.in_use", where=where)
     if "full" in why or "disk I/O" in why:
         return Temporary("database", "db.unwritable", where=where, why=why)
     if "no such table" in why or "no such column" in why:
-        return _behind(where, why)
+        return _tables_behind(where, why)
     return Broken("database", "db.failed", where=where, why=why)
 
 
-def _behind(where: str, why: str) -> Broken:
+def _tables_behind(where: str, why: str) -> Broken:
     return Broken("schema", "db.tables_behind", where=where, why=why)
 
 

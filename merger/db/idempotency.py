@@ -1,4 +1,4 @@
-"""Answers that are given again: the same idempotency key gets what it got at first."""
+"""Answers that are repeated: the same idempotency key gets what it got at first."""
 
 from __future__ import annotations
 
@@ -25,22 +25,27 @@ def answer_once(
     now: datetime,
     act: Callable[[], tuple[int, str]],
 ) -> tuple[int, str]:
-    """Return status and body of the first answer to a user's key; act gives it where there is none.
+    """Return status and body of the first answer to a user's key.
 
-    act must be one that may be repeated: a crash may come between it and its being written down.
-    Raises Invalid where the key came with another request before, before anything is done.
+    Args:
+        asked: the request, by which a key that is used for another one is recognised.
+        act: gives the answer where there is none. It must be something that may be repeated: a
+            crash may come before its answer is written down.
+
+    Raises:
+        Invalid: the key came with another request before; nothing is done.
     """
     digest = hashlib.sha256(f"{user}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
     request = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
 
     def reserve(session: Session) -> tuple[int, str] | None:
-        known = session.get(Answer, digest)
-        if known is None:
+        row = session.get(Answer, digest)
+        if row is None:
             session.add(Answer(digest=digest, asked=request, status=_NONE, body="", created_at=now))
             return None
-        if known.asked != request:
+        if row.asked != request:
             raise Invalid("idempotency_key", "db.key_reused", name=key)
-        return _answer_of(known)
+        return _answer_of(row)
 
     answer = writing(engine, reserve)
     if answer is not None:
@@ -48,7 +53,7 @@ def answer_once(
     try:
         status, body = act()
     except BaseException:
-        # What was refused is put right under the same key.
+        # What was refused may be corrected under the same key.
         writing(engine, lambda session: session.execute(_unanswered(digest)))
         raise
 
@@ -64,8 +69,8 @@ def answer_once(
     return writing(engine, keep)
 
 
-def _answer_of(known: Answer) -> tuple[int, str] | None:
-    return (known.status, known.body) if known.status != _NONE else None
+def _answer_of(row: Answer) -> tuple[int, str] | None:
+    return (row.status, row.body) if row.status != _NONE else None
 
 
 def _unanswered(digest: str) -> Delete:
@@ -73,6 +78,6 @@ def _unanswered(digest: str) -> Delete:
 
 
 def forget_answers(engine: Engine, now: datetime) -> None:
-    """Remove answers that are old enough not to be asked for again."""
+    """Remove answers that are too old to be requested again."""
     old = delete(Answer).where(Answer.created_at < now - KEPT)
     writing(engine, lambda session: session.execute(old))

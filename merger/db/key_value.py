@@ -1,4 +1,4 @@
-"""What is to be remembered beside the records, by a name: whoever writes first is right."""
+"""A few facts beside the records, each under a name: whoever writes first is right."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class KeyValueStore:
     engine: Engine
 
     def known(self, name: str) -> str | None:
-        """Return what is known under a name."""
+        """Return the value of a name, if it has one."""
         with reading(self.engine) as session:
             row = session.get(Fact, name)
             return row.value if row else None
 
     def settled(self, name: str, value: str) -> str:
-        """Return what is known under a name; that is the value, where nothing was."""
+        """Return the value of a name; where it has none, it gets this one."""
 
         def settle(session: Session) -> str:
             row = session.get(Fact, name)
@@ -37,6 +37,6 @@ class KeyValueStore:
         return writing(self.engine, settle)
 
     def forget(self, name: str, value: str) -> None:
-        """Forget a fact, unless it has become another one."""
+        """Remove the value of a name, unless it has become another one."""
         statement = delete(Fact).where(Fact.name == name, Fact.value == value)
         writing(self.engine, lambda session: session.execute(statement))

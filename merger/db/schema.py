@@ -1,4 +1,4 @@
-"""The tables of a database: whether they are those that this program knows, and making them so."""
+"""The tables of a database: whether they are those of this program, and upgrading them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def upgrade(engine: Engine) -> list[str]:
     Several processes may call it at once. Raises Broken where the tables are not ours or newer
     than this program, Temporary where another process is at it for long.
     """
-    with translate_errors(engine), _alone(engine) as connection:
+    with translate_errors(engine), _locked_connection(engine) as connection:
         found = _state(connection)
         if found in ("ahead", "foreign"):
-            raise _wrong(found, connection)
+            raise _not_current(found, connection)
         scripts = _scripts()
         missing = scripts.iterate_revisions("head", _revision(connection) or "base")
         applied = [script.revision for script in missing][::-1]
@@ -58,7 +58,7 @@ def require_current(engine: Engine) -> None:
     with translate_errors(engine), engine.connect() as connection:
         found = _state(connection)
         if found != "current":
-            raise _wrong(found, connection)
+            raise _not_current(found, connection)
 
 
 def _state(connection: Connection) -> State:
@@ -68,8 +68,8 @@ def _state(connection: Connection) -> State:
     revision, scripts = _revision(connection), _scripts()
     if revision == scripts.get_current_head():
         return "current"
-    known = {script.revision for script in scripts.walk_revisions()}
-    return "behind" if revision is None or revision in known else "ahead"
+    revisions = {script.revision for script in scripts.walk_revisions()}
+    return "behind" if revision is None or revision in revisions else "ahead"
 
 
 def _revision(connection: Connection) -> str | None:
@@ -78,7 +78,7 @@ def _revision(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
-def _wrong(found: State, connection: Connection) -> Broken:
+def _not_current(found: State, connection: Connection) -> Broken:
     where = connection.engine.url.render_as_string(hide_password=True)
     keys = {
         "empty": "db.empty", "behind": "db.behind", "ahead": "db.ahead", "foreign": "db.foreign",
@@ -87,13 +87,13 @@ def _wrong(found: State, connection: Connection) -> Broken:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
+def _locked_connection(engine: Engine) -> Iterator[Connection]:
     """Open a connection that no other process migrates with at the same time."""
     if engine.dialect.name == "sqlite":
         with engine.execution_options(writes=True).connect() as connection:
-            # A migration may make a table anew: to drop the old one would drop what refers to it.
-            # Within a transaction it cannot be said (https://sqlite.org/pragma.html).
-            _refer(connection, "OFF")
+            # A migration may recreate a table: to drop the old one would drop what refers to it.
+            # Within a transaction this pragma has no effect (https://sqlite.org/pragma.html).
+            _set_foreign_keys(connection, "OFF")
             try:
                 # One transaction, begun for writing: others wait, and it is all or nothing.
                 with connection.begin():
@@ -102,7 +102,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
                     if broken is not None:
                         raise Broken("schema", "db.broken_references", table=str(broken[0]))
             finally:
-                _refer(connection, "ON")
+                _set_foreign_keys(connection, "ON")
         return
     with engine.connect() as connection:
         try:
@@ -118,7 +118,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             connection.invalidate()
 
 
-def _refer(connection: Connection, value: str) -> None:
+def _set_foreign_keys(connection: Connection, value: str) -> None:
     cursor = connection.connection.cursor()
     cursor.execute(f"PRAGMA foreign_keys = {value}")
     cursor.close()

@@ -15,7 +15,7 @@ import av
 import av.video.frame
 import numpy as np
 
-from merger.media.index import explain_failure, open_container
+from merger.media.container import explain_failure, open_container
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MAX_PIXELS, MediaFile
 
@@ -37,7 +37,9 @@ def inspect_damage(media: MediaFile, start_us: int, end_us: int) -> Inspection:
 
     A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
     than packets without any damage: fields in packets of their own, pictures "not coded".
-    Raises Temporary or Broken where the file cannot be read, which is no damage.
+
+    Raises:
+        Temporary, Broken: the file cannot be read, which is no damage.
     """
     if media.video is None:
         return Inspection([Stretch(start_us, end_us)], 0)
@@ -48,17 +50,17 @@ def inspect_damage(media: MediaFile, start_us: int, end_us: int) -> Inspection:
     good, broken = _decode(media, key, end_us)
     missing = ~np.isin(expected, good) if len(good) else np.ones(len(expected), bool)
     holes = [
-        _until_key(media, _after_last_good(media, good, us))
+        _hole_until_key(media, _missing_from(media, good, us))
         for us in broken
         if from_us <= us < end_us
     ]
     holes += [
         hole
-        for hole in _runs(media, expected, missing)
+        for hole in _missing_runs(media, expected, missing)
         if hole.end_us - hole.start_us > _UNNOTICED_US
     ]
     decoded = int(np.count_nonzero((good >= from_us) & (good < end_us)))
-    return Inspection(_merged(h for h in holes if h.end_us > start_us), decoded)
+    return Inspection(_merge_stretches(h for h in holes if h.end_us > start_us), decoded)
 
 
 def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray, list[int]]:
@@ -100,14 +102,13 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
                     shown_us = round(frame.pts * base * 1_000_000)
                     (broken if frame.is_corrupt else good).append(shown_us)
     except av.FFmpegError as error:
-        explain_failure(
-            media, error
-        )  # else what has been read until here counts; the rest is missing
+        explain_failure(media, error)
+        # It is the data's fault: what has been read until here counts, the rest is missing.
     return np.array(sorted(good), np.int64), broken
 
 
-def _after_last_good(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
-    """Return from when on pictures are missing: those lost before the first broken one, too."""
+def _missing_from(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
+    """Return since when pictures are missing: some may be lost before the first broken one."""
     assert media.video is not None
     before = int(np.searchsorted(good, broken_us)) - 1
     if before < 0:
@@ -115,38 +116,38 @@ def _after_last_good(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
     return min(broken_us, int(good[before]) + media.video.frame_us)
 
 
-def _until_key(media: MediaFile, at_us: int) -> Stretch:
+def _hole_until_key(media: MediaFile, at_us: int) -> Stretch:
     after = int(np.searchsorted(media.key_us, at_us, side="right"))
     end = int(media.key_us[after]) if after < len(media.key_us) else media.picture_ends_us
     return Stretch(at_us, max(end, at_us + 1))
 
 
-def _runs(media: MediaFile, times: np.ndarray, missing: np.ndarray) -> list[Stretch]:
+def _missing_runs(media: MediaFile, times: np.ndarray, missing: np.ndarray) -> list[Stretch]:
     """Return runs of missing pictures, each until the next picture that is there."""
-    found: list[Stretch] = []
+    runs: list[Stretch] = []
     n = 0
     while n < len(times):
         if not missing[n]:
             n += 1
             continue
-        begun = int(times[n])
+        begins = int(times[n])
         while n < len(times) and missing[n]:
             n += 1
         if n < len(times):
             end = int(times[n])
         else:
             after = int(np.searchsorted(media.picture_us, times[-1], side="right"))
-            there = after < len(media.picture_us)
-            end = int(media.picture_us[after]) if there else media.picture_ends_us
-        found.append(Stretch(begun, end))
-    return found
+            is_there = after < len(media.picture_us)
+            end = int(media.picture_us[after]) if is_there else media.picture_ends_us
+        runs.append(Stretch(begins, end))
+    return runs
 
 
-def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+def _merge_stretches(stretches: Iterable[Stretch]) -> list[Stretch]:
     merged: list[Stretch] = []
-    for s in sorted(stretches, key=lambda s: s.start_us):
-        if merged and s.start_us <= merged[-1].end_us:
+    for stretch in sorted(stretches, key=lambda s: s.start_us):
+        if merged and stretch.start_us <= merged[-1].end_us:
             before = merged.pop()
-            s = Stretch(before.start_us, max(before.end_us, s.end_us))
-        merged.append(s)
+            stretch = Stretch(before.start_us, max(before.end_us, stretch.end_us))
+        merged.append(stretch)
     return merged

@@ -1,4 +1,4 @@
-"""Checking outputs: what a file must hold to be accepted, found by reading every packet.
+"""Checking outputs: what a file must hold to be accepted, found by reading every packet of it.
 
 ffmpeg ends with 0 and a wrong video after a truncated input, a killed source or a full disk.
 """
@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from merger.i18n import Message
-from merger.media.index import open_container
+from merger.media.container import open_container
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
 
@@ -35,10 +35,10 @@ class Expected:
 
 
 def find_mismatch(path: Path, expected: Expected) -> list[Message]:
-    """Read every packet of an output, and say all that is not as expected (nothing: accepted)."""
+    """Read every packet of an output; return all that is not as expected: nothing if accepted."""
     try:
         with open_container(path, "mov") as container:
-            return _wrong(path, container, expected)
+            return _mismatches(path, container, expected)
     except (av.FFmpegError, OSError) as error:
         return [Message("media.output_unreadable", why=str(error))]
 
@@ -52,18 +52,20 @@ def has_same_codec_header(paths: Sequence[Path]) -> bool:
     return len(headers) <= 1
 
 
-def _wrong(path: Path, container: av.container.InputContainer, expected: Expected) -> list[Message]:
+def _mismatches(
+    path: Path, container: av.container.InputContainer, expected: Expected
+) -> list[Message]:
     wrong: list[Message] = []
     counts = (len(container.streams.video), len(container.streams.audio))
-    wanted = (int(bool(expected.frames)), int(bool(expected.samples)))
-    if counts != wanted:
+    promised = (int(bool(expected.frames)), int(bool(expected.samples)))
+    if counts != promised:
         return [
             Message(
                 "media.streams",
                 video=counts[0],
                 audio=counts[1],
-                expected_video=wanted[0],
-                expected_audio=wanted[1],
+                expected_video=promised[0],
+                expected_audio=promised[1],
             )
         ]
     times: list[int] = []
@@ -100,9 +102,9 @@ def _wrong(path: Path, container: av.container.InputContainer, expected: Expecte
             wrong.append(Message("media.wrong_codec", found=context.name, expected=expected.codec))
         if not starts_with_key:
             wrong.append(Message("media.no_key_frame_first"))
-        wrong += _off_grid(times, stream.time_base or Fraction(1), expected)
+        wrong += _grid_mismatches(times, stream.time_base or Fraction(1), expected)
     if expected.samples:
-        wrong += _sound_wrong(heard, container.streams.audio[0], expected.samples)
+        wrong += _sound_mismatches(heard, container.streams.audio[0], expected.samples)
     if expected.moov_in_front and not has_moov_in_front(path):
         wrong.append(Message("media.index_not_in_front"))
     return wrong
@@ -112,7 +114,7 @@ def _is_codec(name: str, codec: Codec) -> bool:
     return "av1" in name if codec == "av1" else name == "h264"
 
 
-def _off_grid(times: list[int], base: Fraction, expected: Expected) -> list[Message]:
+def _grid_mismatches(times: list[int], base: Fraction, expected: Expected) -> list[Message]:
     if len(times) != expected.frames:
         return [Message("media.frames", count=len(times), expected=expected.frames)]
     ticks = 1 / (base * expected.rate)
@@ -123,7 +125,7 @@ def _off_grid(times: list[int], base: Fraction, expected: Expected) -> list[Mess
     return [Message("media.off_grid", count=off)] if off else []
 
 
-def _sound_wrong(heard: list[tuple[int, int]], stream: object, samples: int) -> list[Message]:
+def _sound_mismatches(heard: list[tuple[int, int]], stream: object, samples: int) -> list[Message]:
     base = getattr(stream, "time_base", None) or Fraction(1, SAMPLE_RATE)
     if not heard:
         return [Message("media.no_sound")]

@@ -1,4 +1,4 @@
-"""What making a video is told: what is wanted, and what is there to make it with."""
+"""What rendering a video needs: the request, and its surroundings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from merger.timeline.plan import Sources
 
 @dataclass(frozen=True)
 class MergeRequest:
-    """What is to be made, wherever its media is from and wherever it goes."""
+    """The video that is requested, wherever its media is from and wherever it goes."""
 
     room: str
     span: Span
@@ -37,11 +37,11 @@ class MergeRequest:
     layout: str = DEFAULT_LAYOUT
     chunk: timedelta = timedelta(minutes=30)
     cards: tuple[Card, ...] = ()
-    screen_is_known: bool = False  # what is on it is shared whenever there is media of it
+    screen_is_known: bool = False  # it has media only while something is shared
 
 
 class Watch:
-    """Times the stages and tells the reporter."""
+    """Measures how long each stage takes, and reports it."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
@@ -50,16 +50,16 @@ class Watch:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         self.reporter.stage(name)
-        begun = time.monotonic()
+        started_s = time.monotonic()
         try:
             yield
         finally:
-            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - begun
+            self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - started_s
 
 
 @dataclass(frozen=True)
 class RenderContext:
-    """What making a video needs of its surroundings."""
+    """What rendering a video needs of its surroundings."""
 
     settings: Settings
     tool: ffmpeg.Tool
@@ -77,6 +77,7 @@ class RenderContext:
         return budget_of(self.settings.cache / "slots", self.settings.parallel, cores)
 
     def progress(self, done: float, total: float) -> None:
+        """Report how far a stage is. Raises Cancelled where somebody asked to stop."""
         if self.cancelled():
             raise Cancelled("cancelled", "render.stopped")
         self.watch.reporter.progress(done, total)

@@ -25,7 +25,7 @@ from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
 from merger.timeline.profiles import Encoder, Profile, candidates
 
-_TAIL_LINES = 30  # of what ffmpeg said, kept for error messages
+_TAIL_LINES = 30  # of ffmpeg's output, kept for error messages
 _STOP_AFTER_S = 3.0  # between TERM, TERM and KILL
 _POLL_S = 0.25
 _STALLS_AFTER_S = 3600.0  # without any progress; the slowest second try takes minutes
@@ -56,7 +56,7 @@ class Outcome:
         return any("No space left on device" in line for line in (*self.complaints, *self.tail))
 
     def last_words(self) -> str:
-        """Return the lines that most likely say what went wrong."""
+        """Return the lines of ffmpeg that most likely say what went wrong."""
         lines = self.complaints or [line for line in self.tail if line.strip()]
         return " | ".join(line[:300] for line in lines[-3:]) or f"exit code {self.code}"
 
@@ -66,7 +66,7 @@ def find_tool(configured: str | None) -> Tool:
 
     Raises Broken where there is none or it does not run.
     """
-    path = configured or _carried()
+    path = configured or _bundled_path()
     if os.sep not in path:
         path = shutil.which(path) or path
     try:
@@ -82,7 +82,7 @@ def find_tool(configured: str | None) -> Tool:
     return Tool(str(Path(path).resolve()), match[1])
 
 
-def _carried() -> str:
+def _bundled_path() -> str:
     import imageio_ffmpeg  # late: its import looks for a program, which MERGER_FFMPEG spares
 
     try:
@@ -117,18 +117,22 @@ def why_refused(tool: Tool, encoder: Encoder) -> str | None:
 
 
 def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, list[Message]]:
-    """Return the first encoder of a profile that works here, and what the owner should know."""
-    wanted = {"nvenc": "h264_nvenc", "vaapi": "h264_vaapi"}.get(choice)
+    """Return the first encoder of a profile that works here, and what the owner should know.
+
+    Args:
+        choice: MERGER_ENCODER.
+    """
+    preferred = {"nvenc": "h264_nvenc", "vaapi": "h264_vaapi"}.get(choice)
     notes: list[Message] = []
     for encoder in candidates(profile):
         if encoder.hardware and choice == "software":
             continue
-        if encoder.hardware and wanted and encoder.name != wanted:
+        if encoder.hardware and preferred and encoder.name != preferred:
             continue
         reason = why_refused(tool, encoder)
         if reason is None:
             return encoder, notes
-        if encoder.hardware and (wanted or profile.name == "auto"):
+        if encoder.hardware and (preferred or profile.name == "auto"):
             notes.append(Message("render.in_software", encoder=encoder.name, why=reason))
         elif not encoder.hardware:
             raise Broken(
@@ -145,12 +149,17 @@ def run(
     on_progress: Callable[[dict[str, str]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Run ffmpeg in a folder until it ends, and report what it said.
+    """Run ffmpeg in a folder until it ends, and return what it showed.
 
-    on_progress gets ffmpeg's own progress values about twice a second. The calling thread waits,
-    which also keeps the child's parent-death signal from firing early (it fires when the *thread*
-    that started the child ends). Raises Cancelled when `cancelled` says so, Broken where the
-    program cannot be started.
+    The calling thread waits, which also keeps the child's parent-death signal from firing early (it
+    fires when the *thread* that started the child ends).
+
+    Args:
+        on_progress: gets ffmpeg's own progress values about twice a second.
+
+    Raises:
+        Cancelled: `cancelled` says so.
+        Broken: the program cannot be started.
     """
     command = [
         *dying_with_parent(), tool.path,
@@ -212,15 +221,15 @@ def _listen(
     progress: dict[str, str] = {}
     errors = child.stderr.fileno()
     rest = {child.stdout.fileno(): b"", errors: b""}
-    got: tuple[str | None, str | None] = (None, None)
-    moved_s = time.monotonic()
+    last_reached: tuple[str | None, str | None] = (None, None)
+    progressed_s = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for pipe in (child.stdout, child.stderr):
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
             if cancelled():
                 raise Cancelled("cancelled", "render.stopped")
-            if time.monotonic() - moved_s > _STALLS_AFTER_S:
+            if time.monotonic() - progressed_s > _STALLS_AFTER_S:
                 raise Temporary("encoder_stalled", "render.stalled")
             for key, _ in selector.select(_POLL_S):
                 read = os.read(key.fd, 65536)
@@ -231,15 +240,16 @@ def _listen(
                 for line in lines:
                     text = line.decode("utf-8", "replace").rstrip("\r")
                     if key.fd == errors:
-                        _hear(text, outcome)
+                        _parse_line(text, outcome)
                         continue
                     name, _, value = text.partition("=")
                     progress[name.strip()] = value.strip()
                     if name != "progress":
                         continue
                     # It reports twice a second, also when it waits for a share that hangs.
-                    if got != (got := (progress.get("frame"), progress.get("out_time_us"))):
-                        moved_s = time.monotonic()
+                    reached = (progress.get("frame"), progress.get("out_time_us"))
+                    if reached != last_reached:
+                        last_reached, progressed_s = reached, time.monotonic()
                     if on_progress:
                         on_progress(progress)
 
@@ -250,7 +260,7 @@ _RESAMPLER = re.compile(r"\[(Parsed_aresample_\d+) @ \w+\] \[verbose\] ch:")
 _HARMLESS = ("mmco: unref short failure",)
 
 
-def _hear(line: str, outcome: Outcome) -> None:
+def _parse_line(line: str, outcome: Outcome) -> None:
     outcome.tail.append(line)
     if match := _DECODED.search(line):
         outcome.decoded[int(match[1])] = int(match[2])

@@ -1,4 +1,4 @@
-"""The command `merge`: read a library, make the renditions, publish them."""
+"""The command `merge`: read a library, render it, publish the renditions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def merge(
     reporter: Reporter,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> MergeResult:
-    """Make the renditions of a record from a folder with segments in an output folder.
+    """Render a record from a folder with segments into an output folder.
 
-    Raises Refused, NoMedia, Temporary, Broken or Cancelled; then nothing stands under a final name
-    that was not there before, and finished parts are kept for the next try.
+    Whatever it raises (any of our errors), nothing stands under a final name that was not there
+    before, and finished parts are kept for the next try.
     """
     watch = Watch(reporter)
     profiles.profile_named(request.profile)
@@ -52,17 +52,17 @@ def merge(
     make_folder(output, "--output")
     make_folder(settings.cache, "MERGER_CACHE")
     with work_folder(settings.cache) as work, work_folder(output) as out:
-        around = RenderContext(settings, tool, watch, cancelled, work)
+        context = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
-            seen = analyse_presence(around, request, library)
-        result = render(around, request, library, seen, out)
+            looks = analyse_presence(context, request, library)
+        result = render(context, request, library, looks, out)
         with watch.stage("publish"):
             _publish(request, result, out, output)
-    around.cache.shrink()
+    context.cache.shrink()
     return result
 
 
-def _replaced(path: Path, plan: EditPlan) -> list[Message]:
+def _warn_of_replaced(path: Path, plan: EditPlan) -> list[Message]:
     """Return a warning where a result of another span has the same name (it has no seconds)."""
     try:
         earlier = json.loads(path.read_text())["span"]
@@ -78,7 +78,7 @@ def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path
     """Give the renditions and the plan their final names, the merge last: it says all is there."""
     stem = result_stem(request.name, request.room, request.span, request.zone)
     names = {kind: stem + ending for kind, ending in ENDINGS.items()}
-    result.warnings += _replaced(output / f"{stem}.plan.json", result.plan)
+    result.warnings += _warn_of_replaced(output / f"{stem}.plan.json", result.plan)
     document = out / "plan.json"
     document.write_text(json.dumps(plan_document(result.plan), ensure_ascii=False, indent=1))
     publish(document, output / f"{stem}.plan.json")

@@ -1,4 +1,4 @@
-"""In which chunks a presentation is shown; what was decided before is not looked at again."""
+"""In which chunks a presentation is shown: looked at once, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from merger.timeline.zones import half_hour_chunks
 ANALYSIS = 3
 
 
-def analyse_presence(around: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
+def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
     """Decide presence for each chunk; what was decided before is not looked at again."""
     screen = request.sources.screen
-    here = segments(library.entries, screen, {})
-    track = picture_track(screen, request.span, here) if screen else None
+    found = segments(library.entries, screen, {})
+    track = picture_track(screen, request.span, found) if screen else None
     cells = half_hour_chunks(request.span, request.chunk, request.zone)
     if request.screen_is_known:
-        return [_known_seen(cell, track) for cell in cells]
+        return [_look_at_shared(cell, track) for cell in cells]
     cards = (*shipped_cards(), *request.cards)
-    seen: list[Look] = []
+    looks: list[Look] = []
     for n, cell in enumerate(cells):
-        around.progress(n, len(cells))
+        context.progress(n, len(cells))
         name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
-        known = around.cache.recall(name, around.work)
-        if known:
-            seen.append(_chunk_known(cell, known))
+        facts = context.cache.recall(name, context.work)
+        if facts:
+            looks.append(_look_of(cell, facts))
             continue
-        with around.budget.slot(around.cancelled):
-            one = sample_chunk(cell, track, library.media, cards)
-        around.cache.remember(name, _facts(one), around.work)
-        seen.append(one)
-    return seen
+        with context.budget.slot(context.cancelled):
+            look = sample_chunk(cell, track, library.media, cards)
+        context.cache.remember(name, _facts_of(look), context.work)
+        looks.append(look)
+    return looks
 
 
-def _known_seen(cell: Span, track: Track | None) -> Look:
+def _look_at_shared(cell: Span, track: Track | None) -> Look:
     """Return that a presentation is shown in a chunk in which there is media of the screen."""
     is_there = any(clip.span.cut_to(cell) for clip in (track.clips if track else ()))
     chunk = Chunk(cell, is_there, "presentation" if is_there else "missing", Fraction(is_there), 0)
@@ -64,22 +64,22 @@ def _chunk_hash(
         for clip in (track.clips if track else ())
         if clip.span.cut_to(cell)
     ]  # fmt: skip
-    known = [
+    card_facts = [
         [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
         for card in cards
     ]
-    text = json.dumps([ANALYSIS, str(cell), track is None, clips, known])
+    text = json.dumps([ANALYSIS, str(cell), track is None, clips, card_facts])
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def _facts(seen: Look) -> list[Any]:
-    chunk = seen.chunk
+def _facts_of(look: Look) -> list[Any]:
+    chunk = look.chunk
     score = [chunk.score.numerator, chunk.score.denominator]
-    reasons = [to_json(reason) for reason in seen.reasons]
-    return [chunk.presence, chunk.verdict, score, chunk.samples, reasons, seen.pictures]
+    reasons = [to_json(reason) for reason in look.reasons]
+    return [chunk.presence, chunk.verdict, score, chunk.samples, reasons, look.pictures]
 
 
-def _chunk_known(cell: Span, facts: Sequence[Any]) -> Look:
+def _look_of(cell: Span, facts: Sequence[Any]) -> Look:
     presence, verdict, score, samples, reasons, pictures = facts
     chunk = Chunk(cell, presence, verdict, Fraction(*score), samples)
     return Look(chunk, [from_json(reason) for reason in reasons], pictures)

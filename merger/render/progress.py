@@ -1,4 +1,4 @@
-"""What a merge tells while it works: a bar on a terminal, plain lines elsewhere."""
+"""How a merge gets on, as a person sees it: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ class Reporter(Protocol):
     """Whoever wants to know how a merge gets on."""
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Tell that a stage begins."""
 
     def progress(self, done: float, total: float, *, media: bool = False) -> None:
-        """Some of a stage is done. media: done and total are seconds of media, so speed counts."""
+        """Tell how much of a stage is done.
+
+        Args:
+            media: done and total are seconds of media, of which the speed is of interest.
+        """
 
     def note(self, message: Message) -> None:
-        """Something worth reading that is not a warning about the result."""
+        """Tell something worth reading that is not a warning about the result."""
 
 
 class Silent:
@@ -37,8 +41,9 @@ class Silent:
 class Terminal:
     """Writes to a stream: a bar that redraws itself on a terminal, a line now and then elsewhere.
 
-    now: a monotonic clock in seconds; width: of the terminal in columns, 0 for one that cannot
-    redraw a line.
+    Args:
+        now: a monotonic clock in seconds.
+        width: of the terminal in columns, 0 for one that cannot redraw a line.
     """
 
     def __init__(
@@ -94,7 +99,8 @@ class Terminal:
 def describe(done: float, total: float, spent_s: float, new: float, *, media: bool) -> str:
     """Return percent, speed and time left in words.
 
-    new: how much was done in the time spent, which what came from the cache is not part of.
+    Args:
+        new: how much was done in the time spent; what came from the cache is no part of it.
     """
     words = [f"{100 * done / total:.0f} %" if total else "0 %"]
     if spent_s > 0 and new > 0:

@@ -42,7 +42,7 @@ def draw_slate(text: str, size: Size) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
+def _draw_in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
     """Return a slate for a tall column: as high as the wide pictures that it stands in for."""
     inner = fit_into(WIDE, size)
     picture = np.zeros((size.height, size.width, 3), np.uint8)
@@ -53,7 +53,7 @@ def _in_column(text: str, size: Size) -> npt.NDArray[np.uint8]:
 
 def slate_png(key: SlateKey, size: Size, language: str) -> bytes:
     """Return a slate as a PNG file."""
-    draw = _in_column if size.width < size.height else draw_slate
+    draw = _draw_in_column if size.width < size.height else draw_slate
     written, data = cv2.imencode(".png", draw(say(language, f"slate.{key}"), size))
     if not written:
         raise Broken("slate", "render.no_png")

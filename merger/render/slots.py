@@ -1,7 +1,7 @@
 """How many parts this machine encodes at once, whoever encodes them: workers, commands, daemons.
 
 Each slot is a file that is locked while somebody uses it. The kernel drops the lock with the
-process, so nothing has to be given back after a crash.
+process, so that nothing has to be cleaned up after a crash.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ class Budget:
 
 
 def budget_of(folder: Path, parallel: int, cores: int) -> Budget:
-    """Return the budget of a machine. parallel: parts at once, 0 to go by the cores."""
+    """Return the budget of a machine.
+
+    Args:
+        parallel: parts at once; 0 to go by the cores.
+    """
     slots = parallel or max(1, cores // CORES_PER_PART)
     return Budget(folder, slots, None if slots == 1 else max(1, cores // slots))

@@ -14,12 +14,12 @@ _BLOCK = 4 * 1024 * 1024
 
 
 def never_cancelled() -> None:
-    """Go on: whoever is not asked in between, such as the housekeeping, is killed to be stopped."""
+    """Go on: for work that is not asked to stop, but killed, such as the housekeeping."""
 
 
 @contextmanager
 def translate_copy_errors(folder: Path) -> Iterator[None]:
-    """Tell what goes wrong while files are copied to a folder."""
+    """Translate what goes wrong while files are copied to a folder."""
     try:
         yield
     except FileNotFoundError as error:
@@ -55,7 +55,7 @@ def require_same(copy: Path, sha256: str, folder: Path, check: Callable[[], None
 
 
 def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:
-    """Copy a file, and ask between its blocks."""
+    """Copy a file; call `check`, which may raise, between its blocks."""
     with source.open("rb") as reading, target.open("xb") as writing:
         while block := reading.read(_BLOCK):
             check()
@@ -63,7 +63,7 @@ def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:
 
 
 def sha256_of(path: Path, check: Callable[[], None]) -> str:
-    """Return the hash of a file, and ask between its blocks."""
+    """Return the hash of a file; call `check`, which may raise, between its blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -1,6 +1,6 @@
-"""Whether there is room for what is about to be written: asked first, so that nothing is half-done.
+"""Whether there is room for what is about to be written: checked first, so nothing is half-done.
 
-Others may fill the disk all the same. Then `storage.translated` tells it as the same failure.
+Others may fill the disk all the same. Then `files.translate_os_error` makes the same failure of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHOWN_IN_GB = 100_000_000  # from 0.1 GB on
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk, in bytes. room: that is free beside a reserve for others."""
+    """A disk, in bytes."""
 
     total: int
     free: int
@@ -33,23 +33,24 @@ class Disk:
 
     @property
     def room(self) -> int:
+        """What is free beside a reserve for others."""
         return max(self.free - self.reserve, 0)
 
 
 def disk_of(folder: Path) -> Disk:
-    """Return the disk of a folder, which may be missing yet."""
+    """Return the disk of a folder, which may not exist yet."""
     with translate_write_errors(folder):
         usage = shutil.disk_usage(nearest(folder))
     return Disk(usage.total, usage.free)
 
 
 def nearest(folder: Path) -> Path:
-    """Return a folder, which may be missing yet, or the first above it that is there."""
+    """Return a folder, which may not exist yet, or the first above it that does."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def require_space(folder: Path, needed_bytes: int, what: Message | str) -> None:
-    """Raise Temporary where the disk of a folder, which may be missing yet, lacks room.
+    """Raise Temporary where the disk of a folder, which may not exist yet, lacks room.
 
     Nothing needs no room, however full a disk is.
 
@@ -85,7 +86,7 @@ def make_room(cache: Cache, folder: Path, needed_bytes: int, what: Message | str
 
 
 def disk_number(folder: Path) -> int:
-    """Return what tells the disk of a folder, which may be missing yet, from others."""
+    """Return the number of the disk of a folder, which may not exist yet."""
     with translate_write_errors(folder):
         return nearest(folder).stat().st_dev
 

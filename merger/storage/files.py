@@ -1,4 +1,4 @@
-"""Files that must not be lost or half-written: the cache of parts, work folders, publishing.
+"""Files that must be neither lost nor half-written: the cache of parts, work folders, publishing.
 
 A file appears under its final name only when it is complete: written elsewhere, synced, renamed.
 """
@@ -162,12 +162,12 @@ def _is_older_than_a_minute(folder: Path) -> bool:
 
 
 def disk_full(folder: Path) -> Temporary:
-    """Return the error of a disk without space; by now, what was half-written is removed again."""
+    """Return the error of a disk without space; what was half-written is removed by now."""
     return Temporary("disk_full", "storage.disk_full", folder=str(folder))
 
 
 def is_full(error: Exception) -> bool:
-    """Return whether a write failed for want of room, also as other libraries tell it."""
+    """Return whether a write failed for want of room, whichever library raised it."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -185,7 +185,7 @@ def translate_os_error(error: OSError, parent: Path) -> Temporary | Broken:
 
 @contextmanager
 def translate_write_errors(folder: Path) -> Iterator[None]:
-    """Tell a failed write as one of this folder: the system does not say which disk was full."""
+    """Translate a failed write as one to this folder: the system does not say which disk it was."""
     try:
         yield
     except OSError as error:
@@ -216,7 +216,7 @@ class Cache:
         return path
 
     def add(self, partial: Path, name: str, work: Path) -> Path:
-        """Take a complete file in under its name."""
+        """Move a complete file into the cache under a name."""
         path = self.path(name)
         with translate_write_errors(self.folder):
             path.parent.mkdir(exist_ok=True)
@@ -225,7 +225,7 @@ class Cache:
         return path
 
     def remember(self, name: str, facts: list[Any], work: Path) -> None:
-        """Keep a few facts (JSON values) under a name, so that they need not be found out again."""
+        """Keep a few facts (JSON values) under a name, so that they are not worked out again."""
         partial = work / f"{name}.partial"
         with translate_write_errors(self.folder):
             partial.write_text(json.dumps(facts))
@@ -242,14 +242,18 @@ class Cache:
 
     def shrink(self) -> None:
         """Remove what was not used for longest and no living run uses, until the rest fits."""
-        self._remove(lambda held, _: held <= self.limit_bytes)
+        self._remove(lambda left_bytes, _: left_bytes <= self.limit_bytes)
 
     def free(self, size_bytes: int) -> None:
         """Remove what was not used for longest and no living run uses, until so much is gone."""
-        self._remove(lambda _, removed: removed >= size_bytes)
+        self._remove(lambda _, removed_bytes: removed_bytes >= size_bytes)
 
     def _remove(self, is_enough: Callable[[int, int], bool]) -> None:
-        """Remove files until it is enough. is_enough: asked with the bytes held, and removed."""
+        """Remove what was not used for longest.
+
+        Args:
+            is_enough: is called with the bytes that are left, and with those that were removed.
+        """
         used = {link.name for link in self.folder.glob(f"{_MARK}*/*") if link.is_symlink()}
         files = []
         for path in self.folder.glob("??/*"):
@@ -258,13 +262,13 @@ class Cache:
             except FileNotFoundError:
                 continue
             files.append((stat.st_mtime_ns, stat.st_size, path))
-        held, removed = sum(size for _, size, _ in files), 0
+        left_bytes, removed_bytes = sum(size for _, size, _ in files), 0
         for used_at, size, path in sorted(files):
-            if is_enough(held, removed):
+            if is_enough(left_bytes, removed_bytes):
                 break
             if path.name in used:
                 continue
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime_ns == used_at:  # nobody has begun to use it meanwhile
                     path.unlink()
-                    held, removed = held - size, removed + size
+                    left_bytes, removed_bytes = left_bytes - size, removed_bytes + size

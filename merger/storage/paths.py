@@ -1,4 +1,4 @@
-"""Where segments and what is made of records lie in the data folder (MERGER_DATA). Pure."""
+"""Where segments, and the files of records, lie in the data folder (MERGER_DATA). Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def records_folder(data: Path) -> Path:
 
 
 def record_folder(data: Path, record: int) -> Path:
-    """Return where what is made for a record lies."""
+    """Return where the files of a record lie."""
     return records_folder(data) / str(record)
 
 
@@ -33,5 +33,5 @@ def attempt_folder(data: Path, record: int, attempt: int) -> Path:
 
 
 def transcripts_of(data: Path, record: int) -> Path:
-    """Return where what was said or written beside a record lies."""
+    """Return where the chat and the transcripts of a record lie."""
     return record_folder(data, record) / "papers"

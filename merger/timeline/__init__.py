@@ -1,4 +1,5 @@
 """What is shown when: spans, tracks, the edit plan, and the parts it is encoded in. Pure.
 
-Touches nothing outside: no file, no clock, no process. Begin with `plan`.
+Touches nothing outside: no file, no clock, no process. Begin with `plan`; `parts` and `sound` turn
+a plan into the `specs` that steps encode.
 """

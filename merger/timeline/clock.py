@@ -65,13 +65,13 @@ class FrameGrid:
         return self.start + timedelta(microseconds=round(frame * 1_000_000 / self.rate))
 
     def first_at(self, instant: datetime) -> int:
-        """Return the first frame that shows an instant at or after the given one."""
+        """Return the first frame that shows a certain instant, or one after it."""
         frame = math.ceil(microseconds(instant - self.start) * self.rate / 1_000_000)
         # Instants are rounded to the microsecond: up, for some frames of rates like 30000/1001.
         return frame - 1 if self.instant(frame - 1) >= instant else frame
 
     def nearest(self, instant: datetime) -> int:
-        """Return the frame that shows the instant nearest to the given one."""
+        """Return the frame whose instant is nearest to a certain one."""
         return round(microseconds(instant - self.start) * self.rate / 1_000_000)
 
 
@@ -121,7 +121,7 @@ class Segment:
     clock: ClockMap
     pictures: tuple[Stretch, ...]
     sound: tuple[Stretch, ...]
-    # How long each picture is shown, in file time; 0 where the last one is not there to stand on.
+    # How long each picture is shown, in file time; 0 where the last one is missing.
     frame_us: int = 0
 
     def spans(self, stretches: Iterable[Stretch]) -> list[Span]:
@@ -160,19 +160,19 @@ class Track:
         return [item for item in self.items if isinstance(item, Gap)]
 
 
-def _order(clip: Clip) -> tuple[datetime, datetime, str]:
+def _by_time(clip: Clip) -> tuple[datetime, datetime, str]:
     return clip.span.start, clip.span.end, clip.segment.file
 
 
 def build_track(source: str, span: Span, clips: Iterable[Clip]) -> Track:
     """Lay clips edge to edge over a span, with gaps where there is nothing.
 
-    Where clips overlap, the one that is on goes on until its end: both show the same instant, and
+    Where clips overlap, the earlier one goes on until its end: both show the same instant, and
     every cut is a chance to see one.
     """
     items: list[Clip | Gap] = []
     at = span.start
-    for clip in sorted(clips, key=_order):
+    for clip in sorted(clips, key=_by_time):
         here = clip.span.cut_to(Span(at, span.end))
         if not here:
             continue
@@ -190,35 +190,36 @@ def picture_track(
 ) -> Track:
     """Return the pictures of one source over a span.
 
-    frame: of the output, where the last picture of a file is to stand over the moment until the
-    next file begins.
+    Args:
+        frame: the length of an output frame, where the last picture of a file is to stand over the
+            moment until the next file begins.
     """
     clips = [
         Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)
     ]
-    return build_track(source, span, clips if frame is None else _held(clips, frame))
+    return build_track(source, span, clips if frame is None else _bridge_joints(clips, frame))
 
 
-def _held(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
+def _bridge_joints(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
     """Let a file go on until the next one where no more than a frame is between them.
 
     Recorders lose some milliseconds when they begin a new file; a frame of the output that falls
     into them would flash a slate.
     """
-    held: list[Clip] = []
-    last = 0  # the one that ends last, of those before
-    for clip in sorted(clips, key=_order):
-        if held:
-            before, start = held[last], clip.span.start
-            if before.span.end < start <= before.span.end + _may_stand(before, frame):
-                held[last] = replace(before, span=Span(before.span.start, start))
-        held.append(clip)
-        if clip.span.end > held[last].span.end:
-            last = len(held) - 1
-    return held
+    bridged: list[Clip] = []
+    last = 0  # the index of the clip that ends last, so far
+    for clip in sorted(clips, key=_by_time):
+        if bridged:
+            before, start = bridged[last], clip.span.start
+            if before.span.end < start <= before.span.end + _standing_time(before, frame):
+                bridged[last] = replace(before, span=Span(before.span.start, start))
+        bridged.append(clip)
+        if clip.span.end > bridged[last].span.end:
+            last = len(bridged) - 1
+    return bridged
 
 
-def _may_stand(clip: Clip, frame: timedelta) -> timedelta:
+def _standing_time(clip: Clip, frame: timedelta) -> timedelta:
     """Return for how long the last picture of a clip may stand: not before a pause or damage."""
     segment = clip.segment
     ends = segment.clock.wall(segment.pictures[-1].end_us)
@@ -255,7 +256,7 @@ def without_spans(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tup
 
 
 def is_plausible(instant: datetime) -> bool:
-    """Return whether an instant is one that media can be of, with room for arithmetic around it."""
+    """Return whether media can be of an instant, with room for arithmetic on either side."""
     return 1970 <= instant.year <= 9000
 
 

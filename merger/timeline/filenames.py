@@ -35,7 +35,7 @@ _LONGEST_BYTES = 255  # of one name, on every common file system
 
 @dataclass(frozen=True)
 class LibraryName:
-    """What the name of a library file says: the naive local start, and whose media it is."""
+    """What the name of a library file says: when it begins, in naive local time, and its source."""
 
     start: datetime
     source: str
@@ -44,7 +44,7 @@ class LibraryName:
 def library_name(name: str, room: str, sources: set[str]) -> LibraryName | Message:
     """Return what a file's name says, or, for a name that does not fit, why.
 
-    Room and source are compared with the given names, because both may hold `_`.
+    Room and source are compared with names, not parsed, because both may hold `_`.
     """
     match = _NAME.fullmatch(name)
     if not match:
@@ -54,8 +54,8 @@ def library_name(name: str, room: str, sources: set[str]) -> LibraryName | Messa
             "timeline.other_extension", extension=match["extension"], extensions=MEDIA_EXTENSIONS
         )
     # macOS writes й and é as two characters each
-    rest = _nfc(match["rest"])
-    source = next((s for s in sources if rest == _nfc(f"{room}_{s}")), None)
+    rest = _to_nfc(match["rest"])
+    source = next((s for s in sources if rest == _to_nfc(f"{room}_{s}")), None)
     if source is None:
         return Message("timeline.other_source")
     text = f"{match['date']}T{match['hour']}:{match['minute']}:{match['second'] or '00'}"
@@ -98,7 +98,7 @@ def nearest(starts: Mapping[str, datetime], span: Span) -> Message | None:
     return Message("timeline.nearest_files", before=names[0], after=names[1])
 
 
-def _nfc(text: str) -> str:
+def _to_nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
@@ -111,11 +111,11 @@ def result_stem(name: str, room: str, span: Span, zone: ZoneInfo) -> str:
     tail = f"{start:%Y-%m-%d_%H-%M}-{end:%H-%M}"
     longest = _LONGEST_BYTES - len(f"__{tail}_backup.plan.json".encode())
     # The room is kept before the name is: two rooms must not overwrite each other's results.
-    place = _safe(room, longest // 3)
-    return f"{_safe(name, longest - len(place.encode()))}_{place}_{tail}"
+    place = _safe_text(room, longest // 3)
+    return f"{_safe_text(name, longest - len(place.encode()))}_{place}_{tail}"
 
 
-def _safe(text: str, longest_bytes: int) -> str:
+def _safe_text(text: str, longest_bytes: int) -> str:
     """Return text as a part of a file name; what is cut off is marked by a hash of the whole."""
     text = re.sub(r"\s+", " ", _UNSAFE.sub("_", text)).strip().lstrip(".") or "lecture"
     if len(text.encode()) <= longest_bytes:

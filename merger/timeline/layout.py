@@ -76,13 +76,13 @@ def round_to_even(value: Fraction | int) -> int:
 
 
 def cell_of(lines: int, aspects: Iterable[Fraction]) -> Size:
-    """Return the cell of a lane: of a given height, as wide as its widest picture needs."""
+    """Return the cell of a lane: so many lines high, as wide as its widest picture needs."""
     widest = max(aspects, default=WIDE)
     return Size(round_to_even(lines * min(max(widest, _NARROWEST), _WIDEST)), round_to_even(lines))
 
 
 def canvas_of(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
-    """Return the size of the picture for a record whose lanes have the given cells."""
+    """Return the size of the picture for a record whose lanes have certain cells."""
     lines = cells["left"].height
     if layout.aspect is not None:
         return Size(round_to_even(lines * layout.aspect), lines)
@@ -92,14 +92,14 @@ def canvas_of(layout: Layout, cells: Mapping[Lane, Size]) -> Size:
 def columns_of(layout: Layout, size: Size, cells: Mapping[Lane, Size]) -> list[tuple[Lane, Size]]:
     """Return the columns of a layout on a canvas, from the left; their widths fill it exactly."""
     row: list[tuple[Lane, Size]] = []
-    left = size.width
+    remaining = size.width
     for n, column in enumerate(layout.columns):
-        last = n == len(layout.columns) - 1
+        is_last = n == len(layout.columns) - 1
         share = column.share
         width = cells[column.lane].width if share is None else round_to_even(size.width * share)
-        width = left if last else width
+        width = remaining if is_last else width
         row.append((column.lane, Size(width, size.height)))
-        left -= width
+        remaining -= width
     return row
 
 

@@ -99,7 +99,8 @@ class MediaFile:
     def pictures(self, *, may_stand_still: bool) -> tuple[Stretch, ...]:
         """Return where the file has pictures, split at its pauses.
 
-        may_stand_still: the source sends pictures only when something changes (a screen).
+        Args:
+            may_stand_still: the source sends pictures only when something changes (a screen).
         """
         if self.video is None or not len(self.picture_us):
             return ()
@@ -111,24 +112,24 @@ class MediaFile:
             if times[-1] < sound_ends <= self.picture_us[-1] + STILL_PAUSE_US:
                 times[-1] = sound_ends
         found: list[Stretch] = []
-        begun = times[0]
+        begins = times[0]
         steps = np.diff(times)
         for n in np.flatnonzero(steps > limit).tolist():
             pause = Stretch(times[n], times[n + 1])
             if still and steps[n] <= STILL_PAUSE_US and self._sound_goes_on(pause):
                 continue
             # The last picture before a pause is shown for its own time and no longer.
-            found.append(Stretch(begun, times[n] + self.video.frame_us))
-            begun = times[n + 1]
-        if begun < times[-1]:
-            found.append(Stretch(begun, times[-1]))
+            found.append(Stretch(begins, times[n] + self.video.frame_us))
+            begins = times[n + 1]
+        if begins < times[-1]:
+            found.append(Stretch(begins, times[-1]))
         return without_spans(found, self.torn)
 
     def _sound_goes_on(self, pause: Stretch) -> bool:
         return not without_spans([pause], self.sound)
 
     def key_before(self, at_us: int) -> int | None:
-        """Return which key frame a decoder must begin with to show the picture at a time."""
+        """Return the number of the key frame that a decoder begins with to show a time, if any."""
         n = int(np.searchsorted(self.key_us, at_us, side="right")) - 1
         return n if n >= 0 else None
 

@@ -156,13 +156,16 @@ def plan_edit(
 ) -> EditPlan:
     """Decide what is seen and heard at every instant of a span.
 
-    chunks: tile the span. The scenes, the sound and the parts of the result tile it, too.
+    The scenes, the sound and the parts of the result tile it.
+
+    Args:
+        chunks: tile the span.
     """
     frame = timedelta(microseconds=round(1_000_000 / rate))
     tracks = {name: picture_track(name, span, segments, frame) for name in sources.shown}
     frames = frame_count(span, rate)
     grid = FrameGrid(span.start, rate)
-    lanes = {name: _on_grid(track, grid, frames) for name, track in tracks.items()}
+    lanes = {name: _to_frames(track, grid, frames) for name, track in tracks.items()}
     scenes = _scenes(grid, frames, layout, sources, lanes, chunks)
     return EditPlan(
         span=span,
@@ -176,20 +179,20 @@ def plan_edit(
     )
 
 
-_Shown = list[tuple[int, int, Segment | None]]
+_Frames = list[tuple[int, int, Segment | None]]
 
 
-def _on_grid(track: Track, grid: FrameGrid, frames: int) -> _Shown:
+def _to_frames(track: Track, grid: FrameGrid, frames: int) -> _Frames:
     """Return a track in frames: each frame shows what is on at its instant."""
-    shown: _Shown = []
+    frames_shown: _Frames = []
     for item in track.items:
         first = min(frames, max(0, grid.first_at(item.span.start)))
         end = min(frames, max(0, grid.first_at(item.span.end)))
         if item is track.items[-1]:
             end = frames
         if first < end:
-            shown.append((first, end, None if isinstance(item, Gap) else item.segment))
-    return shown
+            frames_shown.append((first, end, None if isinstance(item, Gap) else item.segment))
+    return frames_shown
 
 
 def _scenes(
@@ -197,7 +200,7 @@ def _scenes(
     frames: int,
     layout: str,
     sources: Sources,
-    lanes: Mapping[str, _Shown],
+    lanes: Mapping[str, _Frames],
     chunks: Sequence[Chunk],
 ) -> list[Scene]:
     cells = [
@@ -212,14 +215,14 @@ def _scenes(
     scenes: list[Scene] = []
     for first, end in pairwise(sorted(edges)):
         begins, ends, chunk = cells[bisect_right(cells, first, key=lambda cell: cell[0]) - 1]
-        on = {name: _at(lane, first) for name, lane in lanes.items()}
+        shown = {name: _shown_at(lane, first) for name, lane in lanes.items()}
         board = lanes[sources.board] if sources.board is not None else []
         scene = Scene(
             first,
             end,
             layout,
-            on[sources.speaker] or Slate("no_speaker"),
-            _right(layout, sources, on, chunk.presence, _has_media(board, begins, ends)),
+            shown[sources.speaker] or Slate("no_speaker"),
+            _right_view(layout, sources, shown, chunk.presence, _has_media(board, begins, ends)),
         )
         if scene.right is None:
             scene = replace(scene, layout=ALONE)
@@ -229,12 +232,12 @@ def _scenes(
     return scenes
 
 
-def _at(lane: _Shown, frame: int) -> Segment | None:
+def _shown_at(lane: _Frames, frame: int) -> Segment | None:
     n = bisect_right(lane, frame, key=lambda item: item[0]) - 1
     return lane[n][2] if n >= 0 and frame < lane[n][1] else None
 
 
-def _has_media(lane: _Shown, first: int, end: int) -> bool:
+def _has_media(lane: _Frames, first: int, end: int) -> bool:
     n = max(0, bisect_right(lane, first, key=lambda item: item[0]) - 1)
     for begins, ends, segment in islice(lane, n, None):
         if begins >= end:
@@ -244,20 +247,24 @@ def _has_media(lane: _Shown, first: int, end: int) -> bool:
     return False
 
 
-def _right(
+def _right_view(
     layout: str,
     sources: Sources,
-    on: Mapping[str, Segment | None],
+    shown: Mapping[str, Segment | None],
     presence: bool,
-    board_in_chunk: bool,
+    has_board: bool,
 ) -> Segment | Slate | None:
-    """Return the right-hand view: the screen where it has presence, else the board, else none."""
+    """Return the right-hand view: the screen where it has presence, else the board, else none.
+
+    Args:
+        has_board: whether the board has media anywhere in the chunk.
+    """
     if layout == ALONE:
         return None
-    board = on[sources.board] if sources.board else None
+    board = shown[sources.board] if sources.board else None
     if presence and sources.screen:
-        return on[sources.screen] or board or Slate("no_screen")
-    if board_in_chunk:
+        return shown[sources.screen] or board or Slate("no_screen")
+    if has_board:
         return board or Slate("no_board")
     return None
 
@@ -274,27 +281,27 @@ def plan_sound(span: Span, sources: Sources, segments: Sequence[Segment]) -> lis
         segment = next(
             (clip.segment for t in tracks for clip in t.clips if start in clip.span), None
         )
-        _hear(chosen, Sound(Span(start, end), segment))
-    return _without_blips(chosen)
+        _append_sound(chosen, Sound(Span(start, end), segment))
+    return _drop_blips(chosen)
 
 
-def _hear(chosen: list[Sound], sound: Sound) -> None:
+def _append_sound(chosen: list[Sound], sound: Sound) -> None:
     if chosen and chosen[-1].segment == sound.segment:
         sound = Sound(Span(chosen.pop().span.start, sound.span.end), sound.segment)
     chosen.append(sound)
 
 
-def _without_blips(chosen: Iterable[Sound]) -> list[Sound]:
+def _drop_blips(chosen: Iterable[Sound]) -> list[Sound]:
     """Let the sound before a very short one go on (it is silent where it has nothing)."""
-    kept: list[Sound] = []
+    sounds: list[Sound] = []
     for sound in chosen:
-        if kept and sound.span.length < SHORTEST_SOUND:
-            sound = replace(sound, segment=kept[-1].segment)
-        _hear(kept, sound)
-    if len(kept) > 1 and kept[0].span.length < SHORTEST_SOUND:
-        start = kept.pop(0).span.start
-        kept[0] = Sound(Span(start, kept[0].span.end), kept[0].segment)
-    return kept
+        if sounds and sound.span.length < SHORTEST_SOUND:
+            sound = replace(sound, segment=sounds[-1].segment)
+        _append_sound(sounds, sound)
+    if len(sounds) > 1 and sounds[0].span.length < SHORTEST_SOUND:
+        start = sounds.pop(0).span.start
+        sounds[0] = Sound(Span(start, sounds[0].span.end), sounds[0].segment)
+    return sounds
 
 
 def plan_parts(grid: FrameGrid, frames: int, cuts: Sequence[int] = ()) -> list[Part]:
@@ -302,7 +309,10 @@ def plan_parts(grid: FrameGrid, frames: int, cuts: Sequence[int] = ()) -> list[P
 
     The multiples are of the Unix epoch, so a record that starts at another instant shares all
     parts but the first with this one. A part under a second is joined to its neighbour. Where many
-    scenes begin (cuts: their first frames) the two minutes are halved, and so on.
+    scenes begin, the two minutes are halved, and so on.
+
+    Args:
+        cuts: the first frames of the scenes.
     """
     shortest = max(1, round(grid.rate * SHORTEST_PART.seconds))
     epoch = datetime.fromtimestamp(0, grid.start.tzinfo)

@@ -20,7 +20,7 @@ SOUND_BITRATE = "128k"
 
 @dataclass(frozen=True)
 class Encoder:
-    """One ffmpeg encoder and how it is asked for good lecture pictures."""
+    """One ffmpeg encoder, and the options that give good lecture pictures."""
 
     name: str
     codec: Codec

@@ -1,4 +1,4 @@
-"""What a merge tells programs: the JSON object of `--json`, and the plan stored beside the result.
+"""A merge as programs see it: the JSON object of `--json`, and the plan stored beside the result.
 
 Pure. Others script against these: fields are added, never renamed.
 """
@@ -38,7 +38,7 @@ class Rendition:
 
 @dataclass
 class MergeResult:
-    """What a merge made, and what its owner should know."""
+    """The renditions of a merge, and what their owner should know."""
 
     plan: EditPlan
     renditions: list[Rendition]
@@ -49,7 +49,7 @@ class MergeResult:
 
 
 def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
-    """Return the object that says what a merge made."""
+    """Return the object that describes a result."""
     plan = result.plan
     return {
         "status": "delivered",

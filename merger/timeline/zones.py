@@ -35,9 +35,13 @@ def zone_named(name: str) -> ZoneInfo:
 def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
     """Return the UTC instant that a local or offset text names.
 
-    text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
-    field: the code of an error. Raises Invalid for text of another form, a local time that does
-    not exist (spring), and one that exists twice (autumn) without an offset.
+    Args:
+        text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
+        field: the code of an error.
+
+    Raises:
+        Invalid: the text has another form, or names a local time that does not exist (spring) or,
+            without an offset, exists twice (autumn).
     """
     if not _INSTANT.fullmatch(text):
         raise Invalid(field, "timeline.no_instant", text=text)
@@ -107,7 +111,7 @@ def _length(text: str, field: str) -> timedelta:
 
 
 def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, Message | None]:
-    """Return the UTC instant of a naive local time, and what is odd about it.
+    """Return the UTC instant of a naive local time, and what is odd about it, if anything is.
 
     A time in the repeated hour of autumn is read as the earlier one; one in the hour that spring
     skips as if the clocks had not been changed, as a recorder whose clock was not set would mean.

@@ -22,7 +22,7 @@ import av
 
 from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
-from merger.media.index import demuxer_for, open_container
+from merger.media.container import demuxer_for, open_container
 from merger.media.sidecar import sidecar_bytes, sidecar_path
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish

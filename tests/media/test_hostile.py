@@ -11,7 +11,7 @@ import pytest
 
 from merger.errors import Broken, NoMedia, Temporary
 from merger.i18n import from_json
-from merger.render import renderer
+from merger.render import encoding, renderer
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.media.test_time import check_instants, path_of
@@ -235,7 +235,7 @@ def test_known_damage_is_not_encoded_again(one_room: Room, monkeypatch: pytest.M
     first = one_room.merge(8.0)
     assert any(warning.key == "render.damaged" for warning in first.warnings)
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(renderer, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(encoding, step, lambda *a, **k: pytest.fail("encoded again"))
     again = one_room.merge(8.0)
     assert again.warnings == first.warnings
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]

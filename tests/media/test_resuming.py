@@ -21,7 +21,7 @@ import pytest
 from merger.config import load
 from merger.errors import Cancelled, Temporary
 from merger.i18n import verbatim
-from merger.render import merge, presence, renderer
+from merger.render import encoding, ffmpeg, merge, presence
 from merger.render.progress import Silent
 from merger.render.steps import EncoderFailed
 from merger.timeline import plan, profiles
@@ -59,7 +59,7 @@ def test_the_same_again_encodes_nothing(filmed: Room, monkeypatch: pytest.Monkey
     held = filmed.cached()
     assert len(held) == 4 * 2 + 1  # two renditions, and the sound
     for step in ("encode_part", "encode_sound"):
-        monkeypatch.setattr(renderer, step, lambda *a, **k: pytest.fail("encoded again"))
+        monkeypatch.setattr(encoding, step, lambda *a, **k: pytest.fail("encoded again"))
     again = merged(filmed)
     assert filmed.cached() == held
     assert [r.sha256 for r in again.renditions] == [r.sha256 for r in first.renditions]
@@ -180,7 +180,7 @@ def away(room: Room) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(renderer, "encode_part"), (renderer, "encode_sound"), (presence, "chunk_seen")],
+    [(encoding, "encode_part"), (encoding, "encode_sound"), (presence, "sample_chunk")],
     ids=["pictures", "sound", "presence"],
 )
 def test_a_share_that_was_away_for_a_step_is_not_remembered(
@@ -246,7 +246,7 @@ def test_the_same_request_replaces_its_result(one_room: Room) -> None:
 def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """One rendition, one encoder: all its parts are encoded again in software."""
     calls: list[str] = []
-    original = renderer.encode_part
+    original = encoding.encode_part
 
     def encode_part(step, spec, *rest):
         calls.append(spec.encoder.name)
@@ -257,8 +257,8 @@ def test_hardware_that_fails_in_the_middle(filmed: Room, monkeypatch: pytest.Mon
         software = dataclasses.replace(spec, encoder=profiles.ENCODERS["libx264"])
         return original(step, software, *rest)
 
-    monkeypatch.setattr(renderer, "encode_part", encode_part)
-    monkeypatch.setattr(renderer.ffmpeg, "refusal", lambda tool, encoder: None)
+    monkeypatch.setattr(encoding, "encode_part", encode_part)
+    monkeypatch.setattr(ffmpeg, "why_refused", lambda tool, encoder: None)
     filmed.environ = {"MERGER_ENCODER": "nvenc"}
     result = merged(filmed)
     assert calls == ["h264_nvenc"] * 2 + ["libx264"] * 4

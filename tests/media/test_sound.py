@@ -16,9 +16,10 @@ import pytest
 
 from merger.i18n import Message
 from merger.render.ffmpeg import Tool
-from merger.render.steps import Step, encode_sound
-from merger.timeline import parts
-from merger.timeline.parts import Input, SoundPiece, SoundSpec
+from merger.render.sound_step import encode_sound
+from merger.render.steps import Step
+from merger.timeline import specs
+from merger.timeline.specs import Input, SoundPiece, SoundSpec
 from tests.conftest import CARRIED, PITCHES, START, Room, seconds
 from tests.media.test_time import path_of
 from tests.selection import BOTH_FFMPEGS
@@ -253,6 +254,6 @@ def test_more_pieces_than_one_command_takes(
     # One tone from end to end, in phase: no click, no hole, nothing shifted by a single sample.
     error = np.abs(made - tone(0, spec.samples))[2_400:-2_400]
     assert error.max() < 0.02
-    monkeypatch.setattr(parts, "MOST_PIECES", 1000)
+    monkeypatch.setattr(specs, "MOST_PIECES", 1000)
     at_once, _ = encode_sound(step, spec, "at-once")
     assert np.array_equal(sound_of(at_once), sound_of(path))

@@ -15,7 +15,7 @@ import pytest
 from merger.analysis.cards import Card
 from merger.render.presence import _chunk_hash
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_track
-from merger.timeline.parts import spec_hash
+from merger.timeline.specs import spec_hash
 from tests.unit.test_graph import PARTS, SOUNDS
 
 NAMES = json.loads(Path(__file__).with_name("cache_names.json").read_text())

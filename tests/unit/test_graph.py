@@ -12,16 +12,13 @@ from typing import Any
 
 import pytest
 
-from merger.render.filtergraph import (
-    inputs,
-    join_command,
-    part_command,
-    sound_command,
-    sound_of_runs_command,
-    sound_run_command,
-)
+from merger.render.arguments import input_files, join_command
+from merger.render.filtergraph import part_command
+from merger.render.soundgraph import sound_command, sound_of_runs_command, sound_run_command
 from merger.timeline.layout import Size
-from merger.timeline.parts import (
+from merger.timeline.plan import SlateKey
+from merger.timeline.profiles import ENCODERS
+from merger.timeline.specs import (
     MOST_PIECES,
     Input,
     LaneSpec,
@@ -32,8 +29,6 @@ from merger.timeline.parts import (
     SoundSpec,
     sound_runs,
 )
-from merger.timeline.plan import SlateKey
-from merger.timeline.profiles import ENCODERS
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDE, DOUBLE = Size(1280, 720), Size(2560, 720)
@@ -207,7 +202,7 @@ def test_pictures_stay_on_the_gpu() -> None:
         assert "stack" not in graph
         assert "scale_cuda" in graph
         assert COMMANDS[name]().count("-hwaccel_output_format") == len(
-            [file for file, _ in inputs(COMMANDS[name]()) if not file.endswith(".png")]
+            [file for file, _ in input_files(COMMANDS[name]()) if not file.endswith(".png")]
         )
     assert "overlay_cuda" in graph_of("nvenc")
 
@@ -219,7 +214,7 @@ HOSTILE = "/library/a';[0]drawtext=text=%{n}; -i x\n\"$(id)`.mp4"
 def test_nothing_but_files_stands_behind_i(name: str) -> None:
     arguments = COMMANDS[name]()
     own = {*SLATES.values(), "anullsrc=r=48000:cl=stereo"}
-    files = [file for file, _ in inputs(arguments)]
+    files = [file for file, _ in input_files(arguments)]
     assert files
     assert all(file in own or file.startswith("/library/") for file in files)
     rest = [a for n, a in enumerate(arguments) if n == 0 or arguments[n - 1] != "-i"]
@@ -245,7 +240,7 @@ def test_inputs_reads_back_what_a_command_opens() -> None:
     spec = part(
         (lane(shot("a", 1000, seek_us=None), shot("b", 1000, seek_us=-7), NO_SCREEN), SCREEN)
     )
-    assert sorted(inputs(part_command(spec, OUTPUTS, SLATES)), key=str) == sorted(
+    assert sorted(input_files(part_command(spec, OUTPUTS, SLATES)), key=str) == sorted(
         [
             ("/library/a.mp4", None),
             ("/library/b.mp4", -7),
@@ -264,13 +259,13 @@ def test_a_file_and_a_slate_may_be_shown_again_and_again(encoder: str) -> None:
     spec = part(
         (speaker, once_more), (once_more, speaker), backup=(once_more,) * 2, encoder=encoder
     )
-    files = [file for file, _ in inputs(part_command(spec, OUTPUTS, SLATES))]
+    files = [file for file, _ in input_files(part_command(spec, OUTPUTS, SLATES))]
     assert set(files) == {"/library/screen.mp4", "/library/speaker.mp4", "no_screen-1280x720.png"}
 
 
 def test_one_source_may_be_on_both_sides() -> None:
     command = part_command(part((SCREEN, SCREEN), backup=(SCREEN,)), OUTPUTS, SLATES)
-    assert {file for file, _ in inputs(command)} == {"/library/screen.mp4"}
+    assert {file for file, _ in input_files(command)} == {"/library/screen.mp4"}
 
 
 def test_a_sound_may_be_heard_again_and_again() -> None:
@@ -314,7 +309,7 @@ def test_many_pieces_are_several_runs(every: int) -> None:
     assert sum(run.samples for run in runs) == spec.samples + sum(leads)
     files = [f"{n}.pcm" for n in range(3)]
     last = sound_of_runs_command(spec, runs, files, "sound.m4a")
-    assert [file for file, _ in inputs(last)] == files
+    assert [file for file, _ in input_files(last)] == files
     graph = last[last.index("-filter_complex") + 1]
     assert (graph.count("acrossfade="), graph.count("concat=")) == (
         (2, 0) if any(leads) else (0, 1)

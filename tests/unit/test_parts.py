@@ -18,19 +18,18 @@ from merger.media.library import Entry, segments
 from merger.timeline.clock import ClockMap, FrameGrid, Segment, Span, Stretch
 from merger.timeline.layout import Size
 from merger.timeline.media import Audio, MediaFile, Video
-from merger.timeline.parts import (
+from merger.timeline.parts import cells, part_spec
+from merger.timeline.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
+from merger.timeline.profiles import ENCODERS, SAMPLE_RATE
+from merger.timeline.sound import sound_spec
+from merger.timeline.specs import (
     PartSpec,
     SoundPiece,
     SoundSpec,
-    cells,
     likely_bytes,
-    part_spec,
-    sound_spec,
     spec_hash,
     spec_json,
 )
-from merger.timeline.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
-from merger.timeline.profiles import ENCODERS, SAMPLE_RATE
 
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 MINUTE = 60_000_000

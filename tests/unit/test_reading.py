@@ -9,7 +9,7 @@ import av
 import pytest
 
 from merger.errors import Broken, MergerError, Temporary
-from merger.media.index import check_readable, explain_failure
+from merger.media.container import check_readable, explain_failure
 from merger.timeline.media import MediaFile
 from tests.unit.test_media import media_file
 

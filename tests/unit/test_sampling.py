@@ -15,7 +15,7 @@ from merger.analysis.sampling import (
     SAMPLE_EVERY,
     Target,
     decide_chunk,
-    evenly,
+    pick_evenly,
     targets,
 )
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, Track, picture_track
@@ -176,7 +176,7 @@ def test_every_target_lies_in_the_chunk_and_few_are_no_key_frames(
 )
 def test_pictures_are_kept_evenly(count: int, kept: list[int]) -> None:
     looked_at = [Target("a", n, n) for n in range(count)]
-    assert [target.key for target in evenly(looked_at, MOST_PICTURES)] == kept
+    assert [target.key for target in pick_evenly(looked_at, MOST_PICTURES)] == kept
 
 
 def samples(**counts: int) -> list[Verdict]:

@@ -15,7 +15,7 @@ from merger.errors import Temporary
 from merger.i18n import verbatim
 from merger.records import queue
 from merger.timeline.clock import utc
-from models import Delivery, Notification
+from models import Chunk, Delivery, Notification
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
@@ -198,6 +198,28 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
     russian = reader(merged, "ann", "ru").get("/records/1")
     assert "1 предупреждение" in russian
     assert "speaker: нет картинки с 10:00:12 до 10:00:20" in russian
+
+
+def test_why_a_chunk_was_decided_so_is_read_in_any_language(merged: Web) -> None:
+    page = reader(merged, "ann").get("/records/1")
+    assert "5 pictures: presentation (more than one colour, and no card)" in page
+    russian = reader(merged, "ann", "ru").get("/records/1")
+    assert "5 кадров: презентация (не один цвет и не заставка)" in russian
+    [first, _] = merged.site.details()["chunks"]
+    assert first["reasons"] == ["5 pictures: presentation (more than one colour, and no card)"]
+    assert first["reason_messages"][0]["key"] == "analysis.reason"
+
+
+def test_why_a_chunk_was_decided_before_messages_had_keys(merged: Web) -> None:
+    old = "5 x presentation: more than one colour, and no card"
+
+    def write(session: Session) -> None:
+        session.execute(update(Chunk).values(reasons=[old]))
+
+    writing(merged.site.engine, write)
+    russian = reader(merged, "ann", "ru").get("/records/1")
+    assert f'<span lang="en">{old}</span>' in russian
+    assert merged.site.details()["chunks"][0]["reasons"] == [old]
 
 
 def test_only_addresses_of_the_web_become_links(merged: Web) -> None:

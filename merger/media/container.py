@@ -1,0 +1,87 @@
+"""Opening media files, and telling a failure of the system from a fault of the data.
+
+Files are data from a network. The demuxer is chosen by the first bytes out of three and forced, so
+that a playlist called `.mp4` stays unreadable instead of fetching what it names.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import av
+import av.container
+
+from merger.errors import Broken, Temporary
+from merger.storage.files import AWAY, translate_os_error
+from merger.timeline.media import MediaFile
+
+_BLOCK = 1 << 20  # bytes
+# What only the system answers. libav says EIO, EAGAIN and ENOMEM of bad data, too.
+_OF_THE_SYSTEM = (AWAY - {errno.EIO, errno.EAGAIN}) | {errno.ENOENT, errno.EMFILE, errno.ENFILE}
+
+
+def demuxer_for(head: bytes) -> str | None:
+    """Return the demuxer for a file's first bytes, out of the three that a library may hold."""
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"):
+        return "mov"
+    for packet in (188, 192, 204):  # plain, with a time code (M2TS), with error correction
+        first = 4 if packet == 192 else 0
+        syncs = [head[i : i + 1] for i in range(first, len(head), packet)]
+        if len(syncs) >= 2 and all(s == b"\x47" for s in syncs):
+            return "mpegts"
+    # A transport stream that was cut anywhere begins in the middle of a packet.
+    for first in range(1, 188):
+        if len(head) > first + 4 * 188 and all(
+            head[i] == 0x47 for i in range(first, len(head), 188)
+        ):
+            return "mpegts"
+    return None
+
+
+@contextmanager
+def open_container(path: Path, demuxer: str) -> Iterator[av.container.InputContainer]:
+    """Open a file with a forced demuxer; nothing but the file itself is read."""
+    options = {"protocol_whitelist": "file"}
+    with closing(
+        av.open(str(path), format=demuxer, options=options, metadata_errors="replace")
+    ) as c:
+        assert isinstance(c, av.container.InputContainer)
+        yield c
+
+
+def explain_failure(media: MediaFile, error: av.FFmpegError) -> None:
+    """Raise Temporary or Broken where a failure is the system's and says nothing of the data."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        raise _translate(media.path, error) from error
+    if isinstance(error, OSError | MemoryError):
+        check_readable(media)
+
+
+def check_readable(media: MediaFile) -> None:
+    """Read a file as plain bytes. Raises Temporary or Broken unless it is there as it was.
+
+    To be called before anything is concluded from pictures that did not come: demuxers take a
+    failure to read for the end of the file.
+    """
+    try:
+        stat = media.path.stat()
+        with media.path.open("rb", buffering=0) as file:
+            while file.read(_BLOCK):
+                pass
+    except OSError as error:
+        raise _translate(media.path, error) from error
+    if (stat.st_size, stat.st_mtime_ns) != (media.size_bytes, media.mtime_ns):
+        raise Temporary("input_changed", "media.changed", path=str(media.path))
+
+
+def _translate(path: Path, error: OSError) -> Temporary | Broken:
+    if error.errno in (*_OF_THE_SYSTEM, errno.ENOMEM):
+        return Temporary(
+            "storage_away", "media.away", path=str(path), why=error.strerror or str(error)
+        )
+    return translate_os_error(error, path.parent)

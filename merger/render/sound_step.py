@@ -1,0 +1,83 @@
+"""The step that encodes the sound of a record. See `steps`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from merger.errors import Broken
+from merger.i18n import Message
+from merger.media.verify import Expected, find_mismatch
+from merger.render.ffmpeg import Outcome
+from merger.render.soundgraph import (
+    sound_command,
+    sound_of_runs_command,
+    sound_run_command,
+    uniform_sound_command,
+)
+from merger.render.steps import Step, all_wrong, run_ffmpeg
+from merger.timeline.profiles import SAMPLE_RATE
+from merger.timeline.specs import PCM_BYTES, Input, SoundSpec, sound_runs
+
+
+def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[Message]]:
+    """Encode the sound of a record as one track, and return the checked file, and warnings."""
+    output = f"{name}.partial.m4a"
+    outcome, wrong = _try_sound(step, spec, output)
+    if outcome.reconfigured or wrong:
+        outcome, wrong = _try_sound(step, _with_uniform_inputs(step, spec), output)
+    if wrong:
+        raise Broken("sound", "render.sound_failed", why=all_wrong(wrong, outcome))
+    warnings = [Message("render.sound_undecodable")] if outcome.complaints else []
+    return step.folder / output, warnings
+
+
+def _try_sound(step: Step, spec: SoundSpec, output: str) -> tuple[Outcome, list[Message]]:
+    """Encode the sound; return what the runs of ffmpeg showed, and what is wrong with the file."""
+    expected = Expected(samples=spec.samples)
+    runs = sound_runs(spec)
+    if len(runs) == 1:
+        outcome = run_ffmpeg(step, sound_command(spec, output))
+        return outcome, find_mismatch(step.folder / output, expected)
+    files = [f"{output}.{n}.pcm" for n in range(len(runs))]
+    for file in (output, *files):  # what an earlier try left is not this sound
+        (step.folder / file).unlink(missing_ok=True)
+    whole = Outcome()
+    for part, file in zip(runs, files, strict=True):
+        outcome = run_ffmpeg(step, sound_run_command(part, file))
+        whole.complaints += outcome.complaints
+        whole.reconfigured |= outcome.reconfigured
+        pcm = step.folder / file
+        size = pcm.stat().st_size if pcm.exists() else 0
+        if size != part.samples * PCM_BYTES:  # all that follows would be shifted
+            samples = size // PCM_BYTES
+            wrong = Message("render.sound_run", samples=samples, expected=part.samples)
+            return outcome, [wrong]
+    outcome = run_ffmpeg(step, sound_of_runs_command(spec, runs, files, output))
+    whole.code, whole.tail = outcome.code, outcome.tail
+    whole.complaints += outcome.complaints
+    for file in files:
+        (step.folder / file).unlink()
+    return whole, find_mismatch(step.folder / output, expected)
+
+
+def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
+    """Return the same sound from copies of its files that have one sample rate and layout."""
+    copies: dict[str, Input] = {}
+    for piece in spec.pieces:
+        if piece.input is None or piece.input.file in copies:
+            continue
+        source = dataclasses.replace(piece.input, seek_us=None)
+        name = f"sound-{len(copies)}.mkv"
+        run_ffmpeg(step, uniform_sound_command(source, name))
+        copy = str((step.folder / name).absolute())
+        copies[source.file] = Input(copy, source.identity, "matroska", 0, None)
+    return dataclasses.replace(
+        spec,
+        pieces=tuple(
+            dataclasses.replace(p, input=copies[p.input.file], sample_rate=SAMPLE_RATE)
+            if p.input
+            else p
+            for p in spec.pieces
+        ),
+    )
