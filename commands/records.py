@@ -6,7 +6,7 @@ import argparse
 
 from commands.base import Context, Printed, check_utf8, database, now, say, settings, span_of
 from merger.errors import Refused
-from merger.i18n import Message, verbatim
+from merger.i18n import Message
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
@@ -44,16 +44,12 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     offer = service.offering["zoom"].offer_named(options.recording, now())
     outcome = discovered.ensure_record(service, offer, options.user, is_explicit=True)
     if outcome.record is None:
-        raise Refused("zoom", "commands.no_recording", why=_message(outcome.reason))
+        raise Refused("zoom", "commands.no_recording", why=outcome.reason or Message("nothing"))
     document = {
         **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
     key = "recording" if outcome.is_new else "recording_exists"
     return document, say(key, record=outcome.record)
-
-
-def _message(text: Message | str | None) -> Message:
-    return text if isinstance(text, Message) else verbatim(text or "")
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:

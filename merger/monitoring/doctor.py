@@ -173,11 +173,11 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
         return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", error.message)
     if notes:
         advice = Message("monitoring.encoder_driver")
-        return Finding(what, "warning", sentences([*map(_message, notes), advice]))
+        return Finding(what, "warning", sentences([*notes, advice]))
     if encoder.hardware is None:
         message = Message("monitoring.encoder_software", name=encoder.name)
         failing = [
-            Message("monitoring.encoder_fails", name=other.name, why=_message(why))
+            Message("monitoring.encoder_fails", name=other.name, why=why)
             for other in candidates(wanted)
             if other.hardware and choice != "software"
             if (why := ffmpeg.why_refused(tool, other))
@@ -185,7 +185,7 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
         return Finding(what, "ok", sentences([message, *failing]))
     # When the hardware gives up in the middle, all is encoded again in software.
     if why := ffmpeg.why_refused(tool, profiles.software(wanted)):
-        message = Message("monitoring.encoder_alone", name=encoder.name, why=_message(why))
+        message = Message("monitoring.encoder_alone", name=encoder.name, why=why)
         return Finding(what, "warning", message)
     return Finding(what, "ok", Message("monitoring.encoder_hardware", name=encoder.name))
 
@@ -246,7 +246,7 @@ def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator
             zone_named(room.zone),
         )  # fmt: skip
         if why := recorder.missing(seen):
-            yield Message("monitoring.source", source=source.name, why=_message(why))
+            yield Message("monitoring.source", source=source.name, why=why)
 
 
 def _message(text: Message | str) -> Message:
