@@ -164,11 +164,11 @@ def _ffmpeg(settings: Settings) -> Iterator[Finding]:
 
 def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
     """Return how the profiles of one codec are encoded, and why not otherwise."""
-    names = [profile.name for profile in group]
+    names = [member.name for member in group]
     what = f"encoder for {', '.join(names)}"
-    wanted = group[0]
+    profile = group[0]
     try:
-        encoder, notes = ffmpeg.choose_encoder(tool, wanted, choice)
+        encoder, notes = ffmpeg.choose_encoder(tool, profile, choice)
     except MergerError as error:
         return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", error.message)
     if notes:
@@ -178,13 +178,13 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
         message = Message("monitoring.encoder_software", name=encoder.name)
         failing = [
             Message("monitoring.encoder_fails", name=other.name, why=why)
-            for other in candidates(wanted)
+            for other in candidates(profile)
             if other.hardware and choice != "software"
             if (why := ffmpeg.why_refused(tool, other))
         ]
         return Finding(what, "ok", sentences([message, *failing]))
     # When the hardware gives up in the middle, all is encoded again in software.
-    if why := ffmpeg.why_refused(tool, profiles.software(wanted)):
+    if why := ffmpeg.why_refused(tool, profiles.software(profile)):
         message = Message("monitoring.encoder_alone", name=encoder.name, why=why)
         return Finding(what, "warning", message)
     return Finding(what, "ok", Message("monitoring.encoder_hardware", name=encoder.name))
