@@ -24,8 +24,8 @@ try:
         Context,
         Stopping,
         database,
+        load_settings,
         now,
-        settings,
     )
     from merger import logs
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
@@ -157,9 +157,9 @@ def create_web(service: Service) -> Flask:
 
 def create_app() -> Flask:
     """Return the web application for another WSGI server: `gunicorn "app:create_app()"`."""
-    config = settings()
-    logs.start_logging(config.log_form)
-    return create_web(create_service(config, database(config)))
+    settings = load_settings()
+    logs.start_logging(settings.log_form)
+    return create_web(create_service(settings, database(settings)))
 
 
 def main(arguments: Sequence[str] | None = None, stopping: Stopping | None = None) -> int:
@@ -233,5 +233,5 @@ if __name__ == "__main__":
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     signals = Stopping()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, signals.ask)
+        signal.signal(signal_number, signals.handle)
     sys.exit(main(stopping=signals))

@@ -41,13 +41,13 @@ class Stopping:
         self.count = 0
         self.most = 1  # before the process ends at once
 
-    def ask(self, number: int, _: object) -> None:
+    def handle(self, number: int, _: object) -> None:
         self.count += 1
         if self.count > self.most:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
-    def asked(self) -> int:
+    def requests(self) -> int:
         return self.count
 
     def __call__(self) -> bool:
@@ -75,7 +75,7 @@ class Context:
 Command = Callable[[argparse.Namespace, Context], Printed]
 
 
-def settings() -> Settings:
+def load_settings() -> Settings:
     """Return the settings of this process."""
     from merger.config import load
 
@@ -92,26 +92,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def database(of: Settings | None = None) -> Engine:
+def database(settings: Settings | None = None) -> Engine:
     """Return the database, once it is certain that its tables match this program."""
     from merger.db.engine import connect
     from merger.db.schema import require_current
 
-    engine = connect((of or settings()).database_address)
+    engine = connect((settings or load_settings()).database_address)
     require_current(engine)
     return engine
 
 
-def database_when_there(of: Settings, stopping: Stopping) -> Engine:
+def database_when_there(settings: Settings, stopping: Stopping) -> Engine:
     """Return the database; wait for one that is not up yet, as after a boot."""
     while True:
         try:
-            return database(of)
+            return database(settings)
         except Temporary as error:
             if stopping():
                 raise
             logging.warning("%s; waiting for it", error.message)
-            time.sleep(min(of.poll.total_seconds(), _WAIT_S))
+            time.sleep(min(settings.poll.total_seconds(), _WAIT_S))
 
 
 def span_of(options: argparse.Namespace, zone: ZoneInfo) -> Span:

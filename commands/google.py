@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database, say, settings
+from commands.base import Context, Printed, database, load_settings, say
 from merger.errors import Invalid, NotFound, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from merger.monitoring.doctor import Finding
 
 
-def google_findings(known: Settings) -> list[Finding]:
+def google_findings(settings: Settings) -> list[Finding]:
     """Return whether Google lets us in, where it is used at all."""
-    if known.google_credentials is None:
+    if settings.google_credentials is None:
         return []
     from google_apis.checking import check_access
     from merger.monitoring.doctor import Finding, findings_of
 
-    account = _account(known)
+    account = _account(settings)
     return findings_of("google", lambda: [Finding("google", "ok", check_access(account))])
 
 
-def _account(known: Settings) -> Account:
+def _account(settings: Settings) -> Account:
     from google_apis.account import Account
 
-    return Account(known.google_credentials, known.google_subject, known.google_address)
+    return Account(settings.google_credentials, settings.google_subject, settings.google_address)
 
 
 def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
@@ -39,8 +39,8 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     from merger.db.key_value import KeyValueStore
     from merger.rooms import store as stored
 
-    known, engine = settings(), database()
-    google = _account(known).google()
+    settings, engine = load_settings(), database()
+    google = _account(settings).google()
     rooms = {room["name"]: room for room in stored.list_rooms(engine)}
     room = rooms.get(options.room)
     if room is None:
@@ -49,16 +49,16 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     before = RoomSetup(room["drive_folder"] or "", room["calendar_id"] or "")
     folders = Folders(google, KeyValueStore(engine))
     if not before.folder:
-        folders.require(known.drive_folder, None)
+        folders.require(settings.drive_folder, None)
     after = RoomSetup(
-        before.folder or folders.below(known.drive_folder, room["name"]),
+        before.folder or folders.below(settings.drive_folder, room["name"]),
         before.calendar or ensure_calendar(google, room["name"], room["zone"]),
     )
     if after != before:
         stored.edit_room(
             engine, room["id"],
             lambda spec: replace(spec, drive_folder=after.folder, calendar_id=after.calendar),
-            context.create_service(known, engine).recorder_of,
+            context.create_service(settings, engine).recorder_of,
         )  # fmt: skip
     for email in options.share:
         grant_write(google, after, email)

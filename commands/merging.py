@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 
-from commands.base import Context, Printed, check_utf8, say, settings, span_of
+from commands.base import Context, Printed, check_utf8, load_settings, say, span_of
 from merger.errors import Invalid
 from merger.logs import printable
 from merger.timeline.zones import length_from, zone_named
@@ -37,7 +37,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
 
     profile_named(options.profile)
     layout_named(options.layout)
-    known = settings()
+    settings = load_settings()
     request = MergeRequest(
         room=options.room,
         span=context.span,
@@ -51,9 +51,9 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     )
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)
     try:
-        tool = ffmpeg.find_tool(known.ffmpeg or None)
+        tool = ffmpeg.find_tool(settings.ffmpeg or None)
         result = pipeline.merge(
-            request, options.library.resolve(), options.output.resolve(), known, tool,
+            request, options.library.resolve(), options.output.resolve(), settings, tool,
             reporter, context.stopping,
         )  # fmt: skip
     finally:

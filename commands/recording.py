@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database_when_there, settings
+from commands.base import Context, Printed, database_when_there, load_settings
 from merger import logs
 
 if TYPE_CHECKING:
@@ -26,26 +26,26 @@ def recorder(_: argparse.Namespace, context: Context) -> Printed:
     """Record the live sources of booked rooms, until asked to stop."""
     from recorders.supervisor.supervisor import run
 
-    known = settings()
-    logs.start_logging(known.log_form)
+    settings = load_settings()
+    logs.start_logging(settings.log_form)
     context.stopping.most = 2  # at the second, the recording processes are killed
-    service = context.create_service(known, database_when_there(known, context.stopping))
+    service = context.create_service(settings, database_when_there(settings, context.stopping))
     logging.info("the recorder is at work")
-    run(_supervisor(service), service.now, context.stopping.asked, _pause)
+    run(_supervisor(service), service.now, context.stopping.requests, _pause)
     logging.info("the recorder has ended")
     return {}, ""
 
 
 @contextmanager
-def recording(service: Service, asked: Callable[[], int]) -> Iterator[None]:
-    """Record in a thread while the block lasts. asked: how often it was asked to stop."""
+def recording(service: Service, stop_requests: Callable[[], int]) -> Iterator[None]:
+    """Record in a thread while the block lasts. stop_requests: counts them."""
     from recorders.supervisor.supervisor import run
 
     ends = threading.Event()
     supervisor = _supervisor(service)
     thread = threading.Thread(
         target=run,
-        args=(supervisor, service.now, lambda: max(asked(), int(ends.is_set())), _pause),
+        args=(supervisor, service.now, lambda: max(stop_requests(), int(ends.is_set())), _pause),
         name="recorder",
     )
     thread.start()
@@ -67,17 +67,17 @@ def _supervisor(service: Service) -> Supervisor:
     from merger.timeline.clock import Span
     from recorders.supervisor.supervisor import Supervisor, Wiring
 
-    engine, known = service.engine, service.settings
+    engine, settings = service.engine, service.settings
     with suppress(MergerError):  # the folder is away: signs expire by themselves
-        source_status.remove_sign(known)
+        source_status.remove_sign(settings)
     return Supervisor(
         Wiring(
-            recorded=known.recorded,
+            recorded=settings.recorded,
             cameras=partial(bookings.cameras, engine, "rtsp"),
             bookings=lambda now: bookings.bookings(engine, Span(now - _MARGIN, now + _MARGIN)),
             add_history=partial(bookings.add_to_histories, engine),
-            keep_picture=partial(thumbnails.save_thumbnail, known),
-            write_sign=partial(source_status.write_sign, known),
-            allow_local=known.allow_local_cameras,
+            keep_picture=partial(thumbnails.save_thumbnail, settings),
+            write_sign=partial(source_status.write_sign, settings),
+            allow_local=settings.allow_local_cameras,
         )
     )

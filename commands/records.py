@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from commands.base import Context, Printed, check_utf8, database, now, say, settings, span_of
+from commands.base import Context, Printed, check_utf8, database, load_settings, now, say, span_of
 from merger.errors import Refused
-from merger.i18n import Message, verbatim
+from merger.i18n import Message
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
@@ -17,7 +17,7 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
     engine = database()
     context.zone = zone = requests.room_zone(engine, options.room)
     context.span = span_of(options, zone)
-    wanted = requests.Request(
+    request = requests.Request(
         room=options.room,
         start=context.span.start,
         end=context.span.end,
@@ -28,7 +28,7 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
         course_code=options.course,
         idempotency_key=options.key,
     )
-    record, is_new = requests.request_record(engine, wanted, now())
+    record, is_new = requests.request_record(engine, request, now())
     document = {**views.record_details(engine, record), "is_new": is_new}
     return document, say("recording" if is_new else "recording_requested", record=record)
 
@@ -40,20 +40,16 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
 
     check_utf8(options, "recording")
     engine = database()
-    service = context.create_service(settings(), engine)
+    service = context.create_service(load_settings(), engine)
     offer = service.offering["zoom"].offer_named(options.recording, now())
     outcome = discovered.ensure_record(service, offer, options.user, is_explicit=True)
     if outcome.record is None:
-        raise Refused("zoom", "commands.no_recording", why=_message(outcome.reason))
+        raise Refused("zoom", "commands.no_recording", why=outcome.reason or Message("nothing"))
     document = {
         **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
     }  # fmt: skip
     key = "recording" if outcome.is_new else "recording_exists"
     return document, say(key, record=outcome.record)
-
-
-def _message(text: Message | str | None) -> Message:
-    return text if isinstance(text, Message) else verbatim(text or "")
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:

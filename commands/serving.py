@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database_when_there, now, say, settings
+from commands.base import Context, Printed, database_when_there, load_settings, now, say
 from commands.recording import recording
 from merger import logs
 from merger.errors import Broken, MergerError
@@ -41,7 +41,7 @@ def web(options: argparse.Namespace, context: Context) -> Printed:
 def daemon(options: argparse.Namespace, context: Context) -> Printed:
     """Process recordings as they become due, until asked to stop."""
     service = _start(options, context)
-    _run_daemon(service, context, context.stopping.asked, once=options.once)
+    _run_daemon(service, context, context.stopping.requests, once=options.once)
     return {}, ""
 
 
@@ -51,8 +51,10 @@ def run(options: argparse.Namespace, context: Context) -> Printed:
     server = _listen(service, context)
     try:
         # Pages are served until the last worker has handed its recording back.
-        with recording(service, context.stopping.asked):
-            _run_daemon(service, context, lambda: context.stopping.asked() or int(not server.lives))
+        with recording(service, context.stopping.requests):
+            _run_daemon(
+                service, context, lambda: context.stopping.requests() or int(not server.lives)
+            )
         _require_running(server)
     finally:
         server.stop()
@@ -65,10 +67,10 @@ def work(options: argparse.Namespace, context: Context) -> Printed:
     from merger.records.queue import Claim
     from merger.worker.run import run_record
 
-    known = settings()
-    logs.start_logging(known.log_form)
+    settings = load_settings()
+    logs.start_logging(settings.log_form)
     logs.set_context(record=options.record, attempt=options.attempt)
-    service = context.create_service(known, connect(known.database_address))
+    service = context.create_service(settings, connect(settings.database_address))
     run_record(service, Claim(options.record, options.attempt, options.worker), context.stopping)
     return {}, ""
 
@@ -78,9 +80,9 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
     from merger.daemon.loop import keep_house
     from merger.db.engine import connect
 
-    known = settings()
-    logs.start_logging(known.log_form)
-    keep_house(context.create_service(known, connect(known.database_address)), now())
+    settings = load_settings()
+    logs.start_logging(settings.log_form)
+    keep_house(context.create_service(settings, connect(settings.database_address)), now())
     return {}, ""
 
 
@@ -90,9 +92,9 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
 
-    known = settings()
-    logs.start_logging(known.log_form)
-    service = context.create_service(known, connect(known.database_address))
+    settings = load_settings()
+    logs.start_logging(settings.log_form)
+    service = context.create_service(settings, connect(settings.database_address))
     jobs = (
         partial(send_due, service, now(), context.stopping),
         partial(read_calendars, service, now()),
@@ -111,26 +113,26 @@ def _start(options: argparse.Namespace, context: Context) -> Service:
     """Return the service, once its database is there."""
     options_of_web = {name: getattr(options, name, None) for name in ("host", "port")}
     changes = {name: value for name, value in options_of_web.items() if value is not None}
-    known = settings().model_copy(update=changes)
-    logs.start_logging(known.log_form)
+    settings = load_settings().model_copy(update=changes)
+    logs.start_logging(settings.log_form)
     if options.command != "web":
         context.stopping.most = 2  # at the second, workers are killed
-        check_machine(known)
-    return context.create_service(known, database_when_there(known, context.stopping))
+        check_machine(settings)
+    return context.create_service(settings, database_when_there(settings, context.stopping))
 
 
-def check_machine(known: Settings) -> None:
+def check_machine(settings: Settings) -> None:
     """Raise Broken for what would fail every recording: better no daemon than a failed queue."""
     from merger.render import ffmpeg
     from merger.storage.files import make_folder
 
-    ffmpeg.find_tool(known.ffmpeg or None)
-    make_folder(known.data, "MERGER_DATA")
-    make_folder(known.cache, "MERGER_CACHE")
+    ffmpeg.find_tool(settings.ffmpeg or None)
+    make_folder(settings.data, "MERGER_DATA")
+    make_folder(settings.cache, "MERGER_CACHE")
 
 
 def _run_daemon(
-    service: Service, context: Context, asked: Callable[[], int], *, once: bool = False
+    service: Service, context: Context, stop_requests: Callable[[], int], *, once: bool = False
 ) -> None:
     from merger.daemon import loop, processes
 
@@ -143,7 +145,7 @@ def _run_daemon(
         name=f"{socket.gethostname()}-{os.getpid()}",
         check_machine=lambda: check_machine(service.settings),
     )
-    signals = loop.Signals(asked, time.sleep)
+    signals = loop.Signals(stop_requests, time.sleep)
     if once:
         loop.run_once(daemon, signals)
         return
@@ -156,8 +158,8 @@ def _listen(service: Service, context: Context) -> Server:
     """Start to answer requests. Raises Broken where another program has the port."""
     from merger.web.server import Server
 
-    known = service.settings
-    server = Server(context.create_web(service), known.host, known.port)
+    settings = service.settings
+    server = Server(context.create_web(service), settings.host, settings.port)
     _make_first_account(service)
     server.start()
     logging.info("listening on %s", server.address)

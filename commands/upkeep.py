@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.base import BROKEN, DONE, Context, Printed, database, now, say, settings
+from commands.base import BROKEN, DONE, Context, Printed, database, load_settings, now, say
 from commands.google import google_findings, set_up_room
 from merger.errors import Cancelled, Invalid, Refused
 from merger.logs import printable
@@ -24,7 +24,7 @@ def init_db(_: argparse.Namespace, __: Context) -> Printed:
     from merger.db.engine import connect
     from merger.db.schema import upgrade
 
-    done = upgrade(connect(settings().database_address))
+    done = upgrade(connect(load_settings().database_address))
     text = say("applied", names=tuple(done)) if done else say("tables_are_current")
     return {"applied": done}, text
 
@@ -34,27 +34,27 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
     from merger.db.engine import connect
     from merger.monitoring import doctor
 
-    known = settings()
-    engine = connect(known.database_address)
+    settings = load_settings()
+    engine = connect(settings.database_address)
     # Without Google, so that all the rest is checked even where Google does not let us in.
-    plain = known.model_copy(update={"google_credentials": None})
+    plain = settings.model_copy(update={"google_credentials": None})
     recorder_of = context.create_service(plain, engine).recorder_of
     findings = [
-        *doctor.check(known, engine, recorder_of, now), *google_findings(known),
-        *_mail_findings(known),
+        *doctor.check(settings, engine, recorder_of, now), *google_findings(settings),
+        *_mail_findings(settings),
     ]  # fmt: skip
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
     return {"findings": [f.document for f in findings]}, text
 
 
-def _mail_findings(known: Settings) -> list[Finding]:
-    if not known.mail_server:
+def _mail_findings(settings: Settings) -> list[Finding]:
+    if not settings.mail_server:
         return []
     from merger.monitoring.doctor import Finding, findings_of
     from merger.notifications import smtp
 
-    server = smtp.server_of(known.mail_server, known.mail_password.reveal())
+    server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
     patient = replace(server, timeout_s=10.0)
     return findings_of("mail", lambda: [Finding("mail", "ok", smtp.check_server(patient))])
 
@@ -96,7 +96,7 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     """Let somebody sign in, or change their role."""
     from merger.accounts import users
 
-    engine, domains = database(), settings().oidc_domains
+    engine, domains = database(), load_settings().oidc_domains
     there = users.get_user_by_address(engine, options.email)
     if there is None:
         person, _is_new = users.invite_user(engine, options.email, None, options.role, domains)

@@ -164,28 +164,28 @@ def _ffmpeg(settings: Settings) -> Iterator[Finding]:
 
 def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
     """Return how the profiles of one codec are encoded, and why not otherwise."""
-    names = [profile.name for profile in group]
+    names = [member.name for member in group]
     what = f"encoder for {', '.join(names)}"
-    wanted = group[0]
+    profile = group[0]
     try:
-        encoder, notes = ffmpeg.choose_encoder(tool, wanted, choice)
+        encoder, notes = ffmpeg.choose_encoder(tool, profile, choice)
     except MergerError as error:
         return Finding(what, "broken" if DEFAULT_PROFILE in names else "warning", error.message)
     if notes:
         advice = Message("monitoring.encoder_driver")
-        return Finding(what, "warning", sentences([*map(_message, notes), advice]))
+        return Finding(what, "warning", sentences([*notes, advice]))
     if encoder.hardware is None:
         message = Message("monitoring.encoder_software", name=encoder.name)
         failing = [
-            Message("monitoring.encoder_fails", name=other.name, why=_message(why))
-            for other in candidates(wanted)
+            Message("monitoring.encoder_fails", name=other.name, why=why)
+            for other in candidates(profile)
             if other.hardware and choice != "software"
             if (why := ffmpeg.why_refused(tool, other))
         ]
         return Finding(what, "ok", sentences([message, *failing]))
     # When the hardware gives up in the middle, all is encoded again in software.
-    if why := ffmpeg.why_refused(tool, profiles.software(wanted)):
-        message = Message("monitoring.encoder_alone", name=encoder.name, why=_message(why))
+    if why := ffmpeg.why_refused(tool, profiles.software(profile)):
+        message = Message("monitoring.encoder_alone", name=encoder.name, why=why)
         return Finding(what, "warning", message)
     return Finding(what, "ok", Message("monitoring.encoder_hardware", name=encoder.name))
 
@@ -246,7 +246,7 @@ def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator
             zone_named(room.zone),
         )  # fmt: skip
         if why := recorder.missing(seen):
-            yield Message("monitoring.source", source=source.name, why=_message(why))
+            yield Message("monitoring.source", source=source.name, why=why)
 
 
 def _message(text: Message | str) -> Message:
