@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 
-from merger.daemon import Daemon
-from merger.late import look_for_late
-from merger.posting import post
-from merger.queue import Claim
-from merger.raw_destination import RawFolder
-from merger.raw_uploads import upload_raw
-from merger.work import work
-from recorders.kinds import kinds, recorder_of
+from merger.daemon.late_media import find_late_media
+from merger.daemon.loop import Daemon
+from merger.live.raw_folder import RawFolder
+from merger.live.raw_uploads import upload_raw_segments
+from merger.notifications.sender import send_due
+from merger.records.queue import Claim
+from merger.worker.run import run_record
+from recorders.registry import kinds, recorder_of
 from tests.crew import Hand
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
 from tests.recorders.zoom_server import NUMBER, zoom_served
+from tests.selection import BOTH_DATABASES
 from tests.service.test_zoom_hook import Hooked
 from tests.upgrade.conftest import Installation, Rows, put_off_the_queue
 from tests.web.browsing import Browser
@@ -68,6 +69,7 @@ def test_init_db_is_all_that_there_is_to_be_done(installation: Installation) -> 
         has(json.loads(installation.run(*arguments.split(), "--json")), before, arguments)
 
 
+@BOTH_DATABASES
 def test_no_row_is_lost(installation: Installation) -> None:
     installation.upgrade()
     check_rows(installation.rows(), installation.before)
@@ -96,6 +98,7 @@ def test_no_file_is_lost(installation: Installation) -> None:
     assert installation.files().items() >= before.items()
 
 
+@BOTH_DATABASES
 def test_all_is_told_as_before(upgraded: Installation) -> None:
     """Each record with its fields, history, warnings and errors; rooms, people, keys, offers."""
     documents = upgraded.kept["api"]
@@ -160,7 +163,7 @@ def work_off(upgraded: Installation) -> None:
     site = upgraded.site
 
     def start(held: Claim) -> Hand:
-        work(site.service, held, lambda: False)
+        run_record(site.service, held, lambda: False)
         return Hand(held, "")
 
     daemon = Daemon(
@@ -247,7 +250,7 @@ def test_media_that_comes_late_is_used(upgraded: Installation) -> None:
     assert upgraded.said(path)["gaps"]
     site.film("screen", 4.0, 4.0, room="506", size=(64, 36), sound=False)
     site.clock += HOUR
-    assert look_for_late(site.service, site.clock) == [upgraded.record("A gap")]
+    assert find_late_media(site.service, site.clock) == [upgraded.record("A gap")]
     work_off(upgraded)
     now = upgraded.said(path)
     assert (now["status"], now["version"], now["gaps"]) == ("delivered", 2, [])
@@ -268,7 +271,7 @@ def test_what_waits_in_the_outbox_is_sent_and_nothing_twice(upgraded: Installati
             "MERGER_MAIL_FROM": "lectures@example.edu",
         }
         for _ in range(2):
-            post(site.service, site.clock)
+            send_due(site.service, site.clock)
     assert Counter(str(mail["To"]) for mail in server.mails) == wanted
     statuses_now = {row["id"]: row["status"] for row in upgraded.rows()["messages"]}
     for row in upgraded.before["messages"]:
@@ -284,7 +287,7 @@ def test_what_waits_in_the_outbox_is_sent_and_nothing_twice(upgraded: Installati
 def test_what_was_uploaded_is_not_uploaded_again(upgraded: Installation) -> None:
     site, before = upgraded.site, upgraded.files()
     raw = RawFolder(site.settings.destination, is_ours=True)
-    upload_raw(replace(site.service, raw_destinations=(raw,)), site.clock)
+    upload_raw_segments(replace(site.service, raw_destinations=(raw,)), site.clock)
     assert upgraded.rows()["uploads"] == upgraded.before["uploads"]
     assert upgraded.files() == {**before, "uploads.lock": hashlib.sha256(b"").hexdigest()}
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import app
-from merger.layout import LAYOUTS
-from merger.timeline import Span
-from merger.work import work
+from merger.timeline.clock import Span
+from merger.timeline.layout import LAYOUTS
+from merger.worker.run import run_record
 from tests.calendared import HOUR, MINUTE, Calendared
 from tests.databases import ON_SQLITE
+from tests.selection import BOTH_DATABASES
 from tests.upgrade.conftest import Installation, put_off_the_queue
 
 SECOND = timedelta(seconds=1)
@@ -117,6 +118,7 @@ MOVED = {
 NAMES = {"Old name": "Renamed"}
 
 
+@BOTH_DATABASES
 def test_an_event_that_is_moved(table: Timetable) -> None:
     """Each away, on, and back to where it was away: one record follows it."""
     assert MOVED.keys() == table.events.keys()
@@ -230,7 +232,7 @@ def test_the_video_of_an_event_is_still_that_of_the_event(table: Timetable) -> N
 
     service = replace(site.service, announcers=(Board(),))
     while (held := site.claim()) is not None:
-        assert work(service, held, lambda: False) == "delivered"
+        assert run_record(service, held, lambda: False) == "delivered"
     assert told == {name: f"id of {event}" for name, event in ANNOUNCED.items()}
 
 

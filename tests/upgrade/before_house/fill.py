@@ -24,6 +24,14 @@ from typing import Any
 from unittest.mock import patch
 
 import cv2
+from merger.database import reading, writing
+from merger.media_signs import Sign
+from merger.profiles import Profile
+from merger.queue import Claim
+from merger.raw_destination import RawFolder
+from merger.task import Service
+from merger.work import work
+from recorders.clock import plain
 
 import app
 from merger import (
@@ -42,17 +50,9 @@ from merger import (
     signs,
     tidy,
 )
-from merger.database import reading, writing
 from merger.errors import Broken, Temporary
-from merger.media_signs import Sign
-from merger.profiles import Profile
-from merger.queue import Claim
-from merger.raw_destination import RawFolder
-from merger.task import Service
 from merger.timeline import Span, utc
-from merger.work import work
 from models import Record
-from recorders.clock import plain
 from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared
 from tests.conftest import START, seconds
 from tests.fakes.google import SUBJECT, google_served
