@@ -9,7 +9,8 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from merger.daemon.late_media import find_late_media
 from merger.daemon.loop import Daemon
+from merger.db import schema
 from merger.live.raw_folder import RawFolder
 from merger.live.raw_uploads import upload_raw_segments
 from merger.notifications.sender import send_due
@@ -24,6 +26,7 @@ from merger.records.queue import Claim
 from merger.worker.run import run_record
 from recorders.registry import kinds, recorder_of
 from tests.crew import Hand
+from tests.database.test_schema import PowerCut, power_cut
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
 from tests.recorders.zoom_server import NUMBER, zoom_served
@@ -34,7 +37,9 @@ from tests.web.browsing import Browser
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 # What a migration has made something else of, by table and column: the tests below say what.
-CONVERTED: set[tuple[str, str]] = set()
+CONVERTED = {
+    ("records", "calendar_id"), ("records", "event_id"), ("records", "idempotency_key"),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -72,7 +77,52 @@ def test_init_db_is_all_that_there_is_to_be_done(installation: Installation) -> 
 @BOTH_DATABASES
 def test_no_row_is_lost(installation: Installation) -> None:
     installation.upgrade()
-    check_rows(installation.rows(), installation.before)
+    now = installation.rows()
+    check_rows(now, installation.before)
+    check_links(now, installation.before)
+
+
+@BOTH_DATABASES
+def test_an_upgrade_that_is_cut_off_anywhere_is_run_again(installation: Installation) -> None:
+    """Each time one statement later, from where the last one has left it."""
+    for at in range(200):
+        with power_cut(installation.site.engine, at):
+            try:
+                schema.upgrade(installation.site.engine)
+                break
+            except PowerCut:
+                pass
+    assert at > 3
+    now = installation.rows()
+    check_rows(now, installation.before)
+    check_links(now, installation.before)
+
+
+def check_links(now: Rows, before: Rows) -> None:
+    """What keys and columns of records said of events stands in rows; other keys are as they were."""
+    wanted, keys = [], {}
+    for row in before["records"]:
+        key = row["idempotency_key"]
+        word, _, rest = (key or "").partition(" ")
+        keys[row["id"]] = None if word in ("event", "kept") else key
+        if row["event_id"] is None:
+            continue
+        mark = hashlib.sha256(f"{row['calendar_id']}\0{row['event_id']}".encode()).hexdigest()
+        kept = [f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S.%f}" for at in rest.split()[1:]]
+        # Another event may be where the one was for which a record was made.
+        start, end = kept if word == "kept" and rest.startswith(mark) else (None, None)
+        wanted.append(
+            {
+                "record_id": row["id"], "calendar_id": row["calendar_id"],
+                "event_id": row["event_id"], "follows": 1 if word == "event" else None,
+                "kept_start_at": start, "kept_end_at": end,
+            }
+        )  # fmt: skip
+    assert sorted(now["event_links"], key=itemgetter("record_id")) == wanted
+    assert {row["id"]: row["idempotency_key"] for row in now["records"]} == keys
+    shapes = Counter((link["follows"], link["kept_start_at"] is None) for link in wanted)
+    assert shapes.keys() == {(1, True), (None, False), (None, True)}
+    assert len({key for key in keys.values() if key}) == 3
 
 
 def check_rows(now: Rows, before: Rows) -> None:

@@ -586,6 +586,7 @@ def calendar(here: Installation) -> None:
     table.tell("Kept, and moved", span=table.span(5))
     table.by_hand(5)
     table.tell("Kept, and moved", span=table.span(6))
+    table.tell("Where another was", span=table.span(5))
     table.tell("Kept twice", span=table.span(7))
     table.by_hand(7)
     table.tell("Kept twice", span=table.span(8))
