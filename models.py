@@ -250,8 +250,6 @@ class Record(Base):
     end_at: Mapped[datetime] = mapped_column(Instant)
     zone: Mapped[str] = mapped_column(key(64))
     event_name: Mapped[str] = mapped_column(String(1024), default="lecture")
-    event_id: Mapped[str | None] = mapped_column(key())
-    calendar_id: Mapped[str | None] = mapped_column(key())
     course_code: Mapped[str | None] = mapped_column(String(255))
     layout: Mapped[str] = mapped_column(key(64))
     profile: Mapped[str] = mapped_column(key(64))
@@ -299,6 +297,29 @@ class Record(Base):
     users: Mapped[list[RecordUser]] = relationship(
         order_by="RecordUser.position", cascade="all, delete-orphan"
     )
+    event_link: Mapped[EventLink | None] = relationship(cascade="all, delete-orphan")
+
+
+class EventLink(Base):
+    """Of which event in a calendar a record is: merger/records/event_links.py.
+
+    A record is of one event at most; an event may have several records, one of which follows it.
+    """
+
+    __tablename__ = "event_links"
+    __table_args__ = _table(UniqueConstraint("calendar_id", "event_id", "follows"))
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    calendar_id: Mapped[str] = mapped_column(key())
+    event_id: Mapped[str] = mapped_column(key())
+    # True: the record was made for the event, and is moved, renamed and called off with it. Else
+    # null and never false, so that there may be many of those, and one that is true.
+    follows: Mapped[bool | None]
+    # When the event was, as people asked for the record that was made for it; else null.
+    kept_start_at: Mapped[datetime | None] = mapped_column(Instant)
+    kept_end_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Segment(Base):

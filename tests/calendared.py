@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from merger.db.engine import reading
 from merger.intake import calendar_sync
@@ -59,7 +60,7 @@ class Calendared:
     site: Site
     reader: Reader = field(default_factory=Reader)
 
-    def happening(self, **changes: object) -> CalendarEvent:
+    def calendar_event(self, **changes: object) -> CalendarEvent:
         start = self.site.clock + DAY
         one = CalendarEvent(
             CALENDAR, "event1", "Algebra", Span(start, start + HOUR), "lecturer@example.edu",
@@ -87,13 +88,19 @@ class Calendared:
 
     def rows(self) -> list[Record]:
         with reading(self.site.engine) as session:
-            rows = list(session.scalars(select(Record).order_by(Record.id)))
+            wanted = select(Record).options(joinedload(Record.event_link)).order_by(Record.id)
+            rows = list(session.scalars(wanted))
             session.expunge_all()
             return rows
 
     def users(self, record: int = 1) -> list[str]:
         with reading(self.site.engine) as session:
             return [entry.user.email for entry in session.get_one(Record, record).users]
+
+
+def event_of(row: Record) -> str | None:
+    """Return the event that a record is of."""
+    return None if row.event_link is None else row.event_link.event_id
 
 
 def calendared_room(site: Site) -> Calendared:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import joinedload, undefer
 
 from merger.config import Settings, load
 from merger.db.engine import connect, reading, writing
@@ -139,7 +139,11 @@ class Site:
     def row(self, record: int = 1) -> Record:
         """Return the row of a record, for reading."""
         with reading(self.engine) as session:
-            row = session.get_one(Record, record, options=[undefer(Record.delivered_as)])
+            row = session.get_one(
+                Record,
+                record,
+                options=[undefer(Record.delivered_as), joinedload(Record.event_link)],
+            )
             session.expunge(row)
             return row
 

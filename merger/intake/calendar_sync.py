@@ -24,12 +24,18 @@ from merger.errors import MergerError, Refused
 from merger.i18n import Message, sentences
 from merger.ports.calendar import CalendarEvent, CalendarReader, Changes, Channel
 from merger.records import requests
-from merger.records.event_links import RoomEvent, link_event, unlink_event
+from merger.records.event_links import (
+    kept_record,
+    link_event,
+    own_record,
+    unlink_event,
+    was_removed,
+)
 from merger.records.queue import add_history, release
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timeline.zones import zone_named
-from models import Calendar, Fact, Record, RecordUser, Room
+from models import Calendar, EventLink, Record, RecordUser, Room
 
 log = logging.getLogger(__name__)
 
@@ -120,119 +126,106 @@ def _read(engine: Engine, reader: CalendarReader, room: Room, state: _State, now
     # series that was cut in two, must not join a record that is called off a moment later.
     if changes.whole:
         _cancel_missing(engine, room.id, calendar, window, changes, now)
-    for one in sorted(changes.happenings, key=lambda one: not one.is_off):
-        _guarded(engine, room, one, now)
+    for event in sorted(changes.events, key=lambda event: not event.is_off):
+        _apply_unless_refused(engine, room, event, now)
     channel = _channel(reader, calendar, state.channel, now)
     writing(engine, lambda session: _note(session, room, state, changes, channel, now))
 
 
-def _guarded(engine: Engine, room: Room, one: CalendarEvent, now: datetime) -> None:
+def _apply_unless_refused(engine: Engine, room: Room, event: CalendarEvent, now: datetime) -> None:
     try:
-        apply_changes(engine, room, one, now)
+        apply_changes(engine, room, event, now)
     except Refused as error:  # such as an event of two days
-        log.info("event %r of room %r is no record: %s", one.name, room.name, error.message)
+        log.info("event %r of room %r is no record: %s", event.name, room.name, error.message)
 
 
-def apply_changes(engine: Engine, room: Room, one: CalendarEvent, now: datetime) -> None:
+def apply_changes(engine: Engine, room: Room, event: CalendarEvent, now: datetime) -> None:
     """Make the record of an event of a room's calendar, or change it. Raises Refused."""
-    key = requests.event_key(one.calendar, one.event)
-    row = _record_of(engine, key)
-    if row is not None:
-        writing(engine, lambda session: _changed(session, row, room, one, now))
+    if writing(engine, lambda session: _follow(session, room, event, now)):
         return
-    if one.is_off or one.span is None or not _is_to_be_made(one.span, now):
+    if event.is_off or event.span is None or not _is_to_be_made(event.span, now):
         return
-    if _is_settled(engine, key, one.span):
+    if _is_settled(engine, event, event.span):
         return
-    owner = _owner(one)
     request = requests.Request(
-        room.name, one.span.start, one.span.end, name=one.name, users=owner,
-        course_code=one.course_code, event_id=one.event, calendar_id=one.calendar,
-        idempotency_key=key,
+        room.name, event.span.start, event.span.end, name=event.name, users=_owner(event),
+        course_code=event.course_code, event=event,
     )  # fmt: skip
     record, is_new = requests.request_record(engine, request, now)
     if is_new:
-        log.info("record %s: for the event %r of room %r", record, one.name, room.name)
-
-
-def _event(one: CalendarEvent) -> RoomEvent:
-    key = requests.event_key(one.calendar, one.event)
-    return RoomEvent(one.calendar, one.event, key, one.name, one.course_code)
+        log.info("record %s: for the event %r of room %r", record, event.name, room.name)
 
 
 def _is_to_be_made(span: Span, now: datetime) -> bool:
     return span.end > now - WINDOW[0] and span.length <= LONGEST_RECORD
 
 
-def _owner(one: CalendarEvent) -> tuple[str, ...]:
+def _owner(event: CalendarEvent) -> tuple[str, ...]:
     try:
-        return (email_of(one.owner, "owner"),) if one.owner else ()
+        return (email_of(event.owner, "owner"),) if event.owner else ()
     except Refused:
         return ()
 
 
-def _record_of(engine: Engine, key: str) -> int | None:
-    with reading(engine) as session:
-        return session.scalar(select(Record.id).where(Record.idempotency_key == key))
-
-
-def _is_settled(engine: Engine, key: str, span: Span) -> bool:
+def _is_settled(engine: Engine, event: CalendarEvent, span: Span) -> bool:
     """Return whether an event has no record of its own to be made.
 
     People removed it, or asked for it by hand as well: then it is theirs, until the event moves
     away from it.
     """
     with reading(engine) as session:
-        if session.get(Fact, requests.removed_name(key)) is not None:
+        if was_removed(session, event):
             return True
-        wanted = select(Record).where(Record.idempotency_key.startswith(requests.kept_key(key)))
-        row = session.scalars(wanted).one_or_none()
-        return row is not None and (
-            not _is_not_begun(row) or row.idempotency_key == requests.kept_key(key, span)
-        )
+        kept = kept_record(session, event)
+        return kept is not None and (not _is_not_begun(kept[0]) or kept[1] == span)
 
 
-def _changed(session: Session, record: int, room: Room, one: CalendarEvent, now: datetime) -> None:
-    row = session.get(Record, record, with_for_update=True)
-    if row is None:
-        return
+def _follow(session: Session, room: Room, event: CalendarEvent, now: datetime) -> bool:
+    """Have an event's own record follow it; return whether there is one."""
+    row = own_record(session, event, lock=True)
+    if row is not None:
+        _change(session, row, room, event, now)
+    return row is not None
+
+
+def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now: datetime) -> None:
     # By an event, and not by a person.
     was_cancelled = row.status == "cancelled" and row.error_code == requests.EVENT_OFF
     if not (_is_not_begun(row) or was_cancelled):
         return
-    why = _why_off(one)
-    if why is not None or one.span is None:
+    why = _why_off(event)
+    if why is not None or event.span is None:
         if why is not None and not was_cancelled:
             _call_off(session, row, why, now)
         return
     changes: list[Message] = []
     if row.room_id != room.id:
-        if row.room_id is not None and _has_calendar(session, row.room_id, one.calendar):
+        if row.room_id is not None and _has_calendar(session, row.room_id, event.calendar):
             return  # two rooms share a calendar: it is the first one's
         row.room_id, row.zone = room.id, room.zone
         changes.append(Message("history.event_of_room"))
-    if was_cancelled or (row.start_at, row.end_at) != (one.span.start, one.span.end):
-        other = requests.find_equal(session, row, room.id, one.span)
+    if was_cancelled or (row.start_at, row.end_at) != (event.span.start, event.span.end):
+        other = requests.find_equal(session, row, room.id, event.span)
         if other is not None:  # one video is enough
-            requests.add_users(session, other, _owner(one))
-            link_event(session, other, _event(one), now)
+            requests.add_users(session, other, _owner(event))
+            link_event(session, other, event, now)
             if not was_cancelled:
                 _call_off(session, row, Message("calendar.same_time", record=other.id), now)
             return
-    if (row.start_at, row.end_at) != (one.span.start, one.span.end):
-        row.start_at, row.end_at = one.span.start, one.span.end
-        row.run_after = max(one.span.end, now)
-        unlink_event(session, _event(one), row.id, now)
+    if (row.start_at, row.end_at) != (event.span.start, event.span.end):
+        row.start_at, row.end_at = event.span.start, event.span.end
+        row.run_after = max(event.span.end, now)
+        unlink_event(session, event, row.id, now)
         changes.append(Message("history.event_moved"))
-    if row.event_name != one.name:
-        row.event_name = one.name
+    if row.event_name != event.name:
+        row.event_name = event.name
         changes.append(Message("history.event_renamed"))
-    if row.course_code != one.course_code:
-        row.course_code = one.course_code
+    if row.course_code != event.course_code:
+        row.course_code = event.course_code
         changes.append(Message("history.event_of_course"))
-    if _add_owner(session, row, one):
+    if _add_owner(session, row, event):
         changes.append(Message("history.event_of_owner"))
-    if was_cancelled and _is_to_be_made(one.span, now):
+    if was_cancelled and _is_to_be_made(event.span, now):
         row.error_code = row.error_message = None
         release(row, "queued", now)
         changes.append(Message("history.event_on_again"))
@@ -241,13 +234,13 @@ def _changed(session: Session, record: int, room: Room, one: CalendarEvent, now:
         add_history(session, row.id, row.attempt, now, "event", sentences(changes))
 
 
-def _why_off(one: CalendarEvent) -> Message | None:
+def _why_off(event: CalendarEvent) -> Message | None:
     """Return why an event is no lecture any more, or None. Pure."""
-    if one.is_off:
+    if event.is_off:
         return Message("calendar.cancelled")
-    if one.span is None:
+    if event.span is None:
         return Message("calendar.whole_days")
-    if one.span.length > LONGEST_RECORD:
+    if event.span.length > LONGEST_RECORD:
         return Message("calendar.too_long")
     return None
 
@@ -263,9 +256,9 @@ def _call_off(session: Session, row: Record, why: Message, now: datetime) -> Non
     add_history(session, row.id, row.attempt, now, "cancelled", why)
 
 
-def _add_owner(session: Session, row: Record, one: CalendarEvent) -> bool:
+def _add_owner(session: Session, row: Record, event: CalendarEvent) -> bool:
     """Make the organiser the owner; who else wants the record stays."""
-    owner = _owner(one)
+    owner = _owner(event)
     if not owner or (row.users and row.users[0].user.email == owner[0]):
         return False
     others = [entry for entry in row.users if entry.user.email != owner[0]]
@@ -287,15 +280,17 @@ def _cancel_missing(
     engine: Engine, room: int, calendar: str, window: Span, changes: Changes, now: datetime
 ) -> None:
     """Cancel records of events that are no longer there, though all that is there was listed."""
-    there = {requests.event_key(one.calendar, one.event) for one in changes.happenings}
+    there = {event.event for event in changes.events if event.calendar == calendar}
 
     def cancel(session: Session) -> None:
         wanted = (
             select(Record)
+            .join(EventLink)
             .where(
                 Record.room_id == room,
-                Record.calendar_id == calendar,
-                Record.idempotency_key.like("event %"),
+                EventLink.calendar_id == calendar,
+                EventLink.event_id.not_in(there),
+                EventLink.follows.is_(True),
                 Record.status == "queued",
                 Record.start_at >= window.start,
                 Record.end_at <= window.end,
@@ -303,7 +298,7 @@ def _cancel_missing(
             .with_for_update()
         )
         for row in session.scalars(wanted):
-            if row.idempotency_key not in there and _is_not_begun(row):
+            if _is_not_begun(row):
                 _call_off(session, row, Message("calendar.gone"), now)
 
     writing(engine, cancel)
@@ -371,7 +366,7 @@ def _note(
         row.synced_at = now
     if row.due_at == state.held:  # else it has told of another change while it was read
         row.due_at = now + (CHECKED if channel else POLLED)
-    if not changes.whole and any(one.is_off for one in changes.happenings):
+    if not changes.whole and any(event.is_off for event in changes.events):
         # An earlier event at that time may have had no record of its own, and is not told again.
         row.synced_at, row.due_at = None, now
     row.channel_id = channel.id if channel else None

@@ -34,7 +34,7 @@ class Changes:
     there is in the window, so that what is not here is no more.
     """
 
-    happenings: tuple[CalendarEvent, ...]
+    events: tuple[CalendarEvent, ...]
     token: str | None
     whole: bool
 

@@ -1,73 +1,121 @@
-"""Which record is that of an event of a calendar: whose video is attached to it, and announced.
+"""Which record is that of an event in a calendar: whose video is attached to it, and announced.
 
-An event has a record of its own, or shares one that is of its time already. There is one at a time:
-when the event goes to another, the one before is no more of it.
+An event has a record of its own, which follows it wherever it goes, or shares one that is of its
+time already. There is one at a time: when the event goes to another, the one before is no more of
+it. What is delivered stays what it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from merger.i18n import Message
+from merger.ports.calendar import CalendarEvent
 from merger.records.queue import add_history
-from models import Event, Record
+from merger.timeline.clock import Span
+from models import Event, EventLink, Fact, Record
 
 
-@dataclass(frozen=True)
-class RoomEvent:
-    """An event of a room's calendar. key: the idempotency key of a record of its own."""
-
-    calendar: str
-    event: str
-    key: str
-    name: str
-    course_code: str | None
+def links_of(event: CalendarEvent) -> Select[EventLink]:
+    """Select the links of an event."""
+    return select(EventLink).where(
+        EventLink.calendar_id == event.calendar, EventLink.event_id == event.event
+    )
 
 
-def link_event(session: Session, row: Record, event: RoomEvent, now: datetime) -> None:
+def own_record(session: Session, event: CalendarEvent, *, lock: bool = False) -> Record | None:
+    """Return the record that follows an event."""
+    link = session.scalars(links_of(event).where(EventLink.follows.is_(True))).one_or_none()
+    return None if link is None else session.get(Record, link.record_id, with_for_update=lock)
+
+
+def kept_record(session: Session, event: CalendarEvent) -> tuple[Record, Span] | None:
+    """Return the record that was made for an event and kept for people, and when it was then."""
+    wanted = links_of(event).where(EventLink.kept_start_at.is_not(None))
+    link = session.scalars(wanted).first()
+    if link is None or link.kept_start_at is None or link.kept_end_at is None:
+        return None
+    row = session.get_one(Record, link.record_id)
+    return row, Span(link.kept_start_at, link.kept_end_at)
+
+
+def link_own(row: Record, event: CalendarEvent) -> None:
+    """Make a new record the one that follows an event."""
+    row.event_link = EventLink(calendar_id=event.calendar, event_id=event.event, follows=True)
+
+
+def link_event(session: Session, row: Record, event: CalendarEvent, now: datetime) -> None:
     """Make a record that is there already, and of the event's time, the event's.
 
-    Its name, its users and its key stay: it is not called off with the event. Where it is of
-    another event, or was begun, its history says that nothing is attached.
+    Its name and its users stay, and it is not called off with the event. Where it is of another
+    event, or was begun, its history says that nothing is attached.
     """
-    if (row.calendar_id, row.event_id) != (event.calendar, event.event):
-        is_free = row.calendar_id is None and row.event_id is None
-        if is_free and row.status == "queued" and row.delivered_version is None:
-            row.calendar_id, row.event_id = event.calendar, event.event
-            row.course_code = row.course_code or event.course_code
-            row.updated_at = now
-            _note(session, row, Message("history.event_too", name=event.name), now)
-        else:
-            _note(session, row, Message("history.event_shares", name=event.name), now)
+    link = row.event_link
+    if link is None and row.status == "queued" and row.delivered_version is None:
+        row.event_link = EventLink(calendar_id=event.calendar, event_id=event.event)
+        row.course_code = row.course_code or event.course_code
+        row.updated_at = now
+        _note(session, row, Message("history.event_too", name=event.name), now)
+    elif link is None or (link.calendar_id, link.event_id) != (event.calendar, event.event):
+        _note(session, row, Message("history.event_shares", name=event.name), now)
     unlink_event(session, event, row.id, now)
 
 
-def unlink_event(session: Session, event: RoomEvent, but_for: int, now: datetime) -> None:
+def unlink_event(session: Session, event: CalendarEvent, but_for: int, now: datetime) -> None:
     """Take an event from other records than one: from what is not delivered yet.
 
-    Its own record keeps what it has: it is off, or is the one.
+    Its own record stays its own: it is off, or is the one.
     """
     wanted = (
         select(Record)
+        .join(EventLink)
         .where(
-            Record.calendar_id == event.calendar,
-            Record.event_id == event.event,
+            EventLink.calendar_id == event.calendar,
+            EventLink.event_id == event.event,
+            EventLink.follows.is_(None),
             Record.id != but_for,
-            Record.idempotency_key.is_(None) | (Record.idempotency_key != event.key),
             Record.delivered_version.is_(None),
         )
         .with_for_update()
     )
     for row in session.scalars(wanted):
-        row.calendar_id = row.event_id = None
+        row.event_link = None
         if row.course_code == event.course_code:
             row.course_code = None
         row.updated_at = now
         _note(session, row, Message("history.event_elsewhere", name=event.name), now)
+
+
+def keep_for_people(row: Record) -> None:
+    """Have the record of an event no longer follow it: people want it, whatever becomes of that.
+
+    As long as its span is still that of the event: before somebody changes it.
+    """
+    link = row.event_link
+    if link is not None and link.follows:
+        link.follows = None
+        link.kept_start_at, link.kept_end_at = row.start_at, row.end_at
+
+
+def note_removed(session: Session, row: Record, now: datetime) -> None:
+    """Remember of the event of a record that people removed it: it is not to be made again."""
+    if row.event_link is not None:
+        name = _removed(row.event_link.calendar_id, row.event_link.event_id)
+        session.merge(Fact(name=name, value=now.isoformat()))
+
+
+def was_removed(session: Session, event: CalendarEvent) -> bool:
+    """Return whether people have removed the record of an event."""
+    return session.get(Fact, _removed(event.calendar, event.event)) is not None
+
+
+def _removed(calendar: str, event: str) -> str:
+    digest = hashlib.sha256(f"{calendar}\0{event}".encode()).hexdigest()
+    return f"removed {digest[:48]}"  # the name of a fact has room for 64 characters
 
 
 def _note(session: Session, row: Record, message: Message, now: datetime) -> None:

@@ -95,7 +95,7 @@ def job_from_row(session: Session, row: Record) -> Job:
         media=row.media or {},
         users=tuple(entry.user.email for entry in row.users),
         drive_folder=room.drive_folder if room else None,
-        calendar_id=row.calendar_id,
-        event_id=row.event_id,
+        calendar_id=row.event_link.calendar_id if row.event_link else None,
+        event_id=row.event_link.event_id if row.event_link else None,
         course_code=row.course_code,
     )

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import Refused, did_you_mean
 from merger.i18n import Message
+from merger.ports.calendar import CalendarEvent
 from merger.records import versions
-from merger.records.event_links import RoomEvent, link_event
+from merger.records.event_links import (
+    keep_for_people,
+    link_event,
+    link_own,
+    note_removed,
+    own_record,
+)
 from merger.records.queue import ASKED_AGAIN, add_history, end_without_result, requeue
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
 from merger.timeline.zones import zone_named
-from models import ENDED, Fact, Record, RecordUser, Room
+from models import ENDED, Record, RecordUser, Room
 
 LONGEST_NAME = 255
 MOST_USERS = 100  # that somebody names at once
@@ -31,7 +37,10 @@ EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on agai
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for. start, end: aware; users: mail addresses, the first is the owner."""
+    """What somebody asks for. start, end: aware; users: mail addresses, the first is the owner.
+
+    event: in a room's calendar, that asks for it; else a person, or a program.
+    """
 
     room: str
     start: datetime
@@ -41,29 +50,8 @@ class Request:
     profile: str = DEFAULT_PROFILE
     users: tuple[str, ...] = ()
     course_code: str | None = None
-    event_id: str | None = None
-    calendar_id: str | None = None
     idempotency_key: str | None = None
-
-
-def event_key(calendar: str, event: str) -> str:
-    """Return the idempotency key of the record that an event has made. Pure."""
-    said = f"{calendar}\0{event}"
-    return f"event {hashlib.sha256(said.encode()).hexdigest()}"
-
-
-def kept_key(key: str, span: Span | None = None) -> str:
-    """Return what the key of an event's record becomes once somebody asked for it by hand. Pure.
-
-    span: of the event at that time; without it, how the key begins whenever that was.
-    """
-    begins = f"{key.replace('event ', 'kept ', 1)} "
-    return begins + (f"{span.start.isoformat()} {span.end.isoformat()}" if span else "")
-
-
-def removed_name(key: str) -> str:
-    """Return the fact that an event's record was removed, never to be made again. Pure."""
-    return f"removed {key.split()[-1][:48]}"
+    event: CalendarEvent | None = None
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -76,15 +64,17 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
     """Queue a record; return its id, and whether it is new.
 
     The same room, span, layout and profile is the same record: who asks again is added to its
-    users. So is the same idempotency key. Raises Refused.
+    users. So is the same idempotency key, and the same event. Raises Refused.
     """
     span = record_span(request.start, request.end, now)
     layout_named(request.layout)
     profile_named(request.profile)
     name = " ".join(request.name.split()) or "lecture"
     texts = {
-        "name": name, "course_code": request.course_code, "event_id": request.event_id,
-        "calendar_id": request.calendar_id, "idempotency_key": request.idempotency_key,
+        "name": name, "course_code": request.course_code,
+        "idempotency_key": request.idempotency_key,
+        "event_id": request.event.event if request.event else None,
+        "calendar_id": request.event.calendar if request.event else None,
     }  # fmt: skip
     for what, text in texts.items():
         if len(text or "") > LONGEST_NAME:
@@ -99,11 +89,13 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
         if row is None:
             row = Record(
                 room_id=room.id, start_at=span.start, end_at=span.end, zone=room.zone,
-                event_name=name, event_id=request.event_id, calendar_id=request.calendar_id,
-                course_code=request.course_code, layout=request.layout, profile=request.profile,
+                event_name=name, course_code=request.course_code,
+                layout=request.layout, profile=request.profile,
                 idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
                 run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
             )  # fmt: skip
+            if request.event is not None:
+                link_own(row, request.event)
             session.add(row)
             session.flush()
             by = (
@@ -112,36 +104,15 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
                 else Message("history.requested")
             )
             add_history(session, row.id, 0, now, "asked", by)
-        elif request.event_id is None:
-            _keep_for_people(session, row)
-        if request.event_id is not None and request.calendar_id is not None:
-            event = RoomEvent(
-                request.calendar_id, request.event_id,
-                event_key(request.calendar_id, request.event_id), name, request.course_code,
-            )  # fmt: skip
-            link_event(session, row, event, now)
+        elif request.event is None:
+            keep_for_people(row)
+        if request.event is not None:
+            link_event(session, row, request.event, now)
         if add_users(session, row, users) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
 
     return writing(engine, create)
-
-
-def _keep_for_people(session: Session, row: Record) -> None:
-    """Make the record of an event one that somebody wants whatever becomes of the event.
-
-    As long as its span is still that of the event: before somebody changes it.
-    """
-    key = row.idempotency_key or ""
-    if not key.startswith("event "):
-        return
-    # One that was kept before, where the event was then, has nothing to do with it any more.
-    session.execute(
-        update(Record)
-        .where(Record.idempotency_key.startswith(kept_key(key)))
-        .values(idempotency_key=None)
-    )
-    row.idempotency_key = kept_key(key, Span(row.start_at, row.end_at))
 
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
@@ -158,6 +129,10 @@ def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
 
 
 def _asked_before(session: Session, request: Request, room: int, span: Span) -> Record | None:
+    if request.event is not None:
+        row = own_record(session, request.event)
+        if row is not None:
+            return row
     if request.idempotency_key is not None:
         wanted = select(Record).where(Record.idempotency_key == request.idempotency_key)
         row = session.scalars(wanted).one_or_none()
@@ -257,7 +232,7 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
         elif row.stage != "deliver" and row.status in ENDED:
             _mark_asked_again(row)
         if row.status == "cancelled" and row.error_code == EVENT_OFF:
-            _keep_for_people(session, row)
+            keep_for_people(row)
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = row.stage == "deliver" and row.status != "delivered"
@@ -294,7 +269,7 @@ def remerge(
             versions.begin_version(session, row)
         else:
             _mark_asked_again(row)
-        _keep_for_people(session, row)
+        keep_for_people(row)
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
@@ -366,9 +341,8 @@ def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = N
         if row.status == "running":
             raise Refused("status", f"record {record} is being worked on; cancel it first")
         is_off = row.status == "cancelled" and row.error_code == EVENT_OFF
-        if row.calendar_id and row.event_id and not is_off:
-            name = removed_name(event_key(row.calendar_id, row.event_id))
-            session.merge(Fact(name=name, value=now.isoformat()))
+        if not is_off:
+            note_removed(session, row, now)
         session.delete(row)
         return True
 

@@ -14,9 +14,10 @@ from sqlalchemy import Engine, func, select
 
 from merger.db.engine import reading
 from merger.errors import Refused
+from merger.ports.calendar import CalendarEvent
 from merger.records import requests, views
 from merger.records.requests import Request
-from models import Record, RecordUser, User
+from models import EventLink, Record, RecordUser, User
 from tests.line import HOUR, MINUTE, NOON, Line
 from tests.selection import BOTH_DATABASES
 
@@ -41,7 +42,11 @@ def ask(line: Line, **changes: Any) -> tuple[int, bool]:
 def refusal(act: Callable[[], object]) -> tuple[str, str]:
     with pytest.raises(Refused) as caught:
         act()
-    return caught.value.code, caught.value.message
+    return caught.value.code, str(caught.value.message)
+
+
+def event(calendar: str = "calendar", event: str = "event") -> CalendarEvent:
+    return CalendarEvent(calendar, event, "Algebra", None, "", None, is_off=False)
 
 
 def users(line: Line, record: int = 1) -> list[str]:
@@ -53,8 +58,7 @@ def test_what_is_asked_for(line: Line) -> None:
     name, course = "  Матан,  часть\t2 \n", "Course 1"
     assert ask(
         line, name=name, users=("B@Example.org ", "a@example.org"), course_code=course,
-        event_id="event", calendar_id="calendar", idempotency_key="key", layout="speaker_only",
-        profile="540p",
+        idempotency_key="key", layout="speaker_only", profile="540p",
     ) == (1, True)  # fmt: skip
     row = line.row()
     assert (row.event_name, row.course_code, row.layout) == (
@@ -62,7 +66,7 @@ def test_what_is_asked_for(line: Line) -> None:
         course,
         "speaker_only",
     )
-    assert (row.event_id, row.calendar_id, row.idempotency_key) == ("event", "calendar", "key")
+    assert row.idempotency_key == "key"
     assert (row.start_at, row.end_at, row.zone) == (NOON - HOUR, NOON, "Europe/Moscow")
     assert (row.status, row.stage, row.attempt, row.version) == ("queued", "collect", 0, 1)
     assert (row.created_at, row.profile, row.room_id) == (NOON, "540p", 1)
@@ -196,8 +200,8 @@ def test_there_are_no_rooms_at_all(engine: Engine) -> None:
         ({"profile": "8k"}, "profile", "8k"),
         ({"name": "x" * 256}, "name", "longer than 255"),
         ({"course_code": "x" * 256}, "course_code", "longer than 255"),
-        ({"event_id": "x" * 256}, "event_id", "longer than 255"),
-        ({"calendar_id": "x" * 256}, "calendar_id", "longer than 255"),
+        ({"event": event(event="x" * 256)}, "event_id", "longer than 255"),
+        ({"event": event(calendar="x" * 256)}, "calendar_id", "longer than 255"),
         ({"idempotency_key": "x" * 256}, "idempotency_key", "longer than 255"),
         *(
             ({"users": ("a@example.org", mail)}, "users", "is no mail address")
@@ -221,8 +225,8 @@ def test_what_makes_no_sense_is_refused(
         {"end": NOON + 23 * HOUR},
         {"start": NOON + AHEAD, "end": NOON + AHEAD + HOUR},
         {"start": NOON - timedelta(days=3650), "end": NOON - timedelta(days=3650) + HOUR},
-        {"name": "x" * 255, "course_code": "ж" * 255, "event_id": "𝄞" * 255},
-        {"idempotency_key": "𝄞" * 255, "calendar_id": "ж" * 255},
+        {"name": "x" * 255, "course_code": "ж" * 255, "event": event(event="𝄞" * 255)},
+        {"idempotency_key": "𝄞" * 255, "event": event(calendar="ж" * 255)},
         {"users": ("x" * 249 + "@b.cd", "имя@почта.рф")},
     ],
 )
@@ -288,6 +292,16 @@ def test_the_same_key_comes_from_many_at_once(line: Line) -> None:
     told = at_once(lambda n: ask(line, room=f"hall {n}", idempotency_key="key"))
     assert told.count("idempotency_key") == 7
     assert counted(line, Record) == 2
+
+
+def test_the_same_event_is_read_by_many_at_once(line: Line) -> None:
+    """Such as where two rooms have one calendar, and each is read by another daemon."""
+    for n in range(8):
+        line.room(f"hall {n}")
+    told = at_once(lambda n: ask(line, room=f"hall {n}", event=event()))
+    assert len({record for record, _ in told}) == 1
+    assert sum(is_new for _, is_new in told) == 1
+    assert counted(line, Record) == counted(line, EventLink) == 1
 
 
 def test_asking_and_cancelling_at_once(line: Line) -> None:

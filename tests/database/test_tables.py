@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
-from models import STATUSES, Record, Room, Source
+from models import STATUSES, EventLink, Record, Room, Source
 from tests.database.conftest import NOON, record
 from tests.databases import ON_MARIADB, ON_SQLITE
 from tests.selection import BOTH_DATABASES
@@ -124,3 +125,22 @@ def test_how_a_connection_to_mariadb_is_set_up(engine: Engine) -> None:
         found = connection.execute(text(f"SELECT {asked}, @@sql_mode")).one()
     assert found[:4] == ("READ-COMMITTED", "+00:00", "utf8mb4", 10)
     assert "STRICT_ALL_TABLES" in found[4]
+
+
+def test_one_record_follows_an_event_and_many_may_be_of_it(engine: Engine) -> None:
+    def link(record: int, follows: bool | None, event: str = "event") -> EventLink:
+        return EventLink(record_id=record, calendar_id="calendar", event_id=event, follows=follows)
+
+    with engine.begin() as connection:
+        connection.execute(insert(Record), [record() for _ in range(6)])
+    writing(
+        engine,
+        lambda s: s.add_all([link(1, True), link(2, None), link(3, None), link(4, True, "Event")]),
+    )
+    for wrong in (link(5, True), link(1, None)):
+        with pytest.raises(IntegrityError), Session(engine) as session:
+            session.add(wrong)
+            session.flush()
+    with engine.begin() as connection:
+        connection.execute(delete(Record).where(Record.id == 1))
+        assert connection.scalar(select(func.count()).select_from(EventLink)) == 3

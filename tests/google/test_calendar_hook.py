@@ -64,4 +64,6 @@ def test_a_calendar_tells_and_is_read(site: Site, google: Google, tmp_path: Path
         assert web.post("/hooks/google/calendar", headers=headers).status_code == status
         assert background_jobs_are_due(service, site.clock) == (status == 204)
     calendar_sync.read_calendars(service, site.clock)
-    assert site.row().event_name == "Algebra" and site.row().calendar_id == calendar
+    link = site.row().event_link
+    assert site.row().event_name == "Algebra"
+    assert link is not None and link.calendar_id == calendar

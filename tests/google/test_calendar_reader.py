@@ -39,16 +39,16 @@ def reader(google: Google, client: Client) -> Calendars:
 def test_all_there_is_and_then_what_changed(google: Google, reader: Calendars) -> None:
     first, second = put(google), put(google, 21)
     whole = reader.changes(ROOM, None, WINDOW, MOSCOW)
-    assert whole.whole and [one.event for one in whole.happenings] == [first, second]
-    assert whole.happenings[0].span == Span(
+    assert whole.whole and [one.event for one in whole.events] == [first, second]
+    assert whole.events[0].span == Span(
         datetime(2026, 11, 20, 7, tzinfo=UTC), datetime(2026, 11, 20, 8, 20, tzinfo=UTC)
     )
     none = reader.changes(ROOM, whole.token, WINDOW, MOSCOW)
-    assert none.happenings == () and not none.whole
+    assert none.events == () and not none.whole
     put(google, id=first, summary="Topology")
     google.calendar.put(ROOM, id=second, status="cancelled")
     since = reader.changes(ROOM, none.token, WINDOW, MOSCOW)
-    assert [(one.event, one.name, one.is_off) for one in since.happenings] == [
+    assert [(one.event, one.name, one.is_off) for one in since.events] == [
         (first, "Topology", False), (second, "lecture", True),
     ]  # fmt: skip
 
@@ -59,29 +59,29 @@ def test_a_token_that_is_too_old_is_as_good_as_none(google: Google, reader: Cale
     put(google, 21)
     google.calendar.oldest_token = 2
     again = reader.changes(ROOM, token, WINDOW, MOSCOW)
-    assert again.whole and len(again.happenings) == 2
+    assert again.whole and len(again.events) == 2
 
 
 def test_pages(google: Google, reader: Calendars, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calendar_reader, "_PAGE", 3)
     events = [put(google, 20 + n) for n in range(8)]
     found = reader.changes(ROOM, None, WINDOW, MOSCOW)
-    assert [one.event for one in found.happenings] == events and found.token
+    assert [one.event for one in found.events] == events and found.token
     for event in events[:4]:
         google.calendar.put(ROOM, id=event, status="cancelled")
     since = reader.changes(ROOM, found.token, WINDOW, MOSCOW)
-    assert [(one.event, one.is_off) for one in since.happenings] == [
+    assert [(one.event, one.is_off) for one in since.events] == [
         (event, True) for event in events[:4]
     ]
     rest = reader.changes(ROOM, None, WINDOW, MOSCOW)
-    assert [one.event for one in rest.happenings] == events[4:]
+    assert [one.event for one in rest.events] == events[4:]
 
 
 def test_a_series_within_the_window(google: Google, reader: Calendars) -> None:
     known = put(google, recurrence=["RRULE:FREQ=WEEKLY"])
     put(google, 22, id=f"{known}_20261204T070000Z", status="cancelled")
     put(google, 28, id=f"{known}_20261127T070000Z", recurringEventId=known)
-    found = {one.event: one for one in reader.changes(ROOM, None, WINDOW, MOSCOW).happenings}
+    found = {one.event: one for one in reader.changes(ROOM, None, WINDOW, MOSCOW).events}
     assert sorted(found) == [
         f"{known}_{day}T070000Z" for day in ("20261120", "20261127", "20261211", "20261218")
     ]

@@ -126,7 +126,7 @@ def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
         reader, zone = Calendars(there), ZoneInfo("Europe/Moscow")
         window = Span(start - timedelta(days=2), start + timedelta(days=30))
         whole = reader.changes(made, None, window, zone)
-        assert [one.name for one in whole.happenings] == ["Algebra"]
+        assert [one.name for one in whole.events] == ["Algebra"]
         one = files.get_file(there, folder)
         assert one is not None
         news = Announcement(
@@ -139,6 +139,6 @@ def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
         said = there.call(events_api(there).get(calendarId=made, eventId=event["id"]))
         assert len(said["attachments"]) == 1
         since = reader.changes(made, whole.token, window, zone)
-        assert [one.event for one in since.happenings] == [event["id"]]
+        assert [one.event for one in since.events] == [event["id"]]
     finally:
         there.call(calendar.delete(calendarId=made))

@@ -15,6 +15,7 @@ from merger.delivery import ledger
 from merger.delivery.announce import announce, announcement_text, links_of
 from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.ports.announcer import Announcement, Link
+from merger.ports.calendar import CalendarEvent
 from merger.ports.destination import Fence
 from merger.records.leases import Lease
 from merger.timeline.clock import utc
@@ -148,7 +149,8 @@ def test_a_whole_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an announcer hears of a real one; that it fails for good costs nobody the video."""
     site.add_room()
     site.film("speaker")
-    site.ask(course_code="MATH-101", event_id="event", calendar_id="calendar")
+    event = CalendarEvent("calendar", "event", "Algebra", None, "", None, is_off=False)
+    site.ask(course_code="MATH-101", event=event)
     board, broken = Board(), Board("broken", fails=[Broken("rights", "no rights")])
     held = site.claim()
     assert held is not None

@@ -32,7 +32,7 @@ def test_it_is_not_read_before_it_is_due(room: Calendared) -> None:
 
 
 def test_a_token_that_is_too_old(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
     room.reader.old = {"token 1"}
@@ -50,7 +50,7 @@ def test_a_calendar_that_cannot_be_read(room: Calendared) -> None:
     }  # fmt: skip
     room.reader.fails = Temporary("google_away", "away")
     room.read(HOUR)
-    room.reader.fails, room.reader.whole = None, [room.happening()]
+    room.reader.fails, room.reader.whole = None, [room.calendar_event()]
     room.read(HOUR)
     assert calendar_sync.calendar_errors(room.site.engine) == {}
     assert room.reader.asked == [None] * 6
@@ -98,7 +98,7 @@ def test_a_mistake_with_one_calendar_does_not_stop_the_others(room: Calendared) 
     room.read()
     assert set(calendar_sync.calendar_errors(room.site.engine)) == {1, 2}
     assert not calendar_sync.is_any_due(room.site.engine, room.site.clock)  # it is no loop
-    room.reader.fails, room.reader.whole = None, [room.happening()]
+    room.reader.fails, room.reader.whole = None, [room.calendar_event()]
     room.read(HOUR)
     assert calendar_sync.calendar_errors(room.site.engine) == {} and len(room.rows()) == 1
 

@@ -12,7 +12,7 @@ from merger.ports.calendar import CalendarEvent
 from merger.records import requests
 from merger.timeline.clock import Span
 from models import Record, Room
-from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared, calendared_room
+from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared, calendared_room, event_of
 from tests.line import reason
 from tests.site import Site
 
@@ -23,19 +23,20 @@ def room(site: Site) -> Calendared:
 
 
 def test_an_event_becomes_a_record(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
     [row] = room.rows()
     assert one.span is not None
     assert (row.start_at, row.end_at) == (one.span.start, one.span.end)
     assert (row.event_name, row.course_code) == ("Algebra", "MATH-101")
-    assert (row.calendar_id, row.event_id) == (CALENDAR, "event1")
+    assert row.event_link is not None and row.event_link.calendar_id == CALENDAR
+    assert event_of(row) == "event1"
     assert row.run_after == one.span.end and room.users() == ["lecturer@example.edu"]
 
 
 def test_read_again_it_is_the_same_record(room: Calendared) -> None:
-    room.reader.whole = [room.happening()]
+    room.reader.whole = [room.calendar_event()]
     room.read()
     for _ in range(3):
         room.reader.since = room.reader.whole
@@ -46,7 +47,7 @@ def test_read_again_it_is_the_same_record(room: Calendared) -> None:
 
 
 def test_a_moved_and_renamed_event(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
     assert one.span is not None
@@ -59,7 +60,7 @@ def test_a_moved_and_renamed_event(room: Calendared) -> None:
 
 
 def test_another_organiser_becomes_the_owner(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
     room.since(replace(one, owner="other@example.edu"))
@@ -68,7 +69,9 @@ def test_another_organiser_becomes_the_owner(room: Calendared) -> None:
 
 @pytest.mark.parametrize("how", ["cancelled", "gone"])
 def test_an_event_that_is_off(room: Calendared, how: str) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     if how == "cancelled":
@@ -81,7 +84,7 @@ def test_an_event_that_is_off(room: Calendared, how: str) -> None:
 
 
 def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
     requests.cancel(room.site.engine, 1, room.site.clock)
@@ -92,7 +95,9 @@ def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
 @pytest.mark.parametrize("how", ["off", "gone"])
 @pytest.mark.parametrize("by", ["retry", "remerge"])
 def test_what_somebody_wants_though_the_event_is_off(room: Calendared, how: str, by: str) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     room.whole() if how == "gone" else room.since(replace(one, is_off=True))
@@ -106,7 +111,9 @@ def test_what_somebody_wants_though_the_event_is_off(room: Calendared, how: str,
 
 
 def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     requests.cancel(room.site.engine, 1, room.site.clock)
@@ -123,7 +130,7 @@ def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
 
 
 def test_what_was_begun_is_not_called_back(room: Calendared) -> None:
-    one = room.happening(span=Span(room.site.clock - 2 * HOUR, room.site.clock - HOUR))
+    one = room.calendar_event(span=Span(room.site.clock - 2 * HOUR, room.site.clock - HOUR))
     room.reader.whole = [one]
     room.read()
     assert room.site.claim() is not None
@@ -133,7 +140,7 @@ def test_what_was_begun_is_not_called_back(room: Calendared) -> None:
 
 
 def test_a_request_by_hand_is_never_touched(room: Calendared) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     assert one.span is not None
     request = requests.Request("504", one.span.start, one.span.end, name="Mine", users=("a@b.edu",))
     requests.request_record(room.site.engine, request, room.site.clock)
@@ -156,15 +163,15 @@ def test_what_makes_no_record(room: Calendared, why: str) -> None:
         "two days": {"span": Span(start, start + 2 * DAY)},
         "off": {"is_off": True},
     }[why]
-    room.reader.whole = [room.happening(**changed), room.happening(event="event2")]
+    room.reader.whole = [room.calendar_event(**changed), room.calendar_event(event="event2")]
     room.read()
-    assert [row.event_id for row in room.rows()] == ["event2"]
+    assert [event_of(row) for row in room.rows()] == ["event2"]
 
 
 def test_each_of_a_series_is_a_record_of_its_own(room: Calendared) -> None:
     start = room.site.clock + DAY
     series = [
-        room.happening(event=f"e_{n}", span=Span(start + n * DAY, start + n * DAY + HOUR))
+        room.calendar_event(event=f"e_{n}", span=Span(start + n * DAY, start + n * DAY + HOUR))
         for n in range(3)
     ]
     room.reader.whole = series
@@ -174,7 +181,7 @@ def test_each_of_a_series_is_a_record_of_its_own(room: Calendared) -> None:
 
 
 def test_an_owner_who_is_no_address(room: Calendared) -> None:
-    room.reader.whole = [room.happening(owner="no address")]
+    room.reader.whole = [room.calendar_event(owner="no address")]
     room.read()
     assert room.users() == []
 
@@ -184,7 +191,7 @@ def test_an_owner_who_is_no_address(room: Calendared) -> None:
 def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, order: int) -> None:
     """Such as of a series that was cut in two: at no time is the lecture without a record."""
     at = Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
-    old = room.happening(span=at)
+    old = room.calendar_event(span=at)
     new, off = replace(old, event="event2"), replace(old, is_off=True)
     room.reader.whole = [old]
     room.read()
@@ -200,28 +207,28 @@ def test_an_event_that_takes_the_place_of_another(room: Calendared, how: str, or
         while calendar_sync.is_any_due(room.site.engine, room.site.clock):
             room.read()
     live = [row for row in room.rows() if row.status == "queued"]
-    assert [(row.event_id, row.start_at) for row in live] == [("event2", at.start)]
+    assert [(event_of(row), row.start_at) for row in live] == [("event2", at.start)]
 
 
 @pytest.mark.parametrize("status", ["queued", "delivered"])
 def test_what_people_have_removed_does_not_come_back(room: Calendared, status: str) -> None:
-    one = room.happening(span=Span(room.site.clock - HOUR, room.site.clock))
+    one = room.calendar_event(span=Span(room.site.clock - HOUR, room.site.clock))
     room.reader.whole = [one]
     room.read()
     if status == "delivered":
         writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "status", status))
     requests.withdraw(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
-    room.reader.whole = [one, room.happening(event="event2")]
+    room.reader.whole = [one, room.calendar_event(event="event2")]
     room.read(DAY)
-    assert [row.event_id for row in room.rows()] == ["event2"]
+    assert [event_of(row) for row in room.rows()] == ["event2"]
     assert one.span is not None
     by_hand = requests.Request("504", one.span.start, one.span.end)
     assert requests.request_record(room.site.engine, by_hand, room.site.clock)[1]
 
 
 def test_a_calendar_that_is_given_to_another_room(room: Calendared) -> None:
-    room.reader.whole = [room.happening()]
+    room.reader.whole = [room.calendar_event()]
     room.read()
     room.site.add_room(name="505", zone="Europe/Berlin")
     for number, calendar in ((1, None), (2, CALENDAR)):
@@ -237,7 +244,7 @@ def test_a_calendar_that_is_given_to_another_room(room: Calendared) -> None:
 
 def test_two_rooms_with_one_calendar_do_not_take_records_from_each_other(room: Calendared) -> None:
     room.site.add_room(name="505", calendar_id=CALENDAR)
-    room.reader.whole = [room.happening()]
+    room.reader.whole = [room.calendar_event()]
     for _ in range(3):
         room.read(calendar_sync.POLLED)
     assert [row.room_id for row in room.rows()] == [1]
@@ -246,7 +253,7 @@ def test_two_rooms_with_one_calendar_do_not_take_records_from_each_other(room: C
 
 @pytest.mark.parametrize("how", ["whole days", "longer than"])
 def test_an_event_that_is_no_lecture_any_more(room: Calendared, how: str) -> None:
-    one = room.happening()
+    one = room.calendar_event()
     assert one.span is not None
     room.reader.whole = [one]
     room.read()
@@ -261,7 +268,9 @@ def test_an_event_that_is_no_lecture_any_more(room: Calendared, how: str) -> Non
 
 @pytest.mark.parametrize("happens", ["off", "gone", "moved"])
 def test_what_somebody_asked_for_as_well_is_theirs(room: Calendared, happens: str) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     assert one.span is not None
@@ -283,7 +292,9 @@ def test_what_somebody_asked_for_as_well_is_theirs(room: Calendared, happens: st
 
 
 def test_what_somebody_asked_for_at_each_time_of_an_event(room: Calendared) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     for hours in (0, 1, 2):
@@ -299,7 +310,9 @@ def test_what_somebody_asked_for_at_each_time_of_an_event(room: Calendared) -> N
 
 @pytest.mark.parametrize("by_hand", ["as well", "before"])
 def test_an_event_that_moves_to_the_time_of_another_record(room: Calendared, by_hand: str) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     assert one.span is not None
     later = replace(one, span=Span(one.span.start + HOUR, one.span.end + HOUR))
     request = requests.Request("504", one.span.start, one.span.end, users=("ivan@example.edu",))
@@ -321,7 +334,9 @@ def test_an_event_that_moves_to_the_time_of_another_record(room: Calendared, by_
 
 
 def test_a_record_that_was_called_off_and_cleared_away_comes_back(room: Calendared) -> None:
-    one = room.happening(span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR))
+    one = room.calendar_event(
+        span=Span(room.site.clock + 3 * DAY, room.site.clock + 3 * DAY + HOUR)
+    )
     room.reader.whole = [one]
     room.read()
     room.reader.whole = []
