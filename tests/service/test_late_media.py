@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from merger.daemon.housekeeping import keep_house
 from merger.daemon.late_media import find_late_media
-from merger.daemon.loop import keep_house
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from models import Source
