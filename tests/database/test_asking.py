@@ -38,7 +38,7 @@ def ask(line: Line, **changes: Any) -> tuple[int, bool]:
 def refusal(act: Callable[[], object]) -> tuple[str, str]:
     with pytest.raises(Refused) as caught:
         act()
-    return caught.value.code, caught.value.message
+    return caught.value.code, str(caught.value)
 
 
 def users(line: Line, record: int = 1) -> list[str]:
@@ -64,7 +64,7 @@ def test_what_is_asked_for(line: Line) -> None:
     assert (row.status, row.stage, row.attempt, row.version) == ("queued", "collect", 0, 1)
     assert (row.created_at, row.profile, row.room_id) == (NOON, "540p", 1)
     assert users(line) == ["b@example.org", "a@example.org"]  # the owner first
-    assert line.told() == [("asked", "asked for by b@example.org")]
+    assert line.told() == [("asked", "requested by b@example.org")]
 
 
 @pytest.mark.parametrize("end", [-MINUTE, timedelta(), MINUTE])
@@ -118,7 +118,7 @@ def test_one_video_is_enough(line: Line, status: str) -> None:
     assert ask(line) == (2, True)
     for again in (requests.retry, requests.remerge):
         code, says = refusal(lambda again=again: again(line.engine, 1, line.clock))
-        assert code == "conflict" and says.startswith("record 2 is of the same room, time,")
+        assert code == "conflict" and says.startswith("recording 2 already has this room, time,")
     assert line.row(1).status == status
     requests.remerge(line.engine, 1, line.clock, layout="screen_large")
     assert (line.row(1).status, line.row(1).layout) == ("queued", "screen_large")
@@ -151,7 +151,7 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
     ask(line, idempotency_key="key")
     before = line.dump()
     code, message = refusal(lambda: ask(line, idempotency_key="key", **changes))
-    assert (code, message) == ("idempotency_key", "the key 'key' was used for another request")
+    assert (code, message) == ("idempotency_key", "the idempotency key 'key' was used for another request")
     assert line.dump() == before
 
 
