@@ -151,7 +151,10 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
     ask(line, idempotency_key="key")
     before = line.dump()
     code, message = refusal(lambda: ask(line, idempotency_key="key", **changes))
-    assert (code, message) == ("idempotency_key", "the idempotency key 'key' was used for another request")
+    assert (code, message) == (
+        "idempotency_key",
+        "the idempotency key 'key' was used for another request",
+    )
     assert line.dump() == before
 
 
