@@ -21,6 +21,9 @@ class LazyMapping(Mapping[K, V]):
             self._values[key] = self._makers[key]()
         return self._values[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._makers
+
     def __iter__(self) -> Iterator[K]:
         return iter(self._makers)
 
