@@ -43,7 +43,10 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
 
     from google_apis.account import Account as GoogleAccount
     from merger.config import Settings
+    from merger.ports.discovery import Discovery
     from merger.service import Service
+    from recorders.rtsp.source import Rtsp
+    from recorders.zoom.api import Account as ZoomAccount
 
 COMMANDS: dict[str, Command] = {
     "merge": merging.merge,
@@ -73,30 +76,48 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     """Return the service with all its parts plugged in."""
     from google_apis.account import Account as GoogleAccount
     from merger.delivery.folder import FolderDestination
+    from merger.lazy import LazyMapping
     from merger.live.raw_folder import RawFolder
     from merger.service import Service
-    from recorders.drive.source import Drive
     from recorders.registry import kinds, recorder_of
-    from recorders.rtsp.source import Rtsp
-    from recorders.zoom.api import Account
-    from recorders.zoom.discovery import ZoomOffers
 
-    zoom = Account(
-        settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
-        settings.zoom_credentials.reveal(),
-    )  # fmt: skip
-    rtsp = Rtsp(settings.recorded, settings.allow_local_cameras)
+    zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings)
     folder = FolderDestination(settings.destination, is_ours=settings.output is None)
     raw = RawFolder(settings.destination, is_ours=settings.output is None)
     account = GoogleAccount(
         settings.google_credentials, settings.google_subject, settings.google_address
     )
-    recorders = kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account))
+    recorders = kinds(settings.ffmpeg or None, zoom, rtsp, account)
     service = Service(
         engine, settings, partial(recorder_of, recorders), (folder,), now,
-        {"zoom": ZoomOffers(zoom)}, kinds=tuple(recorders), raw_destinations=(raw,),
+        LazyMapping({"zoom": lambda: _zoom_discovery(zoom())}),
+        kinds=tuple(recorders), raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
+
+
+# What a worker or the pages may never look at is imported when it is: most records need no Zoom.
+
+
+def _zoom_account(settings: Settings) -> ZoomAccount:
+    from recorders.zoom.api import Account
+
+    return Account(
+        settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
+        settings.zoom_credentials.reveal(),
+    )  # fmt: skip
+
+
+def _zoom_discovery(account: ZoomAccount) -> Discovery:
+    from recorders.zoom.discovery import ZoomOffers
+
+    return ZoomOffers(account)
+
+
+def _rtsp(settings: Settings) -> Rtsp:
+    from recorders.rtsp.source import Rtsp
+
+    return Rtsp(settings.recorded, settings.allow_local_cameras)
 
 
 def _with_google(service: Service, account: GoogleAccount) -> Service:

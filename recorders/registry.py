@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from merger.errors import Invalid, did_you_mean
-from recorders.base import Recorder
-from recorders.drive.source import Drive
-from recorders.folder import Folder
-from recorders.rtsp.source import Rtsp
-from recorders.testing.testpattern import Pattern
-from recorders.zoom.api import Account
-from recorders.zoom.source import Zoom
+from merger.lazy import LazyMapping
+
+if TYPE_CHECKING:  # a recorder is imported by whoever has a source of its kind
+    from google_apis.account import Account as GoogleAccount
+    from recorders.base import Recorder
+    from recorders.rtsp.source import Rtsp
+    from recorders.zoom.api import Account
 
 
 def kinds(
     ffmpeg: str | None = None,
-    zoom: Account | None = None,
-    rtsp: Rtsp | None = None,
-    drive: Drive | None = None,
-) -> dict[str, Recorder]:
-    """Return a recorder of every kind.
+    zoom: Callable[[], Account] | None = None,
+    rtsp: Callable[[], Rtsp] | None = None,
+    drive: GoogleAccount | None = None,
+) -> Mapping[str, Recorder]:
+    """Return a recorder of every kind, each made when it is first looked at.
 
-    ffmpeg: None for the one that a package carries; zoom: None for one without credentials;
-    rtsp: None where nothing is recorded here; drive: None for one without credentials.
+    Args:
+        ffmpeg: None for the one that a package carries.
+        zoom: None for an account without credentials.
+        rtsp: None where nothing is recorded here.
+        drive: None for an account without credentials.
     """
-    return {
-        "drive": drive or Drive(),
-        "folder": Folder(),
-        "rtsp": rtsp or Rtsp(),
-        "testpattern": Pattern(tool=ffmpeg),
-        "zoom": Zoom(zoom or Account()),
+
+    def make_drive() -> Recorder:
+        from recorders.drive.source import Drive
+
+        return Drive(drive) if drive is not None else Drive()
+
+    def make_folder() -> Recorder:
+        from recorders.folder import Folder
+
+        return Folder()
+
+    def make_rtsp() -> Recorder:
+        from recorders.rtsp.source import Rtsp
+
+        return rtsp() if rtsp is not None else Rtsp()
+
+    def make_pattern() -> Recorder:
+        from recorders.testing.testpattern import Pattern
+
+        return Pattern(tool=ffmpeg)
+
+    def make_zoom() -> Recorder:
+        from recorders.zoom.api import Account
+        from recorders.zoom.source import Zoom
+
+        return Zoom(zoom() if zoom is not None else Account())
+
+    makers: dict[str, Callable[[], Recorder]] = {
+        "drive": make_drive,
+        "folder": make_folder,
+        "rtsp": make_rtsp,
+        "testpattern": make_pattern,
+        "zoom": make_zoom,
     }
+    return LazyMapping(makers)
 
 
 def recorder_of(recorders: Mapping[str, Recorder], kind: str) -> Recorder:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from merger.config import load
 from merger.daemon import processes
-from merger.daemon.loop import Daemon, Signals, run_once
+from merger.daemon.daemon import Daemon
+from merger.daemon.loop import Signals, run_once
 from merger.db.engine import connect
 from merger.records.queue import Claim
 from merger.service import Service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as real
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +19,9 @@ import schedule
 from sqlalchemy import Engine, text
 
 from merger.config import load
-from merger.daemon.loop import Daemon, Signals
+from merger.daemon.daemon import Daemon
+from merger.daemon.loop import Signals
+from merger.daemon.processes import Exit
 from merger.delivery import ledger
 from merger.records import views
 from merger.records.queue import Claim
@@ -26,6 +29,7 @@ from merger.service import Service
 from recorders.registry import kinds, recorder_of
 from tests.line import LEASE, Line
 
+CLEAN, KILLED = Exit(0), Exit(-signal.SIGKILL)
 SECOND = timedelta(seconds=1)
 POLL = 10 * SECOND
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -37,11 +41,11 @@ class Hand:
     """A worker that a test ends."""
 
     held: Claim
-    how: str | None = None
+    how: Exit | None = None
     asked: int = 0
     killed: bool = False
 
-    def ended(self) -> str | None:
+    def poll(self) -> Exit | None:
         return self.how
 
     def stop(self) -> None:
@@ -49,7 +53,7 @@ class Hand:
 
     def kill(self) -> None:
         self.killed = True
-        self.how = "its process was ended by SIGKILL"
+        self.how = KILLED
 
 
 @dataclass
@@ -90,7 +94,7 @@ class Crew:
         return hand
 
     def start_house(self) -> Hand:
-        hand = Hand(Claim(0, 0, "house"), "" if self.houses_end else None)
+        hand = Hand(Claim(0, 0, "house"), CLEAN if self.houses_end else None)
         self.houses.append(hand)
         return hand
 
@@ -103,15 +107,15 @@ class Crew:
         self.line.clock += timedelta(seconds=seconds)
         self.on_pause()
 
-    def one_pass(self) -> int:
-        return self.daemon.one_pass(self.line.clock)
+    def look(self) -> int:
+        return self.daemon.look(self.line.clock)
 
     def reap(self) -> int:
         return self.daemon.reap(self.line.clock)
 
     def deliver(self, hand: Hand) -> None:
         ledger.complete_record(self.line.lease(hand.held), None, 0)
-        hand.how = ""
+        hand.how = CLEAN
 
     def working(self) -> list[int]:
         """Return which records are worked on, as the database says and as the daemon knows."""

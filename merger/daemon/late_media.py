@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from merger.backoff import backoff
 from merger.db.engine import reading, writing
 from merger.errors import MergerError
 from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
-from merger.records.due import is_stable
+from merger.records.due import WATCHED, is_stable
 from merger.records.jobs import job_from_row
 from merger.records.queue import add_history, requeue
 from merger.records.requests import find_equal
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _AWAY = Found((), more_expected=True)
 _FIRST_PAUSE = timedelta(hours=1)
-_PASSES = frozenset({*TRIES_BY_CODE, "no_media"})  # of what could not be reached, or brought
+_PASSES = frozenset({*TRIES_BY_CODE, "no_media"})  # of what could not be reached, or collected
 
 
 def find_late_media(service: Service, now: datetime) -> list[int]:
@@ -42,31 +43,25 @@ def find_late_media(service: Service, now: datetime) -> list[int]:
             .order_by(Record.id)
         )
         jobs = [job_from_row(session, row) for row in rows]
-    again = []
+    queued = []
     for job in jobs:
         try:
-            if _again(service, resolve_task(service, job), now):
-                again.append(job.record)
+            if _queue_again(service, resolve_task(service, job), now):
+                queued.append(job.record)
         except MergerError as error:
             log.info("record %s: no late media now: %s", job.record, error.message)
-    return again
+    return queued
 
 
-def _again(service: Service, task: Task, now: datetime) -> bool:
-    found = _found(task, now)
-    report = stage_results.load_report(service.engine, task.job.record)
-    gaps = report.get("gaps", [])
-    shown = task.request.sources.shown
-    new = {
-        # Of what is only heard, no gap is told: any media of it may be what is missing.
-        name: missing_sources(one, task.job.media, gaps if name in shown and report else None, name)
-        for name, one in found.items()
-    }
+def _queue_again(service: Service, task: Task, now: datetime) -> bool:
+    """Queue a record again if its missing media has come; return whether it was."""
+    found = _find(task, now)
+    new = _new_media(service, task, found)
     if not any(new.values()):
         return False
     key, missing = (_key(items) for items in ({n: f.items for n, f in found.items()}, new))
     settle = max(recorder.settle for _, _, recorder in task.sources)
-    complete = not any(one.more_expected for one in found.values())
+    is_complete = not any(there.more_expected for there in found.values())
     record, version, room = task.job.record, task.job.version, task.job.room_id or 0
 
     def write(session: Session) -> bool:
@@ -80,36 +75,53 @@ def _again(service: Service, task: Task, now: datetime) -> bool:
         if times and not _is_for_another_try(row, late, times, now):
             return False
         since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
-        if not complete and not times and not is_stable(now - since, settle):
+        if not is_complete and not times and not is_stable(now - since, settle):
             seen_first = {"key": key, "since": since.isoformat()}
             row.media = {**(row.media or {}), "late": {**late, **seen_first}}
             return False
         if row.status == "failed" and find_equal(session, row, room, task.request.span) is not None:
-            return False  # somebody has asked anew: one video is enough
+            return False  # somebody has requested it anew: one video is enough
         if row.status == "delivered":
             versions.begin_version(session, row)
-        made = {"made": missing, "times": times + 1, "at": now.isoformat()}
-        of = [name for name, items in new.items() if items]
-        row.media = {**(row.media or {}), "late": {**made, "version": row.version, "of": of}}
+        sources = [name for name, items in new.items() if items]
+        row.media = {
+            **(row.media or {}),
+            "late": {
+                "made": missing, "times": times + 1, "at": now.isoformat(),
+                "version": row.version, "of": sources,
+            },
+        }  # fmt: skip
         requeue(row, now, now)
-        add_history(
-            session, record, row.attempt, now, "late", Message("history.late", sources=tuple(of))
-        )
+        message = Message("history.late", sources=tuple(sources))
+        add_history(session, record, row.attempt, now, "late", message)
         return True
 
     return writing(service.engine, write)
 
 
-def _found(task: Task, now: datetime) -> dict[str, Found]:
+def _new_media(service: Service, task: Task, found: Mapping[str, Found]) -> dict[str, list[Item]]:
+    """Return the media of each source that a record was made without, and that it lacks."""
+    report = stage_results.load_report(service.engine, task.job.record)
+    gaps, shown = report.get("gaps", []), task.request.sources.shown
+    return {
+        # Of what is only heard, the report has no gap: any media of it may be what is missing.
+        name: missing_sources(
+            there, task.job.media, gaps if name in shown and report else None, name
+        )
+        for name, there in found.items()
+    }
+
+
+def _find(task: Task, now: datetime) -> dict[str, Found]:
     """Return what there is of each source. Raises where none can be reached.
 
     Of one that cannot there is nothing new, and more may come; the others do not wait for it.
     """
     found: dict[str, Found] = {}
     trouble: MergerError | None = None
-    for source, seen, recorder in task.sources:
+    for source, port, recorder in task.sources:
         try:
-            found[source.name] = recorder.find(seen, task.request.span, now)
+            found[source.name] = recorder.find(port, task.request.span, now)
         except MergerError as error:
             trouble = error
     if trouble is not None and not found:
@@ -120,16 +132,15 @@ def _found(task: Task, now: datetime) -> dict[str, Found]:
 def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: datetime) -> bool:
     """Return whether a record is made again for media for which it was made before.
 
-    That is so where the media could not be brought then, and nothing else went wrong: after an
-    hour, then two, four: what can never be brought would give people videos without end.
+    That is so where the media could not be collected then, and nothing else went wrong: after an
+    hour, then two, four: what can never be collected would give people videos without end.
     """
     if "at" not in late:
         return False
     was_delivered = (row.delivered_version or 0) >= late["version"]
     if not was_delivered and row.error_code not in _PASSES:
         return False
-    pause: timedelta = _FIRST_PAUSE * 2 ** (times - 1)
-    return now - datetime.fromisoformat(late["at"]) >= pause
+    return now - datetime.fromisoformat(late["at"]) >= backoff(times, _FIRST_PAUSE, WATCHED)
 
 
 def missing_sources(
@@ -140,7 +151,8 @@ def missing_sources(
 ) -> list[Item]:
     """Return the items that a record was made without, and that lie where it has gaps. Pure.
 
-    gaps: None where any item counts.
+    Args:
+        gaps: None where any item counts.
     """
     used = {(origin, mark) for origin, mark, *_ in media.get("items", {}).get(source, ())}
     spans = [
@@ -163,7 +175,7 @@ def missing_sources(
 
 
 def _key(items: Mapping[str, Sequence[Item]]) -> str:
-    """Return by what items of sources are known. Pure."""
-    known = {name: [(i.origin, i.fingerprint) for i in some] for name, some in items.items()}
-    text = json.dumps(known, sort_keys=True)
+    """Return a name for some items of sources, as they are. Pure."""
+    marks = {name: [(i.origin, i.fingerprint) for i in some] for name, some in items.items()}
+    text = json.dumps(marks, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from merger.errors import Temporary
+from merger.i18n import Message
 from merger.records.queue import Claim
 from merger.render.ffmpeg import dying_with_parent
 
-# How a process ends that could not even begin, among others.
-EXITED = "its process ended with exit code"
+log = logging.getLogger(__name__)
+
 _DIES_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended. code: as `subprocess` has it, negative for a signal."""
+
+    code: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the process says that all is well."""
+        return self.code == 0
+
+    @property
+    def is_by_signal(self) -> bool:
+        """Whether something ended it; else it ended itself, as one does that could not begin."""
+        return self.code < 0
+
+    @property
+    def message(self) -> Message:
+        if not self.is_by_signal:
+            return Message("daemon.exit_code", code=self.code)
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return Message("daemon.ended_by_signal", signal=name)
 
 
 class Child(Protocol):
     """A process that was started."""
 
-    def ended(self) -> str | None:
-        """Return how it ended: '' when it said so itself, else in words; None while it works."""
+    def poll(self) -> Exit | None:
+        """Return how it ended; None while it works."""
 
     def stop(self) -> None:
         """Ask it to hand its record back."""
@@ -41,17 +71,9 @@ class Worker:
 
     process: subprocess.Popen[bytes]
 
-    def ended(self) -> str | None:
+    def poll(self) -> Exit | None:
         code = self.process.poll()
-        if code is None or code == 0:
-            return None if code is None else ""
-        if code < 0:
-            try:
-                name = signal.Signals(-code).name
-            except ValueError:
-                name = f"signal {-code}"
-            return f"its process was ended by {name}"
-        return f"{EXITED} {code}"
+        return None if code is None else Exit(code)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -63,9 +85,58 @@ class Worker:
             self.process.wait(_DIES_WITHIN_S)
 
 
+@dataclass
+class Slot:
+    """A place for one child at a time. What hangs is ended.
+
+    Attributes:
+        start: starts a child.
+        ends_within: how long it may take.
+        complaint: what the log says of one that takes longer.
+    """
+
+    start: Callable[[], Child]
+    ends_within: timedelta
+    complaint: str
+    child: Child | None = None
+    started_at: datetime | None = None
+
+    def is_busy(self, now: datetime) -> bool:
+        """Return whether a child is at work."""
+        if self.child is None or self.child.poll() is not None:
+            self.child = None
+            return False
+        if self.started_at is None or now < self.started_at + self.ends_within:
+            return True
+        log.error("%s", self.complaint)
+        self.kill()
+        return False
+
+    def begin(self, now: datetime) -> None:
+        """Start a child. Raises Temporary where the system has no room for another process."""
+        self.child, self.started_at = self.start(), now
+
+    def stop(self) -> None:
+        """Ask the child to end, if there is one."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.stop()
+
+    def kill(self) -> None:
+        """End the child at once, if there is one."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.kill()
+        self.child = None
+
+
 def worker_starter(command: Sequence[str]) -> Start:
-    """Return what starts workers. command: to which the claim is added."""
-    return lambda held: start_process([*command, str(held.record), str(held.attempt), held.worker])
+    """Return what starts workers.
+
+    Args:
+        command: to which the claim is added.
+    """
+    return lambda claim: start_process(
+        [*command, str(claim.record), str(claim.attempt), claim.worker]
+    )
 
 
 def start_process(command: Sequence[str]) -> Worker:
@@ -80,5 +151,6 @@ def start_process(command: Sequence[str]) -> Worker:
             process_group=0,  # Ctrl-C is the daemon's to handle
         )
     except OSError as error:
-        raise Temporary("worker", f"no process can be started: {error.strerror}") from error
+        why = error.strerror or str(error)
+        raise Temporary("worker", "daemon.no_process", why=why) from error
     return Worker(process)

@@ -30,15 +30,16 @@ from models import Record, Rendition, Room, Segment, Source
 
 log = logging.getLogger(__name__)
 
-# A file that no row knows may be one that is being brought this very moment.
+# A file that no row knows may be one that is being collected this very moment.
 _UNKNOWN_FOR = timedelta(days=1)
 _IDENTITY = "database-id"
 
 
 def remove_expired(service: Service, now: datetime, disk_bytes: int | None = None) -> None:
-    """Remove files of attempts that came to nothing, and what was kept long enough.
+    """Remove files of attempts that failed, and what was kept long enough.
 
-    disk_bytes: of the disk of the data folder; None for as many as it has.
+    Args:
+        disk_bytes: of the disk of the data folder; None for as many as it has.
     """
     settings, data = service.settings, service.settings.data
     if not _is_of_this_database(service):
@@ -93,16 +94,16 @@ def _is_of_this_database(service: Service) -> bool:
             with work_folder(note.parent) as work:  # half a note would forbid everything for good
                 (work / _IDENTITY).write_text(f"{mine}\n")
                 publish(work / _IDENTITY, note)
-        said = note.read_text().strip()
+        owner = note.read_text().strip()
     except OSError as error:
         raise translate_os_error(error, note.parent) from error
-    if said != mine:
+    if owner != mine:
         log.error(
             "%s belongs to another database: nothing is removed from it. Correct"
             " SQLALCHEMY_DATABASE_URI or MERGER_DATA; if they are right, remove %s",
             note.parent, note,
         )  # fmt: skip
-    return said == mine
+    return owner == mine
 
 
 def _forget_renditions(session: Session, before: datetime) -> None:
@@ -140,8 +141,10 @@ def _forget_segments(
 ) -> list[str]:
     """Forget segments that no record needs, the oldest first; return where their files lie.
 
-    old: those collected before that are forgotten, and more as long as there are too many bytes, of
-    those whose sizes are given.
+    Args:
+        old: those that were collected before are forgotten.
+        sizes: of those that may be forgotten sooner.
+        too_many: bytes; as long as there are any, segments are forgotten sooner.
     """
     forgotten = []
     for segment, room in session.execute(
@@ -173,28 +176,28 @@ def _forget_segments(
 
 
 def _sweep_records(service: Service, now: datetime) -> None:
-    """Remove what attempts have left that came to nothing, and all of records that are gone."""
-    there = sorted(data_folder.records_folder(service.settings.data).glob("*"))
+    """Remove what failed attempts have left, and all of records that are gone."""
+    folders = sorted(data_folder.records_folder(service.settings.data).glob("*"))
     with reading(service.engine) as session:
-        known = set(session.scalars(select(Record.id)))
-    for folder in there:
+        records = set(session.scalars(select(Record.id)))
+    for folder in folders:
         if not folder.name.isdecimal():
             continue
-        if int(folder.name) not in known:
+        if int(folder.name) not in records:
             shutil.rmtree(folder, ignore_errors=True)
             continue
         sweep_leftovers(folder)
         if not any(folder.glob(data_folder.ATTEMPTS)):
             continue  # all that is left is its plan
         attempt, needed = _needed_of(service, int(folder.name))
-        for made in folder.glob(data_folder.ATTEMPTS):
-            if made in needed:
+        for videos in folder.glob(data_folder.ATTEMPTS):
+            if videos in needed:
                 continue
-            number = made.name.partition("-")[2]
-            past = number.isdecimal() and int(number) <= attempt
+            number = videos.name.partition("-")[2]
+            is_past = number.isdecimal() and int(number) <= attempt
             # A worker that takes the record up this very moment uses a higher number.
-            if past or _is_old(made, now):
-                shutil.rmtree(made, ignore_errors=True)
+            if is_past or _is_old(videos, now):
+                shutil.rmtree(videos, ignore_errors=True)
 
 
 def _needed_of(service: Service, record: int) -> tuple[int, set[Path]]:
@@ -238,12 +241,12 @@ def _sweep_segments(service: Service, now: datetime) -> None:
 
 def _sweep_pictures(service: Service) -> None:
     """Remove the last pictures of sources that no longer exist."""
-    there = list(thumbnails.thumbnails_folder(service.settings).glob("*.jpg"))
+    pictures = list(thumbnails.thumbnails_folder(service.settings).glob("*.jpg"))
     # Read after that: one that was added meanwhile is known.
     with reading(service.engine) as session:
         ids = session.scalars(select(Source.id)).all()
     known = {thumbnails.picture_path(service.settings, source) for source in ids}
-    for path in there:
+    for path in pictures:
         if path not in known:
             _remove(path)
 

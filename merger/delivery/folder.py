@@ -30,13 +30,17 @@ class FolderDestination:
     name = "folder"
 
     def __init__(self, folder: Path, *, is_ours: bool) -> None:
-        """is_ours: it is made where it is missing; another one is a share that is not mounted."""
+        """Deliver to a folder.
+
+        Args:
+            is_ours: it is made where it is missing; another one is a share that is not mounted.
+        """
         self.folder = folder
         self.is_ours = is_ours
 
     def is_foreign(self, name: str) -> bool:
         try:
-            self._check_folder()  # nothing can be said of names in a share that is not mounted
+            self._check_folder()  # of names in a share that is not mounted nobody knows anything
             (self.folder / name).lstat()
         except FileNotFoundError:
             return False
@@ -44,19 +48,19 @@ class FolderDestination:
             raise translate_os_error(error, self.folder) from error
         return True
 
-    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
-        final = self.folder / parcel.name
+    def send(self, upload: Upload, state: Mapping[str, Any], fence: Fence) -> str:
+        final = self.folder / upload.name
         with translate_copy_errors(self.folder):
             self._check_folder()
-            self._revoke(parcel.name, fence.attempt)
-            if is_there(final, parcel.size_bytes, parcel.sha256, fence.check):
+            self._revoke(upload.name, fence.attempt)
+            if is_there(final, upload.size_bytes, upload.sha256, fence.check):
                 return str(final)
-            require_space(self.folder, parcel.size_bytes, parcel.name)
-            with work_folder(self.folder, f"{_mark(parcel.name)}{fence.attempt}-") as work:
+            require_space(self.folder, upload.size_bytes, upload.name)
+            with work_folder(self.folder, f"{_mark(upload.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
-                copy_whole(parcel.path, copy, fence.check)
+                copy_whole(upload.path, copy, fence.check)
                 failpoint("folder.copied")
-                require_same(copy, parcel.sha256, self.folder, fence.check)
+                require_same(copy, upload.sha256, self.folder, fence.check)
                 fence.confirm()
                 failpoint("folder.confirmed")
                 publish(copy, final)

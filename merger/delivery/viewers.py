@@ -1,4 +1,4 @@
-"""Who asks for a record that is delivered already gets what is there."""
+"""Whoever requests a record that is delivered already gets access to what is there."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _LATELY = timedelta(days=7)  # changed: whoever is added changes a record
 
 
 @dataclass(frozen=True)
-class _There:
-    """A delivery, and for whom it is."""
+class _Delivered:
+    """A delivery, and who may see it. id: of the ledger's row; viewers: mail addresses."""
 
     id: int
     record: int
     state: Mapping[str, Any]
-    readers: tuple[str, ...]
+    viewers: tuple[str, ...]
 
 
 def grant_new_viewers(service: Service, now: datetime) -> None:
-    """Let those read what was delivered who asked for it afterwards."""
+    """Give access to what was delivered to those who requested it afterwards."""
     for destination in service.destinations:
         if not isinstance(destination, GrantsAccess):
             continue
-        for one in _delivered(service.engine, destination.name, now - _LATELY):
+        for delivery in _delivered(service.engine, destination.name, now - _LATELY):
             try:
-                _let(service.engine, destination, one, now)
+                _grant(service.engine, destination, delivery, now)
             except MergerError as error:  # one never stops the others
-                log.warning("record %s: %s", one.record, error.message)
+                log.warning("record %s: %s", delivery.record, error.message)
 
 
-def _delivered(engine: Engine, destination: str, since: datetime) -> list[_There]:
+def _delivered(engine: Engine, destination: str, since: datetime) -> list[_Delivered]:
     with reading(engine) as session:
         wanted = (
             select(Delivery, Record)
@@ -61,30 +61,32 @@ def _delivered(engine: Engine, destination: str, since: datetime) -> list[_There
             .order_by(Delivery.id)
         )
         return [
-            _There(row.id, record.id, row.state, tuple(entry.user.email for entry in record.users))
+            _Delivered(
+                row.id, record.id, row.state, tuple(entry.user.email for entry in record.users)
+            )
             for row, record in session.execute(wanted)
         ]
 
 
-def _let(engine: Engine, destination: GrantsAccess, one: _There, now: datetime) -> None:
+def _grant(engine: Engine, destination: GrantsAccess, delivery: _Delivered, now: datetime) -> None:
     notes: list[Message] = []
-    kept = one.state
+    state = delivery.state
 
-    def keep(state: Mapping[str, Any]) -> None:
-        nonlocal kept
+    def keep(new: Mapping[str, Any]) -> None:
+        nonlocal state
 
         def write(session: Session) -> bool:
-            row = session.get(Delivery, one.id, with_for_update=True)
-            if row is None or row.state != kept:
+            row = session.get(Delivery, delivery.id, with_for_update=True)
+            if row is None or row.state != state:
                 return False
-            row.state = dict(state)
+            row.state = dict(new)
             for note in notes:
-                add_history(session, one.record, 0, now, "note", note)
+                add_history(session, delivery.record, 0, now, "note", note)
             return True
 
         if not writing(engine, write):
-            raise Temporary("readers", "a worker is at it, and lets them read it itself")
-        kept = state
+            raise Temporary("readers", "delivery.worker_delivers")
+        state = new
         notes.clear()
 
-    destination.let_read(one.state, one.readers, lambda: None, notes.append, keep)
+    destination.let_read(delivery.state, delivery.viewers, lambda: None, notes.append, keep)

@@ -75,8 +75,8 @@ class Destination(Protocol):
     def is_foreign(self, name: str) -> bool:
         """Return whether something lies under a name (asked only about names not reserved yet)."""
 
-    def send(self, parcel: Upload, state: Mapping[str, Any], fence: Fence) -> str:
-        """Put a parcel there, whole and checked, and return its link.
+    def send(self, upload: Upload, state: Mapping[str, Any], fence: Fence) -> str:
+        """Put a rendition there, whole and checked, and return its link.
 
         Idempotent: what is there already is not sent again; what lies there of an earlier version
         is replaced in one step. state: what was kept last.

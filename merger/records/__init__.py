@@ -1,5 +1,5 @@
-"""A record's life in SQL: requested, queued, leased, ended; its versions, history and mails.
+"""A record's life in SQL: requested, queued, leased, ended; its versions, history, mails and hooks.
 
-Touches the database. Begin with `queue`, where every change of `status` is; `requests` is what
-people ask for, `views` what they are shown.
+Touches the database. Begin with `queue`, which says who works on which record, and `leases`, what
+that worker may write; `requests` is what people do with records, `views` what they see of them.
 """

@@ -34,16 +34,16 @@ def due_at(end: datetime, settle: timedelta, zone: ZoneInfo) -> datetime:
 
 def wait_until(found: Iterable[Found], now: datetime, due: datetime) -> datetime | None:
     """Return when to look for media again, or None where what exists is to be merged now."""
-    expecting = [one for one in found if one.more_expected]
-    if not expecting:
+    incomplete = [there for there in found if there.more_expected]
+    if not incomplete:
         return None
-    growing = any(not item.settled for one in expecting for item in one.items)
+    is_growing = any(not item.settled for there in incomplete for item in there.items)
     if now < due:
         # What was written this very minute may be the last that is missing.
-        return min(due, now + LOOK_AGAIN) if growing else due
-    return now + LOOK_AGAIN if growing and now < due + PATIENCE else None
+        return min(due, now + LOOK_AGAIN) if is_growing else due
+    return now + LOOK_AGAIN if is_growing and now < due + PATIENCE else None
 
 
 def is_stable(unchanged_for: timedelta, settle: timedelta) -> bool:
-    """Return whether media that came late is taken although more of it may follow."""
+    """Return whether media that came late is used although more of it may follow."""
     return unchanged_for >= max(settle, HALF_HOUR)

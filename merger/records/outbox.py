@@ -1,6 +1,6 @@
-"""What people and chat bots are to be told of a record: rows, written together with what they tell.
+"""The notifications about a record: rows, written together with what they are about.
 
-So nobody is told of what did not happen, and nothing that happened is forgotten.
+So nobody is notified of what did not happen, and nothing that happened is forgotten.
 `merger.notifications` sends them. An identity makes each row unique: nothing is queued twice.
 """
 
@@ -23,24 +23,24 @@ from models import Delivery, Notification, Record, User
 
 MAIL, WEBHOOK = "mail", "webhook"
 _KEPT = timedelta(days=90)
-_TOLD_TO_EDITORS = ("editor", "admin")
+_EDITORS = ("editor", "admin")
 _MOST_WARNINGS = 20
 
 
 def add_ready(session: Session, row: Record, now: datetime) -> None:
-    """Tell that a version of a record is delivered."""
+    """Queue the news that a version of a record is delivered."""
     _add(session, row, "ready", f"{row.version}", _mails_of(row), _facts(session, row), now)
 
 
 def add_failed(session: Session, row: Record, now: datetime) -> None:
-    """Tell that a record, or another version of it, could not be made."""
+    """Queue the news that a record, or another version of it, failed."""
     of = f"{row.version} {row.attempt}"
     _add(session, row, "failed", of, _mails_of(row), _facts(session, row), now)
 
 
 def add_silent(session: Session, row: Record, message: Message, now: datetime) -> None:
-    """Tell those who look after rooms that a source is silent before a lecture."""
-    wanted = select(User.email).where(User.role.in_(_TOLD_TO_EDITORS)).order_by(User.id)
+    """Queue the news, for those who look after rooms, that a source is silent before a lecture."""
+    wanted = select(User.email).where(User.role.in_(_EDITORS)).order_by(User.id)
     facts = {**_facts(session, row), "text": document(message)}
     _add(session, row, "silent", str(message), _mailed(row, session.scalars(wanted)), facts, now)
 
@@ -83,7 +83,7 @@ def _identity(*parts: object) -> str:
 
 
 def _facts(session: Session, row: Record) -> dict[str, Any]:
-    """Return what there is to tell of a record, as it is now."""
+    """Return what a notification holds of a record, as it is now."""
     deliveries = session.scalars(
         select(Delivery).where(Delivery.record_id == row.id).order_by(Delivery.id)
     )
@@ -114,9 +114,9 @@ def error_document(row: Record) -> dict[str, Any] | None:
 
 
 def channels(settings: Settings) -> list[str]:
-    """Return by which channels messages are sent."""
-    found = [MAIL] if settings.mail_server else []
-    return [*found, WEBHOOK] if settings.webhook_url else found
+    """Return the channels by which messages are sent."""
+    used = [MAIL] if settings.mail_server else []
+    return [*used, WEBHOOK] if settings.webhook_url else used
 
 
 # --- what is waiting ------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def is_any_due(engine: Engine, now: datetime, channels: Iterable[str]) -> bool:
 def clear_old(engine: Engine, now: datetime, channels: Iterable[str]) -> None:
     """Forget old messages, and those for channels that nobody has set up.
 
-    Whoever sets one up later is not told of all that happened before.
+    Whoever sets one up later is not notified of all that happened before.
     """
     statement = delete(Notification).where(
         or_(

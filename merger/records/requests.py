@@ -1,4 +1,4 @@
-"""Records: asked for, cancelled, tried again, merged again, left."""
+"""Records are requested, cancelled, tried again, made again, and left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
-from merger.errors import Refused, did_you_mean
+from merger.errors import Conflict, Invalid, NotFound, did_you_mean
 from merger.i18n import Message
 from merger.ports.calendar import CalendarEvent
 from merger.records import versions
@@ -37,9 +37,9 @@ EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on agai
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for. start, end: aware; users: mail addresses, the first is the owner.
+    """What somebody requests. start, end: aware; users: mail addresses, the first is the owner.
 
-    event: in a room's calendar, that asks for it; else a person, or a program.
+    event: in a room's calendar, that requests it; None for a person or a program.
     """
 
     room: str
@@ -55,7 +55,7 @@ class Request:
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
-    """Return the zone of a room. Raises Refused for an unknown room."""
+    """Return the zone of a room. Raises Invalid for an unknown room."""
     with reading(engine) as session:
         return zone_named(room_row(session, room).zone)
 
@@ -78,13 +78,13 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
     }  # fmt: skip
     for what, text in texts.items():
         if len(text or "") > LONGEST_NAME:
-            words = what.replace("_", " ")
-            raise Refused(what, f"the {words} is longer than {LONGEST_NAME} characters")
+            field = Message(f"records.field.{what}")
+            raise Invalid(what, "records.too_long", field=field, longest=LONGEST_NAME)
     users = [email_of(text, "users") for text in request.users]
 
     def create(session: Session) -> tuple[int, bool]:
         room = room_row(session, request.room, lock=True)
-        row = _asked_before(session, request, room.id, span)
+        row = _requested_before(session, request, room.id, span)
         is_new = row is None
         if row is None:
             row = Record(
@@ -116,19 +116,19 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
 
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
-    """Return the row of a room. Raises Refused with the name that was meant."""
+    """Return the row of a room. Raises Invalid with the name that was meant."""
     if len(name) > LONGEST_NAME:
-        raise Refused("room", f"no room has a name of more than {LONGEST_NAME} characters")
+        raise Invalid("room", "records.room_name_too_long", longest=LONGEST_NAME)
     wanted = select(Room).where(Room.name == name)
-    # Whoever asks for the same record at the same time waits here, and then finds it.
+    # Whoever requests the same record at the same time waits here, and then finds it.
     room = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
     if room is None:
         names = list(session.scalars(select(Room.name).order_by(Room.name)))
-        raise Refused("room", f"there is no room {name!r}{did_you_mean(name, names)}")
+        raise Invalid("room", "records.no_room", room=name, hint=did_you_mean(name, names))
     return room
 
 
-def _asked_before(session: Session, request: Request, room: int, span: Span) -> Record | None:
+def _requested_before(session: Session, request: Request, room: int, span: Span) -> Record | None:
     if request.event is not None:
         row = own_record(session, request.event)
         if row is not None:
@@ -137,12 +137,9 @@ def _asked_before(session: Session, request: Request, room: int, span: Span) -> 
         wanted = select(Record).where(Record.idempotency_key == request.idempotency_key)
         row = session.scalars(wanted).one_or_none()
         if row is not None:
-            asked = (room, span.start, span.end, request.layout, request.profile)
-            if (row.room_id, row.start_at, row.end_at, row.layout, row.profile) != asked:
-                raise Refused(
-                    "idempotency_key",
-                    f"the key {request.idempotency_key!r} was used for another request",
-                )
+            same = (room, span.start, span.end, request.layout, request.profile)
+            if (row.room_id, row.start_at, row.end_at, row.layout, row.profile) != same:
+                raise Invalid("idempotency_key", "records.key_used", name=request.idempotency_key)
             return row
     return _live(session, room, span, request.layout, request.profile)
 
@@ -170,8 +167,8 @@ def _live(
 
 def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
     """Add users to a record; return whether any was new."""
-    there = {entry.user.email for entry in row.users}
-    new = [email for email in dict.fromkeys(emails) if email not in there]
+    present = {entry.user.email for entry in row.users}
+    new = [email for email in dict.fromkeys(emails) if email not in present]
     after = max((entry.position for entry in row.users), default=-1) + 1
     for position, email in enumerate(new, after):
         row.users.append(RecordUser(user=user_row(session, email), position=position))
@@ -179,25 +176,27 @@ def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
 
 
 def status_of(engine: Engine, record: int) -> str:
-    """Return the status of a record. Raises Refused where it is not there."""
+    """Return the status of a record. Raises NotFound where it is not there."""
     with reading(engine) as session:
         return record_row(session, record).status
 
 
 def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
-    """Ask to stop a record; return its status. Raises Refused where it has ended already.
+    """Ask to stop a record; return its status. Raises Conflict where it has ended already.
 
-    only_of: a user for whom the records of others do not exist; so it is below. Of several users,
-    the owner alone may.
+    Of several users, the owner alone may.
+
+    Args:
+        only_of: a user for whom the records of others do not exist; so it is below.
     """
 
     def ask_to_stop(session: Session) -> str:
         row = record_row(session, record, only_of, lock=True)
         _check_owner(row, only_of)
         if row.status in ENDED:
-            raise Refused("status", f"record {record} is already {row.status}")
+            raise Conflict("status", "records.has_ended", record=record, status=row.status)
         if versions.is_put_back(row):
-            raise Refused("status", f"version {row.version} of record {record} is being put back")
+            raise Conflict("status", "records.is_put_back", record=record, version=row.version)
         if row.status == "running":
             if row.cancel_requested_at is None:
                 row.cancel_requested_at = now
@@ -215,15 +214,15 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
 
 
 def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> None:
-    """Queue a record again at once. Raises Refused where there is nothing to try again."""
+    """Queue a record again at once. Raises Conflict where there is nothing to try again."""
 
     def again(session: Session) -> None:
         row = _locked(session, record, only_of)
         if row.status == "running":
-            raise Refused("status", f"record {record} is being worked on")
+            raise Conflict("status", "records.in_progress", record=record)
         is_wished = bool((row.delivered_as or {}).get("wished"))
         if row.status == "delivered" and row.error_code is None and not is_wished:
-            raise Refused("status", f"record {record} is delivered; nothing failed")
+            raise Conflict("status", "records.nothing_failed", record=record)
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
             return
@@ -263,7 +262,7 @@ def remerge(
         row = _locked(session, record, only_of)
         _check_owner(row, only_of)
         if row.status not in ENDED:
-            raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
+            raise Conflict("status", "records.not_ended", record=record, status=row.status)
         span = record_span(start or row.start_at, end or row.end_at, now)
         if row.status == "delivered":
             versions.begin_version(session, row)
@@ -287,7 +286,7 @@ def remerge(
 
 
 def _locked(session: Session, record: int, only_of: int | None) -> Record:
-    """Return the row of a record, locked after its room, as whoever asks for the same does."""
+    """Return the row of a record, locked after its room, as whoever requests the same does."""
     room = session.scalar(select(Record.room_id).where(Record.id == record))
     if room is not None:
         session.get(Room, room, with_for_update=True)
@@ -295,37 +294,29 @@ def _locked(session: Session, record: int, only_of: int | None) -> Record:
 
 
 def _check_only(session: Session, row: Record) -> None:
-    """Raise Refused where another record is, or will be, of what this one is to be made of."""
+    """Raise Conflict where another record is, or will be, of what this one is to be made of."""
     with session.no_autoflush:
         other = find_equal(session, row, row.room_id or 0, Span(row.start_at, row.end_at))
     if other is not None:
-        raise Refused(
-            "conflict",
-            f"record {other.id} is of the same room, time, layout and profile already; ask for that"
-            " time again, and it is yours as well",
-        )
+        raise Conflict("conflict", "records.same_exists", record=other.id)
 
 
 def _mark_asked_again(row: Record) -> None:
-    """Have a record that came to nothing look anew for all that it is made of."""
+    """Have a record that failed look anew for all that it is made of."""
     row.media = {**(row.media or {}), ASKED_AGAIN: True}
 
 
 def _check_owner(row: Record, only_of: int | None) -> None:
-    """Raise Refused for a user who may have joined a record only to spoil it for the others."""
+    """Raise Conflict for a user who may have joined a record only to spoil it for the others."""
     if only_of is not None and row.users[0].user_id != only_of:
-        raise Refused(
-            "conflict",
-            f"others want record {row.id}, too: only its owner, or an editor, may do that; you can"
-            " remove it from your records",
-        )
+        raise Conflict("conflict", "records.not_owner", record=row.id)
 
 
 def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:
-    """Remove a user from a record, and the record itself where nobody else wants it.
+    """Remove a user from a record, and the record itself where it has no other user.
 
     Without a user (whoever sees all), the record is removed. What was delivered stays where it is.
-    Returns whether the record is gone. Raises Refused for one that is being worked on.
+    Returns whether the record is gone. Raises Conflict for one that is in progress.
     """
 
     def remove(session: Session) -> bool:
@@ -339,7 +330,7 @@ def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = N
             add_history(session, record, row.attempt, now, "left", Message("history.left"))
             return False
         if row.status == "running":
-            raise Refused("status", f"record {record} is being worked on; cancel it first")
+            raise Conflict("status", "records.cancel_first", record=record)
         is_off = row.status == "cancelled" and row.error_code == EVENT_OFF
         if not is_off:
             note_removed(session, row, now)
@@ -352,8 +343,8 @@ def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = N
 def record_row(
     session: Session, record: int, only_of: int | None = None, *, lock: bool = False
 ) -> Record:
-    """Return the row of a record. Raises Refused where it is not there, or not for this user."""
+    """Return the row of a record. Raises NotFound where it is not there, or not for this user."""
     row = session.get(Record, record, with_for_update=True if lock else None)
     if row is None or (only_of is not None and only_of not in [e.user_id for e in row.users]):
-        raise Refused("record", f"there is no record {record}")
+        raise NotFound("record", "records.not_found", record=record)
     return row

@@ -15,11 +15,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from merger.backoff import backoff
 from merger.errors import Broken, MergerError, NoMedia, Temporary
 from merger.records.due import PATIENCE
 
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
+JITTER = 0.25  # of a delay
 TRIES = 8
 _A_DAY = 30  # tries
 # A share, a disk or Google that is away, or does not answer.
@@ -45,22 +47,24 @@ def again_at(
 ) -> datetime | None:
     """Return when to try again, or None.
 
-    tries: failures in a row, this one included; due: when the media was expected; chance: 0..1,
-    spreads what failed together.
+    Args:
+        tries: failures in a row, this one included.
+        due: when the media was expected.
+        chance: 0..1, spreads what failed together.
     """
-    jitter = 0.75 + 0.5 * chance
     if waits_for_room(error):
-        return now + min(max((now - due) / _OF_THE_WAIT, LOOK_FOR_ROOM), LONGEST_DELAY) * jitter
+        pause = min(max((now - due) / _OF_THE_WAIT, LOOK_FOR_ROOM), LONGEST_DELAY)
+        return now + backoff(1, pause, pause, jitter=JITTER, chance=chance)
     if isinstance(error, NoMedia):
         for at in (due + PATIENCE, next_morning(due + PATIENCE, zone)):
             if at > now:
                 return at
         return None
     if isinstance(error, Broken) and error.code in OF_THE_MACHINE:
-        return now + delay(tries + 4) * jitter
+        return now + delay(tries + 4, chance)
     if not isinstance(error, Temporary) or tries >= TRIES_BY_CODE.get(error.code, TRIES):
         return None
-    return now + delay(tries) * jitter
+    return now + delay(tries, chance)
 
 
 def waits_for_room(error: MergerError) -> bool:
@@ -68,11 +72,9 @@ def waits_for_room(error: MergerError) -> bool:
     return isinstance(error, Temporary) and error.code == "disk_full"
 
 
-def delay(tries: int) -> timedelta:
-    """Return the time between a failure and the next try, before jitter."""
-    doublings = min(max(tries, 1) - 1, 10)
-    doubled: timedelta = FIRST_DELAY * 2**doublings
-    return min(doubled, LONGEST_DELAY)
+def delay(failures: int, chance: float = 0.5) -> timedelta:
+    """Return the time between a failure and the next try; a chance of 0.5 is without jitter."""
+    return backoff(failures, FIRST_DELAY, LONGEST_DELAY, jitter=JITTER, chance=chance)
 
 
 def next_morning(instant: datetime, zone: ZoneInfo) -> datetime:

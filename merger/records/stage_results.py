@@ -107,7 +107,7 @@ def _save_files(
     session: Session, data: Path, source: int, files: Sequence[Collected], now: datetime
 ) -> None:
     """Write down the collected files of a source, but for those that are known as they are."""
-    known = {
+    rows = {
         segment.origin: segment
         for segment in session.scalars(
             select(Segment)
@@ -116,7 +116,7 @@ def _save_files(
         )
     }
     for file in files:
-        segment = known.get(file.item.origin)
+        segment = rows.get(file.item.origin)
         if segment is None:
             segment = Segment(source_id=source, origin=file.item.origin)
             session.add(segment)

@@ -1,7 +1,7 @@
-"""Versions of a record that was delivered: one is begun, and comes to something or to nothing.
+"""Versions of a record that was delivered: one is begun, and succeeds or fails.
 
 What people have is kept beside the row while another version is made: its wishes, what it was made
-of, and what was told of it. When the other comes to nothing, the row is again what people have.
+of, and its report. When the other fails, the row is again what people have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ANNOUNCEMENT = "news"  # the kind of deliveries that are announcements, not file
 def begin_version(session: Session, row: Record, *, as_wished: bool = False) -> None:
     """Begin another version of a delivered record.
 
-    as_wished: it is to be what the last one was to be, which came to nothing.
+    Args:
+        as_wished: it is to be what the last one was to be, which failed.
     """
     wished = (row.delivered_as or {}).get("wished") if as_wished else None
     chunks = session.scalars(
@@ -51,13 +52,13 @@ def begin_version(session: Session, row: Record, *, as_wished: bool = False) -> 
 def end_version(session: Session, row: Record, now: datetime) -> str:
     """Have a record be again what was delivered of it; return its status.
 
-    That is `delivered`, or `queued` where the version that came to nothing had arrived somewhere
-    already: there, what was delivered is put back.
+    That is `delivered`, or `queued` where the version that failed had arrived somewhere already:
+    there, what was delivered is put back.
     """
     assert row.delivered_version is not None
     is_another = row.version != row.delivered_version
     row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
-    # Nobody will deliver what was ready of the other: tidy removes its files.
+    # Nobody will deliver what was ready of the other: the housekeeping removes its files.
     session.execute(
         delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
     )
@@ -112,12 +113,12 @@ def _is_half_replaced(session: Session, row: Record) -> bool:
     ).all()
     if any(path is None for _, path in ours):
         return False
-    there: dict[str, dict[str, int | None]] = {}
+    delivered: dict[str, dict[str, int | None]] = {}
     for entry in session.scalars(
         select(Delivery).where(Delivery.record_id == row.id, Delivery.kind != ANNOUNCEMENT)
     ):
         # Of one that is not, a part may have arrived, or all of it.
         version = entry.version if entry.status == "delivered" else None
-        there.setdefault(entry.destination, {})[entry.kind] = version
+        delivered.setdefault(entry.destination, {})[entry.kind] = version
     wanted: dict[str, int | None] = {kind: row.version for kind, _ in ours}
-    return any(kinds != wanted for kinds in there.values())
+    return any(kinds != wanted for kinds in delivered.values())

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, se
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
-from merger.errors import Refused
+from merger.errors import Invalid, NotFound, Refused
 from merger.i18n import document, from_json, to_json
 from merger.records import outbox
 from merger.records.requests import record_row, room_row
@@ -37,9 +37,11 @@ from models import (
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records are meant; None, or empty: all. only_of: a user who sees no others.
+    """Which records are meant; None, or empty: all.
 
-    day: by the clock of the room.
+    Attributes:
+        day: by the clock of the room.
+        only_of: a user who sees no others.
     """
 
     room: str | None = None
@@ -61,7 +63,7 @@ def page_of_records(
     """
     for status in wanted.statuses:
         if status not in STATUSES:
-            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+            raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _filtered(session, wanted)
         if cursor is not None:
@@ -73,7 +75,7 @@ def page_of_records(
                 )
             )
         query = query.order_by(Record.start_at.desc(), Record.id.desc()).limit(limit + 1)
-        rows = session.scalars(query.options(*_WITH_WHAT_IS_TOLD)).all()
+        rows = session.scalars(query.options(*_LOADED)).all()
         following = None
         if len(rows) > limit:
             last = rows[limit - 1]
@@ -82,7 +84,7 @@ def page_of_records(
 
 
 def running_records(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
-    """Return running and coming records: of each room the first that begin, the first first."""
+    """Return running and coming records, in order of their start: of each room the first few."""
     wanted = Filter(statuses=("queued", "running"), only_of=only_of)
     in_order = (Record.start_at, Record.id)
     place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
@@ -90,11 +92,11 @@ def running_records(engine: Engine, most: int, only_of: int | None = None) -> li
         places = _filtered(session, wanted).with_only_columns(Record.id, place.label("place"))
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
-        query = query.order_by(*in_order).options(*_WITH_WHAT_IS_TOLD)
+        query = query.order_by(*in_order).options(*_LOADED)
         return [record_summary(row) for row in session.scalars(query)]
 
 
-_WITH_WHAT_IS_TOLD = (
+_LOADED = (
     joinedload(Record.room),
     selectinload(Record.users).joinedload(RecordUser.user),
 )
@@ -148,16 +150,16 @@ def _position(cursor: str) -> tuple[datetime, int]:
             raise ValueError(cursor)
         return at.astimezone(UTC), int(record)
     except (ValueError, OverflowError) as error:
-        raise Refused("cursor", "take the cursor from the page before") from error
+        raise Invalid("cursor", "records.cursor") from error
 
 
 def list_records(
     engine: Engine, *, room: str | None = None, status: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Return the records that were asked for last, the last one last. Raises Refused."""
+    """Return the records that were requested last, the last one last. Raises Refused."""
     wanted = Filter(room=room, statuses=(status,) if status else ())
     if status is not None and status not in STATUSES:
-        raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+        raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
         return [record_summary(row) for row in reversed(session.scalars(query).all())]
@@ -202,7 +204,7 @@ def _local(zone: str, instant: datetime | None) -> str | None:
 
 
 def record_details(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
-    """Return all that is known of a record as plain values. Raises Refused for an unknown one."""
+    """Return all there is about a record as plain values. Raises NotFound for an unknown one."""
     with reading(engine) as session:
         row = record_row(session, record, only_of)
         chunks = session.scalars(
@@ -227,7 +229,7 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed(row),
             "gaps": report.get("gaps", []),
-            "papers": _papers(row),
+            "papers": _transcripts(row),
             "scenes": report.get("scenes", []),
             "chunks": [
                 {
@@ -276,9 +278,9 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
 
 
 def _messages_of(record: int, only_of: int | None) -> Select[Notification]:
-    """Select who was told, or could not be yet; of what is for editors, only they hear.
+    """Select who was notified, or could not be yet; what is for editors, only they see.
 
-    What nobody has tried to tell may be for a channel that nobody has set up.
+    What nobody has tried to send may be for a channel that nobody has set up.
     """
     is_tried = or_(Notification.status != "pending", Notification.tries > 0)
     wanted = (
@@ -306,14 +308,14 @@ class RenditionFile:
 
 
 def check_transcript(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
-    """Raise Refused where a record has no paper of a name, or is not for this user."""
+    """Raise NotFound where a record has no transcript of a name, or is not for this user."""
     with reading(engine) as session:
         row = record_row(session, record, only_of)
-        if name not in _papers(row):
-            raise Refused("paper", f"there is no paper {name!r} of record {record}")
+        if name not in _transcripts(row):
+            raise NotFound("paper", "records.no_transcript", name=name, record=record)
 
 
-def _papers(row: Record) -> list[str]:
+def _transcripts(row: Record) -> list[str]:
     found = (row.media or {}).get("papers", [])
     return [name for name in found if isinstance(name, str)]
 
@@ -323,7 +325,7 @@ def rendition_file(
 ) -> RenditionFile:
     """Return the file of a rendition: of the version that is delivered, else that waits to be.
 
-    Raises Refused where there is none.
+    Raises NotFound where there is none.
     """
     with reading(engine) as session:
         row = record_row(session, record, only_of)
@@ -338,7 +340,7 @@ def rendition_file(
             )
         ).one_or_none()
         if rendition is None:
-            raise Refused("rendition", f"there is no {kind} of record {record}")
+            raise NotFound("rendition", "records.no_rendition", kind=kind, record=record)
         name = session.scalar(
             select(Delivery.name)
             .where(Delivery.record_id == record, Delivery.kind == kind)
@@ -360,7 +362,7 @@ def chunk_picture(
 ) -> bytes:
     """Return a picture of a chunk as JPEG; both are counted from 0, as `record_details` lists them.
 
-    Raises Refused where there is none.
+    Raises NotFound where there is none.
     """
     with reading(engine) as session:
         record_row(session, record, only_of)
@@ -373,5 +375,5 @@ def chunk_picture(
         )
     pictures = _pictures(text)
     if not 0 <= number < len(pictures):
-        raise Refused("picture", f"chunk {chunk} of record {record} has no picture {number}")
+        raise NotFound("picture", "records.no_picture", record=record, chunk=chunk, number=number)
     return base64.b64decode(pictures[number]["jpeg"])

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from merger.analysis.cards import Card
 from merger.config import Settings
 from merger.errors import Cancelled
 from merger.render import ffmpeg
@@ -22,6 +22,9 @@ from merger.timeline import profiles
 from merger.timeline.clock import Span
 from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.plan import Sources
+
+if TYPE_CHECKING:  # heavy: a request says what is wanted, and looks at no picture
+    from merger.analysis.cards import Card
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert [r["id"] for r in desk.json("records")["records"]] == [1]
     desk.ok("daemon", "--once")  # nothing to do
     assert desk.json("show", "1") == shown
-    assert "is delivered; nothing failed" in desk.refused("retry", "1")
+    assert "was delivered; nothing failed" in desk.refused("retry", "1")
     assert "already delivered" in desk.refused("cancel", "1")
 
 
@@ -238,8 +238,8 @@ REFUSED = [
     (["request", "--room", "504"], "--start"),
     (["records", "--status", "finished"], "'finished' is none of queued, running, delivered"),
     (["records", "--room", "5O4"], "there is no room '5O4'; did you mean '504'?"),
-    (["show", "77"], "there is no record 77"),
-    (["retry", "77"], "there is no record 77"),
+    (["show", "77"], "there is no recording 77"),
+    (["retry", "77"], "there is no recording 77"),
     (["rooms", "import", "/nonexistent.yaml"], "/nonexistent.yaml"),
 ]  # fmt: skip
 

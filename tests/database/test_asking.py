@@ -125,7 +125,7 @@ def test_one_video_is_enough(line: Line, status: str) -> None:
     assert ask(line) == (2, True)
     for again in (requests.retry, requests.remerge):
         code, says = refusal(lambda again=again: again(line.engine, 1, line.clock))
-        assert code == "conflict" and says.startswith("record 2 is of the same room, time,")
+        assert code == "conflict" and says.startswith("recording 2 already has this room, time,")
     assert line.row(1).status == status
     requests.remerge(line.engine, 1, line.clock, layout="screen_large")
     assert (line.row(1).status, line.row(1).layout) == ("queued", "screen_large")
@@ -158,7 +158,10 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
     ask(line, idempotency_key="key")
     before = line.dump()
     code, message = refusal(lambda: ask(line, idempotency_key="key", **changes))
-    assert (code, message) == ("idempotency_key", "the key 'key' was used for another request")
+    assert (code, message) == (
+        "idempotency_key",
+        "the idempotency key 'key' was used for another request",
+    )
     assert line.dump() == before
 
 

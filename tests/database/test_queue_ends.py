@@ -185,7 +185,7 @@ def test_cancelling_what_has_ended(line: Line, status: str) -> None:
 
 @pytest.mark.parametrize("act", [requests.cancel, requests.retry])
 def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
-    with pytest.raises(Refused, match="there is no record 7"):
+    with pytest.raises(Refused, match="there is no recording 7"):
         act(line.engine, 7, line.clock)
 
 
@@ -362,7 +362,7 @@ def test_a_record_that_waits_can_be_tried_at_once(line: Line, lease: Lease) -> N
 
 
 def test_what_is_worked_on_is_not_tried_again(line: Line, lease: Lease) -> None:
-    with pytest.raises(Refused, match="is being worked on"):
+    with pytest.raises(Refused, match="is being processed"):
         requests.retry(line.engine, 1, line.clock)
     lease.read_cancellation()
     assert not lease.is_cancelled

@@ -145,7 +145,7 @@ def test_a_booked_room_is_recorded_exactly(live: Site, command: str) -> None:
 @pytest.mark.parametrize("how", ["off", "hangs"])
 def test_a_camera_that_was_away_for_a_while(live: Site, how: str) -> None:
     """Two files with the right instants, of another size where it has changed; a gap in the merge."""
-    live.recorder_of = partial(recorder_of, kinds(rtsp=Rtsp(live.settings.recorded, True)))
+    live.recorder_of = partial(recorder_of, kinds(rtsp=lambda: Rtsp(live.settings.recorded, True)))
     with camera("--size", "320x180") as one:
         add_room(live, ("speaker", one.url, None))
         record = ask(live)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from merger.daemon import loop
-from merger.daemon.loop import Daemon
+from merger.daemon.daemon import Daemon
 from merger.daemon.processes import Worker, start_process, worker_starter
 from merger.daemon.retention import remove_expired
 from merger.records import requests
@@ -67,7 +67,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
         return start_process([sys.executable, "app.py", "keep-house"])
 
     def pause(most_s: float) -> None:
-        child = next(iter(mine.running.values()), mine.house)
+        child = next(iter(mine.running.values()), mine.housekeeping.child)
         with suppress(subprocess.TimeoutExpired):
             child.process.wait(most_s)
 
@@ -82,7 +82,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     assert [(held.record, held.attempt) for held in begun] == [(1, 1), (2, 1), (1, 2), (1, 3)]
     row = site.row(1)
     assert (row.status, row.error_code, row.delivered_version) == ("failed", "worker_died", None)
-    assert f"ended 3 times without a word ({how})" in reason(row)
+    assert f"ended 3 times without explanation ({how})" in reason(row)
     assert site.events(1) == ["asked", *3 * ["claimed", "lost"], "failed"]
     check_delivered(site, 2, BEGIN + seconds(1), LENGTH_S - 1)
     check_only(site, site.clock)
@@ -122,7 +122,7 @@ def test_what_crashes_left_is_never_used_and_removed(on_sqlite: Build) -> None:
     assert site.work() == "delivered"
     assert work_folders(site) == []
     remove_expired(site.service, site.clock)
-    assert unknown.exists()  # it might be one that is being brought this moment
+    assert unknown.exists()  # it might be one that is being collected this moment
     check(site)
     assert not unknown.exists()
     made = [path for path in site.folder.rglob("*") if path.is_file() and path.read_bytes() == junk]

@@ -62,7 +62,7 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "another millennium": (
         with_row(start_at=datetime(1066, 1, 1, tzinfo=utc(START).tzinfo)), "start", "the recording starts in the year 1066",
     ),
-    "no room": (without_room, "room", "the room of this record no longer exists"),
+    "no room": (without_room, "room", "the room of this recording no longer exists"),
     "no speaker": (
         in_room(("screen", "board")), "speaker", "room 'odd' has no source with the role speaker; add one to the room",
     ),
@@ -80,9 +80,9 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "credentials for nothing": (
         with_source(credentials="sehr-geheim"), "credentials", "source 'screen': kind folder uses no credentials; remove them",
     ),
-    "heard from nobody": (in_room(sound_source="mic"), "sound_source", "room 'odd' is to be heard from 'mic', which it has not"),
-    "chunks of nothing": (in_room(chunk_s=0), "chunk", "room 'odd' has chunks of 0 s"),
-    "chunks of less than nothing": (in_room(chunk_s=-1), "chunk", "room 'odd' has chunks of -1 s"),
+    "heard from nobody": (in_room(sound_source="mic"), "sound_source", "room 'odd' takes its sound from 'mic', which it does not have"),
+    "chunks of nothing": (in_room(chunk_s=0), "chunk", "room 'odd' checks for presentations every 0 s"),
+    "chunks of less than nothing": (in_room(chunk_s=-1), "chunk", "room 'odd' checks for presentations every -1 s"),
 }  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from merger.daemon.processes import Worker, worker_starter
+from merger.daemon.processes import Exit, Worker, worker_starter
 from merger.errors import Temporary
 from merger.records.queue import Claim
+from tests.crew import KILLED
 from tests.site import ROOT
 from tests.waiting import status_of, until
 
@@ -40,37 +41,39 @@ def start() -> Iterator[Start]:
         worker.kill()
 
 
-def ended(worker: Worker) -> str:
-    until(lambda: worker.ended() is not None)
-    how = worker.ended()
+def ended(worker: Worker) -> Exit:
+    until(lambda: worker.poll() is not None)
+    how = worker.poll()
     assert how is not None
     return how
 
 
 @pytest.mark.parametrize(
-    ("program", "how"),
+    ("program", "words"),
     [
-        ("pass", ""),
+        ("pass", None),
         ("exit(3)", "its process ended with exit code 3"),
         ("exit(255)", "its process ended with exit code 255"),
-        ("raise SystemExit", ""),
+        ("raise SystemExit", None),
         ("import os; os.kill(os.getpid(), 9)", "its process was ended by SIGKILL"),
         ("import os; os.abort()", "its process was ended by SIGABRT"),
         ("import os; os.kill(os.getpid(), 11)", "its process was ended by SIGSEGV"),
         ("import os; os.kill(os.getpid(), 40)", "its process was ended by signal 40"),
     ],
 )
-def test_how_a_worker_ended(start: Start, program: str, how: str) -> None:
+def test_how_a_worker_ended(start: Start, program: str, words: str | None) -> None:
     worker = start(program)
-    assert ended(worker) == how
-    assert worker.ended() == how  # as often as somebody asks
+    how = ended(worker)
+    assert how.is_clean == (words is None)
+    assert words is None or str(how.message) == words
+    assert worker.poll() == how  # as often as somebody asks
 
 
 def test_a_worker_that_works_has_not_ended(start: Start) -> None:
     worker = start(WAITS)
-    assert worker.ended() is None
+    assert worker.poll() is None
     worker.stop()
-    assert ended(worker) == "its process was ended by SIGTERM"
+    assert ended(worker) == Exit(-signal.SIGTERM)
     worker.stop()  # too late, and no mistake
 
 
@@ -85,9 +88,9 @@ def test_a_worker_that_does_not_want_to_stop_is_killed(start: Start, tmp_path: P
     until(up.exists)
     worker.stop()
     until(asked.exists)
-    assert worker.ended() is None
+    assert worker.poll() is None
     worker.kill()
-    assert worker.ended() == "its process was ended by SIGKILL"
+    assert worker.poll() == KILLED
     worker.kill()
 
 
@@ -105,7 +108,7 @@ def test_a_worker_that_is_frozen_can_be_killed_and_what_it_started_with_it(
     worker.process.send_signal(signal.SIGSTOP)
     until(lambda: status_of(worker.process.pid, "State").startswith("T"))
     worker.kill()
-    assert worker.ended() == "its process was ended by SIGKILL"
+    assert worker.poll() == KILLED
     try:
         until(lambda: status_of(started, "State")[:1] in ("", "Z"))  # nobody here can reap it
     finally:
@@ -125,7 +128,7 @@ def test_a_worker_is_told_what_it_holds(start: Start, tmp_path: Path) -> None:
     before = os.dup(0)
     os.dup2(typed, 0)
     try:
-        assert ended(start(program)) == ""
+        assert ended(start(program)) == Exit(0)
     finally:
         os.dup2(before, 0)
         os.close(before)
@@ -141,8 +144,8 @@ def test_a_worker_dies_with_its_parent() -> None:
         "signal.signal(14, lambda *_: print('survived', flush=True)); signal.alarm(60); signal.pause()"
     )
     parent = (
-        "import signal, sys\nfrom merger.daemon.processes import starter\nfrom merger.records.queue import Claim\n"
-        f"starter([sys.executable, '-c', {program!r}])(Claim(1, 1, 'x'))\nsignal.pause()"
+        "import signal, sys\nfrom merger.daemon.processes import worker_starter\nfrom merger.records.queue import Claim\n"
+        f"worker_starter([sys.executable, '-c', {program!r}])(Claim(1, 1, 'x'))\nsignal.pause()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True

@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import Engine
 
 from merger.daemon.loop import run
+from merger.daemon.processes import Slot
 from merger.records import queue, views
 from merger.records.queue import Claim
-from tests.crew import SECOND, WORKERS, Crew, Hand
-from tests.line import LEASE, MINUTE, claims, fill
+from tests.crew import CLEAN, SECOND, WORKERS, Crew, Hand
+from tests.line import HOUR, LEASE, MINUTE, claims, fill
 from tests.selection import BOTH_DATABASES, rarely
 from tests.site import ROOT
 
@@ -25,40 +26,40 @@ from tests.site import ROOT
 def test_as_many_are_worked_on_as_there_are_workers(crew: Crew) -> None:
     for _ in range(5):
         crew.line.ask()
-    assert crew.one_pass() == WORKERS
+    assert crew.look() == WORKERS
     assert crew.working() == [1, 2, 3]
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     assert [hand.held for hand in crew.hands] == [Claim(n, 1, "daemon-1") for n in (1, 2, 3)]
 
 
 def test_a_free_worker_takes_the_next(crew: Crew) -> None:
     for _ in range(5):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.deliver(crew.hands[1])
     assert crew.reap() == 1
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert crew.working() == [1, 3, 4]
     for hand in crew.hands:
         if hand.how is None:
             crew.deliver(hand)
-    assert (crew.reap(), crew.one_pass()) == (3, 1)
+    assert (crew.reap(), crew.look()) == (3, 1)
     assert crew.working() == [5]
 
 
 def test_nothing_is_begun_before_it_is_due(crew: Crew) -> None:
     crew.line.ask(MINUTE)
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     crew.line.clock += MINUTE
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
 
 
 def test_what_another_daemon_lost_is_begun_anew(crew: Crew, lines: Any) -> None:
     crew.line.ask()
     crew.line.claimed("daemon-2")
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     crew.line.clock += LEASE + SECOND
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert crew.hands[0].held == Claim(1, 2, "daemon-1")
     assert lines("WARNING") == ["record 1: its worker gave no sign of life"]
 
@@ -67,9 +68,9 @@ def test_a_worker_that_could_not_prolong_its_lease_keeps_its_record(crew: Crew) 
     """As when the database was away for long: what it has made is not thrown away."""
     for _ in range(WORKERS):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.line.clock += 2 * LEASE
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     assert crew.working() == [1, 2, 3]
     crew.deliver(crew.hands[0])
     assert crew.reap() == 1
@@ -79,12 +80,12 @@ def test_a_worker_that_could_not_prolong_its_lease_keeps_its_record(crew: Crew) 
 def test_what_another_daemon_took_away_does_not_make_room(crew: Crew) -> None:
     for _ in range(WORKERS + 1):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.line.clock += 2 * LEASE
     assert queue.take_back_lost(crew.line.engine, crew.line.clock) == [1, 2, 3]
-    assert crew.one_pass() == 0  # the processes are still there
-    crew.hands[0].how = ""
-    assert (crew.reap(), crew.one_pass()) == (1, 1)
+    assert crew.look() == 0  # the processes are still there
+    crew.hands[0].how = CLEAN
+    assert (crew.reap(), crew.look()) == (1, 1)
     assert crew.hands[-1].held == Claim(4, 1, "daemon-1")
 
 
@@ -93,11 +94,11 @@ def test_a_mail_that_is_being_sent_when_the_service_stops_is_waited_for(crew: Cr
     crew.asked = 1
     for ends in (True, False):
         hand = Hand(Claim(0, 0, "errands"))
-        crew.daemon.errands, crew.pauses = hand, 0
+        crew.daemon.jobs, crew.pauses = Slot(crew.start_house, HOUR, "hangs", hand), 0
 
         def on_pause(hand: Hand = hand, ends: bool = ends) -> None:
             if ends and crew.pauses == 5:
-                hand.how = ""
+                hand.how = CLEAN
 
         crew.on_pause = on_pause
         run(crew.daemon, crew.signals)

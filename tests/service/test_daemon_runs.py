@@ -13,14 +13,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger.daemon import loop as daemon_module
-from merger.daemon.loop import HOUSEKEEPING, Daemon, Signals, run, run_once
+from merger.daemon import daemon as daemon_module
+from merger.daemon import housekeeping
+from merger.daemon.daemon import Daemon
+from merger.daemon.loop import HOUSEKEEPING, Signals, run, run_once
+from merger.daemon.processes import Slot
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.records import queue, views
 from merger.records.queue import Claim
 from merger.service import Service
-from tests.crew import BERLIN, POLL, SECOND, WORKERS, Crew, Hand
+from tests.crew import BERLIN, CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand
 from tests.databases import ON_SQLITE
 from tests.line import HOUR, LEASE, MINUTE, NOON, claims, fill
 from tests.selection import BOTH_DATABASES, rarely
@@ -40,9 +43,9 @@ def test_a_chore_that_cannot_be_done_does_not_keep_from_the_next(
     def tidy(service: Service, now: datetime) -> None:
         done.append((service, now))
 
-    monkeypatch.setattr(daemon_module, "forget_old", forget)
-    monkeypatch.setattr(daemon_module, "tidy", tidy)
-    daemon_module.keep_house(crew.daemon.service, NOON)
+    monkeypatch.setattr(housekeeping, "forget_old", forget)
+    monkeypatch.setattr(housekeeping, "remove_expired", tidy)
+    housekeeping.keep_house(crew.daemon.service, NOON)
     assert done == [(crew.daemon.service, NOON)]
     if isinstance(error, Broken):
         assert lines("WARNING") == ["forget: away"]
@@ -60,10 +63,10 @@ def test_a_share_that_hangs_does_not_keep_from_making_room(
         done.append("late")
         raise KeyboardInterrupt  # as when the housekeeping is ended
 
-    monkeypatch.setattr(daemon_module, "tidy", lambda *_: done.append("tidy"))
-    monkeypatch.setattr(daemon_module, "look_for_late", hang)
+    monkeypatch.setattr(housekeeping, "remove_expired", lambda *_: done.append("tidy"))
+    monkeypatch.setattr(housekeeping, "find_late_media", hang)
     with pytest.raises(KeyboardInterrupt):
-        daemon_module.keep_house(crew.daemon.service, NOON)
+        housekeeping.keep_house(crew.daemon.service, NOON)
     assert done == ["tidy", "late"]
 
 
@@ -74,7 +77,7 @@ def test_one_keeps_house_at_a_time(crew: Crew, lines: Any) -> None:
         crew.line.clock += HOUSEKEEPING
     assert len(crew.houses) == 1
     assert not crew.houses[0].killed
-    crew.houses[0].how = ""
+    crew.houses[0].how = CLEAN
     crew.daemon.keep_house(crew.line.clock)
     assert len(crew.houses) == 2
     assert lines("ERROR") == []
@@ -93,10 +96,10 @@ def test_a_housekeeping_that_cannot_be_started_is_tried_later(crew: Crew, lines:
     def refuse() -> Hand:
         raise Temporary("worker", "no process can be started: no memory")
 
-    crew.daemon.start_house = refuse
+    crew.daemon.housekeeping.start = refuse
     crew.daemon.keep_house(NOON)
     assert lines("WARNING") == ["no housekeeping for now: no process can be started: no memory"]
-    crew.daemon.start_house = crew.start_house
+    crew.daemon.housekeeping.start = crew.start_house
     crew.daemon.keep_house(NOON + HOUSEKEEPING)
     assert len(crew.houses) == 1
 
@@ -115,13 +118,13 @@ class Passes:
 @pytest.fixture
 def passes(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Passes:
     seen = Passes()
-    one_pass = Daemon.one_pass
+    real = Daemon.look
 
     def look(self: Daemon, now: datetime) -> int:
         seen.looked.append(now)
-        return one_pass(self, now)
+        return real(self, now)
 
-    monkeypatch.setattr(Daemon, "one_pass", look)
+    monkeypatch.setattr(Daemon, "look", look)
     monkeypatch.setattr(Daemon, "keep_house", lambda self, now: seen.kept.append(now))
     return seen
 
@@ -250,7 +253,7 @@ def test_a_mistake_about_a_worker_that_ended_does_not_end_it(
         crew.asked = int(when == "at the end" or crew.pauses >= 4)
         for hand in crew.hands:
             if hand.how is None and (hand.asked or (not crew.asked and hand.held.record == 1)):
-                hand.how = "its process was ended by SIGKILL"
+                hand.how = KILLED
 
     crew.on_pause = look
     run(crew.daemon, crew.signals)
@@ -270,7 +273,7 @@ def test_who_is_asked_to_stop_lets_the_workers_hand_back(crew: Crew) -> None:
             # One takes a while to get to where it can stop.
             if hand.asked and hand.how is None and crew.pauses >= hand.held.record * 10:
                 crew.line.lease(hand.held).hand_back(verbatim("stopped"))
-                hand.how = ""
+                hand.how = CLEAN
 
     crew.on_pause = look
     run(crew.daemon, crew.signals)
@@ -320,9 +323,9 @@ def test_once_keeps_house_before(crew: Crew) -> None:
     crew.on_start = crew.deliver
 
     def look() -> None:
-        assert crew.hands == [] or crew.houses[0].how == ""
+        assert crew.hands == [] or crew.houses[0].how == CLEAN
         if crew.pauses == 5:
-            crew.houses[0].how = ""
+            crew.houses[0].how = CLEAN
 
     crew.on_pause = look
     run_once(crew.daemon, crew.signals)
@@ -353,7 +356,7 @@ def test_once_does_not_wait_for_ever(crew: Crew, lines: Any) -> None:
         told.append(Hand(Claim(0, 0, "errands")))
         return told[-1]
 
-    crew.daemon.start_errands = tell
+    crew.daemon.jobs = Slot(tell, HOUR / 2, "telling people hangs")
     errands = iter((True,))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(daemon_module, "background_jobs_are_due", lambda *_: next(errands, False))

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from merger.daemon.processes import Exit
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.records.queue import Claim
 from merger.records.retry import MOST_DIED, delay
-from tests.crew import POLL, SECOND, WORKERS, Crew, Hand, away, prolong
+from tests.crew import CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.databases import ON_MARIADB, MariaDB
 from tests.line import HOUR, LEASE, MINUTE, NOON
 
 
 def test_a_worker_that_said_itself_how_it_went_is_only_forgotten(crew: Crew) -> None:
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     assert crew.reap() == 0
     crew.line.lease(crew.hands[0].held).hand_back(verbatim("why"))
-    crew.hands[0].how = ""
+    crew.hands[0].how = CLEAN
     before = crew.line.dump()
     assert crew.reap() == 1
     assert crew.line.dump() == before
@@ -30,14 +32,14 @@ def test_a_worker_that_said_itself_how_it_went_is_only_forgotten(crew: Crew) -> 
 
 def test_the_record_of_a_worker_that_was_killed_goes_back(crew: Crew, lines: Any) -> None:
     crew.line.ask()
-    crew.one_pass()
-    crew.hands[0].how = "its process was ended by SIGKILL"
+    crew.look()
+    crew.hands[0].how = KILLED
     assert crew.reap() == 1
     row = crew.line.row()
     assert (row.status, row.lost, row.run_after) == ("queued", 1, crew.line.clock)
     assert crew.line.told()[-1] == ("lost", "its process was ended by SIGKILL")
     assert lines("ERROR") == ["record 1: its process was ended by SIGKILL"]
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert crew.hands[1].held == Claim(1, 2, "daemon-1")
 
 
@@ -45,40 +47,40 @@ def test_a_record_that_kills_its_workers_ends(crew: Crew) -> None:
     crew.line.ask()
     for _ in range(MOST_DIED):
         crew.line.clock = max(crew.line.clock, crew.line.row().run_after)
-        assert crew.one_pass() == 1
-        crew.hands[-1].how = "its process was ended by SIGSEGV"
+        assert crew.look() == 1
+        crew.hands[-1].how = Exit(-signal.SIGSEGV)
         crew.reap()
     crew.line.clock += HOUR
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     assert (crew.line.row().status, crew.line.row().error_code) == ("failed", "worker_died")
 
 
-EXIT = "its process ended with exit code 1"
+EXIT = Exit(1)
 
 
 def test_where_workers_cannot_begin_no_record_is_to_blame(crew: Crew, lines: Any) -> None:
     crew.line.ask()
     for failures in range(1, 10):
-        assert crew.one_pass() == 1
+        assert crew.look() == 1
         crew.hands[-1].how = EXIT
         crew.reap()
         row = crew.line.row()
         assert (row.status, row.lost, row.tries) == ("queued", 0, 0)
-        assert crew.line.told()[-1] == ("handed_back", EXIT)
+        assert crew.line.told()[-1] == ("handed_back", str(EXIT.message))
         crew.line.clock += delay(failures) - SECOND
-        assert crew.one_pass() == 0
+        assert crew.look() == 0
         crew.line.clock += SECOND
     assert sum("no record is begun until" in line for line in lines("ERROR")) == 9
     # Somebody has put it right; what fails later is the first failure again.
-    crew.one_pass()
+    crew.look()
     crew.deliver(crew.hands[-1])
     crew.reap()
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.hands[-1].how = EXIT
     crew.reap()
     crew.line.clock += delay(1)
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
 
 
 def test_a_worker_that_had_begun_is_not_the_machines_fault(crew: Crew, lines: Any) -> None:
@@ -86,7 +88,7 @@ def test_a_worker_that_had_begun_is_not_the_machines_fault(crew: Crew, lines: An
     bad, good = crew.line.ask(), crew.line.ask()
     for lost in range(1, MOST_DIED + 1):
         crew.line.clock = max(crew.line.clock, crew.line.row(bad).run_after)
-        assert crew.one_pass() >= 1
+        assert crew.look() >= 1
         crew.line.clock += SECOND
         prolong(crew, bad)
         [hand] = [hand for hand in crew.hands if hand.held == Claim(bad, lost, "daemon-1")]
@@ -96,19 +98,19 @@ def test_a_worker_that_had_begun_is_not_the_machines_fault(crew: Crew, lines: An
     assert (crew.line.row(bad).status, crew.line.row(bad).error_code) == ("failed", "worker_died")
     assert crew.working() == [good]
     crew.line.ask()
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert not any("no record is begun" in line for line in lines("ERROR"))
 
 
 def test_a_worker_that_fails_after_its_last_word_is_no_loss(crew: Crew, lines: Any) -> None:
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.deliver(crew.hands[0])
     crew.hands[0].how = EXIT
     crew.reap()
     assert (crew.line.row().status, crew.line.row().lost) == ("delivered", 0)
     crew.line.ask()
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
 
 
 @pytest.mark.parametrize("back", [20 * SECOND, 10 * MINUTE, 5 * HOUR])
@@ -117,16 +119,16 @@ def test_a_pause_is_no_longer_when_the_clock_is_put_back(crew: Crew, back: timed
     length = delay(4)
     for _ in range(4):
         crew.line.clock += length
-        crew.one_pass()
+        crew.look()
         crew.hands[-1].how = EXIT
         crew.reap()
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     waited = POLL
     crew.line.clock += POLL
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     crew.line.clock -= back
     crew.line.set(run_after=crew.line.clock)
-    while crew.one_pass() == 0:
+    while crew.look() == 0:
         crew.line.clock += POLL
         waited += POLL
     assert waited <= length
@@ -135,24 +137,24 @@ def test_a_pause_is_no_longer_when_the_clock_is_put_back(crew: Crew, back: timed
 def test_who_cannot_begin_workers_still_looks_after_the_others(crew: Crew) -> None:
     for _ in range(WORKERS):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.hands[0].how = EXIT
     crew.reap()
-    crew.hands[1].how = "its process was ended by SIGKILL"
-    assert (crew.reap(), crew.one_pass()) == (1, 0)
+    crew.hands[1].how = KILLED
+    assert (crew.reap(), crew.look()) == (1, 0)
     assert crew.line.row(2).status == "queued"
     crew.line.ask()
     crew.line.claimed("daemon-2")
     crew.line.clock += LEASE + SECOND
-    assert crew.one_pass() > 0
+    assert crew.look() > 0
     assert "lost" in crew.line.events(1)  # which the other daemon had taken up
 
 
 def test_a_worker_that_died_after_its_last_word_is_no_loss(crew: Crew) -> None:
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.deliver(crew.hands[0])
-    crew.hands[0].how = "its process was ended by SIGTERM"
+    crew.hands[0].how = Exit(-signal.SIGTERM)
     crew.reap()
     assert (crew.line.row().status, crew.line.row().lost) == ("delivered", 0)
 
@@ -162,10 +164,10 @@ def test_a_database_that_is_away_is_told_once(crew: Crew, lines: Any) -> None:
     for times in (1, 2):
         away(crew.line.engine, True)
         for _ in range(3):
-            assert crew.one_pass() == 0
+            assert crew.look() == 0
         assert len(lines("WARNING")) == times
         away(crew.line.engine, False)
-        assert crew.one_pass() == (times == 1)
+        assert crew.look() == (times == 1)
     assert all("the daemon waits and tries again" in line for line in lines("WARNING"))
 
 
@@ -173,20 +175,20 @@ def test_a_database_that_is_away_is_told_once(crew: Crew, lines: Any) -> None:
 def test_a_server_that_is_away_is_waited_for(crew: Crew, mariadb: MariaDB, lines: Any) -> None:
     for _ in range(2):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     with mariadb.down():
         for _ in range(2):
-            assert crew.one_pass() == 0
-        crew.hands[0].how = "its process was ended by SIGKILL"
+            assert crew.look() == 0
+        crew.hands[0].how = KILLED
         assert crew.reap() == 1
     told, later = lines("WARNING")
     assert "cannot be reached" in told and "tries again" in told
     assert later.startswith("record 1 is not put back: ")
     crew.deliver(crew.hands[1])
     crew.reap()
-    assert crew.one_pass() == 0  # nobody could say that record 1 was lost, but its lease ends
+    assert crew.look() == 0  # nobody could say that record 1 was lost, but its lease ends
     crew.line.clock += LEASE + SECOND
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert crew.hands[-1].held == Claim(1, 2, "daemon-1")
 
 
@@ -200,14 +202,14 @@ def test_a_worker_that_cannot_be_started_costs_nothing(crew: Crew, lines: Any, s
 
     crew.on_start = refuse
     for _ in range(5):
-        assert crew.one_pass() == 0
+        assert crew.look() == 0
     row = crew.line.row()
     assert (row.status, row.tries, row.lost, row.stage) == ("queued", 0, 0, stage)
     assert crew.line.told()[-1] == ("handed_back", "no worker can be started: no memory")
     assert len(lines("WARNING")) == 1
     assert crew.daemon.running == {}
     crew.on_start = lambda hand: None
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
 
 
 @pytest.mark.parametrize("error", [Broken("ffmpeg", "there is no ffmpeg"), OSError("a mistake")])
@@ -223,10 +225,10 @@ def test_a_machine_that_is_not_fit_begins_nothing(
             raise one
 
     monkeypatch.setattr(Crew, "check_machine", check)
-    assert crew.one_pass() == 0
+    assert crew.look() == 0
     crew.line.ask()
     crew.line.clock += MINUTE - SECOND
-    assert crew.one_pass() == 1
+    assert crew.look() == 1
     assert checks == [NOON]  # once a minute is enough
     wrong.append(error)
     crew.line.ask()
@@ -234,13 +236,13 @@ def test_a_machine_that_is_not_fit_begins_nothing(
     crew.line.clock += LEASE + SECOND
     for _ in range(3):
         if isinstance(error, Broken):
-            assert crew.one_pass() == 0
+            assert crew.look() == 0
         else:
             with pytest.raises(OSError, match="a mistake"):  # which `run` survives
-                crew.one_pass()
+                crew.look()
     assert crew.line.events(2) == ["asked", "claimed", "lost"]  # what is lost is taken back
     if isinstance(error, Broken):
         told = [line for line in lines("WARNING") if "no ffmpeg" in line]
         assert told == ["there is no ffmpeg; the daemon waits and tries again"]
     wrong.clear()
-    assert crew.one_pass() == 1
+    assert crew.look() == 1

@@ -8,10 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from merger.daemon.loop import Daemon, Signals, run_once
+from merger.daemon.daemon import Daemon
+from merger.daemon.loop import Signals, run_once
+from merger.daemon.processes import Exit
 from merger.delivery import ledger
 from merger.errors import Temporary
 from tests.calendared import CALENDAR, Reader
+from tests.crew import CLEAN, KILLED
 from tests.databases import ON_SQLITE
 from tests.site import Site
 
@@ -22,17 +25,17 @@ MINUTE = timedelta(minutes=1)
 class Hand:
     """A process that a test ends."""
 
-    how: str | None = None
+    how: Exit | None = None
     is_killed: bool = False
 
-    def ended(self) -> str | None:
+    def poll(self) -> Exit | None:
         return self.how
 
     def stop(self) -> None:
-        self.how = ""
+        self.how = CLEAN
 
     def kill(self) -> None:
-        self.how, self.is_killed = "killed", True
+        self.how, self.is_killed = KILLED, True
 
 
 @dataclass
@@ -48,18 +51,18 @@ class Boss:
     def __post_init__(self) -> None:
         service = replace(self.site.service, calendars=self.reader)
         self.daemon = Daemon(
-            service, lambda held: Hand(""), lambda: Hand(""), "boss", start_errands=self.start
+            service, lambda claim: Hand(CLEAN), lambda: Hand(CLEAN), "boss", start_jobs=self.start
         )
 
     def start(self) -> Hand:
         if self.fails:
             raise Temporary("worker", "no process can be started")
-        self.errands.append(Hand("" if self.ends else None))
+        self.errands.append(Hand(CLEAN if self.ends else None))
         return self.errands[-1]
 
-    def one_pass(self, after: timedelta = timedelta()) -> int:
+    def look(self, after: timedelta = timedelta()) -> int:
         self.site.clock += after
-        self.daemon.one_pass(self.site.clock)
+        self.daemon.look(self.site.clock)
         return len(self.errands)
 
     def tell(self) -> None:
@@ -80,38 +83,38 @@ def boss(site: Site) -> Iterator[Boss]:
 
 
 def test_nothing_to_tell_starts_nothing(boss: Boss) -> None:
-    assert boss.one_pass() == 0
+    assert boss.look() == 0
 
 
 def test_one_at_a_time(boss: Boss) -> None:
     boss.tell()
-    assert boss.one_pass() == 1
-    assert boss.one_pass(MINUTE) == 1  # it is still at it
-    boss.errands[0].how = ""
-    assert boss.one_pass(MINUTE) == 2  # the message is still there
+    assert boss.look() == 1
+    assert boss.look(MINUTE) == 1  # it is still at it
+    boss.errands[0].how = CLEAN
+    assert boss.look(MINUTE) == 2  # the message is still there
 
 
 def test_one_that_hangs_is_ended(boss: Boss) -> None:
     boss.tell()
-    boss.one_pass()
-    assert boss.one_pass(31 * MINUTE) == 2
+    boss.look()
+    assert boss.look(31 * MINUTE) == 2
     assert boss.errands[0].is_killed
 
 
 def test_where_no_process_can_be_started_records_go_on(boss: Boss) -> None:
     boss.tell()
     boss.fails = True
-    boss.one_pass()
+    boss.look()
     boss.fails = False
-    assert boss.one_pass(MINUTE) == 1
+    assert boss.look(MINUTE) == 1
 
 
 @ON_SQLITE
 def test_a_calendar_that_is_due(site: Site) -> None:
     site.add_room(calendar_id=CALENDAR)
     boss = Boss(site, reader=Reader())
-    assert boss.one_pass() == 1
-    assert Boss(site).one_pass() == 0  # with nobody to read it
+    assert boss.look() == 1
+    assert Boss(site).look() == 0  # with nobody to read it
 
 
 def test_who_works_off_the_queue_tells_people_before_it_ends(boss: Boss) -> None:

@@ -15,7 +15,7 @@ from merger.errors import Temporary
 from merger.records import queue
 from merger.records.queue import Claim
 from merger.records.retry import MOST_DIED
-from tests.crew import POLL, SECOND, WORKERS, Crew, Hand, away, prolong
+from tests.crew import KILLED, POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.line import HOUR, LEASE, MINUTE, NOON, reason
 from tests.waiting import status_of, until
 
@@ -28,7 +28,7 @@ def look_until(crew: Crew, instant: datetime) -> None:
     """Look as often as the daemon does, up to an instant."""
     while crew.line.clock + POLL <= instant:
         crew.line.clock += POLL
-        crew.one_pass()
+        crew.look()
 
 
 def test_a_worker_that_is_frozen_is_ended(
@@ -36,7 +36,7 @@ def test_a_worker_that_is_frozen_is_ended(
 ) -> None:
     crew.line.ask()
     crew.daemon.start = worker_starter([sys.executable, "-c", "import signal; signal.pause()"])
-    crew.one_pass()
+    crew.look()
     crew.daemon.start = crew.start
     [worker] = crew.daemon.running.values()
     assert isinstance(worker, Worker)
@@ -44,11 +44,11 @@ def test_a_worker_that_is_frozen_is_ended(
     worker.process.send_signal(signal.SIGSTOP)
     until(lambda: status_of(worker.process.pid, "State").startswith("T"))
     look_until(crew, NOON + LEASE + PATIENCE)
-    assert worker.ended() is None and lines("ERROR") == []
+    assert worker.poll() is None and lines("ERROR") == []
     look_until(crew, crew.line.clock + POLL)
-    assert worker.ended() == "its process was ended by SIGKILL"
+    assert worker.poll() == KILLED
     assert lines("ERROR") == [FROZEN]
-    assert crew.line.told()[2:] == [("lost", SILENT), ("claimed", "taken up by daemon-1")]
+    assert crew.line.told()[2:] == [("lost", SILENT), ("claimed", "started by daemon-1")]
     assert [hand.held for hand in crew.hands] == [Claim(1, 2, "daemon-1")]
     assert crew.reap() == 1
     assert (crew.working(), crew.line.row().lost) == ([1], 1)
@@ -69,7 +69,7 @@ def test_a_worker_that_cannot_even_be_killed_keeps_its_place_alone(
     """It waits for a share, in the kernel. Others go on with its record."""
     monkeypatch.setattr(Hand, "kill", lambda hand: None)
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     look_until(crew, NOON + LEASE + PATIENCE + POLL)
     assert [hand.held.attempt for hand in crew.hands] == [1, 2]
     assert list(crew.daemon.running) == [hand.held for hand in crew.hands]
@@ -78,7 +78,7 @@ def test_a_worker_that_cannot_even_be_killed_keeps_its_place_alone(
 def test_a_frozen_worker_whose_record_another_daemon_took_is_ended(crew: Crew) -> None:
     for _ in range(WORKERS):
         crew.line.ask()
-    crew.one_pass()
+    crew.look()
     crew.line.clock += LEASE + SECOND
     assert queue.take_back_lost(crew.line.engine, crew.line.clock) == [1, 2, 3]
     taken = crew.line.claimed("daemon-2")
@@ -92,7 +92,7 @@ def test_a_frozen_worker_whose_record_another_daemon_took_is_ended(crew: Crew) -
 
 def test_a_worker_that_prolongs_its_lease_in_the_end_is_not_frozen(crew: Crew) -> None:
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     for _ in range(3):  # it is counted anew each time
         look_until(crew, crew.line.clock + LEASE + PATIENCE)
         prolong(crew)
@@ -103,7 +103,7 @@ def test_a_worker_that_prolongs_its_lease_in_the_end_is_not_frozen(crew: Crew) -
 def test_while_the_database_is_away_nobody_is_taken_to_be_frozen(crew: Crew, before: int) -> None:
     """before: how often the daemon saw already that the lease was over."""
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     look_until(crew, NOON + LEASE + before * POLL)
     away(crew.line.engine, True)
     look_until(crew, crew.line.clock + HOUR)
@@ -118,7 +118,7 @@ def test_while_the_database_is_away_nobody_is_taken_to_be_frozen(crew: Crew, bef
 @pytest.mark.parametrize("change", [-5 * HOUR, -MINUTE, MINUTE, 5 * HOUR])
 def test_a_clock_that_is_changed_freezes_nobody(crew: Crew, change: timedelta) -> None:
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     look_until(crew, NOON + LEASE + MINUTE)
     prolong(crew)
     look_until(crew, crew.line.clock + POLL)
@@ -132,10 +132,10 @@ def test_a_clock_that_is_changed_freezes_nobody(crew: Crew, change: timedelta) -
 def test_rare_looks_are_not_enough_to_take_a_worker_to_be_frozen(crew: Crew) -> None:
     """At each of them, the database may have come back just now."""
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     for looks in (1, 2, 3):
         crew.line.clock += HOUR
-        crew.one_pass()
+        crew.look()
         assert crew.hands[0].killed == (looks == 3)
 
 
@@ -148,7 +148,7 @@ def test_where_nothing_can_be_written_nobody_is_frozen(
         raise Temporary("database", "the disk of the database is full")
 
     crew.line.ask()
-    crew.one_pass()
+    crew.look()
     with monkeypatch.context() as patched:
         patched.setattr(queue, "take_back_crashed", refuse)
         look_until(crew, NOON + HOUR)

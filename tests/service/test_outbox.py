@@ -18,7 +18,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from merger import failpoints
 from merger.accounts import users
-from merger.daemon.loop import background_jobs_are_due, forget_old
+from merger.daemon.daemon import background_jobs_are_due
+from merger.daemon.housekeeping import forget_old
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Broken, Refused

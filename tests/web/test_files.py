@@ -250,7 +250,7 @@ def test_the_first_version_is_given_as_soon_as_it_is_ready(ann: Web) -> None:
 @ON_SQLITE
 def test_a_video_that_is_not_there(ann: Web) -> None:
     said = problem(ann.api("ann", "GET", BACKUP), 404)
-    assert (said["code"], said["detail"]) == ("rendition", "there is no backup of record 1")
+    assert (said["code"], said["detail"]) == ("rendition", "recording 1 has no video 'backup'")
     problem(ann.api("ann", "GET", "/records/1/renditions/original"), 422, "kind")
     problem(ann.api("ann", "GET", "/records/2/renditions/merge"), 404)
     path = ann.site.settings.data / "records/1/attempt-1/merge.mp4"
@@ -309,7 +309,7 @@ def test_a_source_of_another_room_is_none_of_this_one(ann: Web) -> None:
 def test_what_is_of_a_record_is_of_its_users_and_of_editors(ann: Web, path: str) -> None:
     for who in ("ann", "eve", "ada"):
         assert ann.api(who, "GET", path).status_code == 200
-    assert problem(ann.api("bob", "GET", path), 404)["detail"] == "there is no record 1"
+    assert problem(ann.api("bob", "GET", path), 404)["detail"] == "there is no recording 1"
     assert ann.signed_in("ann").get(f"/api/v1{path}", buffered=True).status_code == 200
     assert ann.signed_in("bob").get(f"/api/v1{path}", buffered=True).status_code == 404
 

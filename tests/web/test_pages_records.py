@@ -194,7 +194,7 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
         for picture in chunk.get("pictures", []):
             assert f"{picture['at'][11:19]}: presentation" in page
     assert str(merged.site.merged) in page and f'href="{merged.site.merged}' not in page
-    assert "taken up by tests" in page and "Make a new version" in page
+    assert "started by tests" in page and "Make a new version" in page
     russian = reader(merged, "ann", "ru").get("/records/1")
     assert "1 предупреждение" in russian
     assert "speaker: нет картинки с 10:00:12 до 10:00:20" in russian

@@ -1,0 +1,46 @@
+"""The housekeeping: what is looked for, and removed, now and then; in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from merger.daemon.late_media import find_late_media
+from merger.daemon.retention import clean_destination, remove_expired
+from merger.db import idempotency
+from merger.delivery.viewers import grant_new_viewers
+from merger.errors import MergerError
+from merger.intake.discovered import find_discovered
+from merger.live.raw_uploads import upload_raw_segments
+from merger.records import outbox
+from merger.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def keep_house(service: Service, now: datetime) -> None:
+    """Look what has happened elsewhere: late media, new viewers; remove what nobody needs."""
+    # First what reads no share: one that hangs holds up all that follows, until the housekeeping
+    # is ended. Uploads last: they may take long.
+    chores = (
+        forget_old,
+        remove_expired,
+        find_late_media,
+        find_discovered,
+        grant_new_viewers,
+        clean_destination,
+        upload_raw_segments,
+    )
+    for chore in chores:
+        try:
+            chore(service, now)
+        except MergerError as error:
+            log.warning("%s: %s", chore.__name__, error.message)
+        except Exception:  # the one place of the housekeeping
+            log.exception("%s: a mistake in this program", chore.__name__)
+
+
+def forget_old(service: Service, now: datetime) -> None:
+    """Forget answers that nobody asks for again, and messages that nobody is to get any more."""
+    idempotency.forget_answers(service.engine, now)
+    outbox.clear_old(service.engine, now, outbox.channels(service.settings))
