@@ -234,7 +234,7 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
         names = [source.name for source in room.sources]
         if room.sound_source is not None and room.sound_source not in names:
             why = f"there is no source {room.sound_source!r} in this room"
-            entry.wrong("sound_source", why + did_you_mean(room.sound_source, names))
+            entry.wrong("sound_source", f"{why}{did_you_mean(room.sound_source, names)}")
         if name and name in rooms:
             entry.wrong("", "it is listed twice")
         rooms[name] = room
