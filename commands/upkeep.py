@@ -77,12 +77,13 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
         raise Refused("file", f"{options.file} cannot be read ({error})") from error
     specs = yaml_file.parse_rooms(text, kinds(), config.secrets(os.environ))
     for warning in spec.warnings(specs):
-        print(f"warning: {printable(warning)}", file=sys.stderr)
+        print(f"warning: {printable(str(warning))}", file=sys.stderr)
     changes = (
         stored.differences(engine, specs) if options.dry_run else stored.apply_rooms(engine, specs)
     )
-    words = [f"would have {change}" if options.dry_run else change for change in changes]
-    return {"changes": changes, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
+    texts = [printable(str(change)) for change in changes]
+    words = [f"would have {text}" if options.dry_run else text for text in texts]
+    return {"changes": texts, "dry_run": options.dry_run}, "\n".join(words or ["no change"])
 
 
 def user(options: argparse.Namespace, _: Context) -> Printed:

@@ -122,7 +122,7 @@ def has(key: str) -> bool:
     return key in catalogue(SOURCE)
 
 
-def say(language: str, key: str, **values: object) -> str:
+def say(language: str, key: str, /, **values: object) -> str:
     """Return a text with its placeholders filled in.
 
     Args:

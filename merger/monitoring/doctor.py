@@ -219,9 +219,9 @@ def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[F
     for room in stored:
         what = f"room {room.name!r}"
         findings = [
-            Finding(what, "broken", message) for _, message in problems_of(room, recorder_of)
+            Finding(what, "broken", str(message)) for _, message in problems_of(room, recorder_of)
         ]
-        findings += [Finding(what, "warning", message) for message in warnings([room])]
+        findings += [Finding(what, "warning", str(message)) for message in warnings([room])]
         if _fine(findings):
             findings += [Finding(what, "warning", why) for why in _missing(room, recorder_of)]
         names = ", ".join(source.name for source in room.sources)

@@ -26,7 +26,7 @@ def language() -> str:
     return i18n.choose_language(request.accept_languages)
 
 
-def t(key: str, **values: object) -> str:
+def t(key: str, /, **values: object) -> str:
     """Return a text in the reader's language."""
     return i18n.say(language(), key, **values)
 
