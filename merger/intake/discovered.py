@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, selectinload
 from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
-from merger.i18n import Message
+from merger.i18n import Message, to_json
 from merger.ports.discovery import DiscoveredRecording
 from merger.records import requests
 from merger.records.queue import add_history
@@ -379,7 +379,9 @@ def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
                 "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
                 "start": row.start_at.isoformat() if row.start_at else None,
                 "end": row.end_at.isoformat() if row.end_at else None,
-                "state": row.state, "reason": row.reason, "record": row.record_id,
+                "state": row.state, "record": row.record_id,
+                "reason": str(row.reason) if row.reason else None,
+                "reason_message": to_json(row.reason) if row.reason else None,
                 "offered_at": row.offered_at.isoformat(),
             }
             for row in rows

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
-from merger.errors import Refused, did_you_mean
+from merger.errors import Conflict, NotFound, Refused, did_you_mean
 from merger.i18n import Message
 from merger.records import versions
 from merger.records.event_links import RoomEvent, link_event
@@ -220,9 +220,9 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
         row = record_row(session, record, only_of, lock=True)
         _check_owner(row, only_of)
         if row.status in ENDED:
-            raise Refused("status", f"record {record} is already {row.status}")
+            raise Conflict("status", f"record {record} is already {row.status}")
         if versions.is_put_back(row):
-            raise Refused("status", f"version {row.version} of record {record} is being put back")
+            raise Conflict("status", f"version {row.version} of record {record} is being put back")
         if row.status == "running":
             if row.cancel_requested_at is None:
                 row.cancel_requested_at = now
@@ -245,10 +245,10 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
     def again(session: Session) -> None:
         row = _locked(session, record, only_of)
         if row.status == "running":
-            raise Refused("status", f"record {record} is being worked on")
+            raise Conflict("status", f"record {record} is being worked on")
         is_wished = bool((row.delivered_as or {}).get("wished"))
         if row.status == "delivered" and row.error_code is None and not is_wished:
-            raise Refused("status", f"record {record} is delivered; nothing failed")
+            raise Conflict("status", f"record {record} is delivered; nothing failed")
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
             return
@@ -288,7 +288,7 @@ def remerge(
         row = _locked(session, record, only_of)
         _check_owner(row, only_of)
         if row.status not in ENDED:
-            raise Refused("status", f"record {record} is {row.status}; cancel it, or wait for it")
+            raise Conflict("status", f"record {record} is {row.status}; cancel it, or wait for it")
         span = record_span(start or row.start_at, end or row.end_at, now)
         if row.status == "delivered":
             versions.begin_version(session, row)
@@ -324,7 +324,7 @@ def _check_only(session: Session, row: Record) -> None:
     with session.no_autoflush:
         other = find_equal(session, row, row.room_id or 0, Span(row.start_at, row.end_at))
     if other is not None:
-        raise Refused(
+        raise Conflict(
             "conflict",
             f"record {other.id} is of the same room, time, layout and profile already; ask for that"
             " time again, and it is yours as well",
@@ -339,7 +339,7 @@ def _mark_asked_again(row: Record) -> None:
 def _check_owner(row: Record, only_of: int | None) -> None:
     """Raise Refused for a user who may have joined a record only to spoil it for the others."""
     if only_of is not None and row.users[0].user_id != only_of:
-        raise Refused(
+        raise Conflict(
             "conflict",
             f"others want record {row.id}, too: only its owner, or an editor, may do that; you can"
             " remove it from your records",
@@ -364,7 +364,7 @@ def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = N
             add_history(session, record, row.attempt, now, "left", Message("history.left"))
             return False
         if row.status == "running":
-            raise Refused("status", f"record {record} is being worked on; cancel it first")
+            raise Conflict("status", f"record {record} is being worked on; cancel it first")
         is_off = row.status == "cancelled" and row.error_code == EVENT_OFF
         if row.calendar_id and row.event_id and not is_off:
             name = removed_name(event_key(row.calendar_id, row.event_id))
@@ -381,5 +381,5 @@ def record_row(
     """Return the row of a record. Raises Refused where it is not there, or not for this user."""
     row = session.get(Record, record, with_for_update=True if lock else None)
     if row is None or (only_of is not None and only_of not in [e.user_id for e in row.users]):
-        raise Refused("record", f"there is no record {record}")
+        raise NotFound("record", f"there is no record {record}")
     return row

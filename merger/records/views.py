@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, se
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
-from merger.errors import Refused
-from merger.i18n import document
+from merger.errors import Invalid, NotFound, Refused
+from merger.i18n import document, to_json, verbatim
 from merger.records import outbox
 from merger.records.requests import record_row, room_row
 from merger.timeline.clock import Span
@@ -60,7 +60,7 @@ def page_of_records(
     """
     for status in wanted.statuses:
         if status not in STATUSES:
-            raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+            raise Invalid("status", f"{status!r} is none of {', '.join(STATUSES)}")
     with reading(engine) as session:
         query = _filtered(session, wanted)
         if cursor is not None:
@@ -156,7 +156,7 @@ def list_records(
     """Return the records that were asked for last, the last one last. Raises Refused."""
     wanted = Filter(room=room, statuses=(status,) if status else ())
     if status is not None and status not in STATUSES:
-        raise Refused("status", f"{status!r} is none of {', '.join(STATUSES)}")
+        raise Invalid("status", f"{status!r} is none of {', '.join(STATUSES)}")
     with reading(engine) as session:
         query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
         return [record_summary(row) for row in reversed(session.scalars(query).all())]
@@ -218,10 +218,16 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
         )
         events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
         report = json.loads(row.report) if row.report else {}
+        warnings = report.get("warnings", [])
+        # Reports of older versions hold sentences alone.
+        warning_messages = report.get("warning_messages") or [
+            to_json(verbatim(text)) for text in warnings
+        ]
         local = partial(_local, row.zone)
         return {
             **record_summary(row),
-            "warnings": report.get("warnings", []),
+            "warnings": warnings,
+            "warning_messages": warning_messages,
             "sources": _filmed(row),
             "gaps": report.get("gaps", []),
             "papers": _papers(row),
@@ -257,6 +263,7 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
                     "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
                     "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
                     "error": str(m.error_message) if m.error_message else None,
+                    "error_message": to_json(m.error_message) if m.error_message else None,
                 }
                 for m in session.scalars(_messages_of(record, only_of))
             ],
@@ -305,7 +312,7 @@ def check_transcript(engine: Engine, record: int, name: str, only_of: int | None
     with reading(engine) as session:
         row = record_row(session, record, only_of)
         if name not in _papers(row):
-            raise Refused("paper", f"there is no paper {name!r} of record {record}")
+            raise NotFound("paper", f"there is no paper {name!r} of record {record}")
 
 
 def _papers(row: Record) -> list[str]:
@@ -333,7 +340,7 @@ def rendition_file(
             )
         ).one_or_none()
         if rendition is None:
-            raise Refused("rendition", f"there is no {kind} of record {record}")
+            raise NotFound("rendition", f"there is no {kind} of record {record}")
         name = session.scalar(
             select(Delivery.name)
             .where(Delivery.record_id == record, Delivery.kind == kind)
@@ -368,5 +375,5 @@ def chunk_picture(
         )
     pictures = _pictures(text)
     if not 0 <= number < len(pictures):
-        raise Refused("picture", f"chunk {chunk} of record {record} has no picture {number}")
+        raise NotFound("picture", f"chunk {chunk} of record {record} has no picture {number}")
     return base64.b64decode(pictures[number]["jpeg"])

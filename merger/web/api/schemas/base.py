@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +18,17 @@ UserRole = Literal["user", "editor", "admin"]
 Scope = Literal["read", "write", "rooms", "people"]
 
 
-class Taken(BaseModel):
+class MessageData(BaseModel):
+    """A sentence as data: `key` names its text, `params` are the values in it.
+
+    Beside it stands the sentence itself, in English, or as Accept-Language says.
+    """
+
+    key: str
+    params: dict[str, Any]
+
+
+class RequestModel(BaseModel):
     """Something that the API takes: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
-from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Id, Instant, Status, Taken, Text
+from merger.web.api.schemas.base import (
+    CURSOR_ABOUT,
+    Cursor,
+    Id,
+    Instant,
+    MessageData,
+    RequestModel,
+    Status,
+    Text,
+)
 
 _LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
@@ -21,7 +30,7 @@ class RecordPath(BaseModel):
     record: Id
 
 
-class Ask(Taken):
+class Ask(RequestModel):
     """A video that somebody wants: of a room from start to end, or of a Zoom recording."""
 
     room: Text | None = Field(None, description="The room's name.", examples=["504"])
@@ -49,7 +58,7 @@ class AskHeaders(BaseModel):
     )  # fmt: skip
 
 
-class Again(Taken):
+class Again(RequestModel):
     """Another version of a record: what is left out stays as it is."""
 
     layout: Text | None = Field(None, description=_LAYOUT_ABOUT)
@@ -58,7 +67,7 @@ class Again(Taken):
     end: Instant | None = None
 
 
-class RecordQuery(Taken):
+class RecordQuery(RequestModel):
     """Which records."""
 
     room: Text | None = Field(None, description="The room's name.")
@@ -77,7 +86,7 @@ class RecordQuery(Taken):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
-class Failure(BaseModel):
+class Failure(MessageData):
     """Why something did not work. code: a stable word; message: what to do."""
 
     code: str
@@ -178,7 +187,7 @@ class DeliveryOut(BaseModel):
     sha256: str | None
 
 
-class EventOut(BaseModel):
+class EventOut(MessageData):
     """Something that happened to a record."""
 
     at: str
@@ -196,12 +205,14 @@ class MessageOut(BaseModel):
     status: Literal["pending", "sending", "sent", "unknown", "failed"]
     at: str
     error: str | None
+    error_message: MessageData | None
 
 
 class RecordDetails(RecordOut):
     """All that is known of a record."""
 
     warnings: list[str]
+    warning_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     sources: list[str] = Field(description="Whose pictures it is made of.")
     papers: list[str]  # what was said or written, in the folder of the record
     gaps: list[Gap]
@@ -226,6 +237,7 @@ class OfferOut(BaseModel):
     end: str | None
     state: Literal["record", "waiting", "unplaced", "ignored"]
     reason: str | None
+    reason_message: MessageData | None
     record: int | None
     offered_at: str
 
