@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from merger.errors import Refused
+from merger.i18n import languages
 
-Language = Literal["en", "ru"]
+Language = str  # one that has a catalogue: of i18n.languages()
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 
 
@@ -99,6 +100,10 @@ def _one_of(*names: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _language(text: str) -> Language:
+    return _one_of(*languages())(text)
 
 
 def _yes_or_no(text: str) -> bool:
@@ -188,7 +193,7 @@ class Settings:
         "What encodes H.264; auto tries the hardware with one frame and falls back to software.",
     )
     language: Language = _setting(
-        "MERGER_LANGUAGE", "en", _one_of("en", "ru"), "en, ru",
+        "MERGER_LANGUAGE", "en", _language, ", ".join(languages()),
         "The language of the slates in the video, of announcements, and of mails to those whose"
         " language is not known.",
     )  # fmt: skip
