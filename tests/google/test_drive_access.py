@@ -13,7 +13,6 @@ from google_apis.drive.folders import Folders
 from google_apis.http import Google as Client
 from merger import failpoints
 from merger.errors import MergerError, Refused
-from merger.i18n import translated
 from merger.ports.destination import Placement
 from merger.records import requests
 from merger.worker.run import run_record
@@ -115,7 +114,7 @@ def test_a_rule_of_the_domain_is_about_a_reader(
     line.send()
     assert line.state["refused"] == [READERS[0]] and line.state["readers"] == [READERS[1]]
     [note] = line.notes
-    assert READERS[0] in note
+    assert READERS[0] in str(note)
 
 
 # --- Drive's own mails ----------------------------------------------------------------------------
@@ -211,9 +210,8 @@ def test_nothing_is_put_into_the_bin(
         line = Line(to, parcels())
         other = "MERGER_DRIVE_FOLDER"
     google.drive.files[own]["trashed"] = True
-    with pytest.raises(Refused, match=f"in the bin.*{other}") as told:
+    with pytest.raises(Refused, match=f"in the bin.*{other}"):
         line.send()
-    assert [one.language for one in translated("ru", told.value.message)] == ["ru", "ru"]
     google.drive.files[own]["trashed"] = False
     line.send()
     check_right(google, line)

@@ -206,7 +206,10 @@ def test_yes_and_no(written: str, means: bool) -> None:
         (room("sources: {name: camera}"), "sources: write a list"),
         (room("sources: [camera]"), "room 'a', source number 1: write name:, role:"),
         (room("sound_source: camera"), "sound_source: there is no source 'camera' in this room"),
-        (source(role="speeker"), "source 'camera': role: 'speeker' is not possible here; did you mean"),
+        (
+            source(role="speeker"),
+            "source 'camera': role: 'speeker' is not possible here; did you mean",
+        ),
         (source(kind="xyz"), "kind: 'xyz' is not possible here; there are drive, folder"),
         (source(kind="foldr"), "did you mean 'folder'?"),
         (source(address='""'), "source 'camera': address: it is missing"),
