@@ -72,7 +72,7 @@ def test_what_somebody_asked_for_before_is_attached_to_the_event(
     for _ in range(2):
         read(room, one)
     assert of_event(room) == [(CALENDAR, "event1", kept)]
-    assert notes(room) == ["the video is of the event 'Algebra', too"]
+    assert notes(room) == ["this video also belongs to the event 'Algebra'"]
     [row] = room.rows()
     assert (row.event_name, row.idempotency_key) == ("Mine", None)
     room.whole()  # the event is gone
@@ -119,7 +119,8 @@ def test_an_event_that_moves_away_has_one_record(
     assert one.span is not None and later.span is not None
     assert live(room) == [(one.span.start, None), (later.span.start, "event1")]
     assert of_event(room)[0] == (None, None, None)
-    assert notes(room)[-1] == "the event 'Algebra' is at another time now, and has another record"
+    moved_away = "the event 'Algebra' was moved to another time and has a recording of its own"
+    assert notes(room)[-1] == moved_away
     read(room, one)  # and comes back
     assert live(room) == [(one.span.start, "event1")]
     read(room, moved(one, 4))
