@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from merger.i18n import Message, Param, verbatim
 
 _KEY = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+_MOST_CHOICES = 12  # words that are listed
 
 
 class MergerError(Exception):
@@ -70,12 +71,14 @@ class Cancelled(MergerError):
     """Somebody asked to stop; not a failure."""
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return a phrase that names the likeliest of some words, or all of a few, or nothing."""
-    known = list(words)
-    close = difflib.get_close_matches(word, known, 1)
+def did_you_mean(word: str, words: Iterable[str]) -> Message:
+    """Return what to add to "there is no …": the likeliest of some words, a few, or nothing."""
+    choices = list(words)
+    close = difflib.get_close_matches(word, choices, 1)
     if close:
-        return f"; did you mean {close[0]!r}?"
-    if len(known) == 1:
-        return f"; there is only {known[0]!r}"
-    return f"; there are {', '.join(known)}" if 0 < len(known) <= 12 else ""
+        return Message("error.did_you_mean", word=close[0])
+    if len(choices) == 1:
+        return Message("error.only_choice", word=choices[0])
+    if 0 < len(choices) <= _MOST_CHOICES:
+        return Message("error.choices", words=tuple(choices))
+    return Message("nothing")

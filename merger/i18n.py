@@ -99,7 +99,7 @@ def _param(value: Any) -> Param:
 
 def render(language: str, message: Message) -> str:
     """Return a message in words. One whose key is unknown (of another version) shows its parts."""
-    key = next((k for k in (f"messages.{message.key}", message.key) if has(k)), None)
+    key = text_key(message)
     if key is None:
         return " ".join([message.key, *(f"{name}={value}" for name, value in message.items)])
     values = {name: _in_words(language, name, value) for name, value in message.items}
@@ -122,7 +122,12 @@ def has(key: str) -> bool:
     return key in catalogue(SOURCE)
 
 
-def say(language: str, key: str, **values: object) -> str:
+def text_key(message: Message) -> str | None:
+    """Return the key of a message's text in the catalogues; None for one of another version."""
+    return next((k for k in (f"messages.{message.key}", message.key) if has(k)), None)
+
+
+def say(language: str, key: str, /, **values: object) -> str:
     """Return a text with its placeholders filled in.
 
     Args:
@@ -163,13 +168,13 @@ def languages() -> tuple[str, ...]:
     return (SOURCE, *sorted(found - {SOURCE}))
 
 
-def choose_language(wanted: Iterable[tuple[str, float]]) -> str:
+def choose_language(accepted: Iterable[tuple[str, float]]) -> str:
     """Return the language for a reader.
 
     Args:
-        wanted: language tags and their weights, as of Accept-Language, most wanted first.
+        accepted: language tags and their weights, as of Accept-Language, the best first.
     """
-    for tag, weight in wanted:
+    for tag, weight in accepted:
         language = tag.lower().partition("-")[0]
         if weight > 0 and language in languages():
             return language

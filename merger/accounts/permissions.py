@@ -1,14 +1,14 @@
-"""Who asks, and what they may: roles of people, scopes of their keys. Pure."""
+"""Who makes a request and what they may do: roles of people, scopes of their keys. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from merger.errors import Refused
+from merger.errors import Invalid
 
-# read: records and rooms; write: ask, cancel, try again; rooms: change them, and see every record;
-# people: users and their keys.
+# read: records and rooms; write: request, cancel and retry records; rooms: change rooms, and see
+# every record; people: users and their keys.
 SCOPES = ("read", "write", "rooms", "people")
 SCOPES_OF = {
     "user": frozenset({"read", "write"}),
@@ -19,7 +19,7 @@ SCOPES_OF = {
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who is known: a person, or a program that acts for one."""
+    """Whoever makes a request: a person, or a program that acts for one."""
 
     user: int
     email: str
@@ -32,33 +32,37 @@ class Principal:
 
     @property
     def sees_all(self) -> bool:
-        """Whether records of others exist for them, too."""
+        """Whether they also see the records of others."""
         return self.role in ("editor", "admin")
 
     @property
     def only_of(self) -> int | None:
-        """The user whose records alone they see; None where they see all."""
+        """The user whose records are the only ones they see; None if they see all."""
         return None if self.sees_all else self.user
 
     def owns(self, users: Sequence[str]) -> bool:
-        """Whether they may stop or replace a record of these users, the owner first."""
+        """Return whether they may stop or replace a record of these users (the owner first)."""
         return self.sees_all or list(users[:1]) == [self.email]
 
 
-def granted_scopes(role: str, wanted: Iterable[str] | None = None) -> frozenset[str]:
-    """Return the scopes of a role, or those of them that a key was given."""
+def granted_scopes(role: str, scopes: Iterable[str] | None = None) -> frozenset[str]:
+    """Return the scopes of a role, limited to those of a key if there is one."""
     all_of_role = SCOPES_OF.get(role, frozenset())
-    return all_of_role if wanted is None else all_of_role & frozenset(wanted)
+    return all_of_role if scopes is None else all_of_role & frozenset(scopes)
 
 
-def validate_scopes(wanted: Iterable[str], role: str) -> list[str]:
-    """Return the scopes of a new key. Raises Refused for one that its owner has not."""
-    scopes = list(dict.fromkeys(wanted))
-    for scope in scopes:
+def validate_scopes(scopes: Iterable[str], role: str) -> list[str]:
+    """Return the scopes of a new key, each once.
+
+    Raises:
+        Invalid: there are none, or one that its owner's role does not have.
+    """
+    distinct = list(dict.fromkeys(scopes))
+    for scope in distinct:
         if scope not in SCOPES:
-            raise Refused("scopes", f"there is no scope {scope!r}; there are {', '.join(SCOPES)}")
+            raise Invalid("scopes", "accounts.no_scope", scope=scope, scopes=SCOPES)
         if scope not in SCOPES_OF[role]:
-            raise Refused("scopes", f"the role {role} does not have the scope {scope}")
-    if not scopes:
-        raise Refused("scopes", f"a key needs at least one of {', '.join(SCOPES)}")
-    return scopes
+            raise Invalid("scopes", "accounts.scope_not_of_role", role=role, scope=scope)
+    if not distinct:
+        raise Invalid("scopes", "accounts.scope_missing", scopes=SCOPES)
+    return distinct

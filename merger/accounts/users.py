@@ -15,7 +15,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from merger.accounts.permissions import Principal, granted_scopes, validate_scopes
 from merger.db.engine import reading, writing
-from merger.errors import Refused
+from merger.errors import Conflict, Forbidden, Invalid, NotFound
 from models import USER_ROLES, ApiKey, User
 
 FIRST_ACCOUNT = "admin@localhost"
@@ -23,21 +23,21 @@ SHORTEST_PASSWORD = 10
 _LONGEST_NAME = 255  # characters, as the tables have it
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _KEY_STARTS = "lm_"
-_USED_FROM = timedelta(minutes=1)  # not written at every request
-# Compared with where there is nobody of that name, so that it takes as long.
-_NOBODY = generate_password_hash(secrets.token_hex())
+_LAST_USED_EVERY = timedelta(minutes=1)  # so that not every request writes
+# Compared with where there is no such user, so that it takes as long.
+_NO_PASSWORD = generate_password_hash(secrets.token_hex())
 
 
 def email_of(text: str, field: str = "email") -> str:
-    """Return a mail address in the form that is stored. Raises Refused."""
+    """Return an email address in the form that is stored. Raises Invalid."""
     address = text.strip().lower()
     if not _EMAIL.fullmatch(address) or len(address) > 254:
-        raise Refused(field, f"{text!r} is no mail address")
+        raise Invalid(field, "accounts.not_an_address", text=text)
     return address
 
 
 def user_row(session: Session, email: str) -> User:
-    """Return the row of a user, made where there is none."""
+    """Return the row of a user; add one if there is none."""
     user = session.scalars(select(User).where(User.email == email)).one_or_none()
     if user is None:
         user = User(email=email)
@@ -48,14 +48,18 @@ def user_row(session: Session, email: str) -> User:
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def _asker(user: User, scopes: Iterable[str] | None = None) -> Principal:
+def _principal(user: User, scopes: Iterable[str] | None = None) -> Principal:
     return Principal(
         user.id, user.email, user.role, granted_scopes(user.role, scopes), user.session_number
     )
 
 
 def create_first_account(engine: Engine) -> tuple[str, str] | None:
-    """Make an administrator where nobody could sign in; return address and password, once."""
+    """Make an administrator if nobody can sign in with a password.
+
+    Returns:
+        The address and the password, which is not stored; None if somebody can sign in already.
+    """
 
     def make(session: Session) -> tuple[str, str] | None:
         if session.scalar(select(User.id).where(User.password_hash.is_not(None)).limit(1)):
@@ -72,68 +76,70 @@ def create_first_account(engine: Engine) -> tuple[str, str] | None:
 def authenticate(
     engine: Engine, email: str, password: str, domains: Collection[str] = ()
 ) -> Principal | None:
-    """Return who has an address and a password, or None; also for one who may not sign in.
+    """Return who signs in with an address and a password; None if they may not.
 
-    domains: of addresses that may without having been invited.
+    Args:
+        domains: of addresses whose owners may sign in without an invitation; so it is below.
     """
     with reading(engine) as session:
-        wanted = select(User).where(User.email == email.strip().lower())
-        user = session.scalars(wanted.options(undefer(User.password_hash))).one_or_none()
-        known = user.password_hash if user is not None else None
-        fits = check_password_hash(known or _NOBODY, password)
-        if user is None or not known or not fits:
+        query = select(User).where(User.email == email.strip().lower())
+        user = session.scalars(query.options(undefer(User.password_hash))).one_or_none()
+        stored = user.password_hash if user is not None else None
+        matches = check_password_hash(stored or _NO_PASSWORD, password)
+        if user is None or not stored or not matches:
             return None
-        return _asker(user) if _may_sign_in(user, domains) else None
+        return _principal(user) if _may_sign_in(user, domains) else None
 
 
 def _may_sign_in(user: User, domains: Collection[str]) -> bool:
-    return user.invited or _is_of(user.email, domains)
+    return user.invited or _is_in_domain(user.email, domains)
 
 
-def _is_of(address: str, domains: Collection[str]) -> bool:
+def _is_in_domain(address: str, domains: Collection[str]) -> bool:
     return address.rpartition("@")[2] in {domain.lower() for domain in domains}
 
 
 def user_of_session(
     engine: Engine, user: int, number: int, domains: Collection[str] = ()
 ) -> Principal | None:
-    """Return who a session is of, or None where it was ended, or its user may not sign in now.
-
-    domains: of addresses that may without having been invited.
-    """
+    """Return whose session it is; None if it was ended, or its user may no longer sign in."""
     with reading(engine) as session:
         row = session.get(User, user)
         if row is None or row.session_number != number or not _may_sign_in(row, domains):
             return None
-        return _asker(row)
+        return _principal(row)
 
 
 def admit(engine: Engine, email: str, name: str | None, domains: Collection[str]) -> Principal:
-    """Return who signs in with an address that somebody else has verified.
+    """Return who signs in with an address that an identity provider has verified.
 
-    domains: of addresses that may; the empty collection: only who was invited. Raises Refused.
+    Args:
+        domains: of addresses that may sign in; if empty, only those who were invited may.
+
+    Raises:
+        Forbidden: they may not sign in.
     """
     address = email_of(email)
 
     def admit(session: Session) -> Principal:
         row = session.scalars(select(User).where(User.email == address)).one_or_none()
-        if not _is_of(address, domains) and (row is None or not row.invited):
-            raise Refused("sign_in", f"{address} may not sign in here; ask an administrator")
+        if not _is_in_domain(address, domains) and (row is None or not row.invited):
+            raise Forbidden("sign_in", "accounts.may_not_sign_in", email=address)
         row = row or user_row(session, address)
         row.name = (name or "")[:_LONGEST_NAME] or row.name
         session.flush()
-        return _asker(row)
+        return _principal(row)
 
     return writing(engine, admit)
 
 
 def set_password(engine: Engine, user: int, password: str) -> None:
-    """Give a user another password, and end their sessions. Raises Refused."""
+    """Give a user another password, and end their sessions. Raises Invalid for a short one."""
     if len(password) < SHORTEST_PASSWORD:
-        raise Refused("password", f"a password has at least {SHORTEST_PASSWORD} characters")
+        raise Invalid("password", "accounts.password_too_short", count=SHORTEST_PASSWORD)
 
     def change(session: Session) -> None:
-        row = _user(session, user)
+        row = _lock_user(session, user)
         row.password_hash = generate_password_hash(password)
         row.session_number += 1
 
@@ -144,7 +150,7 @@ def end_sessions(engine: Engine, user: int) -> None:
     """Sign a user out everywhere."""
 
     def end(session: Session) -> None:
-        _user(session, user).session_number += 1
+        _lock_user(session, user).session_number += 1
 
     writing(engine, end)
 
@@ -155,64 +161,68 @@ def end_sessions(engine: Engine, user: int) -> None:
 def user_of_key(
     engine: Engine, key: str, now: datetime, domains: Collection[str] = ()
 ) -> Principal | None:
-    """Return for whom a key acts; None for one that is none, or revoked, or of who is locked out.
-
-    domains: of addresses that may without having been invited.
-    """
-    wanted = select(ApiKey).where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None))
+    """Return for whom a key acts; None if it is unknown or revoked, or its user may not sign in."""
+    query = select(ApiKey).where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None))
     with reading(engine) as session:
-        row = session.scalars(wanted).one_or_none()
+        row = session.scalars(query).one_or_none()
         if row is None or not _may_sign_in(row.user, domains):
             return None
-        asker = _asker(row.user, row.scopes)
-        known, used = row.id, row.last_used_at
-    if used is None or now - used >= _USED_FROM:
+        principal = _principal(row.user, row.scopes)
+        key_id, used_at = row.id, row.last_used_at
+    if used_at is None or now - used_at >= _LAST_USED_EVERY:
 
-        def use(session: Session) -> None:
-            if (key_row := session.get(ApiKey, known)) is not None:
+        def write_use(session: Session) -> None:
+            if (key_row := session.get(ApiKey, key_id)) is not None:
                 key_row.last_used_at = now
 
-        writing(engine, use)
-    return asker
+        writing(engine, write_use)
+    return principal
 
 
 def _digest(key: str) -> str:
-    # A key has 256 bits of chance: nothing slower is needed to keep it from being guessed.
+    # A key has 256 random bits: no slow hash is needed to keep it from being guessed.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def create_key(
     engine: Engine, user: int, name: str, scopes: Iterable[str], now: datetime
 ) -> tuple[dict[str, Any], str]:
-    """Make a key for a user; return what is known of it, and the key, which is not kept."""
+    """Make a key for a user.
+
+    Returns:
+        The key's document, and the key itself, which is not stored.
+
+    Raises:
+        Invalid: of `name` or `scopes`.
+    """
     key = _KEY_STARTS + secrets.token_urlsafe(32)
     words = " ".join(name.split())
-    if not 0 < len(words) <= 255:
-        raise Refused("name", "a key needs a name of 1 to 255 characters")
+    if not 0 < len(words) <= _LONGEST_NAME:
+        raise Invalid("name", "accounts.key_name", longest=_LONGEST_NAME)
 
     def make(session: Session) -> dict[str, Any]:
-        owner = _user(session, user)
+        owner = _lock_user(session, user)
         row = ApiKey(
             user_id=user, name=words, hint=key[: len(_KEY_STARTS) + 4], digest=_digest(key),
             scopes=validate_scopes(scopes, owner.role), created_at=now,
         )  # fmt: skip
         session.add(row)
         session.flush()
-        return _key_told(row)
+        return _key_document(row)
 
     return writing(engine, make), key
 
 
 def list_keys(engine: Engine, only_of: int | None = None) -> list[dict[str, Any]]:
-    """Return keys as plain values, the newest first. only_of: a user, None for everybody's."""
-    wanted = select(ApiKey).order_by(ApiKey.id.desc())
+    """Return keys as plain values, the newest first; with `only_of`, those of one user."""
+    query = select(ApiKey).order_by(ApiKey.id.desc())
     if only_of is not None:
-        wanted = wanted.where(ApiKey.user_id == only_of)
+        query = query.where(ApiKey.user_id == only_of)
     with reading(engine) as session:
-        return [_key_told(row) for row in session.scalars(wanted)]
+        return [_key_document(row) for row in session.scalars(query)]
 
 
-def _key_told(row: ApiKey) -> dict[str, Any]:
+def _key_document(row: ApiKey) -> dict[str, Any]:
     return {
         "id": row.id,
         "user": row.user.email if row.user else None,
@@ -226,12 +236,12 @@ def _key_told(row: ApiKey) -> dict[str, Any]:
 
 
 def revoke_key(engine: Engine, key: int, now: datetime, only_of: int | None = None) -> None:
-    """End a key for good; again is as good. Raises Refused for one that is not there."""
+    """End a key for good; a revoked one stays revoked. Raises NotFound."""
 
     def end(session: Session) -> None:
         row = session.get(ApiKey, key)
         if row is None or (only_of is not None and row.user_id != only_of):
-            raise Refused("key", f"there is no key {key}")
+            raise NotFound("key", "accounts.no_key", key=key)
         row.revoked_at = row.revoked_at or now
 
     writing(engine, end)
@@ -240,14 +250,14 @@ def revoke_key(engine: Engine, key: int, now: datetime, only_of: int | None = No
 # --- users ----------------------------------------------------------------------------------------
 
 
-def _user(session: Session, user: int) -> User:
+def _lock_user(session: Session, user: int) -> User:
     row = session.get(User, user, with_for_update=True)
     if row is None:
-        raise Refused("user", f"there is no user {user}")
+        raise NotFound("user", "accounts.no_user", user=user)
     return row
 
 
-def _user_told(row: User) -> dict[str, Any]:
+def _user_document(row: User) -> dict[str, Any]:
     return {
         "id": row.id, "email": row.email, "name": row.name, "role": row.role,
         "invited": row.invited,
@@ -255,99 +265,115 @@ def _user_told(row: User) -> dict[str, Any]:
 
 
 def list_users(engine: Engine, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-    """Return users as plain values, by id. after: the id before the first."""
+    """Return users as plain values, by id, from the one after `after`."""
     with reading(engine) as session:
-        wanted = select(User).where(User.id > after).order_by(User.id).limit(limit)
-        return [_user_told(row) for row in session.scalars(wanted)]
+        query = select(User).where(User.id > after).order_by(User.id).limit(limit)
+        return [_user_document(row) for row in session.scalars(query)]
 
 
-def get_user(engine: Engine, wanted: int) -> dict[str, Any]:
-    """Return a user as plain values. Raises Refused."""
+def get_user(engine: Engine, user: int) -> dict[str, Any]:
+    """Return a user as plain values. Raises NotFound."""
     with reading(engine) as session:
-        row = session.get(User, wanted)
+        row = session.get(User, user)
         if row is None:
-            raise Refused("user", f"there is no user {wanted}")
-        return _user_told(row)
+            raise NotFound("user", "accounts.no_user", user=user)
+        return _user_document(row)
 
 
 def get_user_by_address(engine: Engine, email: str) -> dict[str, Any] | None:
-    """Return the user who has a mail address, or None. Raises Refused for what is none."""
+    """Return the user who has an email address, or None. Raises Invalid if it isn't an address."""
     with reading(engine) as session:
         row = session.scalars(select(User).where(User.email == email_of(email))).one_or_none()
-        return _user_told(row) if row is not None else None
+        return _user_document(row) if row is not None else None
 
 
 def invite_user(
     engine: Engine, email: str, name: str | None, role: str, domains: Collection[str] = ()
 ) -> tuple[dict[str, Any], bool]:
-    """Let somebody sign in; return what is known of them, and whether they are new.
+    """Let somebody sign in.
 
-    domains: as for signing in, here and below. Raises Refused.
+    Returns:
+        The user's document, and whether they could not sign in before.
+
+    Raises:
+        Invalid: of `email`, `role` or `name`.
     """
     address = email_of(email)
-    if role not in USER_ROLES:
-        raise Refused("role", f"{role!r} is none of {', '.join(USER_ROLES)}")
+    _check_role(role)
     if len(name or "") > _LONGEST_NAME:
-        raise Refused("name", f"it is longer than {_LONGEST_NAME} characters")
+        raise Invalid("name", "error.too_long", longest=_LONGEST_NAME)
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
-        known = session.scalars(select(User).where(User.email == address)).one_or_none()
-        if known is not None and _may_sign_in(known, domains):
-            return _user_told(known), False
-        row = known or user_row(session, address)
+        row = session.scalars(select(User).where(User.email == address)).one_or_none()
+        if row is not None and _may_sign_in(row, domains):
+            return _user_document(row), False
+        row = row or user_row(session, address)
         row.name, row.role, row.invited = name or row.name, role, True
         session.flush()
-        return _user_told(row), True
+        return _user_document(row), True
 
     return writing(engine, add)
 
 
 def change_user(
-    engine: Engine, wanted: int, changes: dict[str, Any], domains: Collection[str] = ()
+    engine: Engine, user: int, changes: dict[str, Any], domains: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Change name, role or invited of a user; the last administrator stays in. Raises Refused."""
-    if "role" in changes and changes["role"] not in USER_ROLES:
-        raise Refused("role", f"{changes['role']!r} is none of {', '.join(USER_ROLES)}")
+    """Change `name`, `role` or `invited` of a user; return their document.
+
+    Raises:
+        NotFound: there is no such user.
+        Invalid: of `role` or `invited`; also if nobody would be left to administer.
+    """
+    if "role" in changes:
+        _check_role(changes["role"])
 
     def change(session: Session) -> dict[str, Any]:
-        row = _user(session, wanted)
-        if row.role == "admin" and changes.get("role", "admin") != "admin":
-            _keep_an_administrator(session, row, "role", domains)
+        row = _lock_user(session, user)
         ends = row.invited and changes.get("invited") is False
-        if ends and row.role == "admin" and not _is_of(row.email, domains):
-            # Who could invite them again?
-            _keep_an_administrator(session, row, "invited", domains)
+        is_demoted = changes.get("role", "admin") != "admin"
+        is_locked_out = ends and not _is_in_domain(row.email, domains)
+        if row.role == "admin" and (is_demoted or is_locked_out):
+            field = "role" if is_demoted else "invited"
+            if not _has_other_administrator(session, row, domains):
+                raise Invalid(field, "accounts.last_administrator", email=row.email)
         for name, value in changes.items():
             setattr(row, name, value)
         if ends:
             row.session_number += 1
-        return _user_told(row)
+        return _user_document(row)
 
     return writing(engine, change)
 
 
-def delete_user(engine: Engine, wanted: int, domains: Collection[str] = ()) -> None:
-    """Remove a user with their keys; their records stay. Raises Refused."""
+def delete_user(engine: Engine, user: int, domains: Collection[str] = ()) -> None:
+    """Remove a user with their keys; their records stay.
+
+    Raises:
+        NotFound: there is no such user.
+        Conflict: they are the last administrator.
+    """
 
     def delete(session: Session) -> None:
-        row = _user(session, wanted)
-        if row.role == "admin":
-            _keep_an_administrator(session, row, "conflict", domains)
+        row = _lock_user(session, user)
+        if row.role == "admin" and not _has_other_administrator(session, row, domains):
+            raise Conflict("conflict", "accounts.last_administrator", email=row.email)
         session.delete(row)
 
     writing(engine, delete)
 
 
-def _keep_an_administrator(
-    session: Session, but_for: User, field: str, domains: Collection[str]
-) -> None:
-    others = session.scalars(select(User).where(User.role == "admin", User.id != but_for.id))
-    if not any(_may_sign_in(other, domains) for other in others):
-        raise Refused(field, f"{but_for.email} is the last administrator; name another one first")
+def _check_role(role: str) -> None:
+    if role not in USER_ROLES:
+        raise Invalid("role", "accounts.no_role", text=role, roles=USER_ROLES)
+
+
+def _has_other_administrator(session: Session, user: User, domains: Collection[str]) -> bool:
+    others = session.scalars(select(User).where(User.role == "admin", User.id != user.id))
+    return any(_may_sign_in(other, domains) for other in others)
 
 
 def set_language(engine: Engine, user: int, language: str) -> None:
-    """Remember in which language somebody reads."""
+    """Store in which language somebody reads."""
 
     def write(session: Session) -> None:
         row = session.get(User, user)

@@ -264,6 +264,7 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
                     "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
                     "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
                     "error": str(m.error_message) if m.error_message else None,
+                    "error_message": to_json(m.error_message) if m.error_message else None,
                 }
                 for m in session.scalars(_messages_of(record, only_of))
             ],

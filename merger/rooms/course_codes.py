@@ -1,4 +1,4 @@
-"""The service's own table of courses: which course of Classroom a code means."""
+"""The service's own table of courses: the course in Classroom of each code."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from models import Course
 
 
 def course_of(engine: Engine, code: str) -> str | None:
-    """Return the course that a code means, whatever its case; None where it is not in the table."""
+    """Return the course of a code, whatever its case; None if the code is not in the table."""
     with reading(engine) as session:
         row = session.get(Course, _key(code))
         return row.course_id if row else None
 
 
 def list_courses(engine: Engine) -> dict[str, str]:
-    """Return all codes with their courses."""
+    """Return all codes and their courses."""
     with reading(engine) as session:
         rows = session.scalars(select(Course).order_by(Course.code))
         return {row.code: row.course_id for row in rows}
 
 
-def set_courses(engine: Engine, wanted: Mapping[str, str]) -> None:
-    """Make the table say what each code means; an empty course removes a code."""
+def set_courses(engine: Engine, courses: Mapping[str, str]) -> None:
+    """Write the courses of some codes; an empty course removes a code."""
 
     def write(session: Session) -> None:
-        for code, course in wanted.items():
+        for code, course in courses.items():
             session.execute(delete(Course).where(Course.code == _key(code)))
             if course:
                 session.add(Course(code=_key(code), course_id=course))

@@ -1,4 +1,4 @@
-"""What makes a room one that records can be made of. Pure, but for what recorders look at."""
+"""What makes a room one that can be recorded. Pure, except for what recorders check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from merger.errors import MergerError, Refused, did_you_mean
+from merger.errors import Invalid, MergerError, Refused, did_you_mean
+from merger.i18n import Message, Param, verbatim
 from merger.ports.recorder import Recorder, SourceOfRoom
 from merger.rooms.spec import (
     LONGEST_KEY,
@@ -22,46 +23,44 @@ from models import ROLES
 
 LONGEST_CHUNK = timedelta(hours=24)
 
+Problem = tuple[str, Message]
 
-def problems_of(
-    room: RoomSpec, recorder_of: Callable[[str], Recorder]
-) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a room: the field, like `sources.0.address`, and a sentence."""
-    if why := _no_name(room.name):
+
+def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator[Problem]:
+    """Yield what is wrong with a room: the field, such as `sources.0.address`, and why."""
+    if why := _problem_of_name(room.name):
         yield "name", why
     try:
         zone = zone_named(room.zone)
     except Refused as error:
-        yield "zone", str(error)
+        yield "zone", error.message
         return
     if not 1 <= room.chunk_s <= LONGEST_CHUNK.total_seconds():
-        yield "chunk", f"chunks of {room.chunk_s} s make no sense; write 1s to 24h"
+        yield "chunk", Message("rooms.chunk", seconds=room.chunk_s)
     for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
         if not 0 <= margin_s <= LONGEST_MARGIN.total_seconds():
-            yield field, f"a margin of {margin_s} s makes no sense; write 0s to 1h"
+            yield field, Message("rooms.margin", seconds=margin_s)
     for field, text in (("drive_folder", room.drive_folder), ("calendar_id", room.calendar_id)):
         if len(text or "") > LONGEST_KEY:
-            yield field, _too_long(LONGEST_KEY)
+            yield field, Message("error.too_long", longest=LONGEST_KEY)
     names = [source.name for source in room.sources]
     if room.sound_source is not None and room.sound_source not in names:
-        meant = did_you_mean(room.sound_source, names)
-        yield "sound_source", f"there is no source {room.sound_source!r} in this room{meant}"
+        yield "sound_source", no_source(room.sound_source, names)
     roles: dict[str, str] = {}
     for n, source in enumerate(room.sources):
         field = f"sources.{n}"
-        if why := _no_name(source.name):
+        if why := _problem_of_name(source.name):
             yield f"{field}.name", why
         elif source.name in names[:n]:
-            yield f"{field}.name", f"source {source.name!r} is listed twice"
+            yield f"{field}.name", _of_source(source, Message("rooms.listed_twice"))
         if source.role not in ROLES:
-            why = f"the role {source.role!r} is none of {', '.join(ROLES)}"
-            yield f"{field}.role", f"source {source.name!r}: {why}"
+            why = Message("rooms.no_role", text=source.role, roles=ROLES)
+            yield f"{field}.role", _of_source(source, why)
         elif (other := roles.setdefault(source.role, source.name)) != source.name:
-            why = f"{other!r} has the role {source.role} already; a room has one of each"
-            yield f"{field}.role", f"source {source.name!r}: {why}"
+            yield f"{field}.role", _of_source(source, role_taken(other, source.role))
         for key, text in (("address", source.address), ("credentials", source.credentials)):
             if len(text or "") > LONGEST_TEXT:
-                yield f"{field}.{key}", _too_long(LONGEST_TEXT)
+                yield f"{field}.{key}", Message("error.too_long", longest=LONGEST_TEXT)
         seen = SourceOfRoom(
             room.name, source.name, source.role, source.kind, source.address, zone,
             source.credentials,
@@ -69,54 +68,89 @@ def problems_of(
         try:
             recorder_of(source.kind).check(seen)
         except MergerError as error:
-            # Recorders name the source themselves; who looks for one by its kind does not.
-            said = str(error).removeprefix(f"source {source.name!r}: ")
             code = error.code if error.code in ("kind", "address", "credentials") else "address"
-            yield f"{field}.{code}", f"source {source.name!r}: {_without_secrets(said, source)}"
+            why = _without_secrets(reason_of(source.name, error.message), source)
+            yield f"{field}.{code}", _of_source(source, why)
 
 
 def check_room(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> None:
-    """Raise Refused, whose code is the field, for the first thing that is wrong with a room."""
+    """Raise Invalid, with the field as its code, for the first thing that is wrong with a room."""
     for field, why in problems_of(room, recorder_of):
-        raise Refused(field, why)
+        raise Invalid(field, why)
 
 
 def kept_credentials(before: SourceSpec, kind: str, address: str) -> str | None:
-    """Return the credentials that a source keeps when nobody gives others with its change.
+    """Return the credentials that a source keeps when it is changed without new ones. Pure.
 
-    For another place they are not kept: whoever changes a room may not know them, and must not have
-    them sent to a host of theirs. Pure.
+    They are not kept for another place: whoever changes a room may not know them, and must not
+    have them sent to a host of their choice.
     """
     is_there = (kind, _place(address)) == (before.kind, _place(before.address))
     return before.credentials if is_there else None
 
 
 def _place(address: str) -> tuple[object, ...]:
-    """Return where an address leads, whatever is asked for there."""
+    """Return where an address leads, without what is requested there."""
     try:
         parts = urlsplit(address)
         return parts.scheme, parts.hostname, parts.port
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that isn't a number
         return (address,)
 
 
-def _too_long(longest: int) -> str:
-    return f"it is longer than {longest} characters"
+# --- reasons that the file of rooms gives, too ----------------------------------------------------
 
 
-def _no_name(name: str) -> str | None:
+def no_source(source: str, names: list[str]) -> Message:
+    """Return that a room has no source of a name."""
+    return Message("rooms.no_source", source=source, hint=did_you_mean(source, names))
+
+
+def role_taken(source: str, role: str) -> Message:
+    """Return that another source of the room has a role already."""
+    return Message("rooms.role_taken", source=source, role=role)
+
+
+def reason_of(source: str, message: Message) -> Message:
+    """Return a message about a source without the source's name, for where that is shown anyway."""
+    why = message.params.get("why")
+    if message.params.get("source") == source and isinstance(why, Message):
+        return why
+    prefix = f"source {source!r}: "
+    text = message.params.get("text")
+    if message.key == "verbatim" and isinstance(text, str) and text.startswith(prefix):
+        return verbatim(text.removeprefix(prefix))
+    return message
+
+
+def _of_source(source: SourceSpec, why: Message) -> Message:
+    return Message("error.of_source", source=source.name, why=why)
+
+
+def _problem_of_name(name: str) -> Message | None:
     """Return why something cannot be a name, which becomes a part of file names."""
     if not name.strip():
-        return "it is missing"
-    if name != name.strip() or name != unicodedata.normalize("NFC", name):
-        return f"{name!r} begins or ends with a space, or is not in Unicode's form NFC"
+        return Message("error.missing")
+    if name != name.strip():
+        return Message("rooms.name_spaces", name=name)
+    if name != unicodedata.normalize("NFC", name):
+        return Message("rooms.name_not_nfc", name=name)
     if "/" in name or not name.isprintable():
-        return f"{name!r} cannot be part of a file name"
+        return Message("rooms.name_unsafe", name=name)
     if len(name.encode()) > LONGEST_NAME:
-        return f"it is too long for a file name: more than {LONGEST_NAME} bytes"
+        return Message("rooms.name_too_long", longest=LONGEST_NAME)
     return None
 
 
-def _without_secrets(said: str, source: SourceSpec) -> str:
-    """Return what was said of a source without what should not have been said."""
-    return masked(said.replace(source.credentials, "***") if source.credentials else said)
+def _without_secrets(message: Message, source: SourceSpec) -> Message:
+    """Return a message about a source without passwords that got into it."""
+
+    def clean(value: Param) -> Param:
+        if isinstance(value, str):
+            text = value.replace(source.credentials, "***") if source.credentials else value
+            return masked(text)
+        if isinstance(value, tuple):
+            return tuple(clean(part) for part in value)  # type: ignore[misc]
+        return _without_secrets(value, source) if isinstance(value, Message) else value
+
+    return Message(message.key, **{name: clean(value) for name, value in message.items})

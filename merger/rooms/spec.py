@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from merger.i18n import Message
+
 DEFAULT_CHUNK_S = 1800
 DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
 LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
@@ -29,8 +31,9 @@ class SourceSpec:
 class RoomSpec:
     """A room as a file, or the tables, have it.
 
-    early_s, late_s: so long before and after a record its live sources are recorded. mails: whether
-    those who asked are told by mail. uploads_raw: whether what is recorded live is delivered, too.
+    early_s, late_s: for how long before and after a record its live sources are recorded.
+    mails: whether those who requested a record are notified by mail.
+    uploads_raw: whether what is recorded live is delivered as it is, too.
     """
 
     name: str
@@ -46,10 +49,10 @@ class RoomSpec:
     uploads_raw: bool = False
 
 
-def warnings(rooms: Iterable[RoomSpec]) -> list[str]:
-    """Return what is no mistake, but makes no lecture either. Pure."""
+def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:
+    """Return what is allowed, but does not make a room that can be recorded. Pure."""
     return [
-        f"room {room.name!r} has no source with the role speaker: no record can be made of it"
+        Message("rooms.no_speaker", room=room.name, role="speaker")
         for room in rooms
         if all(source.role != "speaker" for source in room.sources)
     ]

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from merger.db.engine import reading, writing
-from merger.errors import Refused
+from merger.errors import Conflict, Invalid, NotFound
+from merger.i18n import Message
 from merger.ports.recorder import Recorder
 from merger.rooms.rules import check_room
 from merger.rooms.spec import RoomSpec, SourceSpec, masked
@@ -21,39 +22,38 @@ from models import Record, Room, Source
 RecorderOf = Callable[[str], Recorder]
 
 
-def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
-    """Return in words what `apply_rooms` would change, and change nothing."""
-    return _words(stored_rooms(engine), specs)
+def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[Message]:
+    """Return what `apply_rooms` would change, and change nothing."""
+    return _changes(stored_rooms(engine), specs)
 
 
-def apply_rooms(engine: Engine, specs: Sequence[RoomSpec]) -> list[str]:
-    """Make the tables say what a file says, in one transaction; return in words what changed."""
+def apply_rooms(engine: Engine, specs: Sequence[RoomSpec]) -> list[Message]:
+    """Make the tables say what a file says, in one transaction; return what changed."""
 
-    def act(session: Session) -> list[str]:
+    def act(session: Session) -> list[Message]:
         names = [spec.name for spec in specs]
-        wanted = _all_rooms().where(Room.name.in_(names)).with_for_update()
-        rows = {row.name: row for row in session.scalars(wanted)}
-        words = _words([_spec_of(row) for row in rows.values()], specs)
+        query = _all_rooms().where(Room.name.in_(names)).with_for_update()
+        rows = {row.name: row for row in session.scalars(query)}
+        changes = _changes([_spec_of(row) for row in rows.values()], specs)
         for spec in specs:
             _write(session, rows.get(spec.name), spec)
-        return words
+        return changes
 
     return writing(engine, act)
 
 
 def stored_rooms(engine: Engine) -> list[RoomSpec]:
-    """Return all rooms of the tables, with credentials. Nothing of them has been checked."""
+    """Return all rooms of the tables, unchecked, with credentials."""
     with reading(engine) as session:
         return [_spec_of(row) for row in session.scalars(_all_rooms())]
 
 
 def create_room(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
-    """Add a room; return its id. Raises Refused, whose code is the field."""
+    """Add a room; return its id. Raises Invalid, with the field as its code."""
     check_room(spec, recorder_of)
 
     def add(session: Session) -> int:
-        if session.scalar(select(Room.id).where(Room.name == spec.name)) is not None:
-            raise Refused("name", f"there is a room {spec.name!r} already")
+        _check_name_is_free(session, spec.name)
         row = _write(session, None, spec)
         session.flush()
         return row.id
@@ -64,84 +64,92 @@ def create_room(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
 def edit_room(
     engine: Engine, room: int, act: Callable[[RoomSpec], RoomSpec], recorder_of: RecorderOf
 ) -> None:
-    """Make a room what a function makes of it. Raises Refused.
+    """Make a room what `act` returns for it. A source with another name is another source.
 
-    A source is known by its name: under another one, it is another source.
+    Raises:
+        NotFound: there is no such room.
+        Invalid: the new room has a mistake; the code is the field.
     """
 
     def change(session: Session) -> None:
-        row = _row(session, room, lock=True)
+        row = _room_row(session, room, lock=True)
         before = _spec_of(row)
         after = act(before)
         check_room(after, recorder_of)
         if after.name != before.name:
-            if session.scalar(select(Room.id).where(Room.name == after.name)) is not None:
-                raise Refused("name", f"there is a room {after.name!r} already")
+            _check_name_is_free(session, after.name)
             row.name = after.name
         _write(session, row, after)
 
     writing(engine, change)
 
 
+def _check_name_is_free(session: Session, name: str) -> None:
+    if session.scalar(select(Room.id).where(Room.name == name)) is not None:
+        raise Invalid("name", "rooms.exists", room=name)
+
+
 def delete_room(engine: Engine, room: int) -> None:
-    """Remove a room that no record waits for; what was made of it stays. Raises Refused."""
+    """Remove a room; the records that were made of it stay.
+
+    Raises:
+        NotFound: there is no such room.
+        Conflict: records of it are not finished.
+    """
 
     def remove(session: Session) -> None:
-        row = _row(session, room, lock=True)
+        row = _room_row(session, room, lock=True)
         waiting = session.scalar(
             select(func.count()).where(
                 Record.room_id == room, Record.status.in_(("queued", "running"))
             )
         )
         if waiting:
-            message = f"{waiting} records of room {row.name!r} are not done; cancel them"
-            if waiting == 1:
-                message = f"1 record of room {row.name!r} is not done; cancel it"
-            raise Refused("conflict", message)
+            raise Conflict("conflict", "rooms.in_use", room=row.name, count=waiting)
         session.delete(row)
 
     writing(engine, remove)
 
 
 def drive_folder_of(engine: Engine, room: str) -> str | None:
-    """Return the folder in Drive of a room by its name; None where it has none."""
+    """Return the folder in Drive of a room, by its name; None if it has none."""
     with reading(engine) as session:
         return session.scalar(select(Room.drive_folder).where(Room.name == room))
 
 
-def _row(session: Session, room: int, *, lock: bool = False) -> Room:
-    wanted = _all_rooms().where(Room.id == room)
-    row = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+def _room_row(session: Session, room: int, *, lock: bool = False) -> Room:
+    query = _all_rooms().where(Room.id == room)
+    row = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise Refused("room_id", f"there is no room {room}")
+        raise NotFound("room_id", "rooms.no_room", room=room)
     return row
 
 
 def get_room(engine: Engine, room: int) -> dict[str, Any]:
-    """Return a room as plain values, with ids, without credentials. Raises Refused."""
+    """Return a room as plain values, with ids, without credentials. Raises NotFound."""
     with reading(engine) as session:
-        return _told(_row(session, room))
+        return _document(_room_row(session, room))
 
 
 def list_rooms(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, with ids, without credentials."""
     with reading(engine) as session:
-        return [_told(row) for row in session.scalars(_all_rooms())]
+        return [_document(row) for row in session.scalars(_all_rooms())]
 
 
 def rooms_document(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, in the form of the file, without credentials."""
-    return [_as_in_a_file(spec) for spec in stored_rooms(engine)]
+    return [_file_entry(spec) for spec in stored_rooms(engine)]
 
 
-def _told(row: Room) -> dict[str, Any]:
-    told = _as_in_a_file(_spec_of(row))
-    for source, shown in zip(row.sources, told["sources"], strict=True):
+def _document(row: Room) -> dict[str, Any]:
+    entry = _file_entry(_spec_of(row))
+    for source, shown in zip(row.sources, entry["sources"], strict=True):
         shown |= {"id": source.id, "has_credentials": bool(source.credentials)}
-    return {"id": row.id, **told}
+    return {"id": row.id, **entry}
 
 
-def _as_in_a_file(room: RoomSpec) -> dict[str, Any]:
+def _file_entry(room: RoomSpec) -> dict[str, Any]:
     return {
         "name": room.name,
         "zone": room.zone,
@@ -183,34 +191,40 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
     row.mails, row.uploads_raw = spec.mails, spec.uploads_raw
-    known = {source.name: source for source in row.sources}
-    # Those that are no longer listed are deleted, for want of a room.
-    row.sources = [known.get(source.name) or Source(name=source.name) for source in spec.sources]
-    for source, wanted in zip(row.sources, spec.sources, strict=True):
-        source.role, source.kind, source.address = wanted.role, wanted.kind, wanted.address
-        source.credentials = wanted.credentials
+    by_name = {source.name: source for source in row.sources}
+    # Sources that are no longer listed are deleted, because they have no room any more.
+    row.sources = [by_name.get(source.name) or Source(name=source.name) for source in spec.sources]
+    for source, new in zip(row.sources, spec.sources, strict=True):
+        source.role, source.kind, source.address = new.role, new.kind, new.address
+        source.credentials = new.credentials
     return row
 
 
-def _words(before: Iterable[RoomSpec], after: Iterable[RoomSpec]) -> list[str]:
-    """Return in words what makes some rooms of the tables those of a file."""
-    known = {room.name: room for room in before}
-    words: list[str] = []
+# --- what a file changes --------------------------------------------------------------------------
+
+
+def _changes(before: Iterable[RoomSpec], after: Iterable[RoomSpec]) -> list[Message]:
+    """Return what makes some rooms of the tables those of a file."""
+    by_name = {room.name: room for room in before}
+    changes: list[Message] = []
     for room in after:
-        old = known.get(room.name)
+        old = by_name.get(room.name)
         if old is None:
-            words.append(f"added room {room.name!r} ({room.zone}, chunks of {_chunk(room)})")
-            words += [_added(source, room) for source in room.sources]
+            chunk = _length(room.chunk_s)
+            changes.append(
+                Message("rooms.change.added_room", room=room.name, zone=room.zone, chunk=chunk)
+            )
+            changes += [_added_source(source, room) for source in room.sources]
         else:
-            words += _changed(old, room)
-    return words
+            changes += _room_changes(old, room)
+    return changes
 
 
-def _changed(old: RoomSpec, new: RoomSpec) -> list[str]:
-    words = _became(
-        f"room {new.name!r}",
+def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
+    changes = _value_changes(
+        Message("rooms.place.room", room=new.name),
         ("zone", old.zone, new.zone),
-        ("chunk", _chunk(old), _chunk(new)),
+        ("chunk", _length(old.chunk_s), _length(new.chunk_s)),
         ("early", _length(old.early_s), _length(new.early_s)),
         ("late", _length(old.late_s), _length(new.late_s)),
         ("sound_source", old.sound_source, new.sound_source),
@@ -219,52 +233,62 @@ def _changed(old: RoomSpec, new: RoomSpec) -> list[str]:
         ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
         ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
     )
-    known = {source.name: source for source in old.sources}
+    by_name = {source.name: source for source in old.sources}
     for source in new.sources:
-        if source.name in known:
-            words += _changed_source(known.pop(source.name), source, new)
+        if source.name in by_name:
+            changes += _source_changes(by_name.pop(source.name), source, new)
         else:
-            words.append(_added(source, new))
-    for name in known:
-        what = f"source {name!r} of room {new.name!r}"
-        words.append(f"removed {what}; what was collected of it is forgotten")
-    return words
+            changes.append(_added_source(source, new))
+    changes += [Message("rooms.change.removed_source", where=_place(name, new)) for name in by_name]
+    return changes
 
 
-def _added(source: SourceSpec, room: RoomSpec) -> str:
-    what = f"{source.role}, {source.kind} {_shown(source.address)}"
-    credentials = ", with credentials" if source.credentials else ""
-    return f"added source {source.name!r} to room {room.name!r} ({what}{credentials})"
+def _added_source(source: SourceSpec, room: RoomSpec) -> Message:
+    added = Message(
+        "rooms.change.added_source", source=source.name, room=room.name, role=source.role,
+        kind=source.kind, address=masked(source.address),
+    )  # fmt: skip
+    if not source.credentials:
+        return added
+    return Message("rooms.change.added_source_with_credentials", **added.params)
 
 
-def _changed_source(old: SourceSpec, new: SourceSpec, room: RoomSpec) -> list[str]:
-    where = f"source {new.name!r} of room {room.name!r}"
-    words = _became(
+def _source_changes(old: SourceSpec, new: SourceSpec, room: RoomSpec) -> list[Message]:
+    where = _place(new.name, room)
+    changes = _value_changes(
         where,
         ("role", old.role, new.role),
         ("kind", old.kind, new.kind),
         ("address", old.address, new.address),
     )
     if old.credentials != new.credentials:
-        how = "changed" if old.credentials else "added"
-        words.append(f"{how if new.credentials else 'removed'} credentials of {where}")
-    return words
+        if not new.credentials:
+            changes.append(Message("rooms.change.removed_credentials", where=where))
+        elif old.credentials:
+            changes.append(Message("rooms.change.changed_credentials", where=where))
+        else:
+            changes.append(Message("rooms.change.added_credentials", where=where))
+    return changes
 
 
-def _became(where: str, *values: tuple[str, str | None, str | None]) -> list[str]:
+def _place(source: str, room: RoomSpec) -> Message:
+    return Message("rooms.place.source_of_room", source=source, room=room.name)
+
+
+def _value_changes(where: Message, *values: tuple[str, str | None, str | None]) -> list[Message]:
     return [
-        f"changed {what} of {where} from {_shown(before)} to {_shown(after)}"
-        for what, before, after in values
-        if before != after
+        Message(
+            "rooms.change.changed", field=field, where=where, before=_shown(old), after=_shown(new)
+        )
+        for field, old, new in values
+        if old != new
     ]
 
 
-def _shown(text: str | None) -> str:
-    return "nothing" if text is None else repr(masked(text))
-
-
-def _chunk(room: RoomSpec) -> str:
-    return _length(room.chunk_s)
+def _shown(text: str | None) -> Message:
+    if text is None:
+        return Message("rooms.change.nothing")
+    return Message("rooms.change.value", text=masked(text))
 
 
 def _yes_or_no(value: bool) -> str:

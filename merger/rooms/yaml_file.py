@@ -1,4 +1,4 @@
-"""The file that says what rooms there are: read, checked, and every mistake told with its line."""
+"""The file that lists the rooms: read and checked, and every mistake reported with its line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from zoneinfo import available_timezones
 
 import yaml
 
-from merger.errors import Refused, did_you_mean
+from merger.errors import Invalid, Refused, did_you_mean
+from merger.i18n import Message, sentences, verbatim
+from merger.rooms.rules import no_source, role_taken
 from merger.rooms.spec import (
     DEFAULT_CHUNK_S,
     DEFAULT_EARLY_S,
@@ -28,13 +30,13 @@ from models import ROLES
 
 LONGEST_FILE = 500_000  # characters: more than a thousand rooms, read in seconds
 _DEEPEST = 10  # the composer calls itself for every level
-_MOST_TOLD = 20  # mistakes
+_MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
     "mails", "uploads_raw", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
-# Others write YAML's own words for it.
+# true and false are how YAML itself writes it.
 _BOOLEANS = {"yes": True, "no": False, "true": True, "false": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,17 +44,24 @@ Secrets = Callable[[str], str | None]
 
 
 def parse_rooms(text: str, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
-    """Return the rooms of a file. Raises Refused, which names every mistake and its line.
+    """Return the rooms of a file.
 
     A value is what is written: 0504, 5:04 and no are these characters, quoted or not, though YAML
-    takes them for numbers and a truth value. kinds: of sources that there are. secrets: what a
-    variable of the environment holds, or None; may raise Refused.
+    takes them for numbers and a truth value.
+
+    Args:
+        text: of the file.
+        kinds: of sources that exist.
+        secrets: returns what a variable of the environment holds, or None; may raise Refused.
+
+    Raises:
+        Invalid: names every mistake and its line.
     """
     mistakes = _Mistakes()
-    root = _Entry(_composed(text), "", ("rooms",), mistakes)
+    root = _Entry(_compose(text), None, ("rooms",), mistakes)
     rooms = _rooms(root, kinds, secrets) if root.is_mapping else []
-    if mistakes.told:
-        raise Refused("rooms", "; ".join(mistakes.told))
+    if mistakes.messages:
+        raise mistakes.as_error()
     return rooms
 
 
@@ -66,158 +75,185 @@ class _Plain(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # as the stubs have it
-        why = None
         if event.anchor is not None or getattr(event, "tag", None) is not None:
-            why = "anchors, aliases and tags (& * !) are not used here; write it out, or quote it"
-        elif self._depth == _DEEPEST:
-            why = "this is nested too deeply"
-        if why:
-            raise yaml.MarkedYAMLError(problem=why, problem_mark=event.start_mark)
+            raise _mistake(event.start_mark.line, Message("rooms.no_anchors"))
+        if self._depth == _DEEPEST:
+            raise _mistake(event.start_mark.line, Message("error.too_deep"))
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
 
-def _composed(text: str) -> yaml.Node:
+def _compose(text: str) -> yaml.Node:
     if len(text) > LONGEST_FILE:
-        message = f"the file is longer than {LONGEST_FILE} characters; divide it among several"
-        raise Refused("rooms", message)
+        raise Invalid("rooms", "rooms.file_too_long", longest=LONGEST_FILE)
     try:
         root = yaml.compose(text, Loader=_Plain)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise Refused("rooms", f"{where}: {error.problem or error.context}") from error
+        why = verbatim(str(error.problem or error.context))
+        raise (_mistake(mark.line, why) if mark else Invalid("rooms", why)) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"line {line}: there is a character that no text should hold"
-        raise Refused("rooms", message) from error
+        line = text.count("\n", 0, error.position)
+        raise _mistake(line, Message("rooms.bad_character")) from error
     except (ValueError, OverflowError) as error:  # "\Uffffffff"
-        raise Refused("rooms", "an escape with \\U names no character") from error
+        raise Invalid("rooms", "rooms.bad_escape") from error
     if root is None or _is_nothing(root):
-        raise Refused("rooms", "the file is empty; docs/rooms.example.yaml shows one")
+        raise Invalid("rooms", "rooms.file_empty")
     return root
+
+
+def _mistake(line: int, why: Message) -> Invalid:
+    return Invalid("rooms", _at_line(line, why))
+
+
+def _at_line(line: int, why: Message) -> Message:
+    return Message("rooms.line", line=line + 1, why=why)
 
 
 class _Mistakes:
     """What is wrong with a file, up to the number that a person reads at once."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.messages: list[Message] = []
 
-    def add(self, node: yaml.Node, text: str) -> None:
-        if len(self.told) == _MOST_TOLD:
-            raise Refused("rooms", "; ".join(self.told) + "; and more")
-        self.told.append(f"line {node.start_mark.line + 1}: {text}")
+    def add(self, node: yaml.Node, why: Message) -> None:
+        if len(self.messages) == _MOST_MISTAKES:
+            self.messages.append(Message("rooms.and_more"))
+            raise self.as_error()
+        self.messages.append(_at_line(node.start_mark.line, why))
+
+    def as_error(self) -> Invalid:
+        return Invalid("rooms", sentences(self.messages))
 
 
 class _Entry:
-    """One mapping of a file: reads what stands under its keys, and gathers the mistakes.
+    """A mapping of the file: reads what stands under its keys, and collects the mistakes.
 
-    What is wrong is read as an empty text, so that the rest can be looked at, too.
+    What is wrong is read as an empty text, so that the rest is checked, too.
+
+    place: of the mapping, such as "room '504'"; None for the file as a whole.
     """
 
     def __init__(
-        self, node: yaml.Node, where: str, known: Sequence[str], mistakes: _Mistakes
+        self,
+        node: yaml.Node,
+        place: Message | None,
+        keys: Sequence[str],
+        mistakes: _Mistakes,
     ) -> None:
-        self.where = where
+        self.place = place
         self._node = node
         self._mistakes = mistakes
         self._values: dict[str, yaml.Node] = {}
         self.is_mapping = isinstance(node, yaml.MappingNode)
         if not self.is_mapping:
-            self.wrong("", f"write {', '.join(f'{key}:' for key in known)} here")
+            self.add_mistake("", Message("rooms.write_keys", keys=tuple(f"{key}:" for key in keys)))
             return
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if name in self._values:  # PyYAML itself lets the last one win
-                mistakes.add(key, f"{where}{name} is given twice")
-            elif name in known:
+                mistakes.add(key, self._at_place(Message("rooms.key_twice", key=name)))
+            elif name in keys:
                 self._values[name] = value
+            elif len(name) > LONGEST_KEY:
+                mistakes.add(key, self._at_place(Message("rooms.no_key_so_long")))
             else:
-                shown = repr(name) if len(name) <= LONGEST_KEY else "of this length"
-                why = f"there is no key {shown}{did_you_mean(name, known)}"
-                mistakes.add(key, f"{where}{why}")
+                why = Message("rooms.no_key", key=name, hint=did_you_mean(name, keys))
+                mistakes.add(key, self._at_place(why))
 
-    def wrong(self, key: str, why: str) -> None:
-        """Note a mistake in a value, or in the mapping as a whole."""
+    def add_mistake(self, key: str, why: Message) -> None:
+        """Add a mistake in the value of a key, or, without one, in the mapping as a whole."""
         node = self._values.get(key, self._node)
-        self._mistakes.add(node, f"{self.where}{key}{': ' if key else ''}{why}")
+        what = Message("error.of_field", field=key, why=why) if key else why
+        self._mistakes.add(node, self._at_place(what))
+
+    def _at_place(self, why: Message) -> Message:
+        return Message("rooms.at", place=self.place, why=why) if self.place else why
 
     def text(self, key: str, *, required: bool = False, longest: int = LONGEST_KEY) -> str:
         """Return a value as it is written; an empty text where there is none, or a wrong one."""
         node = self._values.get(key)
         if node is None or _is_nothing(node):
             if required:
-                self.wrong(key, "it is missing")
+                self.add_mistake(key, Message("error.missing"))
         elif not isinstance(node, yaml.ScalarNode):
-            self.wrong(key, "write one text")
+            self.add_mistake(key, Message("rooms.not_a_text"))
         elif len(node.value) > longest:
-            self.wrong(key, f"it is longer than {longest} characters")
+            self.add_mistake(key, Message("error.too_long", longest=longest))
         elif not node.value.isprintable():
-            self.wrong(key, "it holds a character that cannot be seen")
+            self.add_mistake(key, Message("rooms.invisible_character"))
         else:
             return str(node.value)
         return ""
 
     def name(self, key: str, *, required: bool = False) -> str:
         """Return a name, which must be usable as a part of a file name."""
-        # As in the names of files: macOS writes й and é as two characters each.
+        # As in file names: macOS writes й and é as two characters each.
         name = unicodedata.normalize("NFC", self.text(key, required=required))
         if "/" in name:
-            self.wrong(key, f"{name!r} cannot be part of a file name: it holds a /")
+            self.add_mistake(key, Message("rooms.name_slash", name=name))
         elif name != name.strip():
-            self.wrong(key, f"{name!r} begins or ends with a space")
+            self.add_mistake(key, Message("rooms.name_spaces", name=name))
         elif len(name.encode()) > LONGEST_NAME:
-            self.wrong(key, f"it is too long for a file name: more than {LONGEST_NAME} bytes")
+            self.add_mistake(key, Message("rooms.name_too_long", longest=LONGEST_NAME))
         else:
             return name
         return ""
 
-    def one_of(self, key: str, known: Collection[str]) -> str:
+    def choice(self, key: str, words: Collection[str]) -> str:
         """Return a word that must be one of some."""
         word = self.text(key, required=True)
-        if word and word not in known:
-            self.wrong(key, f"there is no {key} {word!r}{did_you_mean(word, sorted(known))}")
+        if word and word not in words:
+            hint = did_you_mean(word, sorted(words))
+            self.add_mistake(key, Message("rooms.no_choice", word=word, hint=hint))
             return ""
         return word
 
     def boolean(self, key: str, default: bool) -> bool:
-        """Return whether yes is written, or what counts where nothing is."""
+        """Return whether yes is written; the default if nothing is."""
         word = self.text(key)
         if word and word not in _BOOLEANS:
-            self.wrong(key, f"{word!r} is neither yes nor no")
+            self.add_mistake(key, Message("rooms.not_yes_or_no", word=word))
         return _BOOLEANS.get(word, default)
 
     def seconds(self, key: str, default: int, read: Callable[[str, str], timedelta]) -> int:
-        """Return a length such as 30m in seconds, or what counts where nothing is written."""
+        """Return a length such as 30m in seconds; the default if nothing is written."""
         length = self.text(key)
         try:
             return read(length, key) // timedelta(seconds=1) if length else default
         except Refused as error:
-            self.wrong(key, str(error))
+            self.add_mistake(key, error.message)
             return default
 
-    def entries(self, key: str, where: str, known: Sequence[str]) -> Iterator[_Entry]:
-        """Yield the mappings of a list. where: names one, before its number."""
+    def entries(
+        self, key: str, place_of: Callable[[int], Message], keys: Sequence[str]
+    ) -> Iterator[_Entry]:
+        """Yield the mappings of a list.
+
+        Args:
+            key: of the list.
+            place_of: returns the place of a mapping by its number, from 1.
+            keys: that a mapping may have.
+        """
         node = self._values.get(key)
         if not isinstance(node, yaml.SequenceNode):
-            # An empty list must be written as such: it takes away all that was in there.
-            self.wrong(key, "write a list: lines that begin with a dash")
+            # An empty list must be written as such: it removes all that was in there.
+            self.add_mistake(key, Message("rooms.not_a_list"))
             return
         for number, item in enumerate(node.value, 1):
-            entry = _Entry(item, f"{where} number {number}: ", known, self._mistakes)
+            entry = _Entry(item, place_of(number), keys, self._mistakes)
             if entry.is_mapping:
                 yield entry
 
 
 def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomSpec]:
     rooms: dict[str, RoomSpec] = {}
-    for entry in root.entries("rooms", "room", _ROOM_KEYS):
+    for entry in root.entries("rooms", _room_place, _ROOM_KEYS):
         name = entry.name("name", required=True)
         if name:
-            entry.where = f"room {name!r}: "
+            entry.place = Message("rooms.place.room", room=name)
         room = RoomSpec(
             name=name,
             zone=_zone(entry),
@@ -233,10 +269,9 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
         )
         names = [source.name for source in room.sources]
         if room.sound_source is not None and room.sound_source not in names:
-            why = f"there is no source {room.sound_source!r} in this room"
-            entry.wrong("sound_source", why + did_you_mean(room.sound_source, names))
+            entry.add_mistake("sound_source", no_source(room.sound_source, names))
         if name and name in rooms:
-            entry.wrong("", "it is listed twice")
+            entry.add_mistake("", Message("rooms.listed_twice"))
         rooms[name] = room
     return list(rooms.values())
 
@@ -244,26 +279,33 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
 def _sources(room: _Entry, kinds: Collection[str], secrets: Secrets) -> tuple[SourceSpec, ...]:
     sources: dict[str, SourceSpec] = {}
     by_role: dict[str, SourceSpec] = {}
-    place = room.where.removesuffix(": ")
-    for entry in room.entries("sources", f"{place}, source", _SOURCE_KEYS):
+    room_place = room.place or Message("nothing")  # a room has one
+
+    def place_of(number: int) -> Message:
+        return Message("rooms.place.source_number", room=room_place, number=number)
+
+    for entry in room.entries("sources", place_of, _SOURCE_KEYS):
         name = entry.name("name", required=True)
         if name:
-            entry.where = f"{place}, source {name!r}: "
+            entry.place = Message("rooms.place.source", room=room_place, source=name)
         source = SourceSpec(
             name=name,
-            role=entry.one_of("role", ROLES),
-            kind=entry.one_of("kind", kinds),
+            role=entry.choice("role", ROLES),
+            kind=entry.choice("kind", kinds),
             address=_address(entry),
             credentials=_credentials(entry, secrets),
         )
         other = by_role.setdefault(source.role, source)
         if name and name in sources:
-            entry.wrong("", "it is listed twice")
+            entry.add_mistake("", Message("rooms.listed_twice"))
         elif source.role and other is not source:
-            why = f"{other.name!r} has the role {source.role} already; a room has one of each"
-            entry.wrong("role", why)
+            entry.add_mistake("role", role_taken(other.name, source.role))
         sources[name] = source
     return tuple(sources.values())
+
+
+def _room_place(number: int) -> Message:
+    return Message("rooms.place.room_number", number=number)
 
 
 def _zone(room: _Entry) -> str:
@@ -271,40 +313,39 @@ def _zone(room: _Entry) -> str:
     try:
         return zone and zone_named(zone).key
     except Refused:
-        meant = did_you_mean(zone, available_timezones())
-        room.wrong("zone", f"{zone!r} is no time zone; write it like Europe/Moscow{meant}")
+        hint = did_you_mean(zone, available_timezones())
+        room.add_mistake("zone", Message("rooms.no_zone", zone=zone, hint=hint))
         return ""
 
 
 def _address(source: _Entry) -> str:
     address = source.text("address", required=True, longest=LONGEST_TEXT)
     if masked(address) != address:
-        why = "it holds a password; put that into a variable of the environment"
-        source.wrong("address", f"{why}, and the variable's name into credentials_env")
+        source.add_mistake("address", Message("rooms.password_in_address"))
     return address
 
 
 def _credentials(source: _Entry, secrets: Secrets) -> str | None:
-    """Return the value of the variable that is named.
+    """Return the value of the environment variable that is named.
 
-    What stands there is never repeated: it may be a password that somebody took the key for.
+    What stands in the file is never repeated: it may be a password, by mistake.
     """
     key = "credentials_env"
     variable = source.text(key)
     if not variable:
         return None
     if not _VARIABLE.fullmatch(variable):
-        source.wrong(key, "write the name of a variable of the environment, no password")
+        source.add_mistake(key, Message("rooms.not_a_variable"))
         return None
     try:
         credentials = secrets(variable)
     except Refused as error:
-        source.wrong(key, str(error))
+        source.add_mistake(key, error.message)
         return None
     if not credentials:
-        source.wrong(key, "the environment has no variable of this name, or an empty one")
+        source.add_mistake(key, Message("rooms.variable_empty"))
     elif len(credentials) > LONGEST_TEXT or not _is_unicode(credentials):
-        source.wrong(key, f"the variable is no text of at most {LONGEST_TEXT} characters")
+        source.add_mistake(key, Message("rooms.variable_not_text", longest=LONGEST_TEXT))
     return credentials
 
 
@@ -318,6 +359,6 @@ def _is_nothing(node: yaml.Node) -> bool:
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+    except UnicodeEncodeError:  # bytes of the environment that aren't UTF-8
         return False
     return True

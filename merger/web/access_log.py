@@ -1,4 +1,4 @@
-"""A line of the log for each request: what was asked, by whom, and what was answered when."""
+"""A line of the log for each request: what was requested, by whom, and how it was answered."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from merger.logs import printable
 
 log = logging.getLogger(__name__)
 
-# Asked by machines every few seconds, or with every page.
-_SELDOM_TOLD = ("static", "operations.alive", "operations.ready", "operations.metrics")
+# Requested by machines every few seconds, or with every page.
+_DEBUG_ONLY = ("static", "operations.alive", "operations.ready", "operations.metrics")
 
 
 def register(app: Flask) -> None:
-    """Have each request told; before others, so that their time counts."""
+    """Log each request. To be registered before others, so that their time counts."""
 
     @app.before_request
-    def begin() -> None:
-        g.begun_s = time.monotonic()
+    def start_clock() -> None:
+        g.started_s = time.monotonic()
 
     @app.after_request
-    def tell(response: Response) -> Response:
-        is_usual = request.endpoint in _SELDOM_TOLD and response.status_code < 400
-        who = g.get("asker")
+    def log_request(response: Response) -> Response:
+        is_usual = request.endpoint in _DEBUG_ONLY and response.status_code < 400
+        who = g.get("principal")
         values = {
             "method": request.method,
             "path": printable(request.path),  # without the query, which may hold secrets
             "status": response.status_code,
-            "ms": round(1000 * (time.monotonic() - g.begun_s)),
+            "ms": round(1000 * (time.monotonic() - g.started_s)),
             "user": who.user if who else None,
         }
         log.log(

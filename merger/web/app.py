@@ -1,4 +1,4 @@
-"""The web application: the API, the pages, and what an operator looks at, put together."""
+"""The web application: the API, the pages, and the endpoints for operators, put together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class _Json(DefaultJSONProvider):
-    """Reads JSON as Flask does; what is nested without end is broken like anything else."""
+    """Reads JSON as Flask does; too deep nesting is an error like any other."""
 
     def loads(self, s: str | bytes, **options: Any) -> Any:
         try:
@@ -46,7 +46,12 @@ class _Json(DefaultJSONProvider):
 
 
 def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
-    """Return the application that shows a service. hooks: routes of those who tell us something."""
+    """Return the application that shows a service.
+
+    Args:
+        service: to show.
+        hooks: webhooks, at which other services notify us.
+    """
     app = OpenAPI(
         "merger.web",
         info=Info(title="Lecture merge", version="1"),
@@ -72,7 +77,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=is_https,
         PERMANENT_SESSION_LIFETIME=auth.SESSION_LASTS,
-        SESSION_REFRESH_EACH_REQUEST=False,  # a page that looks whether there is news has no end
+        SESSION_REFRESH_EACH_REQUEST=False,  # a page that refreshes itself would never end
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form may stay open for a day
         WTF_CSRF_SSL_STRICT=is_https,
     )
@@ -82,20 +87,20 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     auth.register(app)
     csrf = CSRFProtect(app)
     for api in (records, rooms, users, keys, montage, discovered):
-        # A session may not change anything there, so that no other site can have it do so.
+        # Sessions may only read there, so that there is nothing to forge.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)
     app.register_api(files.blueprint)
     for blueprint in (reference.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
-    for hook in hooks:  # who calls them signs what it says, and has no session
+    for hook in hooks:  # their callers sign what they send, and have no session
         csrf.exempt(hook)
         app.register_blueprint(hook)
     login.register(app)
     pages.register(app)
 
     @app.after_request
-    def guard(response: Response) -> Response:
+    def add_headers(response: Response) -> Response:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if is_https:
@@ -108,5 +113,5 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
 
 
 def _secret(service: Service) -> str:
-    """Return what sessions are signed with: one for all processes of a database."""
+    """Return the key that signs sessions: one for all processes of a database."""
     return KeyValueStore(service.engine).settled(_SECRET, secrets.token_hex(32))

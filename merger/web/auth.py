@@ -1,4 +1,4 @@
-"""Who is at the door: keys of programs, sessions of people, and how often somebody may guess."""
+"""Who makes a request: keys of programs, sessions of people, and how often one may guess."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from flask import Flask, current_app, g, request, session
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import TooManyRequests, Unauthorized
 
 from merger.accounts import users
 from merger.accounts.permissions import Principal
+from merger.errors import Forbidden
+from merger.i18n import Message
 from merger.service import Service
 from merger.web.problems import API
 
@@ -20,26 +22,48 @@ from merger.web.problems import API
 MOST_GUESSES = 10
 SESSION_LASTS = timedelta(days=14)
 _SAFE = ("GET", "HEAD", "OPTIONS")
-# What tells how to ask, and no more.
+# Endpoints of the API that describe it, and show nothing of the service.
 _OPEN = ("reference.openapi", "reference.docs")
 
 
+class NotSignedIn(Unauthorized):
+    """Nobody is signed in, and there is no valid key."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
+
+    def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+        # No Basic: browsers would answer it with a dialogue of their own.
+        return [("WWW-Authenticate", 'Bearer realm="api"')]
+
+
+class TooManyGuesses(TooManyRequests):
+    """Too many wrong keys or passwords came from an address."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after=retry_after)
+        self.message = Message("web.too_many_guesses")
+
+
 class Guesses:
-    """Counts wrong guesses by address, in the memory of this process. most: within five minutes."""
+    """Counts wrong guesses by address, in the memory of this process.
+
+    Args:
+        most: within five minutes.
+    """
 
     def __init__(self, most: int = MOST_GUESSES) -> None:
         self._most = RateLimitItemPerMinute(most, 5)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, what: str) -> None:
-        """Raise TooManyRequests for an address that has guessed wrong too often."""
+        """Raise TooManyGuesses for an address that has guessed wrong too often."""
         if not self._limiter.test(self._most, what, _address()):
-            raise TooManyRequests(
-                "too many wrong keys or passwords from this address; try again in five minutes",
-                retry_after=self._most.get_expiry(),
-            )
+            raise TooManyGuesses(self._most.get_expiry())
 
-    def wrong(self, what: str) -> None:
+    def add_wrong(self, what: str) -> None:
+        """Count a wrong guess of an address."""
         self._limiter.hit(self._most, what, _address())
 
 
@@ -57,14 +81,14 @@ def guesses() -> Guesses:
 
 
 def register(app: Flask) -> None:
-    """Have each request say who asks."""
+    """Find out who makes each request."""
     app.extensions["guesses"] = Guesses()
 
     @app.before_request
-    def look() -> None:
-        g.asker = None if request.endpoint == "static" else _of_key() or _of_session()
+    def identify() -> None:
+        g.principal = None if request.endpoint == "static" else _of_key() or _of_session()
         if request.path.startswith(API) and request.endpoint not in _OPEN:
-            session_principal()  # before anything of the request is read
+            current_principal()  # before anything of the request is read
 
 
 def _of_key() -> Principal | None:
@@ -75,52 +99,45 @@ def _of_key() -> Principal | None:
     if key is None:
         return None
     domains = service().settings.oidc_domains
-    asker = users.user_of_key(service().engine, key, service().now(), domains)
-    if asker is None:
+    who = users.user_of_key(service().engine, key, service().now(), domains)
+    if who is None:
         # Right keys are answered all the same: others may be behind the same address.
         guesses().check("key")
-        guesses().wrong("key")
-        raise _nobody("this key is not known, or was revoked")
+        guesses().add_wrong("key")
+        raise NotSignedIn(Message("web.unknown_key"))
     g.by_key = True
-    return asker
+    return who
 
 
 def _of_session() -> Principal | None:
     user, number, begun_s = (session.get(name) for name in ("user", "number", "begun"))
     if not isinstance(user, int) or not isinstance(number, int) or not isinstance(begun_s, int):
         return None
-    # By the cookie alone it would go on as long as something is written into it.
+    # By the cookie alone, a session would last as long as something is written into it.
     is_over = service().now().timestamp() - begun_s > SESSION_LASTS.total_seconds()
     domains = service().settings.oidc_domains
-    asker = None if is_over else users.user_of_session(service().engine, user, number, domains)
-    if asker is None:
-        session.clear()
-    return asker
-
-
-def _nobody(why: str) -> Unauthorized:
-    error = Unauthorized(why)
-    # Browsers must not answer it with a box of their own: no Basic.
-    cast(Any, error).get_headers = lambda *_: [("WWW-Authenticate", 'Bearer realm="api"')]
-    return error
-
-
-def session_principal() -> Principal:
-    """Return who asks. Raises 401 where nobody said so."""
-    who = cast("Principal | None", g.get("asker"))
+    who = None if is_over else users.user_of_session(service().engine, user, number, domains)
     if who is None:
-        raise _nobody("sign in, or send an API key as Authorization: Bearer … or as key: …")
+        session.clear()
+    return who
+
+
+def current_principal() -> Principal:
+    """Return who makes the request. Raises NotSignedIn."""
+    who = cast("Principal | None", g.get("principal"))
+    if who is None:
+        raise NotSignedIn(Message("web.sign_in_first"))
     return who
 
 
 def require_principal(scope: str) -> Principal:
-    """Return who asks. Raises 401 where nobody said so, 403 where they may not."""
-    who = session_principal()
+    """Return who makes the request. Raises NotSignedIn, or Forbidden without the scope."""
+    who = current_principal()
     if not who.may(scope):
-        raise Forbidden(f"this needs the scope {scope!r}")
+        raise Forbidden("forbidden", "web.needs_scope", scope=scope)
     if request.path.startswith(API) and request.method not in _SAFE and not g.get("by_key"):
         # Another site could send such a request with the cookie of whoever looks at it.
-        raise Forbidden("a session may only read here; send an API key")
+        raise Forbidden("forbidden", "web.session_reads_only")
     return who
 
 

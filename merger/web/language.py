@@ -1,18 +1,18 @@
-"""The reader's language: of pages, of problems, and of what the API says in sentences."""
+"""The reader's language: of pages, of problems, and of the sentences of the API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flask import request
 
 from merger import i18n
-from merger.i18n import Message, from_json
+from merger.i18n import Message, from_json, verbatim
 
 
 class Phrase(NamedTuple):
-    """A text, and the language that it is in: what others said, or old rows, is not translated."""
+    """A text and its language: what comes from elsewhere, or from old rows, is not translated."""
 
     text: str
     language: str
@@ -22,17 +22,17 @@ Phrases = tuple[Phrase, ...]
 
 
 def language() -> str:
-    """Return the language of whoever reads, as their browser or program says."""
+    """Return the language that the request's browser or program prefers."""
     return i18n.choose_language(request.accept_languages)
 
 
-def t(key: str, **values: object) -> str:
+def t(key: str, /, **values: object) -> str:
     """Return a text in the reader's language."""
     return i18n.say(language(), key, **values)
 
 
-def named(kind: str, code: object, otherwise: str | None = None) -> str:
-    """Return the text for a word of the core; where there is none, the word, or another."""
+def word(kind: str, code: object, otherwise: str | None = None) -> str:
+    """Return the text for a word of the core; if there is none, another one, or the word itself."""
     key = f"{kind}.{code}"
     return t(key) if i18n.has(key) else str(code) if otherwise is None else otherwise
 
@@ -45,28 +45,47 @@ def phrases_of(message: Message | Mapping[str, Any] | str) -> Phrases:
     """
     if not isinstance(message, Message):
         message = from_json(message)
-    if message.key == "verbatim":
-        return (Phrase(str(message), i18n.SOURCE),)
-    return (Phrase(i18n.render(language(), message), language()),)
+    if message.key == "sentences":
+        return tuple(part for each in _parts_of(message) for part in phrases_of(each))
+    is_translated = message.key != "verbatim" and i18n.text_key(message) in i18n.catalogue(
+        language()
+    )
+    spoken = language() if is_translated else i18n.SOURCE
+    return (Phrase(i18n.render(language(), message), spoken),)
+
+
+def _parts_of(message: Message) -> Iterator[Message]:
+    parts = message.params.get("list", ())
+    for part in parts if isinstance(parts, tuple) else ():
+        yield part if isinstance(part, Message) else verbatim(part)
 
 
 def translate_document(document: Any) -> Any:
     """Return a document of the core with its sentences in the reader's language.
 
-    A sentence stands beside its key and parameters, under `text` or `message`; warnings stand in a
-    list beside that of their messages.
+    A sentence stands beside its key and parameters, as `message` or `text`; or, as in `warnings`
+    and `error`, beside `warning_messages` and `error_message`, which hold them.
     """
-    if language() == i18n.SOURCE:
-        return document
+    return document if language() == i18n.SOURCE else _translated(document)
+
+
+def _translated(document: Any) -> Any:
     if isinstance(document, list):
-        return [translate_document(part) for part in document]
+        return [_translated(part) for part in document]
     if not isinstance(document, dict):
         return document
-    found = {name: translate_document(part) for name, part in document.items()}
-    if "key" in found and "params" in found:
-        field = "message" if "message" in found else "text"
-        found[field] = i18n.render(language(), from_json(document))
-    if "warnings" in found and "warning_messages" in found:
-        messages = [from_json(message) for message in document["warning_messages"]]
-        found["warnings"] = [i18n.render(language(), message) for message in messages]
+    found = {name: _translated(part) for name, part in document.items()}
+    if "key" in document and "params" in document:
+        field = next((name for name in ("message", "text") if name in document), None)
+        if field is not None:
+            found[field] = _words(document)
+    for name, part in document.items():
+        if name.endswith("_messages"):
+            found[f"{name.removesuffix('_messages')}s"] = [_words(message) for message in part]
+        elif name.endswith("_message") and part is not None:
+            found[name.removesuffix("_message")] = _words(part)
     return found
+
+
+def _words(document: Mapping[str, Any]) -> str:
+    return i18n.render(language(), from_json(document))

@@ -1,4 +1,4 @@
-"""Signing in and out: with a password, or with an account that an OpenID provider vouches for."""
+"""Signing in and out: with a password, or with an account at an OpenID provider."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 from merger.accounts import users
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
+from merger.i18n import Message
 from merger.logs import printable
 from merger.web.auth import guesses, service, sign_in
 from merger.web.language import language
@@ -24,60 +25,65 @@ from merger.web.language import language
 log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN_S = 10  # the provider
-_LONGEST_TOLD = 500
-# What the library raises for answers that make no sense, beside errors of its own.
-_SENSELESS = (AuthlibBaseError, JoseError, AttributeError, LookupError, RuntimeError, TypeError,
-              ValueError)  # fmt: skip
-_WRONG = "the address or the password is wrong"
-_AWAY = "whoever knows you does not answer; try again later"
-_DENIED = "you were not signed in; try again"
-_NOT_BEGUN = "this was not begun here, or too long ago; try again"
-_NOT_UNDERSTOOD = "the answer of whoever knows you was not accepted; ask an administrator"
-_NOT_VERIFIED = "whoever knows you does not vouch for a mail address of yours"
+_LONGEST_LOGGED = 500  # characters
+# What the library raises for invalid answers, beside errors of its own.
+_INVALID_ANSWER = (
+    AuthlibBaseError, JoseError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+_AWAY = Message("web.provider_away")
+_NOT_UNDERSTOOD = Message("web.provider_not_understood")
+_OAUTH_ERRORS = {
+    "mismatching_state": Message("web.sign_in_not_begun"),
+    "access_denied": Message("web.sign_in_denied"),
+}
 
 Answer = str | Response | tuple[str, int]
 
 
 def register(app: Flask) -> None:
     """Let people sign in to an application, and out."""
-    app.add_url_rule("/login", "login", _page, methods=["GET"])
-    app.add_url_rule("/login", "sign_in", _with_password, methods=["POST"])
-    app.add_url_rule("/login/oidc", "login_oidc", _to_provider, methods=["GET"])
-    app.add_url_rule("/login/oidc/callback", "login_callback", _from_provider, methods=["GET"])
-    app.add_url_rule("/logout", "logout", _out, methods=["POST"])
+    app.add_url_rule("/login", "login", _show_page, methods=["GET"])
+    app.add_url_rule("/login", "sign_in", _sign_in_with_password, methods=["POST"])
+    app.add_url_rule("/login/oidc", "login_oidc", _go_to_provider, methods=["GET"])
+    app.add_url_rule(
+        "/login/oidc/callback", "login_callback", _return_from_provider, methods=["GET"]
+    )
+    app.add_url_rule("/logout", "logout", _sign_out, methods=["POST"])
 
 
-def local(path: str | None) -> str:
+def local_path(path: str | None) -> str:
     """Return a path of this service to go on to; / for anything that may lead elsewhere. Pure."""
-    # Browsers take \ for /, and drop tabs and line ends within an address.
+    # Browsers take \ for /, and drop tabs and line ends inside an address.
     is_ours = re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]*", path or "")
     return path if path and is_ours else "/"
 
 
-def _page() -> Answer:
-    on = local(request.args.get("next"))
-    return redirect(on, 303) if g.get("asker") else _shown(on)
+def _show_page() -> Answer:
+    next_path = local_path(request.args.get("next"))
+    return redirect(next_path, 303) if g.get("principal") else _login_page(next_path)
 
 
-def _shown(on: str, error: str | None = None, email: str = "") -> Answer:
+def _login_page(next_path: str, error: Message | None = None, email: str = "") -> Answer:
     has_oidc = bool(service().settings.oidc_issuer)
-    page = render_template("login.html", error=error, next=on, has_oidc=has_oidc, email=email)
+    page = render_template(
+        "login.html", error=error, next=next_path, has_oidc=has_oidc, email=email
+    )
     return (page, 403) if error else page
 
 
-def _with_password() -> Answer:
-    on = local(request.form.get("next"))
+def _sign_in_with_password() -> Answer:
+    next_path = local_path(request.form.get("next"))
     guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
     domains = service().settings.oidc_domains
     who = users.authenticate(service().engine, email, password, domains)
     if who is None:
-        guesses().wrong("password")
+        guesses().add_wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
-        return _shown(on, _WRONG, email)
+        return _login_page(next_path, Message("web.wrong_password"), email)
     _begin_session(who)
     log.info("user %s signed in with a password", who.user)
-    return redirect(on, 303)
+    return redirect(next_path, 303)
 
 
 def _begin_session(who: Principal) -> None:
@@ -86,10 +92,10 @@ def _begin_session(who: Principal) -> None:
     users.set_language(service().engine, who.user, language())
 
 
-def _out() -> Answer:
-    who = g.get("asker")
+def _sign_out() -> Answer:
+    who = g.get("principal")
     if who is not None:
-        # A cookie that was copied would be good for two weeks otherwise.
+        # Otherwise a copied cookie would be valid for two weeks.
         users.end_sessions(service().engine, who.user)
     session.clear()
     return redirect("/login", 303)
@@ -99,7 +105,7 @@ def _out() -> Answer:
 
 
 def _provider() -> FlaskOAuth2App:
-    """Return the provider, which is asked anew each time for its addresses and keys."""
+    """Return the provider, whose addresses and keys are fetched anew each time."""
     settings = service().settings
     if not settings.oidc_issuer:
         abort(404)
@@ -116,58 +122,57 @@ def _provider() -> FlaskOAuth2App:
     )
 
 
-def _to_provider() -> Answer:
-    on = local(request.args.get("next"))
+def _go_to_provider() -> Answer:
+    next_path = local_path(request.args.get("next"))
     provider = _provider()
-    # One at a time: a cookie has no room for many that were begun and left.
+    # One at a time: a cookie has no room for many that were begun and abandoned.
     for name in [name for name in session if name.startswith("_state_")]:
         del session[name]
-    session["next"] = on
+    session["next"] = next_path
     path, address = url_for("login_callback"), service().settings.web_address
     callback = f"{address}{path}" if address else url_for("login_callback", _external=True)
     try:
-        _check_issuer(provider)
-        onward: Response = provider.authorize_redirect(callback)
-        return onward
+        _load_metadata(provider)
+        response: Response = provider.authorize_redirect(callback)
+        return response
     except RequestException as error:
-        return _failed(on, _AWAY, error)
-    except _SENSELESS as error:
-        return _failed(on, _NOT_UNDERSTOOD, error)
+        return _refuse(next_path, _AWAY, error)
+    except _INVALID_ANSWER as error:
+        return _refuse(next_path, _NOT_UNDERSTOOD, error)
 
 
-def _from_provider() -> Answer:
-    provider, on = _provider(), local(session.get("next"))
+def _return_from_provider() -> Answer:
+    provider, next_path = _provider(), local_path(session.get("next"))
     try:
-        claims = _claims(provider)
+        claims = _fetch_claims(provider)
     except OAuthError as error:
-        known = {"mismatching_state": _NOT_BEGUN, "access_denied": _DENIED}
-        return _failed(on, known.get(error.error, _NOT_UNDERSTOOD), error)
+        return _refuse(next_path, _OAUTH_ERRORS.get(error.error, _NOT_UNDERSTOOD), error)
     except RequestException as error:
-        return _failed(on, _AWAY, error)
-    except _SENSELESS as error:
-        return _failed(on, _NOT_UNDERSTOOD, error)
+        return _refuse(next_path, _AWAY, error)
+    except _INVALID_ANSWER as error:
+        return _refuse(next_path, _NOT_UNDERSTOOD, error)
     email, name = claims.get("email"), claims.get("name")
     # Some write true as a word.
     if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
-        return _failed(on, _NOT_VERIFIED, "no verified address")
+        return _refuse(next_path, Message("web.address_not_verified"), "no verified address")
     domains = service().settings.oidc_domains
     try:
         who = users.admit(
             service().engine, email, name[:255] if isinstance(name, str) else None, domains
         )
     except Refused as error:
-        return _failed(on, str(error), "not admitted")
+        return _refuse(next_path, error.message, "not admitted")
     _begin_session(who)
     log.info("user %s signed in through %s", who.user, service().settings.oidc_issuer)
-    return redirect(on, 303)
+    return redirect(next_path, 303)
 
 
-def _claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
-    """Return what a verified ID token says, and what else the provider knows of its subject."""
-    metadata = _check_issuer(provider)
+def _fetch_claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
+    """Return the claims of a verified ID token, and those of the userinfo endpoint if needed."""
+    metadata = _load_metadata(provider)
     options = {
         "iss": {"essential": True, "value": metadata["issuer"]},
-        # Without it, a token for others passes that says that we may have it.
+        # Without it, a token for another client would pass if it names us as a party.
         "aud": {"essential": True, "value": provider.client_id},
     }
     token = provider.authorize_access_token(claims_options=options)
@@ -175,22 +180,22 @@ def _claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
     if "email" not in claims and "userinfo_endpoint" in metadata:
         more = provider.userinfo(token=token)
         if more["sub"] != claims["sub"]:
-            raise ValueError("the provider tells of another subject than its token")
+            raise ValueError("userinfo is of another subject than the token")
         claims = {**more, **claims}
     return claims
 
 
-def _check_issuer(provider: FlaskOAuth2App) -> Mapping[str, Any]:
-    """Return what the provider says of itself. Raises ValueError where it is another one."""
+def _load_metadata(provider: FlaskOAuth2App) -> Mapping[str, Any]:
+    """Return the provider's metadata. Raises ValueError if it is of another issuer."""
     metadata: Mapping[str, Any] = provider.load_server_metadata()
     if metadata["issuer"].rstrip("/") != service().settings.oidc_issuer:
         raise ValueError(f"it calls itself {metadata['issuer']!r}")
     return metadata
 
 
-def _failed(on: str, sentence: str, why: object) -> Answer:
-    """Say to a person that they are not signed in, and to the operator why."""
+def _refuse(next_path: str, message: Message, why: object) -> Answer:
+    """Tell a person that they are not signed in, and log why."""
     # Some of it comes from the address of the request, which anybody may have written.
-    told = printable(f"{type(why).__name__}: {why}"[:_LONGEST_TOLD])
-    log.warning("nobody is signed in through %s: %s", service().settings.oidc_issuer, told)
-    return _shown(on, sentence)
+    logged = printable(f"{type(why).__name__}: {why}"[:_LONGEST_LOGGED])
+    log.warning("nobody is signed in through %s: %s", service().settings.oidc_issuer, logged)
+    return _login_page(next_path, message)

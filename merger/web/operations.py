@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
-from werkzeug.exceptions import Forbidden
 
+from merger.errors import Forbidden
 from merger.monitoring import metrics as vitals
 from merger.monitoring.metrics import Disks
 from merger.service import Service
@@ -48,7 +48,7 @@ def ready() -> Response:
 def metrics() -> Response:
     """Give the numbers as Prometheus reads them, as they are now."""
     if not require_principal("read").sees_all:
-        raise Forbidden("numbers are for editors and administrators")
+        raise Forbidden("forbidden", "web.metrics_forbidden")
     registry = CollectorRegistry()
     registry.register(Numbers(service(), _disks))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

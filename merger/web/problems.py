@@ -13,15 +13,22 @@ from werkzeug.exceptions import HTTPException
 
 from merger import i18n
 from merger.errors import Broken, Conflict, Forbidden, MergerError, NotFound, Refused
-from merger.i18n import Message
+from merger.i18n import Message, sentences, verbatim
 from merger.web.language import language
 
 log = logging.getLogger(__name__)
 
 API = "/api/"
-# Codes of what is not there; everything else that is refused is a mistake in a field.
-_NOT_FOUND = {"record", "user", "key", "source", "rendition", "paper", "picture", "room_id"}
-_NOW_NOT = {"status", "conflict"}
+INVALID = Message("web.title.invalid")
+_BROKEN = Message("web.title.broken")
+# What pydantic reports most often, in our words; for the rest it has its own.
+_MESSAGES_OF_PYDANTIC = {
+    "extra_forbidden": Message("web.unknown_field"),
+    "missing": Message("error.missing"),
+    "model_type": Message("web.not_an_object"),
+}
+
+Field = tuple[str, Message]
 
 
 class FieldProblem(BaseModel):
@@ -29,6 +36,8 @@ class FieldProblem(BaseModel):
 
     field: str
     message: str
+    key: str
+    params: dict[str, Any]
 
 
 class Problem(BaseModel):
@@ -39,119 +48,115 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
-    key: str | None = None
-    params: dict[str, Any] = {}
+    key: str
+    params: dict[str, Any]
     errors: list[FieldProblem] = []
 
 
-_OLD_FORM = (
-    "somebody has signed in or out here since this page was opened; sign in, go back to it, and"
-    " send it once more"
-)
-
-
 def problem(
-    status: int,
-    title: str,
-    detail: Message | str,
-    code: str,
-    errors: Sequence[FieldProblem] = (),
+    status: int, title: Message, detail: Message, code: str, fields: Sequence[Field] = ()
 ) -> Response:
-    """Return a response that tells a program what went wrong, in its reader's language."""
-    words = i18n.render(language(), detail) if isinstance(detail, Message) else detail
-    told = Problem(title=title, status=status, detail=words, code=code, errors=list(errors))
-    if isinstance(detail, Message) and detail.key != "verbatim":
-        told = told.model_copy(update=i18n.to_json(detail))
+    """Return a response that tells a program what went wrong, in its reader's language.
+
+    Args:
+        status: of the response.
+        title: what kind of problem it is.
+        detail: what to do about this one.
+        code: a stable word for programs.
+        fields: of the request that cannot be used, and why.
+    """
+    body = Problem(
+        title=_words(title), status=status, detail=_words(detail), code=code,
+        errors=[
+            FieldProblem(field=field, message=_words(why), **i18n.to_json(why))
+            for field, why in fields
+        ],
+        **i18n.to_json(detail),
+    )  # fmt: skip
     response = Response(
-        json.dumps(told.model_dump()), status=status, content_type="application/problem+json"
+        json.dumps(body.model_dump()), status=status, content_type="application/problem+json"
     )
     response.vary.add("Accept-Language")
     return response
 
 
-def status_and_title(error: MergerError) -> tuple[int, str]:
+def _words(message: Message) -> str:
+    return i18n.render(language(), message)
+
+
+def status_and_title(error: MergerError) -> tuple[int, Message]:
     """Return the status and the title of one of our errors. Pure."""
     if isinstance(error, NotFound):
-        return 404, "Not found"
+        return 404, Message("web.title.not_found")
     if isinstance(error, Conflict):
-        return 409, "Not possible now"
+        return 409, Message("web.title.conflict")
     if isinstance(error, Forbidden):
-        return 403, "Not allowed"
+        return 403, Message("web.title.forbidden")
     if isinstance(error, Refused):
-        if error.code in _NOT_FOUND:
-            return 404, "Not found"
-        if error.code in _NOW_NOT:
-            return 409, "Not possible in the current state"
-        if error.code == "sign_in":
-            return 403, "Not allowed"
-        return 422, "The request is invalid"
+        return 422, INVALID
     if isinstance(error, Broken):
-        return 500, "Internal error"
-    return 503, "Temporarily unavailable"
+        return 500, _BROKEN
+    return 503, Message("web.title.not_now")
 
 
 def explain_invalid(error: ValidationError) -> Response:
     """Return a response that names every invalid field of a request."""
-    errors = []
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in one["loc"]) or "body"
-        message = {
-            "extra_forbidden": "there is no such field",
-            "missing": "it is missing",
-            "model_type": "send a JSON object with Content-Type: application/json",
-        }.get(one["type"], one["msg"])
-        errors.append(FieldProblem(field=field, message=message))
-    detail = "; ".join(f"{one.field}: {one.message}" for one in errors)
-    return problem(422, "The request is invalid", detail, "validation", errors)
+    fields = []
+    for mistake in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in mistake["loc"]) or "body"
+        why = _MESSAGES_OF_PYDANTIC.get(mistake["type"]) or verbatim(mistake["msg"])
+        fields.append((field, why))
+    detail = sentences(Message("error.of_field", field=field, why=why) for field, why in fields)
+    return problem(422, INVALID, detail, "validation", fields)
 
 
 def register(app: Flask) -> None:
-    """Have all errors of an application told in this way."""
+    """Answer all errors of an application in this way."""
 
     @app.errorhandler(MergerError)
-    def ours(error: MergerError) -> Any:
+    def answer_ours(error: MergerError) -> Any:
         status, title = status_and_title(error)
         if status >= 500:
             log.error("%s %s: %s", request.method, request.path, error.message)
         detail = error.message if status < 500 else Message("error.see_log", title=title)
-        words = i18n.render(language(), error.message)
-        errors = [FieldProblem(field=error.code, message=words)] if status == 422 else []
-        return _answer(status, title, detail, error.code, errors)
+        fields = [(error.code, error.message)] if status == 422 else []
+        return _answer(status, title, detail, error.code, fields)
 
     @app.errorhandler(CSRFError)
-    def of_another_session(error: CSRFError) -> Any:
-        return _answer(400, "The form is out of date", _OLD_FORM, "csrf")
+    def answer_old_form(error: CSRFError) -> Any:
+        return _answer(400, Message("web.title.old_form"), Message("web.old_form"), "csrf")
 
     @app.errorhandler(HTTPException)
-    def of_http(error: HTTPException) -> Any:
+    def answer_http(error: HTTPException) -> Any:
         status = error.code or 500
         code = error.name.lower().replace(" ", "_")
-        # What the library says of a status is told to people in their language.
-        is_ours = error.description != type(error).description
-        detail = error.description or error.name
-        response = _answer(status, error.name, detail, code, is_ours=is_ours)
+        ours: Message | None = getattr(error, "message", None)
+        # Pages say what a status means in words of their own, not in those of the library.
+        detail = ours or verbatim(error.description or error.name)
+        response = _answer(status, verbatim(error.name), detail, code, is_ours=ours is not None)
         for name, value in error.get_headers():
             if name.lower() not in ("content-type", "content-length"):
                 response.headers[name] = value  # Allow, Retry-After
         return response
 
-    @app.errorhandler(Exception)  # the one place of the web
-    def mistake(error: Exception) -> Any:
+    @app.errorhandler(Exception)  # the web's last resort
+    def answer_mistake(error: Exception) -> Any:
         log.exception("%s %s: a mistake in this program", request.method, request.path)
-        return _answer(500, "Internal error", "a mistake in this program; see its log", "internal")
+        return _answer(500, _BROKEN, Message("error.program_mistake"), "internal")
 
 
 def _answer(
     status: int,
-    title: str,
-    detail: Message | str,
+    title: Message,
+    detail: Message,
     code: str,
-    errors: Sequence[FieldProblem] = (),
+    fields: Sequence[Field] = (),
     *,
     is_ours: bool = True,
 ) -> Response:
     if request.path.startswith(API) or "pages" not in current_app.blueprints:
-        return problem(status, title, detail, code, errors)
-    said = detail if is_ours else ""
-    page = render_template("problem.html", status=status, title=title, detail=said)
+        return problem(status, title, detail, code, fields)
+    page = render_template(
+        "problem.html", status=status, title=_words(title), detail=detail if is_ours else ""
+    )
     return Response(page, status=status, content_type="text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Whose word counts for where a request comes from: the trusted proxy's, and nobody else's."""
+"""Which proxy is trusted to say where a request comes from."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SAID = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED")
+_FORWARDED = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED")
 
 
 class BehindProxy:
-    """An application that believes the X-Forwarded-… of one address; those of others are removed.
+    """An application that trusts the X-Forwarded-… of one address, and removes those of others.
 
-    trusted: that address; empty: nobody's; `*`: everybody's. It is the same under every server.
+    Done here, it is the same under every server.
+
+    Args:
+        app: the application.
+        trusted: the address of the proxy; empty for none, `*` for any.
     """
 
     def __init__(self, app: WSGIApplication, trusted: str) -> None:
         self._app = app
-        self._believing = ProxyFix(app, x_for=1, x_proto=1, x_host=1, x_port=1)
+        self._trusting = ProxyFix(app, x_for=1, x_proto=1, x_host=1, x_port=1)
         self._trusted = trusted
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._trusted and self._trusted in ("*", environ.get("REMOTE_ADDR")):
-            return self._believing(environ, start_response)
-        for name in [name for name in environ if name.startswith(_SAID)]:
+            return self._trusting(environ, start_response)
+        for name in [name for name in environ if name.startswith(_FORWARDED)]:
             del environ[name]
         return self._app(environ, start_response)

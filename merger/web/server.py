@@ -1,4 +1,4 @@
-"""The web service on a port: waitress, in a thread of its own, that ends in order."""
+"""The web service on a port: waitress, in a thread of its own, with an orderly end."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Answers are made in these; files, such as videos, are sent by the loop, and hold none.
+# They make the answers; files, such as videos, are sent by the loop, and occupy none.
 _THREADS = 16
 _CONNECTIONS = 1000
-# What is somewhat too large is refused by the application, in our words.
+# A body that is somewhat too large is refused by the application, in our words.
 _LARGEST_BODY = 16 * LARGEST_BODY
-_LOOK_S = 1.0
+_SERVE_S = 1.0
 _ENDS_WITHIN_S = 10.0
 
 
 class Server:
     """Answers requests in a thread of its own, from its start until it is stopped.
 
-    Raises Broken where the port cannot be had, Refused for an address that is none.
+    Raises:
+        Refused: the host is not an address of this machine.
+        Broken: nothing can listen on the port.
     """
 
     def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
         self._map: dict[int, Any] = {}
         self._server = create_server(
-            app, map=self._map, sockets=[_bound(host, port)], threads=_THREADS, ident=None,
+            app, map=self._map, sockets=[_listen(host, port)], threads=_THREADS, ident=None,
             connection_limit=_CONNECTIONS, max_request_body_size=_LARGEST_BODY,
-            clear_untrusted_proxy_headers=False,  # the application knows whom it believes
+            clear_untrusted_proxy_headers=False,  # the application does that
         )  # fmt: skip
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web")
@@ -59,51 +61,48 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer what was asked before, and nothing more."""
+        """Answer the requests that have come, accept no more, and end."""
         self._stopping.set()
         if self.lives:
-            with suppress(OSError):  # it has just ended by itself
+            with suppress(OSError):  # it has just ended
                 self._server.pull_trigger()
             self._thread.join()
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._look(_LOOK_S)
+                self._serve(_SERVE_S)
             self._finish()
-        except Exception:  # the one place of the server
+        except Exception:  # the server's last resort
             log.exception("a mistake in this program; the web service ends")
         finally:
             self._server.task_dispatcher.shutdown()
             for channel in list(self._server.active_channels.values()):
-                channel.handle_close()  # with what was kept in files for it
+                channel.handle_close()  # with its temporary files
             wasyncore.close_all(self._map, ignore_all=True)
 
-    def _look(self, within_s: float) -> None:
+    def _serve(self, within_s: float) -> None:
         wasyncore.loop(within_s, use_poll=True, map=self._map, count=1)
 
     def _finish(self) -> None:
-        wasyncore.dispatcher.close(self._server)  # nobody new; its trigger still wakes us
+        wasyncore.dispatcher.close(self._server)  # no new connections; its trigger still works
         until = time.monotonic() + _ENDS_WITHIN_S
         while time.monotonic() < until and any(
             channel.requests or channel.total_outbufs_len
             for channel in self._server.active_channels.values()
         ):
-            self._look(0.1)
+            self._serve(0.1)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an address; port 0 is any that is free."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address; port 0 is any free one."""
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
     except socket.gaierror as error:
-        raise Refused("host", f"{host!r} is no address of this machine (MERGER_HOST)") from error
+        raise Refused("host", "web.host", host=host) from error
     except OSError as error:
-        message = (
-            f"nothing can listen on {host}, port {port} ({error.strerror}); end the program that"
-            " does, or choose others (MERGER_HOST and MERGER_PORT, --host and --port)"
-        )
-        raise Broken("port", message) from error
+        why = error.strerror or str(error)
+        raise Broken("port", "web.port", host=host, port=port, why=why) from error

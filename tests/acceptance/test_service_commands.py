@@ -233,7 +233,7 @@ REFUSED = [
     (["request", "--room", "Horsaal 5", *SPAN], "there is no room 'Horsaal 5'; did you mean 'Hörsaal 5'?"),
     (["request", "--room", "nowhere", *SPAN], "there is no room 'nowhere'; there are 504, Hörsaal 5"),
     (["request", "--room", "504", *SPAN, "--layout", "pyramid"], "--layout: 'pyramid' is none of"),
-    (["request", "--room", "504", *SPAN, "--user", "not an address"], "'not an address' is no mail address"),
+    (["request", "--room", "504", *SPAN, "--user", "not an address"], "'not an address' isn't a valid email address"),
     (["request", "--room", "504", *SPAN, "--name", "x" * 256], "longer than 255 characters"),
     (["request", "--room", "504"], "--start"),
     (["records", "--status", "finished"], "'finished' is none of queued, running, delivered"),

@@ -137,7 +137,7 @@ def test_a_port_that_another_has(site: Site, command: str) -> None:
         done = site.command(command, "--port", str(other.getsockname()[1]))
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("app.py: nothing can listen on 127.0.0.1, port ")
+    assert last.startswith("app.py: cannot listen on 127.0.0.1, port ")
     assert "MERGER_PORT" in last and "--port" in last
     assert "is at work" not in done.stderr and "Traceback" not in done.stderr
     assert users.list_users(site.engine) == []  # and nobody's password was printed for nothing

@@ -193,13 +193,13 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
     [
         (Room, {"zone": "Europe/Moskow"}, "'Europe/Moskow' is not a time zone"),
         (Room, {"zone": ""}, "'' is not a time zone"),
-        (Room, {"chunk_s": 0}, "chunks of 0 s make no sense"),
-        (Room, {"chunk_s": 86_401}, "chunks of 86401 s make no sense"),
+        (Room, {"chunk_s": 0}, "0 s is not a possible chunk length"),
+        (Room, {"chunk_s": 86_401}, "86401 s is not a possible chunk length"),
         (Room, {"sound_source": "microphone"}, "there is no source 'microphone' in this room"),
         (Source, {"kind": "foldr"}, "source 'camera': there is no kind 'foldr' of source; did you mean"),
         (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is no abs"),
         (Source, {"credentials": "geheim"}, "source 'camera': kind folder uses no credentials"),
-        (Source, {"role": "speeker"}, "source 'camera': the role 'speeker' is none of speaker"),
+        (Source, {"role": "speeker"}, "source 'camera': there is no role 'speeker'; the roles are speaker"),
     ],
 )  # fmt: skip
 @ON_SQLITE

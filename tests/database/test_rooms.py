@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from merger.db.engine import reading, writing
 from merger.errors import Broken
+from merger.i18n import render
 from merger.rooms import store
 from merger.rooms.spec import RoomSpec, SourceSpec
 from merger.rooms.store import apply_rooms, differences, rooms_document, stored_rooms
@@ -38,11 +39,12 @@ def rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
 
 
 def applied(engine: Engine, *specs: RoomSpec) -> list[str]:
-    """Apply rooms; check that the words are those of a dry run, and that nothing is left to do."""
-    foretold = differences(engine, specs)
-    words = apply_rooms(engine, specs)
-    assert words == foretold
+    """Apply rooms; check that a dry run says the same, and that nothing is left to do."""
+    foreseen = differences(engine, specs)
+    changes = apply_rooms(engine, specs)
+    assert changes == foreseen
     assert differences(engine, specs) == []
+    words = [str(change) for change in changes]
     assert not any("geheim" in text for text in words)
     return words
 
@@ -218,7 +220,7 @@ def test_a_room_that_another_adds_meanwhile(
     assert stored_rooms(engine) == [ROOM]
     if engine.dialect.name != "sqlite":
         assert tries == 2
-        assert words[0] == "changed zone of room '504' from 'UTC' to 'Europe/Moscow'"
+        assert str(words[0]) == "changed zone of room '504' from 'UTC' to 'Europe/Moscow'"
 
 
 def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
@@ -243,7 +245,9 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         ],
     }
     read = parse_rooms(yaml.safe_dump({"rooms": found}), ["folder"], lambda _: None)
-    assert differences(engine, read) == ["removed credentials of source 'board' of room '504'"]
+    [change] = differences(engine, read)
+    assert str(change) == "removed credentials of source 'board' of room '504'"
+    assert render("ru", change) == "удалён пароль: источник «board» (аудитория «504»)"
 
 
 @ON_SQLITE

@@ -1,4 +1,4 @@
-"""The file that says what rooms there are: what it means, and what is told of one that is wrong."""
+"""The file that lists the rooms: what it means, and what is said of one that has mistakes."""
 
 import time
 import unicodedata
@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Refused
+from merger.i18n import Message, render
 from merger.rooms.spec import RoomSpec, SourceSpec, masked, warnings
 from merger.rooms.yaml_file import LONGEST_FILE, parse_rooms
 from models import ROLES
@@ -55,8 +56,8 @@ def refusal(text: str) -> str:
     with pytest.raises(Refused) as caught:
         parsed(text)
     assert caught.value.code == "rooms"
-    assert caught.value.message.isprintable()
-    return caught.value.message
+    assert str(caught.value).isprintable()
+    return str(caught.value)
 
 
 def room(*lines: str) -> str:
@@ -102,9 +103,8 @@ def test_the_example_is_a_file() -> None:
 
 
 def test_a_room_without_a_speaker_is_no_mistake() -> None:
-    told = warnings(parsed(FILE))
-    assert len(told) == 1
-    assert "'Актовый зал'" in told[0] and "speaker" in told[0]
+    [warning] = warnings(parsed(FILE))
+    assert warning == Message("rooms.no_speaker", room="Актовый зал", role="speaker")
 
 
 @pytest.mark.parametrize(
@@ -186,19 +186,19 @@ def test_yes_and_no(written: str, means: bool) -> None:
         ("rooms: [504]", "line 1: room number 1: write name:, zone:"),
         ("rooms:\n - name: a\n   [b]: c", "line 3: "),
         ("rooms:\n - {[b]: c}", "line 2: room number 1: there is no key ''"),
-        (room("zone: Europe/Moskow"), "line 3: room 'a': zone: 'Europe/Moskow' is no time zone"),
+        (room("zone: Europe/Moskow"), "line 3: room 'a': zone: 'Europe/Moskow' isn't a time zone"),
         (room("zone: Europe/Moskow"), "did you mean 'Europe/Moscow'?"),
-        (room("zone: ../../etc/passwd"), "is no time zone"),
-        (room("zone: Europe"), "is no time zone"),
+        (room("zone: ../../etc/passwd"), "isn't a time zone"),
+        (room("zone: Europe"), "isn't a time zone"),
         (room("zone: ''"), "room 'a': zone: it is missing"),
-        (room("zone: [UTC]"), "zone: write one text"),
+        (room("zone: [UTC]"), "zone: write a single text"),
         (room("chunk: 30"), "line 5: room 'a': chunk: '30' is not a length of time; write 30m"),
         (room("chunk: 25h"), "chunk: 25h is not between"),
         (room("early: 60"), "line 5: room 'a': early: '60' is not a length of time; write 30m"),
         (room("late: 61m"), "late: 61m is not between 0s and 1h"),
         (room("earli: 1m"), "there is no key 'earli'; did you mean 'early'?"),
         (room("mails: maybe"), "line 5: room 'a': mails: 'maybe' is neither yes nor no"),
-        (room("uploads_raw: [yes]"), "uploads_raw: write one text"),
+        (room("uploads_raw: [yes]"), "uploads_raw: write a single text"),
         (room("upload_raw: yes"), "there is no key 'upload_raw'; did you mean 'uploads_raw'?"),
         (room("zoen: UTC"), "line 5: room number 1: there is no key 'zoen'; did you mean 'zone'?"),
         (room("<<: {chunk: 1h}"), "there is no key '<<'"),
@@ -206,8 +206,11 @@ def test_yes_and_no(written: str, means: bool) -> None:
         (room("sources: {name: camera}"), "sources: write a list"),
         (room("sources: [camera]"), "room 'a', source number 1: write name:, role:"),
         (room("sound_source: camera"), "sound_source: there is no source 'camera' in this room"),
-        (source(role="speeker"), "source 'camera': role: there is no role 'speeker'; did you mean"),
-        (source(kind="xyz"), "kind: there is no kind 'xyz'; there are drive, folder"),
+        (
+            source(role="speeker"),
+            "source 'camera': role: 'speeker' is not possible here; did you mean",
+        ),
+        (source(kind="xyz"), "kind: 'xyz' is not possible here; there are drive, folder"),
         (source(kind="foldr"), "did you mean 'folder'?"),
         (source(address='""'), "source 'camera': address: it is missing"),
         (source(password="x"), "there is no key 'password'"),
@@ -222,7 +225,7 @@ def test_what_is_there_twice() -> None:
     camera = "{name: camera, role: speaker, kind: folder, address: /srv}"
     board = "{name: board, role: speaker, kind: folder, address: /srv}"
     told = refusal(room(f"sources: [{camera}, {board}, {camera}]"))
-    assert "source 'board': role: 'camera' has the role speaker already" in told
+    assert "source 'board': role: 'camera' already has the role speaker" in told
     assert "source 'camera': it is listed twice" in told
     one = "{name: a, zone: UTC, sources: []}"
     told = refusal(f"rooms:\n - {one}\n - {one}\n - {one}")
@@ -230,6 +233,14 @@ def test_what_is_there_twice() -> None:
     assert "line 3: room number 1: zone is given twice" in refusal(
         "rooms:\n - zone: UTC\n   zone: UTC\n   name: a\n   sources: []"
     )
+
+
+def test_mistakes_are_said_in_russian() -> None:
+    with pytest.raises(Refused) as caught:
+        parsed(room("mails: maybe") + source(role="speeker").removeprefix("rooms:\n"))
+    text = render("ru", caught.value.message)
+    assert "строка 5: аудитория «a»: mails: «maybe» — не yes и не no; " in text
+    assert "источник «camera»: role: «speeker» здесь указать нельзя; может быть, «speaker»?" in text
 
 
 def test_all_mistakes_are_told_together_up_to_twenty() -> None:
@@ -295,11 +306,11 @@ def test_a_file_that_is_too_long() -> None:
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("MISSING_geheim", "no variable of this name"),
-        ("EMPTY", "no variable of this name"),
-        ("sehr-geheim", "the name of a variable"),
-        ('"geheim!"', "the name of a variable"),
-        ("[geheim]", "write one text"),
+        ("MISSING_geheim", "no environment variable of this name"),
+        ("EMPTY", "no environment variable of this name"),
+        ("sehr-geheim", "the name of an environment variable"),
+        ('"geheim!"', "the name of an environment variable"),
+        ("[geheim]", "write a single text"),
     ],
 )
 def test_credentials_that_are_not_there(variable: str, told: str) -> None:
@@ -310,9 +321,9 @@ def test_credentials_that_are_not_there(variable: str, told: str) -> None:
 
 def test_credentials_that_cannot_be_kept() -> None:
     for value in ("geheim" * 10_000, "geheim\udcff"):
-        with pytest.raises(Refused, match="credentials_env: the variable is no text") as caught:
+        with pytest.raises(Refused, match="credentials_env: the variable is not text") as caught:
             parse_rooms(source(credentials_env="A"), kinds(), {"A": value}.get)
-        assert "geheim" not in caught.value.message
+        assert "geheim" not in str(caught.value)
 
     def unreadable(_: str) -> str | None:
         raise Refused("config", "A_FILE=/run/secrets/a cannot be read")
@@ -326,7 +337,7 @@ def test_credentials_that_cannot_be_kept() -> None:
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     for address in ("rtsp://admin:geheim@camera/1", "https://:ge@heim@host"):
         message = refusal(source(address=f"'{address}'"))
-        assert "address: it holds a password" in message and "credentials_env" in message
+        assert "address: it contains a password" in message and "credentials_env" in message
         assert "geheim" not in message and "heim" not in message
 
 
@@ -415,6 +426,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         rooms = parsed(text)
     except Refused as error:
-        assert error.code == "rooms" and error.message
+        assert error.code == "rooms" and str(error)
     else:
         assert all(isinstance(room.name, str) and room.name for room in rooms)

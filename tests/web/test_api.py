@@ -81,7 +81,7 @@ WRONG = [
     ({"room": ""}, "room", "there is no room"),
     ({"layout": "pyramid"}, "layout", "is none of side_by_side"),
     ({"profile": "8k"}, "profile", "is none of"),
-    ({"users": ["nobody"]}, "users", "is no mail address"),
+    ({"users": ["nobody"]}, "users", "isn't a valid email address"),
     ({"users": "ann@example.org"}, "users", "list"),
     ({"event_name": "x" * 256}, "event_name", "255"),
     ({"room": 504}, "room", "string"),
@@ -196,7 +196,12 @@ def test_what_is_done_to_a_record(web: Web) -> None:
     failed = told(web.api("ann", "GET", "/records/1"))
     assert (failed["status"], failed["error"]) == (
         "failed",
-        {"code": "disk", "message": "the disk is broken"},
+        {
+            "code": "disk",
+            "message": "the disk is broken",
+            "key": "verbatim",
+            "params": {"text": "the disk is broken"},
+        },
     )
     again = told(
         web.api(
@@ -268,7 +273,7 @@ def test_the_header_of_another_api(web: Web) -> None:
     made = told(
         web.call(None, "POST", "/api/montage-event/504", json=lecture, headers=headers), 201
     )
-    assert set(made) == {"message", "id"} and made["id"] == 1
+    assert set(made) == {"message", "key", "params", "id"} and made["id"] == 1
     mine = told(web.call("ann", "GET", "/api/records/ann@example.org"))["records"]
     assert [(r["id"], r["name"], r["users"]) for r in mine] == [(1, "Nets", ["ann@example.org"])]
     assert told(web.call("bob", "GET", "/api/records/ann@example.org"))["records"] == []
@@ -336,4 +341,4 @@ def test_the_database_goes_away(web: Web) -> None:
     with web.site.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE records RENAME TO gone")
     said = problem(web.api("ann", "GET", "/records"), 500)
-    assert "log says more" in said["detail"]
+    assert "log has the details" in said["detail"]

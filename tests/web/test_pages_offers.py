@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from merger.db.engine import writing
+from merger.i18n import Message
 from models import Offer, Record
 from tests.databases import ON_SQLITE
 from tests.web.conftest import Web
@@ -27,13 +28,14 @@ def test_editors_see_what_was_found_and_why_nothing_came_of_it(web: Web) -> None
     record = web.site.ask() if web.site.add_room("z") is None else 0
     rows = [
         offer("record", record_id=record),
-        offer("unplaced", reason="no room has a source zoom:12345678901"),
+        offer("unplaced", reason=Message("discovered.no_room", address="zoom:12345678901")),
     ]
     writing(web.site.engine, lambda session: session.add_all(rows))
     page = eve.get("/offers")
     assert "Added: " in page and f'href="/records/{record}"' in page
     assert "no room has a source zoom:12345678901" in page and "prof@example.edu" in page
-    assert "Нет подходящей аудитории" in reader(web, "eve", "ru").get("/offers")
+    page = reader(web, "eve", "ru").get("/offers")
+    assert "Нет подходящей аудитории" in page and "нет источника zoom:12345678901" in page
     assert 'href="/offers"' not in reader(web, "ann").get("/records")
     reader(web, "ann").get("/offers", status=403)
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
+from merger.i18n import verbatim
 from merger.live.source_status import SourceSign, write_sign
 from merger.rooms import store
 from models import Calendar, Room
@@ -189,7 +190,7 @@ def test_a_form_of_a_room_has_room_for_another_source(web: Web) -> None:
 
 WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
     ({"name": ""}, "name", "This field is required", "Заполните это поле"),
-    ({"name": "504"}, "name", "there is a room '504' already", "помещение «504» уже есть"),
+    ({"name": "504"}, "name", "there is already a room '504'", "аудитория «504» уже есть"),
     ({"name": "a/b"}, "name", "cannot be part of a file name", "не может быть частью имени файла"),
     ({"name": "a\u0306"}, "name", "Unicode's form NFC", "форме NFC"),
     ({"name": "x" * 201}, "name", "too long for a file name", "слишком длинно"),
@@ -200,17 +201,19 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
     ({"drive_folder": "x" * 256}, "drive_folder", "longer than 255 characters", "длиннее 255"),
     ({"calendar_id": "x" * 256}, "calendar_id", "longer than 255 characters", "длиннее 255"),
     ({"sources-1-address": "/" + "x" * 16_000}, "sources-1-address", "longer than 16000", "длиннее 16000"),
-    ({"sound_source": "ear"}, "sound_source", "there is no source 'ear' in", "источника «ear» в этом помещении нет"),
+    ({"sound_source": "ear"}, "sound_source", "there is no source 'ear' in", "источника «ear» в этой аудитории нет"),
     ({"sound_source": "camers"}, "sound_source", "did you mean 'camera'?", "может быть, «camera»?"),
-    ({"sources-1-role": "speaker"}, "sources-1-role", "one of each", "роль «Лектор» уже у источника «camera»"),
+    ({"sources-1-role": "speaker"}, "sources-1-role", "one source for each role", "роль «Лектор» уже у источника «camera»"),
     ({"sources-1-role": ""}, "sources-1-role", "This field is required", "Заполните это поле"),
     ({"sources-1-name": ""}, "sources-1-name", "This field is required", "Заполните это поле"),
     ({"sources-1-name": "a/b"}, "sources-1-name", "cannot be part of a", "не может быть частью"),
-    ({"sources-1-name": "camera"}, "sources-1-name", "listed twice", "указан дважды"),
+    ({"sources-1-name": "camera"}, "sources-1-name", "listed twice", "указано дважды"),
     ({"sources-1-kind": ""}, "sources-1-kind", "This field is required", "Заполните это поле"),
+    ({"sources-1-address": ""}, "sources-1-address", "This field is required", "Заполните это поле"),
+]  # fmt: skip
+REFUSED_BY_RECORDERS: list[tuple[dict[str, str], str, str, str]] = [
     ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'", "вида «carrier»"),
     ({"sources-1-kind": "foldr"}, "sources-1-kind", "did you mean 'folder'?", "может быть, «folder»?"),
-    ({"sources-1-address": ""}, "sources-1-address", "This field is required", "Заполните это поле"),
     ({"sources-1-address": "here"}, "sources-1-address", "'here' is no absolute path", "«here» — не полный путь"),
     ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end in room and source", "должен кончаться"),
     ({"sources-1-address": "/srv#a/b_c"}, "sources-1-address", "gives a/b_c", "выходит a/b_c"),
@@ -239,15 +242,20 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "mistakes", [WRONG_ROOMS, REFUSED_BY_RECORDERS], ids=["rooms", "recorders"]
+)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_what_is_wrong_with_a_room_is_said_at_the_field(web: Web, language: str) -> None:
+def test_what_is_wrong_with_a_room_is_said_at_the_field(
+    web: Web, language: str, mistakes: list[tuple[dict[str, str], str, str, str]]
+) -> None:
     room = {
         "name": "Aula", "zone": "Europe/Berlin", **LENGTHS,
         **source(0, name="camera", role="speaker", address="/srv"),
         **source(1, name="slides", role="screen", address="/srv"),
     }  # fmt: skip
     eve = reader(web, "eve", language)
-    for changes, name, english, russian in WRONG_ROOMS:
+    for changes, name, english, russian in mistakes:
         page = eve.wrong("/rooms/new", "/rooms/new", {**room, **changes})
         assert {"en": english, "ru": russian}[language] in error_at(page, name), changes
         assert "source 'slides'" not in page  # it is said at the source
@@ -260,15 +268,15 @@ def test_a_room_that_records_wait_for_stays(web: Web) -> None:
     web.site.ask()
     refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
     assert refused.status_code == 409 and "Сейчас это невозможно" in refused.text
-    assert "не закончена одна запись, сначала отмените её" in refused.text
+    assert "не закончена 1 запись, сначала отмените её" in refused.text
     eve = reader(web, "eve")
     refused = eve.send("/rooms/1/edit", "/rooms/1/delete")
-    assert "1 record of room '504' is not done; cancel it" in text_of(refused)
+    assert "1 recording of room '504' is not finished; cancel it first" in text_of(refused)
     web.site.ask(12, 6)
     refused = eve.send("/rooms/1/edit", "/rooms/1/delete")
-    assert "2 records of room '504' are not done; cancel them" in text_of(refused)
+    assert "2 recordings of room '504' are not finished; cancel them first" in text_of(refused)
     refused = reader(web, "eve", "ru").send("/rooms/1/edit", "/rooms/1/delete")
-    assert "незаконченных записей помещения «504»: 2, сначала отмените их" in refused.text
+    assert "в аудитории «504» не закончены 2 записи, сначала отмените их" in refused.text
 
 
 def test_a_calendar_that_cannot_be_read_is_told_to_editors(web: Web) -> None:
@@ -279,7 +287,7 @@ def test_a_calendar_that_cannot_be_read_is_told_to_editors(web: Web) -> None:
         session.add(
             Calendar(
                 room_id=room.id, calendar_id="room@group.calendar.google.com",
-                due_at=web.site.clock, error_text="there is no such calendar",
+                due_at=web.site.clock, error_message=verbatim("there is no such calendar"),
             )
         )  # fmt: skip
 

@@ -98,7 +98,7 @@ def test_the_server_does_not_say_what_it_is() -> None:
 def test_a_port_that_another_has() -> None:
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(Broken, match=f"nothing can listen on {HOST}, port {port}.*MERGER_PORT"):
+        with pytest.raises(Broken, match=f"cannot listen on {HOST}, port {port}.*MERGER_PORT"):
             Server(app_of(seen), HOST, port)
 
 
@@ -109,7 +109,7 @@ def test_an_address_that_is_none(host: str) -> None:
 
 
 def test_an_address_of_another_machine() -> None:
-    with pytest.raises(Broken, match=r"nothing can listen on 192\.0\.2\.1"):
+    with pytest.raises(Broken, match=r"cannot listen on 192\.0\.2\.1"):
         Server(app_of(seen), "192.0.2.1", 0)
 
 

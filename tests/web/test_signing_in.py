@@ -9,7 +9,7 @@ import pytest
 
 from merger.accounts import users
 from merger.web.auth import MOST_GUESSES, SESSION_LASTS
-from merger.web.login import local
+from merger.web.login import local_path
 from tests.databases import ON_SQLITE
 from tests.site import Site
 from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
@@ -42,7 +42,7 @@ def test_wrong_passwords(browser: Browser) -> None:
         ("", ""), ("\0", "\0"), (ANN, "x" * 10_000),
     ):  # fmt: skip
         text = said(browser.sign_in(email, password, next="/rooms"))
-        assert "the address or the password is wrong" in text  # and not which of them
+        assert "the email address or the password is wrong" in text  # and not which of them
         assert 'value="/rooms"' in text
         assert "x" * 10_000 not in text and PASSWORD not in text
     assert f'value="{ANN}"' in said(browser.sign_in(password="wrong"))  # need not be typed again
@@ -78,13 +78,13 @@ def test_a_form_of_another_site_signs_nobody_in(browser: Browser) -> None:
 def test_nobody_is_sent_elsewhere(browser: Browser) -> None:
     ann(browser.site.engine)
     for path in ELSEWHERE:
-        assert local(path) == "/", path
+        assert local_path(path) == "/", path
         assert browser.sign_in(next=path).location == "/"
         assert browser.get(f"/login?next={quote(path)}").location == "/"
         browser.post("/logout")
-    assert local(None) == "/"
+    assert local_path(None) == "/"
     for path in ("/", "/records", "/records?room=5%2004&page=2", "/records/1#top", "/комната"):
-        assert local(path) == path
+        assert local_path(path) == path
 
 
 @ON_SQLITE

@@ -1,16 +1,19 @@
-"""What all resources of the API share: where they are, what they answer, how they fail."""
+"""What all resources of the API share: their address, their answers, their errors."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response, current_app, json, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
+from merger.errors import Invalid
 from merger.web import problems
-from merger.web.api.schemas.base import Taken
+from merger.web.api.schemas.base import RequestModel
+from merger.web.language import translate_document
 
 VERSION = "/api/v1"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {"session": []}]
@@ -36,31 +39,46 @@ NOTHING: dict[str, Any] = {"description": "Done"}
 
 def resources(name: str, about: str) -> APIBlueprint:
     """Return a blueprint for the resources of one kind."""
-    made = APIBlueprint(
+    blueprint = APIBlueprint(
         name, __name__, url_prefix=VERSION, abp_tags=[Tag(name=name, description=about)],
         abp_security=SECURITY, abp_responses=PROBLEMS,
     )  # fmt: skip
-    made.before_request(check_query)
-    return made
+    blueprint.before_request(check_query)
+    return blueprint
 
 
 def check_query() -> Response | None:
-    """Refuse a query where a route takes none; one that takes some has a model that says which."""
+    """Refuse a query where a route takes none; where it takes one, a model says which."""
     view = current_app.view_functions[request.endpoint or ""]
     if request.args and "query" not in inspect.signature(view).parameters:
         try:
-            Taken.model_validate(request.args.to_dict())
+            RequestModel.model_validate(request.args.to_dict())
         except ValidationError as error:
             return problems.explain_invalid(error)
     return None
 
 
 def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:
-    """Return a response in JSON."""
+    """Return a response in JSON, with its sentences in the reader's language."""
     values = document.model_dump() if isinstance(document, BaseModel) else document
-    return Response(json.dumps(values), status=status, content_type="application/json")
+    text = json.dumps(translate_document(values))
+    response = Response(text, status=status, content_type="application/json")
+    response.vary.add("Accept-Language")
+    return response
 
 
-def require_change(model: BaseModel) -> dict[str, Any]:
-    """Return the fields that a request really has."""
-    return model.model_dump(exclude_unset=True)
+def changes_of(model: BaseModel, required: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the fields that a request has.
+
+    Args:
+        model: of the request.
+        required: fields that cannot be null, only left out.
+
+    Raises:
+        Invalid: one of them is null.
+    """
+    changes = model.model_dump(exclude_unset=True)
+    for name in required:
+        if name in changes and changes[name] is None:
+            raise Invalid(name, "web.not_null")
+    return changes

@@ -13,12 +13,12 @@ from werkzeug.datastructures import ContentRange
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
 from merger.analysis import thumbnails
-from merger.errors import Refused
+from merger.errors import NotFound
 from merger.records import views
 from merger.rooms import store
 from merger.storage import paths
 from merger.web.api import base
-from merger.web.api.schemas.base import Taken
+from merger.web.api.schemas.base import RequestModel
 from merger.web.api.schemas.records import RecordPath
 from merger.web.api.schemas.rooms import SourcePath
 from merger.web.auth import require_principal, service
@@ -44,7 +44,7 @@ class PaperPath(RecordPath):
     name: str
 
 
-class Download(Taken):
+class Download(RequestModel):
     """How the video is sent."""
 
     download: bool = Field(False, description="Send it as an attachment with a readable file name.")
@@ -57,7 +57,7 @@ class PicturePath(RecordPath):
     number: Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-def _given(what: str, kind: str) -> dict[str, Any]:
+def _file(what: str, kind: str) -> dict[str, Any]:
     content = {kind: {"schema": {"type": "string", "format": "binary"}}}
     return {"description": what, "content": content}
 
@@ -75,7 +75,7 @@ _IN_PIECES: dict[Any, Any] = {
 @blueprint.get(
     "/records/<int:record>/renditions/<kind>",
     responses={
-        "200": _given("The video", _VIDEO), "206": _given("The range", _VIDEO), **_IN_PIECES,
+        "200": _file("The video", _VIDEO), "206": _file("A range of it", _VIDEO), **_IN_PIECES,
     },
     operation_id="downloadRendition",
 )  # fmt: skip
@@ -83,17 +83,25 @@ def rendition(path: RenditionPath, query: Download) -> Response:
     """Download a video or ranges of it: the version delivered last, or about to be."""
     who = require_principal("read")
     file = views.rendition_file(service().engine, path.record, path.kind, who.only_of)
-    gone = Refused("rendition", f"the {path.kind} of record {path.record} is no longer kept here")
+    gone = NotFound("rendition", "web.rendition_gone", kind=path.kind, record=path.record)
     if file.path is None:
         raise gone
-    return _sent(
+    return _send(
         service().settings.data / file.path, gone, _OWN, mimetype=_VIDEO, etag=file.sha256,
         download_name=file.name, as_attachment=query.download,
     )  # fmt: skip
 
 
-def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: Any) -> Response:
-    """Give a file, or the range of it that is asked for, or that it is still the same."""
+def _send(path: Path, gone: NotFound, cache: str, *, etag: str = "", **options: Any) -> Response:
+    """Return a file, or the requested range of it, or that it has not changed.
+
+    Args:
+        path: of the file.
+        gone: raised if it is not there.
+        cache: the header Cache-Control.
+        etag: of the file; empty for one of its time and size.
+        options: of `send_file`.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError as error:  # housekeeping was quicker
@@ -104,12 +112,12 @@ def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: An
         etag=etag or f"{there.st_mtime_ns:x}-{there.st_size:x}", **options,
     )  # fmt: skip
     response.content_length = there.st_size
-    response.headers["Cache-Control"] = kept
+    response.headers["Cache-Control"] = cache
     _check_conditions(response, accept_ranges=True)
-    wanted = _wanted(response)
-    if wanted is None:
+    requested = _requested_range(response)
+    if requested is None:
         return response
-    start, end = _bounds(wanted, there.st_size)
+    start, end = _bounds(requested, there.st_size)
     if start >= end:
         response.close()
         raise RequestedRangeNotSatisfiable(there.st_size)
@@ -117,53 +125,53 @@ def _sent(path: Path, gone: Refused, kept: str, *, etag: str = "", **options: An
     response.content_range = ContentRange("bytes", start, end, there.st_size)
     response.content_length = end - start
     file.seek(start)
-    # Waitress sends a file by itself, from where it stands and as long as is said, and keeps no
-    # thread waiting for whoever reads slowly. Another server sends what it is given.
+    # Waitress itself sends a file, from its position and as long as the response says, and keeps no
+    # thread waiting for a slow reader. Another server gets the blocks from us.
     if not hasattr(response.response, "prepare"):
         response.direct_passthrough = False
-        response.response = _piece(file, end - start)
+        response.response = _blocks(file, end - start)
         response.call_on_close(file.close)
     return response
 
 
 def _check_conditions(response: Response, **options: Any) -> None:
-    """Make a response what a request wants if it has changed, or has not. Raises 412."""
+    """Apply the conditions of the request, such as If-None-Match. Raises PreconditionFailed."""
     response.make_conditional(request, **options)
     if response.status_code == 412:
         response.close()  # the file that it would send
         raise PreconditionFailed
 
 
-def _wanted(response: Response) -> tuple[int, int | None] | None:
-    """Return which range of a file is to be given, as it was asked for; None: all of it.
+def _requested_range(response: Response) -> tuple[int, int | None] | None:
+    """Return the range of a file that the request names; None for all of it.
 
-    RFC 9110, 14.2: ranges are for GET, what is not understood is ignored, and several may be.
+    RFC 9110, 14.2: ranges are for GET, and one that is not understood, or several, may be ignored.
     """
-    wanted = request.range
+    ranges = request.range
     if request.method != "GET" or response.status_code != 200 or not response.content_length:
         return None
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+    if ranges is None or ranges.units != "bytes" or len(ranges.ranges) != 1:
         return None
-    same = request.if_range
-    if same.date is not None and same.date != response.last_modified:
+    condition = request.if_range
+    if condition.date is not None and condition.date != response.last_modified:
         return None
-    if same.etag is not None and same.etag != response.get_etag()[0]:
+    if condition.etag is not None and condition.etag != response.get_etag()[0]:
         return None
-    if request.headers.get("If-Range", "").lower().startswith("w/"):  # weak: much the same
+    if request.headers.get("If-Range", "").lower().startswith("w/"):  # weak: not byte for byte
         return None
-    start, end = wanted.ranges[0]
+    start, end = ranges.ranges[0]
     return start, end
 
 
-def _bounds(wanted: tuple[int, int | None], size: int) -> tuple[int, int]:
-    """Return from where to where a range reaches in a file; a negative one counts from its end."""
-    start, end = wanted
+def _bounds(requested: tuple[int, int | None], size: int) -> tuple[int, int]:
+    """Return first byte and end of a range in a file; a negative start counts from the end."""
+    start, end = requested
     if start < 0:
         return max(start + size, 0), size
     return start, min(size if end is None else end, size)
 
 
-def _piece(file: BinaryIO, length: int) -> Iterator[bytes]:
+def _blocks(file: BinaryIO, length: int) -> Iterator[bytes]:
     while block := file.read(min(_BLOCK, length)):
         length -= len(block)
         yield block
@@ -172,7 +180,7 @@ def _piece(file: BinaryIO, length: int) -> Iterator[bytes]:
 @blueprint.get(
     "/records/<int:record>/papers/<name>",
     responses={
-        "200": _given("The text", "text/plain"), "206": _given("The range", "text/plain"),
+        "200": _file("The text", "text/plain"), "206": _file("A range of it", "text/plain"),
         **_IN_PIECES,
     },
     operation_id="downloadPaper",
@@ -181,16 +189,16 @@ def paper(path: PaperPath) -> Response:
     """Download a transcript or a chat that belongs to the record."""
     who = require_principal("read")
     views.check_transcript(service().engine, path.record, path.name, who.only_of)
-    return _sent(
+    return _send(
         paths.transcripts_of(service().settings.data, path.record) / path.name,
-        Refused("paper", f"{path.name!r} of record {path.record} is no longer kept here"), _OWN,
+        NotFound("paper", "web.transcript_gone", name=path.name, record=path.record), _OWN,
         mimetype="text/plain", download_name=path.name, as_attachment=True,
     )  # fmt: skip
 
 
 @blueprint.get(
     "/records/<int:record>/chunks/<int:chunk>/pictures/<int:number>",
-    responses={"200": _given("The picture", _JPEG), **_WHOLE},
+    responses={"200": _file("The picture", _JPEG), **_WHOLE},
     operation_id="showChunkPicture",
 )
 def chunk_picture(path: PicturePath) -> Response:
@@ -208,7 +216,7 @@ def chunk_picture(path: PicturePath) -> Response:
 @blueprint.get(
     "/rooms/<int:room>/sources/<int:source>/picture",
     responses={
-        "200": _given("The picture", _JPEG), "206": _given("The range", _JPEG), **_IN_PIECES,
+        "200": _file("The picture", _JPEG), "206": _file("A range of it", _JPEG), **_IN_PIECES,
     },
     operation_id="showSourcePicture",
 )  # fmt: skip
@@ -217,9 +225,9 @@ def source_picture(path: SourcePath) -> Response:
     require_principal("read")
     sources = store.get_room(service().engine, path.room)["sources"]
     if not any(source["id"] == path.source for source in sources):
-        raise Refused("source", f"room {path.room} has no source {path.source}")
-    return _sent(
+        raise NotFound("source", "web.no_source", room=path.room, source=path.source)
+    return _send(
         thumbnails.picture_path(service().settings, path.source),
-        Refused("picture", f"there is no picture of source {path.source} yet"),
+        NotFound("picture", "web.no_picture", source=path.source),
         f"private, max-age={_LASTS_S}", mimetype=_JPEG,
     )  # fmt: skip

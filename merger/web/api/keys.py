@@ -6,7 +6,7 @@ from flask import Response
 
 from merger.accounts import users
 from merger.accounts.permissions import Principal
-from merger.errors import Refused
+from merger.errors import Invalid
 from merger.web.api import base
 from merger.web.api.schemas.people import KeyIn, KeyPath, KeysOut, NewKey
 from merger.web.auth import require_principal, service
@@ -31,11 +31,11 @@ def create(body: KeyIn) -> Response:
     who = require_principal("write")
     for scope in body.scopes:
         if not who.may(scope):
-            raise Refused("scopes", f"whoever makes this key does not have the scope {scope}")
-    told, key = users.create_key(
+            raise Invalid("scopes", "web.scope_not_yours", scope=scope)
+    document, key = users.create_key(
         service().engine, who.user, body.name, body.scopes, service().now()
     )
-    return base.reply({**told, "key": key}, 201)
+    return base.reply({**document, "key": key}, 201)
 
 
 @blueprint.delete("/api-keys/<int:key>", responses={"204": base.NOTHING}, operation_id="revokeKey")

@@ -8,7 +8,8 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
 from merger.accounts.users import email_of
-from merger.errors import Refused
+from merger.errors import Invalid, Refused
+from merger.i18n import Message, document
 from merger.records import requests, views
 from merger.timeline.zones import instant_from
 from merger.web.api import base
@@ -40,9 +41,10 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     who = require_principal("write")
     owner = email_of(body.user_email, "user_email") if body.user_email else who.email
     if owner != who.email and not who.sees_all:
-        raise Refused("user_email", "only an editor asks for the videos of others")
+        raise Invalid("user_email", "web.for_others")
     zone = requests.room_zone(service().engine, path.room)
-    instant_from(f"{body.date}T00:00", ZoneInfo("UTC"), "date")  # so that it is told as such
+    # On its own, so that a mistake in it is reported of this field.
+    instant_from(f"{body.date}T00:00", ZoneInfo("UTC"), "date")
     request = requests.Request(
         room=path.room,
         start=instant_from(f"{body.date}T{body.start_time}", zone, "start_time"),
@@ -53,15 +55,18 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     try:
         record, _ = requests.request_record(service().engine, request, service().now())
     except Refused as error:
-        raise Refused(_FIELDS.get(error.code, error.code), error.message) from error
+        if error.code not in _FIELDS:
+            raise
+        raise Invalid(_FIELDS[error.code], error.message) from error
     status = requests.status_of(service().engine, record)
-    return base.reply({"message": f"Record {record} is {status}", "id": record}, 201)
+    message = Message("web.montage", record=record, status=status)
+    return base.reply({"id": record, **document(message, "message")}, 201)
 
 
 @blueprint.get("/records/<email>", responses={"200": RecordPage}, operation_id="recordsOfUser")
 def of_user(path: EmailPath, query: RecordsQuery) -> Response:
     """List a user's newest records; only editors may list those of others."""
     who = require_principal("read")
-    wanted = views.Filter(user=path.email, only_of=who.only_of)
-    found, following = views.page_of_records(service().engine, wanted, query.cursor, _MOST)
+    chosen = views.Filter(user=path.email, only_of=who.only_of)
+    found, following = views.page_of_records(service().engine, chosen, query.cursor, _MOST)
     return base.reply({"records": found, "next": following})

@@ -9,7 +9,8 @@ from flask import Response, json
 
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
-from merger.errors import Refused
+from merger.errors import Invalid, Refused
+from merger.i18n import Message, sentences
 from merger.intake.discovered import ensure_record
 from merger.records import requests, views
 from merger.timeline.zones import instant_from, zone_named
@@ -35,27 +36,31 @@ blueprint = base.resources(
     responses={"201": RecordDetails, "200": RecordDetails},
     operation_id="askForRecord",
 )
-def ask(header: AskHeaders, body: Ask) -> Response:
+def request_record(header: AskHeaders, body: Ask) -> Response:
     """Request a recording; 200 if the same was requested before and you were added to it."""
     who = require_principal("write")
     if header.idempotency_key is None:
-        status, text = _asked(who, body)
+        status, text = _request_record(who, body)
     else:
-        asked = json.dumps(body.model_dump(), sort_keys=True)
+        content = json.dumps(body.model_dump(), sort_keys=True)
+        # The answer is stored in English: whoever sends the key again may read another language.
         status, text = answer_once(
-            service().engine, who.user, header.idempotency_key, asked, service().now(),
-            lambda: _asked(who, body),
+            service().engine, who.user, header.idempotency_key, content, service().now(),
+            lambda: _request_record(who, body),
         )  # fmt: skip
-    return Response(text, status=status, content_type="application/json")
+    return base.reply(json.loads(text), status)
 
 
-def _asked(who: Principal, body: Ask) -> tuple[int, str]:
+def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
+    """Return the status and the body of the answer to a request."""
     engine = service().engine
     if body.zoom is not None:
-        return _fetched(who, body, body.zoom)
+        return _request_zoom_recording(who, body, body.zoom)
     if body.room is None or body.start is None or body.end is None:
         missing = [name for name in ("room", "start", "end") if getattr(body, name) is None]
-        raise Refused(missing[0], "; ".join(f"{name}: it is missing" for name in missing))
+        why = Message("error.missing")
+        message = sentences(Message("error.of_field", field=name, why=why) for name in missing)
+        raise Invalid(missing[0], message)
     zone = requests.room_zone(engine, body.room)
     request = requests.Request(
         room=body.room,
@@ -71,26 +76,27 @@ def _asked(who: Principal, body: Ask) -> tuple[int, str]:
     return 201 if is_new else 200, json.dumps(views.record_details(engine, record))
 
 
-def _fetched(who: Principal, body: Ask, text: str) -> tuple[int, str]:
-    """Ask for a Zoom recording: editors for any, others for those of which they are the host."""
+def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, str]:
+    """Request a Zoom recording: editors any, others one of which they are the host."""
     others = sorted(body.model_fields_set - {"zoom", "users"})
     if any(getattr(body, name) is not None for name in others):
-        raise Refused(others[0], "beside zoom, only users has a meaning")
+        raise Invalid(others[0], "web.only_users_with_zoom")
     here = service()
     if "zoom" not in here.offering:
-        raise Refused("zoom", "this service knows no Zoom")
+        raise Invalid("zoom", "web.no_zoom")
     try:
         offer = here.offering["zoom"].offer_named(text, here.now())
         is_theirs = offer.owner.strip().lower() == who.email
     except Refused:
         if who.sees_all:
             raise
-        is_theirs = False  # nobody learns what there is by trying
+        is_theirs = False  # so that nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
-        raise Refused("zoom", "there is no such recording, or you are not its host")
+        raise Invalid("zoom", "web.zoom_not_found")
     outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True)
     if outcome.record is None:
-        raise Refused("zoom", f"there is no record of it: {outcome.reason}")
+        why = outcome.reason or Message("nothing")
+        raise Invalid("zoom", "web.zoom_without_record", why=why)
     document = views.record_details(here.engine, outcome.record)
     return 201 if outcome.is_new else 200, json.dumps(document)
 
@@ -100,12 +106,12 @@ def listing(query: RecordQuery) -> Response:
     """List records, latest start first."""
     who = require_principal("read")
     since = query.changed_since
-    wanted = views.Filter(
+    chosen = views.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
         day=_day(query.day), text=query.text, only_of=who.only_of,
         changed_since=instant_from(since, ZoneInfo("UTC"), "changed_since") if since else None,
     )  # fmt: skip
-    found, following = views.page_of_records(service().engine, wanted, query.cursor, query.limit)
+    found, following = views.page_of_records(service().engine, chosen, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
 
 
@@ -113,16 +119,16 @@ def _day(text: str | None) -> calendar_date | None:
     try:
         return calendar_date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise Refused("day", f"{text!r} is not in the calendar") from error
+        raise Invalid("day", "web.not_a_day", text=text or "") from error
 
 
 @blueprint.get("/records/<int:record>", responses={"200": RecordDetails}, operation_id="showRecord")
 def show(path: RecordPath) -> Response:
     """Show a record with all its details."""
-    return _shown(path.record, require_principal("read"))
+    return _reply_details(path.record, require_principal("read"))
 
 
-def _shown(record: int, who: Principal) -> Response:
+def _reply_details(record: int, who: Principal) -> Response:
     return base.reply(views.record_details(service().engine, record, who.only_of))
 
 
@@ -136,7 +142,7 @@ def cancel(path: RecordPath) -> Response:
     """
     who = require_principal("write")
     requests.cancel(service().engine, path.record, service().now(), who.only_of)
-    return _shown(path.record, who)
+    return _reply_details(path.record, who)
 
 
 @blueprint.post(
@@ -146,7 +152,7 @@ def retry(path: RecordPath) -> Response:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
     requests.retry(service().engine, path.record, service().now(), who.only_of)
-    return _shown(path.record, who)
+    return _reply_details(path.record, who)
 
 
 @blueprint.post(
@@ -167,7 +173,7 @@ def remerge(path: RecordPath, body: Again) -> Response:
         engine, path.record, service().now(), who.only_of,
         layout=body.layout, profile=body.profile, start=start, end=end,
     )  # fmt: skip
-    return _shown(path.record, who)
+    return _reply_details(path.record, who)
 
 
 @blueprint.delete(

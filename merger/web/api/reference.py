@@ -24,32 +24,32 @@ blueprint = Blueprint("reference", __name__)
 
 def document(app: OpenAPI) -> dict[str, Any]:
     """Return the OpenAPI document of an application."""
-    told = copy.deepcopy(cast("dict[str, Any]", app.api_doc))
-    schemas = told["components"].setdefault("schemas", {})
+    found = copy.deepcopy(cast("dict[str, Any]", app.api_doc))
+    schemas = found["components"].setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs", {})
     schemas["Problem"] = problem
-    return told
+    return found
 
 
 @blueprint.get("/api/openapi.json")
 def openapi() -> Response:
     """Give the OpenAPI document."""
-    told = document(cast(OpenAPI, current_app))
-    return Response(json.dumps(told), content_type="application/json")
+    found = document(cast(OpenAPI, current_app))
+    return Response(json.dumps(found), content_type="application/json")
 
 
 @blueprint.get("/api/docs")
 def docs() -> str:
     """Show the OpenAPI document to people."""
-    told = document(cast(OpenAPI, current_app))
-    return render_template("reference.html", document=told, operations=_operations(told))
+    found = document(cast(OpenAPI, current_app))
+    return render_template("reference.html", document=found, operations=_operations(found))
 
 
-def _operations(told: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _operations(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return the operations of a document by tag, in its order. Pure."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for path, item in told["paths"].items():
+    for path, item in openapi["paths"].items():
         for method, operation in item.items():
             tag = operation.get("tags", ["other"])[0]
             found.setdefault(tag, []).append({"path": path, "method": method, **operation})

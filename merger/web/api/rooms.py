@@ -9,7 +9,8 @@ from typing import Any
 
 from flask import Response
 
-from merger.errors import Refused
+from merger.errors import Invalid, NotFound
+from merger.i18n import Message
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials
 from merger.rooms.spec import RoomSpec, SourceSpec, masked
@@ -30,11 +31,11 @@ from merger.web.api.schemas.rooms import (
 from merger.web.auth import require_principal, service
 
 blueprint = base.resources("rooms", "Rooms and their sources of media.")
-# Fields that are read, and given back as they were read: what to do instead of changing them.
-_READ = {
-    "id": "an id is never changed; leave it out",
-    "has_credentials": "write credentials instead, or leave it out",
-    "sources": "sources are changed at /rooms/{id}/sources; leave them out here",
+# Fields that can only be read, and sent back as they were read: what to do instead.
+_READ_ONLY = {
+    "id": Message("web.read_only.id"),
+    "has_credentials": Message("web.read_only.has_credentials"),
+    "sources": Message("web.read_only.sources"),
 }
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
@@ -74,25 +75,27 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     require_principal("rooms")
-    changes = _changes(base.require_change(body), store.get_room(service().engine, path.room))
-    for name in ("name", "zone", "mails", "uploads_raw", *_LENGTHS):
-        if name in changes and changes[name] is None:
-            raise Refused(name, "it cannot be null; leave it out to keep it")
+    required = ("name", "zone", "mails", "uploads_raw", *_LENGTHS)
+    as_read = store.get_room(service().engine, path.room)
+    changes = _without_read_only(base.changes_of(body, required), as_read)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
     _edit(path.room, lambda spec: replace(spec, **changes))
     return base.reply(store.get_room(service().engine, path.room))
 
 
-def _changes(given: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
-    """Return what is to be changed. Raises Refused for what can only be read, and is not as it is.
+def _without_read_only(changes: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:
+    """Return changes without the fields that can only be read.
 
-    So whoever gives back what they were given changes nothing.
+    So whoever sends back what they got changes nothing.
+
+    Raises:
+        Invalid: such a field has another value than the one that was read.
     """
-    for name, instead in _READ.items():
-        if name in given and given[name] != as_read[name]:
-            raise Refused(name, f"it cannot be changed here: {instead}")
-    return {name: value for name, value in given.items() if name not in _READ}
+    for name, instead in _READ_ONLY.items():
+        if name in changes and changes[name] != as_read[name]:
+            raise Invalid(name, instead)
+    return {name: value for name, value in changes.items() if name not in _READ_ONLY}
 
 
 @blueprint.delete("/rooms/<int:room>", responses={"204": base.NOTHING}, operation_id="deleteRoom")
@@ -122,8 +125,8 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
         return replace(spec, sources=(*spec.sources, added))
 
     _edit(path.room, add, added.name)
-    told = store.get_room(service().engine, path.room)["sources"]
-    return base.reply(next(source for source in told if source["name"] == added.name), 201)
+    sources = store.get_room(service().engine, path.room)["sources"]
+    return base.reply(next(source for source in sources if source["name"] == added.name), 201)
 
 
 @blueprint.get(
@@ -150,25 +153,26 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
     """
     require_principal("rooms")
     as_read = _source(path)
-    known, changes = as_read["name"], _changes(base.require_change(body), as_read)
-    for name in ("name", "role", "kind", "address"):
-        if name in changes and changes[name] is None:
-            raise Refused(name, "it cannot be null; leave it out to keep it")
-    if changes.get("name", known) != known:
-        raise Refused("name", "a source keeps its name; remove it, and add another")
+    required = ("name", "role", "kind", "address")
+    changes = _without_read_only(base.changes_of(body, required), as_read)
+    source_name = as_read["name"]
+    if changes.get("name", source_name) != source_name:
+        raise Invalid("name", "web.source_keeps_name")
 
-    def changed(source: SourceSpec) -> SourceSpec:
-        if source.name != known:
+    def apply(source: SourceSpec) -> SourceSpec:
+        if source.name != source_name:
             return source
-        mine = dict(changes)
-        if mine.get("address") == masked(source.address):
-            del mine["address"]  # as it was read
-        after = replace(source, **mine)
-        if "credentials" in mine:
+        values = dict(changes)
+        if values.get("address") == masked(source.address):
+            del values["address"]  # as it was read
+        after = replace(source, **values)
+        if "credentials" in values:
             return after
         return replace(after, credentials=kept_credentials(source, after.kind, after.address))
 
-    _edit(path.room, lambda spec: replace(spec, sources=tuple(map(changed, spec.sources))), known)
+    _edit(
+        path.room, lambda spec: replace(spec, sources=tuple(map(apply, spec.sources))), source_name
+    )
     return base.reply(_source(path))
 
 
@@ -180,13 +184,13 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
 def delete_source(path: SourcePath) -> Response:
     """Delete a source and forget the media collected from it."""
     require_principal("rooms")
-    known = _source(path)["name"]
+    removed = _source(path)["name"]
 
-    def without(spec: RoomSpec) -> RoomSpec:
-        left = tuple(source for source in spec.sources if source.name != known)
-        return replace(spec, sources=left)
+    def remove(spec: RoomSpec) -> RoomSpec:
+        rest = tuple(source for source in spec.sources if source.name != removed)
+        return replace(spec, sources=rest)
 
-    _edit(path.room, without)
+    _edit(path.room, remove)
     return Response(status=204)
 
 
@@ -194,29 +198,39 @@ def _source(path: SourcePath) -> dict[str, Any]:
     for source in store.get_room(service().engine, path.room)["sources"]:
         if source["id"] == path.source:
             return dict(source)
-    raise Refused("source", f"room {path.room} has no source {path.source}")
+    raise NotFound("source", "web.no_source", room=path.room, source=path.source)
 
 
 def _edit(room: int, act: Callable[[RoomSpec], RoomSpec], source: str | None = None) -> None:
-    """Change a room. source: whose fields the request has, by which it is told what is wrong."""
-    places: list[int] = []
+    """Change a room.
 
-    def edited(before: RoomSpec) -> RoomSpec:
+    Args:
+        room: its id.
+        act: returns the room as it is to be.
+        source: whose fields the request has; a mistake in one of them is reported under its own
+            name, not under that of the room's field.
+    """
+    positions: list[int] = []
+
+    def edit(before: RoomSpec) -> RoomSpec:
         after = act(before)
-        places[:] = [n for n, one in enumerate(after.sources) if one.name == source]
+        positions[:] = [n for n, other in enumerate(after.sources) if other.name == source]
         return after
 
     try:
-        store.edit_room(service().engine, room, edited, service().recorder_of)
-    except Refused as error:
-        raise Refused(_own_field(error.code, places), error.message) from error
+        store.edit_room(service().engine, room, edit, service().recorder_of)
+    except Invalid as error:
+        raise Invalid(_field_of_source(error.code, positions), error.message) from error
 
 
-def _own_field(code: str, places: Sequence[int]) -> str:
-    """Return a field of a room, like sources.1.role, as a source at some places has it. Pure."""
+def _field_of_source(code: str, positions: Sequence[int]) -> str:
+    """Return a field of a room, such as sources.1.role, as the source at a position has it. Pure.
+
+    Other fields stay as they are.
+    """
     first, _, rest = code.partition(".")
     n, _, name = rest.partition(".")
-    if not places or first != "sources" or not n.isdecimal():
+    if not positions or first != "sources" or not n.isdecimal():
         return code
-    # Of two sources with one role, the one that comes last is named, whichever was changed.
-    return name if int(n) in places or name == "role" else code
+    # Of two sources with the same role, the last one is reported, whichever was changed.
+    return name if int(n) in positions or name == "role" else code

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response
 
 from merger.accounts import users
-from merger.errors import Refused
 from merger.web.api import base
 from merger.web.api.schemas.people import (
     UserChange,
@@ -48,10 +47,7 @@ def show(path: UserPath) -> Response:
 def change(path: UserPath, body: UserChange) -> Response:
     """Change a user; fields that are left out stay as they are."""
     require_principal("people")
-    changes = base.require_change(body)
-    for name in ("role", "invited"):
-        if name in changes and changes[name] is None:
-            raise Refused(name, "it cannot be null; leave it out to keep it")
+    changes = base.changes_of(body, required=("role", "invited"))
     domains = service().settings.oidc_domains
     return base.reply(users.change_user(service().engine, path.user, changes, domains))
 

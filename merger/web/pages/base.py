@@ -1,4 +1,4 @@
-"""What all pages share: their blueprint, the reader's language, forms and what is wrong in them."""
+"""What all pages share: their blueprint, instants in words, forms and the mistakes in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from merger.errors import MergerError
 from merger.timeline.zones import zone_named
 from merger.web.auth import service
-from merger.web.language import Phrase, Phrases, language, named, phrases_of, t
+from merger.web.language import Phrase, Phrases, language, phrases_of, t, word
 
 blueprint = Blueprint("pages", "merger.web")
 
@@ -65,7 +65,7 @@ def span(start: datetime, end: datetime) -> str:
 
 
 def length(left: timedelta) -> str:
-    """Return about how long something takes."""
+    """Return about how long something still takes."""
     if left < timedelta(minutes=1):
         return t("time.under_a_minute")
     minutes = round(left / timedelta(minutes=1))
@@ -85,13 +85,13 @@ def size(count: int) -> str:
 
 
 class Number(IntegerConverter):
-    """A number in an address; at one that no database might hold, there is nothing."""
+    """A number in an address; one that some database cannot hold does not match."""
 
     regex = rf"\d{{1,{_MOST_DIGITS}}}"
 
 
 def number_after() -> int:
-    """Return behind which number a page begins. Raises 404, as above."""
+    """Return the number after which a page begins. Raises werkzeug's NotFound, as above."""
     after = request.args.get("after", 0, type=int)
     if abs(after) >= 10**_MOST_DIGITS:
         raise NotFound
@@ -102,23 +102,23 @@ def number_after() -> int:
 
 
 def field_problem(key: str, **values: object) -> Phrases:
-    """Return what is wrong with a field."""
+    """Return what is wrong with a field, from the texts of the pages."""
     return (Phrase(t(f"wrong.{key}", **values), language()),)
 
 
 def phrases_of_error(error: MergerError) -> Phrases:
-    """Return what the core says is wrong with a field."""
+    """Return what is wrong with a field, as the core reports it."""
     return phrases_of(error.message)
 
 
 def form(template: str, errors: Mapping[str, Phrases], **values: Any) -> Answer:
-    """Return a page with a form; its status says whether something is wrong in it."""
+    """Return a page with a form; its status says whether there are mistakes in it."""
     page = render_template(template, errors=errors, **values)
     return (page, 422) if errors else page
 
 
 def redirect_back(page: str, otherwise: str) -> AnyResponse:
-    """Return to a page with its search, if it is where a form was sent from."""
+    """Redirect to a page with its search, if a form was sent from there; else elsewhere."""
     path, _, query = (request.referrer or "").partition("?")
     if query and path.endswith(page):
         return redirect(f"{page}?{query}", 303)
@@ -130,13 +130,13 @@ def redirect_back(page: str, otherwise: str) -> AnyResponse:
 
 @blueprint.errorhandler(Unauthorized)
 def sign_in_first(error: Unauthorized) -> AnyResponse:
-    """Send who is not signed in to where they can, and back afterwards."""
+    """Redirect to the sign-in page, and back here afterwards."""
     here = request.full_path.rstrip("?") if request.method == "GET" else "/records"
     return redirect(f"/login?next={quote(here)}", 303)
 
 
-def mark_language(response: Response) -> Response:
-    """Say that a page is another one in another language."""
+def add_language_headers(response: Response) -> Response:
+    """Tell caches that a page differs from language to language."""
     if response.mimetype == "text/html":
         response.vary.add("Accept-Language")
         response.headers.setdefault("Content-Language", language())
@@ -144,8 +144,8 @@ def mark_language(response: Response) -> Response:
 
 
 HELPERS: dict[str, Any] = {
-    "t": t, "named": named, "said": phrases_of, "language": language, "local": local, "day": day,
+    "t": t, "word": word, "phrases": phrases_of, "language": language, "local": local, "day": day,
     "minute": minute, "second": second, "clocks": clocks, "moment": moment, "span": span,
-    "length": length, "size": size, "reader": lambda: g.get("asker"),
+    "length": length, "size": size, "reader": lambda: g.get("principal"),
     "now": lambda: service().now(),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The page of recordings that nobody asked for: what became of each, or why nothing did."""
+"""The page of discovered recordings: the record of each, or why it has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local times in forms: instants of them, and the choice where a time happened twice."""
+"""Local times in forms: their instants, and the choice between two where a time happened twice."""
 
 from __future__ import annotations
 
@@ -16,26 +16,31 @@ TURNS = ("first", "second")  # in the night in which the clocks are put back
 
 
 def turn_of(local: datetime, zone: ZoneInfo) -> str:
-    """Return which of two alike local times an instant is; nothing where there is one. Pure."""
+    """Return which of two equal local times an instant is; empty if there is only one. Pure."""
     naive = local.replace(tzinfo=None).isoformat()
     return TURNS[local.fold] if offsets_of_twice(naive, zone) else ""
 
 
 def choices(offsets: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return what can be chosen at each field whose time happened twice."""
+    """Return the choices for each field whose time happened twice."""
     return {
-        name: [t(f"which.{turn}", offset=one) for turn, one in zip(TURNS, some, strict=True)]
-        for name, some in offsets.items()
-        if some
+        name: [t(f"which.{turn}", offset=o) for turn, o in zip(TURNS, of_field, strict=True)]
+        for name, of_field in offsets.items()
+        if of_field
     }
 
 
 def instant_of(
     text: str, zone: ZoneInfo, name: str, errors: Errors, turn: str = ""
 ) -> datetime | None:
-    """Return the instant of a local time, or say what is wrong with it.
+    """Return the instant of a local time; None, and an error added, if there is none.
 
-    turn: one of TURNS; it has a meaning where the time happened twice.
+    Args:
+        text: the local time, in ISO 8601.
+        zone: of the clock.
+        name: of the field.
+        errors: by field, to add to.
+        turn: one of TURNS, needed where the time happened twice.
     """
     if offsets := offsets_of_twice(text, zone):
         if turn not in TURNS:
@@ -50,7 +55,7 @@ def instant_of(
 
 
 def check_span(start: datetime, end: datetime, now: datetime, errors: Errors) -> None:
-    """Say what is wrong with the span of a record, by field."""
+    """Add what is wrong with the span of a record to the errors, by field."""
     try:
         record_span(start, end, now)
     except Refused as error:

@@ -1,4 +1,4 @@
-"""The pages of people: who may sign in, one's own keys, and one's password."""
+"""The pages of people: who may sign in, and one's own keys and password."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE = 100  # users
 def people_page() -> Answer:
     """Show who may sign in, and as what."""
     require_principal("people")
-    return _people({}, {})
+    return _people_form({}, {})
 
 
 @blueprint.post("/people")
@@ -41,7 +41,7 @@ def invite() -> Answer:
     require_principal("people")
     typed = {name: request.form.get(name, "").strip() for name in ("email", "name", "role")}
     try:
-        told, is_new = users.invite_user(
+        user, is_new = users.invite_user(
             service().engine, typed["email"], typed["name"] or None, typed["role"],
             service().settings.oidc_domains,
         )  # fmt: skip
@@ -52,8 +52,8 @@ def invite() -> Answer:
             if is_address
             else phrases_of_error(error)
         )
-        return _people(typed, {error.code: why})
-    flash(t("people.invited" if is_new else "people.there_already", email=told["email"]))
+        return _people_form(typed, {error.code: why})
+    flash(t("people.invited" if is_new else "people.there_already", email=user["email"]))
     return redirect("/people", 303)
 
 
@@ -63,12 +63,14 @@ def change(user: int) -> Answer:
     require_principal("people")
     changes = {"role": request.form.get("role", ""), "invited": "invited" in request.form}
     try:
-        told = users.change_user(service().engine, user, changes, service().settings.oidc_domains)
+        changed = users.change_user(
+            service().engine, user, changes, service().settings.oidc_domains
+        )
     except Refused as error:
         if error.code not in ("role", "invited"):
             raise
-        return _people({}, {f"role-{user}": phrases_of_error(error)})
-    flash(t("people.changed", email=told["email"]))
+        return _people_form({}, {f"role-{user}": phrases_of_error(error)})
+    flash(t("people.changed", email=changed["email"]))
     return redirect("/people", 303)
 
 
@@ -81,7 +83,7 @@ def remove(user: int) -> Answer:
     return redirect("/people", 303)
 
 
-def _people(typed: dict[str, str], errors: Errors) -> Answer:
+def _people_form(typed: dict[str, str], errors: Errors) -> Answer:
     found = users.list_users(service().engine, number_after(), PAGE + 1)
     return form(
         "people.html", errors, typed=typed, people=found[:PAGE], roles=USER_ROLES,
@@ -95,7 +97,7 @@ def _people(typed: dict[str, str], errors: Errors) -> Answer:
 @blueprint.get("/keys")
 def keys_page() -> Answer:
     """Show one's own keys."""
-    return _keys(require_principal("read"), {})
+    return _keys_form(require_principal("read"), {})
 
 
 @blueprint.post("/keys")
@@ -107,10 +109,10 @@ def make_key() -> Answer:
     try:
         _, key = users.create_key(service().engine, who.user, name, scopes, service().now())
     except Refused as error:
-        return _keys(
+        return _keys_form(
             who, {error.code: field_problem(f"key_{error.code}")}, name=name, scopes=scopes
         )
-    return _keys(who, {}, key=key)
+    return _keys_form(who, {}, key=key)
 
 
 @blueprint.post("/keys/<int:key>/revoke")
@@ -126,25 +128,25 @@ def revoke(key: int) -> Answer:
 def change_password() -> Answer:
     """Change one's own password, which signs one out everywhere else."""
     who = require_principal("read")
-    current, wanted = (request.form.get(name, "") for name in ("current", "password"))
+    current, new = (request.form.get(name, "") for name in ("current", "password"))
     auth.guesses().check("password")
     domains = service().settings.oidc_domains
     if users.authenticate(service().engine, who.email, current, domains) is None:
-        auth.guesses().wrong("password")
-        return _keys(who, {"current": field_problem("password")})
-    if len(wanted) < users.SHORTEST_PASSWORD:
-        return _keys(
+        auth.guesses().add_wrong("password")
+        return _keys_form(who, {"current": field_problem("password")})
+    if len(new) < users.SHORTEST_PASSWORD:
+        return _keys_form(
             who, {"password": field_problem("too_short", shortest=users.SHORTEST_PASSWORD)}
         )
-    users.set_password(service().engine, who.user, wanted)
-    known = users.authenticate(service().engine, who.email, wanted, domains)
-    assert known is not None
-    auth.sign_in(known)
+    users.set_password(service().engine, who.user, new)
+    signed_in = users.authenticate(service().engine, who.email, new, domains)
+    assert signed_in is not None
+    auth.sign_in(signed_in)
     flash(t("keys.password_changed"))
     return redirect("/keys", 303)
 
 
-def _keys(who: Principal, errors: Errors, key: str | None = None, **typed: Any) -> Answer:
+def _keys_form(who: Principal, errors: Errors, key: str | None = None, **typed: Any) -> Answer:
     return form(
         "keys.html", errors, keys=users.list_keys(service().engine, who.user), key=key, typed=typed,
         scopes=[scope for scope in SCOPES if who.may(scope)], has_password=_has_password(who),
@@ -154,5 +156,5 @@ def _keys(who: Principal, errors: Errors, key: str | None = None, **typed: Any) 
 
 def _has_password(who: Principal) -> bool:
     with reading(service().engine) as session:
-        wanted = select(User.password_hash.is_not(None)).where(User.id == who.user)
-        return bool(session.scalar(wanted))
+        query = select(User.password_hash.is_not(None)).where(User.id == who.user)
+        return bool(session.scalar(query))

@@ -1,4 +1,4 @@
-"""How a record stands, as a page tells it: which text, which bar, what can be done. Pure."""
+"""The state of a record as a page shows it: its text, its progress, what can be done. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from typing import Any
 
 from models import ENDED, STAGES
 
-OF_OWNER = ("cancel",)  # what nobody else may do
-# Seconds until a page looks again: at what moves, and at what waits for its hour.
+OF_OWNER = ("cancel",)  # actions of the owner alone
+# Seconds until a page refreshes a record: one in progress, and one that waits for its time.
 _MOVING_S, _WAITING_S = 3, 30
-# An estimate from less is no better than a guess.
+# Below these, an estimate is no better than a guess.
 _ESTIMATED_FROM = 0.05
 _ESTIMATED_AFTER = timedelta(seconds=5)
-_LONGEST_TOLD = timedelta(hours=12)
+_LONGEST_ESTIMATE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
 class State:
-    """key, values: of its text; progress: of the stage, 0..1; step: of how many stages.
+    """How a record stands.
 
-    every_s: after how long it is worth looking again; 0 when it has ended. can: what may be done.
+    key, values: of its text.
+    progress: of the stage, 0..1.
+    step: the number of the stage, from 1.
+    left: how long encoding still takes.
+    every_s: seconds until it is worth looking again; 0 when it has ended.
+    can: the actions that are possible.
     """
 
     key: str
@@ -43,7 +48,11 @@ def state_of(
 ) -> State:
     """Return how a record stands, for its owner or for another of its users.
 
-    events: its history, to estimate how long it still takes.
+    Args:
+        record: its document.
+        now: the time.
+        events: its history, to estimate how long it still takes.
+        is_owner: whether the owner's actions are possible, too.
     """
     state = _state(record, now, events)
     if is_owner:
@@ -54,27 +63,27 @@ def state_of(
 def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]) -> State:
     status, stage = record["status"], record["stage"]
     if status not in ENDED and record["version"] == record["delivered_version"]:
-        return _put_back(record, now)
+        return _restoring_state(record, now)
     if status == "running":
         return State(
             f"running.{stage}", {}, record["progress"], STAGES.index(stage) + 1,
-            _left(record, now, events), _MOVING_S, ("cancel",),
+            _time_left(record, now, events), _MOVING_S, ("cancel",),
         )  # fmt: skip
     if status == "queued":
-        return _queued(record, now)
+        return _queued_state(record, now)
     failed = bool(record["error"])
     can = ("retry",) if status != "delivered" or failed else ()
     return State("kept" if status == "delivered" and failed else status, can=can)
 
 
-def _put_back(record: Mapping[str, Any], now: datetime) -> State:
-    """Return how it stands while what was delivered replaces a version that came to nothing."""
+def _restoring_state(record: Mapping[str, Any], now: datetime) -> State:
+    """Return how it stands while the delivered version is restored after a failed one."""
     waits = record["status"] == "queued" and _at(record["run_after"]) > now
     every_s = _WAITING_S if waits else _MOVING_S
     return State("put_back", every_s=every_s, can=("retry",) if waits else ())
 
 
-def _queued(record: Mapping[str, Any], now: datetime) -> State:
+def _queued_state(record: Mapping[str, Any], now: datetime) -> State:
     at = _at(record["run_after"])
     every_s = _MOVING_S if at <= now else _WAITING_S
     if record["error"]:
@@ -86,24 +95,24 @@ def _queued(record: Mapping[str, Any], now: datetime) -> State:
     return State("queued", every_s=every_s, can=("cancel",))
 
 
-def _left(
+def _time_left(
     record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]
 ) -> timedelta | None:
-    """Return how long encoding still takes, if it goes on as it has since the claim.
+    """Return how long encoding still takes, at the pace since the record was claimed.
 
-    The stages before are part of that time, so that it is rather too much than too little; they
-    are short beside this one, and what follows is short again.
+    That includes the stages before, so it is rather too long than too short; they, and what
+    follows, are short compared with encoding.
     """
     claims = [_at(e["at"]) for e in events if e["kind"] == "claimed"]
     done = record["progress"]
     if record["stage"] != "encode" or not claims or not _ESTIMATED_FROM <= done < 1:
         return None
-    told = _at(record["updated_at"])
-    spent = told - claims[-1]
+    updated_at = _at(record["updated_at"])
+    spent = updated_at - claims[-1]
     if spent < _ESTIMATED_AFTER:
         return None
-    left = spent * ((1 - done) / done) - (now - told)
-    return left if timedelta(0) < left < _LONGEST_TOLD else None
+    left = spent * ((1 - done) / done) - (now - updated_at)
+    return left if timedelta(0) < left < _LONGEST_ESTIMATE else None
 
 
 def _at(text: str) -> datetime:

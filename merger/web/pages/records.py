@@ -1,4 +1,4 @@
-"""The pages of records: a list, one of them, and what can be done with it."""
+"""The pages of records: the list, a single one, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _SEARCH = ("whose", "q", "room", "status", "day")
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A record in a list, how it stands, and whether who looks may stop or replace it."""
+class RecordWithState:
+    """A record, its state, and whether the reader may stop or replace it."""
 
     record: Mapping[str, Any]
     state: State
@@ -56,22 +56,22 @@ def listing() -> Answer:
     found: list[dict[str, Any]] = []
     following = None
     try:
-        wanted = _filter(search, who, errors)
+        chosen = _filter(search, who, errors)
         if not errors:
             cursor = request.args.get("cursor") or None
-            found, following = views.page_of_records(service().engine, wanted, cursor, PAGE)
+            found, following = views.page_of_records(service().engine, chosen, cursor, PAGE)
     except Refused as error:
         if error.code not in _SEARCH:
             raise
         errors[error.code] = phrases_of_error(error)
-    kept = {name: text for name, text in search.items() if text}
+    filled = {name: text for name, text in search.items() if text}
     return form(
         "records.html", errors, search=search, statuses=STATUSES,
-        shown=[shown(record, who) for record in found],
+        shown=[with_state(record, who) for record in found],
         rooms=[room["name"] for room in store.list_rooms(service().engine)],
-        is_searched=bool(kept.keys() - {"whose"}), is_first="cursor" not in request.args,
-        first=f"/records?{urlencode(kept)}",
-        next=f"/records?{urlencode({**kept, 'cursor': following})}" if following else None,
+        is_searched=bool(filled.keys() - {"whose"}), is_first="cursor" not in request.args,
+        first=f"/records?{urlencode(filled)}",
+        next=f"/records?{urlencode({**filled, 'cursor': following})}" if following else None,
     )  # fmt: skip
 
 
@@ -98,70 +98,77 @@ def _day(text: str, errors: Errors) -> date | None:
         return None
 
 
-def shown(record: dict[str, Any], who: Principal) -> Shown:
-    """Return a record of a list with how it stands; a running one with how long it still takes."""
+def with_state(record: dict[str, Any], who: Principal) -> RecordWithState:
+    """Return a record of a list with its state; a running one with how long it still takes."""
     events: Sequence[Mapping[str, Any]] = ()
     if record["status"] == "running":  # few are
         events = views.record_details(service().engine, record["id"], who.only_of)["events"]
-    return _shown(record, who, events)
+    return _with_state(record, who, events)
 
 
-def _shown(record: dict[str, Any], who: Principal, events: Sequence[Mapping[str, Any]]) -> Shown:
+def _with_state(
+    record: dict[str, Any], who: Principal, events: Sequence[Mapping[str, Any]]
+) -> RecordWithState:
     is_owner = who.owns(record["users"])
-    return Shown(record, state_of(record, service().now(), events, is_owner=is_owner), is_owner)
+    return RecordWithState(
+        record, state_of(record, service().now(), events, is_owner=is_owner), is_owner
+    )
 
 
 @blueprint.get("/records/<int:record>/row")
 def row(record: int) -> Answer:
-    """Show the line of a record in the list alone, for a page that is open."""
+    """Show a record's line of the list alone, to refresh an open page."""
     who = require_principal("read")
-    return render_template("record_row.html", one=_with_state(_details(record, who), who))
+    return render_template("record_row.html", one=_details_with_state(_details(record, who), who))
 
 
 @blueprint.get("/records/<int:record>/status")
 def status(record: int) -> Answer:
-    """Show how a record stands alone, for a page that is open."""
+    """Show a record's state alone, to refresh an open page."""
     who = require_principal("read")
-    return render_template("record_status.html", one=_with_state(_details(record, who), who))
+    shown = _details_with_state(_details(record, who), who)
+    return render_template("record_status.html", one=shown)
 
 
 @blueprint.get("/records/<int:record>")
 def show(record: int) -> Answer:
-    """Show all about a record."""
+    """Show a record with all its details."""
     who = require_principal("read")
-    told = _details(record, who)
-    return _page(told, who, _as_it_is(told), {})
+    details = _details(record, who)
+    return _page(details, who, _form_values(details), {})
 
 
 def _details(record: int, who: Principal) -> dict[str, Any]:
     return views.record_details(service().engine, record, who.only_of)
 
 
-def _with_state(told: dict[str, Any], who: Principal) -> Shown:
-    return _shown(told, who, told["events"])
+def _details_with_state(details: dict[str, Any], who: Principal) -> RecordWithState:
+    return _with_state(details, who, details["events"])
 
 
-def _page(told: dict[str, Any], who: Principal, typed: Mapping[str, str], errors: Errors) -> Answer:
-    zone = zone_named(told["zone"])
+def _page(
+    details: dict[str, Any], who: Principal, typed: Mapping[str, str], errors: Errors
+) -> Answer:
+    zone = zone_named(details["zone"])
     return form(
-        "record.html", errors, one=_with_state(told, who), record=told, typed=typed,
-        picture=timeline(told, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
-        has_ended=told["status"] in ENDED, renditions=_renditions(told),
+        "record.html", errors, one=_details_with_state(details, who), record=details, typed=typed,
+        picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
+        has_ended=details["status"] in ENDED, renditions=_renditions(details),
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
 
 
-def _renditions(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the videos that can be played, by kind: what is told of each."""
+def _renditions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the videos that can be played, by kind."""
     found = {}
     for kind in KINDS:
         try:
-            file = views.rendition_file(service().engine, told["id"], kind)
+            file = views.rendition_file(service().engine, details["id"], kind)
         except Refused:
             continue
-        for one in told["renditions"]:
-            if file.path is not None and (one["kind"], one["sha256"]) == (kind, file.sha256):
-                found[kind] = one
+        for video in details["renditions"]:
+            if file.path is not None and (video["kind"], video["sha256"]) == (kind, file.sha256):
+                found[kind] = video
     return found
 
 
@@ -170,46 +177,46 @@ def _renditions(told: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 @blueprint.post("/records/<int:record>/cancel")
 def cancel(record: int) -> Answer:
-    """Stop a record that is not done."""
-    now_is = _acted(requests.cancel, record)
-    flash(t("records.stopping") if now_is == "running" else t("records.stopped"))
+    """Cancel an unfinished record."""
+    new_status = _act_on(record, requests.cancel)
+    flash(t("records.stopping") if new_status == "running" else t("records.stopped"))
     return redirect_back("/records", f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/retry")
 def retry(record: int) -> Answer:
-    """Queue a record again that failed or was cancelled."""
-    _acted(requests.retry, record)
+    """Queue a failed or cancelled record again."""
+    _act_on(record, requests.retry)
     flash(t("records.tried_again"))
     return redirect_back("/records", f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/delete")
 def delete(record: int) -> Answer:
-    """Want a record no longer."""
-    is_gone = _acted(requests.withdraw, record)
+    """Withdraw from a record."""
+    is_gone = _act_on(record, requests.withdraw)
     flash(t("records.deleted") if is_gone else t("records.left"))
     return redirect("/records", 303)
 
 
-def _acted(act: Callable[..., Any], record: int) -> Any:
+def _act_on(record: int, act: Callable[..., Any]) -> Any:
     who = require_principal("write")
     return act(service().engine, record, service().now(), who.only_of)
 
 
 @blueprint.post("/records/<int:record>/remerge")
 def remerge(record: int) -> Answer:
-    """Make another version of a record; what is left as it is stays as it is."""
+    """Request a new version of a record; fields that are not changed stay as they are."""
     who = require_principal("write")
-    told = _details(record, who)
-    before = _as_it_is(told)
+    details = _details(record, who)
+    before = _form_values(details)
     typed = {name: request.form.get(name, "").strip() for name in before}
     changed = {name: text for name, text in typed.items() if text != before[name]}
     errors: Errors = {}
-    for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
-        if name in changed and changed[name] not in known:
+    for name, choices in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
+        if name in changed and changed[name] not in choices:
             errors[name] = field_problem("choose")
-    instants = _instants(told, typed, changed, errors)
+    instants = _instants(details, typed, changed, errors)
     if not errors:
         try:
             requests.remerge(
@@ -221,18 +228,18 @@ def remerge(record: int) -> Answer:
                 raise
             errors[error.code] = phrases_of_error(error)
     if errors:
-        return _page(told, who, typed, errors)
+        return _page(details, who, typed, errors)
     flash(t("record.new_version"))
     return redirect(f"/records/{record}", 303)
 
 
-def _as_it_is(told: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values of the form for another version as they are now."""
-    zone = zone_named(told["zone"])
-    values = {"layout": told["layout"], "profile": told["profile"]}
+def _form_values(details: Mapping[str, Any]) -> dict[str, str]:
+    """Return the current values of the form for a new version."""
+    zone = zone_named(details["zone"])
+    values = {"layout": details["layout"], "profile": details["profile"]}
     for name in ("start", "end"):
-        at = datetime.fromisoformat(told[name]).astimezone(zone)  # which knows its turn
-        values |= {name: _local(told[name]), f"{name}_which": turn_of(at, zone)}
+        at = datetime.fromisoformat(details[name]).astimezone(zone)  # whose fold is set
+        values |= {name: _local(details[name]), f"{name}_which": turn_of(at, zone)}
     return values
 
 
@@ -242,9 +249,10 @@ def _local(instant: str) -> str:
 
 
 def _instants(
-    told: Mapping[str, Any], typed: Mapping[str, str], changed: Mapping[str, str], errors: Errors
+    details: Mapping[str, Any], typed: Mapping[str, str], changed: Mapping[str, str], errors: Errors
 ) -> dict[str, datetime]:
-    zone = zone_named(told["zone"])
+    """Return the instants that were changed, by field; add what is wrong to the errors."""
+    zone = zone_named(details["zone"])
     instants = {}
     for name in ("start", "end"):
         turn = typed[f"{name}_which"]
@@ -254,7 +262,7 @@ def _instants(
             instants[name] = at
     if instants and not errors:
         start, end = (
-            instants.get(name, datetime.fromisoformat(told[name])) for name in ("start", "end")
+            instants.get(name, datetime.fromisoformat(details[name])) for name in ("start", "end")
         )
         check_span(start, end, service().now(), errors)
     return instants

@@ -1,4 +1,4 @@
-"""The pages: put together, with what their templates use."""
+"""The pages, put together, with the functions that their templates use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
 
 @blueprint.get("/")
 def home() -> Answer:
-    """Begin with the records."""
+    """Show the records first."""
     return redirect("/records", 303)
 
 
@@ -22,4 +22,4 @@ def register(app: Flask) -> None:
     """Add the pages to an application."""
     app.jinja_env.globals.update(base.HELPERS)
     app.register_blueprint(blueprint)
-    app.after_request(base.mark_language)
+    app.after_request(base.add_language_headers)

@@ -1,4 +1,4 @@
-"""The page on which somebody asks for a video."""
+"""The page on which somebody requests a recording."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
 
 
 @dataclass
-class Understood:
-    """What a form asks for, and what is wrong with it."""
+class Parsed:
+    """The values of a form, and what is wrong with it by field."""
 
     errors: Errors = field(default_factory=dict)
     start: datetime | None = None
@@ -46,41 +46,41 @@ class Understood:
 
 
 @blueprint.get("/request")
-def ask_page() -> Answer:
-    """Show the form, with the lecture that was held last, or the one of a link."""
+def request_page() -> Answer:
+    """Show the form, filled in with the last half hour, or with the values of a link."""
     require_principal("write")
     zones = _zones()
-    given = {name: request.args[name] for name in FIELDS if name in request.args}
-    room = given.get("room", next(iter(zones), ""))
-    return _form({**_proposed(room, zones, service().now()), **given}, zones, {})
+    linked = {name: request.args[name] for name in FIELDS if name in request.args}
+    room = linked.get("room", next(iter(zones), ""))
+    return _form({**_proposal(room, zones, service().now()), **linked}, zones, {})
 
 
 @blueprint.post("/request")
-def ask() -> Answer:
-    """Ask for a video, and go to its record."""
-    who, zones, typed = require_principal("write"), _zones(), _typed()
-    understood = understand(typed, zones, service().now())
-    if not understood.errors:
+def send_request() -> Answer:
+    """Request a recording, and go to its page."""
+    who, zones, typed = require_principal("write"), _zones(), _typed_values()
+    parsed = parse(typed, zones, service().now())
+    if not parsed.errors:
         try:
-            record, is_new = _asked(who, typed, understood)
+            record, is_new = _request_record(who, typed, parsed)
         except Refused as error:
             if error.code not in FIELDS:
                 raise
-            understood.errors[error.code] = phrases_of_error(error)
+            parsed.errors[error.code] = phrases_of_error(error)
         else:
             flash(t("request.requested") if is_new else t("request.already_requested"))
             return redirect(f"/records/{record}", 303)
-    return _form(typed, zones, understood.errors)
+    return _form(typed, zones, parsed.errors)
 
 
 @blueprint.post("/request/check")
 def check() -> dict[str, Any]:
-    """Say what is wrong with a form, and ask for nothing."""
+    """Return what is wrong with a form, without requesting anything."""
     require_principal("write")
-    typed, zones = _typed(), _zones()
-    found = understand(typed, zones, service().now()).errors
+    typed, zones = _typed_values(), _zones()
+    found = parse(typed, zones, service().now()).errors
     return {
-        "errors": {name: "; ".join(s.text for s in error) for name, error in found.items()},
+        "errors": {name: "; ".join(p.text for p in phrases) for name, phrases in found.items()},
         "choices": choices(_offsets(typed, zones)),
     }
 
@@ -89,12 +89,12 @@ def _zones() -> dict[str, str]:
     return {room["name"]: room["zone"] for room in store.list_rooms(service().engine)}
 
 
-def _typed() -> dict[str, str]:
+def _typed_values() -> dict[str, str]:
     return {name: request.form.get(name, "").strip() for name in FIELDS}
 
 
-def _proposed(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, str]:
-    """Return the last half hour that is over by the clock of a room."""
+def _proposal(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, str]:
+    """Return the form for the last half hour that is over by the clock of a room."""
     values = dict.fromkeys(FIELDS, "")
     values |= {"room": room, "layout": DEFAULT_LAYOUT, "profile": DEFAULT_PROFILE}
     return values | (last_half_hour(zone_named(zones[room]), now) if room in zones else {})
@@ -103,7 +103,7 @@ def _proposed(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, s
 def last_half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
     """Return the last half hour that is over by a clock, as the form has it. Pure."""
     local = now.astimezone(zone)
-    # Along UTC: in the two nights in which clocks are changed, theirs jumps.
+    # In UTC: local time jumps in the two nights in which clocks are changed.
     into = timedelta(
         minutes=local.minute % 30, seconds=local.second, microseconds=local.microsecond
     )
@@ -133,24 +133,24 @@ def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tu
     return {name: offsets_of_twice(_local(on, typed, name), zone) for name in ("start", "end")}
 
 
-def _asked(who: Principal, typed: Mapping[str, str], understood: Understood) -> tuple[int, bool]:
-    assert understood.start is not None and understood.end is not None
-    wanted = requests.Request(
+def _request_record(who: Principal, typed: Mapping[str, str], parsed: Parsed) -> tuple[int, bool]:
+    assert parsed.start is not None and parsed.end is not None
+    new = requests.Request(
         room=typed["room"],
-        start=understood.start,
-        end=understood.end,
+        start=parsed.start,
+        end=parsed.end,
         name=typed["name"],
         layout=typed["layout"],
         profile=typed["profile"],
-        users=(who.email, *understood.users),
+        users=(who.email, *parsed.users),
         course_code=typed["course_code"] or None,
     )
-    return requests.request_record(service().engine, wanted, service().now())
+    return requests.request_record(service().engine, new, service().now())
 
 
-def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Understood:
-    """Return what was typed into the form in values, and what is wrong with it by field."""
-    found = Understood()
+def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Parsed:
+    """Return the values of what was typed into the form, and what is wrong with it."""
+    found = Parsed()
     errors = found.errors
     if typed["room"] not in zones:
         key = "no_room" if typed["room"] else "missing"
@@ -160,12 +160,12 @@ def understand(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime
         if not _is_time(typed[name]):
             errors[name] = field_problem("time" if typed[name] else "missing", given=typed[name])
     if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
-        _understand_span(typed, on, zone_named(zones[typed["room"]]), now, found)
+        _parse_span(typed, on, zone_named(zones[typed["room"]]), now, found)
     for name in ("name", "course_code"):
         if len(typed[name]) > requests.LONGEST_NAME:
             errors[name] = field_problem("too_long", longest=requests.LONGEST_NAME)
-    for name, known in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
-        if typed[name] not in known:
+    for name, allowed in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
+        if typed[name] not in allowed:
             errors[name] = field_problem("choose")
     found.users = _addresses(typed["users"], errors)
     return found
@@ -189,8 +189,8 @@ def _date(text: str, errors: Errors) -> date | None:
         return None
 
 
-def _understand_span(
-    typed: Mapping[str, str], on: date, zone: ZoneInfo, now: datetime, found: Understood
+def _parse_span(
+    typed: Mapping[str, str], on: date, zone: ZoneInfo, now: datetime, found: Parsed
 ) -> None:
     found.start, found.end = (
         instant_of(_local(on, typed, name), zone, name, found.errors, typed[f"{name}_which"])

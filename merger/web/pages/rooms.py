@@ -1,4 +1,4 @@
-"""The pages of rooms: what their sources show, and the form that changes them."""
+"""The pages of rooms: what their sources show, and the form to change them."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from flask import flash, redirect, request
 
 from merger.accounts.permissions import Principal
 from merger.analysis import thumbnails
-from merger.errors import Refused
+from merger.errors import Invalid, Refused
 from merger.intake import calendar_sync
 from merger.live import source_status
 from merger.records import views
 from merger.rooms import store
-from merger.rooms.rules import kept_credentials
+from merger.rooms.rules import kept_credentials, reason_of
 from merger.rooms.spec import RoomSpec, SourceSpec, masked
 from merger.timeline.zones import length_from, margin_from, zone_named
 from merger.web.auth import require_principal, service
-from merger.web.language import t
+from merger.web.language import phrases_of, t
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
-from merger.web.pages.records import Shown, shown
+from merger.web.pages.records import RecordWithState, with_state
 from models import ROLES
 
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
-_NEEDED = ("name", "role", "kind", "address")  # of a source
-_CHECKED = ("mails", "uploads_raw")
-_FIELDS = ("name", "zone", *_LENGTHS, "sound_source", "drive_folder", "calendar_id", *_CHECKED)
+_REQUIRED = ("name", "role", "kind", "address")  # of a source
+_CHECKBOXES = ("mails", "uploads_raw")
+_FIELDS = ("name", "zone", *_LENGTHS, "sound_source", "drive_folder", "calendar_id", *_CHECKBOXES)
 _NEW: Mapping[str, str] = {
     **dict.fromkeys(_FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
 }  # fmt: skip
 _MOST_SOURCES = 20  # rows of a form
-_TOLD_OF_ROOM = 5  # records
+_MOST_RECORDS = 5  # of each room
 
 
 @dataclass(frozen=True)
 class Row:
-    """A source in the form. is_known: its name stays; forgets: its credentials are removed."""
+    """A source in the form. is_known: it is stored; forgets: its credentials are to be removed."""
 
     name: str = ""
     role: str = ""
@@ -58,33 +58,33 @@ class Row:
 
 @blueprint.get("/rooms")
 def rooms_page() -> Answer:
-    """Show all rooms: what their sources show, and what is made in them."""
+    """Show all rooms: what their sources show, and their running and coming records."""
     who = require_principal("read")
-    told = store.list_rooms(service().engine)
+    found = store.list_rooms(service().engine)
     taken = {
         source["id"]: thumbnails.taken_at(service().settings, source["id"])
-        for room in told
+        for room in found
         for source in room["sources"]
     }
     flows = source_status.list_flows(service().settings, service().now())
     troubles = calendar_sync.calendar_errors(service().engine) if who.may("rooms") else {}
     return form(
-        "rooms.html", {}, rooms=told, taken=taken, flows=flows, shown=_going_on(who),
+        "rooms.html", {}, rooms=found, taken=taken, flows=flows, shown=_active_records(who),
         troubles=troubles,
     )  # fmt: skip
 
 
-def _going_on(who: Principal) -> dict[int, list[Shown]]:
+def _active_records(who: Principal) -> dict[int, list[RecordWithState]]:
     """Return running and coming records by room, the next first."""
-    by_room: dict[int, list[Shown]] = defaultdict(list)
-    for record in views.running_records(service().engine, _TOLD_OF_ROOM, who.only_of):
-        by_room[record["room_id"]].append(shown(record, who))
+    by_room: dict[int, list[RecordWithState]] = defaultdict(list)
+    for record in views.running_records(service().engine, _MOST_RECORDS, who.only_of):
+        by_room[record["room_id"]].append(with_state(record, who))
     return by_room
 
 
 @blueprint.get("/rooms/new")
 def new_room() -> Answer:
-    """Show the form for another room."""
+    """Show the form for a new room."""
     require_principal("rooms")
     return _form(None, _NEW, [Row(role="speaker"), Row(role="screen")], {})
 
@@ -93,16 +93,16 @@ def new_room() -> Answer:
 def add_room() -> Answer:
     """Add a room."""
     require_principal("rooms")
-    typed, rows = _typed(), _rows()
-    errors = _mistakes(typed, rows)
+    typed, rows = _typed_values(), _rows()
+    errors = _errors_of_form(typed, rows)
     if "another" in request.form:
         return _form(None, typed, [*rows, Row()], {})
     if not errors:
         spec = _spec(typed, rows, RoomSpec(typed["name"], typed["zone"]))
         try:
             store.create_room(service().engine, spec, service().recorder_of)
-        except Refused as error:
-            errors |= _refused(error, rows)
+        except Invalid as error:
+            errors |= _errors_of_room(error, rows)
         else:
             flash(t("room.added", room=spec.name))
             return redirect("/rooms", 303)
@@ -113,39 +113,37 @@ def add_room() -> Answer:
 def edit_room(room: int) -> Answer:
     """Show the form of a room."""
     require_principal("rooms")
-    told = store.get_room(service().engine, room)
+    values = store.get_room(service().engine, room)
     rows = [
         Row(
-            one["name"], one["role"], one["kind"], one["address"], is_known=True,
-            has_credentials=one["has_credentials"],
+            source["name"], source["role"], source["kind"], source["address"], is_known=True,
+            has_credentials=source["has_credentials"],
         )
-        for one in told["sources"]
+        for source in values["sources"]
     ]  # fmt: skip
-    return _form(room, {name: told[name] or "" for name in _FIELDS}, rows, {})
+    return _form(room, {name: values[name] or "" for name in _FIELDS}, rows, {})
 
 
 @blueprint.post("/rooms/<int:room>/edit")
 def change_room(room: int) -> Answer:
     """Change a room and its sources."""
     require_principal("rooms")
-    typed, rows = _typed(), _rows()
-    errors = _mistakes(typed, rows)
+    typed, rows = _typed_values(), _rows()
+    errors = _errors_of_form(typed, rows)
     if "another" in request.form:
         return _form(room, typed, [*rows, Row()], {})
     lost: list[str] = []
 
-    def wanted(before: RoomSpec) -> RoomSpec:
+    def edit(before: RoomSpec) -> RoomSpec:
         after = _spec(typed, rows, before)
-        lost[:] = _lost(before, after, rows)
+        lost[:] = _sources_without_credentials(before, after, rows)
         return after
 
     if not errors:
         try:
-            store.edit_room(service().engine, room, wanted, service().recorder_of)
-        except Refused as error:
-            if error.code == "room_id":
-                raise
-            errors |= _refused(error, rows)
+            store.edit_room(service().engine, room, edit, service().recorder_of)
+        except Invalid as error:
+            errors |= _errors_of_room(error, rows)
         else:
             flash(t("room.changed", room=typed["name"]))
             for name in lost:
@@ -156,7 +154,7 @@ def change_room(room: int) -> Answer:
 
 @blueprint.post("/rooms/<int:room>/delete")
 def delete_room(room: int) -> Answer:
-    """Remove a room that no record waits for."""
+    """Delete a room that has no unfinished records."""
     require_principal("rooms")
     store.delete_room(service().engine, room)
     flash(t("room.deleted"))
@@ -173,7 +171,7 @@ def _form(
     )  # fmt: skip
 
 
-def _typed() -> dict[str, str]:
+def _typed_values() -> dict[str, str]:
     return {name: request.form.get(name, "").strip() for name in _FIELDS}
 
 
@@ -182,20 +180,20 @@ def _rows() -> list[Row]:
 
 
 def _row(n: int) -> Row:
-    def given(name: str) -> str:
+    def value(name: str) -> str:
         return request.form.get(f"sources-{n}-{name}", "").strip()
 
     return Row(
-        given("name"), given("role"), given("kind"), given("address"), given("credentials"),
-        *(bool(given(name)) for name in ("is_known", "has_credentials", "forgets", "is_removed")),
+        value("name"), value("role"), value("kind"), value("address"), value("credentials"),
+        *(bool(value(name)) for name in ("is_known", "has_credentials", "forgets", "is_removed")),
     )  # fmt: skip
 
 
-def _mistakes(typed: Mapping[str, str], rows: Sequence[Row]) -> Errors:
-    """Return what is wrong with a room by itself, in the reader's language."""
+def _errors_of_form(typed: Mapping[str, str], rows: Sequence[Row]) -> Errors:
+    """Return what is wrong with the values of the form, each by itself."""
     errors: Errors = {}
-    for n, row in _kept(rows):
-        for name in _NEEDED:
+    for n, row in _source_rows(rows):
+        for name in _REQUIRED:
             if not getattr(row, name):
                 errors[f"sources-{n}-{name}"] = field_problem("missing")
     if not typed["name"]:
@@ -216,16 +214,16 @@ def _seconds(name: str, typed: Mapping[str, str]) -> int:
     return _LENGTHS[name](typed[name], name) // timedelta(seconds=1)
 
 
-def _kept(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
-    """Yield the rows of a form that are sources, with their numbers."""
+def _source_rows(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a form that are to be sources, with their numbers."""
     for n, row in enumerate(rows):
         if not row.is_removed and not (row.is_empty and not row.is_known):
             yield n, row
 
 
 def _spec(typed: Mapping[str, str], rows: Sequence[Row], before: RoomSpec) -> RoomSpec:
-    """Return a room as a form wants it. What the form has never heard of stays."""
-    known = {source.name: source for source in before.sources}
+    """Return a room as a form describes it. Sources that were added meanwhile stay."""
+    stored = {source.name: source for source in before.sources}
     listed = {row.name for row in rows}
     return replace(
         before, name=typed["name"], zone=typed["zone"], chunk_s=_seconds("chunk", typed),
@@ -234,8 +232,8 @@ def _spec(typed: Mapping[str, str], rows: Sequence[Row], before: RoomSpec) -> Ro
         sound_source=typed["sound_source"] or None, drive_folder=typed["drive_folder"] or None,
         calendar_id=typed["calendar_id"] or None,
         sources=(
-            *(_source(row, known.get(row.name)) for _, row in _kept(rows)),
-            *(source for name, source in known.items() if name not in listed),
+            *(_source(row, stored.get(row.name)) for _, row in _source_rows(rows)),
+            *(source for name, source in stored.items() if name not in listed),
         ),
     )  # fmt: skip
 
@@ -250,23 +248,24 @@ def _source(row: Row, before: SourceSpec | None) -> SourceSpec:
     return SourceSpec(row.name, row.role, row.kind, address, credentials)
 
 
-def _lost(before: RoomSpec, after: RoomSpec, rows: Sequence[Row]) -> list[str]:
-    """Return the sources that have no credentials any more, though nobody wanted to remove them."""
+def _sources_without_credentials(
+    before: RoomSpec, after: RoomSpec, rows: Sequence[Row]
+) -> list[str]:
+    """Return the sources that lost their credentials without anybody having removed them."""
     had = {source.name for source in before.sources if source.credentials is not None}
     had -= {row.name for row in rows if row.forgets}
     return [s.name for s in after.sources if s.name in had and s.credentials is None]
 
 
-def _refused(error: Refused, rows: Sequence[Row]) -> Errors:
-    """Return what the core says is wrong with a room, at the field of the form."""
+def _errors_of_room(error: Invalid, rows: Sequence[Row]) -> Errors:
+    """Return what the core says is wrong with a room, by the field of the form."""
     first, _, rest = error.code.partition(".")
     n, _, name = rest.partition(".")
     if first != "sources" or not n.isdecimal():
         return {error.code: phrases_of_error(error)}
-    kept = list(_kept(rows))
-    if int(n) >= len(kept):
+    source_rows = list(_source_rows(rows))
+    if int(n) >= len(source_rows):
         return {"sources": phrases_of_error(error)}
-    number, row = kept[int(n)]
-    # It is said inside of what is of this source.
-    why = str(error).removeprefix(f"source {row.name!r}: ")
-    return {f"sources-{number}-{name}": phrases_of_error(Refused(error.code, why))}
+    number, row = source_rows[int(n)]
+    # It is shown inside of the source's own fields.
+    return {f"sources-{number}-{name}": phrases_of(reason_of(row.name, error.message))}

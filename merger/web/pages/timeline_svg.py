@@ -1,7 +1,7 @@
-"""The timeline of a record as a picture: which bars stand where, in shares of its length. Pure.
+"""The timeline of a record as a picture: which bars are where. Pure.
 
-Along x everything is in percent, so that the picture is as wide as its page while its letters keep
-their size; along y in pixels.
+Along x everything is in percent of the length, so that the picture is as wide as its page while its
+letters keep their size; along y in pixels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of a lane. x, width: in percent; kind: its drawing; what: a source, a verdict."""
+    """A part of a lane. x, width: in percent; kind: of drawing; what: a source or a verdict."""
 
     x: float
     width: float
@@ -77,14 +77,16 @@ class _Axis:
 
 
 def timeline(record: Mapping[str, Any], zone: ZoneInfo) -> Timeline | None:
-    """Return the picture of a record's details; None as long as nothing is known of it.
+    """Return the picture of a record's details; None as long as there is nothing to show.
 
-    zone: whose clock is on the axis.
+    Args:
+        record: its details.
+        zone: of the clock on the axis.
     """
     scenes, chunks = record["scenes"], record["chunks"]
     if not scenes and not chunks:
         return None
-    # A version that is being made may have another span than the one that was.
+    # A version in progress may have another span than the one before, which is shown.
     shown = scenes or chunks
     axis = _Axis(_at(shown[0]["start"]), _at(shown[-1]["end"]))
     if axis.end <= axis.start:
@@ -104,7 +106,7 @@ def timeline(record: Mapping[str, Any], zone: ZoneInfo) -> Timeline | None:
 
 
 def _sources(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the sources that are known to have been looked at, in order of appearance."""
+    """Return the sources whose media was looked for, in order of appearance."""
     seen = list(record.get("sources", ()))
     seen += [scene[side] for scene in record["scenes"] for side in ("left", "right")]
     seen += [gap["source"] for gap in record["gaps"]]

@@ -28,7 +28,7 @@ class MessageData(BaseModel):
     params: dict[str, Any]
 
 
-class Taken(BaseModel):
+class RequestModel(BaseModel):
     """A request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

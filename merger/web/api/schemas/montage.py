@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, Taken, Text
+from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, MessageData, RequestModel, Text
 
 
 class MontagePath(BaseModel):
@@ -15,7 +15,7 @@ class MontagePath(BaseModel):
     room: Text
 
 
-class MontageIn(Taken):
+class MontageIn(RequestModel):
     """A recording, requested by date and local times."""
 
     event_name: Text | None = None
@@ -25,14 +25,14 @@ class MontageIn(Taken):
     user_email: Annotated[str, Field(max_length=254)] | None = None
 
 
-class MontageOut(BaseModel):
+class MontageOut(MessageData):
     """The record that was requested."""
 
     message: str
     id: int
 
 
-class RecordsQuery(Taken):
+class RecordsQuery(RequestModel):
     """Which page of records."""
 
     cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)

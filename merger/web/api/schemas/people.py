@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from merger.web.api.schemas.base import Id, Scope, Taken, Text, UserRole
+from merger.web.api.schemas.base import Id, RequestModel, Scope, Text, UserRole
 
 
 class UserPath(BaseModel):
@@ -15,14 +15,14 @@ class UserPath(BaseModel):
     user: Id
 
 
-class UsersQuery(Taken):
+class UsersQuery(RequestModel):
     """Which users: at most `limit`, with ids after `after`."""
 
     after: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
-class UserIn(Taken):
+class UserIn(RequestModel):
     """Someone who may sign in."""
 
     email: Annotated[str, Field(max_length=254)]
@@ -30,7 +30,7 @@ class UserIn(Taken):
     role: UserRole = "user"
 
 
-class UserChange(Taken):
+class UserChange(RequestModel):
     """Changes to a user; `invited` means that they may sign in whatever their domain."""
 
     name: Text | None = None
@@ -60,7 +60,7 @@ class KeyPath(BaseModel):
     key: Id
 
 
-class KeyIn(Taken):
+class KeyIn(RequestModel):
     """A new API key for yourself, with at most your own scopes."""
 
     name: Text

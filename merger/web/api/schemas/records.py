@@ -15,8 +15,8 @@ from merger.web.api.schemas.base import (
     Id,
     Instant,
     MessageData,
+    RequestModel,
     Status,
-    Taken,
     Text,
 )
 
@@ -30,7 +30,7 @@ class RecordPath(BaseModel):
     record: Id
 
 
-class Ask(Taken):
+class Ask(RequestModel):
     """A request: for a room from start to end, or for a Zoom recording."""
 
     room: Text | None = Field(None, description="The room's name.", examples=["504"])
@@ -62,7 +62,7 @@ class AskHeaders(BaseModel):
     )  # fmt: skip
 
 
-class Again(Taken):
+class Again(RequestModel):
     """A new version of a record; fields that are left out stay as they are."""
 
     layout: Text | None = Field(None, description=_LAYOUT_ABOUT)
@@ -71,7 +71,7 @@ class Again(Taken):
     end: Instant | None = None
 
 
-class RecordQuery(Taken):
+class RecordQuery(RequestModel):
     """Filters for records."""
 
     room: Text | None = Field(None, description="The room's name.")
@@ -92,7 +92,7 @@ class RecordQuery(Taken):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
-class Failure(BaseModel):
+class Failure(MessageData):
     """Why something failed: `code` is a stable word, `message` says what happened."""
 
     code: str
@@ -194,7 +194,7 @@ class DeliveryOut(BaseModel):
     sha256: str | None
 
 
-class EventOut(BaseModel):
+class EventOut(MessageData):
     """A line of a record's history."""
 
     at: str
@@ -212,6 +212,7 @@ class MessageOut(BaseModel):
     status: Literal["pending", "sending", "sent", "unknown", "failed"]
     at: str
     error: str | None
+    error_message: MessageData | None
 
 
 class RecordDetails(RecordOut):
@@ -243,6 +244,7 @@ class OfferOut(BaseModel):
     end: str | None
     state: Literal["record", "waiting", "unplaced", "ignored"]
     reason: str | None
+    reason_message: MessageData | None
     record: int | None
     offered_at: str
 

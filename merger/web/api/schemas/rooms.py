@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from merger.rooms.spec import LONGEST_TEXT
-from merger.web.api.schemas.base import Id, Role, Taken, Text
+from merger.web.api.schemas.base import Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
@@ -28,7 +28,7 @@ class SourcePath(RoomPath):
     source: Id
 
 
-class SourceIn(Taken):
+class SourceIn(RequestModel):
     """A source of a room."""
 
     name: Text
@@ -42,7 +42,7 @@ class SourceIn(Taken):
     )
 
 
-class SourceChange(Taken):
+class SourceChange(RequestModel):
     """Changes to a source; `credentials: null` removes them. The name cannot be changed."""
 
     name: Text | None = None
@@ -57,7 +57,7 @@ class SourceChange(Taken):
     has_credentials: bool | None = Field(None, description=_READ_ABOUT)
 
 
-class RoomIn(Taken):
+class RoomIn(RequestModel):
     """A room."""
 
     name: Text
@@ -93,7 +93,7 @@ class SourceRead(SourceOut):
     model_config = ConfigDict(extra="forbid")
 
 
-class RoomChange(Taken):
+class RoomChange(RequestModel):
     """Changes to a room; its sources have a resource of their own."""
 
     name: Text | None = None
