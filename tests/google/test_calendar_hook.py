@@ -11,7 +11,7 @@ from flask import Flask
 
 import app
 from google_apis.calendar import webhook
-from merger.daemon.loop import background_jobs_are_due
+from merger.daemon.daemon import background_jobs_are_due
 from merger.intake import calendar_sync
 from tests.databases import ON_SQLITE
 from tests.fakes.google import SUBJECT, Google
