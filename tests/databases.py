@@ -30,6 +30,7 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where users
 _START_S, _STOP_S = 600, 600
 
 _MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+_PREFIX = "merger-tests-"
 _SERVER_NEEDS = 1 << 30  # bytes, and some to spare
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -258,12 +259,21 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 def _folder_of_a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Make a folder, in memory where there is room: a server writes much, and reads it again."""
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _SERVER_NEEDS:
-        with tempfile.TemporaryDirectory(prefix="merger-tests-", dir=_MEMORY) as text:
+        _forget_killed_runs()
+        with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=_MEMORY) as text:
             yield Path(text)
         return
     folder = tmp_path_factory.mktemp("mariadb")
     yield folder
     shutil.rmtree(folder)
+
+
+def _forget_killed_runs() -> None:
+    """Remove what runs left in memory that could not tidy up."""
+    for folder in _MEMORY.glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
