@@ -220,7 +220,7 @@ def work_off(upgraded: Installation) -> None:
         site.service, start, lambda: Hand(Claim(0, 0, "house"), ""), "today",
     )  # fmt: skip
     for _ in range(100):
-        started = daemon.one_pass(site.clock)
+        started = daemon.look(site.clock)
         daemon.reap(site.clock)
         if not started:
             return

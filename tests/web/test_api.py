@@ -246,7 +246,7 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
     ask(web)
     ask(web, "bob")
     refused = problem(web.api("bob", "POST", "/records/1/cancel"), 409)
-    assert "only its owner, or an editor, may do that" in refused["detail"]
+    assert "only its owner or an editor can do that" in refused["detail"]
     assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "cancelled"
     again = {"layout": "speaker_only"}
     problem(web.api("bob", "POST", "/records/1/remerge", json=again), 409)

@@ -88,7 +88,7 @@ def test_a_mistake_in_this_program(web: Web, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_history_of_a_failed_record(web: Web) -> None:
     record = web.site.ask(users=("ann@example.org",))
-    assert web.site.work() == "put off"
+    assert web.site.work() == "deferred"
     web.site.clock += timedelta(days=2)
     assert web.site.work() == "failed"
     requests.retry(web.site.engine, record, web.site.clock)

@@ -167,7 +167,7 @@ def test_a_failed_record_says_why_and_what_to_do(web: Web) -> None:
     assert "Failed" in page and "no media of speaker, screen" in page
     assert "Check the time and the room." in page
     page = reader(web, "ann", "ru").get("/records/1")
-    assert "среди собранного нет материала" in page and "Проверьте время и помещение." in page
+    assert "среди собранного нет материала" in page and "Проверьте время и аудиторию." in page
 
 
 @pytest.fixture
@@ -336,7 +336,7 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(merged: Web) -> None:
         assert ("/records/1/remerge" in there.get("/records/1")) == may
     refused = bob.send("/records/1", "/records/1/remerge", again)
     assert refused.status_code == 409
-    assert "only its owner, or an editor, may do that; you can remove it" in text_of(refused)
+    assert "only its owner or an editor can do that; you can remove it" in text_of(refused)
     assert merged.site.row().version == before.version == 1
     ann.done("/records/1", "/records/1/remerge", again)
     for path in ("/records/1", "/records/1/row", "/records/1/status", "/records", "/rooms"):

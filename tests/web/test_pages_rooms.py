@@ -212,7 +212,7 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
     ({"sources-1-address": ""}, "sources-1-address", "This field is required", "Заполните это поле"),
 ]  # fmt: skip
 REFUSED_BY_RECORDERS: list[tuple[dict[str, str], str, str, str]] = [
-    ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind 'carrier'", "вида «carrier»"),
+    ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind of source 'carrier'", "вида источников «carrier»"),
     ({"sources-1-kind": "foldr"}, "sources-1-kind", "did you mean 'folder'?", "может быть, «folder»?"),
     ({"sources-1-address": "here"}, "sources-1-address", "'here' is no absolute path", "«here» — не полный путь"),
     ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end in room and source", "должен кончаться"),
