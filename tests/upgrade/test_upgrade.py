@@ -25,7 +25,7 @@ from merger.notifications.sender import send_due
 from merger.records.queue import Claim
 from merger.worker.run import run_record
 from recorders.registry import kinds, recorder_of
-from tests.crew import Hand
+from tests.crew import CLEAN, Hand
 from tests.database.test_schema import PowerCut, power_cut
 from tests.databases import ON_SQLITE
 from tests.fakes.mail_server import mail_served
@@ -214,10 +214,10 @@ def work_off(upgraded: Installation) -> None:
 
     def start(held: Claim) -> Hand:
         run_record(site.service, held, lambda: False)
-        return Hand(held, "")
+        return Hand(held, CLEAN)
 
     daemon = Daemon(
-        site.service, start, lambda: Hand(Claim(0, 0, "house"), ""), "today",
+        site.service, start, lambda: Hand(Claim(0, 0, "house"), CLEAN), "today",
     )  # fmt: skip
     for _ in range(100):
         started = daemon.look(site.clock)
@@ -238,7 +238,7 @@ def statuses(upgraded: Installation) -> dict[int, tuple[str, int | None]]:
 def test_what_was_in_the_queue_is_worked_to_the_end(upgraded: Installation) -> None:
     before = statuses(upgraded)
     with zoom_served() as zoom:  # which has forgotten everything
-        upgraded.site.recorder_of = lambda kind: recorder_of(kinds(zoom=zoom.account), kind)
+        upgraded.site.recorder_of = lambda kind: recorder_of(kinds(zoom=lambda: zoom.account), kind)
         upgraded.site.clock += HOUR
         work_off(upgraded)
     now = statuses(upgraded)
