@@ -78,7 +78,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from recorders.registry import kinds, recorder_of
     from recorders.rtsp.source import Rtsp
     from recorders.zoom.api import Account
-    from recorders.zoom.discovery import ZoomOffers
+    from recorders.zoom.discovery import ZoomDiscovery
 
     zoom = Account(
         settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
@@ -92,8 +92,8 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     )
     known = kinds(settings.ffmpeg or None, zoom, rtsp, Drive(account))
     service = Service(
-        engine, settings, partial(recorder_of, known), (folder,), now, {"zoom": ZoomOffers(zoom)},
-        kinds=tuple(known), raw_destinations=(raw,),
+        engine, settings, partial(recorder_of, known), (folder,), now,
+        {"zoom": ZoomDiscovery(zoom)}, kinds=tuple(known), raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
 

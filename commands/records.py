@@ -40,7 +40,7 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     check_utf8(options, "recording")
     engine = database()
     service = context.create_service(settings(), engine)
-    offer = service.offering["zoom"].offer_named(options.recording, now())
+    offer = service.offering["zoom"].find_recording(options.recording, now())
     outcome = discovered.ensure_record(service, offer, options.user, is_asked=True)
     if outcome.record is None:
         raise Refused("zoom", f"there is no record of it: {outcome.reason}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from merger.errors import Invalid, did_you_mean
 from recorders.base import Recorder
 from recorders.drive.source import Drive
-from recorders.folder import Folder
+from recorders.folder.source import Folder
 from recorders.rtsp.source import Rtsp
 from recorders.testing.testpattern import Pattern
 from recorders.zoom.api import Account

@@ -337,7 +337,7 @@ def find_discovered(service: Service, now: datetime) -> None:
     for kind, offering in service.offering.items():
         if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
             continue
-        for offer in offering.offered(now - LOOKED_BACK, now):
+        for offer in offering.list_recordings(now - LOOKED_BACK, now):
             if _is_settled(service.engine, offer):
                 continue
             try:

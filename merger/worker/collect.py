@@ -149,7 +149,9 @@ def _papers(
             continue
         make_folder(into, _OURS)
         try:
-            found[source.name] = recorder.papers(seen, task.request.span, into, heart.should_stop)
+            found[source.name] = recorder.collect_transcripts(
+                seen, task.request.span, into, heart.should_stop
+            )
         except Cancelled:
             raise
         except MergerError as error:

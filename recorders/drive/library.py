@@ -98,8 +98,8 @@ def collect_all(
         if not _is_collected(final, file):
             _load(google, file, final, cancelled)
 
-    wanted = ((f.item, base.extension_of(f.item), partial(load_to, f)) for f in files)
-    return base.collect_each(source, into, wanted, cancelled)
+    items = ((f.item, base.extension_of(f.item), partial(load_to, f)) for f in files)
+    return base.collect_each(source, into, items, cancelled)
 
 
 def _days(span: Span, source: SourceOfRoom) -> list[date]:

@@ -134,7 +134,7 @@ def test_a_disk_that_is_full_for_a_while(two_cameras: Site, tmp_path: Path) -> N
     assert "speaker is not being recorded" in told(site, "disk_full")[0]
     [outage] = told(site, "outage")
     assert "speaker: no media from" in outage and "free some space there" in outage
-    assert "recordings are not finished yet: finishing " in said
+    assert "recordings are not finished yet: " in said
     assert "'speaker' of room '504': no media: " in said and "'screen' of room" not in said
 
 

@@ -78,7 +78,7 @@ def _fetched(who: Principal, body: Ask, text: str) -> tuple[int, str]:
     if "zoom" not in here.offering:
         raise Refused("zoom", "this service knows no Zoom")
     try:
-        offer = here.offering["zoom"].offer_named(text, here.now())
+        offer = here.offering["zoom"].find_recording(text, here.now())
         is_theirs = offer.owner.strip().lower() == who.email
     except Refused:
         if who.sees_all:
