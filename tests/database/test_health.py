@@ -175,9 +175,9 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
         (Room, {"chunk_s": 0}, "chunks of 0 s make no sense"),
         (Room, {"chunk_s": 86_401}, "chunks of 86401 s make no sense"),
         (Room, {"sound_source": "microphone"}, "there is no source 'microphone' in this room"),
-        (Source, {"kind": "foldr"}, "source 'camera': there is no kind 'foldr' of source; did you mean"),
-        (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is no abs"),
-        (Source, {"credentials": "geheim"}, "source 'camera': kind folder uses no credentials"),
+        (Source, {"kind": "foldr"}, "source 'camera': there is no kind of source 'foldr'; did you mean"),
+        (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is not an abs"),
+        (Source, {"credentials": "geheim"}, "source 'camera': the kind folder needs no credentials"),
         (Source, {"role": "speeker"}, "source 'camera': the role 'speeker' is none of speaker"),
     ],
 )  # fmt: skip
