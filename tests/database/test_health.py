@@ -196,9 +196,9 @@ def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
         (Room, {"chunk_s": 0}, "0 s is not a possible chunk length"),
         (Room, {"chunk_s": 86_401}, "86401 s is not a possible chunk length"),
         (Room, {"sound_source": "microphone"}, "there is no source 'microphone' in this room"),
-        (Source, {"kind": "foldr"}, "source 'camera': there is no kind 'foldr' of source; did you mean"),
-        (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is no abs"),
-        (Source, {"credentials": "geheim"}, "source 'camera': kind folder uses no credentials"),
+        (Source, {"kind": "foldr"}, "source 'camera': there is no kind of source 'foldr'; did you mean"),
+        (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is not an abs"),
+        (Source, {"credentials": "geheim"}, "source 'camera': the kind folder needs no credentials"),
         (Source, {"role": "speeker"}, "source 'camera': there is no role 'speeker'; the roles are speaker"),
     ],
 )  # fmt: skip

@@ -197,5 +197,5 @@ def test_what_a_language_lacks_is_said_in_english() -> None:
 @pytest.mark.usefixtures("polish")
 def test_a_language_that_has_a_catalogue_can_be_set() -> None:
     assert load({"MERGER_LANGUAGE": "pl"}).language == "pl"
-    with pytest.raises(Refused, match="MERGER_LANGUAGE=.de.: write one of en"):
+    with pytest.raises(Refused, match=r"MERGER_LANGUAGE=.de.: write one of en"):
         load({"MERGER_LANGUAGE": "de"})
