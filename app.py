@@ -109,9 +109,9 @@ def _zoom_account(settings: Settings) -> ZoomAccount:
 
 
 def _zoom_discovery(account: ZoomAccount) -> Discovery:
-    from recorders.zoom.discovery import ZoomOffers
+    from recorders.zoom.discovery import ZoomDiscovery
 
-    return ZoomOffers(account)
+    return ZoomDiscovery(account)
 
 
 def _rtsp(settings: Settings) -> Rtsp:

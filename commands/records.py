@@ -41,8 +41,8 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     check_utf8(options, "recording")
     engine = database()
     service = context.create_service(load_settings(), engine)
-    offer = service.offering["zoom"].offer_named(options.recording, now())
-    outcome = discovered.ensure_record(service, offer, options.user, is_explicit=True)
+    recording = service.offering["zoom"].find_recording(options.recording, now())
+    outcome = discovered.ensure_record(service, recording, options.user, is_explicit=True)
     if outcome.record is None:
         raise Refused("zoom", "commands.no_recording", why=outcome.reason or Message("nothing"))
     document = {

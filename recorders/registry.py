@@ -36,7 +36,7 @@ def kinds(
         return Drive(drive) if drive is not None else Drive()
 
     def make_folder() -> Recorder:
-        from recorders.folder import Folder
+        from recorders.folder.source import Folder
 
         return Folder()
 

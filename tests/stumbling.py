@@ -13,7 +13,7 @@ from merger import failpoints
 from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, MergerError, Temporary
 from merger.ports.recorder import Collected, Found, Recorder, SourceOfRoom
-from recorders.folder import Folder
+from recorders.folder.source import Folder
 from tests.site import Site
 
 

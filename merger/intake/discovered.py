@@ -365,7 +365,7 @@ def find_discovered(service: Service, now: datetime) -> None:
     for kind, offering in service.offering.items():
         if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
             continue
-        for recording in offering.offered(now - LOOK_BACK, now):
+        for recording in offering.list_recordings(now - LOOK_BACK, now):
             if _is_settled(service.engine, recording):
                 continue
             try:

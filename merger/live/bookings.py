@@ -1,4 +1,4 @@
-"""What is to be recorded live, as the tables have it; what is told of it to who waits for it."""
+"""What is to be recorded live, as the tables have it; lines for the histories of recordings."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from models import Record, Room, Source
 
-SILENT = "silent"  # what editors are told by mail, too
+SILENT = "silent"  # of which editors are notified, too
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A source that is recorded here, by its number in the tables.
+    """A source that is recorded here, with its number in the tables.
 
-    early, late: so long before and after a record it is recorded.
+    early, late: so long before and after a booking it is recorded.
     """
 
     id: int
@@ -37,7 +37,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Booking:
-    """A record that wants media of a room."""
+    """A record that needs media of a room."""
 
     record: int
     room: str
@@ -69,8 +69,8 @@ def cameras(engine: Engine, kind: str) -> list[Camera]:
     return found
 
 
-def bookings(engine: Engine, around: Span) -> list[Booking]:
-    """Return the records that take place within a span, but for those that were cancelled.
+def bookings(engine: Engine, span: Span) -> list[Booking]:
+    """Return the records that take place within a span, except those that were cancelled.
 
     One that failed meanwhile may be queued again by hand: what it needs is recorded all the same.
     """
@@ -80,8 +80,8 @@ def bookings(engine: Engine, around: Span) -> list[Booking]:
             .join(Room)
             .where(
                 Record.status != "cancelled",
-                Record.start_at < around.end,
-                Record.end_at > around.start,
+                Record.start_at < span.end,
+                Record.end_at > span.start,
             )
             .order_by(Record.id)
         ).all()
@@ -91,14 +91,14 @@ def bookings(engine: Engine, around: Span) -> list[Booking]:
 def add_to_histories(
     engine: Engine, records: Iterable[int], now: datetime, kind: str, message: Message
 ) -> None:
-    """Add a line to the history of some records, of which any may be gone by now."""
-    wanted = tuple(records)
+    """Add a line to the history of some records, any of which may be gone by now."""
+    numbers = tuple(records)
 
     def write(session: Session) -> None:
-        for row in session.scalars(select(Record).where(Record.id.in_(wanted))):
+        for row in session.scalars(select(Record).where(Record.id.in_(numbers))):
             add_history(session, row.id, row.attempt, now, kind, message)
             if kind == SILENT:
                 outbox.add_silent(session, row, message, now)
 
-    if wanted:
+    if numbers:
         writing(engine, write)

@@ -1,4 +1,4 @@
-"""Where segments go as they were recorded: what is needed of such a place; one in a folder."""
+"""Where raw segments go: a folder for them, below that of the videos."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RawFolder:
     name = "folder"
 
     def __init__(self, folder: Path, *, is_ours: bool) -> None:
-        """is_ours: it is made where it is missing; another one is a share that is not mounted."""
+        """is_ours: it is made where it is missing; any other one is a share that is away then."""
         self.folder = folder
         self.is_ours = is_ours
 
@@ -49,7 +49,7 @@ class RawFolder:
             size_bytes = path.stat().st_size
             if is_there(final, size_bytes, sha256, never_cancelled):
                 return str(final)
-            if final.exists():  # it was never there as anything but the whole file
+            if final.exists():  # ours is never there as anything but the whole file
                 raise Refused("upload", "live.another_file", file=str(final))
             require_space(self.folder, size_bytes, name)
             make_folders(final.parent)

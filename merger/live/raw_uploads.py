@@ -1,4 +1,4 @@
-"""Uploading what cameras sent, as it was recorded, for rooms that want that.
+"""Uploads what cameras sent, as it was recorded, for rooms that are set up so.
 
 Each file goes once: it has a row, `pending`, before anything is sent, and is `uploaded` when it is
 there. After a crash in between the destination finds what has arrived. A sidecar goes before its
@@ -7,7 +7,6 @@ media, as everywhere. Until then the media is not removed here.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from filelock import FileLock, Timeout
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -36,7 +36,7 @@ from models import Room, Source, Upload
 
 log = logging.getLogger(__name__)
 
-# Whoever keeps house has more to do, and is ended after an hour.
+# The housekeeping has more to do, and is ended after an hour.
 _BEGINS_FOR_S = 1200.0
 _SETTLED = ("uploaded", "refused")
 
@@ -45,7 +45,7 @@ _SETTLED = ("uploaded", "refused")
 class _File:
     """A file to be uploaded: media, or its sidecar. media: the path of the media in any case.
 
-    sha256: None where nobody has said it.
+    sha256: None where it is not known yet.
     """
 
     path: Path
@@ -60,13 +60,13 @@ class _File:
 def upload_raw_segments(service: Service, now: datetime) -> None:
     """Upload what is complete and has not been uploaded yet, the oldest first.
 
-    What goes wrong with one file is a line of the log, and none of the others waits for it.
+    A failure with one file is a line of the log, and none of the others waits for it.
     """
     if not service.raw_destinations or not _sources(service.engine):
-        return  # no room wants that
-    begun_s, said = time.monotonic(), set[Message]()
-    with _alone(service.settings.data) as is_alone:
-        if not is_alone:
+        return  # no room is set up so
+    begun_s, logged = time.monotonic(), set[Message]()
+    with _lock(service.settings.data) as is_ours:
+        if not is_ours:
             return  # another daemon of this data folder is at it
         for destination, file in _due(service):
             if time.monotonic() - begun_s > _BEGINS_FOR_S:
@@ -74,37 +74,37 @@ def upload_raw_segments(service: Service, now: datetime) -> None:
             try:
                 _upload(service.engine, destination, file, now)
             except MergerError as error:
-                if error.message not in said:  # of a share that is away, it is the same each time
+                if error.message not in logged:  # of a share that is away, it is the same each time
                     log.warning("%s is not uploaded yet: %s", file.path.name, error.message)
-                said.add(error.message)
+                logged.add(error.message)
 
 
 def waiting_uploads(service: Service) -> set[Path]:
-    """Return the media that is to be uploaded, and has not been yet."""
+    """Return the media that is still to be uploaded."""
     return {file.media for _, file in _due(service)}
 
 
 def _due(service: Service) -> list[tuple[RawDestination, _File]]:
     files = sorted(_files(service), key=lambda file: file.start)
-    found: list[tuple[RawDestination, _File]] = []
+    due: list[tuple[RawDestination, _File]] = []
     for destination in service.raw_destinations:
         settled = _settled(service.engine, destination.name, files)
-        found += [
+        due += [
             (destination, file) for file in files if (file.source, file.path.name) not in settled
         ]
-    return found
+    return due
 
 
 def _files(service: Service) -> Iterator[_File]:
-    """Yield all that is complete of rooms that want it: each sidecar, then its media."""
-    known = _sources(service.engine) if service.raw_destinations else {}
-    if not known:
+    """Yield all that is complete of rooms that are set up so: each sidecar, then its media."""
+    sources = _sources(service.engine) if service.raw_destinations else {}
+    if not sources:
         return
     for recording in list_recordings(service.settings.recorded):
         number = recording.source
-        if number is None or number not in known:
+        if number is None or number not in sources:
             continue
-        room, zone = known[number]
+        room, zone = sources[number]
         start = recording.span.start
         for path, sha256 in (
             (sidecar_path(recording.path), None),
@@ -115,7 +115,7 @@ def _files(service: Service) -> Iterator[_File]:
 
 
 def _sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
-    """Return rooms that have their segments uploaded, and their zones, by number of source."""
+    """Return the rooms whose segments are uploaded, with their zones, by number of source."""
     found = {}
     with reading(engine) as session:
         rows = session.execute(
@@ -130,35 +130,35 @@ def _sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
 
 
 def _settled(engine: Engine, destination: str, files: Iterable[_File]) -> set[tuple[int, str]]:
-    """Return which files there is nothing to be done about, by source and name."""
+    """Return the files that need nothing any more, by source and name."""
     names: dict[int, list[str]] = {}
     for file in files:
         names.setdefault(file.source, []).append(file.path.name)
     found = set()
     with reading(engine) as session:
-        for source, wanted in names.items():
-            known = session.scalars(
+        for source, of_source in names.items():
+            settled = session.scalars(
                 select(Upload.name).where(
                     Upload.source_id == source,
                     Upload.destination == destination,
-                    Upload.name.in_(wanted),
+                    Upload.name.in_(of_source),
                     Upload.status.in_(_SETTLED),
                 )
             )
-            found |= {(source, name) for name in known}
+            found |= {(source, name) for name in settled}
     return found
 
 
 def _upload(engine: Engine, destination: RawDestination, file: _File, now: datetime) -> None:
     """Upload one file. Raises Temporary or Broken, after which it is tried again."""
-    change = _Row(engine, file.source, destination.name, file.path.name)
-    state = change.reserved()
+    row = _Row(engine, file.source, destination.name, file.path.name)
+    state = row.reserve()
     failpoint("raw.reserved")
     try:
         sha256 = file.sha256 or _hash(file.path)
         try:
             link = destination.put(
-                file.path, file.room, file.day, file.path.name, sha256, state, change.keep
+                file.path, file.room, file.day, file.path.name, sha256, state, row.keep
             )
         except Temporary as error:
             if error.code == "copy" and _hash(file.path) != sha256:
@@ -167,13 +167,13 @@ def _upload(engine: Engine, destination: RawDestination, file: _File, now: datet
             raise
     except Refused as error:
         log.error("%s is not uploaded: %s", file.path.name, error.message)
-        change.to(status="refused", error_message=error.message)
+        row.update(status="refused", error_message=error.message)
         return
     except MergerError as error:
-        change.to(error_message=error.message)
+        row.update(error_message=error.message)
         raise
     failpoint("raw.sent")
-    change.to(status="uploaded", sha256=sha256, link=link, uploaded_at=now, error_message=None)
+    row.update(status="uploaded", sha256=sha256, link=link, uploaded_at=now, error_message=None)
     failpoint("raw.written")
 
 
@@ -186,8 +186,8 @@ class _Row:
     destination: str
     name: str
 
-    def reserved(self) -> Mapping[str, Any]:
-        """Write down that the file is going there; return what the destination has kept."""
+    def reserve(self) -> Mapping[str, Any]:
+        """Write down that the file is going there; return what the destination needs to go on."""
 
         def write(session: Session) -> Mapping[str, Any]:
             row = self._of(session)
@@ -203,10 +203,10 @@ class _Row:
 
     def keep(self, state: Mapping[str, Any]) -> None:
         """Write down what the destination needs to go on after a crash."""
-        self.to(state=dict(state))
+        self.update(state=dict(state))
 
-    def to(self, **values: Any) -> None:
-        """Change the row, where it is still there: the source may be gone."""
+    def update(self, **values: Any) -> None:
+        """Change the row, if it is still there: the source may be gone."""
 
         def write(session: Session) -> None:
             row = self._of(session)
@@ -232,14 +232,17 @@ def _hash(path: Path) -> str:
 
 
 @contextmanager
-def _alone(data: Path) -> Iterator[bool]:
+def _lock(data: Path) -> Iterator[bool]:
     """Hold the lock of the uploads of a data folder; yield whether it was free."""
+    lock = FileLock(data / "uploads.lock", blocking=False)
     with translate_write_errors(data):
-        file = (data / "uploads.lock").open("w")
-    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
+            lock.acquire()
+        except Timeout:
+            is_free = False
         else:
-            yield True
+            is_free = True
+    try:
+        yield is_free
+    finally:
+        lock.release()

@@ -1,4 +1,4 @@
-"""Removing what was recorded here, and no record needs any more."""
+"""Removes what was recorded here and no record needs any more."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recording:
-    """A file that was recorded here. own_bytes: none, where it was collected as the same file.
+    """A file that was recorded here.
 
     source: its number, by which its folder is called; None for another folder, or without a sidecar
-    that can be read. sha256: None where that does not say so.
+    that can be read. sha256: None where the sidecar has none. own_bytes: 0 where it was collected
+    as the same file.
     """
 
     path: Path
@@ -46,8 +47,11 @@ def remove_recordings(
 ) -> None:
     """Remove recordings that were kept for long enough, and the oldest while there are too many.
 
-    too_many: bytes. What is being recorded is not looked at. waiting: to be uploaded, and kept
-    until then.
+    What is being recorded is not looked at.
+
+    Args:
+        too_many: bytes.
+        waiting: to be uploaded, and kept until then.
     """
     old = now - service.settings.keep_segments
     for file in sorted(list_recordings(service.settings.recorded), key=lambda file: file.span.end):
@@ -67,9 +71,10 @@ def remove_recordings(
 
 
 def needs_media(now: datetime, old: datetime) -> ColumnElement[bool]:
-    """Return the condition that a record may still be made of what there is.
+    """Return the condition that media may still be needed for a record.
 
-    old: of one that failed before that, nobody has mended the reason in time.
+    Args:
+        old: of a record that failed before that, nobody has corrected the reason in time.
     """
     return or_(
         Record.status.in_(("queued", "running")),
@@ -104,7 +109,7 @@ def list_recordings(recorded: Path) -> Iterator[Recording]:
 
 
 def _recording(path: Path) -> Recording:
-    """Return a recording as its sidecar tells it; without one, by when it was changed last."""
+    """Return a recording by its sidecar; without one, by when it was changed last."""
     status = path.stat()
     changed = datetime.fromtimestamp(status.st_mtime, UTC)
     sidecar, _ = read_sidecar(path)

@@ -1,4 +1,4 @@
-"""Whether media keeps coming from live sources: as the recorder says, for whoever looks.
+"""Whether media keeps coming from live sources: written by the recorder, read by everybody else.
 
 A small file below the data folder for each source that is to be recorded now, written anew every
 few seconds. Where it grows old, the recorder was killed, or hangs.
@@ -22,7 +22,7 @@ How = Literal["coming", "silent", "unknown"]
 
 @dataclass(frozen=True)
 class SourceSign:
-    """How a source that is to be recorded was at an instant. silent_since: None: media came."""
+    """How a source that is to be recorded was at an instant. silent_since: None while it sends."""
 
     at: datetime
     silent_since: datetime | None = None
@@ -30,7 +30,7 @@ class SourceSign:
 
 @dataclass(frozen=True)
 class Flow:
-    """How it is with the media of a source. since: when it was silent, or nobody knows, at first.
+    """How it is with the media of a source. since: it is silent, or nobody knows.
 
     unknown: the recorder gives no sign.
     """
@@ -51,9 +51,9 @@ def flow_of(sign: SourceSign, now: datetime) -> Flow:
 
 
 def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None:
-    """Write down how it is with a source; None: it is no longer to be recorded.
+    """Write down how it is with a source; None where it is not to be recorded any more.
 
-    Raises Temporary or Broken where it cannot be written. One recorder has a source at a time.
+    One recorder has a source at a time. Raises Temporary or Broken where it cannot be written.
     """
     path = _folder(settings) / f"{source}.json"
     with translate_write_errors(path.parent):
@@ -68,7 +68,7 @@ def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None
 
 
 def remove_sign(settings: Settings) -> None:
-    """Remove all signs, as a recorder does that begins: whoever else lives gives theirs again."""
+    """Remove all signs, as a recorder does when it begins: others that live write theirs again."""
     with translate_write_errors(_folder(settings)):
         for path in _folder(settings).glob("*.json"):
             path.unlink(missing_ok=True)
@@ -86,9 +86,9 @@ def list_flows(settings: Settings, now: datetime) -> dict[int, Flow]:
 
 def _read(path: Path) -> SourceSign | None:
     try:
-        said = json.loads(path.read_text())
-        since = said["silent_since"] and datetime.fromisoformat(said["silent_since"])
-        return SourceSign(datetime.fromisoformat(said["at"]), since or None)
+        document = json.loads(path.read_text())
+        since = document["silent_since"] and datetime.fromisoformat(document["silent_since"])
+        return SourceSign(datetime.fromisoformat(document["at"]), since or None)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # withdrawn this very moment
 

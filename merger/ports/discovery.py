@@ -12,10 +12,10 @@ from merger.timeline.clock import Span
 
 @dataclass(frozen=True)
 class DiscoveredRecording:
-    """A recording that was made without anybody asking, such as of a meeting.
+    """A recording that nobody requested, such as of a meeting.
 
-    origin: names it among all of its kind; place: what a source's address must say (`place_of`);
-    owner: a mail address, or empty; length: of what was recorded, without the gaps in the span.
+    origin: its name among all of its kind. place: what a source's address must say (`place_of`).
+    owner: a mail address, or empty. length: of what was recorded, without the gaps in the span.
     """
 
     kind: str
@@ -29,13 +29,13 @@ class DiscoveredRecording:
 
 
 class Discovery(Protocol):
-    """What knows of recordings that nobody asked for, of one kind."""
+    """Where recordings of one kind are found that nobody requested."""
 
     def place_of(self, address: str) -> str:
-        """Return what an offer must have as its place to be of a source with an address."""
+        """Return the place of the recordings that are of a source with an address."""
 
-    def offered(self, since: datetime, until: datetime) -> Iterable[DiscoveredRecording]:
+    def list_recordings(self, since: datetime, until: datetime) -> Iterable[DiscoveredRecording]:
         """Yield what was recorded between two instants."""
 
-    def offer_named(self, text: str, now: datetime) -> DiscoveredRecording:
+    def find_recording(self, text: str, now: datetime) -> DiscoveredRecording:
         """Return what somebody means by a name or a link. Raises Refused where there is none."""

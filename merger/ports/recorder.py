@@ -1,4 +1,4 @@
-"""What the service needs of a recorder: a room's source, the media it has, and how to bring it.
+"""What the service needs of a recorder: a room's source, the media it has, and collecting it.
 
 `recorders/base.py` is the other side of this contract.
 """
@@ -18,10 +18,10 @@ from merger.timeline.clock import Span
 
 @dataclass(frozen=True)
 class SourceOfRoom:
-    """A source as its recorder sees it. credentials: of a form that only the recorder knows.
+    """A source as its recorder sees it. credentials: in a form that only the recorder knows.
 
-    id: its number in the tables, by which what was recorded of it is known whatever it is called;
-    None where it is not in there.
+    id: its number in the tables, by which its recordings are found whatever it is called; None
+    where it is not in there.
     """
 
     room: str
@@ -38,7 +38,7 @@ class SourceOfRoom:
 class Item:
     """One piece of media that exists where a recorder looks.
 
-    origin: names it among all of its source, for ever. fingerprint: changes when its content does.
+    origin: its name among all of its source, for ever. fingerprint: changes when its content does.
     end: as far as it is known without reading the file. settled: nothing is being added to it.
     """
 
@@ -65,7 +65,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Collected:
-    """A complete file that was brought, with its sidecar beside it where it has one."""
+    """A complete file that was collected, with its sidecar beside it where it has one."""
 
     item: Item
     path: Path
@@ -96,17 +96,20 @@ class Recorder(Protocol):
         now: datetime,
         cancelled: Callable[[], bool],
     ) -> list[Collected]:
-        """Bring the settled items of a span into a folder; return all that are complete there.
+        """Collect the settled items of a span into a folder; return all that are complete there.
 
-        Each is complete under a name of its own or not there at all. Called again, it brings only
-        what is not there yet; an item whose content changed comes under another name. An item that
-        vanishes or changes meanwhile is left out. Raises Cancelled when `cancelled` says so.
+        Each is complete under a name of its own or not there at all. Called again, it collects only
+        what is not there yet; an item whose content changed gets another name. An item that
+        vanishes or changes meanwhile is left out.
+
+        Raises:
+            Cancelled: `cancelled` says so.
         """
 
 
 @runtime_checkable
 class FillsRoles(Protocol):
-    """A recorder one source of which has media for several roles, and knows what is shared."""
+    """A recorder of which one source has media for several roles, and knows what is shared."""
 
     @property
     def fills(self) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ class FillsRoles(Protocol):
 
 @runtime_checkable
 class ReportsMissing(Protocol):
-    """A recorder that can tell at once, without a network, whether a source can have media."""
+    """A recorder that sees at once, without a network, whether a source can have media."""
 
     def missing(self, source: SourceOfRoom) -> Message | None:
         """Return what is missing where a source's media is to be; None where nothing is."""
@@ -123,12 +126,12 @@ class ReportsMissing(Protocol):
 
 @runtime_checkable
 class HasTranscripts(Protocol):
-    """A recorder that has more of a span than media: what was said or written, to be read."""
+    """A recorder that has more of a span than media: transcripts and chats, to be read."""
 
-    def papers(
+    def collect_transcripts(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
     ) -> list[str]:
-        """Bring all of it into a folder, each complete or not at all; return the names there."""
+        """Collect them into a folder, each complete or not at all; return the names there."""
 
 
 def fills_roles(recorder: Recorder) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def _collect_transcripts(
             continue
         make_folder(into, _OURS)
         try:
-            names += recorder.papers(port, task.request.span, into, lease.should_stop)
+            names += recorder.collect_transcripts(port, task.request.span, into, lease.should_stop)
         except Cancelled:
             raise
         except MergerError as error:

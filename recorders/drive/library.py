@@ -99,8 +99,8 @@ def collect_all(
         if not _is_collected(final, file):
             _load(google, file, final, cancelled)
 
-    wanted = ((f.item, base.extension_of(f.item), partial(load_to, f)) for f in files)
-    return base.collect_each(source, into, wanted, cancelled)
+    items = ((f.item, base.extension_of(f.item), partial(load_to, f)) for f in files)
+    return base.collect_each(source, into, items, cancelled)
 
 
 def _days(span: Span, source: SourceOfRoom) -> list[date]:
@@ -177,6 +177,7 @@ def _is_collected(final: Path, file: File) -> bool:
 
 def _load(google: Google, file: File, final: Path, cancelled: Callable[[], bool]) -> None:
     """Load a file under its final name. Raises Skipped for one that Drive does not give."""
+    name = printable(file.item.origin)
     base.require_space(final.parent, file.item.size_bytes, final.name)
     with base.work_folder(final.parent) as work:
         partial = work / final.name
@@ -184,18 +185,14 @@ def _load(google: Google, file: File, final: Path, cancelled: Callable[[], bool]
             md5 = download(google, file.id, partial, lambda: base.stop_if(cancelled))
             sidecar = _sidecar(google, file.sidecar, work / "sidecar", cancelled)
         except NotThere as error:
-            raise Skipped(_trouble("gone", file)) from error
+            raise Skipped(Temporary("source_away", "recorders.drive.gone", file=name)) from error
         if md5 != file.md5:
-            raise Skipped(_trouble("changed", file))
+            raise Skipped(Temporary("source_away", "recorders.drive.changed", file=name))
         # The cache knows files by the time of their change: loaded again, it is the same file.
         changed_ns = int(file.changed_at.timestamp()) * 1_000_000_000
         os.utime(partial, ns=(changed_ns, changed_ns))
         failpoint("recorder.copied")
         base.publish_media(partial, sidecar, final)
-
-
-def _trouble(key: str, file: File) -> Temporary:
-    return Temporary("source_away", f"recorders.drive.{key}", file=printable(file.item.origin))
 
 
 def _sidecar(

@@ -1,4 +1,4 @@
-"""When the media of a live stream was captured, told from its own time. Pure; microseconds.
+"""When the media of a live stream was captured, from its own time. Pure; microseconds.
 
 A stream counts its own time from its first packet. Two things tie that to the wall clock: the
 camera's own clock, where it sends RTCP sender reports, and the moments at which packets arrive
@@ -61,7 +61,7 @@ class _Window:
     reported_us: int | None = None
 
 
-def _offset(windows: Sequence[_Window]) -> Offset:
+def _offset_by(windows: Sequence[_Window]) -> Offset:
     arrived = min(window.arrived_us for window in windows)
     reported = next((w.reported_us for w in windows if w.reported_us is not None), None)
     if reported is not None and -_FUTURE_US <= arrived - reported <= _SLOWEST_US:
@@ -119,7 +119,7 @@ class StreamClock:
     @property
     def offset(self) -> Offset:
         """What is to be added to its time to have the wall clock, by the last ten seconds or so."""
-        return _offset(self._windows)
+        return _offset_by(self._windows)
 
 
 @dataclass

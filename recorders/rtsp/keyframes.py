@@ -1,4 +1,4 @@
-"""What key frames of a stream tell: the form of its pictures, and the picture itself as a JPEG."""
+"""What key frames of a stream hold: the form of its pictures, and the picture itself as a JPEG."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def parameter_sets(codec: str, packet: bytes) -> bytes:
 def jpeg_of(codec: Any, packet: bytes) -> bytes | None:
     """Return a key frame as a JPEG, at most 640 pixels wide; None where it cannot be decoded.
 
-    codec: the context of its stream, of which a fresh decoder is made.
+    codec: the context of its stream, for which a fresh decoder is created.
     """
     try:
         decoder = av.CodecContext.create(codec.name, "r")

@@ -53,7 +53,7 @@ class Finisher:
             self._folder = folder
             del self._folders[folder]
             try:
-                self._process = start_module("recorders.rtsp.recordings", str(folder))
+                self._process = start_module("recorders.rtsp.finish", str(folder))
             except Temporary as error:
                 log.warning("%s", error.message)
                 self._retry_later()

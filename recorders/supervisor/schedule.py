@@ -9,7 +9,7 @@ from typing import Literal
 
 from merger.backoff import backoff
 from merger.live.bookings import Booking, Camera
-from recorders.rtsp.source import Address
+from recorders.rtsp.address import Address
 
 # Before a lecture, so that somebody can still go and look at the camera.
 LOOKED_AT = timedelta(minutes=10)

@@ -11,7 +11,7 @@ from datetime import datetime
 from merger.errors import MergerError, Refused
 from merger.i18n import Message
 from merger.live.bookings import Booking, Camera
-from recorders.rtsp.source import Address, address_of
+from recorders.rtsp.address import Address, address_of
 from recorders.supervisor.schedule import Assignment, assignments
 
 log = logging.getLogger(__name__)

@@ -106,7 +106,7 @@ class Pattern:
                 fingerprint=f"{settings.text}-{cell.length // timedelta(seconds=1)}s",
                 start=cell.start,
                 end=cell.end,
-                size_bytes=_size_guessed(settings, cell.length),
+                size_bytes=_estimate_bytes(settings, cell.length),
                 settled=cell.end <= now,
             )
             for cell in _cells(settings, source, span)
@@ -195,9 +195,9 @@ def _picture(settings: _Settings) -> Picture:
 
 def _cells(settings: _Settings, source: SourceOfRoom, span: Span) -> list[Span]:
     """Return the files of a span, whole, without the lost one of each day."""
-    around = Span(span.start - _DAY_AND_MORE, span.end + _DAY_AND_MORE)
+    surroundings = Span(span.start - _DAY_AND_MORE, span.end + _DAY_AND_MORE)
     cells = []
-    for cell in half_hour_chunks(around, settings.segment, source.zone):
+    for cell in half_hour_chunks(surroundings, settings.segment, source.zone):
         day = cell.start.astimezone(source.zone).date()
         midnight = datetime.combine(day, time(), source.zone).astimezone(UTC)
         number = (cell.start - midnight) // settings.segment + 1
@@ -206,7 +206,7 @@ def _cells(settings: _Settings, source: SourceOfRoom, span: Span) -> list[Span]:
     return cells
 
 
-def _size_guessed(settings: _Settings, length: timedelta) -> int:
+def _estimate_bytes(settings: _Settings, length: timedelta) -> int:
     seconds = length // timedelta(seconds=1)
     pixels = settings.width * settings.height * settings.rate
     return seconds * (pixels // 500 + 8_000)

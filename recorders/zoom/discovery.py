@@ -1,4 +1,4 @@
-"""Recordings of Zoom that nobody asked for, as the hook, the account's list or a link has them."""
+"""Recordings of Zoom that nobody requested, as the hook, the account's list or a link has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from merger.errors import Refused
 from merger.ports.discovery import DiscoveredRecording
 from recorders.zoom.api import Account, Client
-from recorders.zoom.meeting import Malformed, Meeting, meeting_of, place_files
+from recorders.zoom.meeting import Malformed, Meeting, meeting_of, place_files, recorded_meeting
 from recorders.zoom.source import Zoom, meeting_number
 
 # A link to watch a recording names no meeting: it is looked for in what Zoom lists.
@@ -21,13 +21,19 @@ _PATH_OF_LINK = re.compile(r"/rec(ording)?/(share|play)/")
 _LONGEST = 2_000  # characters
 
 
-def offer_of(meeting: Meeting) -> DiscoveredRecording:
-    """Return a meeting as what it offers. Pure."""
-    what = place_files(meeting)
+def discovered_recording(meeting: Meeting) -> DiscoveredRecording:
+    """Return a recorded meeting as the service sees it. Pure."""
+    placed = place_files(meeting)
     return DiscoveredRecording(
-        "zoom", meeting.uuid, meeting.number, meeting.topic, meeting.host, what.span, what.length,
-        what.is_complete,
-    )  # fmt: skip
+        kind="zoom",
+        origin=meeting.uuid,
+        place=meeting.number,
+        name=meeting.topic,
+        owner=meeting.host,
+        span=placed.span,
+        length=placed.length,
+        is_complete=placed.is_complete,
+    )
 
 
 def uuid_in(text: str) -> str | None:
@@ -36,14 +42,14 @@ def uuid_in(text: str) -> str | None:
     Links hold it percent-encoded, once or twice; a plus in it is meant, and no space.
     """
     query = re.search(r"[?&](?:meeting_id|meetingId|uuid)=([^&#\s]+)", text)
-    found = query[1] if query else text
+    uuid = query[1] if query else text
     for _ in range(3):
-        found = unquote(found)
-    return found if _UUID.fullmatch(found) else None
+        uuid = unquote(uuid)
+    return uuid if _UUID.fullmatch(uuid) else None
 
 
 @dataclass(frozen=True)
-class ZoomOffers:
+class ZoomDiscovery:
     """What an account has recorded."""
 
     account: Account
@@ -55,24 +61,22 @@ class ZoomOffers:
         """Return the meeting number of a source's address; empty where it is none."""
         return meeting_number(address)
 
-    def offered(self, since: datetime, until: datetime) -> Iterator[DiscoveredRecording]:
+    def list_recordings(self, since: datetime, until: datetime) -> Iterator[DiscoveredRecording]:
         """Yield what was recorded between two instants, as the list of the account has it.
 
         Without credentials that is nothing: rooms may have sources with their own.
         """
         if not self.account.credentials:
             return
-        for meeting in self._listed(since, until):
-            yield offer_of(meeting)
+        for meeting in self._list_meetings(since, until):
+            yield discovered_recording(meeting)
 
-    def _listed(self, since: datetime, until: datetime) -> Iterator[Meeting]:
-        for listed in self._client().recordings(since.date(), until.date()):
-            try:
-                yield meeting_of(listed)
-            except Malformed:
-                continue  # nothing was recorded yet
+    def _list_meetings(self, since: datetime, until: datetime) -> Iterator[Meeting]:
+        for entry in self._client().recordings(since.date(), until.date()):
+            if (meeting := recorded_meeting(entry)) is not None:
+                yield meeting
 
-    def offer_named(self, text: str, now: datetime) -> DiscoveredRecording:
+    def find_recording(self, text: str, now: datetime) -> DiscoveredRecording:
         """Return the recording that a UUID or a link names. Raises Refused where there is none."""
         text = text.strip()
         if len(text) > _LONGEST:
@@ -83,20 +87,20 @@ class ZoomOffers:
             if answer is None:
                 raise Refused("zoom", "recorders.zoom.no_recording", uuid=uuid)
             try:
-                return offer_of(meeting_of(answer))
+                return discovered_recording(meeting_of(answer))
             except Malformed as error:
                 key, why = "recorders.zoom.not_understood", error.message
                 raise Refused("zoom", key, uuid=uuid, why=why) from error
-        return self._watched_at(text, now)
+        return self._find_by_link(text, now)
 
-    def _watched_at(self, link: str, now: datetime) -> DiscoveredRecording:
+    def _find_by_link(self, link: str, now: datetime) -> DiscoveredRecording:
         """Return the recording that people watch at a link."""
         path = _path(link)
         if not _PATH_OF_LINK.match(path):
             raise Refused("zoom", "recorders.zoom.no_link")
-        for meeting in self._listed(now - LINKS_LOOKED_BACK, now):
+        for meeting in self._list_meetings(now - LINKS_LOOKED_BACK, now):
             if path in map(_path, meeting.links):
-                return offer_of(meeting)
+                return discovered_recording(meeting)
         raise Refused("zoom", "recorders.zoom.unknown_link")
 
 

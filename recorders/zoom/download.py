@@ -24,7 +24,7 @@ from recorders.zoom.api import TIMEOUT_S, Bearer, Client, pause_s
 
 _MOST_REDIRECTS = 5
 _PIECE = 1 << 16  # bytes; of one that breaks off, nothing is kept
-_FRUITLESS = 4  # tries in a row that brought nothing
+_FRUITLESS = 4  # tries in a row without any progress
 _BROKE_OFF = (requests.RequestException, HTTPError, ConnectionError, TimeoutError)
 
 
@@ -39,11 +39,17 @@ class NotThere(Exception):
 def download(
     client: Client, url: str, partial: Path, size_bytes: int, cancelled: Callable[[], bool]
 ) -> None:
-    """Load a file as a whole. size_bytes: that it has; 0 where nobody knows.
+    """Load a file as a whole.
 
-    It is shorter than that where Zoom says in the end that there is no more of it. Raises NotThere
-    for an address that gives no file, Cancelled, Temporary, Broken for an address that is not
-    Zoom's, OSError of the disk.
+    It is shorter than expected where Zoom says in the end that there is no more of it.
+
+    Args:
+        size_bytes: that it should have; 0 where nobody knows.
+
+    Raises:
+        NotThere: the address gives no file.
+        Broken: the address is not one of Zoom's.
+        Cancelled, Temporary, OSError: as everywhere.
     """
     fruitless = most_bytes = 0
     partial.touch()
@@ -145,7 +151,7 @@ def check_address(url: str, hosts: tuple[str, ...]) -> None:
     except ValueError:
         parts, host = urlsplit(""), ""
     literal = _is_literal(host, hosts)
-    below = any(host == known or host.endswith(f".{known}") for known in hosts if not literal)
+    below = any(host == top or host.endswith(f".{top}") for top in hosts if not literal)
     if (below and parts.scheme == "https") or (literal and parts.scheme in ("http", "https")):
         return
     place = f"{parts.scheme}://{host}" if host else Message("recorders.no_address")

@@ -1,4 +1,4 @@
-"""What Zoom tells of a recorded meeting, as values; which of its files are used, and where. Pure.
+"""A recorded meeting as Zoom describes it; which of its files are used, and where. Pure.
 
 The same object comes with `recording.completed` and from the API. Times are whole seconds, so a
 file is placed on the wall clock to a second, and its end is no measure of its clock's drift.
@@ -20,7 +20,7 @@ from recorders.zoom.views import has_captions, right_alone, sides_of, view_of
 FALSE_START = timedelta(seconds=120)
 # Times are rounded to seconds: files that touch may seem to overlap.
 _ROUNDED = timedelta(seconds=2)
-_PAPERS = {"CHAT", "TRANSCRIPT", "CC"}
+_TRANSCRIPTS = {"CHAT", "TRANSCRIPT", "CC"}
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -43,7 +43,7 @@ class File:
 
     @property
     def is_complete(self) -> bool:
-        """Whether Zoom has finished it; one that does not say so is waited for."""
+        """Whether Zoom has finished it; without a word about that, it has not."""
         return self.status == "completed" and bool(self.url) and self.span is not None
 
     @property
@@ -53,9 +53,9 @@ class File:
         return self.status == "completed" and has_times and self.span is None
 
     @property
-    def is_paper(self) -> bool:
-        """Whether it is something to read: what was written in the chat, or what was said."""
-        return self.file_type in _PAPERS and bool(self.url)
+    def is_transcript(self) -> bool:
+        """Whether it is something to read: the chat, or what people said."""
+        return self.file_type in _TRANSCRIPTS and bool(self.url)
 
     @property
     def span(self) -> Span | None:
@@ -85,25 +85,33 @@ class Malformed(ValueError):
         super().__init__(str(self.message))
 
 
-def meeting_of(said: Any) -> Meeting:
-    """Return the meeting that an object of Zoom's tells of. Raises Malformed."""
-    if not isinstance(said, Mapping):
+def meeting_of(document: Any) -> Meeting:
+    """Return the meeting that an object of Zoom's describes. Raises Malformed."""
+    if not isinstance(document, Mapping):
         raise Malformed("not_an_object")
     required = ("uuid", "id", "recording_files")
-    missing = tuple(name for name in required if said.get(name) in (None, ""))
+    missing = tuple(name for name in required if document.get(name) in (None, ""))
     if missing:
         raise Malformed("missing", fields=missing)
-    number, files = digits(str(said["id"])), said["recording_files"]
-    if not isinstance(said["uuid"], str) or not number:
+    number, files = digits(str(document["id"])), document["recording_files"]
+    if not isinstance(document["uuid"], str) or not number:
         raise Malformed("bad_id")
     if not isinstance(files, list) or not all(isinstance(file, Mapping) for file in files):
         raise Malformed("bad_files")
-    links = [said.get("share_url"), *(file.get("play_url") for file in files)]
+    links = [document.get("share_url"), *(file.get("play_url") for file in files)]
     return Meeting(
-        said["uuid"], number, _text(said, "topic"), _text(said, "host_email"),
+        document["uuid"], number, _text(document, "topic"), _text(document, "host_email"),
         tuple(_file(file) for file in files),
         tuple(link for link in links if isinstance(link, str) and link),
     )  # fmt: skip
+
+
+def recorded_meeting(document: Any) -> Meeting | None:
+    """Return the meeting that an object describes; None where nothing has been recorded yet."""
+    try:
+        return meeting_of(document)
+    except Malformed:
+        return None
 
 
 def digits(text: str) -> str:
@@ -112,21 +120,21 @@ def digits(text: str) -> str:
     return plain if re.fullmatch(r"[0-9]{6,20}", plain) else ""
 
 
-def _file(said: Mapping[str, Any]) -> File:
-    size = said.get("file_size")
-    kind = _text(said, "file_type").upper()
-    view = _text(said, "recording_type")
-    name = _text(said, "id") or f"{kind.lower()}-{view}-{_text(said, 'recording_start')}"
+def _file(entry: Mapping[str, Any]) -> File:
+    size = entry.get("file_size")
+    kind = _text(entry, "file_type").upper()
+    view = _text(entry, "recording_type")
+    name = _text(entry, "id") or f"{kind.lower()}-{view}-{_text(entry, 'recording_start')}"
     return File(
         re.sub(r"[^\w-]", "_", name)[:100], kind, view,
-        _instant(said.get("recording_start")), _instant(said.get("recording_end")),
+        _instant(entry.get("recording_start")), _instant(entry.get("recording_end")),
         int(size) if isinstance(size, int | float) and size > 0 else 0,
-        _text(said, "status").lower(), _text(said, "download_url"),
+        _text(entry, "status").lower(), _text(entry, "download_url"),
     )  # fmt: skip
 
 
-def _text(said: Mapping[str, Any], key: str) -> str:
-    value = said.get(key)
+def _text(parent: Mapping[str, Any], key: str) -> str:
+    value = parent.get(key)
     return value.strip() if isinstance(value, str) else ""
 
 
@@ -171,21 +179,21 @@ def place_files(meeting: Meeting) -> Placed:
     Each has the views that it has, so what stands left and right is decided for each of them.
     """
     shown = [file for file in meeting.files if file.view and not file.is_empty]
-    found = pieces_of(shown)
+    pieces = pieces_of(shown)
     notes = []
-    if _is_false_start(found):
-        begun = found.pop(0)
-        notes.append(Message("recorders.zoom.false_start", seconds=_length(begun).seconds))
+    if _is_false_start(pieces):
+        seconds = _length(pieces.pop(0)).seconds
+        notes.append(Message("recorders.zoom.false_start", seconds=seconds))
     left: list[File] = []
     right: list[File] = []
     alone: list[File] = []
-    for piece in found:
-        views = {file.view: file for file in piece if file.view}
-        one, other = sides_of(views.keys())
-        left += _of_view(piece, one)
-        right += _of_view(piece, other) if other else []
-        shown_alone = right_alone(views.keys())
-        alone += _of_view(piece, shown_alone) if shown_alone else []
+    for piece in pieces:
+        views = {file.view for file in piece if file.view}
+        left_view, right_view = sides_of(views)
+        left += _of_view(piece, left_view)
+        right += _of_view(piece, right_view) if right_view else []
+        view_alone = right_alone(views)
+        alone += _of_view(piece, view_alone) if view_alone else []
     spans = _merged(left + right)
     return Placed(
         tuple(left), tuple(right),
@@ -241,11 +249,11 @@ def _merged(files: Iterable[File]) -> list[Span]:
 
 def _of_view(piece: Sequence[File], view: str) -> list[File]:
     """Return the files of a view, without captions where there are two of the same time."""
-    taken: list[File] = []
+    chosen: list[File] = []
     of_view = [file for file in piece if file.view == view]
     for file in sorted(of_view, key=lambda f: (has_captions(f.recording_type), *_order(f))):
         span = file.span
-        overlaps = span and any(t.span and t.span.cut_to(span) for t in taken)
+        overlaps = span and any(other.span and other.span.cut_to(span) for other in chosen)
         if not overlaps:
-            taken.append(file)
-    return sorted(taken, key=_order)
+            chosen.append(file)
+    return sorted(chosen, key=_order)

@@ -31,7 +31,7 @@ from recorders import base
 from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom, invalid_source
 from recorders.zoom.api import Account, Client, client_of
 from recorders.zoom.download import NotThere, download
-from recorders.zoom.meeting import File, Malformed, Meeting, Placed, digits, meeting_of, place_files
+from recorders.zoom.meeting import File, Meeting, Placed, digits, place_files, recorded_meeting
 
 # Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
 _LONGEST = timedelta(hours=24)
@@ -63,11 +63,11 @@ class Zoom:
         """
         meetings = list(self._meetings(source, span))
         items = [_item(meeting, file) for meeting, file in _files(meetings, source, span)]
-        reaching = [_whole(meeting, what) for meeting, what in meetings if what.span]
-        complete = all(what.is_complete for _, what in meetings)
-        expected = not complete or not base.reach_over(sorted(reaching, key=_start), span)
-        is_told = source.role in _LEFT  # once, where there is a right side, too
-        notes = [note for _, what in meetings for note in what.notes if is_told]
+        whole = [_whole(meeting, placed) for meeting, placed in meetings if placed.span]
+        is_complete = all(placed.is_complete for _, placed in meetings)
+        expected = not is_complete or not base.reach_over(sorted(whole, key=_start), span)
+        has_notes = source.role in _LEFT  # once, where there is a right side, too
+        notes = [note for _, placed in meetings for note in placed.notes if has_notes]
         return Found(tuple(items), expected, tuple(notes))
 
     def collect(
@@ -82,35 +82,35 @@ class Zoom:
         base.stop_if(cancelled)
         client = self.client(source)
 
-        def bring_to(meeting: Meeting, file: File, final: Path) -> None:
-            if not _was_brought(final):
-                _bring(client, meeting, file, final, cancelled)
+        def load_to(meeting: Meeting, file: File, final: Path) -> None:
+            if not _is_collected(final):
+                _load_media(client, meeting, file, final, cancelled)
 
         files = _files(list(self._meetings(source, span)), source, span)
-        wanted = ((_item(m, f), "mp4", partial(bring_to, m, f)) for m, f in files)
-        return base.collect_each(source, into, wanted, cancelled)
+        items = ((_item(m, f), "mp4", partial(load_to, m, f)) for m, f in files)
+        return base.collect_each(source, into, items, cancelled)
 
-    def papers(
+    def collect_transcripts(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
     ) -> list[str]:
-        """Bring what was written in the chat, and the transcripts, of the meetings in a span."""
+        """Load the chats and the transcripts of the meetings in a span."""
         client = self.client(source)
         names: list[str] = []
         trouble: Temporary | None = None
         for meeting, _ in self._meetings(source, span):
             for file in meeting.files:
-                if not file.is_paper:
+                if not file.is_transcript:
                     continue
                 name = f"{file.recording_type or file.file_type.lower()}-{file.name}"
                 final = into / f"{name[:150]}.{'txt' if file.file_type == 'CHAT' else 'vtt'}"
                 try:
                     if not final.exists():
                         with base.work_folder(into) as work:
-                            # Whatever its size is said to be: it is to be read, and no player's.
+                            # Of any size: it is to be read, not played.
                             _load(client, meeting, file, work / final.name, 0, cancelled)
                             publish(work / final.name, final)
                 except NotThere:
-                    continue  # deleted: the video is what was asked for
+                    continue  # deleted: the video is what matters
                 except Temporary as error:  # one bad file never stops the others
                     trouble = error
                     continue
@@ -135,17 +135,13 @@ class Zoom:
         """Yield the meetings of a source that may have been recorded in a span."""
         number, client = number_of(source), self.client(source)
         first = (span.start - _LONGEST - _DAY).date()
-        for listed in client.recordings(first, (span.end + _DAY).date()):
-            if digits(str(listed.get("id"))) != number or not isinstance(listed.get("uuid"), str):
+        for entry in client.recordings(first, (span.end + _DAY).date()):
+            if digits(str(entry.get("id"))) != number or not isinstance(entry.get("uuid"), str):
                 continue
             # The list may be older than the meeting's own answer, and its addresses, too.
-            said = client.meeting(listed["uuid"])
-            try:
-                meeting = meeting_of(said) if said is not None else None
-            except Malformed:
-                continue  # nothing was recorded yet
-            if meeting is not None and (what := _touching(place_files(meeting), span)):
-                yield meeting, what
+            meeting = recorded_meeting(client.meeting(entry["uuid"]))
+            if meeting is not None and _may_touch(placed := place_files(meeting), span):
+                yield meeting, placed
 
 
 def number_of(source: SourceOfRoom) -> str:
@@ -163,35 +159,35 @@ def meeting_number(address: str) -> str:
     return digits(number.strip()) if colon and scheme == "zoom" else ""
 
 
-def _touching(what: Placed, span: Span) -> Placed | None:
-    """Return a meeting that has to do with a span, or may have: one without times yet."""
-    if what.span is None:
-        return None if what.is_complete else what
-    return what if what.span.start < span.end and what.span.end > span.start else None
+def _may_touch(placed: Placed, span: Span) -> bool:
+    """Return whether a meeting has to do with a span, or may have: one without times yet."""
+    if placed.span is None:
+        return not placed.is_complete
+    return placed.span.start < span.end and placed.span.end > span.start
 
 
 def _files(
     meetings: list[tuple[Meeting, Placed]], source: SourceOfRoom, span: Span
 ) -> list[tuple[Meeting, File]]:
     """Return the files of a source's side that reach into a span, in order of time."""
-    found = [
+    files = [
         (meeting, file)
-        for meeting, what in meetings
-        for file in _side(what, source)
+        for meeting, placed in meetings
+        for file in _side(placed, source)
         if file.start and file.start < span.end and not (file.end and file.end <= span.start)
     ]
-    return sorted(found, key=lambda one: (_item(*one).start, one[1].name))
+    return sorted(files, key=lambda pair: (_item(*pair).start, pair[1].name))
 
 
-def _side(what: Placed, source: SourceOfRoom) -> tuple[File, ...]:
+def _side(placed: Placed, source: SourceOfRoom) -> tuple[File, ...]:
     """Return the files of a meeting that are of a source's side.
 
     A source that is the screen (or the board) by its own role leaves the speaker to a camera; one
-    that has its role beside another one is called NAME/ROLE, and has the speaker, too.
+    that has this role in addition to its own is called NAME/ROLE, and has the speaker, too.
     """
     if source.role in _LEFT:
-        return what.left
-    return what.right if "/" in source.name else what.right_alone
+        return placed.left
+    return placed.right if "/" in source.name else placed.right_alone
 
 
 def _item(meeting: Meeting, file: File) -> Item:
@@ -206,29 +202,32 @@ def _item(meeting: Meeting, file: File) -> Item:
     )
 
 
-def _whole(meeting: Meeting, what: Placed) -> Item:
-    """Return a meeting as if it were one item, without the gaps that it has."""
-    assert what.span is not None
-    return Item(meeting.uuid, "", what.span.start, what.span.end, 0, what.is_complete)
+def _whole(meeting: Meeting, placed: Placed) -> Item:
+    """Return a meeting as if it were a single item without gaps."""
+    assert placed.span is not None
+    return Item(meeting.uuid, "", placed.span.start, placed.span.end, 0, placed.is_complete)
 
 
 def _start(item: Item) -> datetime:
     return item.start
 
 
-def _was_brought(final: Path) -> bool:
-    """Return whether a file was brought earlier. Its name is that of the size that Zoom tells."""
+def _is_collected(final: Path) -> bool:
+    """Return whether a file was collected earlier. Its name depends on the size that Zoom gives."""
     return final.is_file() and sidecar_path(final).is_file()
 
 
-def _bring(
+def _load_media(
     client: Client, meeting: Meeting, file: File, final: Path, cancelled: Callable[[], bool]
 ) -> None:
     """Load a file under its final name, with a sidecar that places it.
 
-    One that is shorter than Zoom tells, and of which it has no more, is used as far as it goes.
-    Raises Skipped for one that Zoom does not give, or not now, or that is no video; Cancelled;
-    Temporary or Broken for the folder.
+    One that is shorter than Zoom says, and of which it has no more, is used as far as it goes.
+
+    Raises:
+        Skipped: Zoom does not give it, or not now, or it is no video.
+        Cancelled: `cancelled` says so.
+        Temporary, Broken: our own folder.
     """
     assert file.span is not None
     base.require_space(final.parent, file.size_bytes, file.name)
@@ -268,15 +267,12 @@ def _load(
     try:
         return download(client, file.url, partial, size_bytes, cancelled)
     except NotThere:
-        said = client.meeting(meeting.uuid)
-        try:
-            now = meeting_of(said).files if said is not None else ()
-        except Malformed:
-            now = ()
-        again = next((one for one in now if one.name == file.name and one.url), None)
-        if again is None:
+        newest = recorded_meeting(client.meeting(meeting.uuid))
+        files = newest.files if newest else ()
+        fresh = next((other for other in files if other.name == file.name and other.url), None)
+        if fresh is None:
             raise
-    return download(client, again.url, partial, size_bytes, cancelled)
+    return download(client, fresh.url, partial, size_bytes, cancelled)
 
 
 def _is_video(path: Path) -> bool:

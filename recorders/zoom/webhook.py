@@ -1,4 +1,4 @@
-"""`POST /hooks/zoom`: what Zoom tells by itself, signed. A blueprint that app.py registers.
+"""`POST /hooks/zoom`: what Zoom reports by itself, signed. A blueprint that app.py registers.
 
 https://developers.zoom.us/docs/api/webhooks/ says how it signs, and that it waits three seconds: so
 nothing here asks Zoom, or does more than write down what came.
@@ -20,7 +20,7 @@ from merger.errors import MergerError, Temporary
 from merger.i18n import Message
 from merger.intake.discovered import Outcome
 from merger.ports.discovery import DiscoveredRecording
-from recorders.zoom.discovery import offer_of
+from recorders.zoom.discovery import discovered_recording
 from recorders.zoom.meeting import Malformed, meeting_of
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"v0={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
-def is_signed(secret: str, timestamp: str, given: str, body: bytes, now: datetime) -> bool:
+def is_signed(secret: str, timestamp: str, signed: str, body: bytes, now: datetime) -> bool:
     """Return whether a request is Zoom's, and of these minutes; without a secret none is. Pure."""
     if not secret or not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > 12:
         return False
     if abs(now.timestamp() - int(timestamp)) > WINDOW_S:
         return False
-    wanted = signature(secret, timestamp, body).encode()
-    return hmac.compare_digest(wanted, given.encode("utf-8", "surrogateescape"))
+    expected = signature(secret, timestamp, body).encode()
+    return hmac.compare_digest(expected, signed.encode("utf-8", "surrogateescape"))
 
 
 def challenge(secret: str, plain_token: str) -> dict[str, str]:
@@ -51,17 +51,24 @@ def challenge(secret: str, plain_token: str) -> dict[str, str]:
 
 
 def blueprint(
-    secret: str, now: Callable[[], datetime], take_up: Callable[[DiscoveredRecording], Outcome]
+    secret: str,
+    now: Callable[[], datetime],
+    ensure_record: Callable[[DiscoveredRecording], Outcome],
 ) -> Blueprint:
-    """Return the route. take_up: makes or feeds the record of an offer, in the database alone."""
+    """Return the route.
+
+    Args:
+        ensure_record: makes the record of a discovered recording, or feeds one that is there, in
+            the database alone.
+    """
     hooks = Blueprint("zoom_hook", __name__, url_prefix="/hooks")
 
     @hooks.post("/zoom")
-    def told() -> Response:
+    def receive() -> Response:
         body = request.get_data()
         timestamp = request.headers.get("x-zm-request-timestamp", "")
-        given = request.headers.get("x-zm-signature", "")
-        if not is_signed(secret, timestamp, given, body, now()):
+        signed = request.headers.get("x-zm-signature", "")
+        if not is_signed(secret, timestamp, signed, body, now()):
             why = "the signature is not right" if secret else "MERGER_ZOOM_HOOK_SECRET is not set"
             log.warning("a call of /hooks/zoom is not believed: %s", why)
             return _reply(401, {"error": str(Message("recorders.zoom.unsigned"))})
@@ -71,16 +78,16 @@ def blueprint(
                 return _reply(200, challenge(secret, _text(payload, "plainToken")))
             if event != "recording.completed":
                 return Response(status=204)
-            offer = offer_of(meeting_of(_object(payload, "object")))
+            recording = discovered_recording(meeting_of(_object(payload, "object")))
         except Malformed as error:
             return _reply(400, {"error": str(error)})
         try:
-            outcome = take_up(offer)
-        except MergerError as error:  # the tables are away, say: Zoom tells it again
-            log.warning("zoom %s: %s", offer.origin, error.message)
+            outcome = ensure_record(recording)
+        except MergerError as error:  # the tables are away, say: Zoom calls again
+            log.warning("zoom %s: %s", recording.origin, error.message)
             status = 503 if isinstance(error, Temporary) else 500
             return _reply(status, {"error": str(error)})
-        log.info("zoom %s: record %s %s", offer.origin, outcome.record, outcome.reason or "")
+        log.info("zoom %s: record %s %s", recording.origin, outcome.record, outcome.reason or "")
         reason = None if outcome.reason is None else str(outcome.reason)
         return _reply(200, {"record": outcome.record, "reason": reason})
 

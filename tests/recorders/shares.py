@@ -7,7 +7,7 @@ from pathlib import Path
 
 from merger.i18n import Message
 from recorders.base import Collected, Found
-from recorders.folder import Folder
+from recorders.folder.source import Folder
 from tests.recorders.conftest import (
     TEN,
     Share,

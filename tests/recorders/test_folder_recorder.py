@@ -114,7 +114,7 @@ def test_the_sidecar_knows_better_than_the_name(share: Share) -> None:
 def test_the_header_of_an_unchanged_file_is_read_once(share: Share, clip_at, monkeypatch) -> None:
     share.put(NAME, clip_at(TEN))
     first = find(share)
-    monkeypatch.setattr("recorders.folder.open_container", lambda *_: pytest.fail("again"))
+    monkeypatch.setattr("recorders.folder.examine.open_container", lambda *_: pytest.fail("again"))
     assert find(share) == first
 
 
@@ -213,7 +213,9 @@ def test_without_a_known_end_a_file_is_over_when_the_next_begins(share: Share) -
 
 def test_a_file_of_another_day_is_not_looked_into(share: Share, monkeypatch) -> None:
     share.put("2026-11-10_10-00_504_camera.mp4", start=TEN, length_s=60)
-    monkeypatch.setattr("recorders.folder.read_sidecar", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(
+        "recorders.folder.examine.read_sidecar", lambda path: pytest.fail(f"read {path}")
+    )
     assert find(share).items == ()
 
 

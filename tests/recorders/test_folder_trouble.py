@@ -103,7 +103,7 @@ def test_one_bad_file_does_not_stop_the_others(
 
 def test_a_file_that_may_not_be_read(share: Share, monkeypatch) -> None:
     share.put(NAME)
-    monkeypatch.setattr("recorders.folder.os.access", lambda path, how: False)
+    monkeypatch.setattr("recorders.folder.examine.os.access", lambda path, how: False)
     found = find(share)
     assert found.items == () and found.more_expected
     assert reasons(found) == ["recorders.folder.no_permission"]
@@ -187,7 +187,9 @@ def test_a_header_that_claims_a_thousand_years(share: Share, monkeypatch) -> Non
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr("recorders.folder.open_container", lambda path, demuxer: Container())
+    monkeypatch.setattr(
+        "recorders.folder.examine.open_container", lambda path, demuxer: Container()
+    )
     share.put(NAME, b"\x1a\x45\xdf\xa3")
     assert find(share).items[0].end is None
 

@@ -12,11 +12,11 @@ import pytest
 
 from merger.timeline.clock import utc
 from recorders.rtsp.capture_clock import SECOND_US, StreamClock, from_epoch_us
+from recorders.rtsp.finish import finish_all
 from recorders.rtsp.raw_file import open_raw_file
 from recorders.rtsp.recordings import (
     RAW,
     Journal,
-    finish_all,
     raw_name,
     read_journal,
 )

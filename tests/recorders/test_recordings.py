@@ -15,7 +15,8 @@ import pytest
 from merger import failpoints
 from merger.errors import Temporary
 from merger.timeline.clock import utc
-from recorders.rtsp.recordings import RAW, Journal, finish_all, raw_name
+from recorders.rtsp.finish import finish_all
+from recorders.rtsp.recordings import RAW, Journal, raw_name
 from tests.conftest import START, Room, seconds
 
 

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import av
 import pytest
 
-from merger.i18n import verbatim
+from merger.i18n import Message
 from recorders.rtsp.capture_clock import LATENCY_US, SECOND_US
-from recorders.rtsp.child import Recording
-from recorders.rtsp.recordings import RAW, finish_all
+from recorders.rtsp.finish import finish_all
+from recorders.rtsp.recordings import RAW
+from recorders.rtsp.stream_writer import StreamWriter
 from recorders.rtsp.wire import (
     Arriving,
     ChildMessage,
@@ -134,12 +135,12 @@ def test_that_something_comes_is_said_before_the_first_key_frame(
     made = Room(tmp_path).film("speaker", 0, 2, container="mkv")
     with av.open(str(made)) as film:
         lead = film.streams.video[0]
-        recording = Recording(job(Camera(), tmp_path), (lead,), lead)
+        writer = StreamWriter(job(Camera(), tmp_path), (lead,), lead)
         for packet in film.demux(lead):
             if packet.pts is not None and not packet.is_keyframe:
-                recording.take(packet, round(packet.pts * packet.time_base * SECOND_US))
+                writer.write(packet, round(packet.pts * packet.time_base * SECOND_US))
     [first, *_] = map(from_line, capsys.readouterr().out.splitlines())
-    assert isinstance(first, Arriving) and first.size_bytes > 0 and recording.current is None
+    assert isinstance(first, Arriving) and first.size_bytes > 0 and writer.current is None
 
 
 def test_over_tls(tmp_path: Path) -> None:
@@ -232,8 +233,8 @@ def test_a_camera_that_sends_us_elsewhere_is_not_followed(tmp_path: Path, after:
                 until(lambda: heard.of(Ended))
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
-    text = f"it sends us elsewhere, to {place}: correct its address"
-    assert heard.ended == Ended("address", verbatim(text), is_lasting=True)
+    why = Message("recorders.rtsp.redirected", place=place)
+    assert heard.ended == Ended("address", why, is_lasting=True)
     assert heard.complaints == []
 
 

@@ -423,12 +423,12 @@ def test_what_was_written_and_said_is_kept(zoom: ZoomServer, tmp_path: Path) -> 
     gone = zoom.add_file("chat_file", TEN, 3600, b"gone", file_type="CHAT")
     del zoom.media[gone["id"]]
     recorder = Zoom(zoom.account)
-    names = recorder.papers(source(), HOUR, tmp_path, never)
+    names = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
     assert sorted(name.split("-")[0] for name in names) == ["audio_transcript", "cc", "chat_file"]
     assert {(tmp_path / name).read_bytes() for name in names} == {b"10:00 Ann: hello", b"WEBVTT"}
     asked = zoom.count("/rec/download")
-    assert recorder.papers(source(), HOUR, tmp_path, never) == names
+    assert recorder.collect_transcripts(source(), HOUR, tmp_path, never) == names
     assert zoom.count("/rec/download") == asked + 2  # the one that is gone, twice
     assert not find(zoom).more_expected  # nobody waits for them
 
@@ -441,7 +441,7 @@ def test_the_size_of_what_was_written_is_not_believed(
     zoom.add_file("active_speaker", TEN, 3600)
     zoom.add_file("chat_file", TEN, 3600, b"10:00 Ann: hello", file_type="CHAT", file_size=999)
     stop = asked_too_often(zoom)
-    (name,) = Zoom(zoom.account).papers(source(), HOUR, tmp_path, stop)
+    (name,) = Zoom(zoom.account).collect_transcripts(source(), HOUR, tmp_path, stop)
     assert (tmp_path / name).read_bytes() == b"10:00 Ann: hello"
 
 
@@ -452,8 +452,8 @@ def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Pat
     name = zoom.meetings[UUID]["recording_files"][1]["id"]
     zoom.faults = [Fault(f"/rec/download/{name}", "drop", times=99)]
     recorder = Zoom(zoom.account)
-    (brought,) = recorder.papers(source(), HOUR, tmp_path, never)
+    (brought,) = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
     assert brought.startswith("closed_caption")
     del zoom.meetings[UUID]["recording_files"][2]
     with pytest.raises(Temporary, match="keeps breaking"):
-        recorder.papers(source(), HOUR, tmp_path, never)
+        recorder.collect_transcripts(source(), HOUR, tmp_path, never)

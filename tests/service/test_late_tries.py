@@ -10,7 +10,7 @@ import pytest
 from merger.daemon.late_media import find_late_media
 from merger.errors import Temporary
 from merger.ports.recorder import Collected
-from recorders.folder import Folder
+from recorders.folder.source import Folder
 from tests.aftermath import merge_of
 from tests.conftest import START, seconds
 from tests.databases import ON_SQLITE

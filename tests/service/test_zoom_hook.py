@@ -232,7 +232,7 @@ def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
     hooked.record(hours=100 / 3600)
     assert "shorter than two minutes (100 s)" in hooked.tell().get_json()["reason"]
     assert hooked.offers()[0]["state"] == "ignored"
-    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
     outcome = discovered.ensure_record(hooked.service, named, ["ann@example.org"], is_explicit=True)
     assert outcome == discovered.Outcome(1, is_new=True)
     assert hooked.site.details()["users"] == [HOST, "ann@example.org"]
@@ -307,7 +307,7 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     discovered.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.tell().get_json() == {"record": None, "reason": "its recording was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
-    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
     assert discovered.ensure_record(hooked.service, named, is_explicit=True).is_new
 
 
@@ -328,7 +328,7 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
     assert hooked.count(Record) == 0
     (offer,) = hooked.offers()
     assert offer["state"] == "ignored" and LONGEST in str(offer["reason"])
-    named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+    named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
     with pytest.raises(Refused, match=LONGEST):  # who asks is told
         discovered.ensure_record(hooked.service, named, is_explicit=True)
 
@@ -428,7 +428,7 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
     assert held is not None
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     if by_hand:
-        named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+        named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
         assert discovered.ensure_record(hooked.service, named, is_explicit=True).record == 1
     else:
         assert hooked.tell().get_json()["record"] == 1
@@ -478,7 +478,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("cancelled", utc(START + timedelta(hours=1)))
     if by == "asking":
-        named = hooked.service.offering["zoom"].offer_named(UUID, hooked.site.clock)
+        named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
         assert (
             discovered.ensure_record(hooked.service, named, ("eve@x.org",), is_explicit=True).record
             == 1
@@ -516,7 +516,7 @@ def test_what_holds_no_uuid(text: str) -> None:
 @ON_SQLITE
 def test_a_link_to_watch_is_looked_for_in_the_list(hooked: Hooked) -> None:
     hooked.record()
-    named = hooked.service.offering["zoom"].offer_named
+    named = hooked.service.offering["zoom"].find_recording
     for link in (
         hooked.zoom.meetings[UUID]["share_url"],
         "https://x.zoom.us/rec/play/00000001-file?t=1",

@@ -17,13 +17,15 @@ from merger.live.bookings import Booking, Camera
 from merger.live.source_status import Flow, SourceSign, flow_of
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
+from recorders.rtsp.address import Address, address_of
 from recorders.rtsp.capture_clock import LATENCY_US, Offset, OwnClock, StreamClock, end_offset
-from recorders.rtsp.child import ConnectionOver, Recording
+from recorders.rtsp.connection import ConnectionOver
 from recorders.rtsp.first_picture import FirstPicture
 from recorders.rtsp.keyframes import parameter_sets
 from recorders.rtsp.local_hosts import is_forbidden, resolve
 from recorders.rtsp.recordings import file_name
-from recorders.rtsp.source import Address, Rtsp, address_of
+from recorders.rtsp.source import Rtsp
+from recorders.rtsp.stream_writer import StreamWriter
 from recorders.rtsp.wire import Ended, Job
 from recorders.supervisor.processes import redact
 from recorders.supervisor.schedule import assignments, pause_s
@@ -126,11 +128,13 @@ def test_this_machines_own_clock_is_set(step_us: int) -> None:
 
 
 def test_what_arrives_after_a_clock_was_set_is_of_another_file(tmp_path: Path) -> None:
-    made = Recording(Job("rtsp://x", None, "504", "c", "UTC", str(tmp_path)), (), cast(Any, None))
-    made.notice(WALL, 0)
-    made.notice(WALL + 40_000, 40_000)
+    writer = StreamWriter(
+        Job("rtsp://x", None, "504", "c", "UTC", str(tmp_path)), (), cast(Any, None)
+    )
+    writer.check_clock(WALL, 0)
+    writer.check_clock(WALL + 40_000, 40_000)
     with pytest.raises(ConnectionOver) as over:
-        made.notice(WALL - 59_920_000, 80_000)
+        writer.check_clock(WALL - 59_920_000, 80_000)
     why = Message("recorders.rtsp.clock_set", seconds="-60")
     assert over.value.ended == Ended("clock_set", why)
 
@@ -154,8 +158,8 @@ def test_the_first_picture_is_one_before_those_that_follow(
     for n, pts in enumerate(times):
         sound = SimpleNamespace(stream_index=1, pts=n, size=10)
         packet = SimpleNamespace(stream_index=0, pts=pts, duration=FRAME, size=1000)
-        assert [one.pts for one, _ in first.released(cast(Any, sound), n)] == [n]
-        taken += first.released(cast(Any, packet), n)
+        assert [one.pts for one, _ in first.feed(cast(Any, sound), n)] == [n]
+        taken += first.feed(cast(Any, packet), n)
     assert [one.pts for one, _ in taken] == [expected, *times[1:]]
     assert [arrived for _, arrived in taken] == list(range(len(times)))
 

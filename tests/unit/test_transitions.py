@@ -12,7 +12,7 @@ import pytest
 from merger.i18n import Message
 from merger.live.bookings import Camera
 from merger.ports.recorder import SourceOfRoom
-from recorders.rtsp.source import Address
+from recorders.rtsp.address import Address
 from recorders.rtsp.wire import Arriving, Ended, Progress
 from recorders.supervisor.schedule import Assignment
 from recorders.supervisor.states import (

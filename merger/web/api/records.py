@@ -85,7 +85,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
     if "zoom" not in here.offering:
         raise Invalid("zoom", "web.no_zoom")
     try:
-        offer = here.offering["zoom"].offer_named(text, here.now())
+        offer = here.offering["zoom"].find_recording(text, here.now())
         is_theirs = offer.owner.strip().lower() == who.email
     except Refused:
         if who.sees_all:

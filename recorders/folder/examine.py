@@ -1,0 +1,157 @@
+"""One file of a folder, as it is now: when it was recorded, and whether it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import av
+
+from merger.i18n import Message
+from merger.media.container import demuxer_for, open_container
+from merger.media.library import LONGEST_SEGMENT
+from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
+from merger.timeline.clock import Span
+from recorders.base import Item
+from recorders.folder.originals import Original
+
+CLOCKS_DIFFER = timedelta(minutes=5)  # ours and the share's, at most, where both are set
+_NOT_OF_NOW = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that may belong to a span. original: what collecting it needs."""
+
+    item: Item
+    original: Original
+    notes: tuple[Message, ...]
+
+
+def examine(
+    path: Path,
+    start: datetime,
+    odd: Message | str | None,
+    span: Span,
+    now: datetime,
+    quiet: timedelta,
+) -> File | Message | None:
+    """Return a file as it is now; why it cannot be used; None where it is not meant.
+
+    Args:
+        start: by its name.
+        odd: what is strange about that start.
+
+    Raises:
+        OSError: it cannot be examined.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return None  # a folder, or a pipe, that is named like media
+    sidecar_bytes, sidecar_changed = _read_sidecar_bytes(path)
+    sidecar, complaint = read_sidecar(path)
+    start = sidecar.start or start
+    if start >= span.end or start + LONGEST_SEGMENT <= span.start:
+        return None
+    notes = [Message("recorders.folder.start_by_name", why=complaint)] if complaint else []
+    if odd and not sidecar.start:
+        notes.append(Message("recorders.odd_time", why=odd))
+    if not os.access(path, os.R_OK):
+        return Message("recorders.folder.no_permission")
+    end = _end(path, status, start, sidecar, span)
+    changed = instant_of(max(status.st_mtime_ns, sidecar_changed))
+    settled = _is_quiet(changed, end, now, quiet)
+    if status.st_size == 0 and settled:
+        return Message("recorders.folder.empty") if start >= span.start else None
+    item = Item(
+        origin=path.name,
+        fingerprint=_fingerprint(status, sidecar_bytes),
+        start=start,
+        end=end,
+        size_bytes=status.st_size,
+        settled=settled,
+    )
+    original = Original(path, status.st_size, status.st_mtime_ns, sidecar_bytes, sidecar.sha256)
+    return File(item, original, tuple(notes))
+
+
+def _read_sidecar_bytes(path: Path) -> tuple[bytes | None, int]:
+    """Return the sidecar of a file, and when it was changed (ns); None and 0 without."""
+    sidecar = sidecar_path(path)
+    try:
+        status = sidecar.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_SIDECAR:
+            return None, 0
+        return sidecar.read_bytes(), status.st_mtime_ns
+    except OSError:
+        return None, 0  # read_sidecar says what is wrong with it, if it is there
+
+
+def _fingerprint(status: os.stat_result, sidecar: bytes | None) -> str:
+    # Another sidecar places the same media elsewhere.
+    mark = f"-{hashlib.sha256(sidecar).hexdigest()[:16]}" if sidecar is not None else ""
+    return f"{status.st_size}-{status.st_mtime_ns}{mark}"
+
+
+def _is_quiet(changed: datetime, end: datetime | None, now: datetime, quiet: timedelta) -> bool:
+    """Return whether nobody is writing a file, as far as the time of its last change tells.
+
+    A share whose clock is ahead by minutes only makes us wait longer. Further ahead the time says
+    nothing (a share that takes local time for UTC): then media that says itself where it ends, and
+    has ended, is complete; and a time of another day is no clock's but a mistake, never to pass.
+    """
+    if changed <= now + CLOCKS_DIFFER:
+        return changed <= now - quiet
+    return (end is not None and end <= now - quiet) or changed > now + _NOT_OF_NOW
+
+
+def _end(
+    path: Path, status: os.stat_result, start: datetime, sidecar: Sidecar, span: Span
+) -> datetime | None:
+    """Return where a file ends: by its sidecar, else by its header; None where neither says so.
+
+    A sidecar that ends before a span is checked with the header: an end that is wrong must not
+    cost the media, which is used as far as it goes.
+    """
+    if sidecar.end and (sidecar.end > span.start or start >= span.start):
+        return sidecar.end
+    try:
+        length = _length_by_header(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        length = None
+    by_header = start + length if length else None
+    if sidecar.end and by_header:
+        return max(sidecar.end, by_header)
+    return sidecar.end or by_header
+
+
+@lru_cache(maxsize=4096)
+def _length_by_header(path: Path, size_bytes: int, mtime_ns: int) -> timedelta | None:
+    """Return how long a file says that it is; None where it does not, or cannot be believed.
+
+    The files of a day are looked at every few minutes, over a network: once each is enough, as
+    long as size and time are the same. Raises OSError.
+    """
+    with path.open("rb") as file:
+        demuxer = demuxer_for(file.read(188 * 8))
+    try:
+        if demuxer is None:
+            return None
+        with open_container(path, demuxer) as container:
+            length = timedelta(microseconds=container.duration or 0)
+    except (av.FFmpegError, ValueError, OverflowError):
+        return None  # half a file has no header yet; the merge says what is wrong with a broken one
+    return length if timedelta() < length <= LONGEST_SEGMENT else None
+
+
+def instant_of(ns: int) -> datetime:
+    """Return a file time as an instant; one that no calendar holds as one far away."""
+    try:
+        return datetime.fromtimestamp(ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC) if ns > 0 else datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,78 @@
+"""Connects to a source: to the very host that was checked, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import av
+import av.container
+
+from merger.i18n import Message, Param
+from recorders.rtsp.local_hosts import forbidden_reason, is_forbidden, resolve
+from recorders.rtsp.redirects import refuse_redirects
+from recorders.rtsp.wire import Ended, Job, emit
+
+_OPEN_S, _READ_S = 10.0, 5.0  # without an answer; without a packet
+_PORTS = {"rtsp": 554, "rtsps": 322}
+
+
+class ConnectionOver(Exception):
+    """The connection is over. ended: why, for the supervisor."""
+
+    def __init__(self, code: str, key: str, /, **params: Param) -> None:
+        super().__init__(code)
+        self.ended = Ended(code, Message(key, **params))
+
+
+def connect(job: Job) -> av.container.InputContainer:
+    """Connect to a source. Raises MergerError, av.FFmpegError."""
+    parts = urlsplit(job.url)
+    port = parts.port or _PORTS[parts.scheme]
+    host = resolve(parts.hostname or "", port, allow_local=job.allow_local)
+    bracketed = f"[{host}]" if ":" in host else host
+    user_and_password = ""
+    if job.credentials:
+        user, _, password = job.credentials.partition(":")
+        user_and_password = f"{quote(user, safe='')}:{quote(password, safe='')}@"
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    with refuse_redirects(_report_redirect):
+        container = av.open(
+            f"{parts.scheme}://{user_and_password}{bracketed}:{port}{path}",
+            options={
+                "rtsp_transport": "tcp",
+                "protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,udp",
+                "analyzeduration": "2000000",
+            },
+            timeout=(_OPEN_S, _READ_S),
+            metadata_errors="replace",
+        )
+    assert isinstance(container, av.container.InputContainer)
+    # Should FFmpeg have followed a camera elsewhere all the same, nothing of it is recorded.
+    peer = next((peer for peer in _peers() if peer != host and is_forbidden(peer)), None)
+    if peer is not None and not job.allow_local:
+        container.close()
+        raise forbidden_reason(peer)
+    return container
+
+
+def _report_redirect(place: str | None) -> None:
+    where = place or Message("recorders.no_address")
+    emit(Ended("address", Message("recorders.rtsp.redirected", place=where), is_lasting=True))
+
+
+def _peers() -> Iterator[str]:
+    """Yield the addresses that this process is connected to."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if not stat.S_ISSOCK(link.stat().st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(link.name))) as other:
+                peer = other.getpeername()
+            if isinstance(peer, tuple):
+                yield str(peer[0])
