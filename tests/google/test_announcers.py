@@ -22,7 +22,6 @@ from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from tests.fakes.google import SUBJECT, Google
 from tests.fakes.google_answers import KINDS
-from tests.russian import in_russian
 
 ROOM = "room@group.calendar.google.com"
 COURSE = "123456789012"
