@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from commands.base import BROKEN, DONE, Context, Printed, database, load_settings, now, say
 from commands.google import google_findings, set_up_room
 from merger.errors import Cancelled, Invalid, Refused
+from merger.i18n import to_json
 from merger.logs import printable
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     lines = [
         say("would_have", change=change) if options.dry_run else str(change) for change in changes
     ]
-    result = {"changes": [str(change) for change in changes], "dry_run": options.dry_run}
+    result = {
+        "changes": [str(change) for change in changes],
+        "change_messages": [to_json(change) for change in changes], "dry_run": options.dry_run,
+    }  # fmt: skip
     return result, "\n".join(lines or [say("no_changes")])
 
 

@@ -21,7 +21,7 @@ from merger.config import Settings
 from merger.db import schema
 from merger.db.engine import reading
 from merger.errors import MergerError, Temporary
-from merger.i18n import Message, document, sentences, verbatim
+from merger.i18n import Message, document, sentences
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
 from merger.render.ffmpeg import Tool
@@ -224,10 +224,8 @@ def _rooms(engine: Engine, recorder_of: Callable[[str], Recorder]) -> Iterator[F
         yield Finding("rooms", "warning", Message("monitoring.no_rooms"))
     for room in rooms:
         what = f"room {room.name!r}"
-        findings = [
-            Finding(what, "broken", _message(text)) for _, text in problems_of(room, recorder_of)
-        ]
-        findings += [Finding(what, "warning", _message(text)) for text in warnings([room])]
+        findings = [Finding(what, "broken", text) for _, text in problems_of(room, recorder_of)]
+        findings += [Finding(what, "warning", text) for text in warnings([room])]
         if _are_ok(findings):
             findings += [Finding(what, "warning", text) for text in _missing(room, recorder_of)]
         names = tuple(source.name for source in room.sources)
@@ -247,7 +245,3 @@ def _missing(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Iterator
         )  # fmt: skip
         if why := recorder.missing(seen):
             yield Message("monitoring.source", source=source.name, why=why)
-
-
-def _message(text: Message | str) -> Message:
-    return text if isinstance(text, Message) else verbatim(text)
