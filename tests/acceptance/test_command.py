@@ -77,7 +77,8 @@ def test_the_json_object(filmed: Room) -> None:
         {
             "start": "2026-11-20T10:00:00+03:00", "end": "2026-11-20T10:00:08+03:00",
             "presence": True, "verdict": "presentation", "score": 1.0, "samples": 5,
-            "reasons": said["chunks"][0]["reasons"],
+            "reasons": ["5 pictures: presentation (more than one colour, and no card)"],
+            "reason_messages": said["chunks"][0]["reason_messages"],
         }
     ]  # fmt: skip
     assert said["scenes"] == [
@@ -91,7 +92,10 @@ def test_the_json_object(filmed: Room) -> None:
             "end": "2026-11-20T10:00:08+03:00",
         }
     ]
+    assert said["chunks"][0]["reason_messages"][0]["key"] == "analysis.reason"
     assert said["warnings"] == ["speaker has no pictures from 10:00:06 to 10:00:08"]
+    params = {"source": "speaker", "start": "10:00:06", "end": "10:00:08"}
+    assert said["warning_messages"] == [{"key": "timeline.gap", "params": params}]
     assert said["encoder"] == "libx264"
     assert {"collect", "analyse", "encode", "join", "check"} <= set(said["timings"])
     plan = json.loads(Path(merge["path"]).with_suffix(".plan.json").read_text())
