@@ -105,7 +105,7 @@ def test_the_disk_that_is_full_is_named(disk: SmallDisk, tmp_path: Path, size: i
         with pytest.raises(Temporary) as caught:
             for n in range(100):
                 cache.remember(f"{n:02}", ["x" * size], cached)
-        assert caught.value.code == "disk_full" and str(disk.folder) in caught.value.message
+        assert caught.value.code == "disk_full" and str(disk.folder) in str(caught.value)
 
 
 @ON_SQLITE

@@ -123,7 +123,7 @@ def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
     assert lecture.work() is None
-    assert lecture.details()["events"][-1]["text"] == "cancelled before it was begun"
+    assert lecture.details()["events"][-1]["text"] == "cancelled before it started"
 
 
 @ON_SQLITE
@@ -213,7 +213,7 @@ def test_a_version_that_had_arrived_in_part_is_put_back(
     assert messages(lecture) - mails == Counter({("failed", 2): 3} if how == "failed" else {})
     error = lecture.details()["error"]
     assert ("nobody may write" in error["message"]) if how == "failed" else error is None
-    assert lecture.details()["events"][-1]["text"] == "version 1 is back"
+    assert lecture.details()["events"][-1]["text"] == "version 1 restored"
 
 
 def arrives_unheard(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

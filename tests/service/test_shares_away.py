@@ -134,6 +134,5 @@ def test_where_there_is_nothing_else_the_password_is_the_reason(
     cannot_find(monkeypatch, Broken("credentials", "the password was changed"), "screen")
     site.clock += DAY
     assert site.work() == "failed"
-    assert (site.row().error_code, site.row().error_message) == (
-        "credentials", "the password was changed",
-    )  # fmt: skip
+    assert site.row().error_code == "credentials"
+    assert reason(site.row()) == "the password was changed"

@@ -51,7 +51,7 @@ def test_incomplete_media_is_waited_for_until_it_is_due(lecture: Site) -> None:
     assert (row.tries, row.lost, row.error_code) == (0, 0, None)
     event = lecture.details()["events"][-1]
     assert (event["kind"], event["text"]) == (
-        "waiting", "waits for media of screen until 2026-11-20 11:30",
+        "waiting", "waiting for media of screen until 2026-11-20 11:30",
     )  # fmt: skip
     lecture.clock = DUE - seconds(1)
     assert lecture.claim() is None
