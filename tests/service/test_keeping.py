@@ -212,7 +212,7 @@ def test_what_is_ready_and_cannot_be_delivered_is_kept(filmed: Site) -> None:
     assert filmed.work() == "deferred"
     row = filmed.row()
     assert (row.status, row.stage, row.error_code) == ("queued", "deliver", "destination")
-    assert "make it, or mount it" in reason(row)
+    assert "create or mount it" in reason(row)
     tidied(filmed, filmed.clock + 30 * DAY)
     made = {path: (filmed.settings.data / path).stat().st_ino for path in renditions(filmed)}
     assert len(made) == 2

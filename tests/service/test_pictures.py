@@ -140,7 +140,7 @@ def no_picture(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> bytes:
         raise ValueError("no such pixel format")
 
-    monkeypatch.setattr(thumbnails, "jpeg", refuse)
+    monkeypatch.setattr(thumbnails, "encode_jpeg", refuse)
 
 
 @ON_SQLITE
