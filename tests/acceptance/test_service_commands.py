@@ -236,7 +236,7 @@ REFUSED = [
     (["request", "--room", "504", *SPAN, "--user", "not an address"], "'not an address' isn't a valid email address"),
     (["request", "--room", "504", *SPAN, "--name", "x" * 256], "longer than 255 characters"),
     (["request", "--room", "504"], "--start"),
-    (["records", "--status", "finished"], "'finished' is none of queued, running, delivered"),
+    (["records", "--status", "finished"], "'finished' is not a status; choose one of queued, running, delivered"),
     (["records", "--room", "5O4"], "there is no room '5O4'; did you mean '504'?"),
     (["show", "77"], "there is no recording 77"),
     (["retry", "77"], "there is no recording 77"),
