@@ -77,8 +77,9 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     try:
         text = options.file.read_text()
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", "") or str(error)
         raise Refused(
-            "file", "commands.file_unreadable", file=str(options.file), why=str(error)
+            "file", "commands.file_unreadable", file=str(options.file), why=why
         ) from error
     specs = yaml_file.parse_rooms(text, kinds(), secrets())
     for warning in spec.warnings(specs):

@@ -451,8 +451,9 @@ def _value(environ: Mapping[str, str], variable: str) -> str:
     try:
         return Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", "") or str(error)
         raise Refused(
-            "config", "config.unreadable", variable=variable, file=file, why=str(error)
+            "config", "config.unreadable", variable=variable, file=file, why=why
         ) from error
 
 
