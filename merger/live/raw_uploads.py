@@ -62,13 +62,13 @@ def upload_raw_segments(service: Service, now: datetime) -> None:
 
     A failure with one file is a line of the log, and none of the others waits for it.
     """
-    if not service.raw_destinations or not _sources(service.engine):
+    if not service.raw_destinations or not _raw_sources(service.engine):
         return  # no room is set up so
     begun_s, logged = time.monotonic(), set[Message]()
     with _lock(service.settings.data) as is_ours:
         if not is_ours:
             return  # another daemon of this data folder is at it
-        for destination, file in _due(service):
+        for destination, file in _due_files(service):
             if time.monotonic() - begun_s > _BEGINS_FOR_S:
                 break
             try:
@@ -81,23 +81,23 @@ def upload_raw_segments(service: Service, now: datetime) -> None:
 
 def waiting_uploads(service: Service) -> set[Path]:
     """Return the media that is still to be uploaded."""
-    return {file.media for _, file in _due(service)}
+    return {file.media for _, file in _due_files(service)}
 
 
-def _due(service: Service) -> list[tuple[RawDestination, _File]]:
-    files = sorted(_files(service), key=lambda file: file.start)
+def _due_files(service: Service) -> list[tuple[RawDestination, _File]]:
+    files = sorted(_list_files(service), key=lambda file: file.start)
     due: list[tuple[RawDestination, _File]] = []
     for destination in service.raw_destinations:
-        settled = _settled(service.engine, destination.name, files)
+        settled = _settled_names(service.engine, destination.name, files)
         due += [
             (destination, file) for file in files if (file.source, file.path.name) not in settled
         ]
     return due
 
 
-def _files(service: Service) -> Iterator[_File]:
+def _list_files(service: Service) -> Iterator[_File]:
     """Yield all that is complete of rooms that are set up so: each sidecar, then its media."""
-    sources = _sources(service.engine) if service.raw_destinations else {}
+    sources = _raw_sources(service.engine) if service.raw_destinations else {}
     if not sources:
         return
     for recording in list_recordings(service.settings.recorded):
@@ -114,7 +114,7 @@ def _files(service: Service) -> Iterator[_File]:
             yield _File(path, recording.path, number, room, day, start, sha256)
 
 
-def _sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
+def _raw_sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
     """Return the rooms whose segments are uploaded, with their zones, by number of source."""
     found = {}
     with reading(engine) as session:
@@ -129,7 +129,9 @@ def _sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
     return found
 
 
-def _settled(engine: Engine, destination: str, files: Iterable[_File]) -> set[tuple[int, str]]:
+def _settled_names(
+    engine: Engine, destination: str, files: Iterable[_File]
+) -> set[tuple[int, str]]:
     """Return the files that need nothing any more, by source and name."""
     names: dict[int, list[str]] = {}
     for file in files:

@@ -51,9 +51,9 @@ class Rtsp:
             note = Message("recorders.rtsp.nothing_yet", source=source.name)
             return Found((), True, (note,))
         found = find_in(place, source, span, now)
-        growing = _growing(place, span)
-        items = sorted((*found.items, *growing), key=lambda item: (item.start, item.origin))
-        return Found(tuple(items), found.more_expected or bool(growing), found.notes)
+        unfinished = _unfinished_items(place, span)
+        items = sorted((*found.items, *unfinished), key=lambda item: (item.start, item.origin))
+        return Found(tuple(items), found.more_expected or bool(unfinished), found.notes)
 
     def collect(
         self,
@@ -78,7 +78,7 @@ class Rtsp:
         return Place(folder, source.room, source.name, _QUIET, is_own=True)
 
 
-def _growing(place: Place, span: Span) -> list[Item]:
+def _unfinished_items(place: Place, span: Span) -> list[Item]:
     """Return what is not finished yet of a span."""
     items = []
     for raw in raw_files(place.folder):

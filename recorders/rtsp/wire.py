@@ -104,7 +104,7 @@ def emit(message: ChildMessage) -> None:
 
 def to_line(value: Job | ChildMessage) -> str:
     """Return a value as a line of JSON, without the end of the line."""
-    plain = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    plain = {f.name: _to_plain(getattr(value, f.name)) for f in fields(value)}
     return json.dumps({"is": _NAMES[type(value)], **plain})
 
 
@@ -120,31 +120,32 @@ def from_line(line: str) -> Job | ChildMessage:
         types = _FIELDS[kind]
         if found.keys() != types.keys():
             raise ValueError("fields are missing, or unknown")
-        return _KINDS[kind](**{name: _typed(value, types[name]) for name, value in found.items()})
+        values = {name: _from_plain(value, types[name]) for name, value in found.items()}
+        return _KINDS[kind](**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MalformedLine(str(error)) from error
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     return to_json(value) if isinstance(value, Message) else value
 
 
-def _typed(value: Any, of: Any) -> Any:
+def _from_plain(value: Any, of: Any) -> Any:
     """Return a value of JSON as one of a type. Raises ValueError, KeyError, TypeError."""
     if of is bytes:
         return b64decode(value, validate=True)
     if of is Message and isinstance(value, dict):
         return from_json(value)
-    if not _is_of(value, of):
+    if not _has_type(value, of):
         raise ValueError(f"a value is no {of}")  # which may be a password
     return value
 
 
-def _is_of(value: Any, of: Any) -> bool:
+def _has_type(value: Any, of: Any) -> bool:
     if get_origin(of) is UnionType:
-        return any(_is_of(value, option) for option in get_args(of))
+        return any(_has_type(value, option) for option in get_args(of))
     if get_origin(of) is Literal:
         return value in get_args(of)
     return type(value) is of  # a bool is no int here

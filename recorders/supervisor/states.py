@@ -188,6 +188,8 @@ Event = Assigned | Unassigned | Tick | StartFailed | ProcessEnded | Arriving | P
 
 @dataclass(frozen=True)
 class StartProcess:
+    """Start a process that records the source, or looks at it."""
+
     purpose: Purpose
 
 

@@ -86,7 +86,7 @@ def _load_more(
         headers["Range"] = f"bytes={there}-"
     with _follow(client, session, url, headers) as response:
         if response.status_code == 416:
-            if _whole(response) == there:
+            if _total_bytes(response) == there:
                 return True  # the list of files says another size, but there is no more
             partial.write_bytes(b"")  # what is there is not the beginning of what it is now
             return False
@@ -97,7 +97,7 @@ def _load_more(
         if response.status_code not in (200, 206) or is_page:
             key = "recorders.zoom.page" if is_page else "recorders.zoom.status"
             raise NotThere(Message(key, status=response.status_code))
-        resumes = response.status_code == 206 and _begins(response) == there
+        resumes = response.status_code == 206 and _start_of(response) == there
         whole = (there if resumes else 0) + int(response.headers.get("Content-Length") or 0)
         with partial.open("ab" if resumes else "wb") as file:
             for block in response.iter_content(min(base.BLOCK, _PIECE)):
@@ -108,12 +108,12 @@ def _load_more(
         return partial.stat().st_size >= max(size_bytes, whole)
 
 
-def _begins(response: requests.Response) -> int:
+def _start_of(response: requests.Response) -> int:
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return int(match[1]) if match else -1
 
 
-def _whole(response: requests.Response) -> int:
+def _total_bytes(response: requests.Response) -> int:
     """Return how long a file is, as a refusal to give more of it says (RFC 9110, 14.4)."""
     match = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
     return int(match[1]) if match else -1

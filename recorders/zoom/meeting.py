@@ -169,7 +169,7 @@ class Placed:
     @property
     def length(self) -> timedelta:
         """How long the meeting was recorded, without the gaps."""
-        return sum((span.length for span in _merged(self.left + self.right)), timedelta())
+        return sum((span.length for span in _merge_spans(self.left + self.right)), timedelta())
 
 
 def place_files(meeting: Meeting) -> Placed:
@@ -190,11 +190,11 @@ def place_files(meeting: Meeting) -> Placed:
     for piece in pieces:
         views = {file.view for file in piece if file.view}
         left_view, right_view = sides_of(views)
-        left += _of_view(piece, left_view)
-        right += _of_view(piece, right_view) if right_view else []
+        left += _files_of_view(piece, left_view)
+        right += _files_of_view(piece, right_view) if right_view else []
         view_alone = right_alone(views)
-        alone += _of_view(piece, view_alone) if view_alone else []
-    spans = _merged(left + right)
+        alone += _files_of_view(piece, view_alone) if view_alone else []
+    spans = _merge_spans(left + right)
     return Placed(
         tuple(left), tuple(right),
         Span(spans[0].start, spans[-1].end) if spans else None,
@@ -233,10 +233,10 @@ def _is_false_start(pieces: Sequence[Sequence[File]]) -> bool:
 
 
 def _length(piece: Sequence[File]) -> timedelta:
-    return sum((span.length for span in _merged(piece)), timedelta())
+    return sum((span.length for span in _merge_spans(piece)), timedelta())
 
 
-def _merged(files: Iterable[File]) -> list[Span]:
+def _merge_spans(files: Iterable[File]) -> list[Span]:
     """Return when there is any of some files, in order of time."""
     spans: list[Span] = []
     for span in sorted((f.span for f in files if f.span), key=lambda span: span.start):
@@ -247,7 +247,7 @@ def _merged(files: Iterable[File]) -> list[Span]:
     return spans
 
 
-def _of_view(piece: Sequence[File], view: str) -> list[File]:
+def _files_of_view(piece: Sequence[File], view: str) -> list[File]:
     """Return the files of a view, without captions where there are two of the same time."""
     chosen: list[File] = []
     of_view = [file for file in piece if file.view == view]
