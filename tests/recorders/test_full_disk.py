@@ -137,8 +137,9 @@ def test_a_disk_that_is_full_for_a_while(two_cameras: Site, tmp_path: Path) -> N
             assert list(small.glob("*.mkv")) == []  # there is no room to finish it
             [kept] = growing()
             filler.unlink()
-            until(lambda: list(small.glob("*.mkv")) and size() > 60_000)
-            assert growing()[-1].name > f"{full_at:%Y%m%dT%H%M%S}" and not kept.exists()
+            # Once its file is there, the raw one is removed.
+            until(lambda: list(small.glob("*.mkv")) and not kept.exists() and size() > 60_000)
+            assert growing()[-1].name > f"{full_at:%Y%m%dT%H%M%S}"
             [whole] = small.glob("*.mkv")
             for path in (whole, whole.with_suffix(".json")):
                 shutil.copy(path, tmp_path / path.name)
