@@ -146,7 +146,7 @@ def test_a_port_that_another_has(site: Site, command: str) -> None:
 @ON_SQLITE
 def test_where_it_cannot_listen(site: Site) -> None:
     for arguments, code, words in (
-        (["--host", "no-such-host.invalid"], 2, "--host: 'no-such-host.invalid' is no address"),
+        (["--host", "no-such-host.invalid"], 2, "--host: 'no-such-host.invalid' is not an address"),
         (["--port", "65536"], 2, "a whole number from 0 to 65535"),
         (["--port", "-1"], 2, "--port"),
         (["--port", "http"], 2, "--port"),
