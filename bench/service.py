@@ -29,7 +29,7 @@ from merger.db.schema import upgrade
 from merger.records import queue, requests, views
 from merger.render import ffmpeg
 from models import Record, Room, Source
-from tests.databases import MariaDB
+from tests.support.databases import MariaDB
 
 CLAIMERS = 8
 ROOMS = 50

@@ -26,10 +26,11 @@ from merger.timeline.plan import Sources
 from merger.timeline.profiles import Profile
 from merger.timeline.report import MergeResult
 from recorders.testing.clock import Picture, plain
-from tests import films
+from tests.support import films
 
 pytest_plugins = [
-    "tests.selection", "tests.databases", "tests.site", "tests.crew", "tests.places",
+    "tests.support.selection", "tests.support.databases", "tests.support.line", "tests.support.site",
+    "tests.daemon.crew", "tests.delivery.places",
 ]  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def test_what_does_not_get_into_the_image() -> None:
             for pattern in patterns
         )  # fmt: skip
 
-    for path in (".env", ".env.old", ".git/config", ".venv/bin/python", "demo/result", "tests/truth.py", "key.pem", "merger.db", "merger/__pycache__/a.pyc", "merger/.env", "secrets/database-uri"):  # fmt: skip
+    for path in (".env", ".env.old", ".git/config", ".venv/bin/python", "demo/result", "tests/support/truth.py", "key.pem", "merger.db", "merger/__pycache__/a.pyc", "merger/.env", "secrets/database-uri"):  # fmt: skip
         assert is_left_out(path), path
     for path in ("app.py", "models.py", "requirements.txt", "script/docker-entry", "LICENSE"):
         assert (ROOT / path).exists()

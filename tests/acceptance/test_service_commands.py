@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import MOSCOW
-from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, USER, MariaDB
-from tests.media.test_time import check_instants
-from tests.site import Site
-from tests.truth import frames_seen
+from tests.render.test_time import check_instants
+from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, USER, MariaDB
+from tests.support.site import Site
+from tests.support.truth import frames_seen
 
 # Of a day that is over whatever this machine's clock says.
 BEGIN = datetime(2024, 11, 20, 10, 0, 5, tzinfo=MOSCOW)

@@ -23,9 +23,9 @@ import requests
 
 from merger.accounts import users
 from tests.conftest import MOSCOW
-from tests.databases import ON_SQLITE
-from tests.site import LENGTH_S, ROOT, Site
-from tests.waiting import until
+from tests.support.databases import ON_SQLITE
+from tests.support.site import LENGTH_S, ROOT, Site
+from tests.support.waiting import until
 
 PASSWORD = "correct horse battery"
 # Of a day that is over whatever this machine's clock says.

@@ -16,12 +16,12 @@ from merger.db.engine import writing
 from models import Room, Source
 from recorders.testing.clock import plain
 from recorders.zoom.webhook import signature
-from tests import films
 from tests.conftest import CARRIED, SMALL
-from tests.databases import ON_SQLITE
-from tests.recorders.zoom_server import NUMBER, ZoomServer, zoom_served
-from tests.site import Site
-from tests.truth import Seen, error_ms, frames_seen, instant_of
+from tests.fakes.zoom import NUMBER, ZoomServer, zoom_served
+from tests.support import films
+from tests.support.databases import ON_SQLITE
+from tests.support.site import Site
+from tests.support.truth import Seen, error_ms, frames_seen, instant_of
 
 # A day ago, at a full second, as Zoom says it.
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)

@@ -31,8 +31,8 @@ from models import Calendar, Record
 from recorders.testing.sample_lecture import ZONE
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.mail_server import mail_served
-from tests.films import film_sample
-from tests.waiting import living, until
+from tests.support.films import film_sample
+from tests.support.waiting import living, until
 
 ROOT = Path(__file__).parents[2]
 COURSE, LECTURER = "123456789012", "lecturer@example.edu"

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from merger.media.index import read_media
 from merger.render.ffmpeg import dying_with_parent
-from tests.truth import clock_in, error_ms
+from tests.support.truth import clock_in, error_ms
 
 # They play as slowly as life: the tests of one process wait for them, and others work meanwhile.
 CAMERAS = pytest.mark.xdist_group("cameras")

@@ -19,8 +19,8 @@ import pytest
 from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
 from recorders.testing.clock import plain
-from tests import films
 from tests.conftest import CARRIED
+from tests.support import films
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=MOSCOW)  # when what is filmed begins

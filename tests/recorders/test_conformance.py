@@ -29,6 +29,7 @@ from recorders.rtsp.recordings import RAW, Journal, folder_of
 from recorders.rtsp.source import Rtsp
 from recorders.zoom.source import Zoom
 from tests.fakes.google import SUBJECT, google_served
+from tests.fakes.zoom import NUMBER, zoom_served
 from tests.recorders.conftest import (
     CLIP_S,
     MOSCOW,
@@ -41,8 +42,7 @@ from tests.recorders.conftest import (
     span,
     state_of,
 )
-from tests.recorders.zoom_server import NUMBER, zoom_served
-from tests.truth import error_ms, frames_seen
+from tests.support.truth import error_ms, frames_seen
 
 ROOT = Path(__file__).parents[2]
 KINDS = kinds()
@@ -139,7 +139,7 @@ def zoom_case(tmp_path: Path, clip_at: Clip) -> Case:
 
 
 def rtsp_case(tmp_path: Path, clip_at: Clip) -> Case:
-    """What was recorded, as it lies in the data folder; tests/recorders/test_rtsp.py records."""
+    """What was recorded, as it lies in the data folder; tests/recorders/rtsp/test_source.py records."""
     recorded = tmp_path / "recorded"
     source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/live", MOSCOW, id=7)
     share = Share(folder_of(recorded, 7))

@@ -21,7 +21,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, inspect, text
 
 import app
-from tests.site import ROOT, Site
+from tests.support.site import ROOT, Site
 from tests.upgrade.make import DATABASE, FOLDER, HERE, KEPT, move
 from tests.web.conftest import Web
 

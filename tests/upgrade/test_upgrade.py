@@ -25,13 +25,13 @@ from merger.notifications.sender import send_due
 from merger.records.queue import Claim
 from merger.worker.run import run_record
 from recorders.registry import kinds, recorder_of
-from tests.crew import CLEAN, Hand
-from tests.database.test_schema import PowerCut, power_cut
-from tests.databases import ON_SQLITE
+from tests.daemon.crew import CLEAN, Hand
+from tests.db.test_schema import PowerCut, power_cut
 from tests.fakes.mail_server import mail_served
-from tests.recorders.zoom_server import NUMBER, zoom_served
-from tests.selection import BOTH_DATABASES
-from tests.service.test_zoom_hook import Hooked
+from tests.fakes.zoom import NUMBER, zoom_served
+from tests.intake.test_zoom_webhook import Hooked
+from tests.support.databases import ON_SQLITE
+from tests.support.selection import BOTH_DATABASES
 from tests.upgrade.conftest import Installation, Rows, put_off_the_queue
 from tests.web.browsing import Browser
 

@@ -13,9 +13,9 @@ import app
 from merger.timeline.clock import Span
 from merger.timeline.layout import LAYOUTS
 from merger.worker.run import run_record
-from tests.calendared import HOUR, MINUTE, Calendared
-from tests.databases import ON_SQLITE
-from tests.selection import BOTH_DATABASES
+from tests.intake.calendared import HOUR, MINUTE, Calendared
+from tests.support.databases import ON_SQLITE
+from tests.support.selection import BOTH_DATABASES
 from tests.upgrade.conftest import Installation, put_off_the_queue
 
 SECOND = timedelta(seconds=1)

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from merger.accounts import users
 from merger.web.app import create_web
-from tests.site import Site
+from tests.support.site import Site
 from tests.web.conftest import PASSWORD
 
 ANN = "ann@example.org"

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from merger.accounts import users
 from merger.accounts.permissions import granted_scopes
 from merger.web.app import create_web
-from tests.site import Site
+from tests.support.site import Site
 
 # Slow on purpose, and everybody here has the same password.
 _hash, _fits = cache(users.generate_password_hash), cache(users.check_password_hash)

@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 
 import app
 from merger.accounts import users
-from tests.databases import ON_SQLITE
+from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web, problem
 
 # The scope that a route asks for; None: it is open to everybody. A route that is not listed fails.

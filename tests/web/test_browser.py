@@ -22,9 +22,9 @@ from merger.accounts import users
 from merger.db.engine import writing
 from models import Record, RecordUser, Rendition
 from tests.conftest import CARRIED, START
-from tests.films import film_sample
-from tests.site import ROOT, Site
-from tests.waiting import DEADLINE_S, until
+from tests.support.films import film_sample
+from tests.support.site import ROOT, Site
+from tests.support.waiting import DEADLINE_S, until
 from tests.web.conftest import PASSWORD
 
 # What runs for these tests takes a while to begin: one process begins it.

@@ -16,9 +16,9 @@ from merger.db.engine import writing
 from merger.i18n import Message, to_json
 from merger.records import requests
 from models import Notification, Offer, Record
-from tests.databases import ON_SQLITE
-from tests.polish import polish_added
-from tests.russian import in_russian
+from tests.support.databases import ON_SQLITE
+from tests.texts.polish import polish_added
+from tests.texts.russian import in_russian
 from tests.web.conftest import LECTURE, Web, problem, told
 
 pytestmark = ON_SQLITE

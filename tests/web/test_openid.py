@@ -15,8 +15,8 @@ from sqlalchemy import select
 from merger.accounts import users as people
 from merger.db.engine import reading
 from models import User
-from tests.databases import ON_SQLITE
-from tests.site import Site
+from tests.support.databases import ON_SQLITE
+from tests.support.site import Site
 from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
 from tests.web.conftest import PASSWORD
 from tests.web.provider import CLIENT, OTHER_KEY, SECRET, Provider, provided

@@ -23,8 +23,8 @@ from merger.monitoring import heartbeats, metrics
 from merger.records import requests
 from merger.storage.disk_space import Disk, disk_of
 from models import Record
-from tests.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
-from tests.selection import BOTH_DATABASES
+from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.support.selection import BOTH_DATABASES
 from tests.web.conftest import Web
 
 SECOND = timedelta(seconds=1)

@@ -17,9 +17,9 @@ from merger.errors import Broken, Refused
 from merger.web.app import LARGEST_BODY, create_web
 from merger.web.proxy import BehindProxy
 from merger.web.server import Server
-from tests.databases import ON_SQLITE
-from tests.site import Site
-from tests.waiting import DEADLINE_S, happens
+from tests.support.databases import ON_SQLITE
+from tests.support.site import Site
+from tests.support.waiting import DEADLINE_S, happens
 
 HOST = "127.0.0.1"
 SPOOFED = {

@@ -10,8 +10,8 @@ import pytest
 from merger.accounts import users
 from merger.web.auth import MOST_GUESSES, SESSION_LASTS
 from merger.web.login import local_path
-from tests.databases import ON_SQLITE
-from tests.site import Site
+from tests.support.databases import ON_SQLITE
+from tests.support.site import Site
 from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
 from tests.web.conftest import PASSWORD
 

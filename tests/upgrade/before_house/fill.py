@@ -32,6 +32,9 @@ from merger.raw_destination import RawFolder
 from merger.task import Service
 from merger.work import work
 from recorders.clock import plain
+from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared
+from tests.recorders.zoom_server import CREDENTIALS, NUMBER, zoom_served
+from tests.site import Site
 
 import app
 from merger import (
@@ -53,12 +56,9 @@ from merger import (
 from merger.errors import Broken, Temporary
 from merger.timeline import Span, utc
 from models import Record
-from tests.calendared import CALENDAR, DAY, HOUR, MINUTE, Calendared
 from tests.conftest import START, seconds
 from tests.fakes.google import SUBJECT, google_served
 from tests.fakes.mail_server import MailServer, mail_served
-from tests.recorders.zoom_server import CREDENTIALS, NUMBER, zoom_served
-from tests.site import Site
 from tests.web.browsing import Browser
 from tests.web.conftest import PASSWORD, Web
 

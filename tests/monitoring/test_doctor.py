@@ -1,0 +1,394 @@
+"""What is told of the surroundings of the service, when they are fine and when they are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, text, update
+
+from merger.config import Settings, load
+from merger.db.engine import connect
+from merger.errors import Broken, Refused, Temporary
+from merger.i18n import Message, languages, render
+from merger.monitoring.doctor import Finding, check
+from merger.render import ffmpeg
+from merger.rooms import store
+from merger.rooms.spec import RoomSpec, SourceSpec
+from models import Room, Source
+from recorders.registry import kinds, recorder_of
+from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
+from tests.support.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
+
+GB = 1_000_000_000
+# A folder that is there.
+CAMERA = SourceSpec("camera", "speaker", "folder", str(Path(__file__).parent))
+RECORDERS = partial(recorder_of, kinds())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def plenty_of_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large disk, whatever the one is that the tests run on."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=500 * GB))
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A machine where only some encoders work: those in software, unless a test says otherwise."""
+
+    def only(*working: str) -> None:
+        def refusal(_: Any, encoder: Any) -> str | None:
+            return None if encoder.name in working else "no such device"
+
+        monkeypatch.setattr(ffmpeg, "why_refused", refusal)
+
+    only("libx264", "libsvtav1")
+    return only
+
+
+def config(folder: Path, **environ: str) -> Settings:
+    (folder / "data").mkdir(exist_ok=True)
+    said = {"MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache")}
+    return load({**said, **environ})
+
+
+@pytest.fixture
+def site(engine: Engine) -> Engine:
+    """A database with a room of which records can be made."""
+    store.apply_rooms(engine, [RoomSpec("504", "Europe/Moscow", sources=(CAMERA,))])
+    return engine
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding as people read it."""
+
+    level: str
+    text: str
+    ok: bool
+
+
+def looked(
+    folder: Path,
+    engine: Engine,
+    clock: Callable[[], datetime] = now,
+    recorders: Any = RECORDERS,
+    **environ: str,
+) -> dict[str, Shown]:
+    """Return what was found, by what it is about; no secret may be in it."""
+    findings = check(config(folder, **environ), engine, recorders, clock)
+    assert all(f.ok == (f.level != "broken") for f in findings)
+    for f in findings:
+        for words in (
+            *(render(language, f.text) for language in languages()),
+            json.dumps(f.document),
+        ):
+            assert PASSWORD not in words and "geheim" not in words
+        assert f.document["text"] == str(f.text) and f.document["key"] == f.text.key
+    found = {f.what: Shown(f.level, str(f.text), f.ok) for f in findings}
+    assert len(found) == len(findings)
+    return found
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[Engine]:
+    """A database without tables, where it is not in question."""
+    engine = connect(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+    yield engine
+    engine.dispose()
+
+
+def test_all_is_well(site: Engine, tmp_path: Path) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    found = looked(tmp_path, site)
+    assert {what: f.level for what, f in found.items() if f.level != "ok"} == {}
+    assert [what.split(" (")[0] for what in found] == [
+        "database", "clocks", "schema", "room '504'", "ffmpeg",
+        "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
+        "cache folder", "data folder", "output folder",
+    ]  # fmt: skip
+    assert found["room '504'"].text == "Europe/Moscow; camera"
+    assert "500.0 GB free" in found["data folder (MERGER_DATA)"].text
+    # Nothing was made by looking.
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "data"])
+
+
+@ON_MARIADB
+def test_a_database_that_is_away(site: Engine, mariadb: MariaDB, tmp_path: Path) -> None:
+    with mariadb.down():
+        found = looked(tmp_path, site)
+    assert found["database"].level == "broken"
+    assert "cannot be reached" in found["database"].text
+    assert "SQLALCHEMY_DATABASE_URI" in found["database"].text
+    assert not {"clocks", "schema", "room '504'"} & {*found}
+    assert found["ffmpeg"].ok and found["data folder (MERGER_DATA)"].ok
+
+
+def test_a_database_that_refuses_us(mariadb: MariaDB, tmp_path: Path) -> None:
+    engine = connect(mariadb.url("mysql", password="auch-geheim"))
+    found = looked(tmp_path, engine)
+    engine.dispose()
+    assert found["database"].level == "broken"
+    assert "Access denied" in found["database"].text
+
+
+def test_tables_that_are_missing_or_of_others(lite: Engine, tmp_path: Path) -> None:
+    found = looked(tmp_path, lite)
+    assert found["database"].level == "ok"
+    assert found["schema"].level == "broken"
+    assert "init-db" in found["schema"].text
+    assert not any(what.startswith("room") for what in found)
+    with lite.begin() as connection:
+        connection.execute(text("CREATE TABLE wp_posts (id INTEGER)"))
+    assert "another program" in looked(tmp_path, lite)["schema"].text
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(0, -60), (0, 60), (3, 0), (0, 6)])
+@ON_MARIADB
+def test_clocks_that_differ(engine: Engine, tmp_path: Path, hours: int, seconds: int) -> None:
+    off = timedelta(hours=hours, seconds=seconds)
+    found = looked(tmp_path, engine, lambda: now() + off)["clocks"]
+    assert found.level == "warning"
+    assert "NTP" in found.text and "leases" in found.text
+
+
+def test_clocks_that_agree(engine: Engine, tmp_path: Path) -> None:
+    assert looked(tmp_path, engine, lambda: now() + timedelta(seconds=3))["clocks"].level == "ok"
+
+
+@ON_MARIADB
+def test_an_answer_that_takes_long_is_no_difference(engine: Engine, tmp_path: Path) -> None:
+    asked: list[datetime] = []
+
+    def clock() -> datetime:
+        asked.append(now() + timedelta(minutes=len(asked)))
+        return asked[-1]
+
+    assert looked(tmp_path, engine, clock)["clocks"].level == "ok"
+    assert len(asked) == 2
+
+
+def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
+    found = looked(tmp_path, engine)["rooms"]
+    assert found.level == "warning" and "rooms import" in found.text
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "told"),
+    [
+        (Room, {"zone": "Europe/Moskow"}, "'Europe/Moskow' is not a time zone"),
+        (Room, {"zone": ""}, "'' is not a time zone"),
+        (Room, {"chunk_s": 0}, "0 s is not a possible chunk length"),
+        (Room, {"chunk_s": 86_401}, "86401 s is not a possible chunk length"),
+        (Room, {"sound_source": "microphone"}, "there is no source 'microphone' in this room"),
+        (Source, {"kind": "foldr"}, "source 'camera': there is no kind of source 'foldr'; did you mean"),
+        (Source, {"address": "recordings"}, "source 'camera': the address 'recordings' is not an abs"),
+        (Source, {"credentials": "geheim"}, "source 'camera': the kind folder needs no credentials"),
+        (Source, {"role": "speeker"}, "source 'camera': there is no role 'speeker'; the roles are speaker"),
+    ],
+)  # fmt: skip
+@ON_SQLITE
+def test_a_room_that_was_spoilt_by_hand(
+    site: Engine, tmp_path: Path, table: Any, values: dict[str, Any], told: str
+) -> None:
+    store.apply_rooms(site, [RoomSpec("505", "Europe/Moscow", sources=(CAMERA,))])
+    with site.begin() as connection:
+        connection.execute(update(table).where(table.id == 1).values(**values))
+    findings = [f for f in check(config(tmp_path), site, RECORDERS, now) if "room" in f.what]
+    assert findings[0].what == "room '504'" and findings[0].level == "broken"
+    assert told in str(findings[0].text)
+    message = Message("monitoring.room", zone="Europe/Moscow", sources=("camera",))
+    assert findings[-1] == Finding("room '505'", "ok", message)
+
+
+@ON_SQLITE
+def test_a_room_without_a_speaker(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(Room).values(name="504", zone="UTC"))
+    found = looked(tmp_path, engine)["room '504'"]
+    assert found.level == "warning" and "role speaker" in found.text
+
+
+class Careless:
+    """A recorder that tells what it should not."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+
+    def check(self, source: Any) -> None:
+        raise self._error("source", f"{source.credentials} is wrong at {source.address}")
+
+
+@ON_SQLITE
+def test_what_a_recorder_tells_is_kept_free_of_secrets(engine: Engine, tmp_path: Path) -> None:
+    camera = SourceSpec("camera", "speaker", "rtsp", "rtsp://u:geheim@host/1", "sehr-geheim")
+    store.apply_rooms(engine, [RoomSpec("504", "UTC", sources=(camera,))])
+    for error in (Refused, Broken, Temporary):
+        found = looked(tmp_path, engine, recorders=lambda _, e=error: Careless(e))["room '504'"]
+        assert found.level == "broken"
+        assert found.text == "source 'camera': *** is wrong at rtsp://u:***@host/1"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a program that calls itself an ffmpeg of some version."""
+
+    def make(version: str) -> str:
+        path = tmp_path / "ffmpeg"
+        path.write_text(f"#!/bin/sh\necho 'ffmpeg version {version} Copyright'\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize("version", ["5.1", "5.1.6-0+deb12u1", "n7.1", "10.0", "N-109542-g1bf1dc7"])
+def test_an_ffmpeg_that_is_new_enough(
+    lite: Engine, tmp_path: Path, program: Callable[[str], str], version: str
+) -> None:
+    found = looked(tmp_path, lite, MERGER_FFMPEG=program(version))
+    assert found["ffmpeg"].level == "ok" and version in found["ffmpeg"].text
+
+
+@pytest.mark.parametrize("version", ["4.4.2-0ubuntu0.22.04.1", "5.0", "n3.4"])
+def test_an_ffmpeg_that_is_too_old(
+    lite: Engine, tmp_path: Path, program: Callable[[str], str], version: str
+) -> None:
+    found = looked(tmp_path, lite, MERGER_FFMPEG=program(version))
+    assert found["ffmpeg"].level == "broken" and "5.1 or newer" in found["ffmpeg"].text
+    assert not any(what.startswith("encoder") for what in found)
+
+
+def test_no_ffmpeg(lite: Engine, tmp_path: Path) -> None:
+    found = looked(tmp_path, lite, MERGER_FFMPEG=str(tmp_path / "none"))["ffmpeg"]
+    assert found.level == "broken" and "MERGER_FFMPEG" in found.text
+
+
+H264, AV1 = "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1"
+
+
+@pytest.mark.parametrize(
+    ("working", "choice", "what", "level", "told"),
+    [
+        ("libx264 libsvtav1", "auto", H264, "ok", "libx264, in software; h264_nvenc does not work"),
+        ("libx264 libsvtav1", "software", H264, "ok", "libx264, in software"),
+        ("libx264 libsvtav1", "nvenc", H264, "warning", "encoded in software; install its driver"),
+        ("libx264 libsvtav1", "nvenc", AV1, "ok", "libsvtav1, in software"),
+        ("libx264 h264_nvenc", "auto", H264, "ok", "h264_nvenc, in hardware"),
+        ("libx264 h264_nvenc", "software", H264, "ok", "libx264, in software"),
+        ("libx264 h264_vaapi", "vaapi", H264, "ok", "h264_vaapi, in hardware"),
+        ("h264_nvenc", "auto", H264, "warning", "nothing can replace it"),
+        ("libsvtav1", "auto", H264, "broken", "cannot encode with libx264"),
+        ("libx264", "auto", AV1, "warning", "cannot encode with libsvtav1"),
+    ],
+)
+def test_encoders(
+    lite: Engine, tmp_path: Path, no_gpu: Callable[..., None], working: str, choice: str,
+    what: str, level: str, told: str,
+) -> None:  # fmt: skip
+    no_gpu(*working.split())
+    found = looked(tmp_path, lite, MERGER_ENCODER=choice)[what]
+    assert found.level == level and told in found.text
+    assert ("nvenc" in found.text) <= (choice != "software")
+
+
+def test_the_encoders_of_this_machine(
+    lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real ones
+    found = check(config(tmp_path, MERGER_ENCODER="software"), lite, RECORDERS, now)
+    told = {f.what: str(f.text) for f in found if f.what.startswith("encoder")}
+    assert told == {
+        "encoder for 720p, full, 540p, auto": "libx264, in software",
+        "encoder for av1": "libsvtav1, in software",
+    }
+
+
+def test_setpriv_is_missing(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ffmpeg, "dying_with_parent", list)
+    found = looked(tmp_path, lite)["setpriv"]
+    assert found.level == "warning" and "util-linux" in found.text
+
+
+def test_little_space(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def usage(path: Path) -> Any:
+        asked.append(path)
+        return SimpleNamespace(free=5 * GB - 1)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    found = looked(tmp_path, lite)
+    for what in ("cache folder (MERGER_CACHE)", "data folder (MERGER_DATA)"):
+        assert found[what].level == "warning" and "5.0 GB free" in found[what].text
+    # Of a folder that is not there yet, the disk that it will be on.
+    assert asked == [tmp_path, tmp_path / "data", tmp_path / "data"]
+
+
+def test_folders_that_cannot_be_written_to(
+    lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access
+
+    def read_only(path: Path, mode: int) -> bool:  # as root, everything can be written to
+        return access(path, mode) and not str(path).startswith(str(tmp_path / "data"))
+
+    monkeypatch.setattr(os, "access", read_only)
+    found = looked(tmp_path, lite)
+    assert found["cache folder (MERGER_CACHE)"].level == "ok"
+    for what in ("data folder (MERGER_DATA)", "output folder (MERGER_OUTPUT)"):
+        assert found[what].level == "broken" and "is not writable" in found[what].text
+
+
+def test_the_output_folder_must_be_there_when_it_is_named(lite: Engine, tmp_path: Path) -> None:
+    what, share = "output folder (MERGER_OUTPUT)", tmp_path / "share"
+    found = looked(tmp_path, lite, MERGER_OUTPUT=str(share))[what]
+    assert found.level == "broken" and "mount it" in found.text
+    share.mkdir()
+    assert looked(tmp_path, lite, MERGER_OUTPUT=str(share))[what].level == "ok"
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        found = looked(tmp_path, lite, MERGER_OUTPUT=str(tmp_path / name))[what]
+        assert found.level == "broken"
+
+
+def test_a_folder_that_cannot_be_made(lite: Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch(0o777)
+    for name, told in (("file", "is not a folder"), ("file/below", "is not writable")):
+        found = looked(tmp_path, lite, MERGER_CACHE=str(tmp_path / name))
+        assert found["cache folder (MERGER_CACHE)"].level == "broken"
+        assert told in found["cache folder (MERGER_CACHE)"].text
+
+
+def test_a_share_that_is_away(
+    lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Path) -> Any:
+        raise OSError(116, "Stale file handle", "/mnt/share")
+
+    monkeypatch.setattr(shutil, "disk_usage", away)
+    found = looked(tmp_path, lite)["data folder (MERGER_DATA)"]
+    assert found.level == "broken" and "Stale file handle" in found.text
+
+
+@ON_SQLITE
+def test_a_folder_that_is_not_there(site: Engine, tmp_path: Path) -> None:
+    lost = SourceSpec("camera", "speaker", "folder", "/srv/nowhere#504_camera")
+    store.apply_rooms(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
+    found = looked(tmp_path, site)["room '505'"]
+    assert found.level == "warning" and "there is no folder /srv/nowhere" in found.text

@@ -1,0 +1,184 @@
+"""Is a presentation on the screen? And what stands on the right when it is not."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import timedelta
+
+import cv2
+import numpy as np
+import pytest
+
+from merger.analysis.cards import card_from_picture, draw_cards
+from recorders.testing.clock import plain
+from tests.conftest import CARRIED, START, Room
+from tests.render.test_time import path_of
+from tests.support.selection import BOTH_FFMPEGS
+from tests.support.truth import error_ms, frames_seen, instant_of
+
+SIZE = (640, 360)
+HALF = timedelta(seconds=30)
+COARSE = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "35", "-g", "25")
+
+
+def card(name: str | None = None) -> np.ndarray:
+    cards = draw_cards()
+    return cv2.resize(cards[name or next(iter(cards))], SIZE, interpolation=cv2.INTER_AREA)
+
+
+def slide() -> np.ndarray:
+    picture = np.full((SIZE[1], SIZE[0], 3), 255, np.uint8)
+    cv2.putText(picture, "Three words only", (60, 240), (40, 40, 40), cv2.FontFace("sans"), 16, 400)
+    return picture
+
+
+def film_screen(
+    room: Room, at: float, length: float, ground: np.ndarray, *, clock: bool = False
+) -> None:
+    room.film("screen", at, length, ground=ground, clock=clock, sound=False, codec=COARSE)
+
+
+@BOTH_FFMPEGS
+@pytest.mark.parametrize(("card_s", "presence"), [(5, True), (26, False)])
+def test_a_card_for_a_part_of_a_chunk(room: Room, card_s: int, presence: bool) -> None:
+    film_screen(room, 0, card_s, card())
+    film_screen(room, card_s, 30 - card_s, slide())
+    room.film("speaker", 0, 30)
+    room.film("board", 0, 30)
+    result = room.merge(30.0, roles=("speaker", "screen", "board"), chunk=HALF)
+    (chunk,) = result.plan.chunks
+    assert (chunk.presence, chunk.verdict) == (
+        presence,
+        "presentation" if presence else "no_signal",
+    )
+    assert float(chunk.score) == pytest.approx(1 - card_s / 30, abs=0.2)
+    assert chunk.samples >= 5
+    rights = {
+        s.right and s.right.source for s in frames_seen(path_of(result), wanted=range(0, 750, 50))
+    }
+    assert rights == ({None} if presence else {3})
+
+
+@pytest.mark.parametrize("name", sorted(draw_cards()))
+def test_each_card_that_ships_hides_the_screen(one_room: Room, name: str) -> None:
+    film_screen(one_room, 0, 10, card(name))
+    one_room.film("speaker", 0, 10)
+    result = one_room.merge(10.0, roles=("speaker", "screen"))
+    assert [c.verdict for c in result.plan.chunks] == ["no_signal"]
+    assert [(s.layout, s.right) for s in result.plan.scenes] == [("speaker_only", None)]
+
+
+def test_a_card_of_ones_own(one_room: Room) -> None:
+    own = np.full((360, 640, 3), (90, 40, 110), np.uint8)
+    cv2.circle(own, (320, 160), 80, (240, 240, 240), -1)
+    cv2.putText(own, "ROOM 504", (230, 320), (255, 255, 255), cv2.FontFace("sans"), 36, 600)
+    film_screen(one_room, 0, 10, own)
+    one_room.film("speaker", 0, 10)
+    assert one_room.merge(10.0).plan.chunks[0].presence
+    cards = (card_from_picture("room", cv2.resize(own, (1920, 1080))),)
+    assert one_room.merge(10.0, cards=cards).plan.chunks[0].verdict == "no_signal"
+
+
+@pytest.mark.parametrize(
+    ("ground", "verdict"),
+    [
+        (plain(*SIZE, level=0), "blank"),
+        (plain(*SIZE, level=255), "blank"),
+        (np.full((360, 640, 3), (180, 40, 20), np.uint8), "blank"),
+        (slide(), "presentation"),
+    ],
+    ids=["black", "white", "blue", "three words"],
+)
+def test_blank_and_nearly_blank(one_room: Room, ground: np.ndarray, verdict: str) -> None:
+    film_screen(one_room, 0, 10, ground)
+    one_room.film("speaker", 0, 10)
+    chunk = one_room.merge(10.0).plan.chunks[0]
+    assert (chunk.verdict, chunk.presence) == (verdict, verdict == "presentation")
+
+
+def test_every_chunk_by_itself(room: Room) -> None:
+    """presentation, card (board), card (no board: alone), nothing at all, presentation with a hole."""
+    room.film("speaker", 0, 50)
+    room.film("board", 0, 18)
+    room.film("board", 40, 10)
+    room.film("screen", 0, 10)
+    film_screen(room, 10, 20, card())
+    room.film("screen", 40, 4)
+    result = room.merge(50.0, roles=("speaker", "screen", "board"))
+    assert [c.presence for c in result.plan.chunks] == [True, False, False, False, True]
+    assert [c.verdict for c in result.plan.chunks][:4] == [
+        "presentation", "no_signal", "no_signal", "missing",
+    ]  # fmt: skip
+    path = path_of(result)
+    seen = {s.frame: s for s in frames_seen(path)}
+    rights = [seen[at * 25 + 12].right for at in (5, 15, 42, 47)]
+    assert [right and right.source for right in rights] == [2, 3, 2, 3]
+    assert seen[19 * 25].right is None  # the board's file has ended: a slate
+    alone = {s.frame: s for s in frames_seen(path, left_width=640)}  # the whole canvas
+    for at in (25, 35):
+        clock = alone[at * 25].left
+        assert clock is not None and clock.source == 1
+        assert abs(error_ms(clock, instant_of(START, at * 25))) <= 40
+    layouts = [(s.layout, s.first // 25, s.end // 25) for s in result.plan.scenes]
+    assert ("speaker_only", 20, 40) in layouts
+    backup = frames_seen(path_of(result, "backup"), left_width=320)
+    assert len(backup) == 1250
+    assert backup[15 * 25].left.source == 3 and backup[25 * 25].left is None
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_a_long_gop_in_a_short_chunk(one_room: Room, container: str) -> None:
+    """No key frame falls into the second chunk: pictures after it are decoded."""
+    one_room.film("speaker", 0, 20)
+    codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "1000", "-bf", "2")
+    one_room.film("screen", 0, 20, container=container, codec=codec)
+    chunks = one_room.merge(20.0).plan.chunks
+    assert [c.presence for c in chunks] == [True, True]
+    assert [c.samples for c in chunks] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("black_s", "verdict", "score"), [(1, "presentation", 0.8), (25, "blank", 0.2)]
+)
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_one_key_frame_does_not_decide_for_all_that_follows(
+    one_room: Room, container: str, black_s: int, verdict: str, score: float
+) -> None:
+    one_room.film("speaker", 0, 30)
+    path = one_room.library / f"2026-11-20_10-00-00_504_screen.{container}"
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=30",
+         "-vf", f"drawbox=t=fill:color=black:enable='lt(t,{black_s})'", "-c:v", "libx264", "-preset", "ultrafast",
+         "-bf", "2", "-g", "100000", "-sc_threshold", "0", str(path)], check=True,
+    )  # fmt: skip
+    (chunk,) = one_room.merge(30.0, chunk=timedelta(minutes=30)).plan.chunks
+    assert (chunk.verdict, chunk.samples, float(chunk.score)) == (verdict, 5, score)
+
+
+def test_no_right_source_is_no_backup(one_room: Room) -> None:
+    one_room.film("speaker", 0, 5)
+    result = one_room.merge(5.0, roles=("speaker",))
+    assert [r.kind for r in result.renditions] == ["merge"]
+    assert result.renditions[0].size.width == 320
+    assert sorted(p.suffix for p in one_room.output.iterdir()) == [".json", ".mp4"]
+
+
+def test_layouts(one_room: Room) -> None:
+    one_room.film("speaker", 0, 5)
+    one_room.film("screen", 0, 5)
+    large = one_room.merge(5.0, layout="screen_large")
+    assert (large.renditions[0].size.width, large.renditions[0].size.height) == (320, 180)
+    seen = frames_seen(path_of(large), left_width=80, wanted=[60])
+    assert (seen[0].left.source, seen[0].right.source) == (1, 2)
+    assert frames_seen(path_of(large, "backup"), left_width=320, wanted=[60])[0].left.source == 2
+    alone = one_room.merge(5.0, layout="speaker_only")
+    assert [r.kind for r in alone.renditions] == ["merge"]
+    assert frames_seen(path_of(alone), left_width=320, wanted=[60])[0].left.source == 1
+
+
+def test_no_speaker_at_all(one_room: Room) -> None:
+    one_room.film("screen", 0, 5)
+    result = one_room.merge(5.0)
+    seen = frames_seen(path_of(result))
+    assert all(s.left is None and s.right.source == 2 for s in seen)
+    assert any("speaker has no pictures" in str(warning) for warning in result.warnings)

@@ -1,0 +1,90 @@
+"""The API and the command line: a recording of Zoom's by its UUID or a link; what nobody asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import app
+from merger.db.engine import writing
+from models import Room, Source
+from tests.conftest import START
+from tests.fakes.zoom import NUMBER, UUID, ZoomServer, zoom_served
+from tests.support.databases import ON_SQLITE
+from tests.web.conftest import Web, problem, told
+
+pytestmark = ON_SQLITE
+LINK = f"https://zoom.us/recording/detail?meeting_id={UUID}"  # with the plus as it is
+
+
+@pytest.fixture
+def zoom(web: Web) -> Iterator[ZoomServer]:
+    """A Zoom with a lecture of Eve's room, whose host is Ann; the web service knows it."""
+    with zoom_served() as server:
+        server.add_meeting(host_email="Ann@example.org")
+        server.add_file("active_speaker", START, 60)
+        web.site.environ |= server.variables
+        made = app.create_service(web.site.settings, web.site.engine)
+        web.app = app.create_web(dataclasses.replace(made, now=lambda: web.site.clock))
+        yield server
+
+
+def add_room(web: Web) -> None:
+    def add(session: Any) -> None:
+        row = Room(name="Z", zone="Europe/Moscow", chunk_s=1800)
+        row.sources = [Source(name="z", role="speaker", kind="zoom", address=f"zoom:{NUMBER}")]
+        session.add(row)
+
+    writing(web.site.engine, add)
+
+
+@pytest.mark.parametrize("text", [UUID, LINK, LINK.replace("+", "%2B")])
+def test_a_recording_is_asked_for(web: Web, zoom: ZoomServer, text: str) -> None:
+    add_room(web)
+    made = told(web.api("eve", "POST", "/records", json={"zoom": text}), 201)
+    assert (made["room"], made["name"]) == ("Z", "Algebra")
+    assert made["users"] == ["ann@example.org", "eve@example.org"]
+    again = told(web.api("ann", "POST", "/records", json={"zoom": text}), 200)
+    assert again["id"] == made["id"]
+
+
+def test_only_its_host_and_editors_may(web: Web, zoom: ZoomServer) -> None:
+    add_room(web)
+    known = problem(web.api("bob", "POST", "/records", json={"zoom": UUID}), 422, "zoom")
+    unknown = problem(web.api("bob", "POST", "/records", json={"zoom": "A" * 22}), 422, "zoom")
+    assert known["detail"] == unknown["detail"]
+    told(web.api("ann", "POST", "/records", json={"zoom": UUID}), 201)
+
+
+def test_what_makes_no_sense(web: Web, zoom: ZoomServer) -> None:
+    problem(web.api("eve", "POST", "/records", json={"zoom": "A" * 22}), 422, "zoom")
+    problem(web.api("eve", "POST", "/records", json={"zoom": UUID, "room": "Z"}), 422, "room")
+    problem(web.api("eve", "POST", "/records", json={"room": "504"}), 422, "start")
+    problem(web.api("eve", "POST", "/records", json={}), 422, "room")
+    said = problem(web.api("eve", "POST", "/records", json={"zoom": UUID}), 422, "zoom")
+    assert "no room has a source" in said["detail"]
+
+
+def test_a_service_without_zoom(web: Web) -> None:
+    problem(web.api("eve", "POST", "/records", json={"zoom": UUID}), 422, "zoom")
+
+
+def test_editors_see_what_nobody_asked_for(web: Web, zoom: ZoomServer) -> None:
+    web.api("eve", "POST", "/records", json={"zoom": UUID})
+    (offer,) = told(web.api("eve", "GET", "/offers"))["offers"]
+    assert (offer["state"], offer["origin"], offer["record"]) == ("unplaced", UUID, None)
+    assert offer["reason"] == f"no room has a source zoom:{NUMBER}"
+    problem(web.api("ann", "GET", "/offers"), 403)
+
+
+def test_the_command(web: Web, zoom: ZoomServer) -> None:
+    refused = web.site.command("fetch-zoom", UUID)
+    assert refused.returncode == 2 and "no room has a source" in refused.stderr
+    add_room(web)
+    said = web.site.said("fetch-zoom", LINK, "--user", "bob@example.org")
+    assert said["is_new"] and said["users"] == ["ann@example.org", "bob@example.org"]
+    again = web.site.command("fetch-zoom", UUID)
+    assert again.stdout == f"recording {said['id']} (already there)\n"

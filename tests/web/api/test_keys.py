@@ -1,0 +1,80 @@
+"""The API of people and keys, and what a key or a session may."""
+
+from __future__ import annotations
+
+from merger.records import requests
+from tests.support.databases import ON_SQLITE
+from tests.web.conftest import LECTURE, Web, problem, told
+
+
+def test_people(web: Web) -> None:
+    made = told(
+        web.api("ada", "POST", "/users", json={"email": "New@Example.org", "role": "editor"}), 201
+    )
+    assert (made["email"], made["role"], made["invited"]) == ("new@example.org", "editor", True)
+    assert told(web.api("ada", "POST", "/users", json={"email": "new@example.org"})) == made
+    one = f"/users/{made['id']}"
+    assert told(web.api("ada", "PATCH", one, json={"role": "user", "name": "N"}))["role"] == "user"
+    assert made["id"] in [u["id"] for u in told(web.api("ada", "GET", "/users"))["users"]]
+    assert web.api("ada", "DELETE", one).status_code == 204
+    problem(web.api("ada", "GET", one), 404)
+    last = f"/users/{web.ids['ada']}"
+    problem(web.api("ada", "PATCH", last, json={"role": "user"}), 422, "role")
+    problem(web.api("ada", "DELETE", last), 409)
+    problem(web.api("ada", "PATCH", last, json={"invited": False}), 422, "invited")
+    problem(web.api("ada", "POST", "/users", json={"email": "x"}), 422, "email")
+    problem(web.api("ada", "PATCH", last, json={"role": "king"}), 422, "role")
+    problem(web.api("ada", "PATCH", last, json={"password_hash": "x"}), 422, "password_hash")
+
+
+def test_keys(web: Web) -> None:
+    made = told(
+        web.api("ann", "POST", "/api-keys", json={"name": "robot", "scopes": ["read"]}), 201
+    )
+    web.keys["robot"] = made.pop("key")
+    assert "key" not in made and web.keys["robot"].startswith(made["hint"])
+    assert told(web.api("robot", "GET", "/records"))["records"] == []
+    problem(web.api("robot", "POST", "/records", json=LECTURE), 403)
+    problem(web.api("robot", "POST", "/api-keys", json={"name": "more"}), 403)
+    mine = told(web.api("ann", "GET", "/api-keys"))["keys"]
+    assert [key["name"] for key in mine] == ["robot", "tests"]
+    assert mine[0]["last_used_at"] is not None
+    assert web.keys["robot"] not in str(mine)
+    problem(web.api("bob", "DELETE", f"/api-keys/{made['id']}"), 404)
+    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
+    assert web.api("ann", "DELETE", f"/api-keys/{made['id']}").status_code == 204
+    problem(web.api("robot", "GET", "/records"), 401)
+    problem(
+        web.api("ann", "POST", "/api-keys", json={"name": "x", "scopes": ["people"]}), 422, "scopes"
+    )
+    problem(web.api("ann", "POST", "/api-keys", json={"name": " "}), 422, "name")
+    assert len(told(web.api("ada", "GET", "/api-keys"))["keys"]) == 5
+    with web.site.engine.connect() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").all())
+    assert web.keys["ann"] not in stored
+
+
+@ON_SQLITE
+def test_a_key_may_no_more_than_its_owner(web: Web) -> None:
+    path = f"/users/{web.ids['eve']}"
+    told(web.api("ada", "PATCH", path, json={"role": "user"}))
+    problem(web.api("eve", "POST", "/rooms", json={"name": "9", "zone": "UTC"}), 403)
+
+
+@ON_SQLITE
+def test_wrong_keys_are_limited_and_right_ones_are_not(web: Web) -> None:
+    for _ in range(10):
+        problem(web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"}), 401)
+    said = web.call(None, "GET", "/api/v1/records", headers={"key": "wrong"})
+    problem(said, 429)
+    assert int(said.headers["Retry-After"]) > 0
+    assert told(web.api("ann", "GET", "/records"))["records"] == []  # from the same address
+
+
+@ON_SQLITE
+def test_a_session_only_reads_the_api(web: Web) -> None:
+    client = web.signed_in("ann")
+    assert client.get("/api/v1/records").status_code == 200
+    assert client.post("/api/v1/records", json=LECTURE).status_code == 403
+    assert requests.room_zone(web.site.engine, "504").key == "Europe/Moscow"
+    assert told(client.get("/api/v1/records"))["records"] == []

@@ -1,0 +1,142 @@
+"""The API of rooms: what it takes, what it refuses, and where credentials stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.databases import ON_SQLITE
+from tests.web.conftest import Web, ask, problem, told
+
+
+def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
+    address = str(tmp_path)
+    camera = {"name": "camera", "role": "speaker", "kind": "folder", "address": address}
+    made = told(
+        web.api(
+            "eve",
+            "POST",
+            "/rooms",
+            json={"name": "506", "zone": "Europe/Berlin", "sources": [camera], "early": "90s"},
+        ),
+        201,
+    )
+    room = f"/rooms/{made['id']}"
+    assert (made["early"], made["late"]) == ("90s", "2m")
+    assert (made["mails"], made["uploads_raw"]) == (True, False)
+    assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
+    assert told(web.api("ann", "GET", room)) == made
+    assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
+    assert told(web.api("eve", "PATCH", room, json=made)) == made  # as it was read
+    source = made["sources"][0]
+    where = f"{room}/sources/{source['id']}"
+    assert told(web.api("eve", "PATCH", where, json=source)) == source
+    screen = told(
+        web.api(
+            "eve", "POST", f"{room}/sources", json={**camera, "name": "screen", "role": "screen"}
+        ),
+        201,
+    )
+    assert [s["id"] for s in told(web.api("ann", "GET", f"{room}/sources"))["sources"]] == [
+        source["id"],
+        screen["id"],
+    ]
+    changed = told(
+        web.api(
+            "eve", "PATCH", room, json={"chunk": "10m", "sound_source": "camera", "name": "506a"}
+        )
+    )
+    assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
+    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True}
+    assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
+    problem(web.api("eve", "DELETE", where), 422, "sound_source")
+    told(web.api("eve", "PATCH", room, json={"sound_source": None}))
+    assert web.api("eve", "DELETE", where).status_code == 204
+    problem(web.api("eve", "GET", where), 404)
+    ask(web, room="506a")
+    problem(web.api("eve", "DELETE", room), 409)
+    web.api("ann", "POST", "/records/1/cancel")
+    assert web.api("eve", "DELETE", room).status_code == 204
+    assert told(web.api("ann", "GET", "/records/1"))["room"] is None
+
+
+def test_what_can_only_be_read_is_given_back_as_it_was_read(web: Web) -> None:
+    room = told(web.api("eve", "GET", "/rooms/1"))
+    speaker, screen = room["sources"]
+    for changes, field in (
+        ({"id": 2}, "id"), ({"sources": [speaker]}, "sources"), ({"sources": None}, "sources"),
+        ({"sources": [{**speaker, "role": "board"}, screen]}, "sources"),
+        ({"sources": [{**speaker, "credentials": "a:b"}, screen]}, "sources.0.credentials"),
+    ):  # fmt: skip
+        problem(web.api("eve", "PATCH", "/rooms/1", json={**room, **changes}), 422, field)
+    said = problem(
+        web.api("eve", "PATCH", "/rooms/1", json={**room, "sources": []}), 422, "sources"
+    )
+    assert "changed at /rooms/{id}/sources" in said["detail"]
+    for changes, field in (({"id": 2}, "id"), ({"has_credentials": True}, "has_credentials")):
+        body = {**speaker, **changes}
+        problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json=body), 422, field)
+    assert told(web.api("eve", "GET", "/rooms/1")) == room
+
+
+def test_what_is_wrong_with_a_source_is_told_by_its_own_fields(web: Web) -> None:
+    speaker, screen = told(web.api("eve", "GET", "/rooms/1"))["sources"]
+    board = {"name": "board", "role": "board", "kind": "folder", "address": "/srv"}
+    wrong = (
+        ({"name": "screen"}, "name"), ({"role": "screen"}, "role"), ({"kind": "x"}, "kind"),
+        ({"address": "srv"}, "address"), ({"credentials": "a:b"}, "credentials"),
+    )  # fmt: skip
+    for changes, field in wrong:
+        body = {**board, **changes}
+        problem(web.api("eve", "POST", "/rooms/1/sources", json=body), 422, field)
+    for source, role in ((speaker, "screen"), (screen, "speaker")):
+        where = f"/rooms/1/sources/{source['id']}"
+        for changes, field in (({"role": role}, "role"), *wrong[2:]):
+            problem(web.api("eve", "PATCH", where, json=changes), 422, field)
+
+
+def test_credentials_do_not_go_elsewhere(web: Web) -> None:
+    camera = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": "rtsp://10.0.5.4/1"}
+    secret = {"credentials": "user:s3cret"}
+    room = {"name": "506", "zone": "Europe/Berlin", "sources": [{**camera, **secret}]}
+    made = told(web.api("eve", "POST", "/rooms", json=room), 201)
+    where = f"/rooms/{made['id']}/sources/{made['sources'][0]['id']}"
+
+    def after(**changes: Any) -> bool:
+        return bool(told(web.api("eve", "PATCH", where, json=changes))["has_credentials"])
+
+    assert (
+        after(**camera) and after() and after(role="board") and after(address="rtsp://10.0.5.4/2")
+    )
+    assert after(address="rtsp://10.0.5.5/1", **secret)
+    for address in ("rtsp://evil.example/1", "rtsps://10.0.5.5/1", "rtsp://10.0.5.5:8554/1"):
+        assert not after(address=address)
+        assert after(address="rtsp://10.0.5.5/1", **secret)
+    folder = {"kind": "folder", "address": "/srv"}
+    assert not after(**folder)
+    assert not after(credentials=None)
+
+
+@ON_SQLITE
+def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
+    room = {"name": "506", "zone": "Europe/Berlin"}
+    source = {"name": "camera", "role": "speaker", "kind": "folder", "address": str(tmp_path)}
+    for changes, field in (
+        ({"name": "504"}, "name"), ({"name": "a/b"}, "name"), ({"name": " "}, "name"), ({"name": "x" * 201}, "name"),
+        ({"zone": "Moscow"}, "zone"), ({"chunk": "0s"}, "chunk"), ({"chunk": "25h"}, "chunk"),
+        ({"early": "61m"}, "early"), ({"late": "2"}, "late"), ({"mails": "perhaps"}, "mails"),
+        ({"sound_source": "mic"}, "sound_source"), ({"floor": 5}, "floor"),
+        ({"sources": [source, source]}, "sources.1.name"),
+        ({"sources": [source, {**source, "name": "other"}]}, "sources.1.role"),
+        ({"sources": [{**source, "role": "audience"}]}, "sources.0.role"),
+        ({"sources": [{**source, "kind": "folders"}]}, "sources.0.kind"),
+        ({"sources": [{**source, "address": "recordings"}]}, "sources.0.address"),
+        ({"sources": [{**source, "credentials": "secret"}]}, "sources.0.credentials"),
+    ):  # fmt: skip
+        said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
+        assert "secret" not in said["detail"]
+    for field in ("name", "chunk", "early", "mails", "uploads_raw"):
+        problem(web.api("eve", "PATCH", "/rooms/1", json={field: None}), 422, field)
+    problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
+    problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)
+    problem(web.api("eve", "PATCH", "/rooms/1/sources/77", json={}), 404)
+    assert [r["name"] for r in told(web.api("eve", "GET", "/rooms"))["rooms"]] == ["504"]
