@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("merger", "recorders", "google_apis", "commands")
 MOST_MODULES = 15  # in a folder, beside its __init__

@@ -9,6 +9,8 @@ import pytest
 from merger import config
 from merger.errors import Refused
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[1]
 GIB = 1024**3
 

@@ -19,8 +19,8 @@ SMALL = 320  # columns of the small picture, at least: twice the grid, so that a
 ASPECTS = (4 / 3, 16 / 10, 16 / 9, 5 / 4)  # of screens
 NEIGHBOURS = np.ones((5, 5), np.uint8)
 
-# The figures below are from the drawn pictures of tests/analysis/test_classify.py, after x264 at CRF 35,
-# from 1920x1080 down to 320x180.
+# The figures below are from the drawn pictures of tests/analysis/test_classify.py, after x264 at
+# CRF 35, from 1920x1080 down to 320x180.
 #
 # Cards. 32x18 averages: cards, and bars with a text box, correlate at 0.97 and more.
 ROUGH_MATCH = 0.85

@@ -12,6 +12,8 @@ from merger.analysis.cards import card_from_picture, draw_cards, read_card, ship
 from merger.analysis.classify import classify
 from merger.errors import Refused
 
+pytestmark = pytest.mark.quick
+
 
 def logo() -> np.ndarray:
     picture = np.full((720, 1280, 3), (120, 80, 30), np.uint8)

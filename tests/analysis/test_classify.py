@@ -14,6 +14,8 @@ from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, sh
 from merger.analysis.classify import Sample, classify
 from tests.support.sweeps import for_each
 
+pytestmark = pytest.mark.quick
+
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)
 

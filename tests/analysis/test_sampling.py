@@ -22,6 +22,8 @@ from merger.timeline.clock import ClockMap, Segment, Span, Stretch, Track, pictu
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import Verdict
 
+pytestmark = pytest.mark.quick
+
 START = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 HALF_HOUR = Span(START, START + timedelta(minutes=30))
 

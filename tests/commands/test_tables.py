@@ -6,6 +6,8 @@ import pytest
 
 from commands.tables import record_page, records_table, rooms_table, state_words
 
+pytestmark = pytest.mark.quick
+
 RECORD: dict[str, Any] = {
     "id": 7, "room": "504", "name": "Lecture", "start": "2026-11-20T10:00:00+03:00",
     "end": "2026-11-20T11:20:00+03:00", "zone": "Europe/Moscow", "layout": "side_by_side",

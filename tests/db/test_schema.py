@@ -24,6 +24,9 @@ from merger.errors import Broken, Temporary
 from models import Base, Record, Room
 from tests.db.conftest import record
 from tests.support.databases import ON_MARIADB, PASSWORD, MariaDB
+from tests.support.selection import BOTH_DATABASES
+
+pytestmark = BOTH_DATABASES
 
 ROOT = Path(__file__).parents[2]
 # All migrations, the oldest first, and what the next one will be called.
@@ -228,9 +231,6 @@ def test_the_server_is_killed_in_the_middle(empty: Engine, mariadb: MariaDB) -> 
 ANOTHER = f"""
 import sqlalchemy as sa
 from alembic import op
-from tests.support.selection import BOTH_DATABASES
-
-pytestmark = BOTH_DATABASES
 
 revision, down_revision = "{NEXT}", "{REVISIONS[-1]}"
 

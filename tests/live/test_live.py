@@ -30,6 +30,8 @@ from recorders.rtsp.wire import Ended, Job
 from recorders.supervisor.processes import redact
 from recorders.supervisor.schedule import assignments, pause_s
 
+pytestmark = pytest.mark.quick
+
 MOSCOW = ZoneInfo("Europe/Moscow")
 TEN = datetime(2026, 11, 20, 7, tzinfo=UTC)
 WALL = 1_700_000_000_000_000  # microseconds

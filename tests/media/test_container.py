@@ -13,6 +13,8 @@ from merger.media.container import check_readable, explain_failure
 from merger.timeline.media import MediaFile
 from tests.timeline.test_media import media_file
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def media(tmp_path: Path) -> MediaFile:

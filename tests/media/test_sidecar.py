@@ -19,6 +19,8 @@ from merger.media.sidecar import (
     sidecar_path,
 )
 
+pytestmark = pytest.mark.quick
+
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 ELEVEN = TEN + timedelta(hours=1)
 DIGEST = "0123456789abcdef" * 4

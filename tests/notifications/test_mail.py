@@ -20,6 +20,8 @@ from merger.notifications.mail import Letter, compose, message_id, one_line, spr
 from merger.notifications.smtp import Server, server_of
 from merger.notifications.webhook import body_of, headers_of
 
+pytestmark = pytest.mark.quick
+
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 FACTS: dict[str, Any] = {
     "record": 7, "version": 1, "name": "Алгебра & logic", "room": "504", "zone": "Europe/Moscow",

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from merger.ports.recorder import Found, Item
 from merger.records.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
 
+pytestmark = pytest.mark.quick
+
 BERLIN, MOSCOW = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Moscow")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")  # +05:45
 CHATHAM = ZoneInfo("Pacific/Chatham")  # +12:45, in summer +13:45

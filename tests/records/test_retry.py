@@ -22,6 +22,8 @@ from merger.records.retry import (
     waits_for_room,
 )
 
+pytestmark = pytest.mark.quick
+
 MOSCOW, BERLIN = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Berlin")
 KATHMANDU, NEW_YORK = ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

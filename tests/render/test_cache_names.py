@@ -18,6 +18,8 @@ from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_trac
 from merger.timeline.specs import spec_hash
 from tests.render.test_filtergraph import PARTS, SOUNDS
 
+pytestmark = pytest.mark.quick
+
 NAMES = json.loads(Path(__file__).with_name("cache_names.json").read_text())
 START = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 HOUR = Span(START, START + timedelta(hours=1))

@@ -30,6 +30,8 @@ from merger.timeline.specs import (
     sound_runs,
 )
 
+pytestmark = pytest.mark.quick
+
 GOLDEN = Path(__file__).parent / "golden"
 WIDE, DOUBLE = Size(1280, 720), Size(2560, 720)
 OUTPUTS = {"merge": "part.merge.mp4", "backup": "part.backup.mp4"}

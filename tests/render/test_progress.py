@@ -7,6 +7,8 @@ import pytest
 from merger.i18n import verbatim
 from merger.render.progress import Silent, Terminal, clock, describe
 
+pytestmark = pytest.mark.quick
+
 CLEAR = "\r\x1b[K"
 
 

@@ -11,6 +11,8 @@ from merger.render.slate import draw_slate, slate_png
 from merger.timeline.layout import Size
 from merger.timeline.plan import SlateKey
 
+pytestmark = pytest.mark.quick
+
 SIZES = [Size(1280, 720), Size(320, 720), Size(640, 360)]
 
 

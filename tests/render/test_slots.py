@@ -12,6 +12,8 @@ import pytest
 from merger.errors import Cancelled
 from merger.render.slots import Budget, budget_of
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import signal, sys

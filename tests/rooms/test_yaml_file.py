@@ -17,6 +17,8 @@ from merger.rooms.yaml_file import LONGEST_FILE, parse_rooms
 from models import ROLES
 from recorders.registry import kinds
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[2]
 FILE = """\
 rooms:

@@ -16,6 +16,8 @@ from merger.errors import Broken, Temporary
 from merger.storage.disk_space import amount, make_room, require_space
 from merger.storage.files import Cache, work_folder
 
+pytestmark = pytest.mark.quick
+
 GB, MB = 1_000_000_000, 1_000_000
 Disk = Callable[..., list[Path]]
 

@@ -15,6 +15,8 @@ import pytest
 from merger.errors import Temporary
 from merger.storage.files import sweep_leftovers, work_folder, work_folders
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parents[2]
 WORKER = """
 import signal, sys

@@ -22,6 +22,8 @@ from merger.timeline.profiles import PROFILES
 from models import ROLES, STAGES, STATUSES, USER_ROLES
 from tests.texts.polish import polish_added
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(i18n.__file__).parents[1]
 WEB = ROOT / "merger" / "web"
 SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]

@@ -24,6 +24,8 @@ from merger.i18n import (
     verbatim,
 )
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(i18n.__file__).parents[1]
 PACKAGES = ("merger", "recorders", "google_apis", "commands")
 FILES = [

@@ -25,6 +25,8 @@ from merger.timeline.clock import (
     without_spans,
 )
 
+pytestmark = pytest.mark.quick
+
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 NTSC = Fraction(30000, 1001)
 proven = settings(max_examples=100, deadline=None, derandomize=True)

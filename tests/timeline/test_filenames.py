@@ -12,6 +12,8 @@ from merger.timeline.clock import Span
 from merger.timeline.filenames import LibraryName, library_name, nearest, result_stem
 from merger.timeline.zones import wall_time
 
+pytestmark = pytest.mark.quick
+
 MOSCOW = ZoneInfo("Europe/Moscow")
 LECTURE = Span(
     datetime.fromisoformat("2026-11-20T10:05:00+03:00"),

@@ -21,6 +21,8 @@ from merger.timeline.layout import (
     round_to_even,
 )
 
+pytestmark = pytest.mark.quick
+
 WIDE, OLD, TALL = Fraction(16, 9), Fraction(4, 3), Fraction(9, 16)
 proven = settings(max_examples=100, deadline=None, derandomize=True)
 aspects = st.fractions(Fraction(1, 4), Fraction(4), max_denominator=3000)

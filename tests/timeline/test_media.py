@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MediaFile, Video
 
+pytestmark = pytest.mark.quick
+
 Seconds = tuple[float, float]
 VIDEO = Video(
     0, "h264", 1280, 720, Fraction(1), 0, "yuv420p", False, None, False, 40_000, False, False

@@ -31,6 +31,8 @@ from merger.timeline.specs import (
     spec_json,
 )
 
+pytestmark = pytest.mark.quick
+
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 MINUTE = 60_000_000
 X264 = ENCODERS["libx264"]

@@ -19,6 +19,8 @@ from merger.timeline.plan import (
     plan_sound,
 )
 
+pytestmark = pytest.mark.quick
+
 START = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
 LENGTH_S, CHUNK_S = 20, 5
 ALL = Sources("speaker", "screen", "board", "audio")

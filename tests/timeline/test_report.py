@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from merger.errors import Invalid
 from merger.i18n import Message, from_json, render
 from merger.timeline.clock import Span
@@ -15,6 +17,8 @@ from merger.timeline.report import (
     warnings_about,
     warnings_of,
 )
+
+pytestmark = pytest.mark.quick
 
 START = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 MINUTE = Span(START, START + timedelta(minutes=1))

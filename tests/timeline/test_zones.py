@@ -20,6 +20,8 @@ from merger.timeline.zones import (
     zone_named,
 )
 
+pytestmark = pytest.mark.quick
+
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # changes its clocks by half an hour
 KATHMANDU = ZoneInfo("Asia/Kathmandu")  # +05:45

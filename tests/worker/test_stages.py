@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from itertools import chain
 
+import pytest
+
 import models
 from merger.worker.stages import STAGES
 from models import Base
+
+pytestmark = pytest.mark.quick
 
 COLUMNS = {
     name

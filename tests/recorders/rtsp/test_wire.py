@@ -22,6 +22,8 @@ from recorders.rtsp.wire import (
     to_line,
 )
 
+pytestmark = pytest.mark.quick
+
 JOB = Job("rtsp://10.0.5.4/live", "user:s3cr%t\n", "504", "Kamera «ä»", "UTC", "/x", look=True)
 WHY = Message("recorders.of_source", source="x", why=Message("nothing"), n=3, list=("a", "b"))
 

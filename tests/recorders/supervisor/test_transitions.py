@@ -45,6 +45,8 @@ from recorders.supervisor.states import (
 )
 from recorders.supervisor.transitions import MOST_OUTAGES, transition
 
+pytestmark = pytest.mark.quick
+
 TEN = datetime(2026, 11, 20, 7, tzinfo=UTC)  # in Moscow
 SECOND = timedelta(seconds=1)
 NOW_S = 1000.0

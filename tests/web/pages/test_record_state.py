@@ -9,6 +9,8 @@ import pytest
 
 from merger.web.pages.record_state import state_of
 
+pytestmark = pytest.mark.quick
+
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from merger.web.pages.timeline_svg import AXIS_PX, LANE_PX, Lane, timeline
 
+pytestmark = pytest.mark.quick
+
 MOSCOW = ZoneInfo("Europe/Moscow")
 
 
