@@ -81,12 +81,26 @@ def calls(tree: ast.AST) -> list[ast.expr]:
 
 def test_folders_stay_small() -> None:
     wide = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, "tests"):
         for folder in [ROOT / package, *(p for p in (ROOT / package).rglob("*") if p.is_dir())]:
             count = sum(path.name != "__init__.py" for path in folder.glob("*.py"))
             if count > MOST_MODULES:
                 wide[str(folder.relative_to(ROOT))] = count
     assert wide == {}
+
+
+# Folders of tests that belong to no package: whole commands, kills and outages, what tests share, and
+# an installation of the version before.
+OF_NO_PACKAGE = {"acceptance", "fakes", "faults", "soak", "support", "texts", "upgrade"}
+
+
+def test_tests_lie_where_their_package_lies() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.parent.relative_to(ROOT / "tests")
+        places = (ROOT / "merger" / folder, ROOT / folder)
+        assert (folder.parts[:1] and folder.parts[0] in OF_NO_PACKAGE) or any(
+            (place / "__init__.py").is_file() or place == ROOT for place in places
+        ), path
 
 
 def test_every_package_says_what_it_is_for() -> None:

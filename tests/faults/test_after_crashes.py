@@ -21,6 +21,12 @@ from merger.daemon.retention import remove_expired
 from merger.records import requests
 from merger.records.queue import Claim
 from tests.conftest import seconds
+from tests.faults.crash_sites import (
+    Build,
+    ask,
+    check,
+    crashing,
+)
 from tests.soak.service import BEGIN, film, one_round
 from tests.support.aftermath import (
     LATER,
@@ -32,12 +38,6 @@ from tests.support.aftermath import (
 from tests.support.line import reason
 from tests.support.selection import rarely
 from tests.support.site import LENGTH_S, ROOT
-from tests.worker.crash_sites import (
-    Build,
-    ask,
-    check,
-    crashing,
-)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     def start(held: Claim) -> Worker:
         begun.append(held)
         when = "1" if held.record == 1 else "1000"
-        command = [sys.executable, "-m", "tests.worker.crashing", place, what, when]
+        command = [sys.executable, "-m", "tests.faults.crashing", place, what, when]
         return worker_starter(command)(held)
 
     def start_house() -> Worker:

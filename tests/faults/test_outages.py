@@ -23,11 +23,11 @@ from merger.records import leases, queue
 from merger.worker import heartbeat
 from merger.worker.run import run_record
 from models import Record
+from tests.faults.outages import be_impatient, check_delivered, lecture_that_is_due
 from tests.support.databases import ON_MARIADB, ON_SQLITE, MariaDB
 from tests.support.selection import BOTH_DATABASES
 from tests.support.site import Site
 from tests.support.waiting import DEADLINE_S, happens
-from tests.worker.outages import be_impatient, check_delivered, lecture_that_is_due
 
 pytestmark = BOTH_DATABASES
 

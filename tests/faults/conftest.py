@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Room, seconds
+from tests.faults.crash_sites import (
+    Build,
+    furnished,
+)
 from tests.soak.service import BEGIN
 from tests.support.aftermath import (
     digest,
 )
 from tests.support.databases import MariaDB
 from tests.support.site import LENGTH_S, Site
-from tests.worker.crash_sites import (
-    Build,
-    furnished,
-)
 
 
 @pytest.fixture(scope="module")

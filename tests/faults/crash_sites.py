@@ -21,6 +21,7 @@ from merger.records import queue, requests
 from merger.timeline.clock import utc
 from models import Rendition
 from tests.conftest import seconds
+from tests.faults import crashing as crashing_worker
 from tests.soak.service import BEGIN
 from tests.support.aftermath import (
     check_delivered,
@@ -32,7 +33,6 @@ from tests.support.aftermath import (
 )
 from tests.support.site import LENGTH_S, ROOT, Site
 from tests.support.waiting import DEADLINE_S, status_of, until
-from tests.worker import crashing as crashing_worker
 
 
 def furnished(folder: Path, url: str, filmed: Path) -> Site:

@@ -23,11 +23,11 @@ from merger.db.engine import writing
 from merger.records import requests
 from merger.records.queue import release
 from models import STAGES, Record, Source
+from tests.faults.crash_sites import Build, Crash, check, crashing, left_by_a_crash, take_over
 from tests.soak.service import BEGIN
 from tests.support.aftermath import check_delivered, check_only, deliveries
 from tests.support.line import reason
 from tests.support.site import LENGTH_S, ROOT, Site
-from tests.worker.crash_sites import Build, Crash, check, crashing, left_by_a_crash, take_over
 
 WHATS = ("kill", "raise", "stop")
 # Of a record that is made anew without what its backup shows.

@@ -1,4 +1,4 @@
-"""A worker that crashes at a named place: `python -m tests.worker.crashing PLACE WHAT WHEN RECORD ATTEMPT WORKER`.
+"""A worker that crashes at a named place: `python -m tests.faults.crashing PLACE WHAT WHEN RECORD ATTEMPT WORKER`.
 
 WHAT: kill (as `kill -9`), exit, stop (until somebody says SIGCONT), or raise. WHEN: which time it gets there.
 The rest is the worker of the product, with a profile that encodes fast.

@@ -17,11 +17,11 @@ from merger import failpoints
 from merger.errors import Temporary
 from merger.records.retry import LONGEST_DELAY
 from merger.storage.files import Cache, work_folder
+from tests.faults.outages import be_impatient, check_delivered, lecture_that_is_due
 from tests.support.aftermath import next_try
 from tests.support.databases import ON_SQLITE
 from tests.support.line import reason
 from tests.support.site import Site
-from tests.worker.outages import be_impatient, check_delivered, lecture_that_is_due
 
 
 @pytest.fixture
