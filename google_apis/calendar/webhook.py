@@ -25,7 +25,7 @@ def blueprint(mark_stale: Callable[[str, str], bool]) -> Blueprint:
     hooks = Blueprint("google_calendar_hook", __name__, url_prefix="/hooks/google")
 
     @hooks.post("/calendar")
-    def changed() -> Response:
+    def mark_changed() -> Response:
         channel = request.headers.get("X-Goog-Channel-ID", "")
         token = request.headers.get("X-Goog-Channel-Token", "")
         if not mark_stale(channel, token):

@@ -55,10 +55,10 @@ class DriveDestination:
     def send(self, upload: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         """Upload a file, whole and checked, let its readers read it, and return its link."""
         # While the folder is hidden from us, so are the files in it: none of them is gone.
-        self._require_folder(upload.shelf)
+        self._require_folder(upload.placement)
         sending = _Sending(self, upload, dict(state), fence)
         there = sending.complete()
-        readers = upload.shelf.readers if upload.shelf else ()
+        readers = upload.placement.readers if upload.placement else ()
         # Somebody without an account at Google may have got one since it was last sent.
         state = {**sending.state, "refused": []}
         self.let_read(state, readers, fence.check, fence.note, fence.keep)
@@ -185,14 +185,14 @@ class _Sending:
     def _find(self) -> str | None:
         """Return our file that the ledger does not know, as after its database was restored."""
         query = (
-            f"{files.quoted(self._folder)} in parents and appProperties has"
-            f" {{ key={files.quoted(_MARK)} and value={files.quoted(self._mark)} }}"
+            f"{files.quote(self._folder)} in parents and appProperties has"
+            f" {{ key={files.quote(_MARK)} and value={files.quote(self._mark)} }}"
         )
         return next((str(file["id"]) for file in files.find_files(self.google, query)), None)
 
     @cached_property
     def _folder(self) -> str:
-        placement = self.upload.shelf
+        placement = self.upload.placement
         return self.to.folder(placement) if placement else self.to.root
 
     def _send(self, there: Mapping[str, Any] | None) -> None:
@@ -215,7 +215,7 @@ class _Sending:
         except uploads.SessionLost:
             self._keep(session=None)
         except FileNotFoundError as error:
-            raise self._vanished() from error
+            raise self._source_vanished() from error
 
     def _begin(self, there: Mapping[str, Any] | None) -> str:
         self.fence.confirm()
@@ -223,7 +223,7 @@ class _Sending:
         body: dict[str, Any] = {"mimeType": kind}
         if there is None:
             body |= {
-                "id": self.state["id"], "name": self._unchecked, "parents": [self._folder],
+                "id": self.state["id"], "name": self._unchecked_name, "parents": [self._folder],
                 "appProperties": {_MARK: self._mark},
             }  # fmt: skip
         file_id = str(there["id"]) if there else None
@@ -250,7 +250,7 @@ class _Sending:
 
     def _discard(self, there: Mapping[str, Any]) -> None:
         """Forget what arrived damaged; of a new file, nothing stays behind."""
-        if there.get("name") == self._unchecked:
+        if there.get("name") == self._unchecked_name:
             files.move_to_bin(self.google, str(there["id"]))
             self._keep(id=files.reserve_id(self.google), is_made=False, session=None)
         else:
@@ -268,12 +268,12 @@ class _Sending:
         file of no recording is recognised by its content: it has no other version.
         """
         whose = self.upload.record or self.upload.sha256
-        ours = self.to.folders.memory.settled(_IDENTITY, uuid.uuid4().hex)
+        ours = self.to.folders.memory.get_or_set(_IDENTITY, uuid.uuid4().hex)
         text = f"{ours}\0{whose}\0{self.upload.kind}\0{self.upload.name}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
-    def _unchecked(self) -> str:
+    def _unchecked_name(self) -> str:
         return self.upload.name + _UNCHECKED
 
     def _md5(self) -> str:
@@ -281,11 +281,11 @@ class _Sending:
             try:
                 self.state["md5"] = md5_of(self.upload.path, self.fence.check)
             except FileNotFoundError as error:
-                raise self._vanished() from error
+                raise self._source_vanished() from error
             self.state["md5_of"] = self.upload.sha256
         return str(self.state["md5"])
 
-    def _vanished(self) -> Temporary:
+    def _source_vanished(self) -> Temporary:
         return Temporary("upload", "google.source_vanished", path=str(self.upload.path))
 
 

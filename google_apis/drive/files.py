@@ -41,7 +41,7 @@ def get_file(google: Google, file_id: str) -> dict[str, Any] | None:
         return None
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return a text for a query. Pure.
 
     https://developers.google.com/workspace/drive/api/guides/search-files#examples

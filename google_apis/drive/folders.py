@@ -24,10 +24,10 @@ _OTHER_IN_SETTING = Message("google.other_folder.setting")
 class Memory(Protocol):
     """What is remembered for all workers, by name: the first who writes wins."""
 
-    def known(self, name: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """Return the value of a name."""
 
-    def settled(self, name: str, value: str) -> str:
+    def get_or_set(self, name: str, value: str) -> str:
         """Return the value of a name, which becomes this one where there was none."""
 
     def forget(self, name: str, value: str) -> None:
@@ -66,10 +66,10 @@ class Folders:
     def _child(self, parent: str, name: str) -> str:
         key = f"drive-{hashlib.sha256(f'{parent}/{name}'.encode()).hexdigest()[:48]}"
         for _ in range(_MOST_CREATED):
-            folder = self.memory.known(key)
+            folder = self.memory.get(key)
             if folder is None:
                 oldest = self._oldest(parent, name)
-                folder = self.memory.settled(key, oldest or files.reserve_id(self.google))
+                folder = self.memory.get_or_set(key, oldest or files.reserve_id(self.google))
                 if folder == oldest:
                     return folder
             there = files.get_file(self.google, folder)
@@ -85,7 +85,7 @@ class Folders:
     def _oldest(self, parent: str, name: str) -> str | None:
         """Return the oldest folder of this name that somebody has created."""
         query = (
-            f"name = {files.quoted(name)} and {files.quoted(parent)} in parents"
-            f" and mimeType = {files.quoted(files.FOLDER)}"
+            f"name = {files.quote(name)} and {files.quote(parent)} in parents"
+            f" and mimeType = {files.quote(files.FOLDER)}"
         )
         return next((str(f["id"]) for f in files.find_files(self.google, query)), None)

@@ -102,7 +102,7 @@ def _queue_again(service: Service, task: Task, now: datetime) -> bool:
 def _new_media(service: Service, task: Task, found: Mapping[str, Found]) -> dict[str, list[Item]]:
     """Return the media of each source that a record was made without, and that it lacks."""
     report = stage_results.load_report(service.engine, task.job.record)
-    gaps, shown = report.get("gaps", []), task.request.sources.shown
+    gaps, shown = report.get("gaps", []), task.request.sources.pictures
     return {
         # Of what is only heard, the report has no gap: any media of it may be what is missing.
         name: missing_sources(

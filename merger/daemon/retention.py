@@ -87,7 +87,7 @@ def _is_of_this_database(service: Service) -> bool:
 
     To an empty database, which a mistyped address gives, everything in there would be unknown.
     """
-    mine = KeyValueStore(service.engine).settled(_IDENTITY, uuid.uuid4().hex)
+    mine = KeyValueStore(service.engine).get_or_set(_IDENTITY, uuid.uuid4().hex)
     note = service.settings.data / _IDENTITY
     try:
         if not note.exists():

@@ -54,7 +54,7 @@ def answer_once(
         status, body = act()
     except BaseException:
         # What was refused may be corrected under the same key.
-        writing(engine, lambda session: session.execute(_unanswered(digest)))
+        writing(engine, lambda session: session.execute(_delete_unanswered(digest)))
         raise
 
     def keep(session: Session) -> tuple[int, str]:
@@ -73,7 +73,7 @@ def _answer_of(row: Answer) -> tuple[int, str] | None:
     return (row.status, row.body) if row.status != _NONE else None
 
 
-def _unanswered(digest: str) -> Delete:
+def _delete_unanswered(digest: str) -> Delete:
     return delete(Answer).where(Answer.digest == digest, Answer.status == _NONE)
 
 

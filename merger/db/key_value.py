@@ -17,13 +17,13 @@ class KeyValueStore:
 
     engine: Engine
 
-    def known(self, name: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """Return the value of a name, if it has one."""
         with reading(self.engine) as session:
             row = session.get(Fact, name)
             return row.value if row else None
 
-    def settled(self, name: str, value: str) -> str:
+    def get_or_set(self, name: str, value: str) -> str:
         """Return the value of a name; where it has none, it gets this one."""
 
         def settle(session: Session) -> str:

@@ -72,7 +72,7 @@ def reserve_name(
             continue
 
         def write(session: Session, row: Record, name: str = name) -> bool:
-            if session.scalar(_reserved(destination, name)) is not None:
+            if session.scalar(_reservation(destination, name)) is not None:
                 return False
             session.add(
                 Delivery(
@@ -93,14 +93,14 @@ def _key(name: str) -> str:
     return hashlib.sha256(same.encode()).hexdigest()
 
 
-def _reserved(destination: str, name: str) -> Select[int]:
+def _reservation(destination: str, name: str) -> Select[int]:
     return select(Delivery.id).where(
         Delivery.destination == destination, Delivery.name_key == _key(name)
     )
 
 
 def _is_reserved(lease: Lease, destination: str, name: str) -> bool:
-    return lease.read(lambda session: session.scalar(_reserved(destination, name)) is not None)
+    return lease.read(lambda session: session.scalar(_reservation(destination, name)) is not None)
 
 
 def save_state(lease: Lease, destination: str, kind: str, state: Mapping[str, Any]) -> None:
@@ -189,7 +189,7 @@ def complete_record(lease: Lease, watched_until: datetime | None, warnings: int)
             # The reason why there is no new version stays.
             kind, message = "put_back", Message("history.put_back", version=row.version)
         else:
-            kind, message = "delivered", _delivered(row.version, warnings)
+            kind, message = "delivered", _delivery_message(row.version, warnings)
             row.delivered_version, row.delivered_at = row.version, now
             row.error_code = row.error_message = row.delivered_as = None
             outbox.add_ready(session, row, now)
@@ -204,7 +204,7 @@ def complete_record(lease: Lease, watched_until: datetime | None, warnings: int)
     lease.write_last(write, "delivered", "put_back")
 
 
-def _delivered(version: int, warnings: int) -> Message:
+def _delivery_message(version: int, warnings: int) -> Message:
     """Return what the history says of a delivery. Pure."""
     key = "delivered" if version == 1 else "delivered_version"
     if not warnings:

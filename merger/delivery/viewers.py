@@ -39,14 +39,14 @@ def grant_new_viewers(service: Service, now: datetime) -> None:
     for destination in service.destinations:
         if not isinstance(destination, GrantsAccess):
             continue
-        for delivery in _delivered(service.engine, destination.name, now - _LATELY):
+        for delivery in _recent_deliveries(service.engine, destination.name, now - _LATELY):
             try:
                 _grant(service.engine, destination, delivery, now)
             except MergerError as error:  # one never stops the others
                 log.warning("record %s: %s", delivery.record, error.message)
 
 
-def _delivered(engine: Engine, destination: str, since: datetime) -> list[_Delivered]:
+def _recent_deliveries(engine: Engine, destination: str, since: datetime) -> list[_Delivered]:
     with reading(engine) as session:
         wanted = (
             select(Delivery, Record)

@@ -65,17 +65,17 @@ def read_calendars(service: Service, now: datetime) -> None:
     if reader is None:
         return
     for room in _rooms(service.engine):
-        state = writing(service.engine, partial(_taken, room=room, now=now))
+        state = writing(service.engine, partial(_claim_calendar, room=room, now=now))
         if state is None:
             continue
         try:
             _read(service.engine, reader, room, state, now)
         except MergerError as error:
             log.warning("the calendar of room %r cannot be read: %s", room.name, error.message)
-            writing(service.engine, partial(_failed, room=room, why=error.message))
+            writing(service.engine, partial(_write_error, room=room, why=error.message))
         except Exception:  # the one place of the calendars: what others write is odd at times
             log.exception("the calendar of room %r: a mistake in this program", room.name)
-            writing(service.engine, partial(_failed, room=room, why=_MISTAKE))
+            writing(service.engine, partial(_write_error, room=room, why=_MISTAKE))
 
 
 def mark_calendar_stale(engine: Engine, channel: str, token: str, now: datetime) -> bool:
@@ -177,7 +177,7 @@ def _is_settled(engine: Engine, event: CalendarEvent, span: Span) -> bool:
         if was_removed(session, event):
             return True
         kept = kept_record(session, event)
-        return kept is not None and (not _is_not_begun(kept[0]) or kept[1] == span)
+        return kept is not None and (not requests.is_untouched(kept[0]) or kept[1] == span)
 
 
 def _follow(session: Session, room: Room, event: CalendarEvent, now: datetime) -> bool:
@@ -191,7 +191,7 @@ def _follow(session: Session, room: Room, event: CalendarEvent, now: datetime) -
 def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now: datetime) -> None:
     # By an event, and not by a person.
     was_cancelled = row.status == "cancelled" and row.error_code == requests.EVENT_OFF
-    if not (_is_not_begun(row) or was_cancelled):
+    if not (requests.is_untouched(row) or was_cancelled):
         return
     why = _why_off(event)
     if why is not None or event.span is None:
@@ -272,10 +272,6 @@ def _add_owner(session: Session, row: Record, event: CalendarEvent) -> bool:
     return True
 
 
-def _is_not_begun(row: Record) -> bool:
-    return row.status == "queued" and row.stage == "collect" and row.delivered_version is None
-
-
 def _cancel_missing(
     engine: Engine, room: int, calendar: str, window: Span, changes: Changes, now: datetime
 ) -> None:
@@ -298,7 +294,7 @@ def _cancel_missing(
             .with_for_update()
         )
         for row in session.scalars(wanted):
-            if _is_not_begun(row):
+            if requests.is_untouched(row):
                 _call_off(session, row, Message("calendar.gone"), now)
 
     writing(engine, cancel)
@@ -307,8 +303,8 @@ def _cancel_missing(
 # --- what is known of a calendar ------------------------------------------------------------------
 
 
-def _taken(session: Session, room: Room, now: datetime) -> _State | None:
-    """Take a calendar that is due, unless another daemon has; return how far it was read.
+def _claim_calendar(session: Session, room: Room, now: datetime) -> _State | None:
+    """Claim a calendar that is due, unless another daemon has; return how far it was read.
 
     Where its reader dies, it is due again after some minutes.
     """
@@ -375,7 +371,7 @@ def _note(
     row.channel_until = channel.until if channel else None
 
 
-def _failed(session: Session, room: Room, why: Message) -> None:
+def _write_error(session: Session, room: Room, why: Message) -> None:
     row = session.get(Calendar, room.id, with_for_update=True)
     if row is not None:
         row.error_message = why

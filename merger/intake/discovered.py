@@ -314,8 +314,7 @@ def _extend_queued(
         return None
     if row.status in ENDED:
         return both
-    is_begun = row.status != "queued" or row.stage != "collect" or row.delivered_version is not None
-    if is_begun:
+    if not requests.is_untouched(row):
         return "later"
     record_span(both.start, both.end)
     row.start_at, row.end_at, row.updated_at = both.start, both.end, now

@@ -39,12 +39,12 @@ class Upload:
     path: Path
     size_bytes: int
     sha256: str
-    shelf: Placement | None = None
+    placement: Placement | None = None
     record: int | None = None
 
 
-def _not_told(note: Message) -> None:
-    """Leave a note unsaid."""
+def _drop_note(note: Message) -> None:
+    """Drop a note: nobody keeps a history here."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Fence:
     check: Callable[[], None]
     confirm: Callable[[], None]
     attempt: int = 0
-    note: Callable[[Message], None] = _not_told
+    note: Callable[[Message], None] = _drop_note
 
 
 class Destination(Protocol):

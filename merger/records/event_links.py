@@ -104,16 +104,16 @@ def keep_for_people(row: Record) -> None:
 def note_removed(session: Session, row: Record, now: datetime) -> None:
     """Remember of the event of a record that people removed it: it is not to be made again."""
     if row.event_link is not None:
-        name = _removed(row.event_link.calendar_id, row.event_link.event_id)
+        name = _removal_fact(row.event_link.calendar_id, row.event_link.event_id)
         session.merge(Fact(name=name, value=now.isoformat()))
 
 
 def was_removed(session: Session, event: CalendarEvent) -> bool:
     """Return whether people have removed the record of an event."""
-    return session.get(Fact, _removed(event.calendar, event.event)) is not None
+    return session.get(Fact, _removal_fact(event.calendar, event.event)) is not None
 
 
-def _removed(calendar: str, event: str) -> str:
+def _removal_fact(calendar: str, event: str) -> str:
     digest = hashlib.sha256(f"{calendar}\0{event}".encode()).hexdigest()
     return f"removed {digest[:48]}"  # the name of a fact has room for 64 characters
 

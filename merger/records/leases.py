@@ -124,7 +124,7 @@ class Lease:
                 )
             ).one_or_none()
         if row is None or row[0] != self.attempt or row[1] != "running":
-            raise self._lost()
+            raise self._lease_lost()
         self.is_cancelled |= row[2] is not None
 
     # --- the database -----------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Lease:
             .with_for_update()
         ).one_or_none()
         if row is None:
-            raise self._lost()
+            raise self._lease_lost()
         return row
 
     def _has_ended(self, kinds: tuple[str, ...]) -> bool:
@@ -215,7 +215,7 @@ class Lease:
             )
         return bool(count)
 
-    def _lost(self) -> LeaseLost:
+    def _lease_lost(self) -> LeaseLost:
         return LeaseLost(f"record {self.record} is no longer attempt {self.attempt}'s")
 
     # --- what becomes of the record ---------------------------------------------------------------

@@ -42,14 +42,16 @@ def add_silent(session: Session, row: Record, message: Message, now: datetime) -
     """Queue the news, for those who look after rooms, that a source is silent before a lecture."""
     wanted = select(User.email).where(User.role.in_(_EDITORS)).order_by(User.id)
     facts = {**_facts(session, row), "text": document(message)}
-    _add(session, row, "silent", str(message), _mailed(row, session.scalars(wanted)), facts, now)
+    _add(
+        session, row, "silent", str(message), _recipients(row, session.scalars(wanted)), facts, now
+    )
 
 
 def _mails_of(row: Record) -> list[str]:
-    return _mailed(row, (entry.user.email for entry in row.users))
+    return _recipients(row, (entry.user.email for entry in row.users))
 
 
-def _mailed(row: Record, emails: Iterable[str]) -> list[str]:
+def _recipients(row: Record, emails: Iterable[str]) -> list[str]:
     """Return to whom of some people mails about a record go."""
     if row.room is not None and not row.room.mails:
         return []

@@ -217,7 +217,7 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
     """Queue a record again at once. Raises Conflict where there is nothing to try again."""
 
     def again(session: Session) -> None:
-        row = _locked(session, record, only_of)
+        row = _lock_record(session, record, only_of)
         if row.status == "running":
             raise Conflict("status", "records.in_progress", record=record)
         is_wished = bool((row.delivered_as or {}).get("wished"))
@@ -259,7 +259,7 @@ def remerge(
     """
 
     def again(session: Session) -> None:
-        row = _locked(session, record, only_of)
+        row = _lock_record(session, record, only_of)
         _check_owner(row, only_of)
         if row.status not in ENDED:
             raise Conflict("status", "records.not_ended", record=record, status=row.status)
@@ -285,7 +285,12 @@ def remerge(
     writing(engine, again)
 
 
-def _locked(session: Session, record: int, only_of: int | None) -> Record:
+def is_untouched(row: Record) -> bool:
+    """Return whether work on a record has not begun, so that its room and span may still change."""
+    return row.status == "queued" and row.stage == "collect" and row.delivered_version is None
+
+
+def _lock_record(session: Session, record: int, only_of: int | None) -> Record:
     """Return the row of a record, locked after its room, as whoever requests the same does."""
     room = session.scalar(select(Record.room_id).where(Record.id == record))
     if room is not None:

@@ -65,7 +65,7 @@ def page_of_records(
         if status not in STATUSES:
             raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
-        query = _filtered(session, wanted)
+        query = _query_of(session, wanted)
         if cursor is not None:
             before, record = _position(cursor)
             query = query.where(
@@ -89,7 +89,7 @@ def running_records(engine: Engine, most: int, only_of: int | None = None) -> li
     in_order = (Record.start_at, Record.id)
     place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
     with reading(engine) as session:
-        places = _filtered(session, wanted).with_only_columns(Record.id, place.label("place"))
+        places = _query_of(session, wanted).with_only_columns(Record.id, place.label("place"))
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_LOADED)
@@ -102,7 +102,7 @@ _LOADED = (
 )
 
 
-def _filtered(session: Session, wanted: Filter) -> Select[Record]:
+def _query_of(session: Session, wanted: Filter) -> Select[Record]:
     query = select(Record)
     if wanted.room is not None:
         query = query.where(Record.room_id == room_row(session, wanted.room).id)
@@ -161,7 +161,7 @@ def list_records(
     if status is not None and status not in STATUSES:
         raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
-        query = _filtered(session, wanted).order_by(Record.id.desc()).limit(limit)
+        query = _query_of(session, wanted).order_by(Record.id.desc()).limit(limit)
         return [record_summary(row) for row in reversed(session.scalars(query).all())]
 
 
@@ -227,7 +227,7 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
             **record_summary(row),
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
-            "sources": _filmed(row),
+            "sources": _filmed_sources(row),
             "gaps": report.get("gaps", []),
             "papers": _transcripts(row),
             "scenes": report.get("scenes", []),
@@ -292,7 +292,7 @@ def _messages_of(record: int, only_of: int | None) -> Select[Notification]:
     return wanted if only_of is None else wanted.where(Notification.kind != "silent")
 
 
-def _filmed(row: Record) -> list[str]:
+def _filmed_sources(row: Record) -> list[str]:
     """Return the sources whose pictures a record is made of, in the order of the room."""
     used = (row.media or {}).get("items", {})
     heard = {s.name for s in row.room.sources if s.role == "audio"} if row.room else set()

@@ -16,7 +16,7 @@ from merger.rooms.spec import (
     LONGEST_TEXT,
     RoomSpec,
     SourceSpec,
-    masked,
+    mask_passwords,
 )
 from merger.timeline.zones import LONGEST_MARGIN, zone_named
 from models import ROLES
@@ -148,7 +148,7 @@ def _without_secrets(message: Message, source: SourceSpec) -> Message:
     def clean(value: Param) -> Param:
         if isinstance(value, str):
             text = value.replace(source.credentials, "***") if source.credentials else value
-            return masked(text)
+            return mask_passwords(text)
         if isinstance(value, tuple):
             return tuple(clean(part) for part in value)  # type: ignore[misc]
         return _without_secrets(value, source) if isinstance(value, Message) else value

@@ -58,6 +58,6 @@ def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:
     ]
 
 
-def masked(text: str) -> str:
+def mask_passwords(text: str) -> str:
     """Return text without the passwords in addresses such as rtsp://user:password@host."""
     return _PASSWORD_IN_ADDRESS.sub(r"\1:***@", text)

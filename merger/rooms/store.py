@@ -16,7 +16,7 @@ from merger.errors import Conflict, Invalid, NotFound
 from merger.i18n import Message
 from merger.ports.recorder import Recorder
 from merger.rooms.rules import check_room
-from merger.rooms.spec import RoomSpec, SourceSpec, masked
+from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from models import Record, Room, Source
 
 RecorderOf = Callable[[str], Recorder]
@@ -162,7 +162,7 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "mails": room.mails,
         "uploads_raw": room.uploads_raw,
         "sources": [
-            {"name": s.name, "role": s.role, "kind": s.kind, "address": masked(s.address)}
+            {"name": s.name, "role": s.role, "kind": s.kind, "address": mask_passwords(s.address)}
             for s in room.sources
         ],
     }
@@ -246,7 +246,7 @@ def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
 def _added_source(source: SourceSpec, room: RoomSpec) -> Message:
     added = Message(
         "rooms.change.added_source", source=source.name, room=room.name, role=source.role,
-        kind=source.kind, address=masked(source.address),
+        kind=source.kind, address=mask_passwords(source.address),
     )  # fmt: skip
     if not source.credentials:
         return added
@@ -278,17 +278,21 @@ def _place(source: str, room: RoomSpec) -> Message:
 def _value_changes(where: Message, *values: tuple[str, str | None, str | None]) -> list[Message]:
     return [
         Message(
-            "rooms.change.changed", field=field, where=where, before=_shown(old), after=_shown(new)
+            "rooms.change.changed",
+            field=field,
+            where=where,
+            before=_value_message(old),
+            after=_value_message(new),
         )
         for field, old, new in values
         if old != new
     ]
 
 
-def _shown(text: str | None) -> Message:
+def _value_message(text: str | None) -> Message:
     if text is None:
         return Message("rooms.change.nothing")
-    return Message("rooms.change.value", text=masked(text))
+    return Message("rooms.change.value", text=mask_passwords(text))
 
 
 def _yes_or_no(value: bool) -> str:

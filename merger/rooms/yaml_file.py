@@ -23,7 +23,7 @@ from merger.rooms.spec import (
     LONGEST_TEXT,
     RoomSpec,
     SourceSpec,
-    masked,
+    mask_passwords,
 )
 from merger.timeline.zones import length_from, margin_from, zone_named
 from models import ROLES
@@ -320,7 +320,7 @@ def _zone(room: _Entry) -> str:
 
 def _address(source: _Entry) -> str:
     address = source.text("address", required=True, longest=LONGEST_TEXT)
-    if masked(address) != address:
+    if mask_passwords(address) != address:
         source.add_mistake("address", Message("rooms.password_in_address"))
     return address
 

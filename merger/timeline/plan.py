@@ -55,12 +55,12 @@ class Sources:
         )
 
     @property
-    def shown(self) -> tuple[str, ...]:
+    def pictures(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(s for s in (self.speaker, self.screen, self.board) if s))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.shown, *self.by_sound)))
+        return tuple(dict.fromkeys((*self.pictures, *self.by_sound)))
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def plan_edit(
         chunks: tile the span.
     """
     frame = timedelta(microseconds=round(1_000_000 / rate))
-    tracks = {name: picture_track(name, span, segments, frame) for name in sources.shown}
+    tracks = {name: picture_track(name, span, segments, frame) for name in sources.pictures}
     frames = frame_count(span, rate)
     grid = FrameGrid(span.start, rate)
     lanes = {name: _to_frames(track, grid, frames) for name, track in tracks.items()}

@@ -114,4 +114,4 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
 
 def _secret(service: Service) -> str:
     """Return the key that signs sessions: one for all processes of a database."""
-    return KeyValueStore(service.engine).settled(_SECRET, secrets.token_hex(32))
+    return KeyValueStore(service.engine).get_or_set(_SECRET, secrets.token_hex(32))

@@ -66,15 +66,15 @@ def translate_document(document: Any) -> Any:
     A sentence stands beside its key and parameters, as `message` or `text`; or, as in `warnings`
     and `error`, beside `warning_messages` and `error_message`, which hold them.
     """
-    return document if language() == i18n.SOURCE else _translated(document)
+    return document if language() == i18n.SOURCE else _translate(document)
 
 
-def _translated(document: Any) -> Any:
+def _translate(document: Any) -> Any:
     if isinstance(document, list):
-        return [_translated(part) for part in document]
+        return [_translate(part) for part in document]
     if not isinstance(document, dict):
         return document
-    found = {name: _translated(part) for name, part in document.items()}
+    found = {name: _translate(part) for name, part in document.items()}
     if "key" in document and "params" in document:
         field = next((name for name in ("message", "text") if name in document), None)
         if field is not None:

@@ -114,14 +114,14 @@ def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[
     """Yield the files of some days in a folder and below it."""
     # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
     # name finds the words that begin so.
-    of_days = " or ".join(f"name contains {drive.quoted(day.isoformat())}" for day in days)
+    of_days = " or ".join(f"name contains {drive.quote(day.isoformat())}" for day in days)
     looked, level = 0, [folder]
     for _ in range(_DEEPEST):
         below: list[str] = []
         for parent in level:
             looked += 1
-            inside = f"{drive.quoted(parent)} in parents"
-            is_folder = f"mimeType = {drive.quoted(drive.FOLDER)}"
+            inside = f"{drive.quote(parent)} in parents"
+            is_folder = f"mimeType = {drive.quote(drive.FOLDER)}"
             for entry in drive.find_files(google, f"{inside} and ({is_folder} or {of_days})"):
                 if entry.get("mimeType") != drive.FOLDER:
                     yield entry

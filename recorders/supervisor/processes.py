@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from merger.errors import Temporary
 from merger.render.ffmpeg import dying_with_parent
-from merger.rooms.spec import masked
+from merger.rooms.spec import mask_passwords
 from recorders.rtsp.wire import ChildMessage, Job, MalformedLine, from_line, to_line
 
 log = logging.getLogger(__name__)
@@ -135,4 +135,4 @@ def redact(line: str, credentials: str | None) -> str:
         for secret in (credentials, password, quote(password, safe="")):
             if secret:
                 line = line.replace(secret, "***")
-    return _ADDRESS.sub("rtsp://***@", masked(line))
+    return _ADDRESS.sub("rtsp://***@", mask_passwords(line))

@@ -38,10 +38,10 @@ PARTS, SIZE = 4, 4 * UNIT + 1000
 class Memory(dict[str, str]):
     """What is remembered for all workers, in this process."""
 
-    def known(self, name: str) -> str | None:
+    def get(self, name: str) -> str | None:
         return self.get(name)
 
-    def settled(self, name: str, value: str) -> str:
+    def get_or_set(self, name: str, value: str) -> str:
         return self.setdefault(name, value)
 
     def forget(self, name: str, value: str) -> None:

@@ -61,8 +61,8 @@ def parcel(tmp_path: Path) -> Callable[..., Upload]:
         path = tmp_path / f"{version}.mp4"
         path.write_bytes(os.urandom(SIZE))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        shelf = Placement("O'Neill's room", None, date(2026, 11, 20))
-        return Upload(version, "merge", "It's a lecture.mp4", path, SIZE, digest, shelf)
+        placement = Placement("O'Neill's room", None, date(2026, 11, 20))
+        return Upload(version, "merge", "It's a lecture.mp4", path, SIZE, digest, placement)
 
     return one
 
@@ -85,11 +85,11 @@ def test_a_file_and_its_next_version(
         back = tmp_path / f"back-{version}"
         assert download(there, state["id"], back, lambda: None) == md5_of(sent.path, lambda: None)
     assert len(links) == 1
-    day = to.folder(sent.shelf or Placement("", None, date.min))
-    found = list(files.find_files(there, f"{files.quoted(day)} in parents"))
+    day = to.folder(sent.placement or Placement("", None, date.min))
+    found = list(files.find_files(there, f"{files.quote(day)} in parents"))
     assert [one["name"] for one in found] == ["It's a lecture.mp4"]
     to.remove("It's a lecture.mp4", state)
-    assert list(files.find_files(there, f"{files.quoted(day)} in parents")) == []
+    assert list(files.find_files(there, f"{files.quote(day)} in parents")) == []
 
 
 def test_an_id_is_used_once(there: Client, folder: str) -> None:

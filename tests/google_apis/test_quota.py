@@ -44,9 +44,9 @@ def parcel_of(record: int, folder: Path) -> Upload:
     path = folder / f"{record}.mp4"
     path.write_bytes(f"lecture {record}".encode())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    shelf = Placement("504", None, DAY, READERS[:1])
+    placement = Placement("504", None, DAY, READERS[:1])
     size_bytes = path.stat().st_size
-    return Upload(1, "merge", path.name, path, size_bytes, digest, shelf, record)
+    return Upload(1, "merge", path.name, path, size_bytes, digest, placement, record)
 
 
 def event_of(google: Google, record: int) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from merger.errors import Refused
 from merger.i18n import Message, render
-from merger.rooms.spec import RoomSpec, SourceSpec, masked, warnings
+from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords, warnings
 from merger.rooms.yaml_file import LONGEST_FILE, parse_rooms
 from models import ROLES
 from recorders.registry import kinds
@@ -353,12 +353,14 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     ],
 )
 def test_an_address_without_a_password(address: str) -> None:
-    assert masked(address) == address
+    assert mask_passwords(address) == address
     assert parsed(source(address=f"'{address}'"))[0].sources[0].address == address
 
 
 def test_masked() -> None:
-    assert masked("at rtsp://u:p@h/x and ftp://:p@h") == "at rtsp://u:***@h/x and ftp://:***@h"
+    assert (
+        mask_passwords("at rtsp://u:p@h/x and ftp://:p@h") == "at rtsp://u:***@h/x and ftp://:***@h"
+    )
 
 
 def composed(name: str) -> str:

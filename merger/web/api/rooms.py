@@ -13,7 +13,7 @@ from merger.errors import Invalid, NotFound
 from merger.i18n import Message
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials
-from merger.rooms.spec import RoomSpec, SourceSpec, masked
+from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from merger.timeline.zones import length_from, margin_from
 from merger.web.api import base
 from merger.web.api.schemas.rooms import (
@@ -163,7 +163,7 @@ def change_source(path: SourcePath, body: SourceChange) -> Response:
         if source.name != source_name:
             return source
         values = dict(changes)
-        if values.get("address") == masked(source.address):
+        if values.get("address") == mask_passwords(source.address):
             del values["address"]  # as it was read
         after = replace(source, **values)
         if "credentials" in values:

@@ -18,7 +18,7 @@ from merger.live import source_status
 from merger.records import views
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials, reason_of
-from merger.rooms.spec import RoomSpec, SourceSpec, masked
+from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from merger.timeline.zones import length_from, margin_from, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
@@ -241,7 +241,7 @@ def _spec(typed: Mapping[str, str], rows: Sequence[Row], before: RoomSpec) -> Ro
 def _source(row: Row, before: SourceSpec | None) -> SourceSpec:
     address, credentials = row.address, row.credentials or None
     if before is not None:
-        if address == masked(before.address):
+        if address == mask_passwords(before.address):
             address = before.address  # as it was shown
         if credentials is None and not row.forgets:
             credentials = kept_credentials(before, row.kind, address)

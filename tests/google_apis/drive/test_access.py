@@ -204,7 +204,7 @@ def test_nothing_is_put_into_the_bin(
     google: Google, to: DriveDestination, parcels: Parcels, whose: str
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
-    line = Line(to, parcels(shelf=Placement("504", own, DAY, READERS)))
+    line = Line(to, parcels(placement=Placement("504", own, DAY, READERS)))
     other = "choose another one for room '504'"
     if whose == "of all rooms":
         to = replace(to, root=own)
@@ -218,6 +218,8 @@ def test_nothing_is_put_into_the_bin(
     line.send()
     check_right(google, line)
     google.drive.files[own]["trashed"] = True
-    line.parcel = replace(parcels(version=2), name=line.parcel.name, shelf=line.parcel.shelf)
+    line.parcel = replace(
+        parcels(version=2), name=line.parcel.name, placement=line.parcel.placement
+    )
     with pytest.raises(Refused, match="in the bin"):
         line.send()

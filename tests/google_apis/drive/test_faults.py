@@ -60,7 +60,7 @@ def test_a_rooms_own_folder_and_one_that_people_made(
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
     day = google.drive.make_folder("2026-11-20", own, SUBJECT)
-    Line(to, parcels(shelf=Placement("504", own, DAY))).send()
+    Line(to, parcels(placement=Placement("504", own, DAY))).send()
     assert videos(google)[0]["parents"] == [day]
 
 
@@ -69,7 +69,7 @@ def test_no_folder_is_made_where_drive_did_not_look_everywhere(
 ) -> None:
     own = google.drive.make_folder("Room 504", google.drive.root(SUBJECT), SUBJECT)
     day = google.drive.make_folder("2026-11-20", own, SUBJECT)
-    line = Line(to, parcels(shelf=Placement("504", own, DAY, READERS)))
+    line = Line(to, parcels(placement=Placement("504", own, DAY, READERS)))
     google.drive.looks_away = True
     with pytest.raises(Temporary, match="search all"):
         line.send()
@@ -251,8 +251,8 @@ def test_a_file_that_somebody_took_away_comes_back(
 def test_a_reader_without_an_account_is_a_note(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:
-    shelf = Placement("504", None, DAY, ("nobody@example.org", *READERS))
-    line = Line(to, parcels(shelf=shelf))
+    placement = Placement("504", None, DAY, ("nobody@example.org", *READERS))
+    line = Line(to, parcels(placement=placement))
     line.send()
     check_right(google, line)
     [note] = line.notes
@@ -263,15 +263,15 @@ def test_a_reader_without_an_account_is_a_note(
 def test_a_reader_who_has_an_account_by_now_is_let_in(
     google: Google, to: DriveDestination, parcels: Parcels, version: int
 ) -> None:
-    shelf = Placement("504", None, DAY, ("nobody@example.org", *READERS))
-    line = Line(to, parcels(shelf=shelf))
+    placement = Placement("504", None, DAY, ("nobody@example.org", *READERS))
+    line = Line(to, parcels(placement=placement))
     line.send()
     google.drive.domain = "@example.org"
     if version > 1:
-        line.parcel = parcels(version=version, name=line.parcel.name, shelf=shelf)
+        line.parcel = parcels(version=version, name=line.parcel.name, placement=placement)
     line.send()
     [one] = videos(google)
-    assert {p["emailAddress"] for p in one["permissions"]} == set(shelf.readers)
+    assert {p["emailAddress"] for p in one["permissions"]} == set(placement.readers)
     assert line.state["refused"] == [] and len(line.notes) == 1
 
 
@@ -310,10 +310,10 @@ def test_a_reader_is_told_once_though_it_fails_for_the_next(
 def test_who_wants_it_later_may_read_it_too(
     google: Google, to: DriveDestination, parcels: Parcels
 ) -> None:
-    parcel = parcels(shelf=Placement("504", None, DAY, READERS[:1]))
+    parcel = parcels(placement=Placement("504", None, DAY, READERS[:1]))
     line = Line(to, parcel)
     line.send()
-    line.parcel = replace(parcel, shelf=Placement("504", None, DAY, READERS))
+    line.parcel = replace(parcel, placement=Placement("504", None, DAY, READERS))
     line.send()
     check_right(google, line)
 
@@ -392,5 +392,5 @@ def test_a_segment_as_it_was_recorded(
 def test_names_in_queries_are_quoted(client: Client, google: Google) -> None:
     name = "O'Neill's \\ room"
     known = google.drive.make_folder(name, google.drive.root(SUBJECT), SUBJECT)
-    [one] = drive.find_files(client, f"name = {drive.quoted(name)}")
+    [one] = drive.find_files(client, f"name = {drive.quote(name)}")
     assert one["id"] == known

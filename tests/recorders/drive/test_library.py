@@ -43,7 +43,7 @@ def test_all_pages_are_read(google: Google, client: Client, folder: str) -> None
     names = [f"2026-11-20_10-{n:02}_504_camera.mp4" for n in range(8)]
     for name in names:
         google.drive.put(name, b"video", folder, SUBJECT)
-    listed = files.find_files(client, f"{files.quoted(folder)} in parents")
+    listed = files.find_files(client, f"{files.quote(folder)} in parents")
     assert [one["name"] for one in listed] == names
     assert asked(google, "GET /drive/v3/files by") == 3
     assert [file.item.origin.split()[1] for file in found(client, folder)] == names
