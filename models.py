@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import (
     JSON,
@@ -37,6 +37,44 @@ ENDED = ("delivered", "failed", "cancelled")
 STAGES = ("collect", "analyse", "plan", "encode", "deliver")
 ROLES = ("speaker", "screen", "board", "audio")
 USER_ROLES = ("user", "editor", "admin")
+
+
+class LateMedia(TypedDict, total=False):
+    """What came after a record was made: how it is waited for, and which version was made for it.
+
+    Attributes:
+        key, since: of what was found, while it may still grow, and when it was found first.
+        made, times, at: of what the record was made again for, how often, and when last.
+        version, of: that version, and the names of the sources.
+    """
+
+    key: str
+    since: str
+    made: str
+    times: int
+    at: str
+    version: int
+    of: list[str]
+
+
+class RecordMedia(TypedDict, total=False):
+    """What a record is made of (`records.media`).
+
+    Attributes:
+        items: by source: origin, fingerprint, path below the data folder, and start of each file.
+        incomplete: names of the sources of which more might have come.
+        warnings: messages about what is missing.
+        papers: names of the files of transcripts.
+        late: where media came after the record was made.
+        asked_again: people requested it again after it had failed.
+    """
+
+    items: dict[str, list[list[str]]]
+    incomplete: list[str]
+    warnings: list[Any]
+    papers: list[str]
+    late: LateMedia
+    asked_again: bool
 
 
 class Instant(TypeDecorator[datetime]):
@@ -288,7 +326,7 @@ class Record(Base):
     delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     # Until when media that comes late makes a delivered record again; null: nothing is missing.
     watched_until: Mapped[datetime | None] = mapped_column(Instant, index=True)
-    media: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))  # what was found, and used
+    media: Mapped[RecordMedia | None] = mapped_column(JSON(none_as_null=True))
     report: Mapped[str | None] = mapped_column(
         LongText, deferred=True
     )  # JSON, as `app.py merge --json` prints it

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +24,7 @@ from merger.records.requests import find_equal
 from merger.records.retry import TRIES_BY_CODE
 from merger.service import Service
 from merger.worker.task import Task, resolve_task
-from models import Record
+from models import LateMedia, Record, RecordMedia
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +75,8 @@ def _queue_again(service: Service, task: Task, now: datetime) -> bool:
             return False
         since = datetime.fromisoformat(late["since"]) if late.get("key") == key else now
         if not is_complete and not times and not is_stable(now - since, settle):
-            seen_first = {"key": key, "since": since.isoformat()}
-            row.media = {**(row.media or {}), "late": {**late, **seen_first}}
+            seen_first: LateMedia = {**late, "key": key, "since": since.isoformat()}
+            row.media = {**(row.media or {}), "late": seen_first}
             return False
         if row.status == "failed" and find_equal(session, row, room, task.request.span) is not None:
             return False  # somebody has requested it anew: one video is enough
@@ -129,7 +128,7 @@ def _find(task: Task, now: datetime) -> dict[str, Found]:
     return {source.name: found.get(source.name, _AWAY) for source, _, _ in task.sources}
 
 
-def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: datetime) -> bool:
+def _is_for_another_try(row: Record, late: LateMedia, times: int, now: datetime) -> bool:
     """Return whether a record is made again for media for which it was made before.
 
     That is so where the media could not be collected then, and nothing else went wrong: after an
@@ -145,7 +144,7 @@ def _is_for_another_try(row: Record, late: Mapping[str, Any], times: int, now: d
 
 def missing_sources(
     found: Found,
-    media: Mapping[str, Any],
+    media: RecordMedia,
     gaps: Sequence[Mapping[str, str]] | None,
     source: str,
 ) -> list[Item]:

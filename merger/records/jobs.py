@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from models import Record, Source
+from models import Record, RecordMedia, Source
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Job:
     tries: int
     version: int
     delivered_version: int | None
-    media: Mapping[str, Any]
+    media: RecordMedia
     users: tuple[str, ...] = ()
     drive_folder: str | None = None
     calendar_id: str | None = None

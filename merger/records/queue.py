@@ -37,8 +37,6 @@ _LATELY = timedelta(hours=1)
 _CANDIDATES = 16
 _ROUNDS = 20  # of candidates that others were quicker to take
 _LONGEST_LEASE = timedelta(hours=2)  # and more than clocks that disagree are apart
-# A mark beside what was collected for a record: `stage_results.save_segments` says what it means.
-ASKED_AGAIN = "asked_again"
 CANCELLED = Message("history.cancelled_at_work")
 
 

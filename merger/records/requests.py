@@ -23,7 +23,7 @@ from merger.records.event_links import (
     note_removed,
     own_record,
 )
-from merger.records.queue import ASKED_AGAIN, add_history, end_without_result, requeue
+from merger.records.queue import add_history, end_without_result, requeue
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
@@ -308,7 +308,7 @@ def _check_only(session: Session, row: Record) -> None:
 
 def _mark_asked_again(row: Record) -> None:
     """Have a record that failed look anew for all that it is made of."""
-    row.media = {**(row.media or {}), ASKED_AGAIN: True}
+    row.media = {**(row.media or {}), "asked_again": True}
 
 
 def _check_owner(row: Record, only_of: int | None) -> None:

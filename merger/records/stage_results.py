@@ -17,8 +17,7 @@ from merger.i18n import Message, to_json
 from merger.ports.recorder import Collected
 from merger.records.jobs import Job, job_from_row
 from merger.records.leases import Lease
-from merger.records.queue import ASKED_AGAIN
-from models import Chunk, Record, Rendition, Segment
+from models import Chunk, Record, RecordMedia, Rendition, Segment
 
 if TYPE_CHECKING:  # heavy: whoever only collects or delivers does not pay for it
     from merger.analysis.sampling import Look
@@ -54,12 +53,12 @@ def save_segments(
     data: Path,
     collected: Mapping[str, Sequence[Collected]],
     ids: Mapping[str, int],
-    before: Mapping[str, Any],
+    before: RecordMedia,
     *,
     incomplete: Sequence[str] = (),
     transcripts: Iterable[str] = (),
     warnings: Sequence[Message] = (),
-) -> Mapping[str, Any]:
+) -> RecordMedia:
     """Write down what was collected for a record, and return what it is made of.
 
     What was collected for it before and is no longer where it came from is still used: a library
@@ -76,10 +75,10 @@ def save_segments(
         warnings: about what is missing, for whoever goes on from there.
     """
     # What was left of a source that has something else now was taken out by somebody.
-    is_taken_out = ASKED_AGAIN in before and any(collected.values())
+    is_taken_out = "asked_again" in before and any(collected.values())
     there = {kept.path for kept in kept_segments(before) if (data / kept.path).is_file()}
 
-    def write(session: Session, row: Record) -> Mapping[str, Any]:
+    def write(session: Session, row: Record) -> RecordMedia:
         now = lease.now()
         for name, files in collected.items():
             _save_files(session, data, ids[name], files, now)
@@ -89,14 +88,14 @@ def save_segments(
                 continue
             origins = {item[0] for item in items.setdefault(name, [])}
             items[name] += [i for i in earlier if i[0] not in origins and i[2] in there]
-        media = {
+        media: RecordMedia = {
             **(row.media or {}),
             "items": items,
             "incomplete": list(incomplete),
             "warnings": [to_json(message) for message in warnings],
             "papers": sorted({*before.get("papers", ()), *transcripts}),
         }
-        media.pop(ASKED_AGAIN, None)
+        media.pop("asked_again", None)
         row.media, row.updated_at = media, now
         return media
 
@@ -139,7 +138,7 @@ def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def kept_segments(media: Mapping[str, Any]) -> list[KeptSegment]:
+def kept_segments(media: RecordMedia) -> list[KeptSegment]:
     """Return the collected files that a record is made of. Pure."""
     return [
         KeptSegment(source, origin, path, datetime.fromisoformat(start))

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, undefer
 
-from models import Chunk, Delivery, Record, Rendition
+from models import Chunk, Delivery, Record, RecordMedia, Rendition
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
 ANNOUNCEMENT = "news"  # the kind of deliveries that are announcements, not files
@@ -66,8 +66,10 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     if was and "wished" not in was:
         row.delivered_as = None
         _wish(row, was)
-        late = {"late": row.media["late"]} if row.media and "late" in row.media else {}
-        row.media = {**(was.get("media") or {}), **late}
+        media: RecordMedia = was.get("media") or RecordMedia()
+        if row.media and "late" in row.media:
+            media = {**media, "late": row.media["late"]}
+        row.media = media
         row.report = was.get("report")
         _put_back(session, row, was.get("chunks", ()))
         if wished != _wishes(row):

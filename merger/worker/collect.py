@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
@@ -23,7 +23,7 @@ from merger.storage.files import make_folder
 from merger.worker.library import open_library
 from merger.worker.task import Task
 from merger.worker.work import Work
-from models import STAGES
+from models import STAGES, RecordMedia
 
 if TYPE_CHECKING:
     from merger.media.library import Library
@@ -114,7 +114,7 @@ def collect_media(service: Service, lease: Lease, task: Task) -> CollectedMedia:
     return _collected_media(media)
 
 
-def _collected_media(media: Mapping[str, Any]) -> CollectedMedia:
+def _collected_media(media: RecordMedia) -> CollectedMedia:
     """Return what a record is made of, from its row; old rows hold sentences as warnings."""
     warnings = tuple(from_json(stored) for stored in media.get("warnings", ()))
     return CollectedMedia(tuple(stage_results.kept_segments(media)), warnings)
