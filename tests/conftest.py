@@ -28,6 +28,8 @@ from merger.timeline.report import MergeResult
 from recorders.testing.clock import Picture, plain
 from tests.support import films
 
+pytest.register_assert_rewrite("tests.support.aftermath")  # it checks; others only help
+
 pytest_plugins = [
     "tests.support.selection", "tests.support.databases", "tests.support.line", "tests.support.site",
     "tests.daemon.crew", "tests.delivery.places",

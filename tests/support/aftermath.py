@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from merger.daemon.retention import remove_expired
+from merger.daemon.retention import clean_destination, remove_expired
 from merger.db.engine import reading
 from models import Base, Delivery, Rendition, Segment, Source
 from tests.render.test_time import check_instants
@@ -128,7 +129,12 @@ def check_only(site: Site, now: datetime) -> None:
     """
     until(lambda: not living(site.folder))
     assert (site.count("queued"), site.count("running")) == (0, 0)
+    for folder in work_folders(site):
+        if not any(folder.iterdir()):  # killed before it had its lock: time alone tells that
+            long_ago = (now - LATER).timestamp()
+            os.utime(folder, (long_ago, long_ago))
     remove_expired(site.service, now + LATER)
+    clean_destination(site.service, now + LATER)
     assert work_folders(site) == []
     data = site.settings.data
     with reading(site.engine) as session:
