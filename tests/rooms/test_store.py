@@ -247,7 +247,7 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
     read = parse_rooms(yaml.safe_dump({"rooms": found}), ["folder"], lambda _: None)
     [change] = differences(engine, read)
     assert str(change) == "removed credentials of source 'board' of room '504'"
-    assert render("ru", change) == "удалён пароль: источник «board» (аудитория «504»)"
+    assert render("ru", change) == "удалены логин и пароль: источник «board» (аудитория «504»)"
 
 
 @ON_SQLITE
