@@ -41,7 +41,7 @@ def test_the_owner_reads_what_is_missing_in_any_language() -> None:
         " and there is no backup",
     ]
     assert render("ru", warnings[0]) == "camera: нет картинки с 10:00:00 до 10:01:00"
-    assert render("ru", warnings[2]) == "звука нет нигде в течение 60.0 с, там тишина"
+    assert render("ru", warnings[2]) == "звука нет ни с одного источника (всего 60.0 с), там тишина"
 
 
 def test_who_wanted_the_speaker_alone_is_not_told_that_there_is_no_screen() -> None:
