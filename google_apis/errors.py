@@ -64,15 +64,24 @@ _SECRETS = re.compile(r"ya29\.[\w.-]+|1//[\w-]+|Bearer\s+\S+|upload_id=\S+|https
 _LONGEST_ANSWER = 200
 
 
+# For which Google takes us, where its address is not known.
+OUR_ACCOUNT = Message("google.our_account")
+
+
 def error_of(
-    status: int, reason: str, message: str, *, after_s: float | None = None, account: str = ""
+    status: int,
+    reason: str,
+    message: str,
+    *,
+    after_s: float | None = None,
+    account: str | Message = OUR_ACCOUNT,
 ) -> MergerError:
     """Return the error that an answer means.
 
     Args:
         reason: Google's word for it.
         after_s: what Retry-After says.
-        account: the address for which Google takes us, or empty.
+        account: for which Google takes us.
     """
     answer = _in_one_line(status, reason, message)
     if status == 429 or (status == 403 and reason in _TOO_FAST):
@@ -84,7 +93,7 @@ def error_of(
     if status == 401:
         return Broken("google_credentials", "google.not_recognised", answer=answer)
     if status == 403:
-        return _forbidden(reason, message, answer, account or Message("google.our_account"))
+        return _forbidden(reason, message, answer, account)
     kind, code, key = _OTHERS.get(status, _REFUSED)
     return kind(code, key, answer=answer)
 

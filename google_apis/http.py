@@ -25,7 +25,7 @@ from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import Error as ClientError
 
 from google_apis.auth import account_of
-from google_apis.errors import Again, Unanswered, error_of
+from google_apis.errors import OUR_ACCOUNT, Again, Unanswered, error_of
 from merger.backoff import backoff
 from merger.errors import Broken, MergerError
 from merger.i18n import Message
@@ -53,9 +53,9 @@ class Google:
     chance: Callable[[], float] = field(default=random.random, repr=False)
 
     @property
-    def account(self) -> str:
-        """Return the address for which Google takes us, or nothing where that is not known."""
-        return account_of(self.credentials)
+    def account(self) -> str | Message:
+        """Return the address for which Google takes us, or words for it where it is not known."""
+        return account_of(self.credentials) or OUR_ACCOUNT
 
     def service(self, name: str, version: str) -> Any:
         """Return the client of an API, which makes requests for `call`; nothing is fetched."""
@@ -185,7 +185,7 @@ def translate_errors() -> Iterator[None]:
 
 
 def read_error(
-    status: int, body: bytes, after_s: float | None = None, account: str = ""
+    status: int, body: bytes, after_s: float | None = None, account: str | Message = OUR_ACCOUNT
 ) -> MergerError:
     """Return the error that an answer's status and body mean. after_s: what Retry-After says."""
     reason, message = reason_of(body)

@@ -137,7 +137,7 @@ def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[
 def _file(
     listed: Mapping[str, Any],
     start: datetime,
-    odd: Message | str | None,
+    odd: Message | None,
     sidecar: str | None,
     now: datetime,
 ) -> File:
@@ -151,8 +151,7 @@ def _file(
     item = Item(f"{number} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)
     notes: tuple[Message, ...] = ()
     if odd:
-        why = Message("recorders.odd_time", why=odd)
-        notes = (Message("recorders.of_file", file=printable(name), why=why),)
+        notes = (Message("recorders.of_file", file=printable(name), why=odd),)
     return File(item, number, md5, changed_at, sidecar, notes)
 
 

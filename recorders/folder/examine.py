@@ -36,7 +36,7 @@ class File:
 def examine(
     path: Path,
     start: datetime,
-    odd: Message | str | None,
+    odd: Message | None,
     span: Span,
     now: datetime,
     quiet: timedelta,
@@ -60,7 +60,7 @@ def examine(
         return None
     notes = [Message("recorders.folder.start_by_name", why=complaint)] if complaint else []
     if odd and not sidecar.start:
-        notes.append(Message("recorders.odd_time", why=odd))
+        notes.append(odd)
     if not os.access(path, os.R_OK):
         return Message("recorders.folder.no_permission")
     end = _end(path, status, start, sidecar, span)

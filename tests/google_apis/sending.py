@@ -38,9 +38,6 @@ PARTS, SIZE = 4, 4 * UNIT + 1000
 class Memory(dict[str, str]):
     """What is remembered for all workers, in this process."""
 
-    def get(self, name: str) -> str | None:
-        return self.get(name)
-
     def get_or_set(self, name: str, value: str) -> str:
         return self.setdefault(name, value)
 

@@ -63,9 +63,13 @@ def test_who_may_not(web: Web) -> None:
 
 def test_a_field_that_cannot_be_used(web: Web) -> None:
     found = problem(api(web, "ada", "POST", "/users", json={"email": "nobody"}), 422, "email")
-    check_message(found, "detail", "accounts.not_an_address", "«nobody» — не адрес электронной почты")
+    check_message(
+        found, "detail", "accounts.not_an_address", "«nobody» — не адрес электронной почты"
+    )
     [error] = found["errors"]
-    check_message(error, "message", "accounts.not_an_address", "«nobody» — не адрес электронной почты")
+    check_message(
+        error, "message", "accounts.not_an_address", "«nobody» — не адрес электронной почты"
+    )
 
 
 def test_fields_that_pydantic_refuses(web: Web) -> None:

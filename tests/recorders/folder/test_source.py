@@ -159,7 +159,7 @@ def test_the_night_in_which_clocks_go_back(share: Share) -> None:
     share.put("2026-10-25_02-30-00_504_camera.mp4", start=late, length_s=1800)
     found = find(share, night)
     assert [item.start for item in found.items] == [early, late]
-    assert reasons(found) == ["recorders.odd_time"]
+    assert reasons(found) == ["timeline.twice_file"]
     assert str(found.notes[0]).startswith("2026-10-25_02-30_504_camera.mp4: its time")
 
 
@@ -168,7 +168,7 @@ def test_the_night_in_which_clocks_go_forward(share: Share) -> None:
     share.put("2026-03-29_02-30_504_camera.mp4")
     found = find(share, span(0, 7200, datetime(2026, 3, 29, 1, 0, tzinfo=UTC)))
     assert found.items[0].start == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
-    assert reasons(found) == ["recorders.odd_time"]
+    assert reasons(found) == ["timeline.skipped_file"]
 
 
 def test_the_same_name_in_another_zone(share: Share) -> None:
