@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from merger.render.ffmpeg import Tool
+from recorders.testing.clock import plain
+from tests.conftest import SMALL
 from tests.fakes.google import SUBJECT
 from tests.fakes.google_trial import COURSE, LECTURER, ROOMS, Trial, trial
+from tests.support import films
 
 
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Trial]:
-    with trial(tmp_path) as found:
+    with trial(tmp_path, film_two_files) as found:
         yield found
+
+
+def film_two_files(library: Path, tool: Tool, begin: datetime) -> None:
+    """Film a minute in two files of each source, of pictures so small that it takes no time."""
+    library.mkdir()
+    half = timedelta(seconds=30)
+    for code, source in enumerate(("speaker", "screen", "board"), 1):
+        for start in (begin, begin + half):
+            path = library / f"{start:%Y-%m-%d_%H-%M-%S}_504_{source}.mp4"
+            films.film(
+                tool.path, path, start, half, ground=plain(*SMALL), source=code, rate=Fraction(5),
+                pitch_hz=440.0 if source == "speaker" else None,
+            )  # fmt: skip
+            ended = (start + half).timestamp()
+            os.utime(path, (ended, ended))
 
 
 def put_event(one: Trial, calendar: str) -> str:
     """Put a part of the lecture into the calendar, across the end of a file."""
-    start, end = ({"dateTime": (one.begin + timedelta(seconds=s)).isoformat()} for s in (20, 40))
+    start, end = ({"dateTime": (one.begin + timedelta(seconds=s)).isoformat()} for s in (26, 34))
     return one.put_event(calendar, start=start, end=end)
 
 
@@ -80,7 +101,7 @@ def test_what_a_room_has_already_it_keeps(one: Trial, has: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
     """Also where it had its effect, and nobody heard: then still once."""
-    with trial(tmp_path) as one:
+    with trial(tmp_path, film_two_files) as one:
         calendar = one.set_up()
         event = put_event(one, calendar)
         for line in (

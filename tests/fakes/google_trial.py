@@ -35,6 +35,7 @@ from tests.support.films import film_sample
 from tests.support.waiting import living, until
 
 ROOT = Path(__file__).parents[2]
+Film = Callable[[Path, ffmpeg.Tool, datetime], None]
 COURSE, LECTURER = "123456789012", "lecturer@example.edu"
 ROOMS = """rooms:
   - name: "504"
@@ -49,12 +50,13 @@ ROOMS = """rooms:
 
 @dataclass
 class Trial:
-    """A service beside the stand-ins. say: hears what is done."""
+    """A service beside the stand-ins. say: hears what is done; film: writes what was recorded."""
 
     folder: Path
     google: Google
     mails: list[EmailMessage]
     environ: Mapping[str, str]
+    film: Film = film_sample
     say: Callable[[str], None] = field(default=lambda line: None)
     begin: datetime = field(
         default_factory=lambda: (datetime.now(ZONE) - timedelta(hours=3)).replace(
@@ -99,7 +101,7 @@ class Trial:
         """Make tables, the room with its media, its folder and calendar; return the calendar."""
         self.say("Filming a sample lecture, three hours ago ...")
         library = self.folder / "library"
-        film_sample(library, ffmpeg.find_tool(config.load(self.environ).ffmpeg or None), self.begin)
+        self.film(library, ffmpeg.find_tool(config.load(self.environ).ffmpeg or None), self.begin)
         (self.folder / "rooms.yaml").write_text(ROOMS.format(library=library))
         self.app("init-db")
         self.app("rooms", "import", "rooms.yaml")
@@ -132,7 +134,9 @@ class Trial:
 
 @contextmanager
 def trial(
-    folder: Path, say: Callable[[str], None] = lambda line: None, **environ: str
+    folder: Path,
+    film: Film = film_sample,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Trial]:
     """Have the stand-ins at hand, and a service beside them in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,9 +149,9 @@ def trial(
             "MERGER_GOOGLE_SUBJECT": SUBJECT, "MERGER_GOOGLE_ADDRESS": google.address,
             "MERGER_COURSES_SHEET": "sheet", "MERGER_POLL": "0.2",
             "MERGER_MAIL_SERVER": f"smtp://127.0.0.1:{server.port}",
-            "MERGER_MAIL_FROM": "lectures@example.edu", **environ,
+            "MERGER_MAIL_FROM": "lectures@example.edu",
         }  # fmt: skip
-        yield Trial(folder.absolute(), google, server.mails, variables, say)
+        yield Trial(folder.absolute(), google, server.mails, variables, film, say)
 
 
 def main() -> None:
@@ -158,7 +162,7 @@ def main() -> None:
 
     folder = Path(sys.argv[1])
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier trial, with another stand-in
-    with trial(folder, say) as one:
+    with trial(folder, say=say) as one:
         calendar = one.set_up()
         event = one.put_event(calendar)
         say(f"The event {event} is in the calendar. Working off the queue (a minute or so) ...")

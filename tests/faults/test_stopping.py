@@ -46,12 +46,12 @@ case "$*" in *partial.mp4*)
 esac
 exec "$REAL" "$@"
 """
-LENGTH_S = 35
+LENGTH_S = 20
 
 
 @pytest.fixture(scope="session")
 def long_lecture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A speaker and a screen that are filmed for more than half a minute."""
+    """A speaker and a screen that are filmed."""
     room = Room(tmp_path_factory.mktemp("long"))
     for source in ("speaker", "screen"):
         path = room.film(
