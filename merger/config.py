@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     language: Annotated[Language, AfterValidator(_check_language)] = _setting(
         "MERGER_LANGUAGE", "en", _choice(languages()),
-        "The language of slates in the video, of announcements, and of mails to people whose"
+        "The language of slates in the video, of announcements, and of emails to people whose"
         " language is unknown.",
     )  # fmt: skip
 
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     oidc_issuer: WebAddress = _setting(
         "MERGER_OIDC_ISSUER", "", WEB_ADDRESS,
-        "The OpenID Connect issuer for signing in, like https://accounts.google.com.",
+        "The OpenID Connect issuer used for signing in, like https://accounts.google.com.",
     )  # fmt: skip
     oidc_client: str = _setting(
         "MERGER_OIDC_CLIENT_ID", "", TEXT,
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     zoom_hook_secret: Secret = _setting(
         "MERGER_ZOOM_HOOK_SECRET", "", SECRET,
-        "The secret token of the Zoom app, which authenticates calls of /hooks/zoom; if empty,"
+        "The secret token of the Zoom app, which authenticates calls to /hooks/zoom; if empty,"
         " all are refused.",
     )  # fmt: skip
     zoom_api: WebAddress = _setting(
@@ -305,8 +305,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     zoom_hosts: Domains = _setting(
         "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", DOMAINS,
-        "Domains from which, subdomains included, recordings are downloaded; an IP address listed"
-        " here may be a local one.",
+        "Domains, including their subdomains, from which recordings are downloaded; an IP address"
+        " listed here may be a local one.",
     )  # fmt: skip
     google_credentials: MaybePath = _setting(
         "MERGER_GOOGLE_CREDENTIALS", "", _any("file"),
@@ -335,13 +335,13 @@ class Settings(BaseSettings):
     )  # fmt: skip
     courses_range: str = _setting(
         "MERGER_COURSES_RANGE", "A2:B", _any("range"),
-        "The range of the codes and IDs in that sheet.",
+        "The range of cells with the codes and IDs in that sheet.",
     )  # fmt: skip
     mail_server: MailServer = _setting(
         "MERGER_MAIL_SERVER", "",
         _shape("mail_server", r"smtps?://([^\s/:@]+@)?[^\s/:@]+(:\d{1,5})?/?"),
         "The mail server, like smtp://user@mail.example.edu:587 or smtps://mail.example.edu; if"
-        " empty, no mails are sent.",
+        " empty, no emails are sent.",
     )  # fmt: skip
     mail_password: Secret = _setting(
         "MERGER_MAIL_PASSWORD", "", SECRET,
@@ -349,11 +349,11 @@ class Settings(BaseSettings):
     )  # fmt: skip
     mail_from: str = _setting(
         "MERGER_MAIL_FROM", "", EMAIL,
-        "The sender of mails, like lectures@example.edu.",
+        "The address that emails come from, like lectures@example.edu.",
     )  # fmt: skip
     mail_redirect: str = _setting(
         "MERGER_MAIL_REDIRECT", "", EMAIL,
-        "Send all mails to this address instead, for trials; the subject names the real"
+        "Send all emails to this address instead, for trials; the subject names the real"
         " recipient.",
     )  # fmt: skip
     webhook_url: str = _setting(

@@ -86,7 +86,7 @@ class Daemon:
         try:
             self._end_silent(now)
             for record in queue.take_back_lost(self.service.engine, now, self.running):
-                log.warning("record %s: its worker gave no sign of life", record)
+                log.warning("record %s: its worker stopped responding", record)
             self._check(now)
             started = self._start_due(now)
             self.start_background_jobs(now)

@@ -37,7 +37,7 @@ def keep_house(service: Service, now: datetime) -> None:
         except MergerError as error:
             log.warning("%s: %s", chore.__name__, error.message)
         except Exception:  # the one place of the housekeeping
-            log.exception("%s: a mistake in this program", chore.__name__)
+            log.exception("%s: a bug in this program", chore.__name__)
 
 
 def forget_old(service: Service, now: datetime) -> None:

@@ -118,4 +118,4 @@ def _guard(act: Callable[[], object]) -> None:
     try:
         act()
     except Exception:  # the one place of the daemon
-        log.exception("a mistake in this program; the daemon goes on")
+        log.exception("a bug in this program; the daemon goes on")

@@ -74,7 +74,7 @@ def read_calendars(service: Service, now: datetime) -> None:
             log.warning("the calendar of room %r cannot be read: %s", room.name, error.message)
             writing(service.engine, partial(_write_error, room=room, why=error.message))
         except Exception:  # the one place of the calendars: what others write is odd at times
-            log.exception("the calendar of room %r: a mistake in this program", room.name)
+            log.exception("the calendar of room %r: a bug in this program", room.name)
             writing(service.engine, partial(_write_error, room=room, why=_MISTAKE))
 
 

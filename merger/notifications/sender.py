@@ -133,7 +133,7 @@ def _send(service: Service, claimed: _Claimed) -> bool:
     except MergerError as error:
         return _finish(service, claimed, "failed", error.message)
     except Exception:  # the one place of this package: one notification never stops the others
-        log.exception("record %s: a mistake in this program", claimed.record)
+        log.exception("record %s: a bug in this program", claimed.record)
         return _finish(service, claimed, "unknown", Message("error.program_mistake"))
     failpoint("post.sent")
     return _finish(service, claimed, "sent", None)

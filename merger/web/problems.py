@@ -141,7 +141,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)  # the web's last resort
     def answer_mistake(error: Exception) -> Any:
-        log.exception("%s %s: a mistake in this program", request.method, request.path)
+        log.exception("%s %s: a bug in this program", request.method, request.path)
         return _answer(500, _BROKEN, Message("error.program_mistake"), "internal")
 
 

@@ -74,7 +74,7 @@ class Server:
                 self._serve(_SERVE_S)
             self._finish()
         except Exception:  # the server's last resort
-            log.exception("a mistake in this program; the web service ends")
+            log.exception("a bug in this program; the web service ends")
         finally:
             self._server.task_dispatcher.shutdown()
             for channel in list(self._server.active_channels.values()):

@@ -86,7 +86,7 @@ class Heartbeat:
             if not self.lease.is_lost:
                 self.beat()
         except Exception:
-            log.exception("record %s: a mistake in this program", self.lease.record)
+            log.exception("record %s: a bug in this program", self.lease.record)
 
     def run(self) -> None:
         """Beat until the work has ended."""

@@ -94,7 +94,7 @@ def _run(service: Service, lease: Lease) -> str:
     except MemoryError:
         return _end_failed(lease, work, Temporary("memory", "worker.no_memory"))
     except Exception as error:  # the one place: a record never takes the service down with it
-        log.exception("record %s: a mistake in this program", lease.record)
+        log.exception("record %s: a bug in this program", lease.record)
         what = f"{type(error).__name__}: {error}"
         return _end_failed(lease, work, Broken("internal", "worker.fault", what=what))
 

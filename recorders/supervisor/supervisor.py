@@ -274,7 +274,7 @@ def run(
             try:
                 supervisor.tick(now())
             except Exception:  # the one place of the recorder: it never stops by itself
-                log.exception("a mistake in this program; the recorder goes on")
+                log.exception("a bug in this program; the recorder goes on")
             pause(_TICK_S)
     finally:
         supervisor.end(now, stop_requests, pause)

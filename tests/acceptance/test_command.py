@@ -77,7 +77,7 @@ def test_the_json_object(filmed: Room) -> None:
         {
             "start": "2026-11-20T10:00:00+03:00", "end": "2026-11-20T10:00:08+03:00",
             "presence": True, "verdict": "presentation", "score": 1.0, "samples": 5,
-            "reasons": ["5 pictures: presentation (more than one colour, and no card)"],
+            "reasons": ["5 pictures: presentation (more than one colour, and matches no card)"],
             "reason_messages": said["chunks"][0]["reason_messages"],
         }
     ]  # fmt: skip
@@ -229,7 +229,7 @@ def test_a_mistyped_source_is_told(filmed: Room) -> None:
     done = app(filmed, *wanted(filmed, speaker="Speaker", audio="mic"), "--json")
     assert done.returncode == 0
     warnings = " ".join(json.loads(done.stdout)["warnings"])
-    assert "no file of source 'Speaker'" in warnings and "no file of source 'mic'" in warnings
+    assert "no files from source 'Speaker'" in warnings and "no files from source 'mic'" in warnings
     assert "504_speaker" in warnings
 
 

@@ -67,7 +67,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "card.png"
     path.write_bytes(data)
-    assert "not an image" in refusal(path)
+    assert "not a readable image" in refusal(path)
 
 
 def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,8 @@ def test_the_record_of_a_worker_that_was_killed_goes_back(crew: Crew, lines: Any
     assert crew.reap() == 1
     row = crew.line.row()
     assert (row.status, row.lost, row.run_after) == ("queued", 1, crew.line.clock)
-    assert crew.line.told()[-1] == ("lost", "its process was ended by SIGKILL")
-    assert lines("ERROR") == ["record 1: its process was ended by SIGKILL"]
+    assert crew.line.told()[-1] == ("lost", "its process was killed by SIGKILL")
+    assert lines("ERROR") == ["record 1: its process was killed by SIGKILL"]
     assert crew.look() == 1
     assert crew.hands[1].held == Claim(1, 2, "daemon-1")
 

@@ -20,7 +20,7 @@ from tests.support.line import HOUR, LEASE, MINUTE, NOON, reason
 from tests.support.waiting import status_of, until
 
 PATIENCE = 2 * MINUTE  # after a lease is over
-SILENT = "its worker gave no sign of life and was ended"
+SILENT = "its worker stopped responding and was killed"
 FROZEN = f"record 1: {SILENT}; does a share hang?"
 
 

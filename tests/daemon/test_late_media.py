@@ -77,7 +77,7 @@ def test_a_missing_file_that_comes_late_makes_another_version(lecture: Site) -> 
     assert kinds == [
         "asked", "claimed", "sent", "sent", "delivered", "late", "claimed", "sent", "sent", "delivered",
     ]  # fmt: skip
-    assert told["events"][5]["text"] == "media of screen arrived late: processing again"
+    assert told["events"][5]["text"] == "media from screen arrived late: processing again"
     assert told["events"][-1]["text"].startswith("version 2 delivered")
     remove_expired(lecture.service, lecture.clock)
     attempts = list((lecture.settings.data / "records" / "1").glob("attempt-*"))

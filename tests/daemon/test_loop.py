@@ -50,7 +50,7 @@ def test_a_chore_that_cannot_be_done_does_not_keep_from_the_next(
     if isinstance(error, Broken):
         assert lines("WARNING") == ["forget: away"]
     else:
-        assert lines("ERROR") == ["forget: a mistake in this program"]
+        assert lines("ERROR") == ["forget: a bug in this program"]
 
 
 @ON_SQLITE
@@ -229,7 +229,7 @@ def test_a_mistake_in_a_pass_does_not_end_it(crew: Crew, lines: Any) -> None:
     stop_at(crew, NOON + 2 * LEASE)
     run(crew.daemon, crew.signals)
     assert [crew.line.row(n).status for n in (1, 2)] == ["delivered", "delivered"]
-    assert lines("ERROR") == ["a mistake in this program; the daemon goes on"]
+    assert lines("ERROR") == ["a bug in this program; the daemon goes on"]
     assert crew.line.events(1) == ["asked", "claimed", "lost", "claimed", "delivered"]
 
 
@@ -258,7 +258,7 @@ def test_a_mistake_about_a_worker_that_ended_does_not_end_it(
     crew.on_pause = look
     run(crew.daemon, crew.signals)
     assert crew.daemon.running == {}
-    assert lines("ERROR").count("a mistake in this program; the daemon goes on") == 1
+    assert lines("ERROR").count("a bug in this program; the daemon goes on") == 1
     # Nobody has to know of the one that was stumbled over: its lease ends.
     assert [crew.line.row(n).status for n in (1, 2, 3)].count("running") == 1
 

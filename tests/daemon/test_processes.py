@@ -55,10 +55,10 @@ def ended(worker: Worker) -> Exit:
         ("exit(3)", "its process ended with exit code 3"),
         ("exit(255)", "its process ended with exit code 255"),
         ("raise SystemExit", None),
-        ("import os; os.kill(os.getpid(), 9)", "its process was ended by SIGKILL"),
-        ("import os; os.abort()", "its process was ended by SIGABRT"),
-        ("import os; os.kill(os.getpid(), 11)", "its process was ended by SIGSEGV"),
-        ("import os; os.kill(os.getpid(), 40)", "its process was ended by signal 40"),
+        ("import os; os.kill(os.getpid(), 9)", "its process was killed by SIGKILL"),
+        ("import os; os.abort()", "its process was killed by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 11)", "its process was killed by SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 40)", "its process was killed by signal 40"),
     ],
 )
 def test_how_a_worker_ended(start: Start, program: str, words: str | None) -> None:

@@ -61,7 +61,7 @@ def test_what_another_daemon_lost_is_begun_anew(crew: Crew, lines: Any) -> None:
     crew.line.clock += LEASE + SECOND
     assert crew.look() == 1
     assert crew.hands[0].held == Claim(1, 2, "daemon-1")
-    assert lines("WARNING") == ["record 1: its worker gave no sign of life"]
+    assert lines("WARNING") == ["record 1: its worker stopped responding"]
 
 
 def test_a_worker_that_could_not_prolong_its_lease_keeps_its_record(crew: Crew) -> None:

@@ -27,7 +27,7 @@ def test_the_first_answer_is_given_again(engine: Engine) -> None:
     assert ask(engine, "second") == "first"
     assert ask(engine, "third", user=2) == "third"
     assert ask(engine, "fourth", key="K") == "fourth"
-    with pytest.raises(Refused, match="was used for another request") as caught:
+    with pytest.raises(Refused, match="was already used for another request") as caught:
         ask(engine, "fifth", asked="b")
     assert caught.value.code == "idempotency_key"
 
@@ -61,7 +61,7 @@ def test_another_request_with_a_key_does_nothing(engine: Engine) -> None:
     """However early it comes: while the first is being acted on, and when a crash has ended that."""
 
     def slow() -> tuple[int, str]:
-        with pytest.raises(Refused, match="was used for another request"):
+        with pytest.raises(Refused, match="was already used for another request"):
             idempotency.answer_once(engine, 1, "k", "b", NOON, pytest.fail)
         raise KeyboardInterrupt
 

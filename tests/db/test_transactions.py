@@ -132,7 +132,7 @@ def test_a_wait_for_a_lock_is_tried_again(rooms: Engine, monkeypatch: pytest.Mon
 
         monkeypatch.setattr(database, "_RACES", 2)
         message = told(lambda: writing(rooms, act), LostRace, "database_race")
-        assert "others were quicker" in message
+        assert "another process changed the same data" in message
         writing(rooms, act)
     assert counted(rooms) == 11
 

@@ -43,7 +43,7 @@ from tests.support.site import LENGTH_S, ROOT
 @pytest.mark.parametrize(
     ("place", "what", "how"),
     [
-        ("analyse.written", "kill", "its process was ended by SIGKILL"),
+        ("analyse.written", "kill", "its process was killed by SIGKILL"),
         ("collect.entered", "exit", "its process ended with exit code 7"),  # it has just begun
     ],
 )

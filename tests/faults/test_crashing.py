@@ -88,7 +88,7 @@ def check_raised(crash: Crash, **changes: Any) -> None:
         has_arrived = not mine and crash.place in (REMOVED, "folder.confirmed")
         status = "failed" if mine else "queued" if has_arrived else "delivered"
         assert (row.status, row.error_code) == (status, "internal")
-        assert f"a fault in this program (RuntimeError: a mistake at {crash.place})" in reason(row)
+        assert f"a bug in this program (RuntimeError: a mistake at {crash.place})" in reason(row)
         site.clock += timedelta(days=1)
         if has_arrived:
             assert site.work() == "delivered"

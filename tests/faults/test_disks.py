@@ -84,7 +84,7 @@ def check_waits(site: Site, place: Path, stage: str) -> None:
     row = site.row()
     assert (row.status, row.error_code, row.tries) == ("queued", "disk_full", 0)
     assert str(place) in reason(row)
-    assert "free some space there: the recording continues by itself" in reason(row)
+    assert "free some space there: the recording continues automatically" in reason(row)
     assert row.stage == stage
     assert timedelta(minutes=7) < row.run_after - site.clock <= 1.25 * LONGEST_DELAY
     assert site.claim() is None

@@ -38,7 +38,7 @@ def test_a_share_that_is_away_is_tried_again_and_then_done_without(filmed: Site)
         1,
         "collect",
     )
-    assert "not mounted is away" in reason(row)
+    assert "not mounted is not available" in reason(row)
     assert "mount the share again, or correct the address" in reason(row)
     begun = filmed.clock
     for tries in range(2, 6):

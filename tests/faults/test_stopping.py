@@ -257,7 +257,7 @@ def test_a_worker_that_is_killed_takes_its_ffmpeg_with_it(lecture: Site) -> None
         until(lambda: not before & set(ffmpegs(lecture)))
         said = ended(daemon)
     assert daemon.returncode == 0
-    assert "its process was ended by SIGKILL" in said
+    assert "its process was killed by SIGKILL" in said
     assert lecture.row().status == "delivered"
     assert lecture.events() == ["asked", "claimed", "lost", "claimed", "sent", "sent", "delivered"]
     assert len(parts(lecture)) == 4

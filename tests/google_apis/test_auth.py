@@ -80,7 +80,7 @@ def test_the_passwords_of_the_user_are_not_sent(
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (None, "put the"),
+        (None, "put it there"),
         ("", "not JSON"),
         ("[]", "not a JSON object"),
         ("x" * ((1 << 20) + 1), "too large"),
@@ -141,7 +141,7 @@ def test_a_sign_in_that_fails_for_now_is_tried_again(
     # The library tries three times itself, and waits between.
     monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda seconds: None)
     monkeypatch.setattr(google, "_token", lambda asked: Said(503, {"error": "unavailable"}))
-    with pytest.raises(Again, match="issues no token at the moment"):
+    with pytest.raises(Again, match="is not issuing tokens at the moment"):
         make_folder(client, repeats=False)
     assert len(pauses) == TRIES - 1  # it was never done, whatever `repeats` says
     assert google.history == []

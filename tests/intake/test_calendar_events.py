@@ -259,13 +259,13 @@ def test_two_rooms_with_one_calendar_do_not_take_records_from_each_other(room: C
     assert room.site.events() == ["asked"]
 
 
-@pytest.mark.parametrize("how", ["whole days", "longer than"])
+@pytest.mark.parametrize("how", ["all day", "longer than"])
 def test_an_event_that_is_no_lecture_any_more(room: Calendared, how: str) -> None:
     one = room.calendar_event()
     assert one.span is not None
     room.reader.whole = [one]
     room.read()
-    long = None if how == "whole days" else Span(one.span.start, one.span.start + 2 * DAY)
+    long = None if how == "all day" else Span(one.span.start, one.span.start + 2 * DAY)
     room.since(replace(one, span=long))
     [row] = room.rows()
     assert row.status == "cancelled" and how in reason(row)

@@ -212,7 +212,7 @@ def test_no_room_has_the_meeting(hooked: Hooked) -> None:
     hooked.add_room(address="zoom:999999999")
     hooked.record()
     assert hooked.tell().get_json() == {
-        "record": None, "reason": f"no room has a source zoom:{NUMBER}",
+        "record": None, "reason": f"no room has a source with the address zoom:{NUMBER}",
     }  # fmt: skip
     (offer,) = hooked.offers()
     assert (offer["state"], offer["owner"], offer["name"]) == (
@@ -244,7 +244,7 @@ def test_nothing_but_sound(hooked: Hooked) -> None:
     hooked.zoom.add_file("audio_only", START, 3600, file_type="M4A")
     assert hooked.tell().get_json() == {
         "record": None,
-        "reason": "it has nothing that can be shown",
+        "reason": "it contains nothing that can be shown",
     }
 
 
@@ -254,7 +254,7 @@ def test_nothing_but_a_file_without_any_length(hooked: Hooked) -> None:
     hooked.zoom.add_file("active_speaker", START, 0)
     assert hooked.tell().get_json() == {
         "record": None,
-        "reason": "it has nothing that can be shown",
+        "reason": "it contains nothing that can be shown",
     }
     assert hooked.offers()[0]["state"] == "ignored"
 
@@ -311,7 +311,7 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     assert discovered.ensure_record(hooked.service, named, is_explicit=True).is_new
 
 
-LONGEST = "a recording lasts at most 24 hours"
+LONGEST = "a recording can be at most 24 hours long"
 
 
 @ON_SQLITE

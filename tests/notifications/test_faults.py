@@ -161,7 +161,7 @@ def test_a_name_that_no_host_has() -> None:
 )  # fmt: skip
 def test_an_address_that_no_mail_can_be_sent_to(address: str) -> None:
     assert people.email_of(address) == address  # it may be in the tables
-    with pytest.raises(Refused, match="no mail can be sent to"):
+    with pytest.raises(Refused, match="no email can be sent to"):
         compose(replace(LETTER, recipient=address), NOW)
 
 

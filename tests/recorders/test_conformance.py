@@ -448,5 +448,5 @@ def test_a_mistyped_kind() -> None:
     assert recorder_of(KINDS, "folder") is KINDS["folder"]
     with pytest.raises(Refused, match="did you mean 'folder'"):
         recorder_of(KINDS, "foldr")
-    with pytest.raises(Refused, match=r"there are drive, folder, .*testpattern, zoom"):
+    with pytest.raises(Refused, match=r"the choices are drive, folder, .*testpattern, zoom"):
         recorder_of(KINDS, "xyz")

@@ -119,7 +119,7 @@ def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
     assert outcome == "failed"
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
-    assert "no media of speaker, screen" in lecture.details()["error"]["message"]
+    assert "no media from speaker, screen" in lecture.details()["error"]["message"]
 
 
 def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
@@ -172,7 +172,7 @@ def test_a_version_whose_workers_die_leaves_the_record_as_it_was(lecture: Site) 
     again(lecture, **EVERYTHING_ELSE)
     while (held := lecture.claim()) is not None:
         queue.take_back_crashed(
-            lecture.engine, held, lecture.clock, verbatim("it was ended by SIGSEGV")
+            lecture.engine, held, lecture.clock, verbatim("it was killed by SIGSEGV")
         )
         lecture.clock += timedelta(hours=1)
     is_as_delivered(lecture, before, first)

@@ -73,7 +73,7 @@ def test_a_record_whose_worker_gives_no_sign_of_life_is_queued_again(
     assert (row.status, row.attempt, row.lost, row.tries) == ("queued", 1, 1, 0)
     assert (row.run_after, row.claimed_by, row.lease_until) == (line.clock, None, None)
     assert row.stage == "encode"  # where the next worker goes on
-    assert line.told()[-1] == ("lost", "one gave no sign of life")
+    assert line.told()[-1] == ("lost", "one stopped responding")
     assert line.claim("two") == Claim(1, 2, "two")
 
 
@@ -118,7 +118,7 @@ def lose(line: Line, *, dead: bool = False) -> None:
     held = line.claimed()
     if dead:
         queue.take_back_crashed(
-            line.engine, held, line.clock, verbatim("its process was ended by SIGSEGV")
+            line.engine, held, line.clock, verbatim("its process was killed by SIGSEGV")
         )
     else:
         line.clock += LEASE + SECOND
@@ -172,11 +172,11 @@ def test_the_claim_of_a_worker_that_is_known_to_live_is_left_alone(line: Line) -
 
 
 def test_a_worker_that_is_known_to_be_dead_is_not_waited_for(line: Line, lease: Lease) -> None:
-    how = verbatim("its process was ended by SIGKILL")
+    how = verbatim("its process was killed by SIGKILL")
     queue.take_back_crashed(line.engine, lease.claim, line.clock, how)
     row = line.row()
     assert (row.status, row.lost, row.run_after) == ("queued", 1, line.clock)
-    assert line.told()[-1] == ("lost", "its process was ended by SIGKILL")
+    assert line.told()[-1] == ("lost", "its process was killed by SIGKILL")
     queue.take_back_crashed(line.engine, lease.claim, line.clock, verbatim("told again"))
     assert line.row().lost == 1
     line.claimed()

@@ -166,7 +166,7 @@ def test_cancelling_what_is_worked_on(line: Line, lease: Lease) -> None:
     assert requests.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("running", NOON)
-    assert line.told()[-1] == ("cancel", "asked to stop")
+    assert line.told()[-1] == ("cancel", "cancellation requested")
     lease.cancel()
     row = line.row()
     assert (row.status, row.cancel_requested_at, row.error_code) == ("cancelled", None, None)
@@ -223,7 +223,7 @@ def test_a_record_that_is_to_be_cancelled_is_not_queued_again_when_it_is_lost(
     requests.cancel(line.engine, 1, line.clock)
     if known_dead:
         queue.take_back_crashed(
-            line.engine, held, line.clock, verbatim("its process was ended by SIGKILL")
+            line.engine, held, line.clock, verbatim("its process was killed by SIGKILL")
         )
     else:
         taken_back(line)

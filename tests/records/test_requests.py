@@ -169,9 +169,9 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
     ("name", "says"),
     [
         ("5O5", "there is no room '5O5'; did you mean '505'?"),
-        ("Library", "there is no room 'Library'; there are 504, 505"),
-        ("", "there is no room ''; there are 504, 505"),
-        ("５０４", "there is no room '５０４'; there are 504, 505"),
+        ("Library", "there is no room 'Library'; the choices are 504, 505"),
+        ("", "there is no room ''; the choices are 504, 505"),
+        ("５０４", "there is no room '５０４'; the choices are 504, 505"),
     ],
 )
 def test_a_room_that_is_not_there(line: Line, name: str, says: str) -> None:

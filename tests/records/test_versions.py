@@ -234,7 +234,7 @@ def test_slates_never_take_the_place_of_a_video(lecture: Site) -> None:
         lecture.clock = lecture.row().run_after
     assert outcome == "failed"
     assert in_the_folder(lecture) == first
-    assert "no media of new speaker, new screen" in reason(lecture.row())
+    assert "no media from new speaker, new screen" in reason(lecture.row())
 
 
 @ON_SQLITE

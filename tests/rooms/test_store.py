@@ -133,7 +133,7 @@ def test_a_source_that_is_no_longer_listed_is_removed(engine: Engine) -> None:
         )  # fmt: skip
     assert applied(engine, RoomSpec("504", "Europe/Moscow", sources=(SLIDES, CAMERA))) == [
         "added source 'slides' to room '504' (screen, folder '/srv/recordings#504_slides')",
-        "removed source 'board' of room '504'; what was collected of it is forgotten",
+        "removed source 'board' of room '504'; what was collected from it is forgotten",
     ]
     assert rows(engine, func.count(Segment.id)) == [(0,)]
     names = [source.name for source in stored_rooms(engine)[0].sources]

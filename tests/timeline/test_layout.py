@@ -147,6 +147,6 @@ def test_even(value: Fraction) -> None:
 
 
 def test_an_unknown_layout_is_refused() -> None:
-    with pytest.raises(Refused, match="'tiles' is none of side_by_side") as caught:
+    with pytest.raises(Refused, match="'tiles' is not one of side_by_side") as caught:
         layout_named("tiles")
     assert caught.value.code == "layout"

@@ -36,7 +36,7 @@ def test_the_owner_reads_what_is_missing_in_any_language() -> None:
     assert [str(warning) for warning in warnings] == [
         "camera has no pictures from 10:00:00 to 10:01:00",
         "slides has no pictures from 10:00:00 to 10:01:00",
-        "there is no sound for 60.0 s; it is silent there",
+        "there is no sound for 60.0 s; the video is silent there",
         "neither screen nor board had anything to show: the video shows the speaker alone,"
         " and there is no backup",
     ]
@@ -67,7 +67,7 @@ def test_each_sentence_stands_beside_its_message() -> None:
     ]
     [chunk] = document["chunks"]
     assert chunk["reasons"] == [
-        "3 pictures: no signal (matches the card 'EBU bars, 75 %', likeness 0.98)"
+        "3 pictures: no signal (matches the card 'EBU bars, 75 %', similarity 0.98)"
     ]
     assert [from_json(message) for message in chunk["reason_messages"]] == [reason]
     assert warnings_of(document) == [gap]
@@ -84,7 +84,7 @@ def test_a_failure_has_its_key() -> None:
     error = Invalid("end", "timeline.too_long")
     document = failure_document(error, f"--end: {error}", MINUTE, MOSCOW)
     assert document["error"] == {
-        "code": "end", "message": "--end: a recording lasts at most 24 hours",
+        "code": "end", "message": "--end: a recording can be at most 24 hours long",
         "key": "timeline.too_long", "params": {},
     }  # fmt: skip
     assert document["span"] == {

@@ -168,7 +168,7 @@ def test_discovered_recordings(web: Web) -> None:
     assert offer["reason"] == "ни в одной аудитории нет источника zoom:1"
     assert offer["reason_message"] == to_json(reason)
     [offer] = told(web.api("eve", "GET", "/offers"))["offers"]
-    assert offer["reason"] == "no room has a source zoom:1"
+    assert offer["reason"] == "no room has a source with the address zoom:1"
 
 
 def test_an_answer_that_is_given_again_is_in_the_language_of_whoever_asks_again(web: Web) -> None:

@@ -92,8 +92,8 @@ def test_where_the_provider_sends_people_back_to(site: Site, known: Browser) -> 
 
 
 NOT_ACCEPTED = "was not accepted"
-NOT_VERIFIED = "did not confirm an email address"
-NOT_ADMITTED = "may not sign in here; ask an administrator"
+NOT_VERIFIED = "did not confirm your email address"
+NOT_ADMITTED = "is not allowed to sign in here; ask an administrator"
 CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"nonce": "another"}, NOT_ACCEPTED),
     ({"nonce": None}, NOT_ACCEPTED),

@@ -58,7 +58,7 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     "ends before it starts": (
         with_row(end_at=utc(START - HOUR)), "end", "ends (2026-11-20T06:00:00+00:00) before it starts (2026-11-20T07",
     ),
-    "more than a day": (with_row(end_at=utc(START + DAY + seconds(1))), "end", "a recording lasts at most 24 hours"),
+    "more than a day": (with_row(end_at=utc(START + DAY + seconds(1))), "end", "a recording can be at most 24 hours long"),
     "another millennium": (
         with_row(start_at=datetime(1066, 1, 1, tzinfo=utc(START).tzinfo)), "start", "the recording starts in the year 1066",
     ),
@@ -67,11 +67,11 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
         in_room(("screen", "board")), "speaker", "room 'odd' has no source with the role speaker; add one to the room",
     ),
     "no source at all": (in_room(()), "speaker", "room 'odd' has no source with the role speaker"),
-    "unknown layout": (with_row(layout="pyramid"), "layout", "'pyramid' is none of side_by_side"),
-    "unknown profile": (with_row(profile="8k"), "profile", "'8k' is none of"),
+    "unknown layout": (with_row(layout="pyramid"), "layout", "'pyramid' is not one of side_by_side"),
+    "unknown profile": (with_row(profile="8k"), "profile", "'8k' is not one of"),
     "unknown zone": (with_row(zone="Mars/Olympus"), "zone", "'Mars/Olympus' is not a time zone; write it like Europe/Moscow"),
     "a zone that is a path": (with_row(zone="../../etc/passwd"), "zone", "is not a time zone"),
-    "unknown kind": (with_source(kind="pigeon"), "kind", "there is no kind of source 'pigeon'; there are drive, folder"),
+    "unknown kind": (with_source(kind="pigeon"), "kind", "there is no kind of source 'pigeon'; the choices are drive, folder"),
     "mistyped kind": (with_source(kind="foldr"), "kind", "there is no kind of source 'foldr'; did you mean 'folder'?"),
     "an address of another kind": (
         with_source(address="rtsp://camera/1"), "address", "source 'screen': the address 'rtsp://camera/1' is not an absolute path; mount the share",

@@ -105,11 +105,11 @@ def test_what_hangs_is_deferred_as_if_its_share_were_away(
         claim = site.claim()
         assert claim is not None
         run._give_up(site.service, claim, Message("worker.hangs"))
-        how = verbatim("its process was ended by SIGKILL")
+        how = verbatim("its process was killed by SIGKILL")
         queue.take_back_crashed(site.engine, claim, site.clock, how)
         row = site.row()
         assert (row.status, row.lost) == ("queued" if tries < 30 else "failed", 0)
-        assert row.error_code == "hangs" and "a share hangs" in reason(row)
+        assert row.error_code == "hangs" and "a share is hanging" in reason(row)
         site.clock = max(site.clock, row.run_after)
     run._give_up(site.service, claim, Message("worker.hangs"))  # and nothing is written
 

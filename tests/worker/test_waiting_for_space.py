@@ -100,7 +100,7 @@ def test_a_record_waits_for_room(lecture: Site, disks: Disks, what: str) -> None
         assert told["error"]["message"].startswith(words)
         assert f"but only 0.0 MB are free in {folder}" in told["error"]["message"]
         assert told["error"]["message"].endswith(
-            "free some space there: the recording continues by itself"
+            "free some space there: the recording continues automatically"
         )
         assert told["events"][-1]["text"] == told["error"]["message"]
     disks.free.clear()

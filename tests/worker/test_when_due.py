@@ -51,7 +51,7 @@ def test_incomplete_media_is_waited_for_until_it_is_due(lecture: Site) -> None:
     assert (row.tries, row.lost, row.error_code) == (0, 0, None)
     event = lecture.details()["events"][-1]
     assert (event["kind"], event["text"]) == (
-        "waiting", "waiting for media of screen until 2026-11-20 11:30",
+        "waiting", "waiting for media from screen until 2026-11-20 11:30",
     )  # fmt: skip
     lecture.clock = DUE - seconds(1)
     assert lecture.claim() is None
@@ -151,7 +151,7 @@ def test_media_that_never_comes(lecture: Site) -> None:
     row = lecture.row()
     assert (row.status, row.error_code, row.done) == ("failed", "no_media", 1)
     assert reason(row).startswith(
-        "no media of speaker, screen in room '504' between 2026-11-20T10:00:00+03:00"
+        "no media from speaker, screen in room '504' between 2026-11-20T10:00:00+03:00"
         " and 2026-11-20T10:00:12+03:00"
     )
     assert not lecture.merged.exists() or not list(lecture.merged.iterdir())

@@ -51,7 +51,7 @@ def test_who_asked_for_another_day_is_told_what_is_nearest(share: Share) -> None
         share.put(f"{name}_504_camera.mp4")
     (note,) = find(share).notes
     assert str(note) == (
-        f"{share.folder} has nothing of this time; the nearest files are"
+        f"{share.folder} has nothing from this time; the nearest files are"
         " 2026-11-18_10-00_504_camera.mp4 and 2026-11-23_10-00_504_camera.mp4"
     )
     share.put(NAME)
@@ -77,7 +77,9 @@ def test_a_folder_that_cannot_be_read(share: Share, number: int, kind: type, mon
     with pytest.raises(kind) as told:
         find(share)
     assert str(share.folder) in str(told.value)
-    assert ("let the user of this service read it" in str(told.value)) == (number == errno.EACCES)
+    assert ("allow the user of this service to read it" in str(told.value)) == (
+        number == errno.EACCES
+    )
 
 
 @pytest.mark.parametrize("number,kind", [(errno.EIO, Temporary), (errno.EACCES, Broken)])

@@ -343,7 +343,7 @@ def test_credentials_are_seen_nowhere(live: Site) -> None:
             assert "recorders.rtsp.child" in commands
             assert "s3cr" not in commands and "wr0ng" not in commands and "viewer" not in commands
             said = ended(process)
-    assert "it does not let us in; correct the user and the password" in said
+    assert "it refuses the login; correct the user and the password" in said
     assert "s3cr" not in said and "wr0ng" not in said
     assert finished(live) and not finished(live, "screen")
     assert all("s3cr" not in path.read_text() for path in folder(live).glob("*.json"))

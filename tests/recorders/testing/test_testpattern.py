@@ -174,7 +174,7 @@ def test_the_size_is_guessed_well_enough(tmp_path: Path) -> None:
     "query,said",
     [
         ("?sise=1", "did you mean 'size'"),
-        ("?qqq=1", "there are code, lost, pitch, rate, segment, size"),
+        ("?qqq=1", "the choices are code, lost, pitch, rate, segment, size"),
         ("?rate=5&rate=6", "twice"),
         ("?rate=61", "rate=61: a whole number from 1 to 60"),
         ("?rate=٣", "a whole number"),

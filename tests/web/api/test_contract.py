@@ -47,7 +47,7 @@ def test_the_service_is_as_its_document_says(
     but_for = [text for name in ENDING for text in ("--exclude-operation-id", name)]
     said = contract(web, tmp_path, *but_for)
     assert "Authentication failed" not in said and "Rate limited" not in said
-    assert "a mistake in this program" not in caplog.text
+    assert "a bug in this program" not in caplog.text
 
 
 @ON_SQLITE

@@ -76,7 +76,7 @@ def test_editors_see_what_nobody_asked_for(web: Web, zoom: ZoomServer) -> None:
     web.api("eve", "POST", "/records", json={"zoom": UUID})
     (offer,) = told(web.api("eve", "GET", "/offers"))["offers"]
     assert (offer["state"], offer["origin"], offer["record"]) == ("unplaced", UUID, None)
-    assert offer["reason"] == f"no room has a source zoom:{NUMBER}"
+    assert offer["reason"] == f"no room has a source with the address zoom:{NUMBER}"
     problem(web.api("ann", "GET", "/offers"), 403)
 
 
@@ -87,4 +87,4 @@ def test_the_command(web: Web, zoom: ZoomServer) -> None:
     said = web.site.said("fetch-zoom", LINK, "--user", "bob@example.org")
     assert said["is_new"] and said["users"] == ["ann@example.org", "bob@example.org"]
     again = web.site.command("fetch-zoom", UUID)
-    assert again.stdout == f"recording {said['id']} (already there)\n"
+    assert again.stdout == f"recording {said['id']} (already exists)\n"

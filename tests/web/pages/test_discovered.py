@@ -33,7 +33,10 @@ def test_editors_see_what_was_found_and_why_nothing_came_of_it(web: Web) -> None
     writing(web.site.engine, lambda session: session.add_all(rows))
     page = eve.get("/offers")
     assert "Added: " in page and f'href="/records/{record}"' in page
-    assert "no room has a source zoom:12345678901" in page and "prof@example.edu" in page
+    assert (
+        "no room has a source with the address zoom:12345678901" in page
+        and "prof@example.edu" in page
+    )
     page = reader(web, "eve", "ru").get("/offers")
     assert "Нет подходящей аудитории" in page and "нет источника zoom:12345678901" in page
     assert 'href="/offers"' not in reader(web, "ann").get("/records")

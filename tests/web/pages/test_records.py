@@ -164,7 +164,7 @@ def test_a_failed_record_says_why_and_what_to_do(web: Web) -> None:
     web.site.clock += timedelta(days=3)
     assert web.site.work() == "failed"
     page = reader(web, "ann").get("/records/1")
-    assert "Failed" in page and "no media of speaker, screen" in page
+    assert "Failed" in page and "no media from speaker, screen" in page
     assert "Check the time and the room." in page
     page = reader(web, "ann", "ru").get("/records/1")
     assert "среди собранного нет материала" in page and "Проверьте время и аудиторию." in page
@@ -201,16 +201,18 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
 
 def test_why_a_chunk_was_decided_so_is_read_in_any_language(merged: Web) -> None:
     page = reader(merged, "ann").get("/records/1")
-    assert "5 pictures: presentation (more than one colour, and no card)" in page
+    assert "5 pictures: presentation (more than one colour, and matches no card)" in page
     russian = reader(merged, "ann", "ru").get("/records/1")
     assert "5 кадров: презентация (не один цвет и не заставка)" in russian
     [first, _] = merged.site.details()["chunks"]
-    assert first["reasons"] == ["5 pictures: presentation (more than one colour, and no card)"]
+    assert first["reasons"] == [
+        "5 pictures: presentation (more than one colour, and matches no card)"
+    ]
     assert first["reason_messages"][0]["key"] == "analysis.reason"
 
 
 def test_why_a_chunk_was_decided_before_messages_had_keys(merged: Web) -> None:
-    old = "5 x presentation: more than one colour, and no card"
+    old = "5 x presentation: more than one colour, and matches no card"
 
     def write(session: Session) -> None:
         session.execute(update(Chunk).values(reasons=[old]))
@@ -298,7 +300,7 @@ def test_why_somebody_was_not_told_is_marked_as_what_it_is(web: Web) -> None:
     page = reader(web, "ann", "ru").get("/records/1")
     assert '(<span lang="en">550 no such user here</span>; <span>программа завершилась' in page
     page = reader(web, "ann").get("/records/1")
-    assert "(<span>550 no such user here</span>; <span>the program ended while" in page
+    assert "(<span>550 no such user here</span>; <span>the program stopped while" in page
 
 
 def test_what_cannot_be_done_now_is_refused(web: Web) -> None:
@@ -356,7 +358,7 @@ def test_who_is_left_with_a_record_owns_it(web: Web) -> None:
     bob = reader(web, "bob")
     assert "/records/1/cancel" not in bob.get("/records/1")
     reader(web, "ann").done("/records/1", "/records/1/delete")
-    assert "Request cancelled." in bob.done("/records/1", "/records/1/cancel")
+    assert "Recording cancelled." in bob.done("/records/1", "/records/1/cancel")
 
 
 def test_local_time_is_that_of_the_room(web: Web) -> None:

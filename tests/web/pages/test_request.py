@@ -50,7 +50,7 @@ def test_the_half_hour_that_is_over_is_proposed_by_the_clock_of_the_room(web: We
 def test_a_record_is_asked_for_cancelled_and_tried_again(web: Web, language: str) -> None:
     ann = reader(web, "ann", language)
     said = {
-        "en": ("Recording requested.", "Request cancelled.", "Trying again now.", "Waiting"),
+        "en": ("Recording requested.", "Recording cancelled.", "Trying again now.", "Waiting"),
         "ru": ("Запись запрошена.", "Запрос отменён.", "Пробуем ещё раз.", "Ожидает"),
     }[language]
     asked = {**LECTURE, "course_code": "M1", "users": "bob@example.org, Eve@Example.org"}

@@ -192,7 +192,7 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
     ({"name": ""}, "name", "This field is required", "Заполните это поле"),
     ({"name": "504"}, "name", "there is already a room '504'", "аудитория «504» уже есть"),
     ({"name": "a/b"}, "name", "cannot be part of a file name", "не может быть частью имени файла"),
-    ({"name": "a\u0306"}, "name", "Unicode's form NFC", "форме NFC"),
+    ({"name": "a\u0306"}, "name", "the Unicode form NFC", "форме NFC"),
     ({"name": "x" * 201}, "name", "too long for a file name", "слишком длинно"),
     ({"zone": "Moscow"}, "zone", "'Moscow' isn't a time zone", "«Moscow» — не часовой пояс"),
     ({"chunk": "long"}, "chunk", "from 1 second to 24 hours", "от 1 секунды до 24 часов"),
@@ -215,15 +215,15 @@ REFUSED_BY_RECORDERS: list[tuple[dict[str, str], str, str, str]] = [
     ({"sources-1-kind": "carrier"}, "sources-1-kind", "there is no kind of source 'carrier'", "вида источников «carrier»"),
     ({"sources-1-kind": "foldr"}, "sources-1-kind", "did you mean 'folder'?", "может быть, «folder»?"),
     ({"sources-1-address": "here"}, "sources-1-address", "'here' is not an absolute path", "«here» — не полный путь"),
-    ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end in room and source", "должен кончаться"),
+    ({"sources-1-address": "/srv#504"}, "sources-1-address", "must end with the room and source", "должен кончаться"),
     ({"sources-1-address": "/srv#a/b_c"}, "sources-1-address", "results in a/b_c", "получается a/b_c"),
     ({"sources-0-credentials": "s3cret"}, "sources-0-credentials", "no credentials; remove", "пароль не нужны; уберите"),
     *(
         ({"sources-1-kind": kind, f"sources-1-{name}": text, **more}, f"sources-1-{name}", english, russian)
         for kind, name, text, more, english, russian in [
             ("drive", "address", "drive", {}, "is not a folder in Drive", "не папка на Диске"),
-            ("drive", "address", "drive:1AbC-dEfGhIjKlMn#504", {}, "must end in room and", "должен кончаться"),
-            ("rtsp", "address", "http://10.0.5.4", {}, "is not one of a camera", "это не адрес камеры"),
+            ("drive", "address", "drive:1AbC-dEfGhIjKlMn#504", {}, "must end with the room and", "должен кончаться"),
+            ("rtsp", "address", "http://10.0.5.4", {}, "is not the address of a camera", "это не адрес камеры"),
             ("rtsp", "address", "rtsp://a:b@10.0.5.4/1", {}, "user name or a password", "в адресе есть логин"),
             ("rtsp", "address", "rtsp://127.0.0.1/1", {}, "leads to 127.0.0.1", "ведёт на 127.0.0.1"),
             ("rtsp", "address", "rtsp://10.0.5.4/1#early=2m", {}, "a setting of the room", "настройка аудитории"),
