@@ -222,21 +222,21 @@ def test_under_another_server(site: Site) -> None:
 
 
 def test_people_are_added_and_changed(site: Site) -> None:
-    assert "--role" in site.command("user", "ann@example.org").stderr
-    done = site.command("user", "Ann@Example.org", "--role", "admin")
+    assert "--role" in site.run("user", "ann@example.org").stderr
+    done = site.run("user", "Ann@Example.org", "--role", "admin")
     assert (done.returncode, done.stdout) == (0, "ann@example.org can sign in as admin\n")
     assert site.said("user", "bob@example.org", "--role", "user")["role"] == "user"
     assert site.said("user", "bob@example.org", "--role", "editor")["role"] == "editor"
-    refused = site.command("user", "ann@example.org", "--role", "user")
+    refused = site.run("user", "ann@example.org", "--role", "user")
     assert refused.returncode == 2 and "is the last administrator" in refused.stderr
     for email, role in (("nobody", "user"), ("ann@example.org", "king")):
-        assert site.command("user", email, "--role", role).returncode == 2
+        assert site.run("user", email, "--role", role).returncode == 2
     told = {user["email"]: user["role"] for user in users.list_users(site.engine)}
     assert told == {"ann@example.org": "admin", "bob@example.org": "editor"}
 
 
 def test_a_password_through_a_pipe(site: Site) -> None:
-    site.command("user", "ann@example.org", "--role", "user")
+    site.run("user", "ann@example.org", "--role", "user")
     assert site.command("set-password", "ann@example.org", input="short\n").returncode == 2
     assert site.command("set-password", "ann@example.org", input="").returncode == 2
     unknown = site.command("set-password", "eve@example.org", input=f"{PASSWORD}\n")
@@ -292,7 +292,7 @@ def terminal(site: Site, *command: str) -> Iterator[Terminal]:
 
 @ON_SQLITE
 def test_a_password_is_typed_twice_and_not_shown(site: Site) -> None:
-    site.command("user", "ann@example.org", "--role", "user")
+    site.run("user", "ann@example.org", "--role", "user")
     with terminal(site, "set-password", "ann@example.org") as screen:
         screen.types("New password for ann@example.org: ", f"{PASSWORD}\n")
         screen.types("Repeat the new password: ", f"{PASSWORD}\n")
@@ -304,7 +304,7 @@ def test_a_password_is_typed_twice_and_not_shown(site: Site) -> None:
 @ON_SQLITE
 @pytest.mark.parametrize("second", ["another one than that\n", "\x03"])
 def test_a_password_that_is_mistyped_or_given_up(site: Site, second: str) -> None:
-    site.command("user", "ann@example.org", "--role", "user")
+    site.run("user", "ann@example.org", "--role", "user")
     with terminal(site, "set-password", "ann@example.org") as screen:
         screen.types("New password for ann@example.org: ", f"{PASSWORD}\n")
         screen.types("Repeat the new password: ", second)

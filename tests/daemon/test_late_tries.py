@@ -87,7 +87,7 @@ def test_a_version_that_failed_is_made_when_somebody_says_so(
     with monkeypatch.context() as patched:
         cannot_encode(lecture, patched)
         assert lecture.work() == "failed"
-    assert lecture.command("retry", "1").returncode == 0
+    assert lecture.run("retry", "1").returncode == 0
     lecture.clock = max(lecture.clock, lecture.row().run_after)
     assert lecture.work() == "delivered"
     assert seen_right(lecture) == WHOLE

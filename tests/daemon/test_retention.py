@@ -236,7 +236,7 @@ def test_a_record_that_failed_at_the_end_keeps_what_is_ready(filmed: Site) -> No
     made = {path: (filmed.settings.data / path).stat().st_ino for path in renditions(filmed)}
     assert (len(made), segments(filmed)) == (2, set())
     filmed.merged.mkdir()
-    assert filmed.command("retry", "1").returncode == 0
+    assert filmed.run("retry", "1").returncode == 0
     filmed.clock = max(filmed.clock, filmed.row().run_after)
     assert filmed.work() == "delivered"
     assert {path: (filmed.settings.data / path).stat().st_ino for path in made} == made
@@ -302,7 +302,7 @@ def test_nothing_is_removed_for_another_database(
     folder = tmp_path_factory.mktemp("other")
     other = Site(folder, f"sqlite:///{folder / 'other.sqlite'}", environ=dict(filmed.environ))
     other.environ["MERGER_DATA"] = str(filmed.settings.data)
-    assert other.command("init-db").returncode == 0
+    assert other.run("init-db").returncode == 0
     remove_expired(other.service, filmed.clock + 300 * DAY)
     other.engine.dispose()
     assert sorted(filmed.settings.data.glob("**/*")) == before

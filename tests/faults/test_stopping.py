@@ -163,11 +163,11 @@ def test_a_record_is_cancelled_while_it_is_encoded(lecture: Site) -> None:
     assert (row.claimed_by, row.lease_until, row.cancel_requested_at) == (None, None, None)
     assert (row.tries, row.lost, row.error_code, row.done) == (0, 0, None, 1)
     assert lecture.events() == ["asked", "claimed", "cancel", "cancelled"]
-    again = lecture.command("cancel", "1")
+    again = lecture.run("cancel", "1")
     assert again.returncode == 2 and "already cancelled" in again.stderr
     assert lecture.command("daemon", "--once").returncode == 0  # nothing to do
     assert lecture.row().attempt == 1
-    assert lecture.command("retry", "1").returncode == 0  # somebody wants it after all
+    assert lecture.run("retry", "1").returncode == 0  # somebody wants it after all
     finish(lecture, attempt=2)
 
 

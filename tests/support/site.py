@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import joinedload, undefer
 
+import app
 from merger.config import Settings, load
 from merger.db.engine import connect, reading, writing
 from merger.delivery.folder import FolderDestination
@@ -165,9 +167,21 @@ class Site:
             env={**os.environ, **self.variables}, check=False, **options,
         )  # fmt: skip
 
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the product in this process, which saves it the second of its start."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.variables.items():
+                patch.setenv(name, value)
+            try:
+                code = app.main(arguments)
+            except SystemExit as end:  # arguments that make no sense
+                code = int(end.code or 0)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
     def said(self, *arguments: str) -> Any:
         """Run a command with --json and return what it printed."""
-        done = self.command(*arguments, "--json")
+        done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

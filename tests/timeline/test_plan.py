@@ -193,7 +193,7 @@ def test_the_sound(segments: list[Segment], expected: list[tuple[float, str | No
 
 def test_a_source_with_two_roles_is_one_source() -> None:
     sources = Sources("cam", board="cam", audio="cam")
-    assert sources.names == sources.shown == sources.by_sound == ("cam",)
+    assert sources.names == sources.pictures == sources.by_sound == ("cam",)
 
 
 @st.composite

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,7 @@ from sqlalchemy.orm import Session
 from merger.accounts import users
 from merger.db.engine import writing
 from models import Record, RecordUser, Rendition
-from tests.conftest import CARRIED, START
-from tests.support.films import film_sample
+from tests.conftest import START
 from tests.support.site import ROOT, Site
 from tests.support.waiting import DEADLINE_S, until
 from tests.web.conftest import PASSWORD
@@ -81,7 +81,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Iterator[Running]:
-    """The service as an operator starts it, with people, and the sample lecture in its library."""
+    """The service as an operator starts it, with people, and a minute in its library, the speaker for half of it."""
     folder = tmp_path_factory.mktemp("browser")
     site = Site(folder, f"sqlite:///{folder / 'database.sqlite'}")
     shutil.copyfile(upgraded_sqlite, folder / "database.sqlite")
@@ -89,7 +89,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> 
     for name, role in (("ann", "user"), ("bob", "user"), ("ada", "admin")):
         user, _ = users.invite_user(site.engine, f"{name}@example.org", None, role)
         users.set_password(site.engine, user["id"], PASSWORD)
-    film_sample(site.library().library, CARRIED, START)
+    for role, length_s in (("speaker", 30), ("screen", 60), ("board", 60)):
+        site.film(role, 0, length_s, rate=Fraction(5), sound=role == "speaker")
     log = site.folder / "log"
     with log.open("wb") as file:
         child = subprocess.Popen(

@@ -122,12 +122,12 @@ def test_bad_rows_do_not_keep_a_good_one_from_its_turn(filmed: Site) -> None:
     remove_expired(filmed.service, filmed.clock)
     listed = filmed.said("records", "--limit", "100")["records"]
     assert [record["id"] for record in listed] == list(range(1, good + 1))
-    done = filmed.command("records", "--limit", "100")
+    done = filmed.run("records", "--limit", "100")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1 + good
     for record, (_, code, _) in enumerate(BAD.values(), 1):
         assert filmed.details(record)["error"]["code"] == code
     for shown in (["show", "10"], ["show", "4"], ["show", str(good), "--json"]):
-        done = filmed.command(*shown)
+        done = filmed.run(*shown)
         assert done.returncode == 0, done.stderr
 
 
@@ -138,7 +138,7 @@ def test_what_was_put_right_can_be_tried_again(filmed: Site) -> None:
     assert filmed.work() == "failed"
     source(filmed, "504", kind="folder")
     assert filmed.work() is None  # nobody tries by himself
-    assert filmed.command("retry", str(record)).returncode == 0
+    assert filmed.run("retry", str(record)).returncode == 0
     filmed.clock = max(filmed.clock, filmed.row().run_after)
     assert filmed.work() == "delivered"
     assert filmed.row().error_code is None

@@ -172,7 +172,7 @@ def test_waiting_for_room_neither_adds_to_the_tries_nor_ends_them(
 def test_a_record_that_waits_can_be_cancelled(lecture: Site, disks: Disks) -> None:
     disks.free = {lecture.merged: 0}
     assert lecture.work() == "deferred"
-    assert lecture.command("cancel", "1").returncode == 0
+    assert lecture.run("cancel", "1").returncode == 0
     assert lecture.row().status == "cancelled"
     assert list(lecture.merged.iterdir()) == []
 

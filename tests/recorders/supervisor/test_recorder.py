@@ -216,7 +216,7 @@ def test_others_see_whether_media_comes(live: Site) -> None:
         with recorder(live) as process:
             until(lambda: list((live.settings.data / "pictures").glob("*.jpg")))
             assert how() == []  # it was only looked at
-            assert live.command("cancel", str(soon)).returncode == 0
+            assert live.run("cancel", str(soon)).returncode == 0
             ask(live)
             until(lambda: how() == ["coming"])
             one.kill()

@@ -81,10 +81,10 @@ def test_editors_see_what_nobody_asked_for(web: Web, zoom: ZoomServer) -> None:
 
 
 def test_the_command(web: Web, zoom: ZoomServer) -> None:
-    refused = web.site.command("fetch-zoom", UUID)
+    refused = web.site.run("fetch-zoom", UUID)
     assert refused.returncode == 2 and "no room has a source" in refused.stderr
     add_room(web)
     said = web.site.said("fetch-zoom", LINK, "--user", "bob@example.org")
     assert said["is_new"] and said["users"] == ["ann@example.org", "bob@example.org"]
-    again = web.site.command("fetch-zoom", UUID)
+    again = web.site.run("fetch-zoom", UUID)
     assert again.stdout == f"recording {said['id']} (already exists)\n"
