@@ -139,7 +139,7 @@ def _requested_before(session: Session, request: Request, room: int, span: Span)
         if row is not None:
             same = (room, span.start, span.end, request.layout, request.profile)
             if (row.room_id, row.start_at, row.end_at, row.layout, row.profile) != same:
-                raise Invalid("idempotency_key", "records.key_used", name=request.idempotency_key)
+                raise Invalid("idempotency_key", "db.key_reused", name=request.idempotency_key)
             return row
     return _live(session, room, span, request.layout, request.profile)
 

@@ -66,6 +66,11 @@ _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What waits as long as life takes begins first: the others work meanwhile.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    grouped = items and items[0].get_closest_marker("xdist_group")
+    if grouped and getattr(config.option, "loadgroup", False) and "@" not in items[0].nodeid:
+        raise pytest.UsageError("pytest-xdist does not see its groups: pin a pytest that it knows")
     if config.option.all:
         return
     reasons = [_why_left_out(item) for item in items]
