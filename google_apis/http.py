@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httplib2
 import requests
@@ -57,19 +58,29 @@ class Google:
         """Return the address for which Google takes us, or words for it where it is not known."""
         return account_of(self.credentials) or OUR_ACCOUNT
 
-    def service(self, name: str, version: str) -> Any:
-        """Return the client of an API, which makes requests for `call`; nothing is fetched."""
-        return _client(name, version, self.root.rstrip("/"))
+    def collection(self, api: str, version: str, *names: str) -> Any:
+        """Return a collection of an API, such as `files`, which makes requests for `call`.
+
+        Nothing is fetched.
+        """
+        return _collection(api, version, *names)
 
     def address(self, name: str, version: str) -> str:
         """Return the URL below which an API's paths are, without a slash at its end."""
-        api = _description(name, version, self.root.rstrip("/"))
-        return f"{api['rootUrl']}{api['servicePath']}".rstrip("/")
+        api = _description(name, version)
+        return self.at_root(f"{api['rootUrl']}{api['servicePath']}".rstrip("/"))
 
     def upload_address(self, name: str, version: str) -> str:
         """Return the URL below which an API takes media, without a slash at its end."""
-        api = _description(name, version, self.root.rstrip("/"))
-        return f"{api['rootUrl']}upload/{api['servicePath']}".rstrip("/")
+        api = _description(name, version)
+        return self.at_root(f"{api['rootUrl']}upload/{api['servicePath']}".rstrip("/"))
+
+    def at_root(self, url: str) -> str:
+        """Return a URL of Google's as it is on the server that stands in for it, where one does."""
+        if not self.root:
+            return url
+        parts = urlsplit(url)
+        return self.root.rstrip("/") + url[len(f"{parts.scheme}://{parts.netloc}") :]
 
     def session(self) -> AuthorizedSession:
         """Return a session that signs its requests; for one thread, and to be closed.
@@ -233,7 +244,7 @@ class _Transport:
         with translate_errors():
             response = self._session.request(  # type: ignore[no-untyped-call]
                 method,
-                uri,
+                self._google.at_root(uri),
                 data=body,
                 headers=dict(headers or {}),
                 timeout=TIMEOUT_S,
@@ -261,21 +272,27 @@ def _keep_signature(request: requests.PreparedRequest) -> requests.PreparedReque
     return request
 
 
-@lru_cache(maxsize=16)
-def _description(name: str, version: str, root: str) -> Mapping[str, Any]:
+@cache
+def _description(name: str, version: str) -> Mapping[str, Any]:
     """Return the description of an API that comes with the client library."""
     folder = resources.files("googleapiclient.discovery_cache.documents")
     api: dict[str, Any] = json.loads((folder / f"{name}.{version}.json").read_bytes())
-    if root:
-        api["rootUrl"] = f"{root}/"
-        api["baseUrl"] = f"{root}/{api['servicePath']}"
     return api
 
 
-@lru_cache(maxsize=16)
-def _client(name: str, version: str, root: str) -> Any:
-    """Return a client, which takes some 50 ms to build; it knows no credentials."""
-    return build_from_document(dict(_description(name, version, root)), http=_Nowhere())
+@cache
+def _client(name: str, version: str) -> Any:
+    """Return a client, which takes 50 ms and up to 50 MiB to build; it knows no credentials."""
+    return build_from_document(dict(_description(name, version)), http=_Nowhere())
+
+
+@cache
+def _collection(name: str, version: str, *names: str) -> Any:
+    """Return a collection of an API, which takes 5 ms to build."""
+    resource = _client(name, version)
+    for part in names:
+        resource = getattr(resource, part)()
+    return resource
 
 
 def _name_of(error: Exception) -> str:

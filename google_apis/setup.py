@@ -24,7 +24,7 @@ def ensure_calendar(google: Google, room: str, zone: str) -> str:
     if calendar is None:
         body = {"summary": room, "description": mark, "timeZone": zone}
         calendar = google.call(
-            google.service("calendar", "v3").calendars().insert(body=body), repeats=False
+            google.collection("calendar", "v3", "calendars").insert(body=body), repeats=False
         )
     return str(calendar["id"])
 
@@ -32,14 +32,14 @@ def ensure_calendar(google: Google, room: str, zone: str) -> str:
 def grant_write(google: Google, room: RoomSetup, email: str) -> None:
     """Let somebody put files into the folder, and events into the calendar."""
     google.call(
-        google.service("drive", "v3").permissions().create(
+        google.collection("drive", "v3", "permissions").create(
             fileId=room.folder, supportsAllDrives=True, sendNotificationEmail=False,
             body={"type": "user", "role": "writer", "emailAddress": email},
         )
     )  # fmt: skip
     rule = {"role": "writer", "scope": {"type": "user", "value": email}}
     google.call(
-        google.service("calendar", "v3").acl().insert(
+        google.collection("calendar", "v3", "acl").insert(
             calendarId=room.calendar, body=rule, sendNotifications=False
         )
     )  # fmt: skip
@@ -54,7 +54,9 @@ def _calendars(google: Google) -> Iterator[dict[str, Any]]:
     token = None
     while True:
         page = google.call(
-            google.service("calendar", "v3").calendarList().list(maxResults=250, pageToken=token)
+            google.collection("calendar", "v3", "calendarList").list(
+                maxResults=250, pageToken=token
+            )
         )
         yield from page.get("items", ())
         token = page.get("nextPageToken")

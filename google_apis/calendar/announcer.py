@@ -25,7 +25,7 @@ _LONGEST_DESCRIPTION = 8192  # characters; Google cuts longer ones
 
 def events_api(google: Google) -> Any:
     """Return the resource of events, which builds requests."""
-    return google.service("calendar", "v3").events()
+    return google.collection("calendar", "v3", "events")
 
 
 def add_links(

@@ -83,6 +83,6 @@ class Calendars:
         """Close a channel, if it is there."""
         body = {"id": channel.id, "resourceId": channel.resource}
         try:
-            self.google.call(self.google.service("calendar", "v3").channels().stop(body=body))
+            self.google.call(self.google.collection("calendar", "v3", "channels").stop(body=body))
         except (NotThere, Gone):
             return

@@ -125,4 +125,4 @@ class CourseAnnouncer:
                 return
 
     def _announcements(self) -> Any:
-        return self.google.service("classroom", "v1").courses().announcements()
+        return self.google.collection("classroom", "v1", "courses", "announcements")

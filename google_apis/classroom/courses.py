@@ -38,9 +38,8 @@ class Courses:
         if course or not self.sheet:
             return course
         answer = self.google.call(
-            self.google.service("sheets", "v4")
-            .spreadsheets()
-            .values()
-            .get(spreadsheetId=self.sheet, range=self.range)
+            self.google.collection("sheets", "v4", "spreadsheets", "values").get(
+                spreadsheetId=self.sheet, range=self.range
+            )
         )
         return course_in(answer.get("values", ()), code)

@@ -22,7 +22,7 @@ _API = ("drive", "v3")
 
 def files_api(google: Google) -> Any:
     """Return the resource of files, which builds requests."""
-    return google.service(*_API).files()
+    return google.collection(*_API, "files")
 
 
 def reserve_id(google: Google) -> str:
@@ -109,7 +109,7 @@ def grant_read(google: Google, file_id: str, email: str, *, tells: bool) -> None
     been sent: nobody gets it twice.
     """
     google.call(
-        google.service(*_API).permissions().create(
+        google.collection(*_API, "permissions").create(
             fileId=file_id,
             body={"type": "user", "role": "reader", "emailAddress": email},
             sendNotificationEmail=tells,
@@ -125,7 +125,7 @@ def can_read(google: Google, file_id: str, email: str) -> bool:
     token = None
     while True:
         page = google.call(
-            google.service(*_API).permissions().list(
+            google.collection(*_API, "permissions").list(
                 fileId=file_id,
                 pageSize=100,
                 pageToken=token,

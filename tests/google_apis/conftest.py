@@ -48,13 +48,13 @@ def to(client: Client, monkeypatch: pytest.MonkeyPatch) -> DriveDestination:
 
 
 def about(client: Client) -> str:
-    said = client.call(client.service("drive", "v3").about().get(fields="user"))
+    said = client.call(client.collection("drive", "v3", "about").get(fields="user"))
     return str(said["user"]["emailAddress"])
 
 
 def make_folder(client: Client, **how: bool) -> dict[str, Any]:
     body = {"name": "504", "mimeType": "application/vnd.google-apps.folder"}
-    return client.call(client.service("drive", "v3").files().create(body=body), **how)
+    return client.call(client.collection("drive", "v3", "files").create(body=body), **how)
 
 
 def asked(google: Google, part: str) -> int:

@@ -115,7 +115,7 @@ def test_an_upload_that_was_cancelled(
 
 def test_an_event_and_its_attachment(there: Client, folder: str) -> None:
     made = ensure_calendar(there, f"room {folder}", "Europe/Moscow")
-    calendar = there.service("calendar", "v3").calendars()
+    calendar = there.collection("calendar", "v3", "calendars")
     try:
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
         body = {

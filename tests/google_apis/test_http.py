@@ -255,10 +255,10 @@ def test_where_google_says_why(body: bytes, said: tuple[str, str]) -> None:
 
 def test_an_error_of_the_library_is_one_of_ours(client: Client) -> None:
     with pytest.raises(NotThere):
-        client.call(client.service("drive", "v3").files().get(fileId="nothing"))
+        client.call(client.collection("drive", "v3", "files").get(fileId="nothing"))
     with pytest.raises(NotThere):
         client.call(
-            client.service("calendar", "v3").events().list(calendarId="a", singleEvents=True)
+            client.collection("calendar", "v3", "events").list(calendarId="a", singleEvents=True)
         )
 
 
@@ -303,8 +303,8 @@ def test_nothing_is_fetched(
         ("classroom", "v1"),
         ("sheets", "v4"),
     ):
-        Client(client.credentials).service(name, version)
-        client.service(name, version)
+        Client(client.credentials).collection(name, version)
+        client.collection(name, version)
     assert reached == []
     about(client)
     assert {f"http://{host}:{port}" for host, port in reached} == {google.address}
@@ -315,10 +315,9 @@ def test_where_the_apis_are(client: Client, google: Google) -> None:
     assert real.address("drive", "v3") == "https://www.googleapis.com/drive/v3"
     assert real.upload_address("drive", "v3") == "https://www.googleapis.com/upload/drive/v3"
     assert real.address("classroom", "v1") == "https://classroom.googleapis.com"
-    assert real.service("sheets", "v4")._baseUrl == "https://sheets.googleapis.com/"
+    assert real.collection("sheets", "v4")._baseUrl == "https://sheets.googleapis.com/"
     assert client.address("drive", "v3") == f"{google.address}/drive/v3"
     assert client.upload_address("drive", "v3") == f"{google.address}/upload/drive/v3"
-    assert client.service("classroom", "v1")._baseUrl == f"{google.address}/"
 
 
 def test_several_threads_use_one_client(google: Google, client: Client) -> None:
