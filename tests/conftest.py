@@ -77,10 +77,13 @@ def tool(request: pytest.FixtureRequest) -> ffmpeg.Tool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Have what is filmed kept until the run ends."""
-    base = tmp_path_factory.getbasetemp()
-    films.keep_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "films")
+def shelf() -> None:
+    films.keep()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        films.throw_old_away()
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,12 @@ from tests.conftest import SMALL
 from tests.fakes.google import SUBJECT
 from tests.fakes.google_trial import COURSE, LECTURER, ROOMS, Trial, trial
 from tests.support import films
+from tests.support.site import SMALL_CANVAS
 
 
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Trial]:
-    with trial(tmp_path, film_two_files) as found:
+    with trial(tmp_path, film_two_files, environ=SMALL_CANVAS) as found:
         yield found
 
 
@@ -101,7 +102,7 @@ def test_what_a_room_has_already_it_keeps(one: Trial, has: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
     """Also where it had its effect, and nobody heard: then still once."""
-    with trial(tmp_path, film_two_files) as one:
+    with trial(tmp_path, film_two_files, environ=SMALL_CANVAS) as one:
         calendar = one.set_up()
         event = put_event(one, calendar)
         for line in (

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import update
@@ -137,6 +138,7 @@ def trial(
     folder: Path,
     film: Film = film_sample,
     say: Callable[[str], None] = lambda line: None,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Trial]:
     """Have the stand-ins at hand, and a service beside them in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +151,7 @@ def trial(
             "MERGER_GOOGLE_SUBJECT": SUBJECT, "MERGER_GOOGLE_ADDRESS": google.address,
             "MERGER_COURSES_SHEET": "sheet", "MERGER_POLL": "0.2",
             "MERGER_MAIL_SERVER": f"smtp://127.0.0.1:{server.port}",
-            "MERGER_MAIL_FROM": "lectures@example.edu",
+            "MERGER_MAIL_FROM": "lectures@example.edu", **environ,
         }  # fmt: skip
         yield Trial(folder.absolute(), google, server.mails, variables, film, say)
 

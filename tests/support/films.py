@@ -1,11 +1,18 @@
-"""Films of a clock, each of them filmed once in a run: hundreds of tests look at the same lecture."""
+"""Films of a clock, each of them filmed once: hundreds of tests look at the same lecture.
+
+They are kept from run to run, in a folder that git ignores, until nobody has looked at them for a
+few days. Another program to film with, or another ffmpeg, makes others.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +20,35 @@ import numpy as np
 from filelock import FileLock
 
 from merger.render.ffmpeg import Tool
+from recorders.testing import clock
 from recorders.testing.clock import Picture, write_segment
 from recorders.testing.sample_lecture import write_sample
 
+SHELF = Path(__file__).parents[1] / ".films"
+_UNUSED_S = 3 * 24 * 3600
 _shelf: Path | None = None  # none: whatever is asked for is filmed
 
 
-def keep_in(folder: Path) -> None:
-    """Have films kept in a folder, for all processes of a run."""
+def keep() -> None:
+    """Have films kept for all processes of this run, and the runs to come."""
     global _shelf
-    folder.mkdir(exist_ok=True)
-    _shelf = folder
+    _shelf = SHELF
+    _shelf.mkdir(exist_ok=True)
+
+
+def throw_old_away() -> None:
+    """Remove what nobody has used for some days; for one process before the others begin."""
+    now = time.time()
+    for path in SHELF.glob("*"):
+        if now - path.stat().st_mtime > _UNUSED_S:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@cache
+def _program(ffmpeg: str) -> str:
+    """Return what films with: this ffmpeg, and what draws the clock."""
+    drawn = hashlib.sha256(Path(clock.__file__).read_bytes()).hexdigest()
+    return f"{Path(ffmpeg).name} {Path(ffmpeg).stat().st_size} {drawn}"
 
 
 def film(
@@ -39,7 +64,14 @@ def film(
     if _shelf is None or not isinstance(ground, np.ndarray):
         write_segment(ffmpeg, path, start, length, ground=ground, **options)
         return
-    asked = (ffmpeg, path.suffix, start.isoformat(), length, ground.shape, sorted(options.items()))
+    asked = (
+        _program(ffmpeg),
+        path.suffix,
+        start.isoformat(),
+        length,
+        ground.shape,
+        sorted(options.items()),
+    )
     key = hashlib.sha256(repr(asked).encode() + ground.tobytes()).hexdigest()
     kept = _shelf / f"{key}{path.suffix}"
     with FileLock(f"{kept}.lock"):
@@ -47,6 +79,7 @@ def film(
             filming = kept.with_name(f"filming-{kept.name}")
             write_segment(ffmpeg, filming, start, length, ground=ground, **options)
             filming.rename(kept)
+    os.utime(kept)
     shutil.copyfile(kept, path)
 
 
@@ -58,4 +91,5 @@ def film_sample(folder: Path, tool: Tool, begin: datetime) -> None:
     kept = _shelf / f"sample-{begin:%Y-%m-%dT%H%M%S%z}"
     with FileLock(f"{kept}.lock"):
         write_sample(kept, tool, begin)  # what is there is kept
+    os.utime(kept)
     shutil.copytree(kept, folder, dirs_exist_ok=True)

@@ -38,6 +38,8 @@ from tests.conftest import CARRIED, START, Room, seconds
 
 ROOT = Path(__file__).parents[2]
 LENGTH_S = 6.0
+# For the environment of processes: they make what is as small as the profile "tiny".
+SMALL_CANVAS = {"PYTHONPATH": f"{ROOT / 'tests/support/small_canvas'}{os.pathsep}{ROOT}"}
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Site:
             "MERGER_ENCODER": "software",
             "MERGER_FFMPEG": CARRIED.path,
             "MERGER_POLL": "0.2",
+            **SMALL_CANVAS,
             **self.environ,
         }
 
