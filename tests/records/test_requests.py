@@ -160,7 +160,7 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
     code, message = refusal(lambda: ask(line, idempotency_key="key", **changes))
     assert (code, message) == (
         "idempotency_key",
-        "the idempotency key 'key' was used for another request",
+        "the idempotency key 'key' was already used for another request",
     )
     assert line.dump() == before
 
