@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from merger.ports.calendar import CalendarEvent
 from merger.timeline.clock import Span, utc
+from merger.timeline.timestamps import parse_timestamp
 
 _LONGEST_NAME = 255
 # A line such as `course: MATH-101` or `Поток: БПМИ231`, in whatever case.
@@ -30,14 +31,14 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 def calendar_event(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> CalendarEvent | None:
-    """Return what an event means for a room; None for one without an id.
+    """Return what an event means for a room; None for one without an id, or that is no meeting.
 
     Args:
         zone: of the room, for times that come without one.
     """
     number = str(event.get("id") or "")
-    if not number:
-        return None
+    if not number or event.get("eventType", "default") != "default":
+        return None  # the hours, the absence or the birthday of somebody
     return CalendarEvent(
         calendar=calendar,
         event=number,
@@ -66,8 +67,8 @@ def _instant(time: object, zone: ZoneInfo) -> datetime | None:
     """Return the instant of a `dateTime`; None for a `date`, which is a whole day."""
     text = time.get("dateTime") if isinstance(time, Mapping) else None
     try:
-        instant = datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
+        instant = parse_timestamp(str(text)) if text else None
+    except (ValueError, OverflowError):
         return None
     if instant is None:
         return None

@@ -67,6 +67,19 @@ def test_what_does_not_take_place(changes: dict[str, Any], is_off: bool) -> None
     assert meant(**changes).is_off is is_off
 
 
+@pytest.mark.parametrize(
+    "kind", ["outOfOffice", "focusTime", "workingLocation", "birthday", "fromGmail"]
+)
+def test_what_is_no_meeting(kind: str) -> None:
+    assert meant(eventType=kind) is None
+    assert meant(eventType="default") == meant() is not None
+
+
+def test_digits_behind_the_second() -> None:
+    start = {"dateTime": "2026-11-20T10:00:00.0000000+03:00"}
+    assert meant(start=start).span == SPAN
+
+
 def test_a_deleted_event_says_nothing_but_its_id() -> None:
     one = calendar_event("c", {"id": "x", "status": "cancelled"}, MOSCOW)
     assert one is not None and one.is_off and one.span is None
