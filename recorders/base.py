@@ -11,7 +11,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from merger.errors import Broken, Cancelled, Invalid, MergerError, Temporary
@@ -36,6 +36,7 @@ __all__ = [
     "extension_of",
     "file_name",
     "invalid_source",
+    "is_quiet",
     "prepare_folder",
     "publish_media",
     "reach_over",
@@ -47,6 +48,8 @@ __all__ = [
 
 JOINT = timedelta(seconds=2)  # between two files, or at an edge: no media is missing there
 BLOCK = 1 << 20  # bytes between two questions whether to stop
+CLOCKS_DIFFER = timedelta(minutes=5)  # ours and the share's, at most, where both are set
+_NOT_OF_NOW = timedelta(days=1)
 _LONGEST_STEM = 50  # characters, of up to 4 bytes; a name has room for 255 bytes
 # A share that is not mounted is away, too.
 _AWAY = AWAY | {errno.ENOENT}
@@ -98,6 +101,23 @@ def reach_over(items: Sequence[Item], span: Span) -> bool:
         following = items[n + 1].start if n + 1 < len(items) else item.start
         reached = max(reached, item.end or following)
     return reached >= span.end - JOINT
+
+
+def is_quiet(changed: datetime, end: datetime | None, now: datetime, quiet: timedelta) -> bool:
+    """Return whether nobody is writing a file, as far as the time of its last change tells. Pure.
+
+    A place whose clock is ahead by minutes only makes us wait longer. Further ahead the time says
+    nothing (a share that takes local time for UTC, a program that sets the time of a copy): then
+    media that says itself where it ends, and has ended, is complete; and a time of another day is
+    no clock's but a mistake, never to pass.
+
+    Args:
+        end: of the media; None where it does not say.
+        quiet: for how long it must not have changed.
+    """
+    if changed <= now + CLOCKS_DIFFER:
+        return changed <= now - quiet
+    return (end is not None and end <= now - quiet) or changed > now + _NOT_OF_NOW
 
 
 def file_name(source: SourceOfRoom, item: Item, extension: str) -> str:

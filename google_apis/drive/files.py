@@ -13,9 +13,10 @@ from google_apis.http import TIMEOUT_S, Google, translate_errors
 from merger.errors import Temporary
 
 FOLDER = "application/vnd.google-apps.folder"
+SHORTCUT = "application/vnd.google-apps.shortcut"
 _FIELDS = (
     "id,name,mimeType,size,md5Checksum,trashed,parents,webViewLink,modifiedTime,"
-    "videoMediaMetadata(durationMillis)"
+    "videoMediaMetadata(durationMillis),shortcutDetails(targetId)"
 )
 _API = ("drive", "v3")
 
@@ -39,6 +40,16 @@ def get_file(google: Google, file_id: str) -> dict[str, Any] | None:
         )
     except NotThere:
         return None
+
+
+def shortcut_target(file: Mapping[str, Any]) -> str | None:
+    """Return the id of what a shortcut leads to; None for what is no shortcut. Pure.
+
+    https://developers.google.com/workspace/drive/api/guides/shortcuts
+    """
+    if file.get("mimeType") != SHORTCUT:
+        return None
+    return str((file.get("shortcutDetails") or {}).get("targetId") or "") or None
 
 
 def quote(text: str) -> str:

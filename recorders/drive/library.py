@@ -23,6 +23,7 @@ from merger.media.library import LONGEST_SEGMENT
 from merger.media.sidecar import LARGEST_SIDECAR
 from merger.timeline.clock import Span
 from merger.timeline.filenames import LibraryName, library_name
+from merger.timeline.timestamps import parse_timestamp
 from merger.timeline.zones import wall_time
 from recorders import base
 from recorders.base import Collected, Item, Skipped, SourceOfRoom
@@ -52,11 +53,11 @@ def files_of(
     """Return what exists of a span, in order of time.
 
     Raises:
-        Invalid: the folder is missing, or in the bin: what is in there is not listed.
+        Invalid: the folder is missing, is none, or lies in the bin: what is in there is not listed.
     """
-    _require(google, place.folder, source)
+    folder = _resolve_folder(google, place.folder, source)
     days = _days(span, source)
-    listed = list(_list_files(google, place.folder, days))
+    listed = list(_list_files(google, folder, days))
     sidecars = {
         entry["name"].rpartition(".")[0]: str(entry["id"])
         for entry in listed
@@ -77,13 +78,20 @@ def files_of(
     return [f for n, f in enumerate(found) if not _is_followed(found, n, span.start)]
 
 
-def _require(google: Google, folder: str, source: SourceOfRoom) -> None:
+def _resolve_folder(google: Google, folder: str, source: SourceOfRoom) -> str:
+    """Return the id of the folder that an address means, which may be a shortcut's."""
     there = drive.get_file(google, folder)
+    if there is not None and (target := drive.shortcut_target(there)):
+        folder, there = target, drive.get_file(google, target)
     if there is None:
         key = "recorders.drive.no_folder"
         raise base.invalid_source(source, "address", key, folder=folder, account=google.account)
     if there.get("trashed"):
         raise base.invalid_source(source, "address", "recorders.drive.in_bin", folder=folder)
+    if there.get("mimeType") != drive.FOLDER:
+        name = printable(str(there.get("name")))
+        raise base.invalid_source(source, "address", "recorders.drive.is_a_file", name=name)
+    return folder
 
 
 def collect_all(
@@ -111,27 +119,42 @@ def _days(span: Span, source: SourceOfRoom) -> list[date]:
 
 
 def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
-    """Yield the files of some days in a folder and below it."""
+    """Yield the files of some days in a folder and below it; shortcuts are followed."""
     # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
     # name finds the words that begin so.
     of_days = " or ".join(f"name contains {drive.quote(day.isoformat())}" for day in days)
-    looked, level = 0, [folder]
+    kinds = (f"mimeType = {drive.quote(kind)}" for kind in (drive.FOLDER, drive.SHORTCUT))
+    wanted = " or ".join((*kinds, of_days))
+    known, level = {folder}, [folder]
     for _ in range(_DEEPEST):
         below: list[str] = []
         for parent in level:
-            looked += 1
-            inside = f"{drive.quote(parent)} in parents"
-            is_folder = f"mimeType = {drive.quote(drive.FOLDER)}"
-            for entry in drive.find_files(google, f"{inside} and ({is_folder} or {of_days})"):
+            for listed in drive.find_files(
+                google, f"{drive.quote(parent)} in parents and ({wanted})"
+            ):
+                entry = _follow(google, listed)
+                name = str(listed["name"])
+                if entry is None or entry["id"] in known:
+                    continue  # a shortcut to nowhere, or back to where we come from
                 if entry.get("mimeType") != drive.FOLDER:
                     yield entry
-                elif not _DAY.fullmatch(entry["name"]) or entry["name"] in map(str, days):
+                elif not _DAY.fullmatch(name) or name in map(str, days):
                     below.append(str(entry["id"]))
+                    known.add(entry["id"])
         level = below
         if not level:
             return
-        if looked + len(level) > _MOST_FOLDERS:
+        if len(known) > _MOST_FOLDERS:
             raise Invalid("address", "recorders.drive.too_many_folders", most=_MOST_FOLDERS)
+
+
+def _follow(google: Google, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a shortcut leads to, under the shortcut's name; None where that is not there."""
+    target = drive.shortcut_target(entry)
+    if target is None:
+        return entry
+    there = drive.get_file(google, target)
+    return None if there is None or there.get("trashed") else {**there, "name": entry["name"]}
 
 
 def _file(
@@ -141,11 +164,11 @@ def _file(
     sidecar: str | None,
     now: datetime,
 ) -> File:
-    changed_at = datetime.fromisoformat(listed["modifiedTime"])
+    changed_at = parse_timestamp(listed["modifiedTime"])
     length_ms = int((listed.get("videoMediaMetadata") or {}).get("durationMillis") or 0)
     end = start + timedelta(milliseconds=length_ms) if length_ms else None
     size_bytes, md5 = int(listed.get("size") or 0), str(listed.get("md5Checksum") or "")
-    settled = bool(md5 and size_bytes) and now - changed_at >= _QUIET
+    settled = bool(md5 and size_bytes) and base.is_quiet(changed_at, end, now, _QUIET)
     name, number = str(listed["name"]), str(listed["id"])
     # Two files of one name are two origins.
     item = Item(f"{number} {name}", f"{md5}-{size_bytes}", start, end, size_bytes, settled)

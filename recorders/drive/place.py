@@ -33,6 +33,8 @@ def place_of(source: SourceOfRoom) -> Place:
     scheme, colon, folder = where.partition(":")
     if where.startswith("https://drive.google.com/"):
         parts = urlsplit(where)
+        if "/file/" in parts.path:
+            raise invalid("link_of_file")
         ids = parse_qs(parts.query).get("id", [])
         scheme, colon, folder = "drive", ":", ids[0] if ids else parts.path.rpartition("/")[2]
     if scheme != "drive" or not colon or not _ID.fullmatch(folder):

@@ -17,11 +17,8 @@ from merger.media.container import demuxer_for, open_container
 from merger.media.library import LONGEST_SEGMENT
 from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
 from merger.timeline.clock import Span
-from recorders.base import Item
+from recorders.base import Item, is_quiet
 from recorders.folder.originals import Original
-
-CLOCKS_DIFFER = timedelta(minutes=5)  # ours and the share's, at most, where both are set
-_NOT_OF_NOW = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def examine(
         return Message("recorders.folder.no_permission")
     end = _end(path, status, start, sidecar, span)
     changed = instant_of(max(status.st_mtime_ns, sidecar_changed))
-    settled = _is_quiet(changed, end, now, quiet)
+    settled = is_quiet(changed, end, now, quiet)
     if status.st_size == 0 and settled:
         return Message("recorders.folder.empty") if start >= span.start else None
     item = Item(
@@ -96,18 +93,6 @@ def _fingerprint(status: os.stat_result, sidecar: bytes | None) -> str:
     # Another sidecar places the same media elsewhere.
     mark = f"-{hashlib.sha256(sidecar).hexdigest()[:16]}" if sidecar is not None else ""
     return f"{status.st_size}-{status.st_mtime_ns}{mark}"
-
-
-def _is_quiet(changed: datetime, end: datetime | None, now: datetime, quiet: timedelta) -> bool:
-    """Return whether nobody is writing a file, as far as the time of its last change tells.
-
-    A share whose clock is ahead by minutes only makes us wait longer. Further ahead the time says
-    nothing (a share that takes local time for UTC): then media that says itself where it ends, and
-    has ended, is complete; and a time of another day is no clock's but a mistake, never to pass.
-    """
-    if changed <= now + CLOCKS_DIFFER:
-        return changed <= now - quiet
-    return (end is not None and end <= now - quiet) or changed > now + _NOT_OF_NOW
 
 
 def _end(

@@ -63,6 +63,57 @@ def test_a_folder_in_the_bin_is_no_gap(
     assert refused.value.code == "address"
 
 
+MEDIA = "2026-11-20_10-00_504_camera.mp4"
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_settled"),
+    [
+        ("2026-11-21T06:59:30.0000000Z", False),  # half a minute ago
+        ("2026-11-21T07:02:00Z", False),  # a clock that is a little ahead
+        ("2026-11-22T07:00:01Z", True),  # no clock's, and never to pass
+        ("2031-01-01T00:00:00+14:00", True),
+    ],
+)
+def test_a_change_in_the_future_does_not_last_for_ever(
+    google: Google, client: Client, folder: str, changed: str, is_settled: bool
+) -> None:
+    google.drive.put(MEDIA, b"video", folder, SUBJECT, modifiedTime=changed)
+    [file] = found(client, folder)
+    assert file.item.settled == is_settled
+
+
+def shortcut(google: Google, name: str, target: str, parent: str) -> str:
+    link = {"mimeType": files.SHORTCUT, "shortcutDetails": {"targetId": target}}
+    return google.drive.put(name, b"", parent, SUBJECT, **link)
+
+
+def test_shortcuts_are_followed(google: Google, client: Client, folder: str) -> None:
+    elsewhere = google.drive.make_folder("elsewhere", google.drive.root(SUBJECT), SUBJECT)
+    other = google.drive.put("upload 17.mp4", b"one", elsewhere, SUBJECT)
+    below = google.drive.make_folder("camera", elsewhere, SUBJECT)
+    google.drive.put("2026-11-20_10-30_504_camera.mp4", b"video", below, SUBJECT)
+    gone = google.drive.put("gone.mp4", b"three", elsewhere, SUBJECT)
+    google.drive.files[gone]["trashed"] = True
+    shortcut(google, MEDIA, other, folder)  # to a file, whose own name says nothing
+    shortcut(google, "camera", below, folder)
+    shortcut(google, "2026-11-20_10-45_504_camera.mp4", gone, folder)
+    shortcut(google, "back", folder, below)
+    shown = [(file.item.start.minute, file.item.size_bytes) for file in found(client, folder)]
+    assert shown == [(0, 3), (30, 5)]
+    assert len(found(client, shortcut(google, "room 504", folder, elsewhere))) == 2
+
+
+def test_a_file_is_no_folder(google: Google, client: Client, folder: str) -> None:
+    file = google.drive.put(MEDIA, b"video", folder, SUBJECT)
+    with pytest.raises(Refused, match=f"is the file '{MEDIA}'; enter the folder"):
+        found(client, file)
+    link = f"https://drive.google.com/file/d/{file}/view?usp=sharing"
+    source = SourceOfRoom("504", "camera", "speaker", "drive", link, ZoneInfo("Europe/Moscow"))
+    with pytest.raises(Refused, match="is the link of a file; enter that of the folder"):
+        place_of(source)
+
+
 # --- loading --------------------------------------------------------------------------------------
 
 
