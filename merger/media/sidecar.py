@@ -15,6 +15,7 @@ from typing import Any
 
 from merger.i18n import Message
 from merger.timeline.clock import is_plausible, utc
+from merger.timeline.timestamps import parse_timestamp
 
 LARGEST_SIDECAR = 1_000_000  # bytes
 _LONGEST_SHOWN = 100  # characters
@@ -98,7 +99,7 @@ def _instant(document: Mapping[str, Any], name: str, file: str) -> datetime | No
     if value is None:
         return None
     try:
-        instant = datetime.fromisoformat(value)
+        instant = parse_timestamp(value)
         if is_plausible(instant):
             return utc(instant)
     except (TypeError, ValueError, OverflowError) as error:

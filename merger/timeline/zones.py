@@ -14,8 +14,8 @@ from dateutil import tz
 from merger.errors import Invalid
 from merger.i18n import Message
 from merger.timeline.clock import Span, is_plausible
+from merger.timeline.timestamps import is_timestamp, parse_timestamp
 
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
 _LENGTH = re.compile(r"([0-9]+)\s*(s|m|h)")
 _UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAY = timedelta(days=1)
@@ -36,17 +36,17 @@ def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
     """Return the UTC instant that a local or offset text names.
 
     Args:
-        text: ISO 8601, seconds optional; with an offset the offset counts, without one the zone.
+        text: RFC 3339, seconds optional; with an offset the offset counts, without one the zone.
         field: the code of an error.
 
     Raises:
         Invalid: the text has another form, or names a local time that does not exist (spring) or,
             without an offset, exists twice (autumn).
     """
-    if not _INSTANT.fullmatch(text):
+    if not is_timestamp(text):
         raise Invalid(field, "timeline.no_instant", text=text)
     try:
-        instant = datetime.fromisoformat(text)
+        instant = parse_timestamp(text)
         if not is_plausible(instant):
             raise ValueError(f"the year {instant.year}")
         if instant.tzinfo is not None:
@@ -72,8 +72,8 @@ def offsets_of_twice(text: str, zone: ZoneInfo) -> tuple[str, ...]:
     Nothing for what happened once or never, and for text that is no local time.
     """
     try:
-        local = datetime.fromisoformat(text) if _INSTANT.fullmatch(text) else None
-    except ValueError:
+        local = parse_timestamp(text) if is_timestamp(text) else None
+    except (ValueError, OverflowError):
         return ()
     if local is None or local.tzinfo is not None or not is_plausible(local):
         return ()

@@ -20,6 +20,7 @@ import requests
 from merger.backoff import backoff
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
+from merger.timeline.timestamps import parse_timestamp
 
 TIMEOUT_S = (10, 30)  # to connect, and between two pieces of an answer
 LONGEST_WAIT_S = 10.0  # that Zoom may ask for; longer, and the recording is deferred instead
@@ -198,8 +199,8 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     except ValueError:
         pass
     try:
-        until = datetime.fromisoformat(value)
-    except ValueError:
+        until = parse_timestamp(value)
+    except (ValueError, OverflowError):
         return None
     aware = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())

@@ -14,6 +14,7 @@ from typing import Any
 
 from merger.i18n import Message, Param
 from merger.timeline.clock import Span, is_plausible
+from merger.timeline.timestamps import parse_timestamp
 from recorders.zoom.views import has_captions, right_alone, sides_of, view_of
 
 # Begun by mistake, or to see whether it works.
@@ -140,7 +141,7 @@ def _text(parent: Mapping[str, Any], key: str) -> str:
 
 def _instant(text: Any) -> datetime | None:
     try:
-        instant = datetime.fromisoformat(text)
+        instant = parse_timestamp(text)
         if instant.tzinfo is None or not is_plausible(instant):
             return None
         return instant.astimezone(UTC)

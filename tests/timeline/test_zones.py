@@ -64,7 +64,7 @@ def test_texts_that_name_an_instant(text: str, instant: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "now", "2026-11-20", "10:05", "20.11.2026 10:05", "2026-11-20T10", "2026-11-20T10:5",
-     "2026-11-20T10:05:07.", "2026-11-20T10:05:07.1234567", "2026-11-20T10:05 ",
+     "2026-11-20T10:05:07.", "2026-11-20T10:05 ", "٢٠٢٦-11-20T10:05",
      "\n2026-11-20T10:05", "2026-11-20T10:05+3", "2026-11-20T10:05[Europe/Berlin]",
      "2026-W47-5T10:05"],
 )  # fmt: skip
@@ -75,8 +75,8 @@ def test_texts_of_another_form_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["2026-02-30T10:00", "2027-02-29T10:00", "2026-13-01T10:00", "2026-11-20T25:00",
-     "2026-11-20T24:01", "2026-11-20T10:60", "2026-11-20T10:05:60", "0000-01-01T00:00",
-     "2026-11-20T10:05+25:00", "٢٠٢٦-11-20T10:05"],
+     "2026-11-20T24:01", "2026-11-20T10:60", "0000-01-01T00:00",
+     "2026-11-20T10:05+25:00"],
 )  # fmt: skip
 def test_texts_outside_the_calendar_are_refused(text: str) -> None:
     assert "not a valid date and time" in refusal(text)
