@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from merger.daemon.processes import Child, Exit, Slot, Start
+from merger.db import schema
 from merger.errors import MergerError
 from merger.i18n import Message
 from merger.intake.calendar_sync import is_any_due
@@ -45,6 +46,7 @@ class Daemon:
         check_machine: raises for what would fail every record; then none is claimed.
         start_jobs: starts the background jobs, which tell people and read calendars, in a process
             of their own, for servers may hang.
+        is_outdated: the tables have been upgraded by a newer program: nothing more is claimed.
     """
 
     service: Service
@@ -54,6 +56,7 @@ class Daemon:
     check_machine: Callable[[], None] = lambda: None
     start_jobs: Callable[[], Child] | None = None
     running: dict[Claim, Child] = field(default_factory=dict)
+    is_outdated: bool = False
     housekeeping: Slot = field(init=False)
     jobs: Slot | None = None
     _silent: dict[Claim, tuple[datetime, int]] = field(default_factory=dict)  # since, seen so often
@@ -134,6 +137,9 @@ class Daemon:
         if self._paused_until is not None and now < self._paused_until:
             return 0
         while len(self.running) < settings.workers:
+            if schema.is_ahead(engine):
+                self.is_outdated = True
+                break
             claim = queue.claim_next(engine, self.name, now, settings.lease)
             if claim is None:
                 break

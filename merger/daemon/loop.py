@@ -10,6 +10,7 @@ from datetime import timedelta
 import schedule
 
 from merger.daemon.daemon import Daemon
+from merger.db import schema
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +29,27 @@ class Signals:
 
 
 def run(daemon: Daemon, signals: Signals) -> None:
-    """Work until asked to stop; then let the workers hand their records back."""
+    """Work until asked to stop; then let the workers hand their records back.
+
+    Raises:
+        Broken: that it ends because the tables are those of a newer program.
+    """
     now, poll = daemon.service.now, daemon.service.settings.poll
     plan = _plan_looks(daemon)
     plan.every(int(HOUSEKEEPING.total_seconds())).seconds.do(
         _guard, lambda: daemon.keep_house(now())
     )
     plan.run_all()
-    while not signals.asked():
+    while not (signals.asked() or daemon.is_outdated):
         signals.pause(_REAP_EVERY_S if daemon.running else min(_IDLE_S, poll.total_seconds()))
         _go_on(daemon, plan)
     _wind_up(daemon, signals)
+    if daemon.is_outdated:
+        schema.require_current(daemon.service.engine)
 
 
 def run_once(daemon: Daemon, signals: Signals) -> None:
-    """Work off what is due, and end."""
+    """Work off what is due, and end. Raises Broken as `run` does."""
     now = daemon.service.now
     _guard(lambda: daemon.keep_house(now()))
     while daemon.housekeeping.is_busy(now()) and not signals.asked():
@@ -50,11 +57,13 @@ def run_once(daemon: Daemon, signals: Signals) -> None:
     _finish_background_jobs(daemon, signals)  # events in calendars become records that are due
     daemon.look(now())
     plan = _plan_looks(daemon)
-    while daemon.running and not signals.asked():
+    while daemon.running and not (signals.asked() or daemon.is_outdated):
         signals.pause(_REAP_EVERY_S)
         _go_on(daemon, plan)
     _finish_background_jobs(daemon, signals)
     _wind_up(daemon, signals)
+    if daemon.is_outdated:
+        schema.require_current(daemon.service.engine)
 
 
 def _finish_background_jobs(daemon: Daemon, signals: Signals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +52,19 @@ def state(engine: Engine) -> State:
     """
     with translate_errors(engine), engine.connect() as connection:
         return _state(connection)
+
+
+def is_ahead(engine: Engine) -> bool:
+    """Return whether the tables are those of a newer program; quick enough to be asked often."""
+    with translate_errors(engine), engine.connect() as connection:
+        query = text(f"SELECT version_num FROM {VERSION_TABLE}")
+        return connection.scalar(query) not in _known_revisions()
+
+
+@cache
+def _known_revisions() -> frozenset[str | None]:
+    """Return the revisions of this program, and none: a migration that was cut off is no newer."""
+    return frozenset((None, *(script.revision for script in _scripts().walk_revisions())))
 
 
 def require_current(engine: Engine) -> None:
