@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import cycle, repeat
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.conftest import SMALL
 from tests.fakes.google import SUBJECT
 from tests.fakes.google_trial import COURSE, LECTURER, ROOMS, Trial, trial
 from tests.support import films
+from tests.support.selection import rarely
 from tests.support.site import SMALL_CANVAS
 
 
@@ -99,9 +101,16 @@ def test_what_a_room_has_already_it_keeps(one: Trial, has: str) -> None:
     assert len(made) == 1
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
-    """Also where it had its effect, and nobody heard: then still once."""
+WHY = "killed before and after each call of Google, and not only in turn"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [cycle((True, False)), rarely(repeat(False), why=WHY), rarely(repeat(True), why=WHY)],
+    ids=["in turn", "before", "after"],
+)
+def test_killed_at_each_call_of_google(tmp_path: Path, after: Iterator[bool]) -> None:
+    """Before it has its effect, or after, when nobody heard the answer: once all the same."""
     with trial(tmp_path, film_two_files, environ=SMALL_CANVAS) as one:
         calendar = one.set_up()
         event = put_event(one, calendar)
@@ -109,7 +118,7 @@ def test_killed_at_each_call_of_google(tmp_path: Path, after: bool) -> None:
             "POST /upload", "PUT /upload", "PATCH /drive", "/permissions", "PATCH /calendar",
             "/announcements",
         ):  # fmt: skip
-            one.killed_at(line, after=after)
+            one.killed_at(line, after=next(after))
         one.work_until(lambda: one.mails, signal.SIGTERM)
         check_once(one, calendar, event)
 

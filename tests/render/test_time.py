@@ -214,8 +214,9 @@ def test_a_long_record_of_many_parts(one_room: Room) -> None:
         one_room.film(source, 0, 260, start=start, sound=source == "speaker")
     result = one_room.merge(260.0, start=start, chunk=timedelta(minutes=1))
     assert [p.end - p.first for p in result.plan.parts] == [250, 3000, 3000, 250]
-    seen = frames_seen(path_of(result))
-    assert len(seen) == 6500
+    near_joints = {joint + n for joint in (0, 250, 3250, 6250, 6500) for n in range(-30, 30)}
+    seen = frames_seen(path_of(result), wanted={*range(0, 6500, 25), *near_joints})
+    assert seen[-1].frame == 6499
     check_instants(seen, start)
 
 
