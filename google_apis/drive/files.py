@@ -16,7 +16,7 @@ FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
 _FIELDS = (
     "id,name,mimeType,size,md5Checksum,trashed,parents,webViewLink,modifiedTime,"
-    "videoMediaMetadata(durationMillis),shortcutDetails(targetId)"
+    "videoMediaMetadata(durationMillis),shortcutDetails(targetId,targetMimeType)"
 )
 _API = ("drive", "v3")
 

@@ -132,13 +132,14 @@ def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[
             for listed in drive.find_files(
                 google, f"{drive.quote(parent)} in parents and ({wanted})"
             ):
+                if not _may_be_of(listed, days):
+                    continue  # each shortcut that is followed is a call
                 entry = _follow(google, listed)
-                name = str(listed["name"])
                 if entry is None or entry["id"] in known:
                     continue  # a shortcut to nowhere, or back to where we come from
                 if entry.get("mimeType") != drive.FOLDER:
                     yield entry
-                elif not _DAY.fullmatch(name) or name in map(str, days):
+                else:
                     below.append(str(entry["id"]))
                     known.add(entry["id"])
         level = below
@@ -146,6 +147,17 @@ def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[
             return
         if len(known) > _MOST_FOLDERS:
             raise Invalid("address", "recorders.drive.too_many_folders", most=_MOST_FOLDERS)
+
+
+def _may_be_of(entry: Mapping[str, Any], days: Sequence[date]) -> bool:
+    """Return whether a file, a folder, or a shortcut to one may be of some days by its name. Pure.
+
+    A folder with the name of another day is none of them; any other may hold what is.
+    """
+    name, target = str(entry["name"]), entry.get("shortcutDetails") or {}
+    if drive.FOLDER in (entry.get("mimeType"), target.get("targetMimeType")):
+        return not _DAY.fullmatch(name) or name in map(str, days)
+    return any(str(day) in name for day in days)
 
 
 def _follow(google: Google, entry: dict[str, Any]) -> dict[str, Any] | None:

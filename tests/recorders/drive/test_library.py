@@ -84,7 +84,9 @@ def test_a_change_in_the_future_does_not_last_for_ever(
 
 
 def shortcut(google: Google, name: str, target: str, parent: str) -> str:
-    link = {"mimeType": files.SHORTCUT, "shortcutDetails": {"targetId": target}}
+    kind = google.drive.files[target]["mimeType"]
+    details = {"targetId": target, "targetMimeType": kind}
+    link = {"mimeType": files.SHORTCUT, "shortcutDetails": details}
     return google.drive.put(name, b"", parent, SUBJECT, **link)
 
 
@@ -99,8 +101,11 @@ def test_shortcuts_are_followed(google: Google, client: Client, folder: str) -> 
     shortcut(google, "camera", below, folder)
     shortcut(google, "2026-11-20_10-45_504_camera.mp4", gone, folder)
     shortcut(google, "back", folder, below)
+    other_day = shortcut(google, "2026-11-01_10-00_504_camera.mp4", other, folder)
     shown = [(file.item.start.minute, file.item.size_bytes) for file in found(client, folder)]
     assert shown == [(0, 3), (30, 5)]
+    # Of that time nothing is asked for each shortcut there is.
+    assert asked(google, f"GET /drive/v3/files/{other} ") == 1 and not asked(google, other_day)
     assert len(found(client, shortcut(google, "room 504", folder, elsewhere))) == 2
 
 
