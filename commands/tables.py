@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commands.base import say
+from merger import i18n
 from merger.logs import printable
 
 
@@ -47,7 +48,7 @@ def record_page(record: Mapping[str, Any]) -> str:
         say("page.title", record=record["id"], name=record["name"]),
         "  "
         + say("page.when", room=record["room"] or "-", start=start, end=end, zone=record["zone"]),
-        f"  {record['layout']}, {record['profile']}",
+        f"  {_label('layout', record['layout'])}, {_label('profile', record['profile'])}",
         "  " + say("page.state", state=state_words(record), version=record["version"]),
     ]
     if record["users"]:
@@ -57,17 +58,29 @@ def record_page(record: Mapping[str, Any]) -> str:
     lines += ["  " + say("page.warning", message=text) for text in record["warnings"]]
     lines += [
         "  "
-        + say("page.chunk", start=_moment(c["start"]), verdict=c["verdict"], count=c["samples"])
+        + say(
+            "page.chunk",
+            start=_moment(c["start"]),
+            verdict=_label("verdict", c["verdict"]),
+            count=c["samples"],
+        )
         for c in record["chunks"]
     ]
     lines += [
         "  "
-        + say("page.delivery", kind=d["kind"], destination=d["destination"], state=d["status"])
+        + say(
+            "page.delivery",
+            kind=_label("rendition", d["kind"]),
+            destination=_label("destination", d["destination"]),
+            state=d["status"],
+        )
         + (f" {d['link']}" if d["link"] else "")
         for d in record["deliveries"]
     ]
     lines.append("  " + say("page.history"))
-    lines += [f"    {e['at'][:19]} {e['kind']}: {e['text']}" for e in record["events"]]
+    lines += [
+        f"    {e['at'][:19]} {_label('event', e['kind'])}: {e['text']}" for e in record["events"]
+    ]
     return "\n".join(printable(line) for line in lines)
 
 
@@ -82,6 +95,12 @@ def rooms_table(rooms: Sequence[Mapping[str, Any]]) -> str:
             f"  {s['role']}: {s['name']} ({s['kind']}, {s['address']})" for s in room["sources"]
         ]
     return "\n".join(printable(line) for line in lines)
+
+
+def _label(group: str, value: str) -> str:
+    """Return what the pages call a value of a column."""
+    key = f"{group}.{value}"
+    return i18n.say(i18n.SOURCE, key) if i18n.has(key) else value
 
 
 def _moment(instant: str) -> str:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.quick
 RECORD: dict[str, Any] = {
     "id": 7, "room": "504", "name": "Lecture", "start": "2026-11-20T10:00:00+03:00",
     "end": "2026-11-20T11:20:00+03:00", "zone": "Europe/Moscow", "layout": "side_by_side",
-    "profile": "1080p", "status": "queued", "stage": "collect", "progress": 0.0,
+    "profile": "720p", "status": "queued", "stage": "collect", "progress": 0.0,
     "run_after": "2026-11-20T12:30:00+03:00", "attempt": 0, "version": 1,
     "delivered_version": None, "error": None, "users": [],
 }  # fmt: skip
@@ -79,30 +79,30 @@ def test_a_page_about_a_record() -> None:
         "users": ["a@example.org", "b@example.org"],
         "error": {"code": "no_media", "message": "there is nothing"},
         "warnings": ["source 'board' has no media for this record"],
-        "chunks": [{"start": "2026-11-20T10:00:00+03:00", "verdict": "present", "samples": 60}],
+        "chunks": [{"start": "2026-11-20T10:00:00+03:00", "verdict": "presentation", "samples": 60}],
         "deliveries": [
             {"destination": "folder", "kind": "backup", "status": "pending", "link": None},
             {"destination": "folder", "kind": "merge", "status": "delivered", "link": "/merged/a.mp4"},
         ],
         "events": [
-            {"at": "2026-11-20T07:00:00.123456+00:00", "attempt": 0, "kind": "asked", "text": "asked for"},
-            {"at": "2026-11-20T09:30:00+00:00", "attempt": 1, "kind": "claimed", "text": "taken up by one"},
+            {"at": "2026-11-20T07:00:00.123456+00:00", "attempt": 0, "kind": "asked", "text": "by a@example.org"},
+            {"at": "2026-11-20T09:30:00+00:00", "attempt": 1, "kind": "claimed", "text": "attempt 1"},
         ],
     }  # fmt: skip
     assert record_page(page).splitlines() == [
         "recording 7: Lecture",
         "  room 504, 2026-11-20 10:00 to 11:20 (Europe/Moscow)",
-        "  side_by_side, 1080p",
+        "  Side by side, 720p",
         "  delivered, version 2",
         "  requested by a@example.org, b@example.org",
         "  error no_media: there is nothing",
         "  warning: source 'board' has no media for this record",
-        "  chunk 2026-11-20 10:00: present (60 pictures)",
-        "  backup at folder: pending",
-        "  merge at folder: delivered /merged/a.mp4",
+        "  chunk 2026-11-20 10:00: presentation (60 pictures)",
+        "  Screen only in the output folder: pending",
+        "  Video in the output folder: delivered /merged/a.mp4",
         "  history (UTC):",
-        "    2026-11-20T07:00:00 asked: asked for",
-        "    2026-11-20T09:30:00 claimed: taken up by one",
+        "    2026-11-20T07:00:00 Requested: by a@example.org",
+        "    2026-11-20T09:30:00 Started: attempt 1",
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_page_about_a_record_of_which_nothing_is_known_yet() -> None:
     assert record_page({**PAGE, "room": None}).splitlines() == [
         "recording 7: Lecture",
         "  room -, 2026-11-20 10:00 to 11:20 (Europe/Moscow)",
-        "  side_by_side, 1080p",
+        "  Side by side, 720p",
         "  queued for 2026-11-20 12:30, version 1",
         "  history (UTC):",
     ]
