@@ -16,13 +16,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from merger.config import load
+from merger.media.library import read_library
 from merger.render import ffmpeg
 from merger.render import merge as pipeline
-from merger.render.context import MergeRequest
+from merger.render.context import MergeRequest, RenderContext, Watch
+from merger.render.presence import analyse_presence
 from merger.render.progress import Silent
+from merger.storage.files import work_folder
 from merger.timeline import profiles
 from merger.timeline.clock import Span, utc
-from merger.timeline.plan import Sources
+from merger.timeline.plan import Chunk, Sources
 from merger.timeline.profiles import Profile
 from merger.timeline.report import MergeResult
 from recorders.testing.clock import Picture, plain
@@ -105,6 +108,7 @@ class Room:
     tool: ffmpeg.Tool = CARRIED
     zone: ZoneInfo = MOSCOW
     environ: dict[str, str] = field(default_factory=dict)
+    rate: Fraction = Fraction(25)  # of what is filmed
 
     @property
     def library(self) -> Path:
@@ -137,6 +141,7 @@ class Room:
         local = begun.astimezone(self.zone)
         path = self.library / (name or f"{local:%Y-%m-%d_%H-%M-%S}_504_{source}.{container}")
         path.parent.mkdir(parents=True, exist_ok=True)
+        options.setdefault("rate", self.rate)
         options.setdefault("codec", ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25"))
         films.film(
             CARRIED.path, path, begun, seconds(length_s),
@@ -172,6 +177,18 @@ class Room:
             self.tool,
             Silent(),
         )
+
+    def chunks(self, until_s: float = 10.0, **changes: Any) -> list[Chunk]:
+        """Decide in which chunks a presentation is shown, and encode nothing."""
+        request = self.request(until_s, **changes)
+        configured = load({"MERGER_CACHE": str(self.cache)})
+        library = read_library(
+            self.library, request.room, request.sources.names, request.span, request.zone
+        )
+        self.cache.mkdir(exist_ok=True)
+        with work_folder(self.cache) as work:
+            context = RenderContext(configured, self.tool, Watch(Silent()), lambda: False, work)
+            return [look.chunk for look in analyse_presence(context, request, library)]
 
     def cached(self) -> set[str]:
         """Return the names of all finished files in the cache, without verdicts about chunks."""

@@ -14,13 +14,16 @@ import pytest
 
 from merger.media.verify import has_moov_in_front
 from tests.conftest import Room
+from tests.support.site import SMALL_CANVAS
 
 ROOT = Path(__file__).parents[2]
 
 
 def app(room: Room, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "app.py", "merge", *arguments]
-    env = {**os.environ, "MERGER_CACHE": str(room.cache), "MERGER_ENCODER": "software", **environ}
+    env = {
+        **os.environ, **SMALL_CANVAS, "MERGER_CACHE": str(room.cache), "MERGER_ENCODER": "software", **environ,
+    }  # fmt: skip
     return subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, check=False)
 
 
@@ -43,7 +46,7 @@ def filmed(one_room: Room) -> Room:
 
 
 def test_the_json_object(filmed: Room) -> None:
-    done = app(filmed, *wanted(filmed, name="Лекция 1/2"), "--json")
+    done = app(filmed, *wanted(filmed, name="Лекция 1/2"), "--json", PYTHONPATH="")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)  # exactly one object
     assert said["status"] == "delivered"

@@ -144,7 +144,7 @@ def test_zoom_fills_what_no_camera_fills(site: Site, zoom: ZoomServer, tmp_path:
     """The camera of the room stands left, although Zoom has a picture of the speaker, too."""
     film(zoom, tmp_path, "active_speaker", 1, FIRST, SECOND)
     film(zoom, tmp_path, "shared_screen", 2, FIRST, SECOND)
-    camera = "testpattern:?size=320x180&rate=5&code=5"
+    camera = "testpattern:?size=320x180&rate=5&code=5&segment=1m"
     add_room(site, ("speaker", "testpattern", camera), ("audio", "zoom", f"zoom:{NUMBER}"))
     record = tell(site, zoom)
     video = made(site, record)

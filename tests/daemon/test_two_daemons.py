@@ -107,7 +107,7 @@ def test_a_mail_that_is_being_sent_when_the_service_stops_is_waited_for(crew: Cr
 
 
 @BOTH_DATABASES
-@pytest.mark.parametrize("records", [60, rarely(200, why="with more records at once")])
+@pytest.mark.parametrize("records", [30, rarely(200, why="with more records at once")])
 def test_two_daemons_share_what_is_due(
     engine: Engine, database_url: str, tmp_path: Path, records: int
 ) -> None:

@@ -24,7 +24,7 @@ from merger.ports.destination import Fence, Placement, Upload
 from tests.fakes.google import Google
 from tests.google_apis.sending import DAY, READERS, Line, Memory, videos
 
-RECORDS = 200
+RECORDS = 60
 ROOM, COURSE, BEGIN = "room@group.calendar.google.com", "123", datetime(2026, 11, 20, 7, tzinfo=UTC)
 
 
@@ -57,7 +57,7 @@ def event_of(google: Google, record: int) -> str:
     )  # fmt: skip
 
 
-def test_two_hundred_records_of_one_user(google: Google, client: Client, tmp_path: Path) -> None:
+def test_many_records_of_one_user(google: Google, client: Client, tmp_path: Path) -> None:
     waits: list[float] = []
     patient = replace(client, pause=waits.append)
     google.calendar.add(ROOM)

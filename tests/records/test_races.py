@@ -13,7 +13,7 @@ pytestmark = BOTH_DATABASES
 
 
 @pytest.mark.parametrize(
-    ("records", "processes"), [(300, 4), rarely(1000, 8, why="with more processes at once")]
+    ("records", "processes"), [(120, 4), rarely(1000, 8, why="with more processes at once")]
 )
 def test_processes_that_claim_at_once_have_each_record_once(
     engine: Engine, database_url: str, records: int, processes: int

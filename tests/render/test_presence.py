@@ -62,10 +62,7 @@ def test_a_card_for_a_part_of_a_chunk(room: Room, card_s: int, presence: bool) -
 @pytest.mark.parametrize("name", sorted(draw_cards()))
 def test_each_card_that_ships_hides_the_screen(one_room: Room, name: str) -> None:
     film_screen(one_room, 0, 10, card(name))
-    one_room.film("speaker", 0, 10)
-    result = one_room.merge(10.0, roles=("speaker", "screen"))
-    assert [c.verdict for c in result.plan.chunks] == ["no_signal"]
-    assert [(s.layout, s.right) for s in result.plan.scenes] == [("speaker_only", None)]
+    assert [c.verdict for c in one_room.chunks()] == ["no_signal"]
 
 
 def test_a_card_of_ones_own(one_room: Room) -> None:
@@ -73,10 +70,9 @@ def test_a_card_of_ones_own(one_room: Room) -> None:
     cv2.circle(own, (320, 160), 80, (240, 240, 240), -1)
     cv2.putText(own, "ROOM 504", (230, 320), (255, 255, 255), cv2.FontFace("sans"), 36, 600)
     film_screen(one_room, 0, 10, own)
-    one_room.film("speaker", 0, 10)
-    assert one_room.merge(10.0).plan.chunks[0].presence
+    assert one_room.chunks()[0].presence
     cards = (card_from_picture("room", cv2.resize(own, (1920, 1080))),)
-    assert one_room.merge(10.0, cards=cards).plan.chunks[0].verdict == "no_signal"
+    assert one_room.chunks(cards=cards)[0].verdict == "no_signal"
 
 
 @pytest.mark.parametrize(
@@ -91,8 +87,7 @@ def test_a_card_of_ones_own(one_room: Room) -> None:
 )
 def test_blank_and_nearly_blank(one_room: Room, ground: np.ndarray, verdict: str) -> None:
     film_screen(one_room, 0, 10, ground)
-    one_room.film("speaker", 0, 10)
-    chunk = one_room.merge(10.0).plan.chunks[0]
+    chunk = one_room.chunks()[0]
     assert (chunk.verdict, chunk.presence) == (verdict, verdict == "presentation")
 
 
@@ -129,10 +124,9 @@ def test_every_chunk_by_itself(room: Room) -> None:
 @pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
 def test_a_long_gop_in_a_short_chunk(one_room: Room, container: str) -> None:
     """No key frame falls into the second chunk: pictures after it are decoded."""
-    one_room.film("speaker", 0, 20)
     codec = ("-c:v", "libx264", "-preset", "veryfast", "-g", "1000", "-bf", "2")
     one_room.film("screen", 0, 20, container=container, codec=codec)
-    chunks = one_room.merge(20.0).plan.chunks
+    chunks = one_room.chunks(20.0)
     assert [c.presence for c in chunks] == [True, True]
     assert [c.samples for c in chunks] == [5, 5]
 
@@ -144,14 +138,14 @@ def test_a_long_gop_in_a_short_chunk(one_room: Room, container: str) -> None:
 def test_one_key_frame_does_not_decide_for_all_that_follows(
     one_room: Room, container: str, black_s: int, verdict: str, score: float
 ) -> None:
-    one_room.film("speaker", 0, 30)
+    one_room.library.mkdir()
     path = one_room.library / f"2026-11-20_10-00-00_504_screen.{container}"
     subprocess.run(
         [CARRIED.path, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=30",
          "-vf", f"drawbox=t=fill:color=black:enable='lt(t,{black_s})'", "-c:v", "libx264", "-preset", "ultrafast",
          "-bf", "2", "-g", "100000", "-sc_threshold", "0", str(path)], check=True,
     )  # fmt: skip
-    (chunk,) = one_room.merge(30.0, chunk=timedelta(minutes=30)).plan.chunks
+    (chunk,) = one_room.chunks(30.0, chunk=timedelta(minutes=30))
     assert (chunk.verdict, chunk.samples, float(chunk.score)) == (verdict, 5, score)
 
 

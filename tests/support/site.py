@@ -172,15 +172,7 @@ class Site:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the product in this process, which saves it the second of its start."""
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            for name, value in self.variables.items():
-                patch.setenv(name, value)
-            try:
-                code = app.main(arguments)
-            except SystemExit as end:  # arguments that make no sense
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+        return run_here(self.variables, *arguments)
 
     def said(self, *arguments: str) -> Any:
         """Run a command with --json and return what it printed."""
@@ -204,6 +196,19 @@ class Site:
             assert child.stdout is not None
             child.stdout.close()
             child.wait()
+
+
+def run_here(variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the product in this process, with some variables of its environment."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        try:
+            code = app.main(arguments)
+        except SystemExit as end:  # arguments that make no sense
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
