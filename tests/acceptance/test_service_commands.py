@@ -149,7 +149,7 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
     assert page[0] == "recording 1: Лекция"
     assert any("requested by ann@example.org, bob@example.org" in line for line in page)
     assert any(str(files["merge"]) in line for line in page)
-    assert page[-1].endswith("delivered: delivered")
+    assert page[-1].endswith("Ready: delivered")
     table = desk.ok("records").splitlines()
     assert table[0].split() == ["ID", "STATUS", "ROOM", "START", "END", "NAME"]
     expected = ["1", "delivered", "504", "2024-11-20", "10:00:05", "10:00:13", "Лекция"]

@@ -403,7 +403,7 @@ def shallow() -> Iterator[None]:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("many", [240, rarely(1200, why="with more records at once")])
+@pytest.mark.parametrize("many", [300, rarely(1200, why="with more records at once")])
 def test_many_records_leave_nothing_behind(crew: Crew, shallow: None, many: int) -> None:
     fill(crew.line.engine, many)
     delivered, grown = 0, [0, 0]

@@ -19,6 +19,7 @@ from models import Record
 from tests.conftest import CARRIED, MOSCOW, Room, seconds
 from tests.render.test_time import check_instants
 from tests.support.databases import ON_SQLITE
+from tests.support.selection import rarely
 from tests.support.site import Site
 from tests.support.truth import frames_seen
 from tests.support.waiting import living, status_of, until
@@ -173,7 +174,9 @@ def test_a_record_is_cancelled_while_it_is_encoded(lecture: Site) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize(
-    "command", [["daemon"], ["run", "--port", "0"]], ids=lambda words: words[0]
+    "command",
+    [["daemon"], rarely(["run", "--port", "0"], why="a daemon that is one process with the pages")],
+    ids=lambda words: words[0],
 )
 def test_a_daemon_that_is_asked_to_stop_hands_back(lecture: Site, command: list[str]) -> None:
     with lecture.process(sys.executable, "app.py", *command) as daemon:
