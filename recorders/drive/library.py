@@ -48,16 +48,24 @@ class File:
 
 
 def files_of(
-    google: Google, place: Place, source: SourceOfRoom, span: Span, now: datetime
+    google: Google,
+    place: Place,
+    source: SourceOfRoom,
+    span: Span,
+    now: datetime,
+    note: Callable[[Message], None] = lambda message: None,
 ) -> list[File]:
     """Return what exists of a span, in order of time.
+
+    Args:
+        note: gets what people should know of what is passed over.
 
     Raises:
         Invalid: the folder is missing, is none, or lies in the bin: what is in there is not listed.
     """
     folder = _resolve_folder(google, place.folder, source)
     days = _days(span, source)
-    listed = list(_list_files(google, folder, days))
+    listed = list(_list_files(google, folder, days, note))
     sidecars = {
         entry["name"].rpartition(".")[0]: str(entry["id"])
         for entry in listed
@@ -118,7 +126,9 @@ def _days(span: Span, source: SourceOfRoom) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[str, Any]]:
+def _list_files(
+    google: Google, folder: str, days: list[date], note: Callable[[Message], None]
+) -> Iterator[dict[str, Any]]:
     """Yield the files of some days in a folder and below it; shortcuts are followed."""
     # https://developers.google.com/workspace/drive/api/guides/ref-search-terms: `contains` on a
     # name finds the words that begin so.
@@ -135,8 +145,12 @@ def _list_files(google: Google, folder: str, days: list[date]) -> Iterator[dict[
                 if not _may_be_of(listed, days):
                     continue  # each shortcut that is followed is a call
                 entry = _follow(google, listed)
-                if entry is None or entry["id"] in known:
-                    continue  # a shortcut to nowhere, or back to where we come from
+                if entry is None:
+                    name, account = printable(str(listed["name"])), google.account
+                    note(Message("recorders.drive.shortcut_to_nothing", name=name, account=account))
+                    continue
+                if entry["id"] in known:
+                    continue  # a shortcut back to where we come from
                 if entry.get("mimeType") != drive.FOLDER:
                     yield entry
                 else:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from google_apis.account import Account
+from merger.i18n import Message
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
@@ -39,11 +40,13 @@ class Drive:
         """Return what exists of a span. Raises Temporary, Broken, Invalid for a missing folder."""
         from recorders.drive.library import files_of
 
-        files = files_of(self.account.google(), place_of(source), source, span, now)
+        notes: list[Message] = []
+        google = self.account.google()
+        files = files_of(google, place_of(source), source, span, now, notes.append)
         items = tuple(file.item for file in files)
         growing = not all(item.settled for item in items)
-        notes = tuple(note for file in files for note in file.notes)
-        return Found(items, growing or not base.reach_over(items, span), notes)
+        notes += [note for file in files for note in file.notes]
+        return Found(items, growing or not base.reach_over(items, span), tuple(notes))
 
     def collect(
         self,

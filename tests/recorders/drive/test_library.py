@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from google_apis.drive import files
 from google_apis.drive.download import download
 from google_apis.http import Google as Client
 from merger.errors import Refused
+from merger.i18n import Message
 from merger.timeline.clock import Span
 from recorders.base import SourceOfRoom
 from recorders.drive.library import File, files_of
@@ -32,10 +34,12 @@ def folder(google: Google) -> str:
     return google.drive.make_folder("504", google.drive.root(SUBJECT), SUBJECT)
 
 
-def found(client: Client, folder: str) -> list[File]:
+def found(
+    client: Client, folder: str, note: Callable[[Message], None] = lambda message: None
+) -> list[File]:
     zone = ZoneInfo("Europe/Moscow")
     source = SourceOfRoom("504", "camera", "speaker", "drive", f"drive:{folder}", zone)
-    return files_of(client, place_of(source), source, SPAN, BEGIN + timedelta(days=1))
+    return files_of(client, place_of(source), source, SPAN, BEGIN + timedelta(days=1), note)
 
 
 def test_all_pages_are_read(google: Google, client: Client, folder: str) -> None:
@@ -102,8 +106,15 @@ def test_shortcuts_are_followed(google: Google, client: Client, folder: str) -> 
     shortcut(google, "2026-11-20_10-45_504_camera.mp4", gone, folder)
     shortcut(google, "back", folder, below)
     other_day = shortcut(google, "2026-11-01_10-00_504_camera.mp4", other, folder)
-    shown = [(file.item.start.minute, file.item.size_bytes) for file in found(client, folder)]
+    notes: list[Message] = []
+    shown = [
+        (file.item.start.minute, file.item.size_bytes)
+        for file in found(client, folder, notes.append)
+    ]
     assert shown == [(0, 3), (30, 5)]
+    [note] = notes
+    assert note.key == "recorders.drive.shortcut_to_nothing"
+    assert note.params["name"] == "2026-11-20_10-45_504_camera.mp4"
     # Of that time nothing is asked for each shortcut there is.
     assert asked(google, f"GET /drive/v3/files/{other} ") == 1 and not asked(google, other_day)
     assert len(found(client, shortcut(google, "room 504", folder, elsewhere))) == 2
