@@ -24,7 +24,9 @@ from merger.analysis.cards import Card
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
 from merger.i18n import Message
+from merger.media import reader
 from merger.media.container import check_readable, explain_failure, open_container
+from merger.media.reader import Unreadable
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
 from merger.timeline.media import MAX_PIXELS, MediaFile
@@ -45,6 +47,16 @@ class Target:
     file: str
     key: int  # number of the key frame to begin with
     at_us: int  # file time of the picture
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a picture shows. jpeg: where people may look at it."""
+
+    target: Target
+    verdict: Verdict
+    reason: Message
+    jpeg: bytes | None
 
 
 @dataclass(frozen=True)
@@ -106,9 +118,9 @@ def _key_targets(chunk: Span, clip: Clip, file: MediaFile) -> Iterator[tuple[Any
     if not here:
         return
     clock = clip.segment.clock
-    first, end = np.searchsorted(file.key_us, [clock.file_us(here.start), clock.file_us(here.end)])
-    for key in range(int(first), int(end)):
-        at_us = int(file.key_us[key])
+    starts_us, ends_us = clock.file_us(here.start), clock.file_us(here.end)
+    for key in np.flatnonzero((file.right_us >= starts_us) & (file.right_us < ends_us)).tolist():
+        at_us = int(file.right_us[key])
         yield clock.wall(at_us), Target(clip.segment.file, key, at_us)
 
 
@@ -258,13 +270,16 @@ def sample_chunk(
     for target in wanted:
         by_file.setdefault(target.file, []).append(target)
     for file, of_file in by_file.items():
-        for target, frame in sample_targets(media[file], of_file):
-            sample = classify(*planes(frame), cards)
-            verdicts.append(sample.verdict)
-            reasons[sample.verdict, sample.reason] += 1
-            if target in to_show:
-                at = clocks[file].wall(target.at_us)
-                pictures.append(_picture_facts(at, sample.verdict, frame, media[file]))
+        try:
+            sights = reader.call(_look_at, media[file], of_file, to_show, tuple(cards))
+        except Unreadable:  # as pictures that cannot be decoded
+            continue
+        for sight in sights:
+            verdicts.append(sight.verdict)
+            reasons[sight.verdict, sight.reason] += 1
+            if sight.jpeg is not None:
+                at = clocks[file].wall(sight.target.at_us)
+                pictures.append(_picture_facts(at, sight))
     pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
     why = [
         Message("analysis.reason", count=count, verdict=Message(f"verdict.{verdict}"), why=reason)
@@ -279,12 +294,24 @@ def pick_evenly(wanted: Sequence[Target], most: int) -> list[Target]:
     return [wanted[(2 * n + 1) * len(wanted) // (2 * count)] for n in range(count)]
 
 
-def _picture_facts(
-    at: datetime, verdict: Verdict, frame: VideoFrame, file: MediaFile
-) -> dict[str, str]:
+def _look_at(
+    file: MediaFile, wanted: list[Target], to_show: list[Target], cards: tuple[Card, ...]
+) -> list[Sight]:
+    """Return what some pictures of a file show; runs in a reader."""
     assert file.video is not None
-    small = encode_jpeg(frame, file.video, _LARGEST_PICTURE)
-    return {"at": at.isoformat(), "verdict": verdict, "jpeg": base64.b64encode(small).decode()}
+    sights = []
+    for target, frame in sample_targets(file, wanted):
+        sample = classify(*planes(frame), cards)
+        is_shown = target in to_show
+        jpeg = encode_jpeg(frame, file.video, _LARGEST_PICTURE) if is_shown else None
+        sights.append(Sight(target, sample.verdict, sample.reason, jpeg))
+    return sights
+
+
+def _picture_facts(at: datetime, sight: Sight) -> dict[str, str]:
+    assert sight.jpeg is not None
+    jpeg = base64.b64encode(sight.jpeg).decode()
+    return {"at": at.isoformat(), "verdict": sight.verdict, "jpeg": jpeg}
 
 
 def decide_chunk(chunk: Span, verdicts: Sequence[Verdict]) -> Chunk:

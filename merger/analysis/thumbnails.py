@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import av
-
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.sampling import Target, sample_targets
 from merger.config import Settings
 from merger.errors import MergerError
+from merger.media import reader
 from merger.media.library import Entry, Library
+from merger.media.reader import Unreadable
 from merger.storage.files import make_folder, publish, work_folder
 from merger.storage.locks import file_lock
 from merger.timeline.clock import microseconds
 from merger.timeline.layout import Size
+from merger.timeline.media import MediaFile
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def save_last_thumbnails(settings: Settings, ids: Mapping[str, int], library: Li
         entries = [entry for entry in library.entries if entry.source == name]
         try:
             _save_last_of(settings, source, entries)
-        except (OSError, ValueError, av.FFmpegError, MergerError) as error:
+        except (OSError, ValueError, Unreadable, MergerError) as error:
             log.warning("the last picture of source %r is not kept: %s", name, error)
 
 
@@ -86,14 +87,20 @@ def _save_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> 
     before = taken_at(settings, source)
     if before is not None and before >= _last_key_at(newest):
         return
-    video, times_us = newest.media.video, newest.media.key_us.tolist()
-    wanted = [Target(newest.file, key, at_us) for key, at_us in enumerate(times_us)][::-1]
-    for target, frame in sample_targets(newest.media, wanted[:_MOST_TRIED]):
-        assert video is not None
-        save_thumbnail(
-            settings, source, newest.clock.wall(target.at_us), encode_jpeg(frame, video, _LARGEST)
-        )
-        return
+    found = reader.call(_last_picture, newest.media)
+    if found is not None:
+        at_us, picture = found
+        save_thumbnail(settings, source, newest.clock.wall(at_us), picture)
+
+
+def _last_picture(media: MediaFile) -> tuple[int, bytes] | None:
+    """Return a file's last key frame that can be decoded, and its file time; runs in a reader."""
+    assert media.video is not None
+    times_us = media.right_us.tolist()
+    wanted = [Target(str(media.path), key, at_us) for key, at_us in enumerate(times_us)][::-1]
+    for target, frame in sample_targets(media, wanted[:_MOST_TRIED]):
+        return target.at_us, encode_jpeg(frame, media.video, _LARGEST)
+    return None
 
 
 def _last_key_at(entry: Entry) -> datetime:

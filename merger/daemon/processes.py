@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from merger.children import dying_with_parent
 from merger.errors import Temporary
 from merger.i18n import Message
 from merger.records.queue import Claim
-from merger.render.ffmpeg import dying_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -52,6 +53,47 @@ def open_container(path: Path, demuxer: str) -> Iterator[av.container.InputConta
     ) as c:
         assert isinstance(c, av.container.InputContainer)
         yield c
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself, which need not be true."""
+
+    demuxer: str
+    length_us: int  # 0 where it does not say
+    has_pictures: bool
+
+
+def read_header(path: Path) -> Header | None:
+    """Return what a file's header says; None where it has none that can be read.
+
+    Raises:
+        OSError: the file itself cannot be read.
+    """
+    with path.open("rb") as file:
+        demuxer = demuxer_for(file.read(188 * 8))
+    if demuxer is None:
+        return None
+    try:
+        with open_container(path, demuxer) as container:
+            length_us = max(0, container.duration or 0)
+            return Header(demuxer, length_us, bool(container.streams.video))
+    except (av.FFmpegError, ValueError):
+        return None
+
+
+_kept: list[av.AudioLayout] = []
+
+
+def channel_count(of: av.AudioCodecContext | av.AudioFrame) -> int:
+    """Return how many channels a sound has.
+
+    PyAV 18.1 frees a layout of QuickTime's own (say: right, left) twice, with the object that
+    stands for it and with what it belongs to, and the process ends. So the former is kept.
+    """
+    layout = of.layout
+    _kept.append(layout)
+    return layout.nb_channels
 
 
 def explain_failure(media: MediaFile, error: av.FFmpegError) -> None:

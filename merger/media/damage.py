@@ -8,15 +8,16 @@ picture, to find what has to become a gap.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import av
 import av.video.frame
 import numpy as np
 
+from merger.media import reader
 from merger.media.container import explain_failure, open_container
-from merger.timeline.clock import Stretch
+from merger.media.reader import Unreadable
+from merger.timeline.clock import Stretch, merge_stretches
 from merger.timeline.media import MAX_PIXELS, MediaFile
 
 # Pictures that a decoder leaves out without a complaint (MPEG-4 "not coded" ones, say) make a hole
@@ -35,14 +36,22 @@ class Inspection:
 def inspect_damage(media: MediaFile, start_us: int, end_us: int) -> Inspection:
     """Decode the pictures between two file times, and say which are broken.
 
-    A broken picture spoils all that follow, until the next key frame. There may be fewer pictures
-    than packets without any damage: fields in packets of their own, pictures "not coded".
+    A broken picture spoils all that follow, until a later key frame after which they are right.
+    There may be fewer pictures than packets without any damage: fields in packets of their own,
+    pictures "not coded".
 
     Raises:
         Temporary, Broken: the file cannot be read, which is no damage.
     """
     if media.video is None:
         return Inspection([Stretch(start_us, end_us)], 0)
+    try:
+        return reader.call(_inspect, media, start_us, end_us)
+    except Unreadable:  # nor will ffmpeg, in all likelihood
+        return Inspection([Stretch(start_us, end_us)], 0)
+
+
+def _inspect(media: MediaFile, start_us: int, end_us: int) -> Inspection:
     key = media.key_before(start_us)
     from_us = start_us if key is None else int(media.key_us[key])
     first, last = np.searchsorted(media.picture_us, [from_us, end_us])
@@ -60,7 +69,7 @@ def inspect_damage(media: MediaFile, start_us: int, end_us: int) -> Inspection:
         if hole.end_us - hole.start_us > _UNNOTICED_US
     ]
     decoded = int(np.count_nonzero((good >= from_us) & (good < end_us)))
-    return Inspection(_merge_stretches(h for h in holes if h.end_us > start_us), decoded)
+    return Inspection(merge_stretches(h for h in holes if h.end_us > start_us), decoded)
 
 
 def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray, list[int]]:
@@ -117,9 +126,7 @@ def _missing_from(media: MediaFile, good: np.ndarray, broken_us: int) -> int:
 
 
 def _hole_until_key(media: MediaFile, at_us: int) -> Stretch:
-    after = int(np.searchsorted(media.key_us, at_us, side="right"))
-    end = int(media.key_us[after]) if after < len(media.key_us) else media.picture_ends_us
-    return Stretch(at_us, max(end, at_us + 1))
+    return Stretch(at_us, max(media.right_after(at_us), at_us + 1))
 
 
 def _missing_runs(media: MediaFile, times: np.ndarray, missing: np.ndarray) -> list[Stretch]:
@@ -141,13 +148,3 @@ def _missing_runs(media: MediaFile, times: np.ndarray, missing: np.ndarray) -> l
             end = int(media.picture_us[after]) if is_there else media.picture_ends_us
         runs.append(Stretch(begins, end))
     return runs
-
-
-def _merge_stretches(stretches: Iterable[Stretch]) -> list[Stretch]:
-    merged: list[Stretch] = []
-    for stretch in sorted(stretches, key=lambda s: s.start_us):
-        if merged and stretch.start_us <= merged[-1].end_us:
-            before = merged.pop()
-            stretch = Stretch(before.start_us, max(before.end_us, stretch.end_us))
-        merged.append(stretch)
-    return merged

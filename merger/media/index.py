@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,17 +18,24 @@ import av.video.frame
 import numpy as np
 
 from merger.i18n import Message, verbatim
-from merger.media.container import demuxer_for, open_container
-from merger.timeline.clock import Stretch
+from merger.media.container import channel_count, demuxer_for, open_container, read_header
+from merger.media.reader import Unreadable
+from merger.media.recovery import pictures_until_recovery
+from merger.media.silence import sounding_stretches
+from merger.media.transport import changes_streams
+from merger.timeline.clock import Stretch, merge_stretches, microseconds
+from merger.timeline.continuity import jumps
 from merger.timeline.media import (
     INTERLEAVING_US,
     MAX_PIXELS,
     PAUSE_US,
     SOUND_PAUSE_US,
     Audio,
+    AudioChange,
     MediaFile,
     Microseconds,
     Video,
+    choose_audio,
 )
 
 _SECOND_US = 1_000_000
@@ -34,17 +43,6 @@ _SECOND_US = 1_000_000
 # there is none.
 _PROBED_PACKETS = 300
 _REORDERED = 20  # pictures that may come before a key frame's own out of a decoder
-
-
-class Unreadable(Exception):
-    """A file that holds no media that we can read; the message says why."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 def read_media(path: Path) -> MediaFile:
@@ -68,26 +66,59 @@ def read_media(path: Path) -> MediaFile:
         raise Unreadable(verbatim(_reason(error))) from error
 
 
+def read_unless_over(
+    path: Path, start: datetime, instant: datetime, *, is_followed: bool
+) -> MediaFile | None:
+    """Read a file, unless it surely ends before an instant; then return None.
+
+    Args:
+        start: of the file.
+        is_followed: the same source has a later file that begins before the instant.
+
+    Raises:
+        Unreadable, OSError: as `read_media` does.
+    """
+    if start < instant and _is_over(path, start, instant, is_followed=is_followed):
+        return None
+    return read_media(path)
+
+
+def _is_over(path: Path, start: datetime, instant: datetime, *, is_followed: bool) -> bool:
+    """Return whether a file surely ends before an instant, judging by its header alone."""
+    header = read_header(path)
+    # The duration of a Matroska file that was cut off is a guess from the bit rate.
+    if header is None or not header.length_us or (header.demuxer == "matroska" and not is_followed):
+        return False
+    # Headers lie a little, and drift stretches: half as long again is safe.
+    return header.length_us * 3 // 2 < microseconds(instant - start)
+
+
 def _index(
     path: Path, demuxer: str, size: int, mtime_ns: int, container: av.container.InputContainer
 ) -> MediaFile:
-    video, audio = _video_stream(container), container.streams.best("audio")
-    if video is None and audio is None:
+    video, audios = _video_stream(container), _audio_streams(container)
+    if video is None and not audios:
         raise Unreadable(Message("media.nothing"))
-    packets = _read_packets(container, video, audio)
+    packets = _read_packets(container, video, audios)
     complaints = packets.complaints
+    if container.streams.audio and not audios:
+        complaints.append(Message("media.sound_unknown"))
     if video is not None and packets.picture is None:
         if packets.shown:
             complaints.append(Message("media.undecodable"))
-        video, packets.shown = None, []
+        video, packets.shown, packets.keys = None, [], []
+    recovered = _recovered(packets)
     described, picture_us, ends_us = _describe_video(
-        video, packets.picture, packets.shown, packets.keys
+        video, packets.picture, packets.shown, recovered
     )
-    sound = _sound_stretches(audio, packets.heard)
+    sounds = {s.index: _sound_stretches(s, packets.heard[s.index]) for s in audios}
+    heard = _choose_audio(path, demuxer, [s for s in audios if sounds[s.index]])
+    sound = merge_stretches(s for number in {h.audio.stream for h in heard} for s in sounds[number])
     if not len(picture_us) and not sound:
         raise Unreadable(complaints[0] if complaints else Message("media.nothing"))
     base = video.time_base if video is not None else None
     key_us = _microseconds([pts for pts, _ in packets.keys], base)
+    right_us = _microseconds(recovered, base)
     # mpegts finds by decoding time, the others by presentation time
     read = [dts if demuxer == "mpegts" else pts for pts, dts in packets.keys]
     return MediaFile(
@@ -96,15 +127,20 @@ def _index(
         size_bytes=size,
         mtime_ns=mtime_ns,
         video=described,
-        audio=_describe_audio(audio) if sound else None,
+        audio=heard[0].audio if heard else None,
         picture_us=picture_us,
         picture_ends_us=ends_us,
         key_us=key_us,
         key_read_us=_microseconds(read, base),
-        sound=sound,
+        sound=tuple(sound),
         zero_us=_zero_us(picture_us, packets.shown, base, sound),
         complaints=tuple(complaints),
-        torn=_torn_stretches(_microseconds(packets.torn, base), picture_us, key_us, ends_us),
+        torn=_torn_stretches(
+            _microseconds(packets.torn, base), picture_us, key_us, right_us, ends_us
+        ),
+        audio_changes=tuple(heard[1:]),
+        recovered_us=right_us if packets.refreshing else None,
+        is_irregular=packets.is_irregular or (demuxer == "mpegts" and changes_streams(path)),
     )
 
 
@@ -117,30 +153,57 @@ def _video_stream(container: av.container.InputContainer) -> Any:
     return next((s for s in container.streams.video if not s.disposition & cover), None)
 
 
+def _audio_streams(container: av.container.InputContainer) -> list[Any]:
+    """Return the streams of sound that can be decoded, the default one first."""
+    usable = [s for s in container.streams.audio if s.codec_context is not None]
+    best = container.streams.best("audio")
+    return sorted(usable, key=lambda s: best is None or s.index != best.index)
+
+
+def _choose_audio(path: Path, demuxer: str, streams: list[Any]) -> list[AudioChange]:
+    """Return which streams of sound are to be heard; several are listened to for that."""
+    described = [_describe_audio(stream) for stream in streams]
+    if len(streams) > 1:
+        sounding = sounding_stretches(path, demuxer, [audio.stream for audio in described])
+        chosen = choose_audio([(audio, sounding[audio.stream]) for audio in described])
+        if chosen:
+            return chosen
+    return [AudioChange(0, audio) for audio in described[:1]]
+
+
 @dataclass
 class _Packets:
     """What the packets of a file have shown. Times are in the time base of their stream."""
 
     shown: list[tuple[int, int]] = field(default_factory=list)  # pictures: when, how long
     keys: list[tuple[int, int]] = field(default_factory=list)  # when shown, when decoded
-    heard: list[tuple[int, int]] = field(default_factory=list)  # sound: when, how long
+    heard: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # when, how long
+    # Key frames after which pictures are not right at once: how many pictures later they are, and
+    # how many of `shown` there were before. By the number of the key frame.
+    refreshing: dict[int, tuple[int, int]] = field(default_factory=dict)
     torn: list[int] = field(default_factory=list)
     picture: av.video.frame.VideoFrame | None = None  # the first that can be decoded
     complaints: list[Message] = field(default_factory=list)
+    is_irregular: bool = False
 
 
-def _read_packets(container: av.container.InputContainer, video: Any, audio: Any) -> _Packets:
-    found = _Packets()
-    shown, keys, heard = found.shown, found.keys, found.heard
-    sound_index = audio.index if audio is not None else None
+def _read_packets(
+    container: av.container.InputContainer, video: Any, audios: list[Any]
+) -> _Packets:
+    found = _Packets(heard={stream.index: [] for stream in audios})
+    shown, keys = found.shown, found.keys
     has_picture, tries = False, 0
-    last_dts: dict[int, int] = {}
-    packets = container.demux(*(stream for stream in (video, audio) if stream is not None))
+    last_us: dict[int, int] = {}  # by stream
+    packets = container.demux(*([video] if video is not None else []), *audios)
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
             found.complaints.append(Message("media.reading_stopped", why=_reason(error)))
+            break
+        except IndexError:  # PyAV 18.1, at a packet of a stream that began in the middle
+            found.complaints.append(Message("media.clock_jumps"))
+            found.is_irregular = True
             break
         if packet is None:
             break
@@ -149,20 +212,28 @@ def _read_packets(container: av.container.InputContainer, video: Any, audio: Any
             continue  # the flush packets at the end have no time
         dts = packet.dts if packet.dts is not None else pts
         if packet.dts is not None:
-            if dts < last_dts.get(packet.stream_index, dts) - 1 / packet.time_base:
-                found.complaints.append(Message("media.clock_jumps_back"))
+            at_us = round(dts * packet.time_base * _SECOND_US)
+            if jumps(last_us.get(packet.stream_index, at_us), at_us):
+                found.complaints.append(Message("media.clock_jumps"))
+                found.is_irregular = True
                 # Pictures of both sides of the jump meet at the last one.
                 last = max(shown, default=(0, 0))[0]
                 found.shown = [when for when in shown if when[0] < last]
                 break
-            last_dts[packet.stream_index] = dts
-        if packet.stream_index == sound_index:
+            last_us[packet.stream_index] = at_us
+        heard = found.heard.get(packet.stream_index)
+        if heard is not None:
             if not packet.is_discard:
                 heard.append((pts, packet.duration or 0))
             continue
         if packet.is_keyframe:
             # However many there were before it: each may be the first that can be decoded.
             tries = min(tries, _PROBED_PACKETS - _REORDERED) if keys else 0
+            late = pictures_until_recovery(
+                video.codec_context.name, video.codec_context.extradata, bytes(packet)
+            )
+            if late:
+                found.refreshing[len(keys)] = (late, len(shown))
             keys.append((pts, dts))
         if packet.is_corrupt:
             found.torn.append(pts)
@@ -174,6 +245,22 @@ def _read_packets(container: av.container.InputContainer, video: Any, audio: Any
                 has_picture = found.picture is not None
         if not packet.is_discard:
             shown.append((pts, packet.duration or 0))
+    return found
+
+
+def _recovered(packets: _Packets) -> list[int]:
+    """Return from when on pictures are right, for each key frame."""
+    found = [pts for pts, _ in packets.keys]
+    if not packets.refreshing:
+        return found
+    shown = packets.shown
+    # Pictures that no other refers to do not count: twice as many hold enough that do.
+    times = 2 if any(after[0] < before[0] for before, after in pairwise(shown)) else 1
+    never = max((pts for pts, _ in shown), default=0) + 1
+    for number, (late, first) in packets.refreshing.items():
+        run_in = shown[first : first + times * late + 1]
+        is_whole = len(run_in) > times * late
+        found[number] = max(pts for pts, _ in run_in) if is_whole else never
     return found
 
 
@@ -193,14 +280,14 @@ def _first_picture(packet: av.packet.Packet[Any]) -> av.video.frame.VideoFrame |
 
 
 def _describe_video(
-    stream: Any, picture: Any, shown: list[tuple[int, int]], keys: list[tuple[int, int]]
+    stream: Any, picture: Any, shown: list[tuple[int, int]], recovered: list[int]
 ) -> tuple[Video | None, Microseconds, int]:
     """Return the stream of pictures, when they are shown, and until when the last one is."""
     if stream is None or picture is None:
         return None, np.empty(0, np.int64), 0
     # Without the key frame before them, pictures cannot be decoded: a transport stream that
     # begins in the middle of a group of pictures is empty until the first key frame.
-    first = keys[0][0] if keys else min(pts for pts, _ in shown)
+    first = min(recovered) if recovered else min(pts for pts, _ in shown)
     times = [time for time in sorted(set(shown)) if time[0] >= first]
     if not times:
         return None, np.empty(0, np.int64), 0
@@ -236,7 +323,11 @@ def _describe_video(
 
 
 def _torn_stretches(
-    torn_us: Microseconds, picture_us: Microseconds, key_us: Microseconds, ends_us: int
+    torn_us: Microseconds,
+    picture_us: Microseconds,
+    key_us: Microseconds,
+    right_us: Microseconds,
+    ends_us: int,
 ) -> tuple[Stretch, ...]:
     """Return what cannot be trusted after packets that lost a piece on their way.
 
@@ -245,15 +336,14 @@ def _torn_stretches(
     """
     torn = []
     for at_us in torn_us.tolist() if len(picture_us) else ():
-        after = int(np.searchsorted(key_us, at_us, side="right"))
-        end = int(key_us[after]) if after < len(key_us) else ends_us
+        end = int(right_us[key_us > at_us].min(initial=ends_us))
         if end > at_us:
             torn.append(Stretch(at_us, end))
     return tuple(torn)
 
 
 def _sound_stretches(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch, ...]:
-    if stream is None or not heard:
+    if not heard:
         return ()
     times = np.array(sorted(heard), np.int64)
     starts = _microseconds(times[:, 0], stream.time_base)
@@ -269,11 +359,11 @@ def _sound_stretches(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch
 
 def _describe_audio(stream: Any) -> Audio:
     context = stream.codec_context
-    return Audio(stream.index, context.name, context.sample_rate or 0, context.channels or 0)
+    return Audio(stream.index, context.name, context.sample_rate or 0, channel_count(context))
 
 
 def _zero_us(
-    picture_us: Microseconds, shown: list[tuple[int, int]], base: Any, sound: tuple[Stretch, ...]
+    picture_us: Microseconds, shown: list[tuple[int, int]], base: Any, sound: Sequence[Stretch]
 ) -> int:
     """Return when the file's media begins: with its pictures, unless sound leads by far."""
     # Pictures that cannot be decoded were captured all the same: the file begins with them.

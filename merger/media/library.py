@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import av
-
 from merger.errors import Invalid
 from merger.i18n import Message, verbatim
-from merger.media.container import demuxer_for, open_container
+from merger.media import reader
 from merger.media.drift import clock_rate
-from merger.media.index import Unreadable, read_media
+from merger.media.index import read_media, read_unless_over
+from merger.media.reader import Unreadable
+from merger.media.repair import repair
 from merger.media.sidecar import Sidecar, read_sidecar
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, without_spans
 from merger.timeline.filenames import (
@@ -92,6 +93,7 @@ def read_library(
     span: Span,
     zone: ZoneInfo,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    repairs: Path | None = None,
 ) -> Library:
     """Return the media of some sources of a room that may reach into a span.
 
@@ -117,7 +119,7 @@ def read_library(
         if odd:
             library.warnings.append(Message("media.of_file", file=name, what=odd))
         candidates.append(Candidate(path, parsed.source, start, sidecar, name))
-    read_files(candidates, span, library, on_progress)
+    read_files(candidates, span, library, on_progress, repairs=repairs)
     library.notes += names.ignored[:_MOST_NOTES]
     if len(names.ignored) > _MOST_NOTES:
         library.notes.append(Message("media.ignored_more", count=len(names.ignored) - _MOST_NOTES))
@@ -173,11 +175,13 @@ def read_files(
     library: Library,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
+    repairs: Path | None = None,
     are_ours: bool = False,
 ) -> None:
     """Add the media of files that reach into a span to a library.
 
     Args:
+        repairs: a folder for copies of files whose clock jumps; None: these are read until it does.
         are_ours: they were collected complete, so that a system that cannot read them says nothing
             of the files.
 
@@ -191,9 +195,9 @@ def read_files(
                 other.source == file.source and file.start < other.start <= span.start
                 for other in candidates
             )
-            if _ends_before(file.path, file.start, span.start, is_followed=is_followed):
-                continue
-            media = read_media(file.path)
+            media = reader.call(
+                read_unless_over, file.path, file.start, span.start, is_followed=is_followed
+            )
         except Unreadable as error:
             library.warnings.append(_left_out(file, error.message))
             continue
@@ -202,6 +206,10 @@ def read_files(
                 raise
             library.warnings.append(_left_out(file, verbatim(error.strerror or str(error))))
             continue
+        if media is None:
+            continue
+        if media.is_irregular and repairs is not None:
+            media = _repaired(media, repairs / f"{n}{file.path.suffix}")
         library.warnings += [
             Message("media.of_file", file=file.name, what=complaint)
             for complaint in media.complaints
@@ -209,6 +217,19 @@ def read_files(
         entry = _place(file, media, library)
         if entry.clock.wall(media.zero_us + media.length_us) > span.start:
             library.entries.append(entry)
+
+
+def _repaired(media: MediaFile, target: Path) -> MediaFile:
+    """Return a copy of a file on one clock; the file itself where none can be made."""
+    try:
+        reader.call(repair, media.path, media.demuxer, target)
+        copy = reader.call(read_media, target)
+    except (Unreadable, OSError):
+        return media
+    if copy.is_irregular:
+        return media
+    mended = Message("media.clock_mended")
+    return dataclasses.replace(copy, complaints=(*copy.complaints, mended))
 
 
 def _left_out(file: Candidate, why: Message) -> Message:
@@ -223,31 +244,10 @@ def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
         library.warnings.append(warning)
     clock = ClockMap(file.start, media.zero_us, rate)
     # A preallocated file that is still being copied has its final size, and its sidecar.
-    identity = f"{media.size_bytes}-{media.mtime_ns}-{sidecar.sha256 or path.name}"
+    stat = path.stat()
+    copied = "-repaired" if media.path != path else ""
+    identity = f"{stat.st_size}-{stat.st_mtime_ns}-{sidecar.sha256 or path.name}{copied}"
     return Entry(file.source, media, clock, identity)
-
-
-def _ends_before(path: Path, start: datetime, instant: datetime, *, is_followed: bool) -> bool:
-    """Return whether a file surely ends before an instant, judging by its header alone.
-
-    Args:
-        is_followed: the same source has a later file that begins before the instant.
-    """
-    if start >= instant:
-        return False
-    with path.open("rb") as file:
-        demuxer = demuxer_for(file.read(188 * 8))
-    if demuxer is None:
-        return False  # read_media says what is wrong
-    try:
-        with open_container(path, demuxer) as container:
-            # The duration of a Matroska file that was cut off is a guess from the bit rate.
-            if container.duration is None or (demuxer == "matroska" and not is_followed):
-                return False
-            # Headers lie a little, and drift stretches: half as long again is safe.
-            return start + timedelta(microseconds=container.duration * 3 // 2) < instant
-    except av.FFmpegError:
-        return False
 
 
 def segments(

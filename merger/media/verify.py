@@ -14,7 +14,9 @@ import av
 import numpy as np
 
 from merger.i18n import Message
+from merger.media import reader
 from merger.media.container import open_container
+from merger.media.reader import Unreadable
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
 
@@ -37,14 +39,28 @@ class Expected:
 def find_mismatch(path: Path, expected: Expected) -> list[Message]:
     """Read every packet of an output; return all that is not as expected: nothing if accepted."""
     try:
+        return reader.call(_read_and_compare, path, expected)
+    except (Unreadable, OSError) as error:
+        return [Message("media.output_unreadable", why=str(error))]
+
+
+def _read_and_compare(path: Path, expected: Expected) -> list[Message]:
+    try:
         with open_container(path, "mov") as container:
             return _mismatches(path, container, expected)
-    except (av.FFmpegError, OSError) as error:
+    except av.FFmpegError as error:
         return [Message("media.output_unreadable", why=str(error))]
 
 
 def has_same_codec_header(paths: Sequence[Path]) -> bool:
     """Return whether files can be joined by copying: their codec parameters are the same."""
+    try:
+        return reader.call(_compare_codec_headers, list(paths))
+    except Unreadable:
+        return False
+
+
+def _compare_codec_headers(paths: list[Path]) -> bool:
     headers = set()
     for path in paths:
         with open_container(path, "mov") as container:

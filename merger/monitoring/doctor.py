@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, text
 
+from merger import children
 from merger.config import Settings
 from merger.db import schema
 from merger.db.engine import reading
@@ -191,7 +192,7 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
 
 
 def _setpriv() -> Iterator[Finding]:
-    if ffmpeg.dying_with_parent():
+    if children.dying_with_parent():
         yield Finding("setpriv", "ok", Message("monitoring.setpriv"))
     else:
         yield Finding("setpriv", "warning", Message("monitoring.setpriv_missing"))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from merger.children import clean_environment, confined
 from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
 from merger.timeline.profiles import Encoder, Profile, candidates
@@ -162,7 +163,7 @@ def run(
         Broken: the program cannot be started.
     """
     command = [
-        *dying_with_parent(), tool.path,
+        *confined(uses_gpu="-init_hw_device" in arguments), tool.path,
         "-loglevel", "level+verbose", "-nostats", "-progress", "pipe:1", *arguments,
     ]  # fmt: skip
     outcome = Outcome()
@@ -170,12 +171,6 @@ def run(
         _listen(child, outcome, on_progress, cancelled)
         outcome.code = child.wait()
     return outcome
-
-
-def dying_with_parent() -> list[str]:
-    """Return what stands before a command whose process must not outlive the calling thread."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 @contextmanager
@@ -187,7 +182,7 @@ def _child(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
+            env=clean_environment(AV_LOG_FORCE_NOCOLOR="1"),
             process_group=0,  # Ctrl-C is ours to handle
         )
     except OSError as error:

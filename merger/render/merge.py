@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from merger.config import Settings
@@ -40,18 +41,19 @@ def merge(
     watch = Watch(reporter)
     profiles.profile_named(request.profile)
     layout_named(request.layout)
-    with watch.stage("collect"):
-        library = read_library(
-            folder, request.room, request.sources.names, request.span, request.zone,
-            lambda done, total: reporter.progress(done, total),
-        )  # fmt: skip
-        require_media(request, library, folder)
-        # Warnings, too, before minutes of encoding: a name may have been mistyped.
-        for note in (*library.notes, *library.warnings):
-            reporter.note(note)
-    make_folder(output, "--output")
     make_folder(settings.cache, "MERGER_CACHE")
-    with work_folder(settings.cache) as work, work_folder(output) as out:
+    with work_folder(settings.cache) as work, ExitStack() as later:
+        with watch.stage("collect"):
+            library = read_library(
+                folder, request.room, request.sources.names, request.span, request.zone,
+                lambda done, total: reporter.progress(done, total), work,
+            )  # fmt: skip
+            require_media(request, library, folder)
+            # Warnings, too, before minutes of encoding: a name may have been mistyped.
+            for note in (*library.notes, *library.warnings):
+                reporter.note(note)
+        make_folder(output, "--output")
+        out = later.enter_context(work_folder(output))
         context = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
             looks = analyse_presence(context, request, library)

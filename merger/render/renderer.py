@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merger.analysis.sampling import Look
-from merger.analysis.silence import is_silent
 from merger.errors import Broken, NoMedia
 from merger.i18n import Message, Param, sentences
 from merger.media.container import check_readable
 from merger.media.library import Entry, Library, segments
+from merger.media.silence import is_silent
 from merger.media.verify import Expected
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext

@@ -108,6 +108,17 @@ class Stretch:
     end_us: int
 
 
+def merge_stretches(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Return stretches in order and without overlap."""
+    merged: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda s: s.start_us):
+        if merged and stretch.start_us <= merged[-1].end_us:
+            before = merged.pop()
+            stretch = Stretch(before.start_us, max(before.end_us, stretch.end_us))
+        merged.append(stretch)
+    return merged
+
+
 @dataclass(frozen=True)
 class Segment:
     """One media file of one source, placed on the wall clock.

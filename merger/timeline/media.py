@@ -5,6 +5,7 @@ Pure. `merger/media/index.py` makes these from files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -70,6 +71,14 @@ class Audio:
     channels: int
 
 
+@dataclass(frozen=True)
+class AudioChange:
+    """From when on another sound stream of the same file is the one to hear."""
+
+    at_us: int
+    audio: Audio
+
+
 @dataclass(frozen=True, eq=False)
 class MediaFile:
     """What reading every packet of a file has shown. Times are file time, microseconds."""
@@ -79,7 +88,7 @@ class MediaFile:
     size_bytes: int
     mtime_ns: int
     video: Video | None
-    audio: Audio | None
+    audio: Audio | None  # the one to hear, until another is
     picture_us: Microseconds  # of every picture that can be shown, sorted
     picture_ends_us: int
     key_us: Microseconds  # of the key frames: when they are shown ...
@@ -88,6 +97,11 @@ class MediaFile:
     zero_us: int  # the earliest media: what the start of the file means
     complaints: tuple[Message, ...] = field(default=())
     torn: tuple[Stretch, ...] = ()  # from a packet that arrived torn to the next key frame
+    audio_changes: tuple[AudioChange, ...] = ()
+    # When pictures are right after each key frame, where that is not at once.
+    recovered_us: Microseconds | None = None
+    # Reading stopped, or would stop, before the end, which `repair` mends.
+    is_irregular: bool = False
 
     @property
     def length_us(self) -> int:
@@ -128,10 +142,20 @@ class MediaFile:
     def _sound_goes_on(self, pause: Stretch) -> bool:
         return not without_spans([pause], self.sound)
 
+    @property
+    def right_us(self) -> Microseconds:
+        """From when on pictures are right if a decoder begins with each of the key frames."""
+        return self.key_us if self.recovered_us is None else self.recovered_us
+
     def key_before(self, at_us: int) -> int | None:
         """Return the number of the key frame that a decoder begins with to show a time, if any."""
-        n = int(np.searchsorted(self.key_us, at_us, side="right")) - 1
-        return n if n >= 0 else None
+        early_enough = np.flatnonzero(self.right_us <= at_us)
+        return int(early_enough[-1]) if len(early_enough) else None
+
+    def right_after(self, at_us: int) -> int:
+        """Return when pictures are right again if they are not from a time on."""
+        later = self.right_us[self.key_us > at_us]
+        return int(later.min()) if len(later) else self.picture_ends_us
 
     def ffmpeg_seek_us(self, key: int) -> int:
         """Return the time to give to `ffmpeg -ss` so that reading begins with a key frame.
@@ -146,7 +170,41 @@ class MediaFile:
         extra = 3_000_000 // 23 if goes_back else 0
         return int(self.key_read_us[key]) + self.video.frame_us // 2 + extra
 
+    def audio_between(self, start_us: int, end_us: int) -> list[AudioChange]:
+        """Return which sound streams are to be heard in a stretch, each from when on."""
+        assert self.audio is not None
+        first = AudioChange(start_us, self.audio)
+        found = [first]
+        for change in self.audio_changes:
+            if change.at_us <= start_us:
+                found = [AudioChange(start_us, change.audio)]
+            elif change.at_us < end_us:
+                found.append(change)
+        return found
+
     def pictures_in(self, start_us: int, end_us: int) -> int:
         """Return how many pictures are shown in a stretch of file time."""
         first, last = np.searchsorted(self.picture_us, [start_us, end_us])
         return int(last - first)
+
+
+def choose_audio(streams: Sequence[tuple[Audio, Sequence[Stretch]]]) -> list[AudioChange]:
+    """Return at which times of a file which of its sound streams is the one to hear.
+
+    At every instant that is the first that sounds then; where none does, nothing changes.
+
+    Args:
+        streams: in order of preference, and where each of them sounds.
+    """
+    edges = sorted(
+        {us for _, sounding in streams for s in sounding for us in (s.start_us, s.end_us)}
+    )
+    chosen: list[AudioChange] = []
+    for at_us in edges:
+        audio = next(
+            (a for a, sounding in streams if any(s.start_us <= at_us < s.end_us for s in sounding)),
+            None,
+        )
+        if audio is not None and (not chosen or chosen[-1].audio != audio):
+            chosen.append(AudioChange(at_us, audio))
+    return chosen

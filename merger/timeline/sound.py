@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from merger.timeline.clock import microseconds
-from merger.timeline.media import MediaFile
+from merger.timeline.media import Audio, MediaFile
 from merger.timeline.plan import EditPlan, Sound
 from merger.timeline.profiles import SAMPLE_RATE
 from merger.timeline.specs import CROSSFADE, Input, SoundPiece, SoundSpec
@@ -24,40 +25,59 @@ def sound_spec(
     at = 0
     for n, sound in enumerate(plan.sound):
         last = n == len(plan.sound) - 1
-        end = total if last else min(total, _end_sample(plan, sound))
+        end = total if last else min(total, _sample(plan, sound.span.end))
         if end <= at:
             continue
         fades = bool(pieces) and not _is_same_source(plan.sound[n - 1], sound)
-        lead = round(CROSSFADE.total_seconds() * SAMPLE_RATE) if fades else 0
-        piece = SoundPiece(end - at, lead=lead)
-        if sound.segment is not None:
-            file = media[sound.segment.file]
-            assert file.audio is not None
-            start = plan.span.start + timedelta(
-                microseconds=round((at - lead) * 1_000_000 / SAMPLE_RATE)
-            )
-            at_us = sound.segment.clock.file_us(start)
-            piece = dataclasses.replace(
-                piece,
-                input=Input(
-                    sound.segment.file,
-                    identities[sound.segment.file],
-                    file.demuxer,
-                    file.audio.stream,
-                    _seek_us(file, at_us),
-                ),
-                at_us=at_us,
-                rate=sound.segment.clock.rate,
-                sample_rate=file.audio.sample_rate or SAMPLE_RATE,
-                mono=file.audio.channels == 1,
-            )
-        pieces.append(piece)
+        for begins, until, audio in _streams(plan, sound, media, at, end):
+            lead = round(CROSSFADE.total_seconds() * SAMPLE_RATE) if fades else 0
+            piece = SoundPiece(until - begins, lead=lead)
+            if audio is not None:
+                assert sound.segment is not None
+                file, clock = media[sound.segment.file], sound.segment.clock
+                at_us = clock.file_us(_instant(plan, begins - lead))
+                piece = dataclasses.replace(
+                    piece,
+                    input=Input(
+                        sound.segment.file,
+                        identities[sound.segment.file],
+                        file.demuxer,
+                        audio.stream,
+                        _seek_us(file, at_us),
+                    ),
+                    at_us=at_us,
+                    rate=clock.rate,
+                    sample_rate=audio.sample_rate or SAMPLE_RATE,
+                    mono=audio.channels == 1,
+                )
+            pieces.append(piece)
+            fades = True
         at = end
     return SoundSpec(total, tuple(pieces), bitrate)
 
 
-def _end_sample(plan: EditPlan, sound: Sound) -> int:
-    return round(microseconds(sound.span.end - plan.span.start) * SAMPLE_RATE / 1_000_000)
+def _streams(
+    plan: EditPlan, sound: Sound, media: Mapping[str, MediaFile], at: int, end: int
+) -> list[tuple[int, int, Audio | None]]:
+    """Return the streams of a sound's file that are heard between two samples, edge to edge."""
+    if sound.segment is None:
+        return [(at, end, None)]
+    file, clock = media[sound.segment.file], sound.segment.clock
+    found = file.audio_between(*(clock.file_us(_instant(plan, sample)) for sample in (at, end)))
+    starts = [at, *(_sample(plan, clock.wall(change.at_us)) for change in found[1:]), end]
+    return [
+        (start, until, change.audio)
+        for (start, until), change in zip(pairwise(starts), found, strict=True)
+        if until > start
+    ]
+
+
+def _instant(plan: EditPlan, sample: int) -> datetime:
+    return plan.span.start + timedelta(microseconds=round(sample * 1_000_000 / SAMPLE_RATE))
+
+
+def _sample(plan: EditPlan, at: datetime) -> int:
+    return round(microseconds(at - plan.span.start) * SAMPLE_RATE / 1_000_000)
 
 
 def _seek_us(file: MediaFile, at_us: int) -> int | None:

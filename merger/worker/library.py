@@ -51,7 +51,7 @@ def _place(work: Work, collected: CollectedMedia) -> Library:
         candidates.append(Candidate(path, file.source, start, sidecar, file.origin))
     read_files(
         candidates, work.task.request.span, library,
-        lambda done, total: work.lease.check(), are_ours=True,
+        lambda done, total: work.lease.check(), repairs=work.repairs, are_ours=True,
     )  # fmt: skip
     sources = {file.source for file in collected.files}
     missing = [

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from merger.storage.files import make_folder, work_folder
 from merger.worker import collect, deliver, video
 from merger.worker.work import Work
 
@@ -75,10 +76,13 @@ STAGES = (
 
 def run_stages(work: Work) -> None:
     """Go through the stages that are left."""
-    done, outcome = _resume(work)
-    for stage in STAGES[done:]:
-        work.enter(stage.names[0])
-        outcome = stage.run(work, outcome)
+    cache = work.service.settings.cache
+    make_folder(cache, "the cache folder (MERGER_CACHE)")
+    with work_folder(cache) as work.repairs:
+        done, outcome = _resume(work)
+        for stage in STAGES[done:]:
+            work.enter(stage.names[0])
+            outcome = stage.run(work, outcome)
 
 
 def _resume(work: Work) -> tuple[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from merger import logs
 from merger.failpoints import failpoint
@@ -20,6 +21,7 @@ class Work:
     lease: Lease
     task: Task
     stage: str | None = None
+    repairs: Path | None = None  # a folder for copies of files whose clock jumps
 
     def enter(self, stage: str) -> None:
         """Write down that a stage begins, and load the record for it."""

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-import av
-
 from merger.i18n import Message
-from merger.media.container import demuxer_for, open_container
+from merger.media import reader
+from merger.media.container import read_header
 from merger.media.library import LONGEST_SEGMENT
+from merger.media.reader import Unreadable
 from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
-from merger.timeline.clock import Span
+from merger.timeline.clock import Span, microseconds
 from recorders.base import Item, is_quiet
 from recorders.folder.originals import Original
 
@@ -122,16 +122,14 @@ def _length_by_header(path: Path, size_bytes: int, mtime_ns: int) -> timedelta |
     The files of a day are looked at every few minutes, over a network: once each is enough, as
     long as size and time are the same. Raises OSError.
     """
-    with path.open("rb") as file:
-        demuxer = demuxer_for(file.read(188 * 8))
     try:
-        if demuxer is None:
-            return None
-        with open_container(path, demuxer) as container:
-            length = timedelta(microseconds=container.duration or 0)
-    except (av.FFmpegError, ValueError, OverflowError):
-        return None  # half a file has no header yet; the merge says what is wrong with a broken one
-    return length if timedelta() < length <= LONGEST_SEGMENT else None
+        header = reader.call(read_header, path)
+    except Unreadable:
+        return None
+    # Half a file has no header yet; the merge says what is wrong with a broken one.
+    length_us = header.length_us if header else 0
+    is_likely = 0 < length_us <= microseconds(LONGEST_SEGMENT)
+    return timedelta(microseconds=length_us) if is_likely else None
 
 
 def instant_of(ns: int) -> datetime:

@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import av
-
 from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
-from merger.media.container import demuxer_for, open_container
+from merger.media import reader
+from merger.media.container import read_header
+from merger.media.reader import Unreadable
 from merger.media.sidecar import sidecar_bytes, sidecar_path
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
@@ -277,12 +277,8 @@ def _load(
 
 def _is_video(path: Path) -> bool:
     """Return whether a file has pictures, by its header."""
-    with path.open("rb") as opening:
-        demuxer = demuxer_for(opening.read(188 * 8))
     try:
-        if demuxer is None:
-            return False
-        with open_container(path, demuxer) as container:
-            return bool(container.streams.video)
-    except (av.FFmpegError, ValueError):
+        header = reader.call(read_header, path)
+    except Unreadable:
         return False
+    return header is not None and header.has_pictures

@@ -137,10 +137,12 @@ def no_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_picture(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> bytes:
-        raise ValueError("no such pixel format")
+    monkeypatch.setattr(thumbnails, "_last_picture", end_the_process)
 
-    monkeypatch.setattr(thumbnails, "encode_jpeg", refuse)
+
+def end_the_process(*_: object) -> None:
+    """Stand for a native decoder that dies; it is called in a reader."""
+    os.abort()
 
 
 @ON_SQLITE

@@ -44,7 +44,9 @@ from tests.support.site import LENGTH_S, ROOT
     ("place", "what", "how"),
     [
         rarely(
-            "analyse.written", "kill", "its process was killed by SIGKILL",
+            "analyse.written",
+            "kill",
+            "its process was killed by SIGKILL",
             why="workers killed at other places, too",
         ),
         ("collect.entered", "exit", "its process ended with exit code 7"),  # it has just begun

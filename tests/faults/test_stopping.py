@@ -19,6 +19,7 @@ from models import Record
 from tests.conftest import CARRIED, MOSCOW, Room, seconds
 from tests.render.test_time import check_instants
 from tests.support.databases import ON_SQLITE
+from tests.support.programs import write_program
 from tests.support.selection import rarely
 from tests.support.site import Site
 from tests.support.truth import frames_seen
@@ -34,8 +35,7 @@ needs_setpriv = pytest.mark.skipif(
 
 # The real ffmpeg. As long as a file is there, it reads what comes after the first part no faster than
 # it was filmed, so that there is time to stop it, however fast the machine is.
-SLOW = """#!/bin/sh
-case "$*" in *partial.mp4*)
+SLOW = """case "$*" in *partial.mp4*)
     if [ -e "$SLOW" ] && ls "$MERGER_CACHE"/??/*.merge.mp4 > /dev/null 2>&1; then
         left=$#
         while [ $left -gt 0 ]; do
@@ -66,14 +66,13 @@ def long_lecture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def lecture(site: Site, long_lecture: Path) -> Site:
     """A service with a record that takes a while; its first part, of five seconds, does not."""
-    program, slow = site.folder / "ffmpeg", site.folder / "slow"
-    program.write_text(SLOW)
-    program.chmod(0o755)
+    slow = site.folder / "slow"
+    program = write_program(
+        site.folder / "ffmpeg", SLOW,
+        REAL=CARRIED.path, SLOW=slow, MERGER_CACHE=site.settings.cache,
+    )  # fmt: skip
     slow.touch()
-    site.environ |= {
-        "MERGER_FFMPEG": str(program), "REAL": CARRIED.path, "SLOW": str(slow),
-        "MERGER_PARALLEL": "1",
-    }  # fmt: skip
+    site.environ |= {"MERGER_FFMPEG": str(program), "MERGER_PARALLEL": "1"}
     site.add_room(chunk_s=600)
     for path in long_lecture.iterdir():
         os.link(path, site.library().library / path.name)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, text, update
 
+from merger import children
 from merger.config import Settings, load
 from merger.db.engine import connect
 from merger.errors import Broken, Refused, Temporary
@@ -320,7 +321,7 @@ def test_the_encoders_of_this_machine(
 
 
 def test_setpriv_is_missing(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ffmpeg, "dying_with_parent", list)
+    monkeypatch.setattr(children, "dying_with_parent", list)
     found = looked(tmp_path, lite)["setpriv"]
     assert found.level == "warning" and "util-linux" in found.text
 

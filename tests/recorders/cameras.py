@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from merger.children import dying_with_parent
 from merger.media.index import read_media
-from merger.render.ffmpeg import dying_with_parent
 from tests.support.truth import clock_in, error_ms
 
 # They play as slowly as life: the tests of one process wait for them, and others work meanwhile.

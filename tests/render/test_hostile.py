@@ -12,9 +12,11 @@ import pytest
 from merger.errors import Broken, NoMedia, Temporary
 from merger.i18n import from_json
 from merger.render import encoding, renderer
+from merger.render.ffmpeg import Tool, run
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
+from tests.support.programs import write_program
 from tests.support.selection import BOTH_FFMPEGS, rarely
 from tests.support.truth import error_ms, frames_seen, instant_of
 
@@ -264,3 +266,22 @@ def test_sidecars_that_are_no_files(one_room: Room) -> None:
     result = one_room.merge(8.0)
     assert honest(result, 200) == 200
     assert any(warning.key == "media.sidecar_not_used" for warning in result.warnings)
+
+
+def test_ffmpeg_knows_none_of_our_secrets(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It decodes what strangers sent: its environment is clean, and it cannot gain rights."""
+    monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", "mysql://merger:hunter2@db/merger")
+    seen = tmp_path / "seen"
+    body = 'env > "$SEEN"; cat /proc/self/status /proc/self/limits >> "$SEEN"\n'
+    spy = write_program(tmp_path / "ffmpeg", body, SEEN=seen)
+    run(Tool(str(spy), "7"), ["-i", "in.mp4", "out.mp4"], tmp_path)
+    text = seen.read_text()
+    assert "hunter2" not in text and "AV_LOG_FORCE_NOCOLOR=1" in text
+    assert "NoNewPrivs:\t1" in text
+    [limit] = [line for line in text.splitlines() if line.startswith("Max address space")]
+    assert "unlimited" not in limit.split("  ")[1:3]
+    run(Tool(str(spy), "7"), ["-init_hw_device", "cuda=gpu", "out.mp4"], tmp_path)
+    [limit] = [line for line in seen.read_text().splitlines() if line.startswith("Max address")]
+    assert "unlimited" in limit

@@ -38,6 +38,11 @@ def x264(*options: str) -> tuple[str, ...]:
     return ("-c:v", "libx264", *FAST, *options)
 
 
+# No key frame after the first: the picture is refreshed in strips, for two seconds each time.
+REFRESH = (
+    "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-x264-params", "intra-refresh=1:keyint=50:bframes=0",
+)  # fmt: skip
+
 KINDS = [
     Kind("1fps_mjpeg_full_range", {"rate": Fraction(1), "container": "mov", "codec": ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p")}, 1000),
     Kind("5fps", {"rate": Fraction(5)}, 200),
@@ -54,6 +59,10 @@ KINDS = [
     Kind("b_frames_ts", {"container": "ts", "codec": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50")}),
     Kind("b_frames_mkv_no_cues", {"container": "mkv", "codec": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50"), "options": ("-live", "1")}),
     Kind("b_frames_open_gop", {"codec": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "30", "-x264-params", "open-gop=1")}),
+    *(
+        Kind(f"intra_refresh_{container}", {"container": container, "codec": REFRESH})
+        for container in ("ts", "mp4", "mkv")
+    ),
     Kind("fragmented_mp4", {"options": ("-movflags", "frag_keyframe+empty_moov+default_base_moof")}),
     Kind("late_first_timestamp_ts", {"container": "ts", "options": ("-output_ts_offset", "3600")}),
     Kind("timestamps_near_wrap_ts", {"container": "ts", "options": ("-output_ts_offset", "95440")}),

@@ -27,6 +27,7 @@ from merger.render.steps import EncoderFailed
 from merger.timeline import plan, profiles
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
+from tests.support.programs import write_program
 from tests.support.selection import BOTH_FFMPEGS
 from tests.support.truth import frames_seen
 
@@ -117,7 +118,7 @@ def test_cancelled_and_resumed(filmed: Room) -> None:
     check_instants(frames_seen(path_of(result), wanted=range(0, 750, 19)), BEGIN)
 
 
-KILLER = """#!/bin/sh
+KILLER = """
 # Runs ffmpeg, and the second time that a part is to be encoded kills the whole service.
 case "$*" in *partial.mp4*)
     echo x >> "$COUNT"
@@ -129,10 +130,8 @@ exec "$REAL" "$@"
 
 def test_killed_with_no_warning_and_resumed(filmed: Room) -> None:
     """kill -9 at the last part: the next run gives the same frames and leaves nothing behind."""
-    killer = filmed.folder / "ffmpeg"
-    killer.write_text(KILLER)
-    killer.chmod(0o755)
     count = filmed.folder / "count"
+    killer = write_program(filmed.folder / "ffmpeg", KILLER, COUNT=count, REAL=CARRIED.path)
     command = [
         sys.executable, "app.py", "merge", "--library", str(filmed.library), "--room", "504",
         "--start", "2026-11-20T10:01:55", "--end", "2026-11-20T10:02:05", "--zone", "Europe/Moscow",
@@ -142,8 +141,6 @@ def test_killed_with_no_warning_and_resumed(filmed: Room) -> None:
         **os.environ,
         "MERGER_CACHE": str(filmed.cache),
         "MERGER_ENCODER": "software",
-        "COUNT": str(count),
-        "REAL": CARRIED.path,
     }
 
     def run(output: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -277,21 +274,25 @@ def test_hardware_that_is_not_there_is_said(filmed: Room) -> None:
 
 def test_interrupted_by_the_keyboard(filmed: Room) -> None:
     """Ctrl-C in the middle of an encode: exit 130, no child left, nothing half-done in sight."""
-    wrapper = filmed.folder / "ffmpeg"
-    wrapper.write_text(
-        '#!/bin/sh\ncase "$*" in *partial.mp4*) echo $$ > "$PID"; kill -INT $PPID; exec sleep 600;; esac\n'
-        'exec "$REAL" "$@"\n'
-    )
-    wrapper.chmod(0o755)
     pid = filmed.folder / "pid"
+    wrapper = write_program(
+        filmed.folder / "ffmpeg",
+        'case "$*" in *partial.mp4*) echo $$ > "$PID"; kill -INT $PPID; exec sleep 600;; esac\n'
+        'exec "$REAL" "$@"\n',
+        PID=pid, REAL=CARRIED.path,
+    )  # fmt: skip
     command = [
         sys.executable, "app.py", "merge", "--library", str(filmed.library), "--room", "504",
         "--start", "2026-11-20T10:01:55", "--end", "2026-11-20T10:02:05", "--zone", "Europe/Moscow",
         "--speaker", "speaker", "--screen", "screen", "--profile", "540p", "--chunk", "10m",
         "--output", str(filmed.output), "--json",
     ]  # fmt: skip
-    environ = {**os.environ, "MERGER_CACHE": str(filmed.cache), "MERGER_ENCODER": "software",
-               "MERGER_FFMPEG": str(wrapper), "PID": str(pid), "REAL": CARRIED.path}  # fmt: skip
+    environ = {
+        **os.environ,
+        "MERGER_CACHE": str(filmed.cache),
+        "MERGER_ENCODER": "software",
+        "MERGER_FFMPEG": str(wrapper),
+    }
     done = subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True)
     assert done.returncode == 130
     assert json.loads(done.stdout)["error"]["code"] == "cancelled"

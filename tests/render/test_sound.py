@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import wave
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -266,3 +267,70 @@ def test_more_pieces_than_one_command_takes(
     monkeypatch.setattr(specs, "MOST_PIECES", 1000)
     at_once, _ = encode_sound(step, spec, "at-once")
     assert np.array_equal(sound_of(at_once), sound_of(path))
+
+
+def film_with_sounds(room: Room, container: str, *sounds: str, options: Sequence[str] = ()) -> Path:
+    """Film the speaker for nine seconds, with sound streams of FFmpeg's sources."""
+    path = room.film("speaker", 0, 9, sound=False, container=container)
+    again = path.with_name(f".again.{container}")
+    inputs = [text for sound in sounds for text in ("-f", "lavfi", "-t", "9", "-i", sound)]
+    maps = [text for n in range(len(sounds) + 1) for text in ("-map", str(n))]
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-y", "-i", str(path), *inputs, *maps, "-c:v", "copy", "-c:a", "aac",
+         *options, str(again)], check=True,
+    )  # fmt: skip
+    again.rename(path)
+    return path
+
+
+def heard_at(room: Room, *seconds: float) -> list[float]:
+    """Merge nine seconds and return the pitch at some times, in steps of 10 Hz."""
+    room.film("screen", 0, 9, sound=False)
+    sound = sound_of(path_of(room.merge(9.0)))
+    return [round(pitch(sound, at), -1) for at in seconds]
+
+
+def test_the_sound_stream_that_carries_sound_is_heard(room: Room) -> None:
+    """A computer's sound, silent but for three seconds, beside a microphone: neither is lost."""
+    computer = "aevalsrc='0.3*sin(2*PI*660*t)*between(t,3,6)':s=48000"
+    film_with_sounds(room, "mkv", computer, "sine=frequency=440:sample_rate=48000")
+    assert heard_at(room, 1, 4.5, 7.5) == [440, 660, 440]
+
+
+@pytest.mark.parametrize(
+    ("container", "filters", "codec"),
+    [
+        ("mp4", "[1:a]pan=7.1|c0=c0|c1=c0", "aac"),
+        ("mov", "[1:a]channelmap=map=0|0:channel_layout=FR+FL", "pcm_s16le"),
+        ("mov", "[1:a]channelmap=map=0|0|0|0:channel_layout=FL+FR+FL+FR", "pcm_s16le"),
+    ],
+    ids=["7.1", "right, left", "left, right, left, right"],
+)
+def test_unusual_channel_layouts(one_room: Room, container: str, filters: str, codec: str) -> None:
+    one_room.rate = Fraction(5)
+    path = one_room.film("speaker", 0, 9, sound=False, container=container)
+    again = path.with_name(f".again.{container}")
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-y", "-i", str(path), "-f", "lavfi", "-t", "9", "-i", "sine=frequency=440:sample_rate=48000",
+         "-filter_complex", f"{filters}[a]", "-map", "0:v", "-map", "[a]", "-c:v", "copy", "-c:a", codec, str(again)], check=True,
+    )  # fmt: skip
+    again.rename(path)
+    assert heard_at(one_room, 1, 7.5) == [440, 440]
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_a_sound_of_an_unknown_codec_is_left_out(one_room: Room, only: bool) -> None:
+    """A phone's spatial sound, flagged as the default one: the other is heard, or a warning says so."""
+    one_room.rate = Fraction(5)
+    options = ("-c:a:0", "pcm_s16le", "-disposition:a:0", "default")
+    sounds = [
+        "anullsrc=r=48000:cl=stereo",
+        *([] if only else ["sine=frequency=440:sample_rate=48000"]),
+    ]
+    path = film_with_sounds(one_room, "mov", *sounds, options=options)
+    path.write_bytes(path.read_bytes().replace(b"sowt", b"apac"))
+    one_room.film("screen", 0, 9, sound=False)
+    result = one_room.merge(9.0)
+    assert round(pitch(sound_of(path_of(result)), 4.0), -1) == (0 if only else 440)
+    unknown = Message("media.of_file", file=path.name, what=Message("media.sound_unknown"))
+    assert (unknown in result.warnings) == only

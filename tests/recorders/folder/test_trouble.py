@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Invalid, Temporary
+from merger.media.container import Header
 from merger.media.sidecar import read_sidecar
 from recorders.base import SourceOfRoom
 from tests.recorders.conftest import (
@@ -180,18 +181,8 @@ def test_what_is_brought_has_a_safe_name(share: Share, part: str) -> None:
 
 
 def test_a_header_that_claims_a_thousand_years(share: Share, monkeypatch) -> None:
-    class Container:
-        duration = 10**17
-
-        def __enter__(self) -> Container:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(
-        "recorders.folder.examine.open_container", lambda path, demuxer: Container()
-    )
+    header = Header("matroska", 10**17, has_pictures=True)
+    monkeypatch.setattr("merger.media.reader.call", lambda *_: header)
     share.put(NAME, b"\x1a\x45\xdf\xa3")
     assert find(share).items[0].end is None
 
