@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Union
 
+from merger.logs import mask_passwords
+
 FOLDER = Path(__file__).with_name("texts")
 SOURCE = "en"  # the language that has every text
 FORMS = ("zero", "one", "two", "few", "many", "other")  # as CLDR names them
@@ -27,7 +29,8 @@ Text = str | Mapping[str, str]
 class Message:
     """Something to tell a person, in no language yet.
 
-    As a string it is in English, which is what logs hold.
+    As a string it is in English, which is what logs hold. Passwords in addresses never get into
+    one: it may be shown, logged and kept.
 
     key: of its text, with dots; below `messages` in the catalogue, or as it is.
     params: for the placeholders. A message among them is put into the same language; several in a
@@ -39,7 +42,8 @@ class Message:
 
     def __init__(self, key: str, /, **params: Param) -> None:
         object.__setattr__(self, "key", key)
-        object.__setattr__(self, "items", tuple(params.items()))
+        items = tuple((name, _without_passwords(value)) for name, value in params.items())
+        object.__setattr__(self, "items", items)
 
     @property
     def params(self) -> dict[str, Param]:
@@ -47,6 +51,14 @@ class Message:
 
     def __str__(self) -> str:
         return render(SOURCE, self)
+
+
+def _without_passwords(value: Param) -> Param:
+    if isinstance(value, str):
+        return mask_passwords(value)
+    if isinstance(value, tuple):
+        return tuple(mask_passwords(v) if isinstance(v, str) else v for v in value)
+    return value
 
 
 def verbatim(text: str) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from typing import Any, Literal
 
 # What says at INFO or as a warning what is of use to its developers.
 _QUIET = {"alembic": logging.WARNING, "schedule": logging.WARNING, "waitress.queue": logging.ERROR}
+
+_PASSWORD_IN_ADDRESS = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
 
 # What all lines of this process are about: a worker has one record, and a thread beside the work.
 _about: dict[str, Any] = {}
@@ -38,6 +41,11 @@ def fields(**values: Any) -> dict[str, Any]:
 def printable(text: str) -> str:
     """Return text without what would do something to a terminal: file names may hold anything."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def mask_passwords(text: str) -> str:
+    """Return text without the passwords in addresses such as rtsp://user:password@host."""
+    return _PASSWORD_IN_ADDRESS.sub(r"\1:***@", text) if "://" in text else text
 
 
 class TextLines(logging.Formatter):

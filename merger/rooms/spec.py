@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from merger.i18n import Message
+from merger.logs import mask_passwords as mask_passwords  # which belongs to rooms as well
 
 DEFAULT_CHUNK_S = 1800
 DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
 LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
 LONGEST_KEY = 255  # characters, as the tables have it
 LONGEST_TEXT = 16_000  # characters, of up to four bytes; the tables hold 65535 bytes
-_PASSWORD_IN_ADDRESS = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,3 @@ def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:
         for room in rooms
         if all(source.role != "speaker" for source in room.sources)
     ]
-
-
-def mask_passwords(text: str) -> str:
-    """Return text without the passwords in addresses such as rtsp://user:password@host."""
-    return _PASSWORD_IN_ADDRESS.sub(r"\1:***@", text)

@@ -49,6 +49,20 @@ def test_a_message_is_put_into_words() -> None:
     assert render("ru", message).startswith("роль «Лектор» уже у источника «camera»; ")
 
 
+def test_no_message_holds_a_password() -> None:
+    """Whoever makes one of an address may not have thought of it: it is logged, shown and kept."""
+    address = "rtsp://ann:s3cr3t@192.0.2.10/1"
+    for message in (
+        verbatim(f"cannot open {address}"),
+        Message("error.of_source", source="camera", why=verbatim(address)),
+        Message("history.waits", sources=(address, "slides"), until="10:00"),
+        from_json({"key": "verbatim", "params": {"text": address}}),
+        Refused("address", f"{address} is no address").message,
+    ):
+        assert "s3cr3t" not in str(to_json(message)) + str(message) + repr(message)
+        assert "rtsp://ann:***@192.0.2.10/1" in str(message)
+
+
 def test_messages_within_a_message_are_put_into_the_same_language() -> None:
     inner = Message("error.too_long", longest=255)
     outer = Message("error.of_source", source="camera", why=inner)
