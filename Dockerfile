@@ -16,7 +16,7 @@ RUN apt-get update \
 # Its home is in the volume, so that nothing it keeps is lost with the container.
 RUN groupadd --gid 10001 merger \
     && useradd --uid 10001 --gid merger --home-dir /data --no-create-home --shell /usr/sbin/nologin merger \
-    && install -d -o merger -g merger /data
+    && install -d -m 700 -o merger -g merger /data
 
 WORKDIR /app
 

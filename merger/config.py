@@ -208,9 +208,19 @@ class Settings(BaseSettings):
         "MERGER_DATA", "~/.local/share/lecture-merger", FOLDER,
         "Where the service keeps its SQLite database, collected segments and finished videos.",
     )  # fmt: skip
+    secret_path: MaybePath = _setting(
+        "MERGER_SECRET_FILE", "", _any("file"),
+        "The key file, with which secrets are encrypted in the database; if empty, `secret.key` in"
+        " MERGER_DATA. Back it up.",
+    )  # fmt: skip
     output: MaybePath = _setting(
         "MERGER_OUTPUT", "", FOLDER,
         "Where the service delivers videos; if empty, `merged` in MERGER_DATA.",
+    )  # fmt: skip
+    private_output: bool = _setting(
+        "MERGER_PRIVATE_OUTPUT", "no", YES_NO,
+        "Whether delivered videos, too, can be read only by the user that the service runs as;"
+        " otherwise the umask decides.",
     )  # fmt: skip
     database: Secret = _setting(
         "SQLALCHEMY_DATABASE_URI", "", _any("database"),
@@ -378,6 +388,16 @@ class Settings(BaseSettings):
     def database_address(self) -> str:
         """The address of the database, which may hold a password."""
         return self.database.reveal() or f"sqlite:///{self.data / 'merger.db'}"
+
+    @property
+    def secret_file(self) -> Path:
+        """The key file, with which secrets are encrypted in the database."""
+        return self.secret_path or self.data / "secret.key"
+
+    @property
+    def first_password(self) -> Path:
+        """The file that holds the password of the first account, as it was made."""
+        return self.data / "first-password"
 
     @property
     def recorded(self) -> Path:

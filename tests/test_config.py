@@ -34,7 +34,9 @@ def test_the_defaults_need_nothing() -> None:
         "encoder": "auto",
         "language": "en",
         "data": Path.home() / ".local/share/lecture-merger",
+        "secret_path": None,
         "output": None,
+        "private_output": False,
         "database": config.Secret(""),
         "allow_local_cameras": False,
         "workers": 1,
@@ -75,6 +77,9 @@ def test_the_defaults_need_nothing() -> None:
     }
     assert settings.destination == settings.data / "merged"
     assert settings.database_address == f"sqlite:///{settings.data}/merger.db"
+    assert settings.secret_file == settings.data / "secret.key"
+    elsewhere = config.load({"MERGER_SECRET_FILE": "/run/secrets/merger"})
+    assert elsewhere.secret_file == Path("/run/secrets/merger")
     # Empty is as good as absent: that is what a compose file makes of a variable without a value.
     assert config.load(dict.fromkeys(VARIABLES, "")) == settings
     assert config.load(dict.fromkeys(VARIABLES, "  ")) == settings
@@ -89,7 +94,9 @@ def test_every_setting_is_read() -> None:
             "MERGER_ENCODER": "software",
             "MERGER_LANGUAGE": "ru",
             "MERGER_DATA": "/srv/data",
+            "MERGER_SECRET_FILE": "/srv/secret.key",
             "MERGER_OUTPUT": "/srv/merged",
+            "MERGER_PRIVATE_OUTPUT": "yes",
             "SQLALCHEMY_DATABASE_URI": "mysql+pymysql://merger:hush@db/merger",
             "MERGER_ALLOW_LOCAL_CAMERAS": "yes",
             "MERGER_WORKERS": "3",
@@ -132,7 +139,8 @@ def test_every_setting_is_read() -> None:
     )
     assert [value for _, value in settings] == [
         "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
-        Path("/srv/merged"), config.Secret("mysql+pymysql://merger:hush@db/merger"), True, 3, 2,
+        Path("/srv/secret.key"), Path("/srv/merged"), True,
+        config.Secret("mysql+pymysql://merger:hush@db/merger"), True, 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
         config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),

@@ -29,14 +29,16 @@ class FolderDestination:
 
     name = "folder"
 
-    def __init__(self, folder: Path, *, is_ours: bool) -> None:
+    def __init__(self, folder: Path, *, is_ours: bool, is_private: bool = False) -> None:
         """Deliver to a folder.
 
         Args:
             is_ours: it is made where it is missing; another one is a share that is not mounted.
+            is_private: nobody else may read what is delivered; otherwise the umask says who may.
         """
         self.folder = folder
         self.is_ours = is_ours
+        self.is_private = is_private
 
     def is_foreign(self, name: str) -> bool:
         try:
@@ -58,7 +60,7 @@ class FolderDestination:
             require_space(self.folder, upload.size_bytes, upload.name)
             with work_folder(self.folder, f"{_mark(upload.name)}{fence.attempt}-") as work:
                 copy = work / _COPY
-                copy_whole(upload.path, copy, fence.check)
+                copy_whole(upload.path, copy, fence.check, is_private=self.is_private)
                 failpoint("folder.copied")
                 require_same(copy, upload.sha256, self.folder, fence.check)
                 fence.confirm()
@@ -67,7 +69,7 @@ class FolderDestination:
         return str(final)
 
     def _check_folder(self) -> None:
-        require_mounted(self.folder, is_ours=self.is_ours)
+        require_mounted(self.folder, is_ours=self.is_ours, is_private=self.is_private)
 
     def _revoke(self, name: str, before: float = math.inf) -> None:
         """Take away what earlier attempts have copied: one may hang just before it renames it.

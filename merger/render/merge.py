@@ -16,7 +16,7 @@ from merger.render.context import MergeRequest, RenderContext, Watch
 from merger.render.presence import analyse_presence
 from merger.render.progress import Reporter
 from merger.render.renderer import render, require_media
-from merger.storage.files import make_folder, publish, work_folder
+from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles
 from merger.timeline.filenames import ENDINGS, result_stem
 from merger.timeline.layout import layout_named
@@ -52,7 +52,7 @@ def merge(
             # Warnings, too, before minutes of encoding: a name may have been mistyped.
             for note in (*library.notes, *library.warnings):
                 reporter.note(note)
-        make_folder(output, "--output")
+        make_folder(output, "--output", BY_UMASK)
         out = later.enter_context(work_folder(output))
         context = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):

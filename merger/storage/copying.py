@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from merger.errors import Temporary
-from merger.storage.files import translate_os_error
+from merger.storage.files import BY_UMASK, PRIVATE, translate_os_error
 
+# Modes of new files, as those of folders.
+_FILE_PRIVATE, _FILE_BY_UMASK = 0o600, 0o666
 _BLOCK = 4 * 1024 * 1024
 
 
@@ -30,10 +34,11 @@ def translate_copy_errors(folder: Path) -> Iterator[None]:
         raise translate_os_error(error, folder) from error
 
 
-def require_mounted(folder: Path, *, is_ours: bool) -> None:
+def require_mounted(folder: Path, *, is_ours: bool, is_private: bool = False) -> None:
     """Make a folder where it is ours; else raise Temporary where it is missing."""
     if is_ours:
-        folder.mkdir(parents=True, exist_ok=True)
+        mode = PRIVATE if is_private else BY_UMASK
+        folder.mkdir(mode, parents=True, exist_ok=True)
     elif not folder.is_dir():
         raise Temporary("destination", "storage.no_output", folder=str(folder))
 
@@ -54,9 +59,16 @@ def require_same(copy: Path, sha256: str, folder: Path, check: Callable[[], None
         raise Temporary("copy", "storage.differs", folder=str(folder))
 
 
-def copy_whole(source: Path, target: Path, check: Callable[[], None]) -> None:
-    """Copy a file; call `check`, which may raise, between its blocks."""
-    with source.open("rb") as reading, target.open("xb") as writing:
+def copy_whole(
+    source: Path, target: Path, check: Callable[[], None], *, is_private: bool = False
+) -> None:
+    """Copy a file; call `check`, which may raise, between its blocks.
+
+    Args:
+        is_private: nobody else may read the copy; otherwise the umask says who may.
+    """
+    opener = partial(os.open, mode=_FILE_PRIVATE if is_private else _FILE_BY_UMASK)
+    with source.open("rb") as reading, open(target, "xb", opener=opener) as writing:
         while block := reading.read(_BLOCK):
             check()
             writing.write(block)

@@ -28,6 +28,8 @@ AWAY = {
     errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET,
     errno.ECONNABORTED, errno.ENODEV, errno.EREMOTEIO, errno.EAGAIN,
 }  # fmt: skip
+# Modes of new folders: for nobody else; for whomever the umask lets in.
+PRIVATE, BY_UMASK = 0o700, 0o777
 _LOCK = "lock"
 _MARK = ".merge-work-"
 
@@ -37,10 +39,11 @@ def publish(partial: Path, final: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(final)
-    _sync_folder(final.parent)
+    sync_folder(final.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what was renamed in a folder survive a power cut. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -48,27 +51,28 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def make_folders(folder: Path) -> None:
+def make_folders(folder: Path, mode: int = BY_UMASK) -> None:
     """Make a folder and those above it, so that they survive a power cut. Raises OSError."""
     if folder.is_dir():
         return
-    make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    make_folders(folder.parent, mode)
+    folder.mkdir(mode, exist_ok=True)
+    sync_folder(folder.parent)
 
 
-def make_folder(folder: Path, setting: str) -> None:
-    """Make a folder that we are going to write to.
+def make_folder(folder: Path, setting: str, mode: int = PRIVATE) -> None:
+    """Make a folder that we are going to write to, and those above it.
 
     Args:
         setting: which names the folder: a variable of the environment, or an option.
+        mode: of those that are new.
 
     Raises:
         Broken: another folder has to be chosen.
         Temporary: the disk is full, or the share is away.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder, mode)
     except OSError as error:
         if isinstance(translated := translate_os_error(error, folder), Temporary):
             raise translated from error
