@@ -179,15 +179,22 @@ def _require_running(server: Server) -> None:
 
 
 def _make_first_account(service: Service) -> None:
-    """Create an administrator where nobody could sign in, and print the password, this once."""
+    """Create an administrator where nobody could sign in, and say which file has the password."""
     from merger.accounts import users
+    from merger.storage.files import make_folder, translate_write_errors
+    from merger.storage.private import create_private_file
 
-    if service.settings.oidc_issuer:
+    settings = service.settings
+    if settings.oidc_issuer or users.can_anybody_sign_in(service.engine):
         return
-    account = users.create_first_account(service.engine)
-    if account is None:
-        return
-    address, password = account
-    # For the person who starts the service, and not in the log, which others read.
-    text = say("first_account", address=address, password=password)
-    print(text, file=sys.stderr, flush=True)
+    # In a file, and not in the log, which others read. It is there before the account: so it has
+    # the password wherever this is cut off, and that of two processes that begin at once.
+    file = settings.first_password
+    make_folder(settings.data, "MERGER_DATA")
+    with translate_write_errors(settings.data):
+        create_private_file(file, users.new_password() + "\n")
+        password = file.read_text().strip()
+    account = users.create_first_account(service.engine, password)
+    if account is not None:
+        text = say("first_account", address=account[0], file=str(file))
+        print(text, file=sys.stderr, flush=True)

@@ -54,17 +54,40 @@ def _principal(user: User, scopes: Iterable[str] | None = None) -> Principal:
     )
 
 
-def create_first_account(engine: Engine) -> tuple[str, str] | None:
+def new_password() -> str:
+    """Return a password that nobody can guess."""
+    return secrets.token_urlsafe(12)
+
+
+def can_anybody_sign_in(engine: Engine) -> bool:
+    """Return whether anybody has a password."""
+    with reading(engine) as session:
+        return _has_anybody_a_password(session)
+
+
+def _has_anybody_a_password(session: Session) -> bool:
+    wanted = select(User.id).where(User.password_hash.is_not(None)).limit(1)
+    return session.scalar(wanted) is not None
+
+
+def create_first_account(engine: Engine, password: str | None = None) -> tuple[str, str] | None:
     """Make an administrator if nobody can sign in with a password.
+
+    Args:
+        password: None for a new one.
 
     Returns:
         The address and the password, which is not stored; None if somebody can sign in already.
+
+    Raises:
+        Invalid: the password is too short.
     """
+    password = new_password() if password is None else password
+    _check_password(password)
 
     def make(session: Session) -> tuple[str, str] | None:
-        if session.scalar(select(User.id).where(User.password_hash.is_not(None)).limit(1)):
+        if _has_anybody_a_password(session):
             return None
-        password = secrets.token_urlsafe(12)
         user = user_row(session, FIRST_ACCOUNT)
         user.role, user.invited = "admin", True
         user.password_hash = generate_password_hash(password)
@@ -135,8 +158,7 @@ def admit(engine: Engine, email: str, name: str | None, domains: Collection[str]
 
 def set_password(engine: Engine, user: int, password: str) -> None:
     """Give a user another password, and end their sessions. Raises Invalid for a short one."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid("password", "accounts.password_too_short", count=SHORTEST_PASSWORD)
+    _check_password(password)
 
     def change(session: Session) -> None:
         row = _lock_user(session, user)
@@ -144,6 +166,11 @@ def set_password(engine: Engine, user: int, password: str) -> None:
         row.session_number += 1
 
     writing(engine, change)
+
+
+def _check_password(password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid("password", "accounts.password_too_short", count=SHORTEST_PASSWORD)
 
 
 def end_sessions(engine: Engine, user: int) -> None:
