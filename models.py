@@ -7,12 +7,14 @@ Instants are stored in UTC to the microsecond, and are aware in Python. `records
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Computed,
     DateTime,
     Dialect,
@@ -26,10 +28,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
+    or_,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from merger.db.key_file import MARK, decrypt, encrypt
 from merger.i18n import Message, from_json, to_json
 
 STATUSES = ("queued", "running", "delivered", "failed", "cancelled")
@@ -139,6 +144,68 @@ class Words(TypeDecorator[Message]):
         return from_json(json.loads(value) if value.startswith('{"key": ') else value)
 
 
+class SecretText(TypeDecorator[str]):
+    """A text that is encrypted in the tables: merger/db/key_file.py. Old rows hold it as it is."""
+
+    impl = LongText  # encrypted, it is half as long again
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return encrypt(value, dialect) if value else value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return decrypt(value, dialect) if value else value
+
+    def is_plain(self, stored: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the condition that it is not encrypted. stored: the column as plain text."""
+        return and_(stored != "", stored.not_like(f"{MARK}%"))
+
+    def is_encrypted(self, stored: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the condition that it is encrypted."""
+        return stored.like(f"{MARK}%")
+
+
+class JsonWithSecrets(TypeDecorator[Any]):
+    """An object as JSON, of which some members are texts that are encrypted in the tables."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return self._with_members(value, lambda text: encrypt(text, dialect))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return self._with_members(value, lambda text: decrypt(text, dialect))
+
+    def _with_members(self, value: Any, act: Callable[[str], str]) -> Any:
+        if not isinstance(value, dict):
+            return value
+        secrets = {n: act(value[n]) for n in self.names if isinstance(value.get(n), str)}
+        return {**value, **secrets}
+
+    def is_plain(self, stored: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the condition that some are not encrypted. stored: the column as plain text."""
+        return or_(
+            *(
+                and_(stored.like(f'%"{name}": "%'), stored.not_like(f'%"{name}": "{MARK}%'))
+                for name in self.names
+            )
+        )
+
+    def is_encrypted(self, stored: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the condition that some are encrypted."""
+        return or_(*(stored.like(f'%"{name}": "{MARK}%') for name in self.names))
+
+
+# What a destination needs to go on after a crash. Whoever has the address of an upload to Drive can
+# write into it.
+State = JsonWithSecrets("session")
+
+
 class Base(DeclarativeBase):
     """All tables: InnoDB and utf8mb4 on MySQL and MariaDB."""
 
@@ -193,9 +260,11 @@ class Source(Base):
     name: Mapped[str] = mapped_column(key())
     role: Mapped[str] = mapped_column(key(16))
     kind: Mapped[str] = mapped_column(key(32))  # of the recorder
-    address: Mapped[str] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(SecretText)
     # Kept apart from the address, and loaded only where a recorder needs it.
-    credentials: Mapped[str | None] = mapped_column(Text, deferred=True, deferred_raiseload=True)
+    credentials: Mapped[str | None] = mapped_column(
+        SecretText, deferred=True, deferred_raiseload=True
+    )
 
     room: Mapped[Room] = relationship(back_populates="sources")
 
@@ -431,7 +500,7 @@ class Delivery(Base):
     kind: Mapped[str] = mapped_column(key(16))  # of the rendition
     name: Mapped[str] = mapped_column(key(512))  # reserved before the first outside call
     name_key: Mapped[str] = mapped_column(key(64))  # hash of the name, so that it can be unique
-    state: Mapped[Any] = mapped_column(JSON)  # what the destination needs to go on after a crash
+    state: Mapped[Any] = mapped_column(State)
     status: Mapped[str] = mapped_column(key(16))  # pending, delivered
     version: Mapped[int | None] = mapped_column(Integer)  # that is there now
     sha256: Mapped[str | None] = mapped_column(key(64))
@@ -509,7 +578,7 @@ class Calendar(Base):
     synced_at: Mapped[datetime | None] = mapped_column(Instant)
     due_at: Mapped[datetime] = mapped_column(Instant)  # it is read again
     channel_id: Mapped[str | None] = mapped_column(key(64))
-    channel_token: Mapped[str | None] = mapped_column(key(64))
+    channel_token: Mapped[str | None] = mapped_column("channel_secret", SecretText)
     channel_resource: Mapped[str | None] = mapped_column(key())
     channel_until: Mapped[datetime | None] = mapped_column(Instant)
     error_message: Mapped[Message | None] = mapped_column("error_text", Words)
@@ -534,7 +603,7 @@ class Upload(Base):
     source_id: Mapped[int] = mapped_column(ForeignKey("sources.id", ondelete="CASCADE"))
     destination: Mapped[str] = mapped_column(key(64))
     name: Mapped[str] = mapped_column(key())
-    state: Mapped[Any] = mapped_column(JSON)  # what the destination needs to go on after a crash
+    state: Mapped[Any] = mapped_column(State)
     status: Mapped[str] = mapped_column(key(16))  # pending, uploaded, refused
     sha256: Mapped[str | None] = mapped_column(key(64))
     link: Mapped[str | None] = mapped_column(Text)
@@ -549,3 +618,12 @@ class Fact(Base):
 
     name: Mapped[str] = mapped_column(key(64), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+
+
+class Secret(Base):
+    """What nobody but the service may know, under a name, such as the key that signs sessions."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(key(64), primary_key=True)
+    value: Mapped[str] = mapped_column(SecretText)

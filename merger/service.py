@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from merger.db.key_file import use_key_file
 from merger.ports.announcer import Announcer
 from merger.ports.calendar import CalendarReader
 from merger.ports.destination import Destination, RawDestination
@@ -33,3 +34,6 @@ class Service:
     calendars: CalendarReader | None = None  # of rooms; None where nobody has any
     kinds: Sequence[str] = ()  # of sources that there are, to choose from
     raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
+
+    def __post_init__(self) -> None:
+        use_key_file(self.engine, self.settings.secret_file)

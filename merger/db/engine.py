@@ -9,17 +9,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from merger.errors import Broken, Invalid, MergerError, Temporary
+from merger.storage.private import FOLDER, create_private_file
 
 T = TypeVar("T")
 
@@ -65,6 +66,17 @@ def database_url(text: str) -> URL:
     return url
 
 
+def database_file(text: str) -> Path | None:
+    """Return the file of a database at an address; None where it is not in one. Raises Invalid."""
+    return _file_of(database_url(text))
+
+
+def _file_of(url: URL) -> Path | None:
+    name = url.database or ""
+    is_file = url.get_backend_name() == "sqlite" and name not in ("", ":memory:")
+    return Path(name) if is_file and not name.startswith("file:") else None
+
+
 def connect(text: str) -> Engine:
     """Return an engine for the database at an address; connects only when it is used."""
     url = database_url(text)
@@ -89,15 +101,22 @@ def connect(text: str) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        path = Path(url.database)
+    path = _file_of(url)
+    if path is not None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(FOLDER, parents=True, exist_ok=True)
         except OSError as error:
             raise Broken(
                 "database", "db.no_folder", path=str(path), why=error.strerror or str(error)
             ) from error
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "do_connect")
+    def create(*_: object) -> None:
+        # SQLite would let others read it. Where it cannot be made, SQLite says why.
+        if path is not None:
+            with suppress(OSError):
+                create_private_file(path, "")
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
@@ -179,6 +198,10 @@ def translate_errors(engine: Engine) -> Iterator[None]:
         raise Temporary("database", "db.no_connection") from error
     except DBAPIError as error:
         raise _translate(engine, error) from error
+    except StatementError as error:  # of a value on its way there, such as a secret without a key
+        if isinstance(error.orig, MergerError):
+            raise error.orig from error
+        raise
 
 
 def _translate(engine: Engine, error: DBAPIError) -> MergerError:

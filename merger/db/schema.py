@@ -31,7 +31,7 @@ def upgrade(engine: Engine) -> list[str]:
     Several processes may call it at once. Raises Broken where the tables are not ours or newer
     than this program, Temporary where another process is at it for long.
     """
-    with translate_errors(engine), _locked_connection(engine) as connection:
+    with translate_errors(engine), locked_connection(engine) as connection:
         found = _state(connection)
         if found in ("ahead", "foreign"):
             raise _not_current(found, connection)
@@ -101,8 +101,8 @@ def _not_current(found: State, connection: Connection) -> Broken:
 
 
 @contextmanager
-def _locked_connection(engine: Engine) -> Iterator[Connection]:
-    """Open a connection that no other process migrates with at the same time."""
+def locked_connection(engine: Engine) -> Iterator[Connection]:
+    """Open a connection with which no other process changes all tables at the same time."""
     if engine.dialect.name == "sqlite":
         with engine.execution_options(writes=True).connect() as connection:
             # A migration may recreate a table: to drop the old one would drop what refers to it.

@@ -18,6 +18,7 @@ from merger.web.api import discovered, files, keys, montage, records, reference,
 from merger.web.pages import registry as pages
 from merger.web.pages.base import Number
 from merger.web.proxy import BehindProxy
+from models import Secret
 
 LARGEST_BODY = 1 << 20  # bytes; nobody uploads anything
 _SECRET = "web-secret"
@@ -114,4 +115,4 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
 
 def _secret(service: Service) -> str:
     """Return the key that signs sessions: one for all processes of a database."""
-    return KeyValueStore(service.engine).get_or_set(_SECRET, secrets.token_hex(32))
+    return KeyValueStore(service.engine, Secret).get_or_set(_SECRET, secrets.token_hex(32))

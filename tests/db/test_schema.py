@@ -164,7 +164,7 @@ def test_a_process_that_is_at_it_for_long(
 ) -> None:
     monkeypatch.setattr(schema, "_WAIT_S", 0)
     other = connect(database_url)
-    with schema._locked_connection(other), pytest.raises(Temporary, match="another process"):
+    with schema.locked_connection(other), pytest.raises(Temporary, match="another process"):
         schema.upgrade(empty)
     other.dispose()
     assert schema.state(empty) == "empty"
