@@ -61,6 +61,7 @@ COMMANDS: dict[str, Command] = {
     "user": upkeep.user,
     "set-password": upkeep.set_password,
     "init-db": upkeep.init_db,
+    "rotate-key": upkeep.rotate_key,
     "check": upkeep.check,
     "web": serving.web,
     "daemon": serving.daemon,
@@ -82,8 +83,9 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from recorders.registry import kinds, recorder_of
 
     zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings)
-    folder = FolderDestination(settings.destination, is_ours=settings.output is None)
-    raw = RawFolder(settings.destination, is_ours=settings.output is None)
+    kept = {"is_ours": settings.output is None, "is_private": settings.private_output}
+    folder = FolderDestination(settings.destination, **kept)
+    raw = RawFolder(settings.destination, **kept)
     account = GoogleAccount(
         settings.google_credentials, settings.google_subject, settings.google_address
     )

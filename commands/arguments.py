@@ -75,9 +75,12 @@ def parser() -> argparse.ArgumentParser:
     for sub in (user, password):
         sub.add_argument("email", metavar="EMAIL")
     user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
-    for sub in (records, fetch, show, cancel, retry, rooms, courses, user, check):
+    rotate = command("rotate-key", "encrypt the secrets in the database with a new key")
+    rotate.add_argument("--lost", action="store_true",
+                        help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
+    for sub in (records, fetch, show, cancel, retry, rooms, courses, user, check, rotate):
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    command("init-db", "create the database tables, or bring them up to date")
+    command("init-db", "create the database tables, or bring them up to date; encrypt secrets")
     daemon = command("daemon", "process recordings as they become due")
     daemon.add_argument("--once", action="store_true", help="process all that is due, then exit")
     web = command("web", "serve the pages and the API")

@@ -93,13 +93,34 @@ def now() -> datetime:
 
 
 def database(settings: Settings | None = None) -> Engine:
-    """Return the database, once it is certain that its tables match this program."""
-    from merger.db.engine import connect
+    """Return the database, once it is certain that its tables and the key match this program."""
+    from merger.db.encryption import ensure_key
     from merger.db.schema import require_current
 
-    engine = connect((settings or load_settings()).database_address)
+    settings = settings or load_settings()
+    engine = connected(settings)
     require_current(engine)
+    ensure_key(engine)
+    close_to_others(settings)
     return engine
+
+
+def connected(settings: Settings) -> Engine:
+    """Return the database, whatever is in there, and the key with which its secrets are read."""
+    from merger.db.engine import connect
+    from merger.db.key_file import use_key_file
+
+    engine = connect(settings.database_address)
+    use_key_file(engine, settings.secret_file)
+    return engine
+
+
+def close_to_others(settings: Settings) -> None:
+    """Take from other users of the machine what they can read of the service's own files."""
+    from merger.db.engine import database_file
+    from merger.storage.private import make_private, private_paths
+
+    make_private(private_paths(settings, database_file(settings.database_address)))
 
 
 def database_when_there(settings: Settings, stopping: Stopping) -> Engine:

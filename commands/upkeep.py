@@ -9,7 +9,18 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from commands.base import BROKEN, DONE, Context, Printed, database, load_settings, now, say
+from commands.base import (
+    BROKEN,
+    DONE,
+    Context,
+    Printed,
+    close_to_others,
+    connected,
+    database,
+    load_settings,
+    now,
+    say,
+)
 from commands.google import google_findings, set_up_room
 from merger.errors import Cancelled, Invalid, Refused
 from merger.i18n import to_json
@@ -21,22 +32,46 @@ if TYPE_CHECKING:
 
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
-    """Create the tables, or bring them up to date."""
-    from merger.db.engine import connect
+    """Create the tables, or bring them up to date; encrypt the secrets in there."""
+    from merger.db.encryption import encrypt_secrets, ensure_key, erase_remains
     from merger.db.schema import upgrade
 
-    done = upgrade(connect(load_settings().database_address))
-    text = say("applied", names=tuple(done)) if done else say("tables_are_current")
-    return {"applied": done}, text
+    settings = load_settings()
+    engine = connected(settings)
+    done = upgrade(engine)
+    close_to_others(settings)
+    ensure_key(engine)
+    count = encrypt_secrets(engine)
+    lines = [say("applied", names=tuple(done)) if done else say("tables_are_current")]
+    if count:
+        lines.append(say("encrypted", count=count, file=str(settings.secret_file)))
+        if not erase_remains(engine):
+            lines.append(say("remains"))
+    return {"applied": done, "encrypted": count}, "\n".join(lines)
+
+
+def rotate_key(options: argparse.Namespace, _: Context) -> Printed:
+    """Encrypt the secrets with a new key, or remove those whose key is lost."""
+    from merger.db.encryption import change_key, forget_secrets
+    from merger.db.schema import require_current
+
+    settings = load_settings()
+    if options.lost:
+        engine = connected(settings)
+        require_current(engine)
+        count = forget_secrets(engine)
+        return {"removed": count}, say("secrets_removed", count=count)
+    count = change_key(database(settings))
+    text = say("key_changed", count=count, file=str(settings.secret_file))
+    return {"encrypted": count}, text
 
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
     """Check whether everything that the service needs is in place."""
-    from merger.db.engine import connect
     from merger.monitoring import doctor
 
     settings = load_settings()
-    engine = connect(settings.database_address)
+    engine = connected(settings)
     # Without Google, so that all the rest is checked even where Google does not let us in.
     plain = settings.model_copy(update={"google_credentials": None})
     recorder_of = context.create_service(plain, engine).recorder_of

@@ -20,7 +20,9 @@ from sqlalchemy import Engine, text
 from merger import children
 from merger.config import Settings
 from merger.db import schema
-from merger.db.engine import reading
+from merger.db.encryption import require_key
+from merger.db.engine import database_file, reading
+from merger.db.key_file import use_key_file
 from merger.errors import MergerError, Temporary
 from merger.i18n import Message, document, sentences
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
@@ -30,6 +32,7 @@ from merger.rooms import store
 from merger.rooms.rules import problems_of
 from merger.rooms.spec import RoomSpec, warnings
 from merger.storage.disk_space import nearest
+from merger.storage.private import open_to_others, private_paths
 from merger.timeline import profiles
 from merger.timeline.profiles import DEFAULT_PROFILE, Profile, candidates
 from merger.timeline.zones import zone_named
@@ -74,7 +77,10 @@ def check(
         tables = findings_of("schema", partial(_schema, engine))
         findings += tables
         if _are_ok(tables):
-            findings += findings_of("rooms", partial(_rooms, engine, recorder_of))
+            key = findings_of("key file", partial(_key, engine, settings.secret_file))
+            findings += key
+            if _are_ok(key):
+                findings += findings_of("rooms", partial(_rooms, engine, recorder_of))
     findings += findings_of("ffmpeg", partial(_ffmpeg, settings))
     findings += findings_of("setpriv", _setpriv)
     for what, folder, is_ours in (
@@ -83,6 +89,7 @@ def check(
         ("output folder (MERGER_OUTPUT)", settings.destination, settings.output is None),
     ):
         findings += findings_of(what, partial(_folder, what, folder, is_ours))
+    findings += findings_of("private files", partial(_private_files, settings))
     return findings
 
 
@@ -119,6 +126,25 @@ def _database(engine: Engine) -> Iterator[Finding]:
 def _schema(engine: Engine) -> Iterator[Finding]:
     schema.require_current(engine)
     yield Finding("schema", "ok", Message("monitoring.schema"))
+
+
+def _key(engine: Engine, file: Path) -> Iterator[Finding]:
+    use_key_file(engine, file)
+    fits = require_key(engine)
+    key = "monitoring.key" if fits else "monitoring.no_key_yet"
+    yield Finding("key file", "ok", Message(key, file=str(file)))
+
+
+def _private_files(settings: Settings) -> Iterator[Finding]:
+    """Look whether other users of the machine can read what is ours alone."""
+    paths = private_paths(settings, database_file(settings.database_address))
+    seen = open_to_others(paths)
+    for path, mode in seen.items():
+        most = f"{paths[path]:o}"
+        message = Message("monitoring.open", path=str(path), mode=f"{mode:o}", most=most)
+        yield Finding(f"private file {path}", "warning", message)
+    if not seen:
+        yield Finding("private files", "ok", Message("monitoring.private"))
 
 
 def _clocks(engine: Engine, now: Callable[[], datetime]) -> Iterator[Finding]:

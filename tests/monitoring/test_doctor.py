@@ -18,6 +18,7 @@ from sqlalchemy import Engine, insert, text, update
 
 from merger import children
 from merger.config import Settings, load
+from merger.db.encryption import ensure_key
 from merger.db.engine import connect
 from merger.errors import Broken, Refused, Temporary
 from merger.i18n import Message, languages, render
@@ -63,7 +64,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def config(folder: Path, **environ: str) -> Settings:
-    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data").mkdir(0o700, exist_ok=True)
     said = {"MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache")}
     return load({**said, **environ})
 
@@ -119,14 +120,44 @@ def test_all_is_well(site: Engine, tmp_path: Path) -> None:
     found = looked(tmp_path, site)
     assert {what: f.level for what, f in found.items() if f.level != "ok"} == {}
     assert [what.split(" (")[0] for what in found] == [
-        "database", "clocks", "schema", "room '504'", "ffmpeg",
+        "database", "clocks", "schema", "key file", "room '504'", "ffmpeg",
         "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
-        "cache folder", "data folder", "output folder",
+        "cache folder", "data folder", "output folder", "private files",
     ]  # fmt: skip
     assert found["room '504'"].text == "Europe/Moscow; camera"
     assert "500.0 GB free" in found["data folder (MERGER_DATA)"].text
     # Nothing was made by looking.
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "data"])
+
+
+@ON_SQLITE
+def test_a_key_that_does_not_fit(site: Engine, tmp_path: Path) -> None:
+    assert "will be created at the next start" in looked(tmp_path, site)["key file"].text
+    ensure_key(site)
+    key = config(tmp_path).secret_file
+    assert looked(tmp_path, site)["key file"].text.startswith(f"{key} decrypts the secrets")
+    key.unlink()
+    other = connect(site.url.render_as_string())
+    found = looked(tmp_path, other)
+    other.dispose()
+    assert (
+        found["key file"].level == "broken" and "is missing; restore it" in found["key file"].text
+    )
+    assert not any(what.startswith("room") for what in found)
+
+
+def test_files_that_others_can_read(lite: Engine, tmp_path: Path) -> None:
+    data, database = tmp_path / "data", tmp_path / "empty.sqlite"
+    environ = {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{database}"}
+    assert looked(tmp_path, lite, **environ)["private files"].level == "ok"
+    data.chmod(0o755)
+    database.chmod(0o640)
+    found = looked(tmp_path, lite, **environ)
+    assert "private files" not in found
+    for path, wide, most in ((data, "755", "700"), (database, "640", "600")):
+        told = found[f"private file {path}"]
+        assert told.level == "warning"
+        assert f"(mode {wide})" in told.text and f"chmod {most} {path}" in told.text
 
 
 @ON_MARIADB
