@@ -316,15 +316,23 @@ def test_no_remains_are_left_in_the_file(tables: Tables, database_url: str) -> N
     file = database_file(database_url)
     assert file is not None
 
+    @sa.event.listens_for(tables.engine, "connect")
+    def keep_remains(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA secure_delete = 0")  # Debian's SQLite is built to overwrite
+
     def everything() -> bytes:
         return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
 
+    tables.engine.dispose()
+    long = HIDDEN * 2000  # which has pages of its own
+    with tables.engine.begin() as connection:
+        connection.execute(sa.update(Source).values(credentials=long).where(Source.id == 1))
     ensure_key(tables.engine)
     encrypt_secrets(tables.engine)
     assert HIDDEN.encode() in everything()
     assert erase_remains(tables.engine)
     assert HIDDEN.encode() not in everything()
-    assert tables.read() == SECRETS
+    assert tables.read() == [(ADDRESS, long), *SECRETS[1:]]
 
 
 @ON_SQLITE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from sqlalchemy import Engine, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from merger.db.engine import reading, writing
+from merger.db.engine import connect, reading, writing
 from models import STATUSES, EventLink, Record, Room, Source
 from tests.db.conftest import NOON, record
 from tests.support.databases import ON_MARIADB, ON_SQLITE
@@ -108,6 +110,20 @@ def test_foreign_keys_are_enforced(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(Source)) == 0
         assert connection.scalars(select(Record.room_id)).all() == [None]
+
+
+def test_nobody_else_may_read_a_new_file(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        made = connect(f"sqlite:///{tmp_path / 'data' / 'new.db'}")
+        with made.begin() as connection:
+            connection.execute(text("CREATE TABLE rooms (id INTEGER)"))
+            found = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "data").iterdir()}
+    finally:
+        os.umask(before)
+    made.dispose()
+    assert found == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
 @ON_SQLITE
