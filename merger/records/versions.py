@@ -66,7 +66,7 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     if was and "wished" not in was:
         row.delivered_as = None
         _wish(row, was)
-        delivered: RecordMedia = was.get("media") or {}
+        delivered: RecordMedia = was.get("media") or RecordMedia()
         media: RecordMedia = {**delivered}
         media.pop("leave", None)
         if row.media and "late" in row.media:
