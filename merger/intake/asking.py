@@ -33,10 +33,11 @@ def request_record(service: Service, request: requests.Request, now: datetime) -
     Raises:
         Forbidden: it would show meetings of others.
     """
-    if request.by is not None and not request.by.sees_all:
+    by = request.asked_by
+    if by is not None and not by.sees_all:
         span = record_span(request.start, request.end, now)
         with reading(service.engine) as session:
-            _check(session, service, Room.name == request.room, [span], request.by)
+            _check(session, service, Room.name == request.room, [span], by)
     return requests.request_record(service.engine, request, now)
 
 
@@ -63,7 +64,7 @@ def remerge(
             added = list(_outside(span, before))
             _check(session, service, Room.id == row.room_id, added, by, before)
     requests.remerge(
-        service.engine, record, now, by.only_of, by=by, start=start, end=end, **changes
+        service.engine, record, now, by.only_of, asked_by=by, start=start, end=end, **changes
     )
 
 

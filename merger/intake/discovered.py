@@ -56,20 +56,20 @@ def ensure_record(
     requested_by: Sequence[str] = (),
     *,
     is_explicit: bool = False,
-    by: Principal | None = None,
+    asked_by: Principal | None = None,
 ) -> Outcome:
     """Create the record of a discovered recording, or extend the one that it has.
 
     Args:
         requested_by: addresses of those who want it, beside its owner.
         is_explicit: somebody requests this very recording, however short it is.
-        by: who does; None for an operator.
+        asked_by: who does; None for an operator.
 
     Raises:
         Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
     try:
-        return _ensure(service, recording, requested_by, is_explicit=is_explicit, by=by)
+        return _ensure(service, recording, requested_by, is_explicit=is_explicit, by=asked_by)
     except Refused as error:
         refused = error
     outcome = writing(service.engine, lambda session: _save_refusal(session, recording, refused))

@@ -40,8 +40,8 @@ EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on agai
 class Request:
     """What somebody requests. start, end: aware; users: mail addresses, the first is the owner.
 
-    event: in a room's calendar, that requests it; None for a person or a program. by: the person,
-    or whom the program acts for; None for what may have all that there is.
+    event: in a room's calendar, that requests it; None for a person or a program. asked_by: the
+    person, or whom the program acts for; None for what may have all that there is.
     """
 
     room: str
@@ -54,7 +54,7 @@ class Request:
     course_code: str | None = None
     idempotency_key: str | None = None
     event: CalendarEvent | None = None
-    by: Principal | None = None
+    asked_by: Principal | None = None
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -97,7 +97,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
                 layout=request.layout, profile=request.profile,
                 idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
                 run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
-                media=leave.new_leave(request.by),
+                media=leave.new_leave(request.asked_by),
             )  # fmt: skip
             if request.event is not None:
                 link_own(row, request.event)
@@ -110,7 +110,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
             )
             add_history(session, row.id, 0, now, "asked", by)
         elif request.event is None:
-            leave.check_sharing(session, row, request.by, users)
+            leave.check_sharing(session, row, request.asked_by, users)
             keep_for_people(row)
         if request.event is not None:
             link_event(session, row, request.event, now)
@@ -150,7 +150,7 @@ def _requested_before(
                 raise Invalid("idempotency_key", "db.key_reused", name=request.idempotency_key)
             return row
     rows = _live(session, room, span, request.layout, request.profile)
-    return leave.choose_joinable(session, rows, request.by, owner) if rows else None
+    return leave.choose_joinable(session, rows, request.asked_by, owner) if rows else None
 
 
 def find_equal(session: Session, row: Record, room: int, span: Span) -> Record | None:
@@ -230,12 +230,12 @@ def retry(
     now: datetime,
     only_of: int | None = None,
     *,
-    by: Principal | None = None,
+    asked_by: Principal | None = None,
 ) -> None:
     """Queue a record again at once. Raises Conflict where there is nothing to try again.
 
     Args:
-        by: who wants it; with an editor, it gets the meetings that it had to do without.
+        asked_by: who wants it; with an editor, it gets the meetings that it had to do without.
     """
 
     def again(session: Session) -> None:
@@ -245,7 +245,7 @@ def retry(
         is_wished = bool((row.delivered_as or {}).get("wished"))
         if row.status == "delivered" and row.error_code is None and not is_wished:
             raise Conflict("status", "records.nothing_failed", record=record)
-        leave.give_leave(session, row, by, now)
+        leave.give_leave(session, row, asked_by, now)
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
             return
@@ -274,7 +274,7 @@ def remerge(
     profile: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    by: Principal | None = None,
+    asked_by: Principal | None = None,
 ) -> None:
     """Queue another version of a record that has ended; None keeps what it is now.
 
@@ -282,7 +282,7 @@ def remerge(
     Refused.
 
     Args:
-        by: who wants it; with an editor, it gets all meetings of its span.
+        asked_by: who wants it; with an editor, it gets all meetings of its span.
     """
 
     def again(session: Session) -> None:
@@ -292,7 +292,7 @@ def remerge(
             raise Conflict("status", "records.not_ended", record=record, status=row.status)
         span = record_span(start or row.start_at, end or row.end_at, now)
         before = Span(row.start_at, row.end_at)
-        leave.give_leave(session, row, by, now)
+        leave.give_leave(session, row, asked_by, now)
         if row.status == "delivered":
             versions.begin_version(session, row)
         else:
@@ -301,7 +301,7 @@ def remerge(
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
-        leave.limit_to_before(session, row, by, before)
+        leave.limit_to_before(session, row, asked_by, before)
         _check_only(session, row)
         requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)

@@ -52,7 +52,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         end=instant_from(f"{body.date}T{body.end_time}", zone, "end_time"),
         name=body.event_name or "",
         users=(owner,),
-        by=who,
+        asked_by=who,
     )
     try:
         record, _ = asking.request_record(service(), request, service().now())

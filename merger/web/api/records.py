@@ -75,7 +75,7 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
         profile=body.profile,
         users=(who.email, *body.users),
         course_code=body.course_code,
-        by=who,
+        asked_by=who,
     )
     record, is_new = asking.request_record(service(), request, service().now())
     return 201 if is_new else 200, json.dumps(views.record_details(engine, record))
@@ -98,7 +98,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
         is_theirs = False  # so that nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Invalid("zoom", "web.zoom_not_found")
-    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True, by=who)
+    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True, asked_by=who)
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
@@ -156,7 +156,7 @@ def cancel(path: RecordPath) -> Response:
 def retry(path: RecordPath) -> Response:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
-    requests.retry(service().engine, path.record, service().now(), who.only_of, by=who)
+    requests.retry(service().engine, path.record, service().now(), who.only_of, asked_by=who)
     return _reply_details(path.record, who)
 
 

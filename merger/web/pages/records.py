@@ -207,7 +207,7 @@ def cancel(record: int) -> Answer:
 def retry(record: int) -> Answer:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
-    requests.retry(service().engine, record, service().now(), who.only_of, by=who)
+    requests.retry(service().engine, record, service().now(), who.only_of, asked_by=who)
     flash(t("records.tried_again"))
     return redirect_back("/records", f"/records/{record}")
 

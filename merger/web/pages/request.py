@@ -147,7 +147,7 @@ def _request_record(who: Principal, typed: Mapping[str, str], parsed: Parsed) ->
         profile=typed["profile"],
         users=(who.email, *parsed.users),
         course_code=typed["course_code"] or None,
-        by=who,
+        asked_by=who,
     )
     return asking.request_record(service(), new, service().now())
 
