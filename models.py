@@ -62,6 +62,13 @@ class LateMedia(TypedDict, total=False):
     of: list[str]
 
 
+class LeaveGiven(TypedDict, total=False):
+    """Whose meetings a record may show: of a person, and what was within a span (ISO 8601)."""
+
+    email: str
+    span: list[str]
+
+
 class RecordMedia(TypedDict, total=False):
     """What a record is made of (`records.media`).
 
@@ -72,6 +79,7 @@ class RecordMedia(TypedDict, total=False):
         papers: names of the files of transcripts.
         late: where media came after the record was made.
         asked_again: people requested it again after it had failed.
+        leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
     """
 
     items: dict[str, list[list[str]]]
@@ -80,6 +88,7 @@ class RecordMedia(TypedDict, total=False):
     papers: list[str]
     late: LateMedia
     asked_again: bool
+    leave: LeaveGiven
 
 
 class Instant(TypeDecorator[datetime]):

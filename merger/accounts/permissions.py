@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from merger.errors import Invalid
+from merger.ports.discovery import KINDS_OF_PEOPLE
 
 # read: records and rooms; write: request, cancel and retry records; rooms: change rooms, and see
 # every record; people: users and their keys.
@@ -39,6 +40,10 @@ class Principal:
     def only_of(self) -> int | None:
         """The user whose records are the only ones they see; None if they see all."""
         return None if self.sees_all else self.user
+
+    def sees_pictures_of(self, kind: str) -> bool:
+        """Whether they see the latest picture of a room's source; of a meeting, editors alone."""
+        return self.sees_all or kind not in KINDS_OF_PEOPLE
 
     def owns(self, users: Sequence[str]) -> bool:
         """Return whether they may stop or replace a record of these users (the owner first)."""

@@ -15,12 +15,14 @@ from typing import Any, Literal
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
+from merger.accounts.permissions import Principal
 from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
 from merger.i18n import Message, to_json
 from merger.ports.discovery import DiscoveredRecording
-from merger.records import requests
+from merger.ports.recorder import is_mostly_in
+from merger.records import leave, requests
 from merger.records.queue import add_history
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
@@ -54,18 +56,20 @@ def ensure_record(
     requested_by: Sequence[str] = (),
     *,
     is_explicit: bool = False,
+    asked_by: Principal | None = None,
 ) -> Outcome:
     """Create the record of a discovered recording, or extend the one that it has.
 
     Args:
         requested_by: addresses of those who want it, beside its owner.
         is_explicit: somebody requests this very recording, however short it is.
+        asked_by: who does; None for an operator.
 
     Raises:
         Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
     try:
-        return _ensure(service, recording, requested_by, is_explicit=is_explicit)
+        return _ensure(service, recording, requested_by, is_explicit=is_explicit, by=asked_by)
     except Refused as error:
         refused = error
     outcome = writing(service.engine, lambda session: _save_refusal(session, recording, refused))
@@ -80,6 +84,7 @@ def _ensure(
     requested_by: Sequence[str],
     *,
     is_explicit: bool,
+    by: Principal | None,
 ) -> Outcome:
     engine, now = service.engine, service.now()
     place_of = service.offering[recording.kind].place_of
@@ -88,15 +93,18 @@ def _ensure(
         return Outcome(None, reason=Message("discovered.removed"))
     if known is not None and not is_explicit:
         _extend_record(engine, recording, known, now, is_explicit=False)
-        _add_users(engine, known, requested_by, now)
+        _add_users(engine, known, requested_by, now, recording, by)
         return Outcome(known)
     room = _room_of(engine, recording, place_of)
     state, reason = _classify(recording, room, is_explicit)
     if reason is not None or room is None or recording.span is None:
         return writing(engine, lambda session: _save_reason(session, recording, state, reason))
-    fed = known or writing(engine, lambda session: _join_existing(session, room, recording, now))
+    fed = writing(
+        engine,
+        lambda session: _joinable(session, known, room, recording, by, now),
+    )
     if fed is not None:
-        _add_users(engine, fed, requested_by, now)
+        _add_users(engine, fed, requested_by, now, recording, by)
         return _assign(engine, recording, fed, now, is_new=False, is_explicit=is_explicit)
     request = requests.Request(
         room, recording.span.start, recording.span.end, name=recording.name[:_LONGEST_NAME],
@@ -107,11 +115,20 @@ def _ensure(
     return _assign(engine, recording, record, now, is_new=is_new, is_explicit=is_explicit)
 
 
-def _add_users(engine: Engine, record: int, emails: Sequence[str], now: datetime) -> None:
+def _add_users(
+    engine: Engine,
+    record: int,
+    emails: Sequence[str],
+    now: datetime,
+    recording: DiscoveredRecording,
+    by: Principal | None,
+) -> None:
     """Add people to the users of a record that existed before."""
 
     def add(session: Session) -> None:
         row = session.get(Record, record, with_for_update=True)
+        if row is not None and row.idempotency_key != _key_of(recording):
+            leave.check_sharing(session, row, by, emails)
         if row is not None and requests.add_users(session, row, emails):
             row.updated_at = now  # so that they are given access
 
@@ -207,8 +224,37 @@ def _save_refusal(session: Session, recording: DiscoveredRecording, error: Refus
     return Outcome(row.record_id, reason=error.message)
 
 
+def _joinable(
+    session: Session,
+    known: int | None,
+    room: str,
+    recording: DiscoveredRecording,
+    by: Principal | None,
+    now: datetime,
+) -> int | None:
+    """Return the record that a recording has, or is to have, of those that are there already."""
+    row = session.get(Record, known) if known is not None else None
+    if row is not None and _may_join(row, recording, by):
+        return row.id
+    return _join_existing(session, room, recording, by, now)
+
+
+def _may_join(row: Record, recording: DiscoveredRecording, by: Principal | None) -> bool:
+    """Return whether somebody may be added to a record that shows a recording.
+
+    The host of a meeting may have that meeting, and not what else somebody's record shows.
+    """
+    if by is None or by.sees_all or row.idempotency_key == _key_of(recording):
+        return True
+    return leave.is_user(row, by)
+
+
 def _join_existing(
-    session: Session, room: str, recording: DiscoveredRecording, now: datetime
+    session: Session,
+    room: str,
+    recording: DiscoveredRecording,
+    by: Principal | None,
+    now: datetime,
 ) -> int | None:
     """Return a record that covers most of a recording already, after waking it up."""
     span = recording.span
@@ -225,8 +271,11 @@ def _join_existing(
         .order_by(Record.id)
         .with_for_update(of=Record)
     )
+    owners = (None, *_owner_addresses(recording.owner))
     for row in session.scalars(wanted):
-        if 2 * Span(row.start_at, row.end_at).cut_to(span).length >= span.length:
+        if leave.limited_to(row.media) not in owners or not _may_join(row, recording, by):
+            continue
+        if is_mostly_in(span, Span(row.start_at, row.end_at)):
             if row.status == "queued":
                 row.run_after = min(row.run_after, max(now, row.end_at))
             add_history(

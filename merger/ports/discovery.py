@@ -9,6 +9,10 @@ from typing import Protocol
 
 from merger.timeline.clock import Span
 
+# Kinds of sources whose recordings belong to people, such as the hosts of meetings, and not to the
+# room.
+KINDS_OF_PEOPLE = ("zoom",)
+
 
 @dataclass(frozen=True)
 class DiscoveredRecording:

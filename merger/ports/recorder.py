@@ -17,11 +17,41 @@ from merger.timeline.clock import Span
 
 
 @dataclass(frozen=True)
+class Leave:
+    """Which recordings of people, such as of meetings, a record may show.
+
+    email: of the person whose own it may show. span: it may show what lies in there, whoever's it
+    is: the record has had it before. origins: of recordings that it may show in any case.
+    """
+
+    email: str
+    span: Span | None = None
+    origins: frozenset[str] = frozenset()
+
+    def covers(self, origin: str, owner: str, span: Span | None) -> bool:
+        """Return whether a recording may be shown.
+
+        Args:
+            origin: its name among all of its kind.
+            owner: a mail address, or empty.
+            span: of all of it; None where it is not known yet.
+        """
+        if origin in self.origins or owner.strip().lower() == self.email:
+            return True
+        return span is not None and self.span is not None and is_mostly_in(span, self.span)
+
+
+def is_mostly_in(span: Span, other: Span) -> bool:
+    """Return whether at least half of a span lies in another, as of a lecture that ran over."""
+    return 2 * span.cut_to(other).length >= span.length
+
+
+@dataclass(frozen=True)
 class SourceOfRoom:
     """A source as its recorder sees it. credentials: in a form that only the recorder knows.
 
     id: its number in the tables, by which its recordings are found whatever it is called; None
-    where it is not in there.
+    where it is not in there. leave: which recordings of people may be taken; None: all.
     """
 
     room: str
@@ -32,6 +62,7 @@ class SourceOfRoom:
     zone: ZoneInfo
     credentials: str | None = field(default=None, repr=False)
     id: int | None = None
+    leave: Leave | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from merger.accounts.permissions import Principal
 from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound, did_you_mean
 from merger.i18n import Message
 from merger.ports.calendar import CalendarEvent
-from merger.records import versions
+from merger.records import leave, versions
 from merger.records.event_links import (
     keep_for_people,
     link_event,
@@ -39,7 +40,8 @@ EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on agai
 class Request:
     """What somebody requests. start, end: aware; users: mail addresses, the first is the owner.
 
-    event: in a room's calendar, that requests it; None for a person or a program.
+    event: in a room's calendar, that requests it; None for a person or a program. asked_by: the
+    person, or whom the program acts for; None for what may have all that there is.
     """
 
     room: str
@@ -52,6 +54,7 @@ class Request:
     course_code: str | None = None
     idempotency_key: str | None = None
     event: CalendarEvent | None = None
+    asked_by: Principal | None = None
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -64,7 +67,8 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
     """Queue a record; return its id, and whether it is new.
 
     The same room, span, layout and profile is the same record: who asks again is added to its
-    users. So is the same idempotency key, and the same event. Raises Refused.
+    users. So is the same idempotency key, and the same event. Of rooms whose sources are meetings,
+    `leave` says who may. Raises Refused.
     """
     span = record_span(request.start, request.end, now)
     layout_named(request.layout)
@@ -84,7 +88,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
 
     def create(session: Session) -> tuple[int, bool]:
         room = room_row(session, request.room, lock=True)
-        row = _requested_before(session, request, room.id, span)
+        row = _requested_before(session, request, room.id, span, *users[:1])
         is_new = row is None
         if row is None:
             row = Record(
@@ -93,6 +97,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
                 layout=request.layout, profile=request.profile,
                 idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
                 run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
+                media=leave.new_leave(request.asked_by),
             )  # fmt: skip
             if request.event is not None:
                 link_own(row, request.event)
@@ -105,6 +110,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
             )
             add_history(session, row.id, 0, now, "asked", by)
         elif request.event is None:
+            leave.check_sharing(session, row, request.asked_by, users)
             keep_for_people(row)
         if request.event is not None:
             link_event(session, row, request.event, now)
@@ -128,7 +134,9 @@ def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
     return room
 
 
-def _requested_before(session: Session, request: Request, room: int, span: Span) -> Record | None:
+def _requested_before(
+    session: Session, request: Request, room: int, span: Span, owner: str | None = None
+) -> Record | None:
     if request.event is not None:
         row = own_record(session, request.event)
         if row is not None:
@@ -141,17 +149,22 @@ def _requested_before(session: Session, request: Request, room: int, span: Span)
             if (row.room_id, row.start_at, row.end_at, row.layout, row.profile) != same:
                 raise Invalid("idempotency_key", "db.key_reused", name=request.idempotency_key)
             return row
-    return _live(session, room, span, request.layout, request.profile)
+    rows = _live(session, room, span, request.layout, request.profile)
+    return leave.choose_joinable(session, rows, request.asked_by, owner) if rows else None
 
 
 def find_equal(session: Session, row: Record, room: int, span: Span) -> Record | None:
-    """Return another record that is, or will be, of the same room, span, layout and profile."""
-    return _live(session, room, span, row.layout, row.profile, but_for=row.id)
+    """Return another record that is, or will be, of the same room, span, layout and profile.
+
+    That is as good: it may show the same.
+    """
+    for other in _live(session, room, span, row.layout, row.profile):
+        if other.id != row.id and leave.shows_the_same(session, row, other):
+            return other
+    return None
 
 
-def _live(
-    session: Session, room: int, span: Span, layout: str, profile: str, but_for: int | None = None
-) -> Record | None:
+def _live(session: Session, room: int, span: Span, layout: str, profile: str) -> Sequence[Record]:
     wanted = select(Record).where(
         Record.room_id == room,
         Record.start_at == span.start,
@@ -160,9 +173,7 @@ def _live(
         Record.profile == profile,
         Record.status.not_in(("failed", "cancelled")),
     )
-    if but_for is not None:
-        wanted = wanted.where(Record.id != but_for)
-    return session.scalars(wanted.order_by(Record.id).limit(1)).one_or_none()
+    return session.scalars(wanted.order_by(Record.id)).all()
 
 
 def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
@@ -213,8 +224,19 @@ def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = Non
     return writing(engine, ask_to_stop)
 
 
-def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> None:
-    """Queue a record again at once. Raises Conflict where there is nothing to try again."""
+def retry(
+    engine: Engine,
+    record: int,
+    now: datetime,
+    only_of: int | None = None,
+    *,
+    asked_by: Principal | None = None,
+) -> None:
+    """Queue a record again at once. Raises Conflict where there is nothing to try again.
+
+    Args:
+        asked_by: who wants it; with an editor, it gets the meetings that it had to do without.
+    """
 
     def again(session: Session) -> None:
         row = _lock_record(session, record, only_of)
@@ -223,6 +245,7 @@ def retry(engine: Engine, record: int, now: datetime, only_of: int | None = None
         is_wished = bool((row.delivered_as or {}).get("wished"))
         if row.status == "delivered" and row.error_code is None and not is_wished:
             raise Conflict("status", "records.nothing_failed", record=record)
+        leave.give_leave(session, row, asked_by, now)
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
             return
@@ -251,11 +274,15 @@ def remerge(
     profile: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    asked_by: Principal | None = None,
 ) -> None:
     """Queue another version of a record that has ended; None keeps what it is now.
 
     What was delivered stays until the new version is. Of several users, the owner alone may. Raises
     Refused.
+
+    Args:
+        asked_by: who wants it; with an editor, it gets all meetings of its span.
     """
 
     def again(session: Session) -> None:
@@ -264,6 +291,8 @@ def remerge(
         if row.status not in ENDED:
             raise Conflict("status", "records.not_ended", record=record, status=row.status)
         span = record_span(start or row.start_at, end or row.end_at, now)
+        before = Span(row.start_at, row.end_at)
+        leave.give_leave(session, row, asked_by, now)
         if row.status == "delivered":
             versions.begin_version(session, row)
         else:
@@ -272,6 +301,7 @@ def remerge(
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
+        leave.limit_to_before(session, row, asked_by, before)
         _check_only(session, row)
         requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)

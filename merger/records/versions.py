@@ -66,9 +66,13 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     if was and "wished" not in was:
         row.delivered_as = None
         _wish(row, was)
-        media: RecordMedia = was.get("media") or RecordMedia()
+        delivered: RecordMedia = was.get("media") or RecordMedia()
+        media: RecordMedia = {**delivered}
+        media.pop("leave", None)
         if row.media and "late" in row.media:
-            media = {**media, "late": row.media["late"]}
+            media["late"] = row.media["late"]
+        if row.media and "leave" in row.media:  # also for what it was to be, if that is tried again
+            media["leave"] = row.media["leave"]
         row.media = media
         row.report = was.get("report")
         _put_back(session, row, was.get("chunks", ()))

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from merger.db.engine import reading
 from merger.errors import Refused
-from merger.ports.recorder import Recorder, SourceOfRoom, fills_roles
+from merger.ports.recorder import Leave, Recorder, SourceOfRoom, fills_roles
 from merger.records.due import due_at
 from merger.records.jobs import Job, SourceRow
+from merger.records.leave import leave_of
 from merger.render.context import MergeRequest
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, record_span
@@ -43,11 +45,12 @@ def resolve_task(service: Service, job: Job) -> Task:
     sources, candidates = _choose_sources(service, job, job.room)
     if not 1 <= job.chunk_s <= LONGEST_RECORD.total_seconds():
         raise Refused("chunk", "worker.chunk", room=job.room, seconds=job.chunk_s)
+    given = _leave_of(service, job)
     found = []
     for source in candidates:
         port = SourceOfRoom(
             job.room, source.name, source.role, source.kind, source.address, zone,
-            source.credentials, source.id,
+            source.credentials, source.id, given,
         )  # fmt: skip
         recorder = service.recorder_of(source.kind)
         recorder.check(port)
@@ -59,6 +62,13 @@ def resolve_task(service: Service, job: Job) -> Task:
     )  # fmt: skip
     settle = max(recorder.settle for _, _, recorder in found)
     return Task(job, request, tuple(found), due_at(span.end, settle, zone))
+
+
+def _leave_of(service: Service, job: Job) -> Leave | None:
+    if "leave" not in job.media:
+        return None
+    with reading(service.engine) as session:
+        return leave_of(session, job.media)
 
 
 def _choose_sources(service: Service, job: Job, room: str) -> tuple[Sources, list[SourceRow]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
+from merger.i18n import Message
 from merger.media import reader
 from merger.media.container import read_header
 from merger.media.reader import Unreadable
@@ -61,13 +62,16 @@ class Zoom:
         More is expected while Zoom is working on one, and where meetings do not reach over the
         span; a gap inside of a meeting is one in which nothing was recorded.
         """
-        meetings = list(self._meetings(source, span))
+        recorded = list(self._recorded(source, span))
+        meetings = [there for there in recorded if _has_leave(source, *there)]
         items = [_item(meeting, file) for meeting, file in _files(meetings, source, span)]
         whole = [_whole(meeting, placed) for meeting, placed in meetings if placed.span]
         is_complete = all(placed.is_complete for _, placed in meetings)
         expected = not is_complete or not base.reach_over(sorted(whole, key=_start), span)
         has_notes = source.role in _LEFT  # once, where there is a right side, too
         notes = [note for _, placed in meetings for note in placed.notes if has_notes]
+        if len(meetings) < len(recorded) and "/" not in source.name:
+            notes.append(Message("recorders.zoom.of_another"))
         return Found(tuple(items), expected, tuple(notes))
 
     def collect(
@@ -132,6 +136,12 @@ class Zoom:
         return client_of(replace(self.account, credentials=credentials))
 
     def _meetings(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Placed]]:
+        """Yield the meetings that may be taken: all that is used of them comes from here."""
+        for meeting, placed in self._recorded(source, span):
+            if _has_leave(source, meeting, placed):
+                yield meeting, placed
+
+    def _recorded(self, source: SourceOfRoom, span: Span) -> Iterator[tuple[Meeting, Placed]]:
         """Yield the meetings of a source that may have been recorded in a span."""
         number, client = number_of(source), self.client(source)
         first = (span.start - _LONGEST - _DAY).date()
@@ -157,6 +167,12 @@ def meeting_number(address: str) -> str:
     """Return the meeting number of an address; empty where it is none. Pure."""
     scheme, colon, number = address.partition(":")
     return digits(number.strip()) if colon and scheme == "zoom" else ""
+
+
+def _has_leave(source: SourceOfRoom, meeting: Meeting, placed: Placed) -> bool:
+    """Return whether a record may show a meeting. Pure."""
+    leave = source.leave
+    return leave is None or leave.covers(meeting.uuid, meeting.host, placed.span)
 
 
 def _may_touch(placed: Placed, span: Span) -> bool:

@@ -221,13 +221,19 @@ def chunk_picture(path: PicturePath) -> Response:
     operation_id="showSourcePicture",
 )  # fmt: skip
 def source_picture(path: SourcePath) -> Response:
-    """Get the latest picture of a source; Last-Modified says when it was taken."""
-    require_principal("read")
+    """Get the latest picture of a source; Last-Modified says when it was taken.
+
+    Those of meetings are for editors.
+    """
+    who = require_principal("read")
     sources = store.get_room(service().engine, path.room)["sources"]
-    if not any(source["id"] == path.source for source in sources):
+    shown = next((source for source in sources if source["id"] == path.source), None)
+    if shown is None:
         raise NotFound("source", "web.no_source", room=path.room, source=path.source)
+    none = NotFound("picture", "web.no_picture", source=path.source)
+    if not who.sees_pictures_of(shown["kind"]):
+        raise none
     return _send(
-        thumbnails.picture_path(service().settings, path.source),
-        NotFound("picture", "web.no_picture", source=path.source),
+        thumbnails.picture_path(service().settings, path.source), none,
         f"private, max-age={_LASTS_S}", mimetype=_JPEG,
     )  # fmt: skip

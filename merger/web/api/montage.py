@@ -10,6 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from merger.accounts.users import email_of
 from merger.errors import Invalid, Refused
 from merger.i18n import Message, document
+from merger.intake import asking
 from merger.records import requests, views
 from merger.timeline.zones import instant_from
 from merger.web.api import base
@@ -51,9 +52,10 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         end=instant_from(f"{body.date}T{body.end_time}", zone, "end_time"),
         name=body.event_name or "",
         users=(owner,),
+        asked_by=who,
     )
     try:
-        record, _ = requests.request_record(service().engine, request, service().now())
+        record, _ = asking.request_record(service(), request, service().now())
     except Refused as error:
         if error.code not in _FIELDS:
             raise

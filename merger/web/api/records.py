@@ -11,6 +11,7 @@ from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
 from merger.errors import Invalid, Refused
 from merger.i18n import Message, sentences
+from merger.intake import asking
 from merger.intake.discovered import ensure_record
 from merger.records import requests, views
 from merger.timeline.zones import instant_from, zone_named
@@ -37,7 +38,10 @@ blueprint = base.resources(
     operation_id="askForRecord",
 )
 def request_record(header: AskHeaders, body: Ask) -> Response:
-    """Request a recording; 200 if the same was requested before and you were added to it."""
+    """Request a recording; 200 if the same was requested before and you were added to it.
+
+    403 (`meeting`) if it shows a meeting of others: ask its host or an editor to add you.
+    """
     who = require_principal("write")
     if header.idempotency_key is None:
         status, text = _request_record(who, body)
@@ -71,8 +75,9 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
         profile=body.profile,
         users=(who.email, *body.users),
         course_code=body.course_code,
+        asked_by=who,
     )
-    record, is_new = requests.request_record(engine, request, service().now())
+    record, is_new = asking.request_record(service(), request, service().now())
     return 201 if is_new else 200, json.dumps(views.record_details(engine, record))
 
 
@@ -93,7 +98,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
         is_theirs = False  # so that nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Invalid("zoom", "web.zoom_not_found")
-    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True)
+    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True, asked_by=who)
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
@@ -151,7 +156,7 @@ def cancel(path: RecordPath) -> Response:
 def retry(path: RecordPath) -> Response:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
-    requests.retry(service().engine, path.record, service().now(), who.only_of)
+    requests.retry(service().engine, path.record, service().now(), who.only_of, asked_by=who)
     return _reply_details(path.record, who)
 
 
@@ -169,8 +174,8 @@ def remerge(path: RecordPath, body: Again) -> Response:
         instant_from(text, zone, name) if text else None
         for name, text in (("start", body.start), ("end", body.end))
     )
-    requests.remerge(
-        engine, path.record, service().now(), who.only_of,
+    asking.remerge(
+        service(), path.record, service().now(), who,
         layout=body.layout, profile=body.profile, start=start, end=end,
     )  # fmt: skip
     return _reply_details(path.record, who)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request
 
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
+from merger.intake import asking
 from merger.records import requests, views
+from merger.records.leave import MEETING
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.layout import LAYOUTS
@@ -154,8 +157,25 @@ def _page(
         "record.html", errors, one=_details_with_state(details, who), record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
         has_ended=details["status"] in ENDED, renditions=_renditions(details),
+        share=_share_link(details, zone),
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
+
+
+def _share_link(details: Mapping[str, Any], zone: ZoneInfo) -> str | None:
+    """Return where this recording is requested again, which adds people to it; None where not."""
+    start, end = (datetime.fromisoformat(details[n]).astimezone(zone) for n in ("start", "end"))
+    is_one_day = start.date() == (end - timedelta(microseconds=1)).date()
+    if details["room"] is None or details["status"] in ("failed", "cancelled") or not is_one_day:
+        return None
+    values = {name: details[name] for name in ("room", "name", "layout", "profile")}
+    values |= {"date": f"{start:%Y-%m-%d}", "start": _clock(start), "end": _clock(end)}
+    values |= {"start_which": turn_of(start, zone), "end_which": turn_of(end, zone)}
+    return f"/request?{urlencode(values)}#f-users"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}".removesuffix(":00")
 
 
 def _renditions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -186,7 +206,8 @@ def cancel(record: int) -> Answer:
 @blueprint.post("/records/<int:record>/retry")
 def retry(record: int) -> Answer:
     """Queue a failed or cancelled record again."""
-    _act_on(record, requests.retry)
+    who = require_principal("write")
+    requests.retry(service().engine, record, service().now(), who.only_of, asked_by=who)
     flash(t("records.tried_again"))
     return redirect_back("/records", f"/records/{record}")
 
@@ -219,14 +240,15 @@ def remerge(record: int) -> Answer:
     instants = _instants(details, typed, changed, errors)
     if not errors:
         try:
-            requests.remerge(
-                service().engine, record, service().now(), who.only_of,
+            asking.remerge(
+                service(), record, service().now(), who,
                 layout=changed.get("layout"), profile=changed.get("profile"), **instants,
             )  # fmt: skip
         except Refused as error:
-            if error.code not in typed:
+            field = "start" if error.code == MEETING else error.code
+            if field not in typed:
                 raise
-            errors[error.code] = phrases_of_error(error)
+            errors[field] = phrases_of_error(error)
     if errors:
         return _page(details, who, typed, errors)
     flash(t("record.new_version"))

@@ -14,8 +14,10 @@ from flask import flash, redirect, request
 from merger.accounts.permissions import Principal
 from merger.accounts.users import email_of
 from merger.errors import Refused
+from merger.intake import asking
 from merger.records import requests
 from merger.records.due import HALF_HOUR
+from merger.records.leave import MEETING
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.clock import is_plausible
@@ -64,9 +66,10 @@ def send_request() -> Answer:
         try:
             record, is_new = _request_record(who, typed, parsed)
         except Refused as error:
-            if error.code not in FIELDS:
+            field_name = "room" if error.code == MEETING else error.code
+            if field_name not in FIELDS:
                 raise
-            parsed.errors[error.code] = phrases_of_error(error)
+            parsed.errors[field_name] = phrases_of_error(error)
         else:
             flash(t("request.requested") if is_new else t("request.already_requested"))
             return redirect(f"/records/{record}", 303)
@@ -144,8 +147,9 @@ def _request_record(who: Principal, typed: Mapping[str, str], parsed: Parsed) ->
         profile=typed["profile"],
         users=(who.email, *parsed.users),
         course_code=typed["course_code"] or None,
+        asked_by=who,
     )
-    return requests.request_record(service().engine, new, service().now())
+    return asking.request_record(service(), new, service().now())
 
 
 def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> Parsed:

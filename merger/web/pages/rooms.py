@@ -65,6 +65,7 @@ def rooms_page() -> Answer:
         source["id"]: thumbnails.taken_at(service().settings, source["id"])
         for room in found
         for source in room["sources"]
+        if who.sees_pictures_of(source["kind"])  # else there is none, as the page has it
     }
     flows = source_status.list_flows(service().settings, service().now())
     troubles = calendar_sync.calendar_errors(service().engine) if who.may("rooms") else {}
