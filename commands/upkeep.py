@@ -22,16 +22,25 @@ if TYPE_CHECKING:
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
     """Create the tables, or bring them up to date."""
+    from commands.connections import remember_hosts, remember_no_hosts
     from merger.db.engine import connect
-    from merger.db.schema import upgrade
+    from merger.db.schema import state, upgrade
 
-    done = upgrade(connect(load_settings().database_address))
+    settings = load_settings()
+    engine = connect(settings.database_address)
+    is_new = state(engine) == "empty"
+    done = upgrade(engine)
+    if is_new:
+        remember_no_hosts(engine)
+    else:
+        remember_hosts(settings, engine)
     text = say("applied", names=tuple(done)) if done else say("tables_are_current")
     return {"applied": done}, text
 
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
     """Check whether everything that the service needs is in place."""
+    from commands import connections
     from merger.db.engine import connect
     from merger.monitoring import doctor
 
@@ -42,7 +51,7 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
     recorder_of = context.create_service(plain, engine).recorder_of
     findings = [
         *doctor.check(settings, engine, recorder_of, now), *google_findings(settings),
-        *_mail_findings(settings),
+        *_mail_findings(settings), *connections.findings(settings, engine),
     ]  # fmt: skip
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
