@@ -70,7 +70,8 @@ def _findings(settings: Settings, engine: Engine) -> Iterator[Finding]:
         try:
             host = _host(use)
         except Unclear:
-            finding = _finding(use, "broken", Message("network.unclear", place=shown(use.url)))
+            unclear = Message("network.unclear", place=shown(use.url))
+            finding: Finding | None = _finding(use, "broken", unclear)
         else:
             earlier = connection_rules.earlier_hosts(engine, use.purpose)
             listed = connection_rules.listed_rules(settings, use.purpose)

@@ -130,16 +130,20 @@ class Rules:
 
     listed: networks that are allowed, whatever they are; a metadata service must be listed by
     itself. earlier: hosts that were in use before addresses were told apart. refused: the kinds
-    that are not allowed.
+    that are not allowed. is_literal: what is listed is meant for hosts that are addresses, and not
+    for names.
     """
 
     purpose: str
     listed: tuple[Network, ...] = ()
     earlier: frozenset[str] = frozenset()
     refused: frozenset[Kind] = REFUSED
+    is_literal: bool = False
 
     def networks_for(self, host: str) -> tuple[Network, ...]:
         """Return the networks that are allowed for a host."""
+        if self.is_literal and address_of(host) is None:
+            return ()
         return (*self.listed, *_EARLIER[self.purpose]) if host in self.earlier else self.listed
 
     def refused_kind(self, host: str, text: str) -> Kind | None:

@@ -162,6 +162,10 @@ def _foreign(place: str | Message, hosts: tuple[str, ...]) -> Broken:
 
 
 def rules_of(hosts: tuple[str, ...]) -> Rules:
-    """Return where a file may come from: the Internet, and addresses among some hosts."""
+    """Return where a file may come from: the Internet, and addresses among some hosts.
+
+    A name that leads to one of those is not meant.
+    """
     literals = (address for host in hosts if (address := address_of(host)) is not None)
-    return Rules("zoom", tuple(map(ipaddress.ip_network, literals)), refused=NOT_PUBLIC)
+    listed = tuple(map(ipaddress.ip_network, literals))
+    return Rules("zoom", listed, refused=NOT_PUBLIC, is_literal=True)

@@ -62,6 +62,9 @@ def test_what_is_refused_everywhere(purpose: str) -> None:
 def test_what_is_not_of_the_internet() -> None:
     rules = Rules("zoom", refused=NOT_PUBLIC)
     public = [one for one in ALLOWED if rules.refused_kind("host", one) is None]
+    literal = Rules("zoom", networks("127.0.0.1"), refused=NOT_PUBLIC, is_literal=True)
+    assert literal.refused_kind("127.0.0.1", "127.0.0.1") is None
+    assert literal.refused_kind("us02web.zoom.us", "127.0.0.1") == "loopback"
     assert public == [
         "8.8.8.8", "2a00:1450::1", "100.63.255.255", "100.128.0.1", "::ffff:8.8.8.8",
         "64:ff9b::8.8.8.8", "2002:808:808::1",

@@ -125,13 +125,18 @@ def check_links(now: Rows, before: Rows) -> None:
     assert len({key for key in keys.values() if key}) == 3
 
 
+# What the update itself writes down.
+NOTED = ("hosts_from_before",)
+
+
 def check_rows(now: Rows, before: Rows) -> None:
     assert sum(map(len, before.values())) > 500
     for table, rows in before.items():
         if table == "merger_version":
             continue
         kept = [{name: row[name] for name in row if (table, name) not in CONVERTED} for row in rows]
-        found = [{name: row[name] for name in (kept or [{}])[0]} for row in now[table]]
+        there = [row for row in now[table] if row.get("name") not in NOTED]
+        found = [{name: row[name] for name in (kept or [{}])[0]} for row in there]
         assert len(found) == len(kept), table
         for row in kept:
             assert row in found, table

@@ -308,7 +308,7 @@ def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
     def found() -> list[str]:
         [known] = bookings.cameras(live.engine, "rtsp")
         items = (
-            Rtsp(live.settings.recorded, True).find(known.source, Span(begun, now()), now()).items
+            Rtsp(live.settings.recorded, LOCAL).find(known.source, Span(begun, now()), now()).items
         )
         return [item.origin for item in items if item.size_bytes]
 
