@@ -82,7 +82,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from merger.service import Service
     from recorders.registry import kinds, recorder_of
 
-    zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings)
+    zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings, engine)
     kept = {"is_ours": settings.output is None, "is_private": settings.private_output}
     folder = FolderDestination(settings.destination, **kept)
     raw = RawFolder(settings.destination, **kept)
@@ -116,10 +116,11 @@ def _zoom_discovery(account: ZoomAccount) -> Discovery:
     return ZoomDiscovery(account)
 
 
-def _rtsp(settings: Settings) -> Rtsp:
+def _rtsp(settings: Settings, engine: Engine) -> Rtsp:
+    from merger.db.connection_rules import rules_of
     from recorders.rtsp.source import Rtsp
 
-    return Rtsp(settings.recorded, settings.allow_local_cameras)
+    return Rtsp(settings.recorded, rules_of(settings, engine, "cameras"))
 
 
 def _with_google(service: Service, account: GoogleAccount) -> Service:

@@ -28,6 +28,7 @@ from bench.table import between_marks
 from merger.live.bookings import Camera as Source
 from merger.media.index import read_media
 from merger.media.sidecar import load_sidecar
+from merger.network.addresses import LOCAL_NETWORKS, Rules
 from merger.ports.recorder import SourceOfRoom
 from merger.render import ffmpeg
 from recorders.rtsp.recordings import RAW
@@ -121,7 +122,7 @@ def bench(cameras: int, *options: str) -> Iterator[Bench]:
             add_history=lambda *_: None,
             keep_picture=lambda *_: None,
             write_sign=lambda *_: None,
-            allow_local=True,
+            rules=Rules("cameras", LOCAL_NETWORKS),
         )
     )
     made = Bench(camera, recorder, folder)

@@ -62,6 +62,7 @@ def _pause(seconds: float) -> None:
 
 def _supervisor(service: Service) -> Supervisor:
     from merger.analysis import thumbnails
+    from merger.db.connection_rules import rules_of
     from merger.errors import MergerError
     from merger.live import bookings, source_status
     from merger.timeline.clock import Span
@@ -78,6 +79,6 @@ def _supervisor(service: Service) -> Supervisor:
             add_history=partial(bookings.add_to_histories, engine),
             keep_picture=partial(thumbnails.save_thumbnail, settings),
             write_sign=partial(source_status.write_sign, settings),
-            allow_local=settings.allow_local_cameras,
+            rules=rules_of(settings, engine, "cameras"),
         )
     )

@@ -33,15 +33,21 @@ if TYPE_CHECKING:
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
     """Create the tables, or bring them up to date; encrypt the secrets in there."""
+    from commands.connections import remember_hosts, remember_no_hosts
     from merger.db.encryption import encrypt_secrets, ensure_key, erase_remains
-    from merger.db.schema import upgrade
+    from merger.db.schema import state, upgrade
 
     settings = load_settings()
     engine = connected(settings)
+    is_new = state(engine) == "empty"
     done = upgrade(engine)
     close_to_others(settings)
     ensure_key(engine)
     count = encrypt_secrets(engine)
+    if is_new:
+        remember_no_hosts(engine)
+    else:
+        remember_hosts(settings, engine)
     lines = [say("applied", names=tuple(done)) if done else say("tables_are_current")]
     if count:
         lines.append(say("encrypted", count=count, file=str(settings.secret_file)))
@@ -68,6 +74,7 @@ def rotate_key(options: argparse.Namespace, _: Context) -> Printed:
 
 def check(options: argparse.Namespace, context: Context) -> Printed:
     """Check whether everything that the service needs is in place."""
+    from commands import connections
     from merger.monitoring import doctor
 
     settings = load_settings()
@@ -77,7 +84,7 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
     recorder_of = context.create_service(plain, engine).recorder_of
     findings = [
         *doctor.check(settings, engine, recorder_of, now), *google_findings(settings),
-        *_mail_findings(settings),
+        *_mail_findings(settings), *connections.findings(settings, engine),
     ]  # fmt: skip
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from merger.errors import Refused
 from merger.i18n import Message, from_json, languages, sentences, to_json
+from merger.network.addresses import Purpose, listed_networks
 
 Language = str
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
@@ -110,6 +112,8 @@ Folder = Annotated[Path, AfterValidator(_absolute)]
 MaybePath = Annotated[Path | None, BeforeValidator(lambda text: text or None),
                       AfterValidator(_absolute)]  # fmt: skip
 Domains = Annotated[tuple[str, ...], BeforeValidator(_domains)]
+Networks = Annotated[tuple[tuple[Purpose, IPv4Network | IPv6Network], ...],
+                     BeforeValidator(listed_networks)]  # fmt: skip
 WebAddress = Annotated[str, AfterValidator(_without_slash)]
 MailServer = Annotated[str, AfterValidator(_without_slash), AfterValidator(_check_port)]
 
@@ -230,6 +234,11 @@ class Settings(BaseSettings):
     allow_local_cameras: bool = _setting(
         "MERGER_ALLOW_LOCAL_CAMERAS", "no", YES_NO,
         "Whether cameras may have loopback or link-local addresses (127.0.0.1, 169.254.…).",
+    )  # fmt: skip
+    allowed_networks: Networks = _setting(
+        "MERGER_ALLOWED_NETWORKS", "", _any("networks"),
+        "Networks that connections to cameras, to the webhook or to the OpenID Connect issuer may"
+        " lead to although they are refused by default; see docs/operating.md.",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _between(1, 64),

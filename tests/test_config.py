@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_the_defaults_need_nothing() -> None:
         "private_output": False,
         "database": config.Secret(""),
         "allow_local_cameras": False,
+        "allowed_networks": (),
         "workers": 1,
         "parallel": 0,
         "poll": timedelta(seconds=10),
@@ -99,6 +101,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_PRIVATE_OUTPUT": "yes",
             "SQLALCHEMY_DATABASE_URI": "mysql+pymysql://merger:hush@db/merger",
             "MERGER_ALLOW_LOCAL_CAMERAS": "yes",
+            "MERGER_ALLOWED_NETWORKS": "cameras=fd12:3456::/32, oidc = 127.0.0.1",
             "MERGER_WORKERS": "3",
             "MERGER_PARALLEL": "2",
             "MERGER_POLL": "2.5",
@@ -140,7 +143,8 @@ def test_every_setting_is_read() -> None:
     assert [value for _, value in settings] == [
         "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
         Path("/srv/secret.key"), Path("/srv/merged"), True,
-        config.Secret("mysql+pymysql://merger:hush@db/merger"), True, 3, 2,
+        config.Secret("mysql+pymysql://merger:hush@db/merger"), True,
+        (("cameras", IPv6Network("fd12:3456::/32")), ("oidc", IPv4Network("127.0.0.1/32"))), 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
         config.Secret("hush"), ("example.edu", "example.org"), config.Secret("account:client:hush"),
@@ -174,7 +178,9 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("MERGER_ALLOW_LOCAL_CAMERAS", "perhaps"), ("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
+    [("MERGER_ALLOW_LOCAL_CAMERAS", "perhaps"), ("MERGER_ALLOWED_NETWORKS", "fd00::/8"),
+     ("MERGER_ALLOWED_NETWORKS", "mail=10.0.0.0/8"), ("MERGER_ALLOWED_NETWORKS", "cameras=10.0.0.5/8"),
+     ("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
      ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_LEASE", "inf"), ("MERGER_LEASE", "3601"),
      ("MERGER_KEEP_VIDEOS_DAYS", "3651"), ("MERGER_OIDC_DOMAINS", "example.edu,edu"), ("MERGER_MAIL_FROM", "ada"),
      ("MERGER_MAIL_SERVER", "smtp://mail.example.edu:0"), ("MERGER_WEB_ADDRESS", "example.edu"), ("MERGER_WEBHOOK_URL", "chat/"),

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from merger.backoff import backoff
+from merger.db.connection_rules import rules_of
 from merger.db.engine import reading, writing
 from merger.errors import Broken, MergerError, Temporary
 from merger.failpoints import failpoint
@@ -160,7 +161,8 @@ def _call_webhook(service: Service, claimed: _Claimed, now: datetime) -> None:
     )  # fmt: skip
     secret = settings.webhook_secret.reveal()
     headers = webhook.headers_of(claimed.identity, secret, body, now, old=old)
-    webhook.call_webhook(settings.webhook_url, headers, body)
+    rules = rules_of(settings, service.engine, "webhooks")
+    webhook.call_webhook(settings.webhook_url, headers, body, rules)
 
 
 def _language_of(service: Service, email: str) -> str:

@@ -16,8 +16,12 @@ from typing import Any
 import requests
 from standardwebhooks import Webhook
 
-from merger.errors import Temporary
+from merger.errors import Broken, Temporary
+from merger.network.addresses import Rules
+from merger.network.session import guard
+from merger.network.targets import Unclear, target_of
 
+WEBHOOKS = Rules("webhooks")
 _TIMEOUT_S = (5, 15)  # to connect, and for the answer
 _PREFIX = "whsec_"  # of secrets that the standard's tools make; the rest is base64
 
@@ -73,10 +77,16 @@ def _old_signature(secret: str, body: bytes, now: datetime) -> str:
     return f"t={stamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
-def call_webhook(url: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Call once. Raises Temporary for anything but an answer of 2xx."""
+def call_webhook(
+    url: str, headers: Mapping[str, str], body: bytes, rules: Rules = WEBHOOKS
+) -> None:
+    """Call once. Raises Temporary for anything but an answer of 2xx.
+
+    Args:
+        rules: where the webhook may be; an address in the URL itself is allowed, too.
+    """
     try:
-        with requests.Session() as session:
+        with guard(requests.Session(), rules.trusting(target_of(url).host)) as session:
             session.trust_env = False  # no password out of ~/.netrc
             # Its body is not read: it may be long, or never end.
             answer = session.post(
@@ -84,6 +94,10 @@ def call_webhook(url: str, headers: Mapping[str, str], body: bytes) -> None:
                 stream=True,
             )  # fmt: skip
             answer.close()
+    except Unclear as error:
+        raise Temporary("webhook", "notifications.webhook_unclear") from error
+    except Broken as error:  # Temporary, because it is sent once somebody has put that right
+        raise Temporary("webhook", error.message) from error
     except requests.RequestException as error:
         raise Temporary(
             "webhook", "notifications.webhook_away", why=type(error).__name__

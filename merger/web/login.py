@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskOAuth2App, OAuth, OAuthError
+from authlib.integrations.requests_client import OAuth2Session
 from flask import Flask, abort, current_app, g, redirect, render_template, request, session, url_for
 from joserfc.errors import JoseError
 from requests import RequestException
@@ -16,9 +19,13 @@ from werkzeug.wrappers import Response
 
 from merger.accounts import users
 from merger.accounts.permissions import Principal
-from merger.errors import Refused
+from merger.db.connection_rules import rules_of
+from merger.errors import Broken, Refused
 from merger.i18n import Message
 from merger.logs import printable
+from merger.network.addresses import Rules
+from merger.network.session import guard
+from merger.network.targets import Unclear, target_of
 from merger.web.auth import guesses, service, sign_in
 from merger.web.language import language
 
@@ -26,9 +33,11 @@ log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN_S = 10  # the provider
 _LONGEST_LOGGED = 500  # characters
-# What the library raises for invalid answers, beside errors of its own.
+# What the library raises for invalid answers, beside errors of its own; and a session, for those
+# that lead where none may.
 _INVALID_ANSWER = (
-    AuthlibBaseError, JoseError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+    AuthlibBaseError, Broken, JoseError, AttributeError, LookupError, RuntimeError, TypeError,
+    ValueError,
 )  # fmt: skip
 _AWAY = Message("web.provider_away")
 _NOT_UNDERSTOOD = Message("web.provider_not_understood")
@@ -109,7 +118,7 @@ def _provider() -> FlaskOAuth2App:
     settings = service().settings
     if not settings.oidc_issuer:
         abort(404)
-    return OAuth(current_app).register(
+    provider: FlaskOAuth2App = OAuth(current_app).register(
         "oidc",
         client_id=settings.oidc_client,
         client_secret=settings.oidc_secret.reveal() or None,
@@ -120,6 +129,16 @@ def _provider() -> FlaskOAuth2App:
             "default_timeout": _ANSWERS_WITHIN_S,
         },
     )
+    rules = rules_of(settings, service().engine, "oidc")
+    with suppress(Unclear):  # which is told when it is asked
+        rules = rules.trusting(target_of(settings.oidc_issuer).host)
+    provider.client_cls = partial(_new_session, rules)
+    return provider
+
+
+def _new_session(rules: Rules, /, *args: Any, **options: Any) -> OAuth2Session:
+    """Return a session that asks the provider, and goes wherever it says, as far as rules allow."""
+    return guard(OAuth2Session(*args, **options), rules)
 
 
 def _go_to_provider() -> Answer:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from merger.errors import Invalid, did_you_mean
-from merger.i18n import Param
+from merger.i18n import Message, Param
+from merger.network.addresses import LOCAL, NotAllowed, Rules
+from merger.network.targets import Unclear, target_of
 from recorders.base import SourceOfRoom, invalid_source
-from recorders.rtsp.local_hosts import is_forbidden
 
 SCHEMES = ("rtsp", "rtsps")
+CAMERAS = Rules("cameras")
 _SETTINGS = ("always",)
 _OF_ROOM = ("early", "late")
 _LONGEST_NAME = 255  # bytes of a file's name
@@ -26,40 +26,39 @@ class Address:
     url: str
     always: bool = False
 
+    @property
+    def host(self) -> str:
+        """The host to connect to."""
+        return target_of(self.url, SCHEMES).host
 
-def address_of(source: SourceOfRoom, *, allow_local: bool = False) -> Address:
-    """Return what an address says. Raises Invalid with what to write instead."""
+
+def address_of(source: SourceOfRoom, rules: Rules = CAMERAS) -> Address:
+    """Return what an address says. Raises Invalid with what to write instead.
+
+    Args:
+        rules: where cameras may be.
+    """
 
     def invalid(key: str, **params: Param) -> Invalid:
         return invalid_source(source, "address", f"recorders.rtsp.{key}", **params)
 
     url, _, options = source.address.partition("#")
     try:
-        parts = urlsplit(url)
-        is_fine = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
-        is_fine = False
-    if not is_fine or not url.isprintable() or re.search(r"\s", url):
-        raise invalid("not_a_camera")
-    if parts.username is not None or parts.password is not None:
-        raise invalid("secrets_in_address")
-    if _is_local(parts) and not allow_local:
-        raise invalid("local_address", host=parts.hostname or "")
+        target = target_of(url, SCHEMES)
+    except Unclear as error:
+        has_secrets = "@" in url.partition("://")[2].partition("/")[0]
+        raise invalid("secrets_in_address" if has_secrets else "not_a_camera") from error
+    try:
+        rules.check_literal(target.host)  # a name is looked at whenever it is connected to
+    except NotAllowed as error:
+        if error.kind in LOCAL:
+            raise invalid("local_address", host=error.host) from error
+        what = Message(f"network.kind.{error.kind}")
+        raise invalid("refused_address", host=error.host, what=what) from error
     longest = len(f"2026-11-20_10-00-00_{source.room}_{source.name}.json".encode())
     if longest > _LONGEST_NAME:
         raise invalid("names_too_long")
     return _with_options(Address(url), options, invalid)
-
-
-def _is_local(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False  # a name: looked at whenever it is connected to
-    return is_forbidden(host)
 
 
 def _with_options(address: Address, options: str, invalid: Callable[..., Invalid]) -> Address:

@@ -14,7 +14,8 @@ import av
 import av.container
 
 from merger.i18n import Message, Param
-from recorders.rtsp.local_hosts import forbidden_reason, is_forbidden, resolve
+from merger.network.addresses import NotAllowed, Rules, networks
+from recorders.rtsp.local_hosts import refusal, resolve
 from recorders.rtsp.redirects import refuse_redirects
 from recorders.rtsp.wire import Ended, Job, emit
 
@@ -32,9 +33,10 @@ class ConnectionOver(Exception):
 
 def connect(job: Job) -> av.container.InputContainer:
     """Connect to a source. Raises MergerError, av.FFmpegError."""
-    parts = urlsplit(job.url)
+    parts = urlsplit(job.url)  # as everybody would: `address_of` has refused the rest
     port = parts.port or _PORTS[parts.scheme]
-    host = resolve(parts.hostname or "", port, allow_local=job.allow_local)
+    rules = Rules("cameras", networks(job.allowed))
+    host = resolve(parts.hostname or "", port, rules)
     bracketed = f"[{host}]" if ":" in host else host
     user_and_password = ""
     if job.credentials:
@@ -54,10 +56,12 @@ def connect(job: Job) -> av.container.InputContainer:
         )
     assert isinstance(container, av.container.InputContainer)
     # Should FFmpeg have followed a camera elsewhere all the same, nothing of it is recorded.
-    peer = next((peer for peer in _peers() if peer != host and is_forbidden(peer)), None)
-    if peer is not None and not job.allow_local:
+    try:
+        for peer in _peers():
+            rules.check(peer, [peer])
+    except NotAllowed as error:
         container.close()
-        raise forbidden_reason(peer)
+        raise refusal(error) from error
     return container
 
 

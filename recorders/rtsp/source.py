@@ -17,11 +17,12 @@ from pathlib import Path
 
 from merger.i18n import Message
 from merger.media.library import LONGEST_SEGMENT
+from merger.network.addresses import Rules
 from merger.timeline.clock import Span
 from recorders.base import Collected, Found, Item, SourceOfRoom, invalid_source, prepare_folder
 from recorders.folder.library import collect_from, find_in
 from recorders.folder.place import Place
-from recorders.rtsp.address import address_of
+from recorders.rtsp.address import CAMERAS, address_of
 from recorders.rtsp.recordings import file_name, folder_of, raw_files, read_journal
 
 # A file that is published is complete at once.
@@ -30,16 +31,16 @@ _QUIET = timedelta()
 
 @dataclass(frozen=True)
 class Rtsp:
-    """Live sources, recorded here. recorded: the folder for their files."""
+    """Live sources, recorded here. recorded: the folder for their files. rules: on their hosts."""
 
     recorded: Path | None = None
-    allow_local: bool = False
+    rules: Rules = CAMERAS
     # Finishing a file of half an hour takes seconds; a connection that is lost, a minute.
     settle: timedelta = timedelta(minutes=5)
 
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where address or credentials make no sense; nobody is connected to."""
-        address_of(source, allow_local=self.allow_local)
+        address_of(source, self.rules)
         user, colon, _ = (source.credentials or "user:password").partition(":")
         if not colon or not user or not (source.credentials or "x").isprintable():
             raise invalid_source(source, "credentials", "recorders.rtsp.credentials_form")
@@ -71,7 +72,7 @@ class Rtsp:
         return collect_from(place, source, span, into, now, cancelled, LONGEST_SEGMENT)
 
     def _place(self, source: SourceOfRoom) -> Place:
-        address_of(source, allow_local=self.allow_local)
+        address_of(source, self.rules)
         if self.recorded is None or source.id is None:
             raise invalid_source(source, "address", "recorders.rtsp.not_here")
         folder = folder_of(self.recorded, source.id)

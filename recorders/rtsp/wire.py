@@ -21,7 +21,8 @@ class Job:
     """What is to be recorded, and where to.
 
     zone: of the room, in which files are named and cut. grid_s: they are cut at multiples of it
-    since midnight. look: only see whether there is a picture.
+    since midnight. allowed: networks, beside those where any camera may be. look: only see whether
+    there is a picture.
     """
 
     url: str
@@ -31,7 +32,7 @@ class Job:
     zone: str
     folder: str
     grid_s: int = 1800
-    allow_local: bool = False
+    allowed: str = ""
     look: bool = False
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from merger.network.addresses import Rules
 from recorders.rtsp.wire import Job
 from recorders.supervisor.processes import Child
 from recorders.supervisor.schedule import Purpose
@@ -29,7 +30,7 @@ class LiveSource:
         source = self.state.assignment.camera.source
         return f"source {source.name!r} of room {source.room!r}"
 
-    def start(self, purpose: Purpose, *, grid_s: int, allow_local: bool) -> None:
+    def start(self, purpose: Purpose, *, grid_s: int, rules: Rules) -> None:
         """Start a process that records the source, or looks at it. Raises Temporary."""
         assignment = self.state.assignment
         source = assignment.camera.source
@@ -41,7 +42,7 @@ class LiveSource:
             zone=source.zone.key,
             folder=str(self.folder),
             grid_s=grid_s,
-            allow_local=allow_local,
+            allowed=", ".join(map(str, rules.networks_for(assignment.address.host))),
             look=purpose == "look",
         )
         self.child = Child(job)

@@ -21,7 +21,9 @@ from merger.errors import MergerError
 from merger.i18n import Message
 from merger.live.bookings import Booking, Camera
 from merger.live.source_status import SourceSign
+from merger.network.addresses import Rules
 from merger.storage.files import make_folder, translate_write_errors
+from recorders.rtsp.address import CAMERAS
 from recorders.rtsp.capture_clock import from_epoch_us
 from recorders.rtsp.recordings import folder_of, raw_files
 from recorders.rtsp.wire import FileClosed, PictureTaken
@@ -68,7 +70,7 @@ class Wiring:
     add_history: WriteHistory
     keep_picture: Callable[[int, datetime, bytes], None]
     write_sign: Callable[[int, SourceSign | None], None]
-    allow_local: bool = False
+    rules: Rules = CAMERAS
     grid_s: int = 1800
     patience: Patience = field(default_factory=Patience)
 
@@ -79,7 +81,7 @@ class Supervisor:
     def __init__(self, wiring: Wiring, finisher: Finisher | None = None) -> None:
         self.wiring = wiring
         self.sources: dict[int, LiveSource] = {}
-        self._tables = Tables(wiring.cameras, wiring.bookings, wiring.allow_local)
+        self._tables = Tables(wiring.cameras, wiring.bookings, wiring.rules)
         self._history = HistoryQueue(wiring.add_history)
         self._finisher = finisher or Finisher()
         self._signed_s = float("-inf")
@@ -196,9 +198,8 @@ class Supervisor:
                 del self.sources[live.number]
 
     def _start_process(self, live: LiveSource, purpose: Purpose, now: datetime) -> None:
-        grid_s, allow_local = self.wiring.grid_s, self.wiring.allow_local
         try:
-            live.start(purpose, grid_s=grid_s, allow_local=allow_local)
+            live.start(purpose, grid_s=self.wiring.grid_s, rules=self.wiring.rules)
         except MergerError as error:
             log.warning("%s: %s", live.name, error.message)
             self._handle(live, StartFailed(), now)

@@ -11,6 +11,7 @@ from datetime import datetime
 from merger.errors import MergerError, Refused
 from merger.i18n import Message
 from merger.live.bookings import Booking, Camera
+from merger.network.addresses import Rules
 from recorders.rtsp.address import Address, address_of
 from recorders.supervisor.schedule import Assignment, assignments
 
@@ -21,11 +22,14 @@ _READ_EVERY_S = 2.0
 
 @dataclass
 class Tables:
-    """Cameras and bookings. While they cannot be read, what was read last holds."""
+    """Cameras and bookings. While they cannot be read, what was read last holds.
+
+    rules: where cameras may be.
+    """
 
     read_cameras: Callable[[], Iterable[Camera]]
     read_bookings: Callable[[datetime], Iterable[Booking]]
-    allow_local: bool
+    rules: Rules
     _cameras: list[tuple[Camera, Address]] = field(default_factory=list)
     _bookings: list[Booking] = field(default_factory=list)
     _read_s: float = float("-inf")
@@ -52,7 +56,7 @@ class Tables:
         self._cameras = []
         for camera in cameras:
             try:
-                address = address_of(camera.source, allow_local=self.allow_local)
+                address = address_of(camera.source, self.rules)
             except Refused as error:
                 if (camera.id, error.message) not in self._refusals:
                     log.error("room %r: %s", camera.source.room, error.message)

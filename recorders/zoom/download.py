@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
+from merger.network.addresses import NOT_PUBLIC, NotAllowed, Rules, address_of
+from merger.network.session import guard
+from merger.network.targets import Unclear, shown, target_of
 from recorders import base
 from recorders.zoom.api import TIMEOUT_S, Bearer, Client, pause_s
 
@@ -55,11 +52,13 @@ def download(
     partial.touch()
     while fruitless < _FRUITLESS:
         try:
-            with requests.Session() as session:
-                _pin(session, client.account.hosts)
+            with guard(requests.Session(), rules_of(client.account.hosts)) as session:
                 is_complete = _load_more(client, session, url, partial, size_bytes, cancelled)
         except _BROKE_OFF:
             is_complete = False
+        except NotAllowed as error:
+            key, host, address = "recorders.zoom.local_host", error.host, error.address
+            raise Broken("source", key, host=host, address=address) from error
         if is_complete:
             return
         # What was there before, and is loaded anew, is no progress.
@@ -146,68 +145,27 @@ def check_address(url: str, hosts: tuple[str, ...]) -> None:
     An address of a machine that stands there literally may be without.
     """
     try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
-    except ValueError:
-        parts, host = urlsplit(""), ""
-    literal = _is_literal(host, hosts)
-    below = any(host == top or host.endswith(f".{top}") for top in hosts if not literal)
-    if (below and parts.scheme == "https") or (literal and parts.scheme in ("http", "https")):
-        return
-    place = f"{parts.scheme}://{host}" if host else Message("recorders.no_address")
-    raise Broken("source", "recorders.zoom.foreign_host", place=place, hosts=hosts)
+        target = target_of(url)
+    except Unclear as error:
+        raise _foreign(shown(url) if url else Message("recorders.no_address"), hosts) from error
+    if address_of(target.host) is not None:
+        is_fine = target.host in hosts
+    else:
+        below = any(target.host == top or target.host.endswith(f".{top}") for top in hosts)
+        is_fine = below and target.scheme == "https"
+    if not is_fine:
+        raise _foreign(f"{target.scheme}://{target.host}", hosts)
 
 
-def _is_literal(host: str, hosts: tuple[str, ...]) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return host in hosts
+def _foreign(place: str | Message, hosts: tuple[str, ...]) -> Broken:
+    return Broken("source", "recorders.zoom.foreign_host", place=place, hosts=hosts)
 
 
-def resolve(host: str, port: int, hosts: tuple[str, ...]) -> list[str]:
-    """Return the addresses that a host has now. Raises Broken for one not of the Internet."""
-    if _is_literal(host, hosts):
-        return [host]
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    for address in found:
-        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-            raise Broken("source", "recorders.zoom.local_host", host=host, address=address)
-    return found
+def rules_of(hosts: tuple[str, ...]) -> Rules:
+    """Return where a file may come from: the Internet, and addresses among some hosts.
 
-
-def _pin(session: requests.Session, hosts: tuple[str, ...]) -> None:
-    """Have each connection of a session go to the very address that was checked."""
-
-    def new_connection(connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
-        name = connection._dns_host  # what is connected to, and whose certificate is checked later
-        *others, last = resolve(name, connection.port, hosts)
-        try:
-            for address in others:
-                connection._dns_host = address
-                with suppress(NewConnectionError, ConnectTimeoutError):
-                    return connect()
-            connection._dns_host = last
-            return connect()
-        finally:
-            connection._dns_host = name
-
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return new_connection(self, super()._new_conn)
-
-    class Secure(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return new_connection(self, super()._new_conn)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    adapter = HTTPAdapter()
-    adapter.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
+    A name that leads to one of those is not meant.
+    """
+    literals = (address for host in hosts if (address := address_of(host)) is not None)
+    listed = tuple(map(ipaddress.ip_network, literals))
+    return Rules("zoom", listed, refused=NOT_PUBLIC, is_literal=True)

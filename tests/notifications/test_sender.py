@@ -243,6 +243,22 @@ def test_a_server_that_is_away_is_waited_for(told: Site, mails: MailServer, hook
     assert recipients(mails) == [ANN, BOB]
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://169.254.169.254/latest", "MERGER_ALLOWED_NETWORKS as webhooks=169.254.169.254"),
+        ("http://evil.example\\.example.edu/hook", "can be read in more than one way"),
+        ("http://127.1/hook", "can be read in more than one way"),
+    ],
+)
+def test_a_webhook_that_is_not_called_keeps_no_mail_back(told: Site, url: str, why: str) -> None:
+    told.environ["MERGER_WEBHOOK_URL"] = url
+    deliver(told)
+    send(told)
+    assert statuses(told) == {"": "pending", ANN: "sent", BOB: "sent"}
+    assert why in str(rows(told)[0].error_message)
+
+
 @BOTH_DATABASES
 @pytest.mark.parametrize("place", ["post.taken", "post.sent"])
 @pytest.mark.parametrize("when", [1, 2, 3])

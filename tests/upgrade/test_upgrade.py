@@ -150,6 +150,10 @@ def check_secrets(now: Rows, before: Rows, file: Path) -> None:
     assert MOVED not in {row["name"] for row in now["facts"]}
 
 
+# What the update itself writes down.
+NOTED = ("hosts_from_before",)
+
+
 def check_rows(now: Rows, before: Rows) -> None:
     assert sum(map(len, before.values())) > 500
     for table, rows in before.items():
@@ -157,7 +161,8 @@ def check_rows(now: Rows, before: Rows) -> None:
             continue
         rows = [row for row in rows if row.get("name") != MOVED]
         kept = [{name: row[name] for name in row if (table, name) not in CONVERTED} for row in rows]
-        found = [{name: row[name] for name in (kept or [{}])[0]} for row in now[table]]
+        there = [row for row in now[table] if row.get("name") not in NOTED]
+        found = [{name: row[name] for name in (kept or [{}])[0]} for row in there]
         assert len(found) == len(kept), table
         for row in kept:
             assert row in found, table

@@ -102,8 +102,8 @@ class Provider:
 
 
 @contextmanager
-def provided() -> Iterator[Provider]:
-    """Run a provider."""
+def provided(host: str = "127.0.0.1") -> Iterator[Provider]:
+    """Run a provider at an address of this machine."""
     provider = Provider()
 
     class Handler(BaseHTTPRequestHandler):
@@ -133,9 +133,9 @@ def provided() -> Iterator[Provider]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    provider.address = f"http://127.0.0.1:{server.server_port}"
+    provider.address = f"http://{host}:{server.server_port}"
     thread.start()
     try:
         yield provider

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -201,6 +202,22 @@ def test_a_provider_that_answers_nonsense(
     assert NOT_ACCEPTED in page or "responding; try again later" in page
     provider.broken.clear()
     assert known.through_provider().status_code == 303  # as soon as it is well again
+
+
+@ON_SQLITE
+def test_a_provider_that_sends_us_elsewhere(
+    known: Browser, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody there hears anything, unless it is listed."""
+    with provided("127.0.0.2") as elsewhere:
+        told = json.dumps(provider.metadata() | {"jwks_uri": f"{elsewhere.address}/keys"})
+        provider.broken = {BEGINNING: (200, told)}
+        assert NOT_ACCEPTED in said(known.through_provider())
+        assert elsewhere.asked == []
+        assert "MERGER_ALLOWED_NETWORKS as oidc=127.0.0.2" in caplog.text
+        listed = Browser(known.site, {"MERGER_ALLOWED_NETWORKS": "oidc=127.0.0.2"})
+        assert listed.through_provider().status_code == 303
+        assert elsewhere.asked == ["/keys"]
 
 
 @ON_SQLITE

@@ -45,7 +45,7 @@ M = TypeVar("M", bound=ChildMessage)
 def job(one: Camera, into: Path, **changes: Any) -> Job:
     values: dict[str, Any] = {
         "url": one.url, "credentials": None, "room": "504", "source": "speaker",
-        "zone": uncut_zone(), "folder": str(into), "allow_local": True,
+        "zone": uncut_zone(), "folder": str(into), "allowed": "127.0.0.1",
     }  # fmt: skip
     return Job(**{**values, **changes})
 
@@ -216,7 +216,7 @@ def test_an_address_that_does_not_exist(tmp_path: Path) -> None:
     with running(job(Camera(), tmp_path)) as heard:  # nobody is there
         until(lambda: heard.of(Ended))
     assert heard.ended.code == "away"
-    with running(job(Camera(), tmp_path, allow_local=False)) as heard:
+    with running(job(Camera(), tmp_path, allowed="")) as heard:
         until(lambda: heard.of(Ended))
     assert heard.ended.code == "address" and "MERGER_ALLOW_LOCAL_CAMERAS" in str(heard.ended.why)
 

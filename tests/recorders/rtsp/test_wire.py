@@ -32,7 +32,7 @@ WHY = Message("recorders.of_source", source="x", why=Message("nothing"), n=3, li
     "value",
     [
         JOB,
-        Job("rtsp://x", None, "504", "c", "UTC", "/x", grid_s=10, allow_local=True),
+        Job("rtsp://x", None, "504", "c", "UTC", "/x", grid_s=10, allowed="fd00::/8"),
         Arriving(1),
         Progress(1, 2, 3, 4, "camera"),
         Progress(1, 2, -3, 4, "arrival"),

@@ -23,6 +23,7 @@ from merger.db.engine import reading, writing
 from merger.live import bookings
 from merger.live.source_status import list_flows
 from merger.media.index import read_media
+from merger.network.addresses import LOCAL_NETWORKS, Rules
 from merger.rooms import store
 from merger.timeline.clock import Span
 from models import Event, Record, Source
@@ -38,6 +39,7 @@ from tests.support.waiting import living, status_of, until
 
 RECORDER = (sys.executable, "app.py", "recorder")
 FRAME_MS = 40
+LOCAL = Rules("cameras", LOCAL_NETWORKS)
 # The tables are of no interest here.
 pytestmark = [ON_SQLITE, CAMERAS]
 
@@ -145,7 +147,7 @@ def test_a_booked_room_is_recorded_exactly(live: Site, command: str) -> None:
 @pytest.mark.parametrize("how", ["off", "hangs"])
 def test_a_camera_that_was_away_for_a_while(live: Site, how: str) -> None:
     """Two files with the right instants, of another size where it has changed; a gap in the merge."""
-    live.recorder_of = partial(recorder_of, kinds(rtsp=lambda: Rtsp(live.settings.recorded, True)))
+    live.recorder_of = partial(recorder_of, kinds(rtsp=lambda: Rtsp(live.settings.recorded, LOCAL)))
     with camera("--size", "320x180") as one:
         add_room(live, ("speaker", one.url, None))
         record = ask(live)
@@ -306,7 +308,7 @@ def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
     def found() -> list[str]:
         [known] = bookings.cameras(live.engine, "rtsp")
         items = (
-            Rtsp(live.settings.recorded, True).find(known.source, Span(begun, now()), now()).items
+            Rtsp(live.settings.recorded, LOCAL).find(known.source, Span(begun, now()), now()).items
         )
         return [item.origin for item in items if item.size_bytes]
 
@@ -319,7 +321,7 @@ def test_a_room_that_gets_another_name_meanwhile(live: Site) -> None:
                 live.engine,
                 1,
                 lambda room: replace(room, name="Hall"),
-                lambda _: Rtsp(allow_local=True),
+                lambda _: Rtsp(rules=LOCAL),
             )
             renamed_at = now()
             until(lambda: finished(live) and raw_bytes(live, since=renamed_at) > 60_000)

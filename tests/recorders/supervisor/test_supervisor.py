@@ -16,6 +16,7 @@ import pytest
 
 from merger.i18n import Message, verbatim
 from merger.live.bookings import Booking, Camera
+from merger.network.addresses import Rules
 from merger.ports.recorder import SourceOfRoom
 from merger.timeline.clock import Span
 from recorders.rtsp.wire import Arriving, ChildMessage, Ended, Job, Progress
@@ -144,6 +145,23 @@ def test_a_booking_that_runs_out_is_over(scene: Scene, caplog: pytest.LogCapture
     assert len(scene.children) == 1 and scene.children[0].code == 0
     assert scene.recorder.sources == {} and scene.told == []
     assert [line for line in caplog.records if line.levelno >= logging.WARNING] == []
+
+
+def test_a_camera_that_was_there_before_addresses_were_told_apart(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be where it is, and another one may not be beside it."""
+    scene.cameras = [
+        replace(scene.camera, id=n, source=replace(scene.camera.source, id=n, address=address))
+        for n, address in enumerate(("rtsp://[fd00::4]/", "rtsp://[fd00::5]/", "rtsp://10.0.5.4/"))
+    ]
+    rules = Rules("cameras", earlier=frozenset(("fd00::4",)))
+    scene.recorder = Supervisor(replace(scene.recorder.wiring, rules=rules), cast(Any, scene.idle))
+    scene.bookings = [booked(7)]
+    scene.tick(TEN)
+    allowed = {child.job.url: "fc00::/7" in child.job.allowed for child in scene.children}
+    assert allowed == {"rtsp://[fd00::4]/": True, "rtsp://10.0.5.4/": False}
+    assert "MERGER_ALLOWED_NETWORKS as cameras=fd00::5" in caplog.text
 
 
 def test_one_that_is_cancelled_at_once(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

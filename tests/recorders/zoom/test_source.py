@@ -13,12 +13,14 @@ import pytest
 
 from merger.errors import Broken, Refused, Temporary
 from merger.media.sidecar import Sidecar, load_sidecar
+from merger.network.addresses import NotAllowed
+from merger.network.resolve import allowed_addresses
 from merger.storage.copying import sha256_of
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
 from recorders.zoom import api
-from recorders.zoom.download import check_address, resolve
+from recorders.zoom.download import check_address, rules_of
 from recorders.zoom.source import Zoom
 from recorders.zoom.views import VIEWS
 from tests.fakes.zoom import NUMBER, UUID, Fault, ZoomServer, zoom_served
@@ -353,6 +355,13 @@ def test_redirects_are_followed_to_zoom_and_not_for_ever(
         ("https://evilzoom.us/", False), ("https://zoom.us.evil.org", False), ("", False),
         ("https://", False), ("https://[::1]/", False), ("https://[", False),
         ("ftp://zoom.us/", False), ("https://127.0.0.1/", False),
+        ("https://evil.example\\.zoom.us/", False), ("https://evil.example\\@zoom.us/", False),
+        ("https://zoom.us\\.evil.example/", False), ("https:\\\\zoom.us/", False),
+        ("https://user@zoom.us/", False), ("https://zoom.us:443:80/", False),
+        ("https://evil.example#.zoom.us/", False), ("https://evil.example?.zoom.us/", False),
+        ("https://evil.example%2f.zoom.us/", False), ("https://evil.example\t.zoom.us/", False),
+        ("https://zoom。us/", False), ("https://ⓩoom.us/", False), ("https://zo\u043em.us/", False),
+        ("https://zoom.us:8443/x", True),
     ],
 )  # fmt: skip
 def test_which_addresses_are_zooms(url: str, good: bool) -> None:
@@ -364,8 +373,10 @@ def test_which_addresses_are_zooms(url: str, good: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%lo"]
-)
+    "address",
+    ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%lo", "64:ff9b::10.1.2.3",
+     "2002:7f00:1::", "100.64.0.1", "fd00::1"],
+)  # fmt: skip
 def test_a_name_of_zooms_that_leads_into_our_network(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
@@ -373,8 +384,8 @@ def test_a_name_of_zooms_that_leads_into_our_network(
         return [(0, 0, 0, "", ("170.114.52.2", 443)), (0, 0, 0, "", (address, 443))]
 
     monkeypatch.setattr(socket, "getaddrinfo", told)
-    with pytest.raises(Broken, match="not a public address"):
-        resolve("us02web.zoom.us", 443, ("zoom.us",))
+    with pytest.raises(NotAllowed, match=address.partition("%")[0]):
+        allowed_addresses("us02web.zoom.us", 443, rules_of(("zoom.us",)))
 
 
 def test_a_connection_goes_where_it_was_checked(
