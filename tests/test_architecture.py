@@ -19,8 +19,12 @@ PACKAGES = ("merger", "recorders", "google_apis", "commands")
 MOST_MODULES = 15  # in a folder, beside its __init__
 
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
-STARTS_PROCESSES = {"merger.render.ffmpeg", "merger.daemon.processes"}
-READS_ENVIRONMENT = {"merger.config", "merger.render.ffmpeg"}  # ffmpeg hands it on to its child
+STARTS_PROCESSES = {"merger.media.reader", "merger.render.ffmpeg", "merger.daemon.processes"}
+READS_ENVIRONMENT = {
+    "merger.config",
+    "merger.render.ffmpeg",
+    "merger.children",
+}  # ffmpeg hands it on to its child
 BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}
 
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
