@@ -20,11 +20,7 @@ MOST_MODULES = 15  # in a folder, beside its __init__
 
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
 STARTS_PROCESSES = {"merger.media.reader", "merger.render.ffmpeg", "merger.daemon.processes"}
-READS_ENVIRONMENT = {
-    "merger.config",
-    "merger.render.ffmpeg",
-    "merger.children",
-}  # ffmpeg hands it on to its child
+READS_ENVIRONMENT = {"merger.config", "merger.children"}  # children get some of it
 BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}
 
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
