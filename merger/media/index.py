@@ -18,6 +18,7 @@ import av.video.frame
 import numpy as np
 
 from merger.i18n import Message, verbatim
+from merger.media.colour import colours_of, complaints_about, matrix_of
 from merger.media.container import channel_count, demuxer_for, open_container, read_header
 from merger.media.reader import Unreadable
 from merger.media.recovery import pictures_until_recovery
@@ -111,6 +112,7 @@ def _index(
     described, picture_us, ends_us = _describe_video(
         video, packets.picture, packets.shown, recovered
     )
+    complaints += complaints_about(packets.picture) if described and packets.picture else ()
     sounds = {s.index: _sound_stretches(s, packets.heard[s.index]) for s in audios}
     heard = _choose_audio(path, demuxer, [s for s in audios if sounds[s.index]])
     sound = merge_stretches(s for number in {h.audio.stream for h in heard} for s in sounds[number])
@@ -313,11 +315,12 @@ def _describe_video(
         rotation=round(picture.rotation / 90) % 4 * 90,
         pixel_format=picture.format.name,
         full_range=int(picture.color_range) == 2 or picture.format.name.startswith("yuvj"),
-        matrix={1: "bt709", 5: "bt601", 6: "bt601"}.get(int(picture.colorspace)),
+        matrix=matrix_of(picture),
         interlaced=bool(picture.interlaced_frame),
         frame_us=frame_us,
         variable_rate=variable,
         reorders=bool(context.has_b_frames),
+        colours=colours_of(picture),
     )
     return video, picture_us, int(picture_us[-1]) + last_us
 

@@ -260,6 +260,7 @@ def _parse_line(line: str, outcome: Outcome) -> None:
     if match := _DECODED.search(line):
         outcome.decoded[int(match[1])] = int(match[2])
         return
+    outcome.reconfigured |= "Reconfiguring filter graph" in line
     if match := _RESAMPLER.match(line):
         # FFmpeg 5.1 does not say that it begins a graph anew, but its filters do it twice then.
         outcome.reconfigured |= match[1] in outcome.resamplers

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,20 @@ INTERLEAVING_US = 1_000_000
 _SECOND_US = 1_000_000
 
 Microseconds = npt.NDArray[np.int64]
+Transfer = Literal["sdr", "hlg", "pq"]
+Primaries = Literal["bt709", "bt2020", "p3"]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What the numbers of pictures mean, where it is not what BT.709 says."""
+
+    transfer: Transfer
+    primaries: Primaries
+
+    @property
+    def name(self) -> str:
+        return f"{self.transfer}-{self.primaries}"
 
 
 @dataclass(frozen=True)
@@ -44,11 +59,12 @@ class Video:
     rotation: int  # degrees, counter-clockwise: 0, 90, 180 or 270
     pixel_format: str
     full_range: bool
-    matrix: str | None  # bt601 or bt709 where the file says so
+    matrix: str | None  # as ffmpeg calls it, where the file says so
     interlaced: bool
     frame_us: int  # the median time between pictures
     variable_rate: bool
     reorders: bool  # pictures are stored in another order than shown
+    colours: Colours | None = None  # None: those of BT.709
 
     @property
     def aspect(self) -> Fraction:

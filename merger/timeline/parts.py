@@ -137,6 +137,9 @@ def _shot(
             video.frame_us,
             _upright_size(video),
             suits_gpu=_suits_gpu(video, matrix),
+            colours=video.colours,
+            pixel_aspect=video.pixel_aspect,
+            rotation=video.rotation,
         ),
         at_us=at_us,
         rate=segment.clock.rate,
@@ -157,4 +160,5 @@ def _suits_gpu(video: Video, matrix: str) -> bool:
         and matrix == "bt709"
         and not video.full_range
         and not video.rotation
+        and video.colours is None
     )
