@@ -182,9 +182,9 @@ class _Builder:
         size, stored = picture.size, picture.stored
         if picture.rotation % 180:
             box, size, stored = _turned(box), _turned(size), _turned(stored)
-        width, height = _fit_expressions(box)
+        width, height = _fit_expressions(box, picture.pixel_aspect)
         if picture.interlaced:
-            lines = _fit_expressions(stored, picture.pixel_aspect)
+            lines = _fit_expressions(stored)
             stream = stream.filter("scale", *lines, eval="frame", interl=1)
             stream = _pad(stream, stored, grid=4)  # the colours of two fields take four lines
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
@@ -271,15 +271,13 @@ def _turned(size: Size) -> Size:
 
 
 def _fit_expressions(box: Size, pixel_aspect: Fraction | int = 1) -> tuple[str, str]:
-    """Return the width and height to which `scale` brings pictures of any shape: see `fit_into`.
+    """Return the width and height to which `scale` brings pictures of any size: see `fit_into`.
 
     Args:
-        pixel_aspect: that of the box.
+        pixel_aspect: of the pictures. What ffmpeg calls `sar` is, by its version, that of the
+            picture or that of the file's first one.
     """
-    # Some files say nonsense of their pixels: the same as for the file's first picture.
-    aspect = "iw/ih*if(between(sar,1/8,8),sar,1)"
-    if pixel_aspect != 1:
-        aspect += f"/({pixel_aspect})"
+    aspect = "iw/ih" if pixel_aspect == 1 else f"iw/ih*{pixel_aspect}"
     return (
         f"max(2,2*round(min({box.width},{box.height}*{aspect})/2))",
         f"max(2,2*round(min({box.height},{box.width}/({aspect}))/2))",

@@ -117,10 +117,8 @@ def encode_part(
         )
         if outcome.code == -signal.SIGKILL:
             raise Temporary("encoder_killed", "render.killed")
-        if outcome.reconfigured and spec.encoder.hardware:
-            # Pictures of another size need other memory of the GPU. The graph counts frames anew,
-            # while what it repeats until the end of the shot was a frozen picture.
-            raise EncoderFailed(Message("render.shape_changed"))
+        if outcome.reconfigured:
+            raise _why_begun_anew(spec, media)
         short = _short_inputs(tried, arguments, outcome, media)
         if not short:
             break
@@ -250,6 +248,24 @@ def _holes_of(inspections: Mapping[Shot, Inspection]) -> Holes:
         if shot.input and inspection.holes:
             holes.setdefault(shot.input.file, []).extend(inspection.holes)
     return holes
+
+
+def _why_begun_anew(spec: PartSpec, media: Mapping[str, MediaFile]) -> Exception:
+    """Return why a graph began anew, and lost its place: its number of frames proves nothing.
+
+    On a GPU, pictures of another size need other memory. Before FFmpeg 7, pictures that are to be
+    turned otherwise than those before do it everywhere.
+    """
+    turned = _shots_of(spec, {file for file, of in media.items() if _is_turned(of)})
+    if turned and spec.encoder.hardware is None:
+        return DamageFound(turned, turned)
+    return EncoderFailed(Message("render.shape_changed"))
+
+
+def _is_turned(file: MediaFile) -> bool:
+    """Return whether any pictures of a file are to be turned."""
+    videos = [file.video, *(video for _, video in file.changes)]
+    return any(video is not None and video.rotation for video in videos)
 
 
 def _shots_of_few_frames(spec: PartSpec) -> Holes:

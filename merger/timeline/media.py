@@ -49,7 +49,7 @@ class Colours:
 
 @dataclass(frozen=True)
 class Video:
-    """The picture stream of a file, as its first picture shows it."""
+    """The picture stream of a file, as one of its pictures shows it."""
 
     stream: int
     codec: str
@@ -118,6 +118,8 @@ class MediaFile:
     recovered_us: Microseconds | None = None
     # Reading stopped, or would stop, before the end, which `repair` mends.
     is_irregular: bool = False
+    # From when on its pictures are of another kind, such as another size: at key frames, sorted.
+    changes: tuple[tuple[int, Video], ...] = ()
 
     @property
     def length_us(self) -> int:
@@ -125,6 +127,11 @@ class MediaFile:
         pictures = self.picture_ends_us if len(self.picture_us) else self.zero_us
         sound = self.sound[-1].end_us if self.sound else self.zero_us
         return (sound if sound > pictures + PADDING_US else pictures) - self.zero_us
+
+    def video_at(self, at_us: int) -> Video | None:
+        """Return what the pictures at a file time are like."""
+        before = [video for since_us, video in self.changes if since_us <= at_us]
+        return before[-1] if before else self.video
 
     def pictures(self, *, may_stand_still: bool) -> tuple[Stretch, ...]:
         """Return where the file has pictures, split at its pauses.
