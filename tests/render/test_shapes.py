@@ -15,6 +15,7 @@ from merger.media.index import read_media
 from merger.render.filtergraph import _TURNS
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, Room
+from tests.render.test_inputs import remux
 from tests.render.test_time import path_of
 from tests.support.selection import BOTH_FFMPEGS
 
@@ -76,10 +77,15 @@ def square_in(luma: np.ndarray) -> float:
 
 
 def merged(room: Room, speaker: str, screen: str) -> tuple[list[list[np.ndarray]], MergeResult]:
-    """Return both sides of a merge, before the change and after it."""
+    """Film both sources, and merge them."""
     room.library.mkdir()
     for source, change in (("speaker", speaker), ("screen", screen)):
         film_square(room.library / f"2026-11-20_10-00-00_504_{source}.ts", CHANGES[change])
+    return merge_both(room)
+
+
+def merge_both(room: Room) -> tuple[list[list[np.ndarray]], MergeResult]:
+    """Merge what was filmed, and return both sides before the change and after it."""
     result = room.merge(2.0 * HALF_S, profile="540p")
     with av.open(str(path_of(result))) as container:
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
@@ -104,6 +110,20 @@ def test_a_square_stays_square(room: Room, speaker: str, screen: str) -> None:
     for n, sides in enumerate(moments):
         for side in sides:
             assert square_in(side) == pytest.approx(1, abs=0.03), n
+
+
+@BOTH_FFMPEGS
+def test_sizes_that_change_where_nothing_tells_of_it(room: Room) -> None:
+    """The filters follow them, beside pictures that lie on their side, too."""
+    room.library.mkdir()
+    for ending, turned in (("speaker.mkv", "0"), ("screen.mp4", "90")):
+        path = room.library / f"2026-11-20_10-00-00_504_{ending}"
+        film_square(path.with_suffix(".ts"), CHANGES["another_laptop"])
+        remux(path.with_suffix(".ts"), into=path, before=("-display_rotation", turned))
+        assert read_media(path).changes == ()
+    moments, _ = merge_both(room)
+    for side in (*moments[0], *moments[1]):
+        assert square_in(side) == pytest.approx(1, abs=0.03)
 
 
 @BOTH_FFMPEGS
