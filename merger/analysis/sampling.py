@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from merger.analysis.cards import Card
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
+from merger.analysis.standard_colours import in_standard_colours
 from merger.i18n import Message
 from merger.media import reader
 from merger.media.container import check_readable, explain_failure, open_container
@@ -132,7 +133,9 @@ def _target_between_keys(at: datetime, clip: Clip, media: Mapping[str, MediaFile
 def sample_targets(
     file: MediaFile, wanted: Sequence[Target]
 ) -> Iterator[tuple[Target, VideoFrame]]:
-    """Decode some pictures of a file, by seeking. One that cannot be decoded is left out.
+    """Decode some pictures of a file, by seeking, in the colours of BT.709.
+
+    One that cannot be decoded is left out.
 
     Those after the same key frame that come one after another are decoded in one go.
 
@@ -149,7 +152,7 @@ def sample_targets(
                 decode = _decode_keys if is_key else _decode_forward
                 for target, frame in decode(container, stream, file, list(group)):
                     seen += 1
-                    yield target, frame
+                    yield target, in_standard_colours(frame, file.video)
     except av.FFmpegError as error:
         explain_failure(file, error)
     if seen < len(wanted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -18,9 +18,11 @@ import av.video.frame
 import numpy as np
 
 from merger.i18n import Message, verbatim
+from merger.media.colour import colours_of, complaints_about, matrix_of
 from merger.media.container import channel_count, demuxer_for, open_container, read_header
 from merger.media.reader import Unreadable
 from merger.media.recovery import pictures_until_recovery
+from merger.media.shapes import ShapeWatch
 from merger.media.silence import sounding_stretches
 from merger.media.transport import changes_streams
 from merger.timeline.clock import Stretch, merge_stretches, microseconds
@@ -99,7 +101,8 @@ def _index(
     video, audios = _video_stream(container), _audio_streams(container)
     if video is None and not audios:
         raise Unreadable(Message("media.nothing"))
-    packets = _read_packets(container, video, audios)
+    watch = ShapeWatch(video if demuxer == "mpegts" else None)
+    packets = _read_packets(container, video, audios, watch)
     complaints = packets.complaints
     if container.streams.audio and not audios:
         complaints.append(Message("media.sound_unknown"))
@@ -111,6 +114,7 @@ def _index(
     described, picture_us, ends_us = _describe_video(
         video, packets.picture, packets.shown, recovered
     )
+    complaints += complaints_about(packets.picture) if described and packets.picture else ()
     sounds = {s.index: _sound_stretches(s, packets.heard[s.index]) for s in audios}
     heard = _choose_audio(path, demuxer, [s for s in audios if sounds[s.index]])
     sound = merge_stretches(s for number in {h.audio.stream for h in heard} for s in sounds[number])
@@ -141,6 +145,7 @@ def _index(
         audio_changes=tuple(heard[1:]),
         recovered_us=right_us if packets.refreshing else None,
         is_irregular=packets.is_irregular or (demuxer == "mpegts" and changes_streams(path)),
+        changes=_changes(described, watch, base),
     )
 
 
@@ -188,7 +193,7 @@ class _Packets:
 
 
 def _read_packets(
-    container: av.container.InputContainer, video: Any, audios: list[Any]
+    container: av.container.InputContainer, video: Any, audios: list[Any], watch: ShapeWatch
 ) -> _Packets:
     found = _Packets(heard={stream.index: [] for stream in audios})
     shown, keys = found.shown, found.keys
@@ -235,6 +240,7 @@ def _read_packets(
             if late:
                 found.refreshing[len(keys)] = (late, len(shown))
             keys.append((pts, dts))
+            watch.look(packet, pts)
         if packet.is_corrupt:
             found.torn.append(pts)
         if not has_picture and tries < _PROBED_PACKETS:
@@ -301,25 +307,47 @@ def _describe_video(
     # within bounds.
     last_us = last_us if 0 < last_us <= max(2 * frame_us, PAUSE_US if variable else 0) else frame_us
     context = stream.codec_context
-    pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
-    if not Fraction(1, 8) <= pixel_aspect <= 8:
-        pixel_aspect = Fraction(1)
     video = Video(
         stream=stream.index,
         codec=context.name,
-        width=picture.width,
-        height=picture.height,
-        pixel_aspect=Fraction(pixel_aspect),
-        rotation=round(picture.rotation / 90) % 4 * 90,
-        pixel_format=picture.format.name,
-        full_range=int(picture.color_range) == 2 or picture.format.name.startswith("yuvj"),
-        matrix={1: "bt709", 5: "bt601", 6: "bt601"}.get(int(picture.colorspace)),
-        interlaced=bool(picture.interlaced_frame),
         frame_us=frame_us,
         variable_rate=variable,
         reorders=bool(context.has_b_frames),
+        **_look_of(picture, stream.sample_aspect_ratio),
     )
     return video, picture_us, int(picture_us[-1]) + last_us
+
+
+def _look_of(picture: Any, pixel_aspect: Fraction | None) -> dict[str, Any]:
+    """Return what a picture says of itself, as fields of `Video`."""
+    is_possible = pixel_aspect is not None and Fraction(1, 8) <= pixel_aspect <= 8
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "pixel_aspect": Fraction(pixel_aspect) if pixel_aspect and is_possible else Fraction(1),
+        "rotation": round(picture.rotation / 90) % 4 * 90,
+        "pixel_format": picture.format.name,
+        "full_range": int(picture.color_range) == 2 or picture.format.name.startswith("yuvj"),
+        "matrix": matrix_of(picture),
+        "interlaced": bool(picture.interlaced_frame),
+        "colours": colours_of(picture),
+    }
+
+
+def _changes(video: Video | None, watch: ShapeWatch, base: Any) -> tuple[tuple[int, Video], ...]:
+    """Return from when on pictures are of another kind than those before."""
+    changes: list[tuple[int, Video]] = []
+    before = video
+    for change in watch.changes:
+        if before is None:
+            break
+        after = replace(before, **_look_of(change.picture, change.pixel_aspect))
+        if not change.is_oriented:
+            after = replace(after, rotation=before.rotation)
+        if after != before:
+            changes.append((int(_microseconds([change.pts], base)[0]), after))
+            before = after
+    return tuple(sorted(changes, key=lambda change: change[0]))
 
 
 def _torn_stretches(

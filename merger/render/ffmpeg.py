@@ -48,7 +48,7 @@ class Outcome:
     code: int = 0
     decoded: dict[int, int] = field(default_factory=dict)  # pictures by number of input
     complaints: list[str] = field(default_factory=list)
-    resamplers: set[str] = field(default_factory=set)  # seen to begin
+    begun: set[str] = field(default_factory=set)  # filters
     reconfigured: bool = False  # a graph was begun anew in the middle, and lost its place
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
 
@@ -250,7 +250,7 @@ def _listen(
 
 
 _DECODED = re.compile(r"Input stream #(\d+):\d+ \(video\): .* (\d+) frames decoded")
-_RESAMPLER = re.compile(r"\[(Parsed_aresample_\d+) @ \w+\] \[verbose\] ch:")
+_BEGINS = re.compile(r"\[(Parsed_(?:aresample|fps)_\d+) @ \w+\] \[verbose\] (?:ch:|fps=)")
 # Said of any open group of pictures that is begun with after a seek; nothing is wrong then.
 _HARMLESS = ("mmco: unref short failure",)
 
@@ -260,10 +260,10 @@ def _parse_line(line: str, outcome: Outcome) -> None:
     if match := _DECODED.search(line):
         outcome.decoded[int(match[1])] = int(match[2])
         return
-    if match := _RESAMPLER.match(line):
+    if match := _BEGINS.match(line):
         # FFmpeg 5.1 does not say that it begins a graph anew, but its filters do it twice then.
-        outcome.reconfigured |= match[1] in outcome.resamplers
-        outcome.resamplers.add(match[1])
+        outcome.reconfigured |= match[1] in outcome.begun
+        outcome.begun.add(match[1])
     complains = "[error]" in line or "[fatal]" in line or "corrupt decoded frame" in line
     harmless = any(text in line for text in _HARMLESS)
     if complains and not harmless and len(outcome.complaints) < _MOST_COMPLAINTS:

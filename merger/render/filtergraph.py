@@ -7,6 +7,7 @@ enters a graph.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import ffmpeg
@@ -63,6 +64,15 @@ def _video_options(spec: PartSpec) -> dict[str, Any]:
     }
 
 
+# What makes pictures upright that lie so many degrees clockwise.
+_TURNS: Mapping[int, tuple[tuple[str, ...], ...]] = {
+    0: (),
+    90: (("transpose", "cclock"),),
+    180: (("hflip",), ("vflip",)),
+    270: (("transpose", "clock"),),
+}
+
+
 class _Builder:
     """Builds the graph of one part in system memory."""
 
@@ -116,6 +126,8 @@ class _Builder:
             source = ffmpeg.input(self.slates[shot.slate, box], f="png_pipe").video
             return self.fill(self.slate(_in_microseconds(source, self.shots)), shot)
         options = input_options(shot.input) | {"reinit_filter": 0} | self.decoding(shot.picture)
+        if shot.picture.rotation:  # by filters that cannot follow a size that changes
+            options["noautorotate"] = None
         stream = ffmpeg.input(shot.input.file, **options)[str(shot.input.stream)]
         offset = f"PTS-{shot.at_us}" if shot.at_us >= 0 else f"PTS+{-shot.at_us}"
         expression = (
@@ -163,19 +175,33 @@ class _Builder:
         )
 
     def scale(self, stream: Stream, picture: Picture, box: Size) -> Stream:
-        """Return pictures in the colours of the result, centred in a box."""
+        """Return pictures in the colours of the result, upright, centred in a box.
+
+        Their shape may change in mid-file, which only `scale` and `pad` can follow.
+        """
+        size, stored = picture.size, picture.stored
+        if picture.rotation % 180:
+            box, size, stored = _turned(box), _turned(size), _turned(stored)
+        width, height = _fit_expressions(box, picture.pixel_aspect)
         if picture.interlaced:
-            # bwdif cannot follow a size that changes in mid-file; scale can
-            stored = picture.stored
-            stream = stream.filter("scale", stored.width, stored.height, interl=1)
+            lines = _fit_expressions(stored)
+            stream = stream.filter("scale", *lines, eval="frame", interl=1)
+            stream = _pad(stream, stored, grid=4)  # the colours of two fields take four lines
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-        stream = stream.filter(
-            "scale", picture.size.width, picture.size.height,
-            in_color_matrix=picture.matrix, in_range="pc" if picture.full_range else "tv",
-            out_color_matrix="bt709", out_range="tv",
-        ).filter("format", "yuv420p").filter("setsar", "1")  # fmt: skip
-        if picture.size != box:
-            stream = stream.filter("pad", box.width, box.height, *_centre(picture.size, box))
+            width, height = str(size.width), str(size.height)
+        source = {"in_color_matrix": picture.matrix, "in_range": _range(picture)}
+        result = {"out_color_matrix": "bt709", "out_range": "tv"}
+        if picture.colours is None:
+            stream = stream.filter("scale", width, height, eval="frame", **source, **result)
+            stream = _pad(stream.filter("format", "yuv420p").filter("setsar", "1"), box)
+        else:
+            stream = stream.filter("scale", width, height, eval="frame", **source)
+            stream = _pad(stream.filter("format", "gbrp10le").filter("setsar", "1"), box)
+            stream = stream.filter("lut3d", file=f"{picture.colours.name}.cube")
+            stream = stream.filter("setparams", color_primaries="bt709", color_trc="bt709")
+            stream = stream.filter("scale", **result).filter("format", "yuv420p")
+        for turn in _TURNS[picture.rotation]:
+            stream = stream.filter(*turn)
         return stream
 
     def finish(self, stream: Stream) -> Stream:
@@ -234,6 +260,34 @@ def _in_microseconds(stream: Stream, number: int) -> Stream:
     # ffmpeg-python takes two filters for one where input and arguments are equal (it does not even
     # look at their names); adding zero times its number keeps each shot a chain of its own.
     return stream.filter("settb", f"AVTB+0*{number}")
+
+
+def _range(picture: Picture) -> str:
+    return "pc" if picture.full_range else "tv"
+
+
+def _turned(size: Size) -> Size:
+    return Size(size.height, size.width)
+
+
+def _fit_expressions(box: Size, pixel_aspect: Fraction | int = 1) -> tuple[str, str]:
+    """Return the width and height to which `scale` brings pictures of any size: see `fit_into`.
+
+    Args:
+        pixel_aspect: of the pictures. What ffmpeg calls `sar` is, by its version, that of the
+            picture or that of the file's first one.
+    """
+    aspect = "iw/ih" if pixel_aspect == 1 else f"iw/ih*{pixel_aspect}"
+    return (
+        f"max(2,2*round(min({box.width},{box.height}*{aspect})/2))",
+        f"max(2,2*round(min({box.height},{box.width}/({aspect}))/2))",
+    )
+
+
+def _pad(stream: Stream, box: Size, grid: int = 2) -> Stream:
+    """Return pictures of any size centred in a box, as `_centre` does."""
+    x, y = (f"floor((o{side}-i{side})/{2 * grid})*{grid}" for side in "wh")
+    return stream.filter("pad", box.width, box.height, x, y, eval="frame")
 
 
 def _centre(inner: Size, outer: Size) -> tuple[int, int]:

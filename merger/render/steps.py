@@ -15,6 +15,7 @@ from pathlib import Path
 
 from merger.errors import Broken, Temporary
 from merger.i18n import Message, sentences, verbatim
+from merger.media.colour import cube
 from merger.media.damage import Inspection, inspect_damage
 from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render.arguments import input_files, join_command
@@ -106,6 +107,7 @@ def encode_part(
         Temporary: the disk is full.
     """
     slates = _draw_slates(step.folder, spec)
+    _write_cubes(step.folder, spec, name)
     outputs = {kind: f"{name}.{kind}.partial.mp4" for kind in spec.outputs}
     # The second try reads every input from its beginning: slow, but no seek can go wrong.
     for tried in (spec, _without_seeks(spec)):
@@ -115,6 +117,8 @@ def encode_part(
         )
         if outcome.code == -signal.SIGKILL:
             raise Temporary("encoder_killed", "render.killed")
+        if outcome.reconfigured:
+            raise _why_begun_anew(spec, media)
         short = _short_inputs(tried, arguments, outcome, media)
         if not short:
             break
@@ -156,6 +160,16 @@ def _draw_slates(folder: Path, spec: PartSpec) -> dict[tuple[SlateKey, Size], st
                 with translate_write_errors(folder.parent):
                     (folder / file).write_bytes(slate_png(shot.slate, lane.box, spec.language))
     return names
+
+
+def _write_cubes(folder: Path, spec: PartSpec, name: str) -> None:
+    for colours in {s.picture.colours for s in spec.shots if s.picture and s.picture.colours}:
+        file = folder / f"{colours.name}.cube"
+        if not file.exists():
+            partial = folder / f"{name}.{file.name}"  # other parts may be reading the file already
+            with translate_write_errors(folder.parent):
+                partial.write_text(cube(colours))
+                partial.replace(file)
 
 
 def _without_seeks(spec: PartSpec) -> PartSpec:
@@ -234,6 +248,24 @@ def _holes_of(inspections: Mapping[Shot, Inspection]) -> Holes:
         if shot.input and inspection.holes:
             holes.setdefault(shot.input.file, []).extend(inspection.holes)
     return holes
+
+
+def _why_begun_anew(spec: PartSpec, media: Mapping[str, MediaFile]) -> Exception:
+    """Return why a graph began anew, and lost its place: its number of frames proves nothing.
+
+    On a GPU, pictures of another size need other memory. Before FFmpeg 7, pictures that are to be
+    turned otherwise than those before do it everywhere.
+    """
+    turned = _shots_of(spec, {file for file, of in media.items() if _is_turned(of)})
+    if turned and spec.encoder.hardware is None:
+        return DamageFound(turned, turned)
+    return EncoderFailed(Message("render.shape_changed"))
+
+
+def _is_turned(file: MediaFile) -> bool:
+    """Return whether any pictures of a file are to be turned."""
+    videos = [file.video, *(video for _, video in file.changes)]
+    return any(video is not None and video.rotation for video in videos)
 
 
 def _shots_of_few_frames(spec: PartSpec) -> Holes:

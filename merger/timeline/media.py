@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +31,25 @@ INTERLEAVING_US = 1_000_000
 _SECOND_US = 1_000_000
 
 Microseconds = npt.NDArray[np.int64]
+Transfer = Literal["sdr", "hlg", "pq"]
+Primaries = Literal["bt709", "bt2020", "p3"]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What the numbers of pictures mean, where it is not what BT.709 says."""
+
+    transfer: Transfer
+    primaries: Primaries
+
+    @property
+    def name(self) -> str:
+        return f"{self.transfer}-{self.primaries}"
 
 
 @dataclass(frozen=True)
 class Video:
-    """The picture stream of a file, as its first picture shows it."""
+    """The picture stream of a file, as one of its pictures shows it."""
 
     stream: int
     codec: str
@@ -44,11 +59,12 @@ class Video:
     rotation: int  # degrees, counter-clockwise: 0, 90, 180 or 270
     pixel_format: str
     full_range: bool
-    matrix: str | None  # bt601 or bt709 where the file says so
+    matrix: str | None  # as ffmpeg calls it, where the file says so
     interlaced: bool
     frame_us: int  # the median time between pictures
     variable_rate: bool
     reorders: bool  # pictures are stored in another order than shown
+    colours: Colours | None = None  # None: those of BT.709
 
     @property
     def aspect(self) -> Fraction:
@@ -102,6 +118,8 @@ class MediaFile:
     recovered_us: Microseconds | None = None
     # Reading stopped, or would stop, before the end, which `repair` mends.
     is_irregular: bool = False
+    # From when on its pictures are of another kind, such as another size: at key frames, sorted.
+    changes: tuple[tuple[int, Video], ...] = ()
 
     @property
     def length_us(self) -> int:
@@ -109,6 +127,11 @@ class MediaFile:
         pictures = self.picture_ends_us if len(self.picture_us) else self.zero_us
         sound = self.sound[-1].end_us if self.sound else self.zero_us
         return (sound if sound > pictures + PADDING_US else pictures) - self.zero_us
+
+    def video_at(self, at_us: int) -> Video | None:
+        """Return what the pictures at a file time are like."""
+        before = [video for since_us, video in self.changes if since_us <= at_us]
+        return before[-1] if before else self.video
 
     def pictures(self, *, may_stand_still: bool) -> tuple[Stretch, ...]:
         """Return where the file has pictures, split at its pauses.

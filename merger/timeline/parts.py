@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from merger.timeline.clock import Segment
 from merger.timeline.layout import (
@@ -29,9 +29,11 @@ def cells(plan: EditPlan, media: Mapping[str, MediaFile], lines: int) -> dict[La
     aspects: dict[Lane, set[Fraction]] = {"left": set(), "right": set()}
     for scene in plan.scenes:
         for lane, view in (("left", scene.left), ("right", scene.right)):
-            video = media[view.file].video if isinstance(view, Segment) else None
-            if video is not None:
-                aspects["left" if lane == "left" else "right"].add(video.aspect)
+            if isinstance(view, Segment):
+                shown = _kinds_shown(plan, view, scene.first, scene.end, media[view.file])
+                aspects["left" if lane == "left" else "right"] |= {
+                    video.aspect for _, _, video in shown
+                }
     return {lane: cell_of(lines, found) for lane, found in aspects.items()}
 
 
@@ -93,11 +95,28 @@ def _lane(
         scenes = list(same)
         first, end = scenes[0].first, scenes[-1].end
         if isinstance(view, Segment):
-            shots.append(_shot(plan, view, first, end, box, media[view.file], identities))
+            file = media[view.file]
+            shots += [
+                _shot(plan, view, begins, ends, box, file, video, identities)
+                for begins, ends, video in _kinds_shown(plan, view, first, end, file)
+            ]
         else:
             key = view.key if isinstance(view, Slate) else "nothing"
             shots.append(Shot(end - first, slate=key))
     return LaneSpec(box, tuple(shots))
+
+
+def _kinds_shown(
+    plan: EditPlan, segment: Segment, first: int, end: int, file: MediaFile
+) -> list[tuple[int, int, Video]]:
+    """Return frames [first, end) of a segment as runs, each with what its pictures are like."""
+    edges = {plan.grid.first_at(segment.clock.wall(since_us)) for since_us, _ in file.changes}
+    runs = []
+    for begins, ends in pairwise(sorted({first, end} | {at for at in edges if first < at < end})):
+        video = file.video_at(segment.clock.file_us(plan.grid.instant(begins)))
+        assert video is not None
+        runs.append((begins, ends, video))
+    return runs
 
 
 def _shot(
@@ -107,10 +126,9 @@ def _shot(
     end: int,
     box: Size,
     file: MediaFile,
+    video: Video,
     identities: Mapping[str, str],
 ) -> Shot:
-    video = file.video
-    assert video is not None
     at_us = segment.clock.file_us(plan.grid.instant(first))
     until_us = segment.clock.file_us(plan.grid.instant(end))
     if at_us >= file.picture_ends_us:
@@ -136,7 +154,10 @@ def _shot(
             video.interlaced,
             video.frame_us,
             _upright_size(video),
-            suits_gpu=_suits_gpu(video, matrix),
+            suits_gpu=_suits_gpu(video, matrix) and not file.changes,
+            colours=video.colours,
+            pixel_aspect=video.pixel_aspect,
+            rotation=video.rotation,
         ),
         at_us=at_us,
         rate=segment.clock.rate,
@@ -157,4 +178,5 @@ def _suits_gpu(video: Video, matrix: str) -> bool:
         and matrix == "bt709"
         and not video.full_range
         and not video.rotation
+        and video.colours is None
     )

@@ -16,11 +16,14 @@ from fractions import Fraction
 from typing import Any
 
 from merger.timeline.layout import Size
+from merger.timeline.media import Colours
 from merger.timeline.plan import SlateKey
 from merger.timeline.profiles import SAMPLE_RATE, Encoder
 
 # Raise it when the same spec would give other pictures or another sound.
 SPEC_VERSION = 1
+# What does not change the pictures of a content, and so its name.
+_NOT_NAMED = {"file", "seek_us", "pictures", "pixel_aspect", "rotation"}
 CROSSFADE = timedelta(milliseconds=40)
 # Of sound, that one command makes: each takes some 300 bytes of a graph, which is one argument, and
 # Linux lets none be longer than 128 KiB.
@@ -52,8 +55,11 @@ class Picture:
     matrix: str
     interlaced: bool
     frame_us: int
-    stored: Size  # as it comes from the decoder, upright
+    stored: Size  # as it comes from the decoder, turned upright
     suits_gpu: bool  # can be decoded and scaled there without its colours changing
+    colours: Colours | None = None  # None: those of BT.709
+    pixel_aspect: Fraction = Fraction(1)  # as it comes from the decoder
+    rotation: int = 0  # degrees, counter-clockwise, by which it becomes upright
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def spec_hash(spec: PartSpec | SoundSpec, encoded_by: str) -> str:
     Args:
         encoded_by: the version of the program that encodes it.
     """
-    content = _without(spec_json(spec), {"file", "seek_us", "pictures"})
+    content = _without(spec_json(spec), _NOT_NAMED)
     text = json.dumps([encoded_by, content], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -187,7 +193,12 @@ def _plain(value: Any) -> Any:
 
 def _without(value: Any, keys: set[str]) -> Any:
     if isinstance(value, dict):
-        return {k: _without(v, keys) for k, v in value.items() if k not in keys}
+        return {
+            k: _without(v, keys)
+            for k, v in value.items()
+            # This came later; what was encoded without keeps its name.
+            if k not in keys and (k, v) != ("colours", None)
+        }
     if isinstance(value, list):
         return [_without(v, keys) for v in value]
     return value

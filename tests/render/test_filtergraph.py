@@ -5,17 +5,22 @@ difference before you commit it.
 """
 
 import os
+import re
 from collections.abc import Callable
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from merger.render.arguments import input_files, join_command
-from merger.render.filtergraph import part_command
+from merger.render.filtergraph import _fit_expressions, part_command
 from merger.render.soundgraph import sound_command, sound_of_runs_command, sound_run_command
-from merger.timeline.layout import Size
+from merger.timeline.layout import Size, fit_into
+from merger.timeline.media import Colours
 from merger.timeline.plan import SlateKey
 from merger.timeline.profiles import ENCODERS
 from merger.timeline.specs import (
@@ -102,7 +107,32 @@ PARTS = {
     "padding_range_interlaced": part(
         (
             lane(shot("speaker", size=OLD, full_range=True, matrix="bt601")),
-            lane(shot("screen", size=Size(404, 720), interlaced=True, demuxer="mpegts", stream=2)),
+            lane(
+                shot(
+                    "screen",
+                    size=Size(404, 720),
+                    interlaced=True,
+                    pixel_aspect=Fraction(64, 45),
+                    demuxer="mpegts",
+                    stream=2,
+                )
+            ),
+        )
+    ),
+    "turned_and_hdr": part(
+        (
+            lane(
+                shot(
+                    "speaker",
+                    size=Size(404, 720),
+                    stored=Size(1080, 1920),
+                    pixel_aspect=Fraction(64, 45),
+                    rotation=90,
+                )
+            ),
+            lane(
+                shot("screen", matrix="bt2020", colours=Colours("hlg", "bt2020"), suits_gpu=False)
+            ),
         )
     ),
     "speaker_alone": part((ALONE,), backup=(lane(Shot(3000, slate="nothing")),)),
@@ -193,6 +223,38 @@ def test_what_comes_often_is_thinned_before_and_what_comes_seldom_repeated_after
     often, seldom = graph_of("rates_60_and_1").split("[1:0]")
     assert often.index("fps=") < often.index("scale=")
     assert seldom.index("scale=") < seldom.index("fps=")
+
+
+def evaluate(expression: str, width: int, height: int) -> int:
+    """Return what ffmpeg makes of an expression for a picture; here without any rounding errors."""
+    numbers = re.sub(r"(\d+)", r"Fraction(\1)", expression)
+    known = {
+        "Fraction": Fraction, "iw": Fraction(width), "ih": height, "min": min, "max": max,
+        "round": lambda x: floor(x + Fraction(1, 2)),
+    }  # fmt: skip
+    return int(eval(numbers, known))
+
+
+sides = st.integers(16, 4000)
+pixel_aspects = st.fractions(Fraction(1, 8), 8, max_denominator=100)
+
+
+@given(sides, sides, pixel_aspects, st.sampled_from([WIDE, OLD]))
+def test_pictures_of_any_shape_are_brought_to_the_size_that_fits(
+    width: int, height: int, pixel_aspect: Fraction, box: Size
+) -> None:
+    found = [evaluate(side, width, height) for side in _fit_expressions(box, pixel_aspect)]
+    fitting = fit_into(Fraction(width, height) * pixel_aspect, box)
+    # a half is rounded up by the one and to even by the other
+    assert found == pytest.approx([fitting.width, fitting.height], abs=2)
+
+
+def test_a_fitting_size_is_the_same_for_common_shapes() -> None:
+    """What was encoded before goes together with what is encoded now."""
+    for width, height in ((640, 480), (1280, 720), (1920, 1080), (1920, 1200)):
+        found = [evaluate(side, width, height) for side in _fit_expressions(WIDE)]
+        fitting = fit_into(Fraction(width, height), WIDE)
+        assert found == [fitting.width, fitting.height]
 
 
 def test_pictures_stay_on_the_gpu() -> None:
