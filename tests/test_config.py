@@ -32,6 +32,7 @@ def test_the_defaults_need_nothing() -> None:
         "cache": Path.home() / ".cache/lecture-merger",
         "cache_bytes": 20 * GIB,
         "encoder": "auto",
+        "screen_still": timedelta(seconds=60),
         "language": "en",
         "data": Path.home() / ".local/share/lecture-merger",
         "secret_path": None,
@@ -92,6 +93,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_CACHE": "/srv/cache",
             "MERGER_CACHE_BYTES": "64M",
             "MERGER_ENCODER": "software",
+            "MERGER_SCREEN_STILL": "90",
             "MERGER_LANGUAGE": "ru",
             "MERGER_DATA": "/srv/data",
             "MERGER_SECRET_FILE": "/srv/secret.key",
@@ -138,8 +140,8 @@ def test_every_setting_is_read() -> None:
         }
     )
     assert [value for _, value in settings] == [
-        "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", "ru", Path("/srv/data"),
-        Path("/srv/secret.key"), Path("/srv/merged"), True,
+        "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
+        "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
         config.Secret("mysql+pymysql://merger:hush@db/merger"), True, 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",

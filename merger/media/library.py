@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +24,7 @@ from merger.timeline.filenames import (
     library_name,
     place_and_source,
 )
-from merger.timeline.media import MediaFile
+from merger.timeline.media import STILL_US, MediaFile
 from merger.timeline.zones import wall_time
 
 _MOST_NOTES = 5  # about names that do not fit
@@ -215,7 +214,7 @@ def read_files(
             for complaint in media.complaints
         ]
         entry = _place(file, media, library)
-        if entry.clock.wall(media.zero_us + media.length_us) > span.start:
+        if entry.clock.wall(media.ends_us) > span.start:
             library.entries.append(entry)
 
 
@@ -229,7 +228,7 @@ def _repaired(media: MediaFile, target: Path) -> MediaFile:
     if copy.is_irregular:
         return media
     mended = Message("media.clock_mended")
-    return dataclasses.replace(copy, complaints=(*copy.complaints, mended))
+    return replace(copy, complaints=(*copy.complaints, mended))
 
 
 def _left_out(file: Candidate, why: Message) -> Message:
@@ -251,15 +250,47 @@ def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
 
 
 def segments(
-    entries: Sequence[Entry], screen: str | None, holes: Mapping[str, Sequence[Stretch]]
+    entries: Sequence[Entry],
+    screen: str | None,
+    holes: Mapping[str, Sequence[Stretch]],
+    still_us: int = STILL_US,
 ) -> list[Segment]:
-    """Return library entries as segments, without the stretches known to be undecodable."""
-    return [_segment(entry, entry.source == screen, holes.get(entry.file, ())) for entry in entries]
+    """Return library entries as segments, without the stretches known to be undecodable.
+
+    Args:
+        still_us: how long a picture of the screen may stand where its file says that it does.
+    """
+    found = [
+        _segment(e, still_us if e.source == screen else 0, holes.get(e.file, ())) for e in entries
+    ]
+    return list(_give_way(entries, found))
 
 
-def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> Segment:
+def _give_way(entries: Sequence[Entry], found: Sequence[Segment]) -> Iterator[Segment]:
+    """Yield segments whose last picture stands no longer than until the next file shows one."""
+    shown = [
+        (s.source, s.clock.wall(s.pictures[0].start_us), s.clock.wall(s.pictures[-1].end_us))
+        for s in found
+        if s.pictures
+    ]
+    for entry, segment in zip(entries, found, strict=True):
+        own_us = entry.media.picture_ends_us
+        *before, last = segment.pictures or (Stretch(own_us, own_us),)
+        start, own, end = map(segment.clock.wall, (entry.media.zero_us, own_us, last.end_us))
+        following = [
+            begins
+            for source, begins, ends in shown
+            if source == segment.source and start < begins < end and ends > own
+        ]
+        if last.end_us > own_us and following:
+            end_us = max(own_us, segment.clock.file_us(min(following)))
+            segment = replace(segment, pictures=(*before, Stretch(last.start_us, end_us)))
+        yield segment
+
+
+def _segment(entry: Entry, still_us: int, holes: Sequence[Stretch]) -> Segment:
     media = entry.media
-    pictures = without_spans(media.pictures(may_stand_still=may_stand_still), holes)
+    pictures = without_spans(media.pictures(still_us=still_us), holes)
     is_whole = bool(pictures) and pictures[-1].end_us >= media.picture_ends_us
     return Segment(
         source=entry.source,
