@@ -238,7 +238,7 @@ def _left_out(file: Candidate, why: Message) -> Message:
 def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
     """Return a file as it lies on the wall clock; what is odd about that is a warning."""
     path, sidecar = file.path, file.sidecar
-    rate, warning = clock_rate(path, sidecar, media)
+    rate, warning = clock_rate(path, file.name, sidecar, media)
     if warning:
         library.warnings.append(warning)
     clock = ClockMap(file.start, media.zero_us, rate)

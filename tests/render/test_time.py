@@ -137,7 +137,7 @@ def test_a_sidecar_that_no_drift_explains_is_not_believed(one_room: Room) -> Non
     seen = frames_seen(path_of(result))
     check_instants(seen[:200], START)
     assert all(s.left is None for s in seen[200:])
-    assert any(warning.key == "media.no_drift" for warning in result.warnings)
+    assert any(warning.key == "media.shorter" for warning in result.warnings)
 
 
 @pytest.mark.parametrize(
