@@ -21,9 +21,11 @@ from merger.timeline.filenames import (
     MEDIA_EXTENSIONS,
     LibraryName,
     is_of_another,
+    leeway_of,
     library_name,
     place_and_source,
 )
+from merger.timeline.joints import Named, seamless_starts
 from merger.timeline.media import STILL_US, MediaFile
 from merger.timeline.zones import wall_time
 
@@ -41,10 +43,17 @@ class Entry:
     clock: ClockMap
     identity: str
     audible: bool = True  # or its sound is digital silence, which still says that the source ran
+    leeway: timedelta = timedelta(0)  # so much later than its name says it may have begun
 
     @property
     def file(self) -> str:
         return str(self.media.path)
+
+    @property
+    def joint_us(self) -> int:
+        """The file time at which the next file begins, if it follows at once."""
+        media = self.media
+        return media.picture_ends_us if len(media.picture_us) else media.ends_us
 
 
 @dataclass
@@ -74,6 +83,11 @@ class Candidate:
     start: datetime
     sidecar: Sidecar
     name: str  # as people know it
+
+    @property
+    def leeway(self) -> timedelta:
+        """How much later it may begin: a sidecar leaves nothing open."""
+        return timedelta(0) if self.sidecar.start else leeway_of(self.name)
 
 
 @dataclass
@@ -187,6 +201,7 @@ def read_files(
     Raises:
         OSError: a file that is ours cannot be read.
     """
+    placed: list[Entry] = []
     for n, file in enumerate(candidates):
         on_progress(n, len(candidates))
         try:
@@ -213,9 +228,10 @@ def read_files(
             Message("media.of_file", file=file.name, what=complaint)
             for complaint in media.complaints
         ]
-        entry = _place(file, media, library)
-        if entry.clock.wall(media.ends_us) > span.start:
-            library.entries.append(entry)
+        placed.append(_place(file, media, library))
+    library.entries += [
+        entry for entry in _join(placed) if entry.clock.wall(entry.media.ends_us) > span.start
+    ]
 
 
 def _repaired(media: MediaFile, target: Path) -> MediaFile:
@@ -246,7 +262,23 @@ def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
     stat = path.stat()
     copied = "-repaired" if media.path != path else ""
     identity = f"{stat.st_size}-{stat.st_mtime_ns}-{sidecar.sha256 or path.name}{copied}"
-    return Entry(file.source, media, clock, identity)
+    return Entry(file.source, media, clock, identity, leeway=file.leeway)
+
+
+def _join(entries: Sequence[Entry]) -> list[Entry]:
+    """Return files as they lie on the wall clock once those of each source meet."""
+    starts: dict[tuple[str, str], datetime] = {}
+    for source in dict.fromkeys(entry.source for entry in entries):
+        files = sorted(
+            (entry for entry in entries if entry.source == source),
+            key=lambda entry: (entry.clock.wall_zero, entry.file),
+        )
+        named = [
+            Named(start := e.clock.wall_zero, e.clock.wall(e.joint_us) - start, e.leeway)
+            for e in files
+        ]
+        starts |= zip(((source, e.file) for e in files), seamless_starts(named), strict=True)
+    return [replace(e, clock=replace(e.clock, wall_zero=starts[e.source, e.file])) for e in entries]
 
 
 def segments(
@@ -299,4 +331,5 @@ def _segment(entry: Entry, still_us: int, holes: Sequence[Stretch]) -> Segment:
         pictures=pictures,
         sound=media.sound if entry.audible else (),
         frame_us=media.video.frame_us if media.video and is_whole else 0,
+        leeway=entry.leeway,
     )
