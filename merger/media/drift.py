@@ -39,11 +39,9 @@ def clock_rate(
     if not was_cut and _stands_still(sidecar, media, measured, missing_us):
         return Fraction(1), None
     was_paused = missing_us > PAUSE_US + coarse_us and measured - 1 >= SURPRISING_DRIFT
-    if not (was_cut or was_paused or media.complaints):
-        if coarse_us:
-            return Fraction(1), None
-        if abs(measured - 1) <= LARGEST_DRIFT:
-            return measured, None
+    if not (was_cut or was_paused) and (coarse_us or abs(measured - 1) <= LARGEST_DRIFT):
+        # What was read with complaints, or is told to a second only, measures no clock.
+        return Fraction(1) if coarse_us or media.complaints else measured, None
     return Fraction(1), _no_drift(name, length_us, wall_us)
 
 

@@ -36,6 +36,11 @@ def media(length_s: float, video: Video, sound_s: float, still_s: float = 0) -> 
     )  # fmt: skip
 
 
+def complained(length_s: float) -> MediaFile:
+    said = Message("media.clock_jumps")
+    return dataclasses.replace(media(length_s, CAMERA, length_s), complaints=(said,))
+
+
 @pytest.mark.parametrize(
     ("file", "told_s", "exact_to_s", "rate", "warning"),
     [
@@ -55,6 +60,9 @@ def media(length_s: float, video: Video, sound_s: float, still_s: float = 0) -> 
         (media(1740, SCREEN, 1800), 1800.0, 0, 1, None),
         (media(1740, CAMERA, 0, 1800), 1800.0, 0, 1, None),
         (media(1750, SCREEN, 0), 1800.0, 0, 1, None),
+        # a file that was not read to its end
+        (complained(9.9), 10.0, 0, 1, None),
+        (complained(7), 10.0, 0, 1, "media.shorter"),
         # a span in whole seconds says nothing of a clock, but of a pause
         (media(120, CAMERA, 120), 160.0, 1, 1, "media.shorter"),
         (media(3600, CAMERA, 3600), 3601.0, 1, 1, None),
