@@ -202,6 +202,11 @@ class Settings(BaseSettings):
         "MERGER_ENCODER", "auto", _choice(get_args(EncoderChoice)),
         "The H.264 encoder; auto tests the hardware with one frame and falls back to software.",
     )  # fmt: skip
+    screen_still: Seconds = _setting(
+        "MERGER_SCREEN_STILL", "60", _seconds_between(0, 86400),
+        "How long a picture of a screen may stand while its file has no other, but says that it"
+        " goes on; then the screen counts as missing.",
+    )  # fmt: skip
     language: Annotated[Language, AfterValidator(_check_language)] = _setting(
         "MERGER_LANGUAGE", "en", _choice(languages()),
         "The language of slates in the video, of announcements, and of emails to people whose"

@@ -26,7 +26,7 @@ from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.standard_colours import in_standard_colours
 from merger.i18n import Message
 from merger.media import reader
-from merger.media.container import check_readable, explain_failure, open_container
+from merger.media.container import check_readable, explain_failure, open_container, seek
 from merger.media.reader import Unreadable
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
@@ -230,7 +230,7 @@ def _decode_packet(packet: Any) -> list[VideoFrame]:
 
 def _seek(container: InputContainer, stream: Any, file: MediaFile, target: Target) -> None:
     read_us = int(file.key_read_us[target.key]) if len(file.key_us) else target.at_us
-    container.seek(_ticks(read_us, stream.time_base) + 1, stream=stream)
+    seek(container, stream, file, _ticks(read_us, stream.time_base) + 1)
 
 
 def _ticks(us: int, base: Fraction) -> int:

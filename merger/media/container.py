@@ -7,10 +7,13 @@ that a playlist called `.mp4` stays unreadable instead of fetching what it names
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -94,6 +97,20 @@ def channel_count(of: av.AudioCodecContext | av.AudioFrame) -> int:
     layout = of.layout
     _kept.append(layout)
     return layout.nb_channels
+
+
+def seek(container: av.container.InputContainer, stream: Any, media: MediaFile, at: int) -> None:
+    """Have a stream be read from its key frame at or before a time.
+
+    Args:
+        at: in the time base of the stream.
+    """
+    try:
+        container.seek(at, stream=stream)
+    except av.FFmpegError:
+        # In a transport stream of few packets no time is found: it is read from its beginning.
+        before = Fraction(media.zero_us, 1_000_000) - 1
+        container.seek(math.floor(before / stream.time_base), stream=stream)
 
 
 def explain_failure(media: MediaFile, error: av.FFmpegError) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import av.video.frame
 import numpy as np
 
 from merger.media import reader
-from merger.media.container import explain_failure, open_container
+from merger.media.container import explain_failure, open_container, seek
 from merger.media.reader import Unreadable
 from merger.timeline.clock import Stretch, merge_stretches
 from merger.timeline.media import MAX_PIXELS, MediaFile
@@ -80,26 +81,28 @@ def _decode(media: MediaFile, key: int | None, end_us: int) -> tuple[np.ndarray,
     assert video is not None
     try:
         with open_container(media.path, media.demuxer) as container:
-            stream = container.streams[video.stream]
+            stream: Any = container.streams[video.stream]
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             stream.codec_context.thread_type = "AUTO"
             base = stream.time_base
             if base is None:
                 return np.array(good, np.int64), broken
             if key:
-                container.seek(
-                    math.ceil(int(media.key_read_us[key]) / base / 1_000_000), stream=stream
-                )
+                at = math.ceil(int(media.key_read_us[key]) / base / 1_000_000)
+                seek(container, stream, media, at)
             beyond = end_us + 2_000_000  # past the end, so that reordered pictures come out
+            is_beyond = False
             for packet in container.demux(stream):
+                if is_beyond:
+                    break
                 pts = packet.pts if packet.pts is not None else packet.dts
                 at_us = None if pts is None else round(pts * base * 1_000_000)
-                if at_us is not None and at_us > beyond:
-                    break
+                is_beyond = at_us is not None and at_us > beyond
                 if packet.is_corrupt and at_us is not None:
                     broken.append(at_us)
                 try:
-                    frames = packet.decode()
+                    # Of a source of few pictures, the decoder may still hold all.
+                    frames = stream.codec_context.decode(None if is_beyond else packet)
                 except av.FFmpegError:
                     if at_us is not None:
                         broken.append(at_us)

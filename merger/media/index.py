@@ -45,6 +45,7 @@ _SECOND_US = 1_000_000
 # there is none.
 _PROBED_PACKETS = 300
 _REORDERED = 20  # pictures that may come before a key frame's own out of a decoder
+_LONGEST_SOUND_PACKET = 2  # times the usual one, where that is more than a pause of sound
 
 
 def read_media(path: Path) -> MediaFile:
@@ -146,6 +147,7 @@ def _index(
         recovered_us=right_us if packets.refreshing else None,
         is_irregular=packets.is_irregular or (demuxer == "mpegts" and changes_streams(path)),
         changes=_changes(described, watch, base),
+        still=_still_stretches(packets.shown, base, demuxer),
     )
 
 
@@ -247,10 +249,13 @@ def _read_packets(
             tries += 1
             # Without a key frame for long, the stream may have none and refresh itself in pieces.
             if keys or tries > _PROBED_PACKETS // 2:
-                found.picture = _first_picture(packet)
+                found.picture = _first_picture(video.codec_context, packet)
                 has_picture = found.picture is not None
         if not packet.is_discard:
             shown.append((pts, packet.duration or 0))
+    if tries and not has_picture and tries < _PROBED_PACKETS:
+        # A file of few pictures ends before the decoder has given out the first.
+        found.picture = _first_picture(video.codec_context, None)
     return found
 
 
@@ -270,9 +275,11 @@ def _recovered(packets: _Packets) -> list[int]:
     return found
 
 
-def _first_picture(packet: av.packet.Packet[Any]) -> av.video.frame.VideoFrame | None:
+def _first_picture(
+    decoder: Any, packet: av.packet.Packet[Any] | None
+) -> av.video.frame.VideoFrame | None:
     try:
-        frames = packet.decode()
+        frames = decoder.decode(packet)
     except av.FFmpegError:
         return None
     for frame in frames:
@@ -370,12 +377,41 @@ def _torn_stretches(
     return tuple(torn)
 
 
+def _still_stretches(shown: list[tuple[int, int]], base: Any, demuxer: str) -> tuple[Stretch, ...]:
+    """Return the pauses of pictures over which the file's own table shows the one before.
+
+    Args:
+        shown: pictures in the order in which they are stored.
+    """
+    if not shown or base is None:
+        return ()
+    times, lengths = (np.array(column, np.int64) for column in zip(*shown, strict=True))
+    order = np.argsort(times, kind="stable")
+    last = order[-1]
+    ends = int(times[last] + lengths[last])
+    if demuxer == "mov":
+        # Its table counts in the order of decoding: the sum is right where pictures are reordered.
+        ends = max(ends, int(times[order[0]]) + sum(length for _, length in shown))
+    bounds = np.append(times[order], ends)
+    steps = np.diff(bounds)
+    found = []
+    for n in np.flatnonzero(steps > Fraction(PAUSE_US, _SECOND_US) / base).tolist():
+        near = lengths[max(0, order[n] - _REORDERED) : order[n] + _REORDERED + 1]
+        if n == len(order) - 1 or near.max() >= steps[n] * 9 // 10:
+            start_us, end_us = _microseconds(bounds[n : n + 2], base).tolist()
+            found.append(Stretch(start_us, end_us))
+    return tuple(found)
+
+
 def _sound_stretches(stream: Any, heard: list[tuple[int, int]]) -> tuple[Stretch, ...]:
     if not heard:
         return ()
     times = np.array(sorted(heard), np.int64)
     starts = _microseconds(times[:, 0], stream.time_base)
-    ends = starts + _microseconds(times[:, 1], stream.time_base)
+    lengths = _microseconds(times[:, 1], stream.time_base)
+    # The table of an MP4 gives the last packet before a pause the pause, too.
+    longest = max(SOUND_PAUSE_US, _LONGEST_SOUND_PACKET * int(np.median(lengths)))
+    ends = starts + np.minimum(lengths, longest)
     cuts = np.flatnonzero(starts[1:] - np.maximum.accumulate(ends)[:-1] > SOUND_PAUSE_US) + 1
     bounds = [0, *cuts.tolist(), len(starts)]
     return tuple(

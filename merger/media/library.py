@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,10 +21,12 @@ from merger.timeline.filenames import (
     MEDIA_EXTENSIONS,
     LibraryName,
     is_of_another,
+    leeway_of,
     library_name,
     place_and_source,
 )
-from merger.timeline.media import MediaFile
+from merger.timeline.joints import Named, seamless_starts
+from merger.timeline.media import STILL_US, MediaFile
 from merger.timeline.zones import wall_time
 
 _MOST_NOTES = 5  # about names that do not fit
@@ -42,10 +43,17 @@ class Entry:
     clock: ClockMap
     identity: str
     audible: bool = True  # or its sound is digital silence, which still says that the source ran
+    leeway: timedelta = timedelta(0)  # so much later than its name says it may have begun
 
     @property
     def file(self) -> str:
         return str(self.media.path)
+
+    @property
+    def joint_us(self) -> int:
+        """The file time at which the next file begins, if it follows at once."""
+        media = self.media
+        return media.picture_ends_us if len(media.picture_us) else media.ends_us
 
 
 @dataclass
@@ -75,6 +83,11 @@ class Candidate:
     start: datetime
     sidecar: Sidecar
     name: str  # as people know it
+
+    @property
+    def leeway(self) -> timedelta:
+        """How much later it may begin: a sidecar leaves nothing open."""
+        return timedelta(0) if self.sidecar.start else leeway_of(self.name)
 
 
 @dataclass
@@ -188,6 +201,7 @@ def read_files(
     Raises:
         OSError: a file that is ours cannot be read.
     """
+    placed: list[Entry] = []
     for n, file in enumerate(candidates):
         on_progress(n, len(candidates))
         try:
@@ -214,9 +228,10 @@ def read_files(
             Message("media.of_file", file=file.name, what=complaint)
             for complaint in media.complaints
         ]
-        entry = _place(file, media, library)
-        if entry.clock.wall(media.zero_us + media.length_us) > span.start:
-            library.entries.append(entry)
+        placed.append(_place(file, media, library))
+    library.entries += [
+        entry for entry in _join(placed) if entry.clock.wall(entry.media.ends_us) > span.start
+    ]
 
 
 def _repaired(media: MediaFile, target: Path) -> MediaFile:
@@ -229,7 +244,7 @@ def _repaired(media: MediaFile, target: Path) -> MediaFile:
     if copy.is_irregular:
         return media
     mended = Message("media.clock_mended")
-    return dataclasses.replace(copy, complaints=(*copy.complaints, mended))
+    return replace(copy, complaints=(*copy.complaints, mended))
 
 
 def _left_out(file: Candidate, why: Message) -> Message:
@@ -239,7 +254,7 @@ def _left_out(file: Candidate, why: Message) -> Message:
 def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
     """Return a file as it lies on the wall clock; what is odd about that is a warning."""
     path, sidecar = file.path, file.sidecar
-    rate, warning = clock_rate(path, sidecar, media)
+    rate, warning = clock_rate(path, file.name, sidecar, media)
     if warning:
         library.warnings.append(warning)
     clock = ClockMap(file.start, media.zero_us, rate)
@@ -247,19 +262,67 @@ def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
     stat = path.stat()
     copied = "-repaired" if media.path != path else ""
     identity = f"{stat.st_size}-{stat.st_mtime_ns}-{sidecar.sha256 or path.name}{copied}"
-    return Entry(file.source, media, clock, identity)
+    return Entry(file.source, media, clock, identity, leeway=file.leeway)
+
+
+def _join(entries: Sequence[Entry]) -> list[Entry]:
+    """Return files as they lie on the wall clock once those of each source meet."""
+    starts: dict[tuple[str, str], datetime] = {}
+    for source in dict.fromkeys(entry.source for entry in entries):
+        files = sorted(
+            (entry for entry in entries if entry.source == source),
+            key=lambda entry: (entry.clock.wall_zero, entry.file),
+        )
+        named = [
+            Named(start := e.clock.wall_zero, e.clock.wall(e.joint_us) - start, e.leeway)
+            for e in files
+        ]
+        starts |= zip(((source, e.file) for e in files), seamless_starts(named), strict=True)
+    return [replace(e, clock=replace(e.clock, wall_zero=starts[e.source, e.file])) for e in entries]
 
 
 def segments(
-    entries: Sequence[Entry], screen: str | None, holes: Mapping[str, Sequence[Stretch]]
+    entries: Sequence[Entry],
+    screen: str | None,
+    holes: Mapping[str, Sequence[Stretch]],
+    still_us: int = STILL_US,
 ) -> list[Segment]:
-    """Return library entries as segments, without the stretches known to be undecodable."""
-    return [_segment(entry, entry.source == screen, holes.get(entry.file, ())) for entry in entries]
+    """Return library entries as segments, without the stretches known to be undecodable.
+
+    Args:
+        still_us: how long a picture of the screen may stand where its file says that it does.
+    """
+    found = [
+        _segment(e, still_us if e.source == screen else 0, holes.get(e.file, ())) for e in entries
+    ]
+    return list(_give_way(entries, found))
 
 
-def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> Segment:
+def _give_way(entries: Sequence[Entry], found: Sequence[Segment]) -> Iterator[Segment]:
+    """Yield segments whose last picture stands no longer than until the next file shows one."""
+    shown = [
+        (s.source, s.clock.wall(s.pictures[0].start_us), s.clock.wall(s.pictures[-1].end_us))
+        for s in found
+        if s.pictures
+    ]
+    for entry, segment in zip(entries, found, strict=True):
+        own_us = entry.media.picture_ends_us
+        *before, last = segment.pictures or (Stretch(own_us, own_us),)
+        start, own, end = map(segment.clock.wall, (entry.media.zero_us, own_us, last.end_us))
+        following = [
+            begins
+            for source, begins, ends in shown
+            if source == segment.source and start < begins < end and ends > own
+        ]
+        if last.end_us > own_us and following:
+            end_us = max(own_us, segment.clock.file_us(min(following)))
+            segment = replace(segment, pictures=(*before, Stretch(last.start_us, end_us)))
+        yield segment
+
+
+def _segment(entry: Entry, still_us: int, holes: Sequence[Stretch]) -> Segment:
     media = entry.media
-    pictures = without_spans(media.pictures(may_stand_still=may_stand_still), holes)
+    pictures = without_spans(media.pictures(still_us=still_us), holes)
     is_whole = bool(pictures) and pictures[-1].end_us >= media.picture_ends_us
     return Segment(
         source=entry.source,
@@ -268,4 +331,5 @@ def _segment(entry: Entry, may_stand_still: bool, holes: Sequence[Stretch]) -> S
         pictures=pictures,
         sound=media.sound if entry.audible else (),
         frame_us=media.video.frame_us if media.video and is_whole else 0,
+        leeway=entry.leeway,
     )

@@ -1,7 +1,8 @@
 """Sidecars: what a recorder writes down beside a media file, read and written in one form.
 
 The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}. Each
-of these may be missing; what else it holds is for people.
+of these may be missing. Instants that are known less exactly say so: {"exact_to_s": 1}. What else
+it holds is for people.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ from merger.timeline.timestamps import parse_timestamp
 
 LARGEST_SIDECAR = 1_000_000  # bytes
 _LONGEST_SHOWN = 100  # characters
+_COARSEST_S = 60
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a recorder knows of a segment: where it lies on the wall clock, and its hash."""
+    """What a recorder knows of a segment: where it lies on the wall clock, and its hash.
+
+    exact_to: how far off its instants may be; zero where they are as exact as they are written.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     sha256: str | None = None
+    exact_to: timedelta = timedelta(0)
 
 
 class MalformedSidecar(Exception):
@@ -91,7 +97,12 @@ def _parse(text: bytes, file: str) -> Sidecar:
         raise _not_understood(file, Message("media.sidecar_ends_before_start"))
     digest = document.get("sha256")
     is_digest = isinstance(digest, str) and len(digest) == 64
-    return Sidecar(start, end if start else None, digest if is_digest else None)
+    coarse_s = document.get("exact_to_s")
+    if not (isinstance(coarse_s, int | float) and 0 <= coarse_s <= _COARSEST_S):
+        coarse_s = 0
+    return Sidecar(
+        start, end if start else None, digest if is_digest else None, timedelta(seconds=coarse_s)
+    )
 
 
 def _instant(document: Mapping[str, Any], name: str, file: str) -> datetime | None:
@@ -113,18 +124,25 @@ def _not_understood(file: str, why: Message) -> MalformedSidecar:
 
 
 def sidecar_bytes(
-    start: datetime, end: datetime | None = None, sha256: str | None = None, **about: str
+    start: datetime,
+    end: datetime | None = None,
+    sha256: str | None = None,
+    *,
+    exact_to_s: int = 0,
+    **about: str,
 ) -> bytes:
     """Return what a recorder writes into a sidecar.
 
     Args:
         start, end: of the segment; no end where only the file itself knows it.
+        exact_to_s: how far off they may be, where that is more than a clock ever is.
         about: what people may want to know of the recording beside that.
     """
     document = {
         "start": start.isoformat(),
         "end": end.isoformat() if end else None,
         "sha256": sha256,
+        **({"exact_to_s": exact_to_s} if exact_to_s else {}),
         **about,
     }
     return json.dumps(document, ensure_ascii=False).encode()

@@ -48,7 +48,7 @@ def merge(
                 folder, request.room, request.sources.names, request.span, request.zone,
                 lambda done, total: reporter.progress(done, total), work,
             )  # fmt: skip
-            require_media(request, library, folder)
+            require_media(request, library, settings, folder)
             # Warnings, too, before minutes of encoding: a name may have been mistyped.
             for note in (*library.notes, *library.warnings):
                 reporter.note(note)

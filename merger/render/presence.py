@@ -13,7 +13,7 @@ from merger.analysis.sampling import Look, sample_chunk
 from merger.i18n import Message, from_json, to_json
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
-from merger.timeline.clock import Span, Track, picture_track
+from merger.timeline.clock import Span, Track, microseconds, picture_track
 from merger.timeline.plan import Chunk
 from merger.timeline.zones import half_hour_chunks
 
@@ -24,7 +24,8 @@ ANALYSIS = 3
 def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
     """Decide presence for each chunk; what was decided before is not looked at again."""
     screen = request.sources.screen
-    found = segments(library.entries, screen, {})
+    still_us = microseconds(context.settings.screen_still)
+    found = segments(library.entries, screen, {}, still_us)
     track = picture_track(screen, request.span, found) if screen else None
     cells = half_hour_chunks(request.span, request.chunk, request.zone)
     if request.screen_is_known:

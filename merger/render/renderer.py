@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merger.analysis.sampling import Look
+from merger.config import Settings
 from merger.errors import Broken, NoMedia
 from merger.i18n import Message, Param, sentences
 from merger.media.container import check_readable
@@ -25,7 +26,7 @@ from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_mis
 from merger.render.steps import DamageFound, EncoderFailed, Holes, Step, join
 from merger.storage.disk_space import make_room
 from merger.timeline import profiles
-from merger.timeline.clock import Span, Stretch, without_spans
+from merger.timeline.clock import Span, Stretch, microseconds, without_spans
 from merger.timeline.filenames import nearest
 from merger.timeline.layout import Size
 from merger.timeline.parts import part_spec
@@ -36,14 +37,17 @@ from merger.timeline.sound import sound_spec
 from merger.timeline.specs import spec_hash
 
 
-def require_media(request: MergeRequest, library: Library, folder: Path | None = None) -> None:
+def require_media(
+    request: MergeRequest, library: Library, settings: Settings, folder: Path | None = None
+) -> None:
     """Leave out sound that is none, and check that there is any media. Raises NoMedia.
 
     Args:
         folder: the library's; None for media that was collected.
     """
     library.entries = [_without_silence(entry, library) for entry in library.entries]
-    found = segments(library.entries, request.sources.screen, {})
+    still_us = microseconds(settings.screen_still)
+    found = segments(library.entries, request.sources.screen, {}, still_us)
     within = [
         span.cut_to(request.span)
         for segment in found
@@ -144,7 +148,8 @@ class _Job:
     def _make_plan(self) -> EditPlan:
         request = self.request
         with self.watch.stage("plan"):
-            found = segments(self.library.entries, request.sources.screen, self.holes)
+            still_us = microseconds(self.context.settings.screen_still)
+            found = segments(self.library.entries, request.sources.screen, self.holes, still_us)
             plan = plan_edit(
                 request.span, self.profile.rate, request.layout, request.sources, found, self.chunks
             )

@@ -7,7 +7,7 @@ whole number of microseconds, rates are Fractions. See docs/design/time.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -134,6 +134,8 @@ class Segment:
     sound: tuple[Stretch, ...]
     # How long each picture is shown, in file time; 0 where the last one is missing.
     frame_us: int = 0
+    # How much of a gap before or behind it says nothing, because its name is no more exact.
+    leeway: timedelta = timedelta(0)
 
     def spans(self, stretches: Iterable[Stretch]) -> list[Span]:
         """Return stretches of this file on the wall clock."""
@@ -208,21 +210,26 @@ def picture_track(
     clips = [
         Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.pictures)
     ]
-    return build_track(source, span, clips if frame is None else _bridge_joints(clips, frame))
+    if frame is not None:
+        clips = _bridge_joints(clips, lambda clip, after: _standing_time(clip, after, frame))
+    return build_track(source, span, clips)
 
 
-def _bridge_joints(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
-    """Let a file go on until the next one where no more than a frame is between them.
+def _bridge_joints(clips: Iterable[Clip], longest: Callable[[Clip, Clip], timedelta]) -> list[Clip]:
+    """Let a file go on until the next one where no more than a moment is between them.
 
     Recorders lose some milliseconds when they begin a new file; a frame of the output that falls
     into them would flash a slate.
+
+    Args:
+        longest: how long a clip may go on until another.
     """
     bridged: list[Clip] = []
     last = 0  # the index of the clip that ends last, so far
     for clip in sorted(clips, key=_by_time):
         if bridged:
             before, start = bridged[last], clip.span.start
-            if before.span.end < start <= before.span.end + _standing_time(before, frame):
+            if before.span.end < start <= before.span.end + longest(before, clip):
                 bridged[last] = replace(before, span=Span(before.span.start, start))
         bridged.append(clip)
         if clip.span.end > bridged[last].span.end:
@@ -230,23 +237,33 @@ def _bridge_joints(clips: Iterable[Clip], frame: timedelta) -> list[Clip]:
     return bridged
 
 
-def _standing_time(clip: Clip, frame: timedelta) -> timedelta:
+def _standing_time(clip: Clip, after: Clip, frame: timedelta) -> timedelta:
     """Return for how long the last picture of a clip may stand: not before a pause or damage."""
     segment = clip.segment
     ends = segment.clock.wall(segment.pictures[-1].end_us)
     if not segment.frame_us or clip.span.end != ends:
         return timedelta(0)
     own = timedelta(microseconds=round(segment.frame_us * segment.clock.rate))
-    return max(frame, own)
+    return max(frame, own, _leeway(clip, after))
 
 
 def sound_track(source: str, span: Span, segments: Sequence[Segment]) -> Track:
     """Return the sound of one source over a span."""
-    return build_track(
-        source,
-        span,
-        (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.sound)),
-    )
+    clips = (Clip(s, seg) for seg in segments if seg.source == source for s in seg.spans(seg.sound))
+    return build_track(source, span, _bridge_joints(clips, _silent_time))
+
+
+def _silent_time(clip: Clip, after: Clip) -> timedelta:
+    """Return for how long nothing else is heard between two clips, though neither has sound."""
+    segment = clip.segment
+    if clip.span.end != segment.clock.wall(segment.sound[-1].end_us):
+        return timedelta(0)
+    return _leeway(clip, after)
+
+
+def _leeway(clip: Clip, after: Clip) -> timedelta:
+    """Return the longest gap between two clips of which the names of their files say nothing."""
+    return max(clip.segment.leeway, after.segment.leeway) - MICROSECOND
 
 
 def without_spans(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> tuple[Stretch, ...]:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from merger.i18n import Message
@@ -31,6 +31,10 @@ _UNSAFE = re.compile(
 # What comes behind the stem of a result, by its kind.
 ENDINGS = {"merge": ".mp4", "backup": "_backup.mp4"}
 _LONGEST_BYTES = 255  # of one name, on every common file system
+# How much later than its name says a file may begin. A name without seconds leaves a minute open,
+# but recorders that are content with minutes begin at full ones, and a gap is not to be explained
+# away: so it is only what no pause in a file is either.
+_OF_SECONDS, _OF_MINUTES = timedelta(seconds=1), timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ def library_name(name: str, room: str, sources: set[str]) -> LibraryName | Messa
     if not is_plausible(start):
         return Message("timeline.impossible_year", year=start.year)
     return LibraryName(start, source)
+
+
+def leeway_of(origin: str) -> timedelta:
+    """Return how much later than its name says a library file may have begun.
+
+    Args:
+        origin: its name, perhaps behind an id and a space; any other leaves nothing open.
+    """
+    match = _NAME.fullmatch(origin) or _NAME.fullmatch(origin.partition(" ")[2])
+    if match is None:
+        return timedelta(0)
+    return _OF_SECONDS if match["second"] else _OF_MINUTES
 
 
 def place_and_source(name: str) -> str:

@@ -5,6 +5,7 @@ Pure. `merger/media/index.py` makes these from files.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from merger.i18n import Message
-from merger.timeline.clock import Stretch, without_spans
+from merger.timeline.clock import Stretch, merge_stretches, without_spans
 
 MAX_PIXELS = 36_000_000  # a little over 8K UHD; what is bigger is an attack or a mistake
 
 # A stretch of this length without a picture is a pause and becomes a gap ...
 PAUSE_US = 2_000_000
-# ... but a screen encoder may send nothing while nothing changes; then its sound goes on.
-STILL_PAUSE_US = 10_000_000
+# ... but a screen may send nothing while nothing changes. Nothing is believed to stand for longer
+# than this, unless the settings say so.
+STILL_US = 60_000_000
 SOUND_PAUSE_US = 500_000  # shorter holes are filled with silence where they are
 PADDING_US = 100_000  # sound encoders end some ms beside the pictures
 # Muxers write sound up to this much ahead of the pictures it belongs to; what leads by less does
@@ -120,6 +122,12 @@ class MediaFile:
     is_irregular: bool = False
     # From when on its pictures are of another kind, such as another size: at key frames, sorted.
     changes: tuple[tuple[int, Video], ...] = ()
+    still: tuple[Stretch, ...] = ()  # pauses over which its own table shows the picture before
+
+    @property
+    def ends_us(self) -> int:
+        """Until when there is anything of the file, a picture that stands included."""
+        return max([self.zero_us + self.length_us, *(s.end_us for s in self.still[-1:])])
 
     @property
     def length_us(self) -> int:
@@ -133,37 +141,35 @@ class MediaFile:
         before = [video for since_us, video in self.changes if since_us <= at_us]
         return before[-1] if before else self.video
 
-    def pictures(self, *, may_stand_still: bool) -> tuple[Stretch, ...]:
+    def pictures(self, *, still_us: int = 0) -> tuple[Stretch, ...]:
         """Return where the file has pictures, split at its pauses.
 
         Args:
-            may_stand_still: the source sends pictures only when something changes (a screen).
+            still_us: how long a picture may stand in a pause while the file says that it goes on,
+                in its table or by its sound; for a screen, which may send pictures only when
+                something changes. A camera always sends some: 0.
         """
         if self.video is None or not len(self.picture_us):
             return ()
-        limit = max(PAUSE_US, self.video.frame_us * 3 // 2)
-        still = may_stand_still and self.video.variable_rate
+        own_us = min(self.video.frame_us, STILL_US)
+        limit = max(PAUSE_US, own_us * 3 // 2)
         times = [*self.picture_us.tolist(), self.picture_ends_us]
-        if still and self.sound:  # the last picture stands as long as the sound goes on
-            sound_ends = self.sound[-1].end_us
-            if times[-1] < sound_ends <= self.picture_us[-1] + STILL_PAUSE_US:
-                times[-1] = sound_ends
+        says = merge_stretches((*self.still, *self.sound)) if still_us else []
+        if says and says[-1].end_us > times[-1]:
+            last = Stretch(times[-2], says[-1].end_us)
+            times[-1] = max(times[-1], _stands_until(last, says, still_us))
         found: list[Stretch] = []
         begins = times[0]
-        steps = np.diff(times)
-        for n in np.flatnonzero(steps > limit).tolist():
-            pause = Stretch(times[n], times[n + 1])
-            if still and steps[n] <= STILL_PAUSE_US and self._sound_goes_on(pause):
-                continue
-            # The last picture before a pause is shown for its own time and no longer.
-            found.append(Stretch(begins, times[n] + self.video.frame_us))
-            begins = times[n + 1]
+        for n in np.flatnonzero(np.diff(times) > limit).tolist():
+            # What is seen before a pause has its own time, whatever follows.
+            stands = _stands_until(Stretch(times[n], times[n + 1]), says, still_us)
+            stands = max(stands, times[n] + own_us)
+            if stands < times[n + 1]:
+                found.append(Stretch(begins, stands))
+                begins = times[n + 1]
         if begins < times[-1]:
             found.append(Stretch(begins, times[-1]))
         return without_spans(found, self.torn)
-
-    def _sound_goes_on(self, pause: Stretch) -> bool:
-        return not without_spans([pause], self.sound)
 
     @property
     def right_us(self) -> Microseconds:
@@ -231,3 +237,19 @@ def choose_audio(streams: Sequence[tuple[Audio, Sequence[Stretch]]]) -> list[Aud
         if audio is not None and (not chosen or chosen[-1].audio != audio):
             chosen.append(AudioChange(at_us, audio))
     return chosen
+
+
+def _stands_until(pause: Stretch, says: Sequence[Stretch], still_us: int) -> int:
+    """Return until when the picture before a pause stands.
+
+    Args:
+        says: where the file says that it goes on; what is shorter than a pause between them does
+            not count.
+    """
+    until = pause.start_us
+    n = max(0, bisect_right(says, until, key=lambda s: s.start_us) - 1)
+    while n < len(says) and says[n].start_us <= until + PAUSE_US and until < pause.end_us:
+        until = max(until, says[n].end_us)
+        n += 1
+    until = min(until, pause.start_us + still_us)
+    return pause.end_us if pause.end_us - until <= PAUSE_US else until

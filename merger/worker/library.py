@@ -28,7 +28,7 @@ def open_library(work: Work, collected: CollectedMedia) -> Library:
     failpoint("collected")
     work.task = drop_empty_screen(work.task, {file.source for file in collected.files})
     library = _place(work, collected)
-    require_media(work.task.request, library)
+    require_media(work.task.request, library, work.service.settings)
     ids = {source.name: source.id for source, _, _ in work.task.sources}
     thumbnails.save_last_thumbnails(work.service.settings, ids, library)
     return library

@@ -5,8 +5,8 @@ those of the settings, are account_id:client_id:client_secret of a server-to-ser
 
 One source fills two roles where no camera fills them: what the speaker is seen in stands left, what
 is shared stands right (`recorders/zoom/views.py`). Beside a camera, it is the right side alone, and
-that is what is shared, where anything is. A file is placed by its recording_start; Zoom
-rounds it, and its end, to seconds, so that the sidecar says nothing of an end.
+that is what is shared, where anything is. A file is placed by its recording_start. Zoom rounds it,
+and the end, to seconds: by them nothing is known of a clock, but of a recording that was paused.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ def _load_media(
         os.utime(partial, ns=(changed_ns, changed_ns))
         sha256 = sha256_of(partial, lambda: base.stop_if(cancelled))
         failpoint("recorder.copied")
-        sidecar = sidecar_bytes(file.span.start, sha256=sha256)
+        sidecar = sidecar_bytes(file.span.start, file.span.end, sha256, exact_to_s=1)
         base.publish_media(partial, sidecar, final)
 
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.quick
 
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 ELEVEN = TEN + timedelta(hours=1)
+HALF = timedelta(seconds=0.5)
 DIGEST = "0123456789abcdef" * 4
 
 
@@ -41,6 +42,8 @@ def test_what_was_written_is_read(media: Path) -> None:
     assert load_sidecar(media) == Sidecar(TEN, ELEVEN, DIGEST)
     assert read_sidecar(media) == (Sidecar(TEN, ELEVEN, DIGEST), None)
     assert json.loads(sidecar_path(media).read_text("utf-8"))["room"] == "Аудитория 504"
+    put(media, sidecar_bytes(TEN, ELEVEN, exact_to_s=1))
+    assert load_sidecar(media) == Sidecar(TEN, ELEVEN, exact_to=timedelta(seconds=1))
     put(media, sidecar_bytes(TEN))
     assert read_sidecar(media) == (Sidecar(TEN), None)
 
@@ -60,6 +63,10 @@ def test_without_one_nothing_is_known_and_nothing_is_wrong(media: Path) -> None:
         ('{"end": "2026-11-20T11:00Z"}', Sidecar()),  # an end without a start is of no use
         ('{"start": "2026-11-20T10:00Z", "sha256": "abc"}', Sidecar(TEN)),
         ('{"start": "2026-11-20T10:00Z", "sha256": 7}', Sidecar(TEN)),
+        ('{"start": "2026-11-20T10:00Z", "exact_to_s": 0.5}', Sidecar(TEN, exact_to=HALF)),
+        ('{"start": "2026-11-20T10:00Z", "exact_to_s": "1"}', Sidecar(TEN)),
+        ('{"start": "2026-11-20T10:00Z", "exact_to_s": -1}', Sidecar(TEN)),
+        ('{"start": "2026-11-20T10:00Z", "exact_to_s": NaN}', Sidecar(TEN)),
     ],
 )
 def test_each_part_may_be_missing(media: Path, text: str, sidecar: Sidecar) -> None:

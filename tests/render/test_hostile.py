@@ -200,9 +200,10 @@ def test_two_gaps_in_one_group_of_pictures(one_room: Room) -> None:
 
     original = renderer.segments
 
-    def with_a_hole(entries, screen, holes):
+    def with_a_hole(entries, screen, holes, *still):
         speaker = next(e for e in entries if e.source == "speaker")
-        return original(entries, screen, {**holes, speaker.file: [Stretch(3_000_000, 5_000_000)]})
+        holes = {**holes, speaker.file: [Stretch(3_000_000, 5_000_000)]}
+        return original(entries, screen, holes, *still)
 
     renderer.segments, restore = with_a_hole, renderer.segments
     try:

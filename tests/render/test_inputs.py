@@ -13,6 +13,7 @@ import av
 import pytest
 
 from merger.media.index import read_media
+from merger.timeline.clock import Span, utc
 from tests.conftest import CARRIED, START, Room, seconds
 from tests.render.test_time import check_instants, path_of
 from tests.support.selection import BOTH_FFMPEGS
@@ -191,15 +192,30 @@ def test_a_pause_inside_a_file_is_a_gap(room: Room) -> None:
     check_instants(seen[:75] + seen[175:], START)
 
 
-@pytest.mark.parametrize("volume", ["1", "0"], ids=["sound", "silence"])
-def test_a_screen_that_sends_only_changes_stands_still(room: Room, volume: str) -> None:
-    """A variable-rate screen whose sound goes on holds its picture for up to ten seconds."""
-    screen = room.film("screen", 0, 20, options=("-af", f"volume={volume}"))
+CHANGES = "lt(mod(t,5),0.3)+lt(mod(t,0.7),0.03)*lt(t,3)"
+
+
+@pytest.mark.parametrize(
+    ("keep", "options"),
+    [
+        (CHANGES, ()),
+        (CHANGES, ("-af", "volume=0")),
+        # as many pictures a second as ever, and then none; no sound: the table of the file says it
+        ("lt(t,3)+gt(t,17)", ("-an",)),
+        # one picture, which a decoder gives out at the end of the file
+        ("eq(n,0)", ("-bf", "3")),
+    ],
+    ids=["sound", "silence", "table", "one"],
+)
+def test_a_screen_that_sends_only_changes_stands_still(
+    room: Room, keep: str, options: tuple[str, ...]
+) -> None:
+    """A screen holds its picture where its file says that it goes on."""
+    screen = room.film("screen", 0, 20)
     again = screen.with_name(".again.mp4")
-    keep = "select='lt(mod(t,5),0.3)+lt(mod(t,0.7),0.03)*lt(t,3)'"
     subprocess.run(
-        [CARRIED.path, "-v", "error", "-y", "-i", str(screen), "-vf", keep, "-fps_mode", "passthrough", "-enc_time_base", "1/1000",
-         "-c:v", "libx264", *FAST, "-c:a", "copy", str(again)], check=True,
+        [CARRIED.path, "-v", "error", "-y", "-i", str(screen), "-vf", f"select='{keep}'", "-fps_mode", "passthrough", "-enc_time_base", "1/1000",
+         "-c:v", "libx264", *FAST, *options, str(again)], check=True,
     )  # fmt: skip
     again.rename(screen)
     room.film("speaker", 0, 20)
@@ -207,6 +223,20 @@ def test_a_screen_that_sends_only_changes_stands_still(room: Room, volume: str) 
     seen = frames_seen(path_of(result))
     assert all(s.right is not None for s in seen)
     assert not [g for g in result.plan.gaps() if g[0] == "screen"]
+
+
+def test_how_long_a_screen_may_stand_still_is_a_setting(one_room: Room) -> None:
+    screen = one_room.film("screen", 0, 8)
+    again = screen.with_name(".again.mp4")
+    subprocess.run(
+        [CARRIED.path, "-v", "error", "-y", "-i", str(screen), "-vf", "select='lt(t,0.99)+gt(t,6.99)'", "-fps_mode", "passthrough",
+         "-enc_time_base", "1/1000", "-c:v", "libx264", *FAST, "-c:a", "copy", str(again)], check=True,
+    )  # fmt: skip
+    again.rename(screen)
+    one_room.film("speaker", 0, 8)
+    one_room.environ["MERGER_SCREEN_STILL"] = "3"
+    (gap,) = one_room.merge(8.0).plan.gaps()
+    assert gap == ("screen", Span(utc(START + seconds(3.96)), utc(START + seconds(7))))
 
 
 def test_sizes_that_change_from_file_to_file(room: Room) -> None:

@@ -137,7 +137,7 @@ def test_a_sidecar_that_no_drift_explains_is_not_believed(one_room: Room) -> Non
     seen = frames_seen(path_of(result))
     check_instants(seen[:200], START)
     assert all(s.left is None for s in seen[200:])
-    assert any(warning.key == "media.no_drift" for warning in result.warnings)
+    assert any(warning.key == "media.shorter" for warning in result.warnings)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +218,18 @@ def test_a_long_record_of_many_parts(one_room: Room) -> None:
     seen = frames_seen(path_of(result), wanted={*range(0, 3500, 25), *near_joints})
     assert seen[-1].frame == 3499
     check_instants(seen, start)
+
+
+@pytest.mark.parametrize(("first_s", "second_s"), [(0.6, 4.0), (0.0, 4.28)])
+def test_files_named_to_the_second_meet(one_room: Room, first_s: float, second_s: float) -> None:
+    """By their names, the two would leave a gap of 0.6 s, or overlap by 0.28 s."""
+    one_room.film("speaker", first_s, second_s - first_s)
+    one_room.film("speaker", second_s, 8 - second_s)
+    one_room.film("screen", 0, 8)
+    result = one_room.merge(8.0, from_s=1.0)
+    assert result.plan.gaps() == [] and result.warnings == []
+    assert {sound.segment and sound.segment.source for sound in result.plan.sound} == {"speaker"}
+    check_instants(frames_seen(path_of(result)), START + seconds(1.0))
 
 
 def film_two(room: Room, source: str, cut_s: float, hole_s: float, **options: Any) -> None:

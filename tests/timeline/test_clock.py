@@ -1,6 +1,7 @@
 """Spans, the frame grid, clock maps, and tracks of clips and gaps."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -41,11 +42,17 @@ def span(start: float, end: float) -> Span:
 
 
 def segment(
-    start: float, end: float, file: str = "a", source: str = "cam", frame_us: int = 0
+    start: float,
+    end: float,
+    file: str = "a",
+    source: str = "cam",
+    frame_us: int = 0,
+    leeway: float = 0,
 ) -> Segment:
     """Return a segment without drift whose pictures and sound fill a stretch of seconds."""
     media = (Stretch(0, round((end - start) * 1_000_000)),)
-    return Segment(source, file, ClockMap(at(start), 0), media, media, frame_us)
+    clock = ClockMap(at(start), 0)
+    return Segment(source, file, clock, media, media, frame_us, timedelta(seconds=leeway))
 
 
 def laid_out(
@@ -130,6 +137,27 @@ def test_a_moment_between_two_files_shows_the_first(
     segments: list[Segment], expected: list[tuple[float, float, str | None]]
 ) -> None:
     assert laid_out(*segments, frame=FRAME) == expected
+
+
+@pytest.mark.parametrize(
+    ("leeways", "gap", "held"),
+    [((1, 1), 0.9, True), ((0, 1), 0.9, True), ((1, 0), 0.9, True),
+     ((0, 0), 0.9, False), ((1, 1), 1.0, False), ((2, 2), 1.9, True)],
+)  # fmt: skip
+def test_what_names_leave_open_is_neither_seen_nor_heard_as_a_gap(
+    leeways: tuple[float, float], gap: float, held: bool
+) -> None:
+    before = segment(0, 10, frame_us=40_000, leeway=leeways[0])
+    after = segment(10 + gap, 60, "b", frame_us=40_000, leeway=leeways[1])
+    shown = picture_track("cam", span(0, 60), [before, after], FRAME)
+    heard = sound_track("cam", span(0, 60), [before, after])
+    for track in (shown, heard):
+        assert [item.span.length for item in track.gaps] == (
+            [] if held else [timedelta(seconds=gap)]
+        )
+    # A pause in the sound of one file is one.
+    paused = replace(before, sound=(Stretch(0, 4_000_000), Stretch(4_900_000, 10_000_000)))
+    assert len(sound_track("cam", span(0, 10), [paused]).gaps) == 1
 
 
 def test_a_pause_inside_a_file_is_never_held() -> None:

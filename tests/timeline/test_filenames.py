@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from merger.i18n import Message
 from merger.timeline.clock import Span
-from merger.timeline.filenames import LibraryName, library_name, nearest, result_stem
+from merger.timeline.filenames import (
+    LibraryName,
+    leeway_of,
+    library_name,
+    nearest,
+    result_stem,
+)
 from merger.timeline.zones import wall_time
 
 pytestmark = pytest.mark.quick
@@ -48,6 +54,22 @@ def local(text: str) -> datetime:
 )
 def test_names_that_fit(name: str, room: str, source: str, start: str) -> None:
     assert library_name(name, room, {source, "other"}) == LibraryName(local(start), source)
+
+
+@pytest.mark.parametrize(
+    ("origin", "seconds"),
+    [
+        ("2026-11-20_10:00:07_504_cam.mp4", 1),
+        ("2026-11-20_10-00-00_Зал 5_Доска.mp4", 1),
+        ("2026-11-20_10-00_504_cam.mp4", 2),  # of a full minute, give or take less than a pause
+        ("1AbC_x-Y 2026-11-20_10-00-00_Зал 5_cam.mp4", 1),  # as Drive has it
+        ("1AbC_x-Y 2026-11-20_10-00_504_cam.mp4", 2),
+        ("4444AAAiAAAAAiAiAiiAii== shared_screen x.mp4", 0),  # as Zoom has it
+        ("", 0),
+    ],
+)
+def test_how_exact_a_name_is(origin: str, seconds: int) -> None:
+    assert leeway_of(origin) == timedelta(seconds=seconds)
 
 
 def test_a_source_whose_name_ends_like_another_is_another() -> None:

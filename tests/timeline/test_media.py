@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.timeline.clock import Stretch
-from merger.timeline.media import MediaFile, Video
+from merger.timeline.media import PAUSE_US, STILL_US, MediaFile, Video
 
 pytestmark = pytest.mark.quick
 
@@ -33,7 +33,7 @@ def media_file(
     keys: Sequence[float] = (),
     zero: float = 0,
     frame: float = 0.04,
-    variable: bool = False,
+    still: Sequence[Seconds] = (),
 ) -> MediaFile:
     """Return a file with pictures at some seconds, the last one shown until the end."""
     return MediaFile(
@@ -41,7 +41,7 @@ def media_file(
         demuxer="mov",
         size_bytes=1,
         mtime_ns=1,
-        video=dataclasses.replace(VIDEO, frame_us=us(frame), variable_rate=variable),
+        video=dataclasses.replace(VIDEO, frame_us=us(frame)),
         audio=None,
         picture_us=np.array([us(t) for t in times], np.int64),
         picture_ends_us=us(end),
@@ -49,11 +49,12 @@ def media_file(
         key_read_us=np.array([us(k) for k in keys], np.int64),
         sound=tuple(Stretch(us(a), us(b)) for a, b in sound),
         zero_us=us(zero),
+        still=tuple(Stretch(us(a), us(b)) for a, b in still),
     )
 
 
-def pictures(file: MediaFile, *, still: bool = False) -> list[Seconds]:
-    found = file.pictures(may_stand_still=still)
+def pictures(file: MediaFile, *, still_s: float = 0) -> list[Seconds]:
+    found = file.pictures(still_us=us(still_s))
     return [(s.start_us / 1e6, s.end_us / 1e6) for s in found]
 
 
@@ -78,71 +79,99 @@ def every(step: float, start: float, end: float) -> list[float]:
         ([0, 10, 20, 40, 50], 60, 10, [(0, 30), (40, 60)]),
         ([4.0], 4.04, 0.04, [(4, 4.04)]),
         ([], 0, 0.04, []),
+        # a few pictures are no rate
+        ([0, 300, 600], 900, 300, [(0, 60), (300, 360), (600, 660)]),
     ],
 )  # fmt: skip
 def test_pauses(times: list[float], end: float, frame: float, expected: list[Seconds]) -> None:
-    file = media_file(times, end, sound=[(0, 100)], frame=frame)
-    assert pictures(file) == expected
-    # Only a source of variable rate may stand still.
-    assert pictures(file, still=True) == expected
+    assert pictures(media_file(times, end, [(0, 900)], frame=frame, still=[(0, 900)])) == expected
+    # Nor does a screen stand still where its file does not say so.
+    assert pictures(media_file(times, end, frame=frame), still_s=60) == expected
+
+
+BURST = every(0.1, 0, 5)
 
 
 @pytest.mark.parametrize(
-    ("times", "end", "sound", "expected"),
+    ("times", "end", "sound", "still", "expected"),
     [
-        # nothing changed for nine seconds, and the sound went on: the slide was shown
-        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [(0, 20)], [(0, 20)]),
-        ([*every(0.1, 0, 5), *every(0.1, 14.8, 20)], 20, [(0, 20)], [(0, 20)]),
-        # over ten seconds nobody knows
-        ([*every(0.1, 0, 5), *every(0.1, 15, 20)], 20, [(0, 20)], [(0, 5), (15, 20)]),
-        # the sound stopped as well
-        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [(0, 8), (9, 20)], [(0, 5), (14, 20)]),
-        ([*every(0.1, 0, 5), *every(0.1, 14, 20)], 20, [], [(0, 5), (14, 20)]),
-        # the last picture stands until the sound ends, if that is not too long
-        (every(0.1, 0, 5), 5, [(0, 12)], [(0, 12)]),
-        (every(0.1, 0, 5), 5, [(0, 30)], [(0, 5)]),
-        (every(0.1, 0, 5), 5, [(0, 6), (8, 12)], [(0, 5)]),
-        (every(0.1, 0, 5), 5, [(0, 3)], [(0, 5)]),
+        # nothing changed, and the sound went on: the slide was shown
+        ([*BURST, *every(0.1, 14, 20)], 20, [(0, 20)], [], [(0, 20)]),
+        ([*BURST, *every(0.1, 60, 65)], 65, [(0, 65)], [], [(0, 65)]),
+        # the file's own table says so
+        ([*BURST, *every(0.1, 60, 65)], 65, [], [(4.9, 60)], [(0, 65)]),
+        ([0, 8, 40, 41], 50, [], [(0, 8), (8, 40), (41, 50)], [(0, 50)]),
+        # over a minute nobody knows
+        ([*BURST, *every(0.1, 80, 85)], 85, [(0, 85)], [], [(0, 64.9), (80, 85)]),
+        ([*BURST, *every(0.1, 66, 70)], 70, [(0, 70)], [], [(0, 70)]),  # less than a pause is left
+        # the sound stopped as well, but not for a moment
+        ([*BURST, *every(0.1, 24, 30)], 30, [(0, 8), (19, 30)], [], [(0, 8), (24, 30)]),
+        ([*BURST, *every(0.1, 24, 30)], 30, [(0, 8), (9, 30)], [], [(0, 30)]),
+        ([*BURST, *every(0.1, 14, 20)], 20, [(0, 3), (15, 20)], [], [(0, 5), (14, 20)]),
+        ([*BURST, *every(0.1, 14, 20)], 20, [], [], [(0, 5), (14, 20)]),
+        # sound that begins a little later says as much
+        ([0, 9], 10, [(0.3, 10)], [], [(0, 10)]),
+        # the last picture stands until the sound ends, or its own time
+        (BURST, 5, [(0, 12)], [], [(0, 12)]),
+        (BURST, 5, [], [(4.9, 30)], [(0, 30)]),
+        (BURST, 5, [(0, 99)], [], [(0, 64.9)]),
+        (BURST, 5, [(0, 6), (9, 12)], [], [(0, 6)]),
+        (BURST, 5, [(0, 3)], [], [(0, 5)]),
     ],
-)
+)  # fmt: skip
 def test_a_screen_that_stands_still(
-    times: list[float], end: float, sound: list[Seconds], expected: list[Seconds]
+    times: list[float],
+    end: float,
+    sound: list[Seconds],
+    still: list[Seconds],
+    expected: list[Seconds],
 ) -> None:
-    file = media_file(times, end, sound, frame=0.1, variable=True)
-    assert pictures(file, still=True) == expected
+    file = media_file(times, end, sound, frame=0.1, still=still)
+    assert pictures(file, still_s=60) == expected
     # A camera never stands still: each of these pauses is one.
     assert all(b - a < 6.1 for a, b in pictures(file))
 
 
+def test_how_long_a_picture_may_stand_is_a_setting() -> None:
+    file = media_file([*BURST, *every(0.1, 30, 40)], 40, [(0, 60)], frame=0.1)
+    assert pictures(file, still_s=10) == [(0, 14.9), (30, 49.9)]
+    assert pictures(file, still_s=0) == [(0, 5), (30, 40)]
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
-    st.lists(st.integers(40_000, 13_000_000), min_size=1, max_size=30),
+    st.lists(st.integers(40_000, 80_000_000), min_size=1, max_size=30),
     st.lists(st.integers(1, 20_000_000), max_size=6),
-    st.booleans(),
+    st.sets(st.integers(0, 29)),
+    st.sampled_from([0, 5_000_000, STILL_US]),
 )
-def test_stretches_of_pictures(steps: list[int], sounds: list[int], still: bool) -> None:
+def test_stretches_of_pictures(
+    steps: list[int], sounds: list[int], told: set[int], still_us: int
+) -> None:
     times = np.cumsum([0, *steps])
     edges = np.cumsum(sounds).tolist()
     file = dataclasses.replace(
-        media_file([], 0, variable=True),
+        media_file([], 0),
         picture_us=times,
         picture_ends_us=int(times[-1]) + 40_000,
         sound=tuple(Stretch(a, b) for a, b in zip(edges[::2], edges[1::2], strict=False)),
+        still=tuple(
+            Stretch(a, b) for n, (a, b) in enumerate(pairwise(times.tolist())) if n in told
+        ),
     )
-    found = file.pictures(may_stand_still=still)
+    found = file.pictures(still_us=still_us)
     assert all(s.start_us < s.end_us for s in found)
     assert all(a.end_us < b.start_us for a, b in pairwise(found))
-    for shown in times.tolist():  # every picture is seen, and none for longer than ten seconds
+    for shown in times.tolist():  # every picture is seen, and none for longer than it may
         assert any(s.start_us <= shown < s.end_us for s in found)
     for s in found:
         inside = [t for t in times.tolist() if s.start_us <= t < s.end_us]
-        longest = 10_000_000 if still else 2_000_000
-        assert all(b - a <= longest for a, b in pairwise([*inside, s.end_us]))
+        assert all(b - a <= still_us + PAUSE_US for a, b in pairwise([*inside, s.end_us]))
 
 
 def test_a_file_without_pictures_has_none() -> None:
     deaf = dataclasses.replace(media_file([], 0, [(0, 5)]), video=None)
-    assert deaf.pictures(may_stand_still=True) == ()
+    assert deaf.pictures(still_us=STILL_US) == ()
     assert deaf.length_us == us(5)
 
 

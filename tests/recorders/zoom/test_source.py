@@ -174,10 +174,14 @@ def test_a_meeting_that_was_begun_twice(zoom: ZoomServer) -> None:
     assert found.more_expected  # what lies between may still be on its way
 
 
-def test_a_sidecar_tells_the_start_alone(zoom: ZoomServer, clip_at: Clip, tmp_path: Path) -> None:
+def test_a_sidecar_tells_both_ends_to_a_second(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path
+) -> None:
     zoom.add_file("active_speaker", TEN, CLIP_S, clip_at(TEN))
     (one,) = collect(zoom, tmp_path / "into")
-    assert load_sidecar(one.path) == Sidecar(TEN, None, sha256_of(one.path, lambda: None))
+    digest = sha256_of(one.path, lambda: None)
+    ends, second = TEN + timedelta(seconds=CLIP_S), timedelta(seconds=1)
+    assert load_sidecar(one.path) == Sidecar(TEN, ends, digest, exact_to=second)
 
 
 @pytest.mark.parametrize(
