@@ -17,7 +17,7 @@ from merger.errors import Cancelled
 from merger.render import ffmpeg
 from merger.render.progress import Reporter
 from merger.render.slots import Budget, budget_of
-from merger.storage.files import Cache
+from merger.storage.cache import Cache
 from merger.timeline import profiles
 from merger.timeline.clock import Span
 from merger.timeline.layout import DEFAULT_LAYOUT

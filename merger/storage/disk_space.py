@@ -11,7 +11,8 @@ from pathlib import Path
 
 from merger.errors import Temporary
 from merger.i18n import Message
-from merger.storage.files import Cache, translate_write_errors
+from merger.storage.cache import Cache
+from merger.storage.files import translate_write_errors
 
 # What is left to the database and to whoever else writes to the disk: a hundredth of it, but no
 # more than a long lecture takes, or a large share would be called full with plenty of room.

@@ -205,7 +205,8 @@ def test_a_share_that_was_away_for_a_step_is_not_remembered(
 
 
 def test_the_cache_is_bounded(filmed: Room) -> None:
-    from merger.storage.files import Cache, work_folder
+    from merger.storage.cache import Cache
+    from merger.storage.files import work_folder
 
     merged(filmed)
     cache = Cache(filmed.cache, limit_bytes=1)

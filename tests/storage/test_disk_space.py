@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from merger.errors import Broken, Temporary
+from merger.storage.cache import Cache
 from merger.storage.disk_space import amount, make_room, require_space
-from merger.storage.files import Cache, work_folder
+from merger.storage.files import work_folder
 
 pytestmark = pytest.mark.quick
 
