@@ -63,6 +63,7 @@ COMMANDS: dict[str, Command] = {
     "init-db": upkeep.init_db,
     "rotate-key": upkeep.rotate_key,
     "check": upkeep.check,
+    "verify": upkeep.verify,
     "web": serving.web,
     "daemon": serving.daemon,
     "run": serving.run,

@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     courses.add_argument("courses", nargs="*", metavar="CODE=ID",
                          help="set the course of a code; CODE= removes the code")  # fmt: skip
     check = command("check", "check whether everything the service needs is in place")
+    verify = command("verify", "read all files that are kept, and say which are damaged")
     user = command("user", "allow someone to sign in, or change their role")
     password = command("set-password", "set someone's password")
     for sub in (user, password):
@@ -78,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     rotate = command("rotate-key", "encrypt the secrets in the database with a new key")
     rotate.add_argument("--lost", action="store_true",
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
-    for sub in (records, fetch, show, cancel, retry, rooms, courses, user, check, rotate):
+    for sub in (records, fetch, show, cancel, retry, rooms, courses, user, check, verify, rotate):
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")
     daemon = command("daemon", "process recordings as they become due")

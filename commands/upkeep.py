@@ -6,6 +6,7 @@ import argparse
 import getpass
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,23 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
         *doctor.check(settings, engine, recorder_of, now), *google_findings(settings),
         *_mail_findings(settings), *connections.findings(settings, engine),
     ]  # fmt: skip
+    return _findings(findings, context)
+
+
+def verify(_: argparse.Namespace, context: Context) -> Printed:
+    """Read all that is kept, and compare it with what was written down when it was made."""
+    from merger.monitoring import integrity
+
+    def go_on() -> None:
+        if context.stopping():
+            raise Cancelled("cancelled", "commands.nothing_changed")
+
+    settings = load_settings()
+    return _findings(integrity.verify(settings, database(settings), go_on), context)
+
+
+def _findings(findings: Sequence[Finding], context: Context) -> Printed:
+    """Return findings for programs and for people; the exit code says whether any is bad."""
     context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
     text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
     return {"findings": [f.document for f in findings]}, text

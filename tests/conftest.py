@@ -22,6 +22,7 @@ from merger.render import merge as pipeline
 from merger.render.context import MergeRequest, RenderContext, Watch
 from merger.render.presence import analyse_presence
 from merger.render.progress import Silent
+from merger.storage.cache import Cache
 from merger.storage.files import work_folder
 from merger.timeline import profiles
 from merger.timeline.clock import Span, utc
@@ -192,7 +193,7 @@ class Room:
 
     def cached(self) -> set[str]:
         """Return the names of all finished files in the cache, without verdicts about chunks."""
-        names = {path.name for path in self.cache.glob("??/*")}
+        names = {path.name for path in Cache(self.cache, limit_bytes=0).files()}
         return {name for name in names if not name.endswith(".chunk.json")}
 
 

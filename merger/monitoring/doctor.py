@@ -23,7 +23,7 @@ from merger.db import schema
 from merger.db.encryption import require_key
 from merger.db.engine import database_file, reading
 from merger.db.key_file import use_key_file
-from merger.errors import MergerError, Temporary
+from merger.errors import Cancelled, MergerError, Temporary
 from merger.i18n import Message, document, sentences
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
@@ -94,10 +94,12 @@ def check(
 
 
 def findings_of(what: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Return what a look finds, and what kept it from looking further."""
+    """Return what a look finds, and what kept it from looking further. Raises Cancelled."""
     findings: list[Finding] = []
     try:
         findings.extend(look())
+    except Cancelled:
+        raise
     except MergerError as error:
         findings.append(Finding(what, "broken", error.message))
     except OSError as error:

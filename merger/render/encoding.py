@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from merger.errors import Broken, Cancelled
+from merger.errors import Broken, Cancelled, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, from_json, to_json
 from merger.media.container import check_readable
@@ -22,6 +22,7 @@ from merger.timeline.plan import EditPlan
 from merger.timeline.specs import PartSpec, SoundSpec, likely_bytes
 
 _LISTEN_EVERY_S = 0.25
+_TRIES = 3  # of a disk that does not keep what is written
 
 Warnings = list[Message]
 NamedPart = tuple[PartSpec, str]  # with the name that its files are cached under
@@ -51,19 +52,50 @@ class Encoding:
             documents = [to_json(warning) for warning in warnings]
             self.context.cache.remember(f"{name}.json", documents, self.step.folder)
 
-    def recall(self, name: str) -> Warnings:
-        """Return the warnings that go with a file; entries older than keys hold sentences."""
+    def recall(self, name: str) -> Warnings | None:
+        """Return the warnings that go with a file; entries older than keys hold sentences.
+
+        None where they are damaged: making the file anew shows what they were.
+        """
         documents = self.context.cache.recall(f"{name}.json", self.step.folder)
-        return [from_json(document) for document in documents]
+        return None if documents is None else [from_json(document) for document in documents]
 
 
 def encode_missing(encoding: Encoding, specs: EncodingSpecs) -> Warnings:
-    """Encode what the cache does not hold; return the warnings about all of it.
+    """Encode what the cache does not hold, or not as it was written; return all warnings.
 
     Raises:
         DamageFound: inputs turn out to be broken.
         EncoderFailed: the fault seems to be the encoder's.
+        Temporary: what is written to the cache does not stay as it is.
     """
+    for _ in range(_TRIES):
+        warnings = _encode_missing(encoding, specs)
+        if _are_intact(encoding, specs):
+            return warnings
+    folder = str(encoding.context.cache.folder)
+    raise Temporary("cache", "render.cache_changes", folder=folder)
+
+
+def _are_intact(encoding: Encoding, specs: EncodingSpecs) -> bool:
+    """Return whether all that is about to be joined is what was encoded; what is not is removed.
+
+    Last of all, and of what this run has encoded, too: hours may lie between.
+    """
+    names = {file for spec, name in specs.parts for file in _files_of(spec, name)}
+    damaged = 0
+    for name in (*sorted(names), specs.sound_name):
+        if encoding.step.cancelled():
+            raise Cancelled("cancelled", "render.stopped")
+        damaged += not encoding.context.cache.is_intact(name, encoding.step.folder)
+    return not damaged
+
+
+def _files_of(spec: PartSpec, name: str) -> list[str]:
+    return [f"{name}.{kind}.mp4" for kind in spec.outputs]
+
+
+def _encode_missing(encoding: Encoding, specs: EncodingSpecs) -> Warnings:
     cache, step = encoding.context.cache, encoding.step
     missing, warnings = _find_missing(encoding, specs.parts)
     has_sound = cache.use(specs.sound_name, step.folder)
@@ -93,18 +125,19 @@ def _find_missing(
     missing: list[NamedPart] = []
     warnings: Warnings = []
     for name, spec in {name: spec for spec, name in parts}.items():
-        files = [f"{name}.{kind}.mp4" for kind in spec.outputs]
-        if all(encoding.context.cache.use(file, encoding.step.folder) for file in files):
-            warnings += encoding.recall(name)
-        else:
+        use = partial(encoding.context.cache.use, work=encoding.step.folder)
+        told = encoding.recall(name) if all(map(use, _files_of(spec, name))) else None
+        if told is None:
             missing.append((spec, name))
+        else:
+            warnings += told
     return missing, warnings
 
 
 def _encode_sound(encoding: Encoding, spec: SoundSpec, name: str) -> Warnings:
     cache, step = encoding.context.cache, encoding.step
-    if cache.use(name, step.folder):
-        return encoding.recall(name)
+    if cache.use(name, step.folder) and (told := encoding.recall(name)) is not None:
+        return told
     # Outside the budget: it needs a fiftieth of what the pictures do, on one core.
     try:
         path, warnings = encode_sound(step, spec, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,12 @@ from merger.ports.destination import Placement, Upload
 from merger.records import stage_results
 from merger.records.due import WATCHED
 from merger.storage import paths
+from merger.storage.copying import sha256_of
+from merger.storage.files import translate_write_errors
 from merger.timeline.filenames import ENDINGS, result_stem
 from merger.worker.work import Work
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,20 @@ class Finished:
 
 
 def load_finished(work: Work) -> Finished | None:
-    """Return the videos that an earlier attempt has made; None where that is to be done."""
-    return _load(work) if work.task.job.stage == "deliver" else None
+    """Return the videos that an earlier attempt has made; None where that is to be done.
+
+    They may have waited for days: what is no longer what was made is made again, from its parts.
+    """
+    finished = _load(work) if work.task.job.stage == "deliver" else None
+    for upload in finished.uploads if finished else ():
+        with translate_write_errors(upload.path.parent):
+            if sha256_of(upload.path, work.lease.check) != upload.sha256:
+                log.warning(
+                    "%s is no longer what was made: it is made again. Check the disk of the data"
+                    " folder (MERGER_DATA)", upload.path,
+                )  # fmt: skip
+                return None
+    return finished
 
 
 def require_finished(work: Work) -> Finished:

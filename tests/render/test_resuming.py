@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,10 @@ from merger.i18n import verbatim
 from merger.render import encoding, ffmpeg, merge, presence
 from merger.render.progress import Silent
 from merger.render.steps import EncoderFailed
+from merger.storage.cache import Cache
+from merger.storage.files import work_folder
 from merger.timeline import plan, profiles
+from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
 from tests.support.programs import write_program
@@ -204,10 +207,80 @@ def test_a_share_that_was_away_for_a_step_is_not_remembered(
     check_instants(frames_seen(path_of(result), wanted=range(0, 250, 19)), START)
 
 
-def test_the_cache_is_bounded(filmed: Room) -> None:
-    from merger.storage.cache import Cache
-    from merger.storage.files import work_folder
+def flip(path: Path) -> None:
+    """Change a bit in the middle: of what is shown or heard, and not of the index."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
+
+def digests(result: MergeResult) -> list[str]:
+    return [rendition.sha256 for rendition in result.renditions]
+
+
+def test_what_is_damaged_in_the_cache_is_made_anew(
+    filmed: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = merged(filmed, until_s=10)
+    made = sorted(filmed.cache.glob("??/*.m??"))
+    assert len(first.plan.parts) == 2 and len(made) == 2 * 2 + 1
+    one, other = (path for path in made if path.name.endswith(".merge.mp4"))
+    [sound] = (path for path in made if path.suffix == ".m4a")
+    encoded: list[str] = []
+
+    def watch(step: str, meanwhile: Callable[[], None]) -> None:
+        original = getattr(encoding, step)
+
+        def run(*arguments: Any) -> Any:
+            encoded.append(step)
+            meanwhile()
+            return original(*arguments)
+
+        monkeypatch.setattr(encoding, step, run)
+
+    # One was damaged long ago; the other is, too, while the first is made anew.
+    watch("encode_part", lambda: flip(other) if len(encoded) == 1 else None)
+    watch("encode_sound", lambda: None)
+    flip(one)
+    assert digests(merged(filmed, until_s=10)) == digests(first)
+    assert encoded == ["encode_part"] * 2
+    flip(sound)
+    assert digests(merged(filmed, until_s=10)) == digests(first)
+    assert encoded == ["encode_part"] * 2 + ["encode_sound"]
+    assert [
+        str(path) in line for path, line in zip((one, other, sound), caplog.messages, strict=True)
+    ] == [True] * 3
+
+
+def test_warnings_that_are_damaged_are_found_anew(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_room.film("speaker", 0, 2)
+    original = encoding.encode_part
+    told: list[str] = []
+
+    def encode_part(*arguments: Any) -> Any:
+        told.append(f"it was encoded for the {len(told) + 1}. time")
+        return original(*arguments)[0], [verbatim(told[-1])]
+
+    monkeypatch.setattr(encoding, "encode_part", encode_part)
+    for times in (1, 1, 2):
+        if times == 2:
+            [kept] = one_room.cache.glob("??/*[!k].json")  # but not *.chunk.json
+            flip(kept)
+        result = one_room.merge(2, roles=("speaker",))
+        assert verbatim(told[-1]) in result.warnings and len(told) == times
+
+
+def test_a_disk_that_keeps_nothing_is_told(one_room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_room.film("speaker", 0, 2)
+    monkeypatch.setattr(Cache, "is_intact", lambda *_: False)
+    with pytest.raises(Temporary, match="changes by itself; check its disk"):
+        one_room.merge(2, roles=("speaker",))
+    assert not list(one_room.output.glob("*"))
+
+
+def test_the_cache_is_bounded(filmed: Room) -> None:
     merged(filmed)
     cache = Cache(filmed.cache, limit_bytes=1)
     used = sorted(filmed.cached())[0]

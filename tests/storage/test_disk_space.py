@@ -133,7 +133,7 @@ def test_the_cache_makes_room_on_its_own_disk(
             (ended / f"{n}a").unlink()
         cache.use("1a", work)
         os.utime(cache.path("1a"), (1, 1))
-        there: Callable[[], list[str]] = lambda: sorted(p.name for p in cache.folder.glob("??/*"))  # noqa: E731
+        there: Callable[[], list[str]] = lambda: sorted(p.name for p in cache.files())  # noqa: E731
 
         def usage(_: Path) -> Any:
             return SimpleNamespace(total=MB, free=600_000 - 100_000 * len(there()))
