@@ -1,7 +1,9 @@
 # The merge service. ./run_docker.sh builds it and starts it.
 
 # The Python and the Debian that the tests run on; every pin in requirements.txt has a wheel for it.
-FROM python:3.11-slim-bookworm
+# By its digest: docs/docker.md, "Exactly these images".
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+FROM $BASE_IMAGE
 
 # Drivers that encode on an Intel or AMD GPU. Build with --build-arg VAAPI= for an image without them.
 ARG VAAPI="libva-drm2 intel-media-va-driver mesa-va-drivers"
@@ -20,10 +22,11 @@ RUN groupadd --gid 10001 merger \
 
 WORKDIR /app
 
-# A layer of its own: a change of the code installs nothing anew. Nothing is compiled here.
+# A layer of its own: a change of the code installs nothing anew. Nothing is compiled here, and nothing
+# is installed that is not what was pinned.
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-    --only-binary :all: -r requirements.txt
+    --only-binary :all: --require-hashes -r requirements.txt
 
 # The code stays root's, so the service cannot change it, nor keep its bytecode: that is made here.
 # chmod, because a checkout may be private to whoever made it.

@@ -7,6 +7,7 @@
 # Settings come from .env beside this file: SQLALCHEMY_DATABASE_URI for MySQL or MariaDB, and so on.
 # Docker takes its lines literally: quotes become part of the value, and so does a comment behind it.
 # MERGER_HOST and MERGER_PORT in there say where this host listens for the web service.
+# BASE_IMAGE in there pins the image that this one is built on: docs/docker.md.
 # MERGER_DATA_VOLUME names the volume, or the folder of the host, for the data (lecture-merger).
 set -eu
 
@@ -64,12 +65,15 @@ case " $* " in
 *) # inside, it listens on all addresses of the container
     set -- -e MERGER_HOST=0.0.0.0 -p "$host:$port:$port" "$@" ;;
 esac
-set -- --restart unless-stopped --stop-timeout 60 --env-file .env -v "$volume:/data" \
+set -- --cap-drop ALL --security-opt no-new-privileges \
+    --restart unless-stopped --stop-timeout 60 --env-file .env -v "$volume:/data" \
     --log-driver json-file --log-opt max-size=10m --log-opt max-file=5 "$@" "$name"
 
 # The old container works on until nothing but the change itself is left to do: a failed build, or
 # what docker refuses of .env or the arguments, shows before.
-docker build -t "$name" . || refuse "the build failed; nothing was changed"
+base=$(setting BASE_IMAGE)
+docker build ${base:+--build-arg "BASE_IMAGE=$base"} -t "$name" . ||
+    refuse "the build failed; nothing was changed"
 trial=$(docker create "$@") || refuse "docker refuses such a container; nothing was changed"
 docker rm "$trial" >/dev/null
 

@@ -38,7 +38,7 @@ def test_each_of_ours_runs_a_command_with_settings_that_exist(name: str) -> None
     service = SERVICES[name]
     [command] = service["command"]
     assert command in COMMANDS
-    assert service["build"] == "." and service["image"] == SERVICES["web"]["image"]
+    assert service["build"]["context"] == "." and service["image"] == SERVICES["web"]["image"]
     for variable, value in service["environment"].items():
         assert variable.removesuffix("_FILE") in VARIABLES
         assert isinstance(value, str), "YAML would write it in its own way"
@@ -58,6 +58,30 @@ def test_volumes_and_secrets_are_declared(name: str) -> None:
     files = [value for value in service["environment"].values() if value.startswith(SECRETS)]
     assert {file.removeprefix(SECRETS) for file in files} == set(service["secrets"])
     assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nobody_in_there_can_become_more_or_change_the_program(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service and "devices" not in service
+    # What is written goes to the volumes, and for a while to memory.
+    written = {volume.split(":")[1] for volume in service["volumes"]}
+    if name == "database":
+        assert service["user"] == "mysql"  # without capabilities, root could not become it
+        assert (written, service["tmpfs"]) == ({"/var/lib/mysql"}, ["/tmp", "/run/mysqld"])
+    else:
+        assert (written, service["tmpfs"]) == ({"/data"}, ["/tmp"])
+
+
+def test_the_images_can_be_pinned_in_env() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    manual = (ROOT / "docs/docker.md").read_text()
+    for variable in ("BASE_IMAGE", "DATABASE_IMAGE"):
+        [image] = re.findall(rf"\${{{variable}:-([^}}]+)}}", text)
+        assert f"{variable}={image}@sha256:" in manual
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -44,7 +44,11 @@ def place(word: str, beginning: str) -> int:
 
 
 def test_the_base_is_a_python_that_is_supported() -> None:
-    assert re.fullmatch(r"python:3\.1[1-3]-slim-(bookworm|trixie)", the("FROM"))
+    base = dict(rest.split("=", 1) for word, rest in recipe() if word == "ARG")["BASE_IMAGE"]
+    assert the("FROM") == "$BASE_IMAGE"
+    assert re.fullmatch(r"python:3\.1[1-3]-slim-(bookworm|trixie)(@sha256:[0-9a-f]{64})?", base)
+    compose = (ROOT / "compose.yaml").read_text()
+    assert f"BASE_IMAGE: ${{BASE_IMAGE:-{base}}}\n" in compose  # the same there
 
 
 def test_no_root_inside() -> None:
@@ -106,6 +110,12 @@ def test_the_container_is_as_well_as_its_web_service_says() -> None:
 
 def test_requirements_have_a_layer_of_their_own() -> None:
     assert place("COPY", "requirements.txt") < place("RUN", "pip install") < place("COPY", ". .")
+
+
+def test_nothing_is_installed_that_was_not_pinned() -> None:
+    install = shlex.split(recipe()[place("RUN", "pip install")][1])
+    assert {"--require-hashes", "--only-binary"} <= set(install)
+    assert install[-2:] == ["-r", "requirements.txt"]
 
 
 def test_what_does_not_get_into_the_image() -> None:

@@ -134,6 +134,8 @@ def test_the_old_container_is_replaced(host: Host) -> None:
     assert run[-1] == IMAGE
     for option in (
         ("--restart", "unless-stopped"),
+        ("--cap-drop", "ALL"),
+        ("--security-opt", "no-new-privileges"),
         ("--env-file", ".env"),
         ("--stop-timeout", "60"),
         ("-v", "lecture-merger:/data"),
@@ -148,6 +150,15 @@ def test_the_old_container_is_replaced(host: Host) -> None:
     first = host.calls
     assert host.run().returncode == 0
     assert host.calls == first
+
+
+def test_the_base_that_the_settings_name(host: Host) -> None:
+    with (host.checkout / ".env").open("a") as file:
+        file.write("BASE_IMAGE=python:3.11-slim-bookworm@sha256:0123\n")
+    assert host.run().returncode == 0
+    [build] = [call for call in host.calls if call[0] == "build"]
+    argument = "BASE_IMAGE=python:3.11-slim-bookworm@sha256:0123"
+    assert build == ["build", "--build-arg", argument, "-t", IMAGE, "."]
 
 
 def test_the_first_time_there_is_nothing_to_stop(host: Host) -> None:
