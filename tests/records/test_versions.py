@@ -51,7 +51,7 @@ def counting(site: Site) -> Iterator[Counter[str]]:
     """Count what is encoded meanwhile, by the kinds of files that the cache gets."""
 
     def cached() -> set[Path]:
-        return set(site.settings.cache.glob("??/*.m*4*"))
+        return set(site.settings.cache.glob("??/*.m??"))
 
     counted: Counter[str] = Counter()
     before = cached()
