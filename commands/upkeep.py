@@ -92,6 +92,7 @@ def check(options: argparse.Namespace, context: Context) -> Printed:
 
 def verify(_: argparse.Namespace, context: Context) -> Printed:
     """Read all that is kept, and compare it with what was written down when it was made."""
+    from merger.db.schema import require_current
     from merger.monitoring import integrity
 
     def go_on() -> None:
@@ -99,7 +100,9 @@ def verify(_: argparse.Namespace, context: Context) -> Printed:
             raise Cancelled("cancelled", "commands.nothing_changed")
 
     settings = load_settings()
-    return _findings(integrity.verify(settings, database(settings), go_on), context)
+    engine = connected(settings)
+    require_current(engine)
+    return _findings(integrity.verify(settings, engine, go_on), context)
 
 
 def _findings(findings: Sequence[Finding], context: Context) -> Printed:
