@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ import av.video.frame
 import numpy as np
 
 from merger.i18n import Message, verbatim
-from merger.media.colour import colours_of, complaints_about, matrix_of
+from merger.media.colour import complaints_about
 from merger.media.container import channel_count, demuxer_for, open_container, read_header
 from merger.media.reader import Unreadable
 from merger.media.recovery import pictures_until_recovery
-from merger.media.shapes import ShapeWatch
+from merger.media.shapes import ShapeWatch, look_of
 from merger.media.silence import sounding_stretches
 from merger.media.transport import changes_streams
 from merger.timeline.clock import Stretch, merge_stretches, microseconds
@@ -320,25 +319,9 @@ def _describe_video(
         frame_us=frame_us,
         variable_rate=variable,
         reorders=bool(context.has_b_frames),
-        **_look_of(picture, stream.sample_aspect_ratio),
+        **look_of(picture, stream.sample_aspect_ratio),
     )
     return video, picture_us, int(picture_us[-1]) + last_us
-
-
-def _look_of(picture: Any, pixel_aspect: Fraction | None) -> dict[str, Any]:
-    """Return what a picture says of itself, as fields of `Video`."""
-    is_possible = pixel_aspect is not None and Fraction(1, 8) <= pixel_aspect <= 8
-    return {
-        "width": picture.width,
-        "height": picture.height,
-        "pixel_aspect": Fraction(pixel_aspect) if pixel_aspect and is_possible else Fraction(1),
-        "rotation": round(picture.rotation / 90) % 4 * 90,
-        "pixel_format": picture.format.name,
-        "full_range": int(picture.color_range) == 2 or picture.format.name.startswith("yuvj"),
-        "matrix": matrix_of(picture),
-        "interlaced": bool(picture.interlaced_frame),
-        "colours": colours_of(picture),
-    }
 
 
 def _changes(video: Video | None, watch: ShapeWatch, base: Any) -> tuple[tuple[int, Video], ...]:
@@ -348,7 +331,7 @@ def _changes(video: Video | None, watch: ShapeWatch, base: Any) -> tuple[tuple[i
     for change in watch.changes:
         if before is None:
             break
-        after = replace(before, **_look_of(change.picture, change.pixel_aspect))
+        after = replace(before, **change.look)
         if not change.is_oriented:
             after = replace(after, rotation=before.rotation)
         if after != before:

@@ -29,7 +29,7 @@ def pictures_until_recovery(codec: str, extradata: bytes | None, packet: bytes) 
             continue
         kind = unit[0] & 0x1F if is_h264 else unit[0] >> 1 & 0x3F
         if kind == (6 if is_h264 else 39):
-            payload = _payload(unit[header:], _RECOVERY_POINT)
+            payload = sei_payload(unit[header:], _RECOVERY_POINT)
             if payload is not None:
                 return min(abs(_first_number(payload, is_signed=not is_h264)), _MOST_PICTURES)
         elif kind <= (5 if is_h264 else 31):  # a slice: what is said of it came before
@@ -58,7 +58,7 @@ def _units(packet: bytes, size: int) -> Iterator[bytes]:
         at += size + length
 
 
-def _payload(messages: bytes, wanted: int) -> bytes | None:
+def sei_payload(messages: bytes, wanted: int) -> bytes | None:
     """Return the payload of a type out of SEI messages."""
     data = messages.replace(b"\x00\x00\x03", b"\x00\x00")
     at = 0

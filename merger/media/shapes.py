@@ -8,29 +8,30 @@ size that changes nevertheless is followed by the filters.)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
 
 import av
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 
+from merger.media.colour import colours_of, matrix_of
+from merger.media.recovery import sei_payload
 from merger.timeline.media import MAX_PIXELS
 
 _LOOKED_AT = 4096  # bytes of a key frame: enough for what stands before its picture
+_MOST_DECODED = 200  # key frames of a file; what changes more often is broken
 _START = re.compile(b"\x00\x00\x01")
 _ORIENTATION = 47  # of the messages (SEI) of H.264 and HEVC
 
 
 @dataclass(frozen=True)
 class Change:
-    """A key frame with other headers than those before: when it is shown, what came out of it."""
+    """A key frame with other headers than those before: when it is shown, what it looks like."""
 
     pts: int
-    picture: VideoFrame
-    pixel_aspect: Fraction
+    look: dict[str, Any]
     is_oriented: bool  # it says how it is to be turned; else that stays as it was
 
 
@@ -41,6 +42,7 @@ class ShapeWatch:
         self.changes: list[Change] = []
         self._codec = stream.codec_context.name if stream is not None else ""
         self._shape = self._orientation = b""
+        self._decoded = 0
 
     def look(self, packet: Any, pts: int) -> None:
         """Look at a key frame."""
@@ -51,10 +53,13 @@ class ShapeWatch:
         if found == known:
             return
         if self._shape:  # the first shape is that of the first picture
-            decoded = _decode(self._codec, bytes(packet))
-            if decoded is None:
+            if self._decoded == _MOST_DECODED:
                 return
-            self.changes.append(Change(pts, *decoded, bool(orientation)))
+            self._decoded += 1
+            look = _decode(self._codec, bytes(packet))
+            if look is None:
+                return
+            self.changes.append(Change(pts, look, bool(orientation)))
         self._shape, self._orientation = found
 
 
@@ -85,21 +90,7 @@ def _kept_of_mpeg2(unit: bytes) -> tuple[bytes, bytes]:
 
 def _orientation(messages: bytes) -> bytes:
     """Return the message of how a picture is to be turned, out of several messages."""
-    for kind, message in _messages(messages):
-        if kind == _ORIENTATION:
-            return message
-    return b""
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 1 < len(data):
-        kind, at, length = data[at], at + 1, 0
-        while at < len(data) - 1 and data[at] == 255:
-            length, at = length + 255, at + 1
-        length, at = length + data[at], at + 1
-        yield kind, data[at : at + length]
-        at += length
+    return sei_payload(messages, _ORIENTATION) or b""
 
 
 _KEPT: Mapping[str, Callable[[bytes], tuple[bytes, bytes]]] = {
@@ -110,11 +101,27 @@ _KEPT: Mapping[str, Callable[[bytes], tuple[bytes, bytes]]] = {
 }
 
 
-def _decode(codec: str, data: bytes) -> tuple[VideoFrame, Fraction] | None:
+def look_of(picture: Any, pixel_aspect: Fraction | None) -> dict[str, Any]:
+    """Return what a picture says of itself, as fields of `Video`."""
+    is_possible = pixel_aspect is not None and Fraction(1, 8) <= pixel_aspect <= 8
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "pixel_aspect": Fraction(pixel_aspect) if pixel_aspect and is_possible else Fraction(1),
+        "rotation": round(picture.rotation / 90) % 4 * 90,
+        "pixel_format": picture.format.name,
+        "full_range": int(picture.color_range) == 2 or picture.format.name.startswith("yuvj"),
+        "matrix": matrix_of(picture),
+        "interlaced": bool(picture.interlaced_frame),
+        "colours": colours_of(picture),
+    }
+
+
+def _decode(codec: str, data: bytes) -> dict[str, Any] | None:
     context = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
     context.options = {"max_pixels": str(MAX_PIXELS)}
     try:
         frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     except av.FFmpegError:
         return None
-    return (frames[0], Fraction(context.sample_aspect_ratio or 1)) if frames else None
+    return look_of(frames[0], context.sample_aspect_ratio) if frames else None

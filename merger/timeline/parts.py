@@ -23,6 +23,8 @@ from merger.timeline.plan import EditPlan, Part, Scene, Slate
 from merger.timeline.profiles import Encoder
 from merger.timeline.specs import Input, LaneSpec, PartSpec, Picture, Shot
 
+_MOST_KINDS = 6  # of pictures, in one lane of a part
+
 
 def cells(plan: EditPlan, media: Mapping[str, MediaFile], lines: int) -> dict[Lane, Size]:
     """Return the cell of each lane: one height, as wide as the widest picture shown in it."""
@@ -98,7 +100,7 @@ def _lane(
             file = media[view.file]
             shots += [
                 _shot(plan, view, begins, ends, box, file, video, identities)
-                for begins, ends, video in _kinds_shown(plan, view, first, end, file)
+                for begins, ends, video in _runs(_kinds_shown(plan, view, first, end, file))
             ]
         else:
             key = view.key if isinstance(view, Slate) else "nothing"
@@ -116,6 +118,21 @@ def _kinds_shown(
         video = file.video_at(segment.clock.file_us(plan.grid.instant(begins)))
         assert video is not None
         runs.append((begins, ends, video))
+    return runs
+
+
+def _runs(kinds: list[tuple[int, int, Video]]) -> list[tuple[int, int, Video]]:
+    """Return the kinds of pictures that need a shot of their own: another size alone does not."""
+    runs = kinds[:1]
+    for begins, ends, video in kinds[1:]:
+        first, _, before = runs[-1]
+        resized = dataclasses.replace(before, width=video.width, height=video.height)
+        if resized == video and not video.interlaced:
+            runs[-1] = first, ends, before
+        else:
+            runs.append((begins, ends, video))
+    if len(runs) > _MOST_KINDS:  # a broken stream: each shot opens a decoder
+        return [(runs[0][0], runs[-1][1], runs[0][2])]
     return runs
 
 

@@ -308,3 +308,32 @@ def test_sound_of_many_pieces_takes_room_for_its_runs() -> None:
     few, many = (SoundSpec(n * SAMPLE_RATE, (piece,) * n, "128k") for n in (100, 101))
     assert likely_bytes([], few) == 100 * 16_000
     assert likely_bytes([], many) == 101 * (16_000 + 8 * SAMPLE_RATE)
+
+
+def test_a_shot_is_of_one_kind_of_pictures() -> None:
+    """Another size needs no shot of its own: filters follow it."""
+    record = Record()
+    file = record.media["/library/screen.mp4"]
+    small = dataclasses.replace(VIDEO, width=640, height=480)
+    turned = dataclasses.replace(small, rotation=90)
+    changes = ((7 * MINUTE, small), (7 * MINUTE + 30_000_000, turned))
+    record.media["/library/screen.mp4"] = dataclasses.replace(file, changes=changes)
+    _, screen = record.spec(n=1).runs[0]  # from 07:06 on: 6 minutes into the file
+    assert [(s.frames, s.picture and s.picture.rotation) for s in screen.shots] == [
+        (2250, 0),
+        (750, 90),
+    ]
+    assert [s.at_us for s in screen.shots] == [6 * MINUTE, 7 * MINUTE + 30_000_000]
+    assert not any(s.picture and s.picture.suits_gpu for s in screen.shots)
+    assert screen.box == Size(1280, 720)  # as wide as the widest
+
+
+def test_pictures_that_change_all_the_time_are_one_shot() -> None:
+    record = Record()
+    file = record.media["/library/screen.mp4"]
+    changes = tuple(
+        (n * 1_000_000, dataclasses.replace(VIDEO, rotation=n % 2 * 180)) for n in range(1, 600)
+    )
+    record.media["/library/screen.mp4"] = dataclasses.replace(file, changes=changes)
+    _, screen = record.spec(n=1).runs[0]
+    assert [s.frames for s in screen.shots] == [3000]
