@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -11,7 +12,7 @@ from merger.rooms import store
 from merger.timeline.clock import utc
 from tests.conftest import START
 from tests.support.databases import ON_SQLITE
-from tests.web.conftest import Web
+from tests.web.conftest import Web, ask, told
 from tests.web.pages.reader import LECTURE, error_at, reader, value_of
 
 pytestmark = ON_SQLITE
@@ -218,3 +219,14 @@ def test_without_rooms_nothing_can_be_asked_for(web: Web) -> None:
     assert "There are no rooms yet." in reader(web, "ann").get("/request")
     assert "Add a room" in reader(web, "eve").get("/request")
     assert "There are no rooms yet." in reader(web, "ann").get("/rooms")
+
+
+def test_a_recording_is_shared_from_its_page(web: Web) -> None:
+    ask(web, users=["bob@example.org"])
+    ann = reader(web, "ann")
+    found = re.search(r'href="(/request\?[^"#]+)', ann.get("/records/1"))
+    assert found and value_of(ann.get(found[1]), "start") == "10:05"
+    asked = {**dict(parse_qsl(urlsplit(found[1]).query)), "users": "kim@example.org"}
+    assert "kim@example.org" in ann.done(found[1], "/request", asked)
+    assert len(told(web.api("eve", "GET", "/records"))["records"]) == 1
+    assert "/request?room=" not in reader(web, "bob").get("/records/1")
