@@ -56,6 +56,8 @@ def test_an_address_that_only_looks_like_somebodys(browser: Browser) -> None:
     text = said(browser.sign_in("\u212aate@example.org"))
     assert "has characters that only look like ordinary ones (\u212a)" in text
     assert browser.who is None
+    engine = browser.site.engine
+    assert users.authenticate(engine, "\u212aate@example.org", PASSWORD) is None
     assert browser.sign_in("KATE@example.org").status_code == 303
 
 
