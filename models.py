@@ -295,6 +295,48 @@ class User(Base):
     # Raised to end all sessions of this user.
     session_number: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
 
+    confirmation: Mapped[Confirmation | None] = relationship(
+        foreign_keys="Confirmation.user_id", cascade="all, delete-orphan", passive_deletes=True
+    )
+    accounts: Mapped[list[OidcAccount]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether mails and videos may go to them: merger/accounts/external.py."""
+        return self.invited or self.confirmation is None or bool(self.confirmation.confirmed_at)
+
+
+class Confirmation(Base):
+    """That somebody whom others have named is asked whether they want it; others are not asked."""
+
+    __tablename__ = "confirmations"
+    __table_args__ = _table(Index(None, "named_by", "named_at"))
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    named_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    named_at: Mapped[datetime] = mapped_column(Instant)
+    # SHA-256 of what the link in their mail holds; null until the mail is sent, which is but once.
+    digest: Mapped[str | None] = mapped_column(key(64), unique=True)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class OidcAccount(Base):
+    """The account at an OpenID provider with which somebody signs in."""
+
+    __tablename__ = "oidc_accounts"
+    __table_args__ = _table(UniqueConstraint("user_id", "issuer"))
+
+    issuer: Mapped[str] = mapped_column(key(), primary_key=True)
+    subject: Mapped[str] = mapped_column(key(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    bound_at: Mapped[datetime] = mapped_column(Instant)
+
+    user: Mapped[User] = relationship(overlaps="accounts")
+
 
 class ApiKey(Base):
     """A key of a program that acts for a user. The key itself is shown once, and not kept."""
@@ -414,6 +456,17 @@ class Record(Base):
         order_by="RecordUser.position", cascade="all, delete-orphan"
     )
     event_link: Mapped[EventLink | None] = relationship(cascade="all, delete-orphan")
+
+
+class RecordKey(Base):
+    """With which key a record was requested first, if with one."""
+
+    __tablename__ = "record_keys"
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    key_id: Mapped[int] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
 
 
 class EventLink(Base):
@@ -562,7 +615,7 @@ class Notification(Base):
     identity: Mapped[str] = mapped_column(key(64), unique=True)
     record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
     version: Mapped[int] = mapped_column(Integer)
-    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent
+    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent, confirm
     channel: Mapped[str] = mapped_column(key(16))  # mail, webhook
     recipient: Mapped[str] = mapped_column(key())
     status: Mapped[str] = mapped_column(key(16))  # pending, sending, sent, unknown, failed

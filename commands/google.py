@@ -37,9 +37,11 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
     from google_apis.drive.folders import Folders
     from google_apis.setup import RoomSetup, ensure_calendar, grant_write
     from merger.db.key_value import KeyValueStore
+    from merger.mail_address import email_of
     from merger.rooms import store as stored
 
     settings, engine = load_settings(), database()
+    people = [email_of(text, "share") for text in options.share]
     google = _account(settings).google()
     rooms = {room["name"]: room for room in stored.list_rooms(engine)}
     room = rooms.get(options.room)
@@ -60,7 +62,7 @@ def set_up_room(options: argparse.Namespace, context: Context) -> Printed:
             lambda spec: replace(spec, drive_folder=after.folder, calendar_id=after.calendar),
             context.create_service(settings, engine).recorder_of,
         )  # fmt: skip
-    for email in options.share:
+    for email in people:
         grant_write(google, after, email)
     document = {"room": room["name"], "drive_folder": after.folder, "calendar_id": after.calendar}
     text = say("room_set_up", room=room["name"], folder=after.folder, calendar=after.calendar)

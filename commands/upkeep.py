@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.base import (
     BROKEN,
@@ -24,10 +24,12 @@ from commands.base import (
 )
 from commands.google import google_findings, set_up_room
 from merger.errors import Cancelled, Invalid, Refused
-from merger.i18n import to_json
+from merger.i18n import Message, to_json
 from merger.logs import printable
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from merger.config import Settings
     from merger.monitoring.doctor import Finding
 
@@ -120,7 +122,10 @@ def _mail_findings(settings: Settings) -> list[Finding]:
 
     server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
     patient = replace(server, timeout_s=10.0)
-    return findings_of("mail", lambda: [Finding("mail", "ok", smtp.check_server(patient))])
+    found = findings_of("mail", lambda: [Finding("mail", "ok", smtp.check_server(patient))])
+    if not settings.web_address:
+        found.append(Finding("mail", "warning", Message("notifications.no_link")))
+    return found
 
 
 def rooms(options: argparse.Namespace, context: Context) -> Printed:
@@ -174,14 +179,31 @@ def user(options: argparse.Namespace, _: Context) -> Printed:
     return person, say("can_sign_in", email=person["email"], rights=person["role"])
 
 
+def release_account(options: argparse.Namespace, _: Context) -> Printed:
+    """Unbind somebody from the account at an OpenID provider with which they sign in."""
+    from merger.accounts import users
+
+    engine = database()
+    person = users.release_accounts(engine, _person(engine, options.email)["id"])
+    return person, say("account_released", email=person["email"])
+
+
+def _person(engine: Engine, email: str) -> dict[str, Any]:
+    """Return the user who has an address. Raises Refused where there is none."""
+    from merger.accounts import users
+
+    person = users.get_user_by_address(engine, email)
+    if person is None:
+        raise Refused("email", "commands.no_user", email=email)
+    return person
+
+
 def set_password(options: argparse.Namespace, _: Context) -> Printed:
     """Set somebody's password."""
     from merger.accounts import users
 
     engine = database()
-    person = users.get_user_by_address(engine, options.email)
-    if person is None:
-        raise Refused("email", "commands.no_user", email=options.email)
+    person = _person(engine, options.email)
     users.set_password(engine, person["id"], _read_password(person["email"]))
     users.change_user(engine, person["id"], {"invited": True})  # or they could not use it
     return {"id": person["id"]}, say("password_set", email=person["email"])

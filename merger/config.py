@@ -310,6 +310,11 @@ class Settings(BaseSettings):
         "Domains whose verified email addresses may sign in, like example.edu; others need an"
         " invitation.",
     )  # fmt: skip
+    external_users: int = _setting(
+        "MERGER_EXTERNAL_USERS_PER_DAY", "20", _between(0, 10_000),
+        "How many people outside MERGER_OIDC_DOMAINS, not known yet, a user may share recordings"
+        " with within a day; each of them is asked first, by one email. Editors are not limited.",
+    )  # fmt: skip
     zoom_credentials: Secret = _setting(
         "MERGER_ZOOM_CREDENTIALS", "", _any("zoom_credentials"),
         "Credentials of a Zoom server-to-server OAuth app, for sources without their own.",

@@ -11,6 +11,7 @@ from typing import Any
 from google_apis.errors import AlreadyThere, NotThere, Unanswered
 from google_apis.http import TIMEOUT_S, Google, translate_errors
 from merger.errors import Temporary
+from merger.mail_address import normal_form
 
 FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
@@ -145,7 +146,7 @@ def can_read(google: Google, file_id: str, email: str) -> bool:
             )
         )  # fmt: skip
         readers = (str(p.get("emailAddress")) for p in page.get("permissions", ()))
-        if email.lower() in map(str.lower, readers):
+        if normal_form(email) in map(normal_form, readers):
             return True
         token = page.get("nextPageToken")
         if not token:

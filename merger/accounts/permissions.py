@@ -27,6 +27,7 @@ class Principal:
     role: str
     scopes: frozenset[str]
     session_number: int = 0
+    key: int | None = None  # the id of the API key that they use, if any
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from merger.accounts.external import confirm, is_in_domain
 from merger.accounts.permissions import Principal, granted_scopes, validate_scopes
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound
-from models import USER_ROLES, ApiKey, User
+from merger.mail_address import email_of, normal_form
+from merger.names import clean_name
+from models import USER_ROLES, ApiKey, OidcAccount, User
 
 FIRST_ACCOUNT = "admin@localhost"
 SHORTEST_PASSWORD = 10
 _LONGEST_NAME = 255  # characters, as the tables have it
-_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _KEY_STARTS = "lm_"
 _LAST_USED_EVERY = timedelta(minutes=1)  # so that not every request writes
 # Compared with where there is no such user, so that it takes as long.
 _NO_PASSWORD = generate_password_hash(secrets.token_hex())
-
-
-def email_of(text: str, field: str = "email") -> str:
-    """Return an email address in the form that is stored. Raises Invalid."""
-    address = text.strip().lower()
-    if not _EMAIL.fullmatch(address) or len(address) > 254:
-        raise Invalid(field, "accounts.not_an_address", text=text)
-    return address
 
 
 def user_row(session: Session, email: str) -> User:
@@ -48,10 +42,11 @@ def user_row(session: Session, email: str) -> User:
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def _principal(user: User, scopes: Iterable[str] | None = None) -> Principal:
+def _principal(user: User, key: ApiKey | None = None) -> Principal:
     return Principal(
-        user.id, user.email, user.role, granted_scopes(user.role, scopes), user.session_number
-    )
+        user.id, user.email, user.role, granted_scopes(user.role, key.scopes if key else None),
+        user.session_number, key.id if key else None,
+    )  # fmt: skip
 
 
 def new_password() -> str:
@@ -105,7 +100,7 @@ def authenticate(
         domains: of addresses whose owners may sign in without an invitation; so it is below.
     """
     with reading(engine) as session:
-        query = select(User).where(User.email == email.strip().lower())
+        query = select(User).where(User.email == normal_form(email))
         user = session.scalars(query.options(undefer(User.password_hash))).one_or_none()
         stored = user.password_hash if user is not None else None
         matches = check_password_hash(stored or _NO_PASSWORD, password)
@@ -115,11 +110,7 @@ def authenticate(
 
 
 def _may_sign_in(user: User, domains: Collection[str]) -> bool:
-    return user.invited or _is_in_domain(user.email, domains)
-
-
-def _is_in_domain(address: str, domains: Collection[str]) -> bool:
-    return address.rpartition("@")[2] in {domain.lower() for domain in domains}
+    return user.invited or is_in_domain(user.email, domains)
 
 
 def user_of_session(
@@ -133,27 +124,71 @@ def user_of_session(
         return _principal(row)
 
 
-def admit(engine: Engine, email: str, name: str | None, domains: Collection[str]) -> Principal:
-    """Return who signs in with an address that an identity provider has verified.
+@dataclass(frozen=True)
+class Account:
+    """An account at an OpenID provider: what stays, whatever name and address it has."""
+
+    issuer: str
+    subject: str
+
+
+def admit(
+    engine: Engine,
+    account: Account,
+    email: str,
+    name: str | None,
+    domains: Collection[str],
+    now: datetime,
+) -> Principal:
+    """Return who signs in with an account whose address the provider has verified.
+
+    At the first sign-in an account is bound to the user of its address. From then on it is theirs,
+    also under another address, and nobody else's account is.
 
     Args:
         domains: of addresses that may sign in; if empty, only those who were invited may.
 
     Raises:
-        Forbidden: they may not sign in.
+        Forbidden: they may not sign in, or the user of that address has another account.
     """
     address = email_of(email)
 
     def admit(session: Session) -> Principal:
-        row = session.scalars(select(User).where(User.email == address)).one_or_none()
-        if not _is_in_domain(address, domains) and (row is None or not row.invited):
+        bound = session.get(OidcAccount, (account.issuer, account.subject))
+        named = session.scalars(select(User).where(User.email == address)).one_or_none()
+        row = bound.user if bound is not None else named or user_row(session, address)
+        if bound is not None and named is None:
+            row.email = address  # the provider knows a new one
+        session.flush()
+        if not _may_sign_in(row, domains):
             raise Forbidden("sign_in", "accounts.may_not_sign_in", email=address)
-        row = row or user_row(session, address)
-        row.name = (name or "")[:_LONGEST_NAME] or row.name
+        if bound is None:
+            if any(other.issuer == account.issuer for other in row.accounts):
+                raise Forbidden("other_account", "accounts.other_account", email=address)
+            row.accounts.append(
+                OidcAccount(issuer=account.issuer, subject=account.subject, bound_at=now)
+            )
+        row.name = clean_name(name or "")[:_LONGEST_NAME] or row.name
+        confirm(session, row, now)
         session.flush()
         return _principal(row)
 
     return writing(engine, admit)
+
+
+def release_accounts(engine: Engine, user: int) -> dict[str, Any]:
+    """Unbind a user from accounts at providers, and end their sessions; return their document.
+
+    Whoever signs in next with their address is bound to it. Raises NotFound.
+    """
+
+    def release(session: Session) -> dict[str, Any]:
+        row = _lock_user(session, user)
+        row.accounts = []
+        row.session_number += 1
+        return _user_document(row)
+
+    return writing(engine, release)
 
 
 def set_password(engine: Engine, user: int, password: str) -> None:
@@ -194,7 +229,7 @@ def user_of_key(
         row = session.scalars(query).one_or_none()
         if row is None or not _may_sign_in(row.user, domains):
             return None
-        principal = _principal(row.user, row.scopes)
+        principal = _principal(row.user, row)
         key_id, used_at = row.id, row.last_used_at
     if used_at is None or now - used_at >= _LAST_USED_EVERY:
 
@@ -223,7 +258,7 @@ def create_key(
         Invalid: of `name` or `scopes`.
     """
     key = _KEY_STARTS + secrets.token_urlsafe(32)
-    words = " ".join(name.split())
+    words = clean_name(name)
     if not 0 < len(words) <= _LONGEST_NAME:
         raise Invalid("name", "accounts.key_name", longest=_LONGEST_NAME)
 
@@ -287,7 +322,7 @@ def _lock_user(session: Session, user: int) -> User:
 def _user_document(row: User) -> dict[str, Any]:
     return {
         "id": row.id, "email": row.email, "name": row.name, "role": row.role,
-        "invited": row.invited,
+        "invited": row.invited, "confirmed": row.is_confirmed, "bound": bool(row.accounts),
     }  # fmt: skip
 
 
@@ -295,6 +330,7 @@ def list_users(engine: Engine, after: int = 0, limit: int = 100) -> list[dict[st
     """Return users as plain values, by id, from the one after `after`."""
     with reading(engine) as session:
         query = select(User).where(User.id > after).order_by(User.id).limit(limit)
+        query = query.options(joinedload(User.confirmation), selectinload(User.accounts))
         return [_user_document(row) for row in session.scalars(query)]
 
 
@@ -327,7 +363,8 @@ def invite_user(
     """
     address = email_of(email)
     _check_role(role)
-    if len(name or "") > _LONGEST_NAME:
+    words = clean_name(name or "")
+    if len(words) > _LONGEST_NAME:
         raise Invalid("name", "error.too_long", longest=_LONGEST_NAME)
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
@@ -335,7 +372,7 @@ def invite_user(
         if row is not None and _may_sign_in(row, domains):
             return _user_document(row), False
         row = row or user_row(session, address)
-        row.name, row.role, row.invited = name or row.name, role, True
+        row.name, row.role, row.invited = words or row.name, role, True
         session.flush()
         return _user_document(row), True
 
@@ -353,12 +390,14 @@ def change_user(
     """
     if "role" in changes:
         _check_role(changes["role"])
+    if changes.get("name") is not None:
+        changes = {**changes, "name": clean_name(changes["name"])}
 
     def change(session: Session) -> dict[str, Any]:
         row = _lock_user(session, user)
         ends = row.invited and changes.get("invited") is False
         is_demoted = changes.get("role", "admin") != "admin"
-        is_locked_out = ends and not _is_in_domain(row.email, domains)
+        is_locked_out = ends and not is_in_domain(row.email, domains)
         if row.role == "admin" and (is_demoted or is_locked_out):
             field = "role" if is_demoted else "invited"
             if not _has_other_administrator(session, row, domains):

@@ -17,7 +17,7 @@ from merger.i18n import Message
 from merger.ports.destination import GrantsAccess
 from merger.records.queue import add_history
 from merger.service import Service
-from models import Delivery, Record, RecordUser
+from models import Delivery, Record, RecordUser, User
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,11 @@ def _recent_deliveries(engine: Engine, destination: str, since: datetime) -> lis
         wanted = (
             select(Delivery, Record)
             .join(Record, Record.id == Delivery.record_id)
-            .options(selectinload(Record.users).selectinload(RecordUser.user))
+            .options(
+                selectinload(Record.users)
+                .selectinload(RecordUser.user)
+                .joinedload(User.confirmation)
+            )
             .where(
                 Record.status == "delivered",
                 Record.updated_at > since,
@@ -62,7 +66,10 @@ def _recent_deliveries(engine: Engine, destination: str, since: datetime) -> lis
         )
         return [
             _Delivered(
-                row.id, record.id, row.state, tuple(entry.user.email for entry in record.users)
+                row.id,
+                record.id,
+                row.state,
+                tuple(entry.user.email for entry in record.users if entry.user.is_confirmed),
             )
             for row, record in session.execute(wanted)
         ]

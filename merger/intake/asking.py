@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
+from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading
 from merger.errors import Forbidden
@@ -38,7 +39,8 @@ def request_record(service: Service, request: requests.Request, now: datetime) -
         span = record_span(request.start, request.end, now)
         with reading(service.engine) as session:
             _check(session, service, Room.name == request.room, [span], by)
-    return requests.request_record(service.engine, request, now)
+    named = replace(request, naming=requester_of(by, service.settings))
+    return requests.request_record(service.engine, named, now)
 
 
 def remerge(

@@ -18,10 +18,11 @@ from functools import partial
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from merger.accounts.users import email_of, user_row
+from merger.accounts.external import name_users
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
 from merger.i18n import Message, sentences
+from merger.mail_address import email_of
 from merger.ports.calendar import CalendarEvent, CalendarReader, Changes, Channel
 from merger.records import requests
 from merger.records.event_links import (
@@ -207,7 +208,7 @@ def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now
     if was_cancelled or (row.start_at, row.end_at) != (event.span.start, event.span.end):
         other = requests.find_equal(session, row, room.id, event.span)
         if other is not None:  # one video is enough
-            requests.add_users(session, other, _owner(event))
+            requests.add_users(session, other, _owner(event), now)
             link_event(session, other, event, now)
             if not was_cancelled:
                 _call_off(session, row, Message("calendar.same_time", record=other.id), now)
@@ -223,7 +224,7 @@ def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now
     if row.course_code != event.course_code:
         row.course_code = event.course_code
         changes.append(Message("history.event_of_course"))
-    if _add_owner(session, row, event):
+    if _add_owner(session, row, event, now):
         changes.append(Message("history.event_of_owner"))
     if was_cancelled and _is_to_be_made(event.span, now):
         row.error_code = row.error_message = None
@@ -256,7 +257,7 @@ def _call_off(session: Session, row: Record, why: Message, now: datetime) -> Non
     add_history(session, row.id, row.attempt, now, "cancelled", why)
 
 
-def _add_owner(session: Session, row: Record, event: CalendarEvent) -> bool:
+def _add_owner(session: Session, row: Record, event: CalendarEvent, now: datetime) -> bool:
     """Make the organiser the owner; who else wants the record stays."""
     owner = _owner(event)
     if not owner or (row.users and row.users[0].user.email == owner[0]):
@@ -268,7 +269,8 @@ def _add_owner(session: Session, row: Record, event: CalendarEvent) -> bool:
     if mine:
         mine[0].position = 0
     else:
-        row.users.append(RecordUser(user=user_row(session, owner[0]), position=0))
+        [user] = name_users(session, owner, None, now)
+        row.users.append(RecordUser(user=user, position=0))
     return True
 
 

@@ -15,11 +15,13 @@ from typing import Any, Literal
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
+from merger.accounts.external import Requester, requester_of
 from merger.accounts.permissions import Principal
-from merger.accounts.users import email_of
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
 from merger.i18n import Message, to_json
+from merger.mail_address import email_of
+from merger.names import clean_name
 from merger.ports.discovery import DiscoveredRecording
 from merger.ports.recorder import is_mostly_in
 from merger.records import leave, requests
@@ -68,8 +70,9 @@ def ensure_record(
     Raises:
         Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
+    users = [email_of(text, "users") for text in requested_by]
     try:
-        return _ensure(service, recording, requested_by, is_explicit=is_explicit, by=asked_by)
+        return _ensure(service, recording, users, is_explicit=is_explicit, by=asked_by)
     except Refused as error:
         refused = error
     outcome = writing(service.engine, lambda session: _save_refusal(session, recording, refused))
@@ -87,13 +90,14 @@ def _ensure(
     by: Principal | None,
 ) -> Outcome:
     engine, now = service.engine, service.now()
+    naming = requester_of(by, service.settings)
     place_of = service.offering[recording.kind].place_of
     known, was_removed = writing(engine, lambda session: _upsert(session, recording, now))
     if was_removed and not is_explicit:
         return Outcome(None, reason=Message("discovered.removed"))
     if known is not None and not is_explicit:
         _extend_record(engine, recording, known, now, is_explicit=False)
-        _add_users(engine, known, requested_by, now, recording, by)
+        _add_users(engine, known, requested_by, now, recording, by, naming)
         return Outcome(known)
     room = _room_of(engine, recording, place_of)
     state, reason = _classify(recording, room, is_explicit)
@@ -104,12 +108,12 @@ def _ensure(
         lambda session: _joinable(session, known, room, recording, by, now),
     )
     if fed is not None:
-        _add_users(engine, fed, requested_by, now, recording, by)
+        _add_users(engine, fed, requested_by, now, recording, by, naming)
         return _assign(engine, recording, fed, now, is_new=False, is_explicit=is_explicit)
     request = requests.Request(
-        room, recording.span.start, recording.span.end, name=recording.name[:_LONGEST_NAME],
+        room, recording.span.start, recording.span.end, name=_name_of(recording),
         users=tuple(dict.fromkeys((*_owner_addresses(recording.owner), *requested_by))),
-        idempotency_key=_key_of(recording),
+        idempotency_key=_key_of(recording), naming=naming,
     )  # fmt: skip
     record, is_new = requests.request_record(engine, request, now)
     return _assign(engine, recording, record, now, is_new=is_new, is_explicit=is_explicit)
@@ -122,6 +126,7 @@ def _add_users(
     now: datetime,
     recording: DiscoveredRecording,
     by: Principal | None,
+    naming: Requester | None,
 ) -> None:
     """Add people to the users of a record that existed before."""
 
@@ -129,7 +134,7 @@ def _add_users(
         row = session.get(Record, record, with_for_update=True)
         if row is not None and row.idempotency_key != _key_of(recording):
             leave.check_sharing(session, row, by, emails)
-        if row is not None and requests.add_users(session, row, emails):
+        if row is not None and requests.add_users(session, row, emails, now, naming):
             row.updated_at = now  # so that they are given access
 
     if emails:
@@ -150,7 +155,7 @@ def _upsert(
             kind=recording.kind, origin=recording.origin, state="waiting", offered_at=now
         )
         session.add(row)
-    row.place, row.name = recording.place, recording.name[:_LONGEST_NAME]
+    row.place, row.name = recording.place, _name_of(recording)
     row.owner = recording.owner[:_LONGEST_NAME] or None
     return row.record_id, _was_removed(row)
 
@@ -391,6 +396,10 @@ def _is_covered(row: OfferRow, span: Span) -> bool:
 
 def _set_span(row: OfferRow, span: Span | None) -> None:
     row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
+
+
+def _name_of(recording: DiscoveredRecording) -> str:
+    return clean_name(recording.name)[:_LONGEST_NAME]
 
 
 def _key_of(recording: DiscoveredRecording) -> str:

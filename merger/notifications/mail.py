@@ -15,11 +15,13 @@ from email.policy import SMTP
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from merger import i18n
 from merger.errors import Refused
+from merger.names import clean_name
 from merger.timeline.zones import zone_named
 
 FOLDER = Path(__file__).with_name("mail_templates")
@@ -33,7 +35,7 @@ class Letter:
 
     identity: of the notification. facts: as the outbox holds them. sender, recipient: addresses.
     redirect: where it goes instead, or empty. web: the address of the web service, or empty.
-    pictures: JPEGs of what was on the screen.
+    pictures: JPEGs of what was on the screen. token: what the link of `confirm` holds.
     """
 
     identity: str
@@ -45,6 +47,7 @@ class Letter:
     redirect: str = ""
     web: str = ""
     pictures: Sequence[bytes] = ()
+    token: str = ""
 
 
 def compose(letter: Letter, now: datetime) -> EmailMessage:
@@ -58,8 +61,9 @@ def compose(letter: Letter, now: datetime) -> EmailMessage:
     mail["Date"] = now
     mail["Message-ID"] = message_id(letter.identity, letter.sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    mail.set_content(_render("mail.txt", letter, values))
-    html = _render("mail.html", letter, values)
+    template = "confirm" if letter.kind == "confirm" else "mail"
+    mail.set_content(_render(f"{template}.txt", letter, values))
+    html = _render(f"{template}.html", letter, values)
     mail.add_alternative(html, subtype="html")
     part = mail.get_payload()[1]  # type: ignore[index]
     for n, picture in enumerate(letter.pictures[:MOST_PICTURES]):
@@ -113,11 +117,14 @@ def _cid(letter: Letter, n: int) -> str:
 
 
 def _values_of(letter: Letter) -> dict[str, Any]:
+    if letter.kind == "confirm":  # nothing that somebody else wrote
+        query = urlencode({"token": letter.token})
+        return {"words": {}, "link": f"{letter.web}/confirm?{query}"}
     facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
     start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
     error = facts.get("error")
     words = {
-        "name": facts["name"], "room": facts["room"] or "-", "day": f"{start:%Y-%m-%d}",
+        "name": clean_name(facts["name"]), "room": facts["room"] or "-", "day": f"{start:%Y-%m-%d}",
         "start": f"{start:%H:%M}", "end": f"{end:%H:%M}",
     }  # fmt: skip
     return {

@@ -18,10 +18,11 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
+from merger.accounts import external
 from merger.backoff import backoff
 from merger.db.connection_rules import rules_of
 from merger.db.engine import reading, writing
-from merger.errors import Broken, MergerError, Temporary
+from merger.errors import Broken, MergerError, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.notifications import smtp, webhook
@@ -116,7 +117,9 @@ def _send(service: Service, claimed: _Claimed) -> bool:
     try:
         if now - claimed.created_at > TOO_OLD:
             return _finish(service, claimed, "failed", Message("notifications.too_old"))
-        if claimed.channel == MAIL:
+        if claimed.kind == "confirm":
+            _ask_to_confirm(service, claimed, now)
+        elif claimed.channel == MAIL:
             _send_mail(service, claimed, now)
         else:
             _call_webhook(service, claimed, now)
@@ -150,6 +153,26 @@ def _send_mail(service: Service, claimed: _Claimed, now: datetime) -> None:
     )  # fmt: skip
     server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
     smtp.send(server, compose(letter, now))
+
+
+def _ask_to_confirm(service: Service, claimed: _Claimed, now: datetime) -> None:
+    """Send an external user the one mail that they get before they confirm."""
+    settings, email = service.settings, claimed.recipient
+    if not settings.web_address:
+        raise Refused("web_address", "notifications.no_link")
+    letter = Letter(
+        claimed.identity, claimed.kind, email, claimed.facts, _language_of(service, email),
+        settings.mail_from, settings.mail_redirect, settings.web_address,
+        token=external.create_token(service.engine, email),
+    )  # fmt: skip
+    server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
+    try:
+        smtp.send(server, compose(letter, now))
+    except smtp.Unknown:  # it may have gone
+        raise
+    except MergerError:
+        external.forget_token(service.engine, email)
+        raise
 
 
 def _call_webhook(service: Service, claimed: _Claimed, now: datetime) -> None:

@@ -30,7 +30,7 @@ class Job:
     Attributes:
         tries: failures in a row.
         media: what it is made of, as far as that was collected.
-        users: mail addresses, the owner's first.
+        users: mail addresses, the owner's first; without those who are still to confirm.
         drive_folder: of the room.
         calendar_id, event_id: of the event that it was requested for.
     """
@@ -91,7 +91,7 @@ def job_from_row(session: Session, row: Record) -> Job:
         version=row.version,
         delivered_version=row.delivered_version,
         media=row.media or {},
-        users=tuple(entry.user.email for entry in row.users),
+        users=tuple(entry.user.email for entry in row.users if entry.user.is_confirmed),
         drive_folder=room.drive_folder if room else None,
         calendar_id=row.event_link.calendar_id if row.event_link else None,
         event_id=row.event_link.event_id if row.event_link else None,

@@ -19,12 +19,13 @@ from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.i18n import Message, document, to_json, verbatim
 from merger.timeline.report import warnings_of
-from models import Delivery, Notification, Record, User
+from models import Delivery, Notification, Record, RecordUser, User
 
 MAIL, WEBHOOK = "mail", "webhook"
 _KEPT = timedelta(days=90)
 _EDITORS = ("editor", "admin")
 _MOST_WARNINGS = 20
+_MOST_MISSED = 20  # mails at once
 
 
 def add_ready(session: Session, row: Record, now: datetime) -> None:
@@ -47,8 +48,43 @@ def add_silent(session: Session, row: Record, message: Message, now: datetime) -
     )
 
 
+def add_missed(session: Session, user: User, now: datetime) -> None:
+    """Queue what somebody was not told until they confirmed: which of their videos are there."""
+    wanted = (
+        select(Record)
+        .join(Record.users)
+        .where(RecordUser.user_id == user.id, Record.status == "delivered")
+        .order_by(Record.delivered_at.desc(), Record.id)
+        .limit(_MOST_MISSED)
+    )
+    for row in session.scalars(wanted).all():
+        for email in _recipients(row, [user.email]):
+            identity = _identity(MAIL, "ready", row.id, f"{row.version}", email)
+            _add_one(session, row, identity, "ready", MAIL, email, _facts(session, row), now)
+
+
+def ask_to_confirm(session: Session, row: Record, user: User, now: datetime) -> None:
+    """Queue the mail that asks an external user whether they want it; they get but one.
+
+    It says nothing of the record, whose name somebody else has written.
+    """
+    if user.confirmation is None or user.confirmation.digest is not None:
+        return
+    identity = _identity(MAIL, "confirm", user.email)
+    failed = session.scalars(
+        select(Notification).where(
+            Notification.identity == identity, Notification.status == "failed"
+        )
+    )
+    for notification in failed.all():
+        session.delete(notification)
+    session.flush()
+    _add_one(session, row, identity, "confirm", MAIL, user.email, {}, now)
+
+
 def _mails_of(row: Record) -> list[str]:
-    return _recipients(row, (entry.user.email for entry in row.users))
+    users = (entry.user for entry in row.users)
+    return _recipients(row, (user.email for user in users if user.is_confirmed))
 
 
 def _recipients(row: Record, emails: Iterable[str]) -> list[str]:
@@ -70,14 +106,27 @@ def _add(
 ) -> None:
     for channel, recipient in ((WEBHOOK, ""), *((MAIL, email) for email in mails)):
         identity = _identity(channel, kind, row.id, of, recipient)
-        if session.scalar(select(Notification.id).where(Notification.identity == identity)) is None:
-            session.add(
-                Notification(
-                    identity=identity, record_id=row.id, version=row.version, kind=kind,
-                    channel=channel, recipient=recipient, status="pending", tries=0, due_at=now,
-                    created_at=now, facts=facts,
-                )
-            )  # fmt: skip
+        _add_one(session, row, identity, kind, channel, recipient, facts, now)
+
+
+def _add_one(
+    session: Session,
+    row: Record,
+    identity: str,
+    kind: str,
+    channel: str,
+    recipient: str,
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    if session.scalar(select(Notification.id).where(Notification.identity == identity)) is None:
+        session.add(
+            Notification(
+                identity=identity, record_id=row.id, version=row.version, kind=kind,
+                channel=channel, recipient=recipient, status="pending", tries=0, due_at=now,
+                created_at=now, facts=facts,
+            )
+        )  # fmt: skip
 
 
 def _identity(*parts: object) -> str:

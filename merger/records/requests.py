@@ -10,13 +10,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from merger.accounts.external import Requester, name_users
 from merger.accounts.permissions import Principal
-from merger.accounts.users import email_of, user_row
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound, did_you_mean
 from merger.i18n import Message
+from merger.mail_address import email_of
+from merger.names import clean_name
 from merger.ports.calendar import CalendarEvent
-from merger.records import leave, versions
+from merger.records import leave, outbox, versions
 from merger.records.event_links import (
     keep_for_people,
     link_event,
@@ -29,7 +31,7 @@ from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
 from merger.timeline.zones import zone_named
-from models import ENDED, Record, RecordUser, Room
+from models import ENDED, Record, RecordKey, RecordUser, Room
 
 LONGEST_NAME = 255
 MOST_USERS = 100  # that somebody names at once
@@ -41,7 +43,8 @@ class Request:
     """What somebody requests. start, end: aware; users: mail addresses, the first is the owner.
 
     event: in a room's calendar, that requests it; None for a person or a program. asked_by: the
-    person, or whom the program acts for; None for what may have all that there is.
+    person, or whom the program acts for; None for what may have all that there is. naming: as whom
+    they name users.
     """
 
     room: str
@@ -55,6 +58,7 @@ class Request:
     idempotency_key: str | None = None
     event: CalendarEvent | None = None
     asked_by: Principal | None = None
+    naming: Requester | None = None
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -73,9 +77,10 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
     span = record_span(request.start, request.end, now)
     layout_named(request.layout)
     profile_named(request.profile)
-    name = " ".join(request.name.split()) or "lecture"
+    name = clean_name(request.name) or "lecture"
+    course_code = clean_name(request.course_code or "") or None
     texts = {
-        "name": name, "course_code": request.course_code,
+        "name": name, "course_code": course_code,
         "idempotency_key": request.idempotency_key,
         "event_id": request.event.event if request.event else None,
         "calendar_id": request.event.calendar if request.event else None,
@@ -93,7 +98,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
         if row is None:
             row = Record(
                 room_id=room.id, start_at=span.start, end_at=span.end, zone=room.zone,
-                event_name=name, course_code=request.course_code,
+                event_name=name, course_code=course_code,
                 layout=request.layout, profile=request.profile,
                 idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
                 run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
@@ -103,6 +108,8 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
                 link_own(row, request.event)
             session.add(row)
             session.flush()
+            if request.naming is not None and request.naming.key is not None:
+                session.add(RecordKey(record_id=row.id, key_id=request.naming.key))
             by = (
                 Message("history.requested_by", email=users[0])
                 if users
@@ -114,7 +121,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
             keep_for_people(row)
         if request.event is not None:
             link_event(session, row, request.event, now)
-        if add_users(session, row, users) and not is_new:
+        if add_users(session, row, users, now, request.naming) and not is_new:
             row.updated_at = now  # so that they get what is there already
         return row.id, is_new
 
@@ -176,14 +183,39 @@ def _live(session: Session, room: int, span: Span, layout: str, profile: str) ->
     return session.scalars(wanted.order_by(Record.id)).all()
 
 
-def add_users(session: Session, row: Record, emails: Iterable[str]) -> bool:
-    """Add users to a record; return whether any was new."""
+def add_users(
+    session: Session,
+    row: Record,
+    emails: Iterable[str],
+    now: datetime,
+    naming: Requester | None = None,
+) -> bool:
+    """Add users to a record; return whether any was new.
+
+    Args:
+        naming: who names them; None for calendars, meetings and the operator.
+
+    Raises:
+        Invalid: somebody names too many external people.
+    """
+    named = list(dict.fromkeys(emails))
+    users = name_users(session, named, naming, now)
     present = {entry.user.email for entry in row.users}
-    new = [email for email in dict.fromkeys(emails) if email not in present]
+    new = [user for user in users if user.email not in present]
     after = max((entry.position for entry in row.users), default=-1) + 1
-    for position, email in enumerate(new, after):
-        row.users.append(RecordUser(user=user_row(session, email), position=position))
+    for position, user in enumerate(new, after):
+        row.users.append(RecordUser(user=user, position=position))
+    for user in users:
+        if not user.is_confirmed:
+            outbox.ask_to_confirm(session, row, user, now)
     return bool(new)
+
+
+def is_made_with(engine: Engine, record: int, key: int | None) -> bool:
+    """Return whether it was this API key with which a record was requested first."""
+    with reading(engine) as session:
+        row = session.get(RecordKey, record)
+        return row is not None and row.key_id == key
 
 
 def status_of(engine: Engine, record: int) -> str:

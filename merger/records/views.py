@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 from merger.db.engine import reading
 from merger.errors import Invalid, NotFound, Refused
 from merger.i18n import document, from_json, to_json
+from merger.mail_address import normal_form
 from merger.records import outbox
 from merger.records.requests import record_row, room_row
 from merger.timeline.clock import Span
@@ -98,7 +99,7 @@ def running_records(engine: Engine, most: int, only_of: int | None = None) -> li
 
 _LOADED = (
     joinedload(Record.room),
-    selectinload(Record.users).joinedload(RecordUser.user),
+    selectinload(Record.users).joinedload(RecordUser.user).joinedload(User.confirmation),
 )
 
 
@@ -115,7 +116,7 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
     if wanted.changed_since is not None:
         query = query.where(Record.updated_at >= wanted.changed_since)
     for user in (
-        User.email == wanted.user.strip().lower() if wanted.user is not None else None,
+        User.email == normal_form(wanted.user) if wanted.user is not None else None,
         User.id == wanted.only_of if wanted.only_of is not None else None,
     ):
         if user is not None:
@@ -187,6 +188,7 @@ def record_summary(row: Record) -> dict[str, Any]:
         "delivered_version": row.delivered_version,
         "error": outbox.error_document(row),
         "users": [entry.user.email for entry in row.users],
+        "unconfirmed_users": [e.user.email for e in row.users if not e.user.is_confirmed],
         "course_code": row.course_code,
         "created_at": local(row.created_at),
         "updated_at": local(row.updated_at),

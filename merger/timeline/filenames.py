@@ -26,7 +26,8 @@ _NAME = re.compile(
 
 # Characters that some file system refuses, and those that no name should hold.
 _UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+    r"[\x00-\x1f\x7f-\x9f\xad/\\:*?\"<>|\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
 # What comes behind the stem of a result, by its kind.
 ENDINGS = {"merge": ".mp4", "backup": "_backup.mp4"}

@@ -23,6 +23,7 @@ from merger.db.connection_rules import rules_of
 from merger.errors import Broken, Refused
 from merger.i18n import Message
 from merger.logs import printable
+from merger.mail_address import Lookalike, refuse_lookalikes
 from merger.network.addresses import Rules
 from merger.network.session import guard
 from merger.network.targets import Unclear, target_of
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN_S = 10  # the provider
 _LONGEST_LOGGED = 500  # characters
+_LONGEST_SUBJECT = 255  # characters, as OpenID Connect has it
 # What the library raises for invalid answers, beside errors of its own; and a session, for those
 # that lead where none may.
 _INVALID_ANSWER = (
@@ -84,6 +86,10 @@ def _sign_in_with_password() -> Answer:
     next_path = local_path(request.form.get("next"))
     guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
+    try:
+        refuse_lookalikes(email)
+    except Lookalike as error:
+        return _login_page(next_path, error.message, email)
     domains = service().settings.oidc_domains
     who = users.authenticate(service().engine, email, password, domains)
     if who is None:
@@ -174,13 +180,15 @@ def _return_from_provider() -> Answer:
     # Some write true as a word.
     if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
         return _refuse(next_path, Message("web.address_not_verified"), "no verified address")
-    domains = service().settings.oidc_domains
+    here = service()
+    account = users.Account(here.settings.oidc_issuer, claims["sub"])
     try:
         who = users.admit(
-            service().engine, email, name[:255] if isinstance(name, str) else None, domains
-        )
+            here.engine, account, email, name if isinstance(name, str) else None,
+            here.settings.oidc_domains, here.now(),
+        )  # fmt: skip
     except Refused as error:
-        return _refuse(next_path, error.message, "not admitted")
+        return _refuse(next_path, error.message, error)
     _begin_session(who)
     log.info("user %s signed in through %s", who.user, service().settings.oidc_issuer)
     return redirect(next_path, 303)
@@ -201,6 +209,8 @@ def _fetch_claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
         if more["sub"] != claims["sub"]:
             raise ValueError("userinfo is of another subject than the token")
         claims = {**more, **claims}
+    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= _LONGEST_SUBJECT:
+        raise ValueError("its subject is none")
     return claims
 
 

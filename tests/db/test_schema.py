@@ -16,12 +16,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, delete, event, insert, inspect, text
+from sqlalchemy import Engine, delete, event, insert, inspect, select, text
+from sqlalchemy.orm import Session
 
 from merger.db import schema
 from merger.db.engine import connect
 from merger.errors import Broken, Temporary
-from models import Base, Record, Room
+from models import Base, Record, Room, User
 from tests.db.conftest import record
 from tests.support.databases import ON_MARIADB, PASSWORD, MariaDB
 from tests.support.selection import BOTH_DATABASES
@@ -31,7 +32,7 @@ pytestmark = BOTH_DATABASES
 ROOT = Path(__file__).parents[2]
 # All migrations, the oldest first, and what the next one will be called.
 REVISIONS = sorted(path.name[:4] for path in (schema.MIGRATIONS / "versions").glob("*.py"))
-NEXT, AFTER_NEXT = (f"{len(REVISIONS) + n:04}" for n in (1, 2))
+NEXT, AFTER_NEXT = (f"{int(REVISIONS[-1]) + n:04}" for n in (1, 2))
 
 
 @pytest.fixture
@@ -264,37 +265,67 @@ def test_an_older_database_is_told_and_brought_up_to_date(
         assert connection.execute(text("SELECT name, floor FROM rooms")).all() == [("504", None)]
 
 
-@pytest.fixture
-def of_the_third(tmp_path: Path) -> Path:
-    """The migrations before SQLite was told to count on."""
-    folder = tmp_path / "migrations"
+INSERT_RECORD = (
+    "INSERT INTO records (id, room_id, start_at, end_at, created_at, updated_at, run_after, zone,"
+    " layout, profile, event_name"
+)
+OF_ROOM_7 = ", ".join(["7", *["'2026-11-20 12:00:00'"] * 5, "'UTC', 'side_by_side', '720p'"])
+
+
+def upgrade_until(
+    revision: str, engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Make the tables as they were before a revision."""
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (folder / "versions").glob("*.py"):
-        if path.name > "0004":
+        if path.name >= revision:
             path.unlink()
-    return folder
+    with monkeypatch.context() as earlier:
+        earlier.setattr(schema, "MIGRATIONS", folder)
+        assert schema.upgrade(engine) == [one for one in REVISIONS if one < revision]
+
+
+def test_names_and_addresses_of_before_get_their_form(
+    empty: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade_until("0007", empty, tmp_path / "migrations", monkeypatch)
+    emails = {
+        1: "e\u0301va@example.edu", 2: "o\u0308@example.edu", 3: "\u00f6@example.edu",
+        4: "\uff41nn@example.edu", 5: "ann@example.edu",
+    }  # fmt: skip
+    named = "INSERT INTO users (id, email, name) VALUES (:id, :email, :name)"
+    with empty.begin() as connection:
+        for user, email in emails.items():
+            name = "\u202e" if user == 5 else f"a\u202e\u2066b \u200c{user}"
+            connection.execute(text(named), {"id": user, "email": email, "name": name})
+        connection.execute(text("INSERT INTO rooms (id, name, zone) VALUES (7, '504', 'UTC')"))
+        connection.execute(
+            text(f"{INSERT_RECORD}, course_code) VALUES (9, {OF_ROOM_7}, :name, :code)"),
+            {"name": "\u202egnp.exe\x00", "code": "M1\u200f"},
+        )
+    assert "0007" in schema.upgrade(empty)
+    with Session(empty) as session:
+        people = session.scalars(select(User).order_by(User.id)).all()
+        # Two that are one by now, and one that looks like another's, stay as they are.
+        assert [p.email for p in people] == ["\u00e9va@example.edu", *list(emails.values())[1:]]
+        assert [p.name for p in people] == [*(f"ab \u200c{n}" for n in range(1, 5)), "\u202e"]
+        assert all(person.is_confirmed and not person.accounts for person in people)
+        kept = session.scalars(select(Record)).one()
+        assert (kept.event_name, kept.course_code) == ("gnp.exe", "M1")
 
 
 def test_a_database_with_rows_keeps_them(
-    empty: Engine, of_the_third: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite makes tables anew to count on; what refers to them stays, and refers to them."""
-    with monkeypatch.context() as earlier:
-        earlier.setattr(schema, "MIGRATIONS", of_the_third)
-        assert schema.upgrade(empty) == REVISIONS[:3]
-    columns = (
-        "room_id, start_at, end_at, zone, layout, profile, created_at, updated_at, run_after,"
-        " event_name"
-    )
-    noon = "'2026-11-20 12:00:00'"
+    upgrade_until("0004", empty, tmp_path / "migrations", monkeypatch)
     with empty.begin() as connection:
         for statement in (
             "INSERT INTO rooms (id, name, zone) VALUES (7, '504', 'UTC')",
             "INSERT INTO sources (room_id, name, role, kind, address)"
             " VALUES (7, 'camera', 'speaker', 'folder', '/videos')",
             "INSERT INTO users (id, email) VALUES (3, 'a@example.edu')",
-            f"INSERT INTO records (id, {columns}) VALUES (9, 7, {noon}, {noon}, 'UTC',"
-            f" 'side_by_side', '720p', {noon}, {noon}, {noon}, 'lecture')",
+            f"{INSERT_RECORD}) VALUES (9, {OF_ROOM_7}, 'lecture')",
             "INSERT INTO record_users VALUES (9, 3, 0)",
         ):
             connection.execute(text(statement))

@@ -119,6 +119,7 @@ CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"email": "ann@example.com"}, NOT_ADMITTED),
     ({"email": "ann@sub.example.org"}, NOT_ADMITTED),
     ({"email": "ann@example.org@example.com"}, "a valid email address"),
+    ({"email": "\uff41nn@example.org"}, "only look like ordinary ones"),
     ({"email": "ann@example.org\n"}, ""),  # which is Ann's
 ]
 
@@ -174,6 +175,87 @@ def test_an_address_that_only_the_userinfo_has(known: Browser, provider: Provide
     assert known.through_provider().status_code == 303
     known.post("/logout")
     provider.userinfo["sub"] = "8"
+    assert NOT_ACCEPTED in said(known.through_provider())
+
+
+OTHER_ACCOUNT = "signs in here with another account of your organisation"
+
+
+def test_an_account_is_bound_at_its_first_sign_in(
+    known: Browser, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = ann(known.site.engine)  # who is there already
+    known.through_provider()
+    assert known.who == user
+    provider.claims = {"sub": "8"}  # whoever got the address since
+    thief = Browser(known.site)
+    assert OTHER_ACCOUNT in said(thief.through_provider())
+    assert thief.who is None and known.who == user
+    assert f"{ANN} {OTHER_ACCOUNT}" in caplog.text
+    provider.claims = {"email": "bob@example.org"}
+    moved = Browser(known.site)
+    moved.through_provider()  # the same person, under another address
+    assert moved.who == user and users(known.site) == {"bob@example.org": "Ann Example"}
+    provider.claims = {"sub": "8"}
+    thief.through_provider()  # somebody else by now
+    assert thief.who not in (None, user)
+    provider.claims = {}
+    again = Browser(known.site)
+    again.through_provider()  # her address is another's now: she keeps the one that she has
+    assert again.who == user and set(users(known.site)) == {ANN, "bob@example.org"}
+
+
+@ON_SQLITE
+def test_accounts_of_another_provider_are_others(
+    site: Site, known: Browser, provider: Provider
+) -> None:
+    """The operator has chosen another one, whose numbers are its own."""
+    known.through_provider()
+    with provided() as other:
+        site.environ["MERGER_OIDC_ISSUER"] = other.address
+        other.claims = {"sub": "another"}
+        there = Browser(site)
+        there.through_provider()
+        assert there.who == known.who
+        other.claims = {"email": "bob@example.org"}
+        bob = Browser(site)
+        bob.through_provider()
+        assert bob.who not in (None, known.who)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("by", ["page", "command"])
+def test_an_administrator_releases_an_account(
+    site: Site, known: Browser, provider: Provider, by: str
+) -> None:
+    known.through_provider()
+    user = known.who
+    provider.claims = {"sub": "8"}
+    other = Browser(site)
+    assert OTHER_ACCOUNT in said(other.through_provider())
+    if by == "command":
+        document = site.said("release-account", ANN.upper())
+        assert (document["id"], document["bound"]) == (user, False)
+        assert site.run("release-account", "nobody@example.org").returncode == 2
+    else:
+        people.invite_user(site.engine, "ada@example.com", None, "admin")
+        person = people.get_user_by_address(site.engine, "ada@example.com")
+        assert person is not None
+        people.set_password(site.engine, person["id"], PASSWORD)
+        ada = Browser(site)
+        ada.sign_in("ada@example.com")
+        assert f'action="/people/{user}/release"' in ada.get("/people").text
+        assert ada.post(f"/people/{user}/release").status_code == 303
+        assert "/release" not in ada.get("/people").text
+    assert known.who is None  # the old session is over
+    other.through_provider()
+    assert other.who == user
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("subject", [7, "", "x" * 256])
+def test_a_subject_that_cannot_be_kept(known: Browser, provider: Provider, subject: object) -> None:
+    provider.claims = {"sub": subject}
     assert NOT_ACCEPTED in said(known.through_provider())
 
 

@@ -50,6 +50,18 @@ def test_wrong_passwords(browser: Browser) -> None:
 
 
 @ON_SQLITE
+def test_an_address_that_only_looks_like_somebodys(browser: Browser) -> None:
+    user, _ = users.invite_user(browser.site.engine, "kate@example.org", None, "user")
+    users.set_password(browser.site.engine, user["id"], PASSWORD)
+    text = said(browser.sign_in("\u212aate@example.org"))
+    assert "has characters that only look like ordinary ones (\u212a)" in text
+    assert browser.who is None
+    engine = browser.site.engine
+    assert users.authenticate(engine, "\u212aate@example.org", PASSWORD) is None
+    assert browser.sign_in("KATE@example.org").status_code == 303
+
+
+@ON_SQLITE
 def test_guessing_ends_soon(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
     ann(browser.site.engine)
     for _ in range(MOST_GUESSES):

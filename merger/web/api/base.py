@@ -10,9 +10,12 @@ from flask import Response, current_app, json, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
+from merger.accounts.permissions import Principal
 from merger.errors import Invalid
+from merger.records import requests
 from merger.web import problems
 from merger.web.api.schemas.base import RequestModel
+from merger.web.auth import service
 from merger.web.language import translate_document
 
 VERSION = "/api/v1"
@@ -56,6 +59,14 @@ def check_query() -> Response | None:
         except ValidationError as error:
             return problems.explain_invalid(error)
     return None
+
+
+def sees_record(who: Principal, record: int) -> bool:
+    """Return whether somebody who acts on a record may see more of it than its id.
+
+    A key that may only write sees what was requested with it.
+    """
+    return who.may("read") or requests.is_made_with(service().engine, record, who.key)
 
 
 def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:

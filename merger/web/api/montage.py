@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from merger.accounts.users import email_of
 from merger.errors import Invalid, Refused
 from merger.i18n import Message, document
 from merger.intake import asking
+from merger.mail_address import email_of
 from merger.records import requests, views
 from merger.timeline.zones import instant_from
 from merger.web.api import base
@@ -60,8 +60,10 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         if error.code not in _FIELDS:
             raise
         raise Invalid(_FIELDS[error.code], error.message) from error
-    status = requests.status_of(service().engine, record)
-    message = Message("web.montage", record=record, status=status)
+    message = Message("web.montage_requested", record=record)
+    if base.sees_record(who, record):
+        status = requests.status_of(service().engine, record)
+        message = Message("web.montage", record=record, status=status)
     return base.reply({"id": record, **document(message, "message")}, 201)
 
 

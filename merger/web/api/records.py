@@ -13,6 +13,7 @@ from merger.errors import Invalid, Refused
 from merger.i18n import Message, sentences
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
+from merger.mail_address import normal_form
 from merger.records import requests, views
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
@@ -20,6 +21,7 @@ from merger.web.api.schemas.records import (
     Again,
     Ask,
     AskHeaders,
+    RecordAnswer,
     RecordDetails,
     RecordPage,
     RecordPath,
@@ -34,7 +36,7 @@ blueprint = base.resources(
 
 @blueprint.post(
     "/records",
-    responses={"201": RecordDetails, "200": RecordDetails},
+    responses={"201": RecordAnswer, "200": RecordAnswer},
     operation_id="askForRecord",
 )
 def request_record(header: AskHeaders, body: Ask) -> Response:
@@ -52,7 +54,10 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
             service().engine, who.user, header.idempotency_key, content, service().now(),
             lambda: _request_record(who, body),
         )  # fmt: skip
-    return base.reply(json.loads(text), status)
+    document = json.loads(text)
+    if not base.sees_record(who, document["id"]):
+        document = {"id": document["id"]}
+    return base.reply(document, status)
 
 
 def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
@@ -91,7 +96,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
         raise Invalid("zoom", "web.no_zoom")
     try:
         offer = here.offering["zoom"].find_recording(text, here.now())
-        is_theirs = offer.owner.strip().lower() == who.email
+        is_theirs = normal_form(offer.owner) == who.email
     except Refused:
         if who.sees_all:
             raise
@@ -134,11 +139,13 @@ def show(path: RecordPath) -> Response:
 
 
 def _reply_details(record: int, who: Principal) -> Response:
+    if not base.sees_record(who, record):
+        return base.reply({"id": record})
     return base.reply(views.record_details(service().engine, record, who.only_of))
 
 
 @blueprint.post(
-    "/records/<int:record>/cancel", responses={"200": RecordDetails}, operation_id="cancelRecord"
+    "/records/<int:record>/cancel", responses={"200": RecordAnswer}, operation_id="cancelRecord"
 )
 def cancel(path: RecordPath) -> Response:
     """Cancel an unfinished record; versions already delivered stay.
@@ -151,7 +158,7 @@ def cancel(path: RecordPath) -> Response:
 
 
 @blueprint.post(
-    "/records/<int:record>/retry", responses={"200": RecordDetails}, operation_id="retryRecord"
+    "/records/<int:record>/retry", responses={"200": RecordAnswer}, operation_id="retryRecord"
 )
 def retry(path: RecordPath) -> Response:
     """Queue a failed or cancelled record again."""
@@ -161,7 +168,7 @@ def retry(path: RecordPath) -> Response:
 
 
 @blueprint.post(
-    "/records/<int:record>/remerge", responses={"200": RecordDetails}, operation_id="remergeRecord"
+    "/records/<int:record>/remerge", responses={"200": RecordAnswer}, operation_id="remergeRecord"
 )
 def remerge(path: RecordPath, body: Again) -> Response:
     """Request a new version of a record; the current one stays until the new one is delivered.

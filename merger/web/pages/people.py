@@ -46,13 +46,7 @@ def invite() -> Answer:
             service().settings.oidc_domains,
         )  # fmt: skip
     except Refused as error:
-        is_address = error.code == "email"
-        why = (
-            field_problem("address", count=1, given=typed["email"])
-            if is_address
-            else phrases_of_error(error)
-        )
-        return _people_form(typed, {error.code: why})
+        return _people_form(typed, {error.code: phrases_of_error(error)})
     flash(t("people.invited" if is_new else "people.there_already", email=user["email"]))
     return redirect("/people", 303)
 
@@ -71,6 +65,15 @@ def change(user: int) -> Answer:
             raise
         return _people_form({}, {f"role-{user}": phrases_of_error(error)})
     flash(t("people.changed", email=changed["email"]))
+    return redirect("/people", 303)
+
+
+@blueprint.post("/people/<int:user>/release")
+def release(user: int) -> Answer:
+    """Unbind somebody from the account with which they sign in."""
+    require_principal("people")
+    released = users.release_accounts(service().engine, user)
+    flash(t("people.released", email=released["email"]))
     return redirect("/people", 303)
 
 

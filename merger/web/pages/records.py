@@ -228,6 +228,7 @@ def _act_on(record: int, act: Callable[..., Any]) -> Any:
 @blueprint.post("/records/<int:record>/remerge")
 def remerge(record: int) -> Answer:
     """Request a new version of a record; fields that are not changed stay as they are."""
+    require_principal("read")  # for it is shown again, if something is wrong
     who = require_principal("write")
     details = _details(record, who)
     before = _form_values(details)

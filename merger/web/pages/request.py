@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from flask import flash, redirect, request
 
 from merger.accounts.permissions import Principal
-from merger.accounts.users import email_of
 from merger.errors import Refused
 from merger.intake import asking
+from merger.mail_address import Lookalike, email_of
 from merger.records import requests
 from merger.records.due import HALF_HOUR
 from merger.records.leave import MEETING
@@ -25,7 +25,7 @@ from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
-from merger.web.language import t
+from merger.web.language import Phrases, t
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.form_times import check_span, choices, instant_of, turn_of
 
@@ -216,14 +216,14 @@ def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
     if len(addresses) > requests.MOST_USERS:
         errors["users"] = field_problem("too_many", most=requests.MOST_USERS)
         return ()
-    bad = [address for address in addresses if not _is_address(address)]
+    bad: list[str] = []
+    odd: Phrases = ()
+    for address in addresses:
+        try:
+            email_of(address)
+        except Refused as error:
+            bad.append(address)
+            odd = odd or (phrases_of_error(error) if isinstance(error, Lookalike) else ())
     if bad:
-        errors["users"] = field_problem("address", count=len(bad), given=", ".join(bad))
+        errors["users"] = odd or field_problem("address", count=len(bad), given=", ".join(bad))
     return tuple(address for address in addresses if address not in bad)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return bool(email_of(text))
-    except Refused:
-        return False

@@ -72,6 +72,22 @@ def test_a_service_without_zoom(web: Web) -> None:
     problem(web.api("eve", "POST", "/records", json={"zoom": UUID}), 422, "zoom")
 
 
+def test_others_are_named_as_everywhere(web: Web, zoom: ZoomServer) -> None:
+    """By addresses in their one form; those from outside are asked, and the name is clean."""
+    add_room(web)
+    zoom.meetings[UUID]["topic"] = "\u202eAlgebra\x00"
+    wanted = {"zoom": UUID, "users": ["Bob@Example.org", "Stranger@Example.com"]}
+    for again in (201, 200):
+        made = told(web.api("ann", "POST", "/records", json=wanted), again)
+        assert made["users"] == ["ann@example.org", "bob@example.org", "stranger@example.com"]
+        assert made["unconfirmed_users"] == ["stranger@example.com"]
+        assert made["name"] == "Algebra"
+    odd = {"zoom": UUID, "users": ["\uff41nn@example.org"]}
+    problem(web.api("ann", "POST", "/records", json=odd), 422, "users")
+    (offer,) = told(web.api("eve", "GET", "/offers"))["offers"]
+    assert offer["name"] == "Algebra"
+
+
 def test_editors_see_what_nobody_asked_for(web: Web, zoom: ZoomServer) -> None:
     web.api("eve", "POST", "/records", json={"zoom": UUID})
     (offer,) = told(web.api("eve", "GET", "/offers"))["offers"]

@@ -96,7 +96,7 @@ def test_at_numbers_that_no_database_holds_there_is_nothing(web: Web, far: str) 
         assert "Page not found" in ada.get("/" + path.format(far), 404), path
     for form in (
         "records/{}/cancel", "records/{}/remerge", "rooms/{}/edit", "rooms/{}/delete", "people/{}",
-        "people/{}/delete", "keys/{}/revoke",
+        "people/{}/delete", "people/{}/release", "keys/{}/revoke",
     ):  # fmt: skip
         assert ada.send("/keys", "/" + form.format(far)).status_code == 404, form
 
@@ -110,7 +110,7 @@ def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
 FORMS = (
     "/request", "/request/check", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
     "/records/1/delete", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
-    "/people/1/delete", "/keys", "/keys/1/revoke", "/keys/password",
+    "/people/1/delete", "/people/1/release", "/keys", "/keys/1/revoke", "/keys/password", "/confirm",
 )  # fmt: skip
 
 

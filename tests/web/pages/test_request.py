@@ -230,3 +230,17 @@ def test_a_recording_is_shared_from_its_page(web: Web) -> None:
     assert "kim@example.org" in ann.done(found[1], "/request", asked)
     assert len(told(web.api("eve", "GET", "/records"))["records"]) == 1
     assert "/request?room=" not in reader(web, "bob").get("/records/1")
+
+
+def test_people_from_outside_are_marked_and_limited(web: Web) -> None:
+    ann = reader(web, "ann")
+    page = ann.done("/request", "/request", {**LECTURE, "users": "b@x.org, c@x.org"})
+    assert "b@x.org (has not confirmed the address yet)" in page
+    assert "ann@example.org," in page
+    many = {**LECTURE, "users": " ".join(f"{n}@x.org" for n in range(19)), "end": "11:30"}
+    assert "(18 left today)" in error_at(ann.wrong("/request", "/request", many), "users")
+    odd = {**LECTURE, "users": "\u212aate@x.org nobody"}
+    assert "only look like ordinary ones" in error_at(
+        ann.wrong("/request", "/request", odd), "users"
+    )
+    assert "This address isn't confirmed yet" in reader(web, "ada").get("/people")

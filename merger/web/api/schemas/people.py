@@ -46,6 +46,8 @@ class UserOut(BaseModel):
     name: str | None
     role: str
     invited: bool
+    confirmed: bool = Field(description="Whether emails and videos may go to them.")
+    bound: bool = Field(description="Whether they sign in with an account of your organisation.")
 
 
 class UsersOut(BaseModel):

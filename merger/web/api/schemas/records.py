@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
@@ -120,6 +120,9 @@ class RecordOut(BaseModel):
     delivered_version: int | None
     error: Failure | None
     users: list[str]
+    unconfirmed_users: list[str] = Field(
+        description="Those of `users` who get nothing yet: they have not confirmed their address."
+    )
     course_code: str | None
     created_at: str
     updated_at: str
@@ -206,7 +209,7 @@ class EventOut(MessageData):
 class MessageOut(BaseModel):
     """A notification; `recipient` is empty for the webhook."""
 
-    kind: Literal["ready", "failed", "silent"]
+    kind: Literal["ready", "failed", "silent", "confirm"]
     channel: Literal["mail", "webhook"]
     recipient: str
     status: Literal["pending", "sending", "sent", "unknown", "failed"]
@@ -229,6 +232,16 @@ class RecordDetails(RecordOut):
     deliveries: list[DeliveryOut]
     messages: list[MessageOut]
     events: list[EventOut]
+
+
+class RecordId(BaseModel):
+    """A record that an API key which may only write has not made."""
+
+    id: int
+
+
+class RecordAnswer(RootModel[RecordDetails | RecordId]):
+    """A record with all its details, or its id alone where the API key may not read it."""
 
 
 class OfferOut(BaseModel):
