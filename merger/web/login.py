@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskOAuth2App, OAuth, OAuthError
@@ -19,8 +19,10 @@ from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.i18n import Message
 from merger.logs import printable
-from merger.web.auth import guesses, service, sign_in
+from merger.web import guessing
+from merger.web.auth import service, sign_in
 from merger.web.language import language
+from merger.web.provider_metadata import KeptMetadata
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ Answer = str | Response | tuple[str, int]
 
 def register(app: Flask) -> None:
     """Let people sign in to an application, and out."""
+    app.extensions["provider_metadata"] = KeptMetadata()
     app.add_url_rule("/login", "login", _show_page, methods=["GET"])
     app.add_url_rule("/login", "sign_in", _sign_in_with_password, methods=["POST"])
     app.add_url_rule("/login/oidc", "login_oidc", _go_to_provider, methods=["GET"])
@@ -73,15 +76,16 @@ def _login_page(next_path: str, error: Message | None = None, email: str = "") -
 
 def _sign_in_with_password() -> Answer:
     next_path = local_path(request.form.get("next"))
-    guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
     domains = service().settings.oidc_domains
-    who = users.authenticate(service().engine, email, password, domains)
+    who = guessing.guess_password(
+        email, lambda: users.authenticate(service().engine, email, password, domains)
+    )
     if who is None:
-        guesses().add_wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
         return _login_page(next_path, Message("web.wrong_password"), email)
     _begin_session(who)
+    guessing.remember_browser(who.email)
     log.info("user %s signed in with a password", who.user)
     return redirect(next_path, 303)
 
@@ -105,7 +109,7 @@ def _sign_out() -> Answer:
 
 
 def _provider() -> FlaskOAuth2App:
-    """Return the provider, whose addresses and keys are fetched anew each time."""
+    """Return the provider, whose keys are fetched anew each time."""
     settings = service().settings
     if not settings.oidc_issuer:
         abort(404)
@@ -144,7 +148,7 @@ def _go_to_provider() -> Answer:
 def _return_from_provider() -> Answer:
     provider, next_path = _provider(), local_path(session.get("next"))
     try:
-        claims = _fetch_claims(provider)
+        claims = guessing.guess_code(lambda: _fetch_claims(provider), wrong=(OAuthError,))
     except OAuthError as error:
         return _refuse(next_path, _OAUTH_ERRORS.get(error.error, _NOT_UNDERSTOOD), error)
     except RequestException as error:
@@ -186,10 +190,17 @@ def _fetch_claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
 
 
 def _load_metadata(provider: FlaskOAuth2App) -> Mapping[str, Any]:
-    """Return the provider's metadata. Raises ValueError if it is of another issuer."""
-    metadata: Mapping[str, Any] = provider.load_server_metadata()
-    if metadata["issuer"].rstrip("/") != service().settings.oidc_issuer:
-        raise ValueError(f"it calls itself {metadata['issuer']!r}")
+    """Return the provider's metadata, as kept. Raises ValueError if it is of another issuer."""
+
+    def fetch() -> Mapping[str, Any]:
+        metadata: Mapping[str, Any] = dict(provider.load_server_metadata())
+        if metadata["issuer"].rstrip("/") != service().settings.oidc_issuer:
+            raise ValueError(f"it calls itself {metadata['issuer']!r}")
+        return metadata
+
+    kept = cast(KeptMetadata, current_app.extensions["provider_metadata"])
+    metadata = kept.get(fetch, service().now())
+    provider.server_metadata.update(metadata)
     return metadata
 
 
