@@ -57,16 +57,19 @@ def test_a_frozen_process_loses_its_slot(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     looks = iter(range(1000))
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None and child.stdout.readline() == "held\n"
-        child.send_signal(signal.SIGSTOP)
-        until(lambda: status_of(child.pid, "State").startswith("T"))
-        with budget.slot(lambda: next(looks) > 20):
-            # It wakes up, and ends what it had begun: that changes nothing for whoever came after.
-            for number in (signal.SIGCONT, signal.SIGUSR1):
-                child.send_signal(number)
-            assert child.wait(DEADLINE_S) == 0
-            with pytest.raises(Cancelled), budget.slot(lambda: True):
-                pytest.fail("it is held")
+        try:
+            assert child.stdout is not None and child.stdout.readline() == "held\n"
+            child.send_signal(signal.SIGSTOP)
+            until(lambda: status_of(child.pid, "State").startswith("T"))
+            with budget.slot(lambda: next(looks) > 20):
+                # It wakes up and ends what it had begun: nothing changes for who came after it.
+                for number in (signal.SIGCONT, signal.SIGUSR1):
+                    child.send_signal(number)
+                assert child.wait(DEADLINE_S) == 0
+                with pytest.raises(Cancelled), budget.slot(lambda: True):
+                    pytest.fail("it is held")
+        finally:
+            child.kill()
 
 
 def test_who_holds_a_slot_gives_signs_of_life(tmp_path: Path) -> None:
