@@ -47,6 +47,11 @@ class DriveDestination:
     root: str = "root"
     tells: bool = False
     name: str = "drive"
+    is_remote: bool = True
+
+    def try_out(self) -> None:
+        """Look whether the folder of the setting is there for us; that alone writes nothing."""
+        self.folders.require(self.root, None)
 
     def is_foreign(self, name: str) -> bool:
         """Return False: files have ids in Drive, and several may have the same name."""

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from merger.analysis.image_size import image_size
 from merger.errors import Invalid
 
 Picture = npt.NDArray[np.uint8]
@@ -80,8 +81,8 @@ def read_card(path: Path) -> Card:
     """Read a user's card from an image file; its name is the file's name.
 
     Raises:
-        Invalid: the file is unreadable, no image, bigger than 50 megapixels, or shows one plain
-            colour; the code is `card`.
+        Invalid: the file is unreadable, no image whose size can be told from its header, bigger
+            than 50 megapixels, or shows one plain colour; the code is `card`.
     """
     try:
         data = path.read_bytes()
@@ -89,12 +90,13 @@ def read_card(path: Path) -> Card:
         raise Invalid(
             "card", "analysis.card_unreadable", path=str(path), why=error.strerror or str(error)
         ) from error
-    bgr = _decode(data)
+    size = image_size(data)
+    if size is not None and size[0] * size[1] > LARGEST_CARD:
+        width, height = size
+        raise Invalid("card", "analysis.card_too_large", path=str(path), width=width, height=height)
+    bgr = _decode(data) if size is not None else None
     if bgr is None:
         raise Invalid("card", "analysis.card_no_image", path=str(path))
-    height, width = bgr.shape[:2]
-    if height * width > LARGEST_CARD:
-        raise Invalid("card", "analysis.card_too_large", path=str(path), width=width, height=height)
     card = card_from_picture(path.name, bgr)
     planes = card.signatures[0]
     if np.abs(planes - np.median(planes, axis=(1, 2), keepdims=True)).max() < PLAIN:

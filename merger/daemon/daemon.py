@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from merger.errors import MergerError
 from merger.i18n import Message
 from merger.intake.calendar_sync import is_any_due
 from merger.monitoring import heartbeats
+from merger.monitoring.destinations import Trials
 from merger.records import outbox, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
@@ -59,6 +61,7 @@ class Daemon:
     is_outdated: bool = False
     housekeeping: Slot = field(init=False)
     jobs: Slot | None = None
+    trials: Trials = field(init=False)
     _silent: dict[Claim, tuple[datetime, int]] = field(default_factory=dict)  # since, seen so often
     _checked_at: datetime | None = None
     _signed_at: datetime | None = None
@@ -68,6 +71,8 @@ class Daemon:
     _complaint: Message | None = None
 
     def __post_init__(self) -> None:
+        # What this machine's daemon before found counts no more.
+        self.trials = Trials(self.name.rpartition("-")[0] or self.name)
         self.housekeeping = Slot(
             self.start_housekeeping, _HOUSEKEEPING_ENDS_WITHIN,
             "the housekeeping hangs and is ended; does a share hang?",
@@ -184,6 +189,11 @@ class Daemon:
         """Where a worker has ended, begin what is due at once: nobody has to wait for the poll."""
         if self.reap(now):
             self.look(now)
+
+    def try_destinations(self, now: datetime) -> None:
+        """Find out, at most once a minute, whether files can be put where they go."""
+        with suppress(MergerError):  # of a database that is away the log says so elsewhere
+            self.trials.go_on(self.service.engine, self.service.destinations, now)
 
     def start_background_jobs(self, now: datetime) -> None:
         """Start telling people, and reading calendars, where there is something to do."""

@@ -93,6 +93,7 @@ def _plan_looks(daemon: Daemon) -> schedule.Scheduler:
 def _go_on(daemon: Daemon, plan: schedule.Scheduler) -> None:
     """Do what is to be done now."""
     _guard(lambda: daemon.refill(daemon.service.now()))
+    _guard(lambda: daemon.try_destinations(daemon.service.now()))
     if (plan.idle_seconds or 0) > 2 * daemon.service.settings.poll.total_seconds():
         # The clock was put back, by an hour perhaps: the library waits for the old time.
         plan.run_all()

@@ -236,6 +236,8 @@ def _translate_sqlite(where: str, why: str) -> MergerError:
         return Temporary("database", "db.unwritable", where=where, why=why)
     if "no such table" in why or "no such column" in why:
         return _tables_behind(where, why)
+    if "malformed" in why or "not a database" in why:
+        return Broken("database", "db.damaged", where=where, why=why)
     return Broken("database", "db.failed", where=where, why=why)
 
 

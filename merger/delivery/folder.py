@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from merger.errors import Temporary
 from merger.failpoints import failpoint
 from merger.ports.destination import Fence, Upload
 from merger.storage.copying import (
@@ -22,12 +25,14 @@ from merger.storage.disk_space import require_space
 from merger.storage.files import publish, translate_os_error, work_folder, work_folders
 
 _COPY = "copy"
+_TRIAL = b"lecture merge\n"
 
 
 class FolderDestination:
     """Copies into a folder: beside the final name first, read back, then renamed."""
 
     name = "folder"
+    is_remote = False
 
     def __init__(self, folder: Path, *, is_ours: bool, is_private: bool = False) -> None:
         """Deliver to a folder.
@@ -67,6 +72,17 @@ class FolderDestination:
                 failpoint("folder.confirmed")
                 publish(copy, final)
         return str(final)
+
+    def try_out(self) -> None:
+        with translate_copy_errors(self.folder):
+            self._check_folder()
+            with tempfile.TemporaryFile(dir=self.folder, prefix=".trial-") as file:
+                file.write(_TRIAL)
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                if file.read() != _TRIAL:
+                    raise Temporary("copy", "storage.differs", folder=str(self.folder))
 
     def _check_folder(self) -> None:
         require_mounted(self.folder, is_ours=self.is_ours, is_private=self.is_private)

@@ -80,18 +80,32 @@ def read_calendars(service: Service, now: datetime) -> None:
 
 
 def mark_calendar_stale(engine: Engine, channel: str, token: str, now: datetime) -> bool:
-    """Have a calendar read soon whose channel says that it changed; return whether it is ours."""
+    """Have a calendar read soon whose channel says that it changed; return whether it is ours.
 
-    def mark(session: Session) -> bool:
+    Anybody may call, so that nothing is written, and no lock taken, before the token is right.
+    """
+
+    def find(session: Session) -> Calendar | None:
         row = session.scalars(select(Calendar).where(Calendar.channel_id == channel)).one_or_none()
         if row is None or not hmac.compare_digest(
             (row.channel_token or "").encode(), token.encode("utf-8", "surrogateescape")
         ):
-            return False
-        row.due_at = min(row.due_at, now)
-        return True
+            return None
+        return row
 
-    return bool(channel and token) and writing(engine, mark)
+    def mark(session: Session) -> bool:
+        row = find(session)
+        if row is not None:
+            row.due_at = min(row.due_at, now)
+        return row is not None
+
+    if not (channel and token):
+        return False
+    with reading(engine) as session:
+        row = find(session)
+        if row is None or row.due_at <= now:  # it is read soon anyway
+            return row is not None
+    return writing(engine, mark)
 
 
 def is_any_due(engine: Engine, now: datetime) -> bool:

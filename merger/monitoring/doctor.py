@@ -23,7 +23,7 @@ from merger.db import schema
 from merger.db.encryption import require_key
 from merger.db.engine import database_file, reading
 from merger.db.key_file import use_key_file
-from merger.errors import Cancelled, MergerError, Temporary
+from merger.errors import Broken, Cancelled, MergerError, Temporary
 from merger.i18n import Message, document, sentences
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
@@ -42,6 +42,7 @@ Level = Literal["ok", "warning", "broken"]
 CLOCKS_DIFFER = timedelta(seconds=5)
 LITTLE_SPACE = 5_000_000_000  # bytes: less than a long lecture may need
 OLDEST_FFMPEG = (5, 1)
+_MOST_DAMAGES = 3  # of a database that are listed
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,17 @@ def _database(engine: Engine) -> Iterator[Finding]:
         message = Message("monitoring.database_away", why=error.message)
         yield Finding("database", "broken", message)
     else:
+        if engine.dialect.name == "sqlite":
+            _require_undamaged(engine, where)
         yield Finding("database", "ok", Message("monitoring.database", where=where))
+
+
+def _require_undamaged(engine: Engine, where: str) -> None:
+    """Read the file of a database in SQLite to its end; raise Broken for what is wrong in it."""
+    with reading(engine) as session:
+        rows = session.execute(text(f"PRAGMA quick_check({_MOST_DAMAGES})")).scalars().all()
+    if damage := [str(row) for row in rows if row != "ok"]:
+        raise Broken("database", "db.damaged", where=where, why="; ".join(damage))
 
 
 def _schema(engine: Engine) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from merger.errors import MergerError
 from merger.i18n import Message
 from merger.live import source_status
 from merger.live.source_status import Flow
-from merger.monitoring import heartbeats
+from merger.monitoring import destinations, heartbeats
 from merger.storage.disk_space import Disk, disk_of
 from models import Notification, Record, Room, Source
 
@@ -166,6 +166,8 @@ def readiness(
     try:
         schema.require_current(engine)
         checks["daemon"] = _daemon(settings, _since(heartbeats.last_heartbeat(engine), now))
+        tried = destinations.results(engine, now)
+        checks |= destinations.checks_of([result for result in tried if not result.is_remote])
     except MergerError as error:
         if error.code == "schema":
             checks["tables"] = Message("monitoring.other_tables")

@@ -86,6 +86,22 @@ class Destination(Protocol):
         """Remove what an earlier version had put there; gone already is as good."""
 
 
+@runtime_checkable
+class CanBeTried(Protocol):
+    """A destination that can find out whether it would take a file."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a service elsewhere answers: it is tried by reading, for calls are counted."""
+
+    def try_out(self) -> None:
+        """Find out whether a file could be put there. Raises MergerError where it could not."""
+
+
 class RawDestination(Protocol):
     """Somewhere that segments go. Refused is for ever; every other error may pass."""
 

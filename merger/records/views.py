@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -84,13 +84,23 @@ def page_of_records(
         return [record_summary(row) for row in rows[:limit]], following
 
 
-def running_records(engine: Engine, most: int, only_of: int | None = None) -> list[dict[str, Any]]:
-    """Return running and coming records, in order of their start: of each room the first few."""
+def running_records(
+    engine: Engine, most: int, only_of: int | None = None, rooms: Collection[int] | None = None
+) -> list[dict[str, Any]]:
+    """Return running and coming records, in order of their start: of each room the first few.
+
+    Args:
+        most: of each room.
+        only_of: a user who sees no others.
+        rooms: their ids; None for all.
+    """
     wanted = Filter(statuses=("queued", "running"), only_of=only_of)
     in_order = (Record.start_at, Record.id)
     place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
     with reading(engine) as session:
         places = _query_of(session, wanted).with_only_columns(Record.id, place.label("place"))
+        if rooms is not None:
+            places = places.where(Record.room_id.in_(rooms))
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_LOADED)

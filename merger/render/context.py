@@ -77,7 +77,8 @@ class RenderContext:
     @property
     def budget(self) -> Budget:
         cores = len(os.sched_getaffinity(0))
-        return budget_of(self.settings.cache / "slots", self.settings.parallel, cores)
+        lease_s = self.settings.lease.total_seconds()
+        return budget_of(self.settings.cache / "slots", self.settings.parallel, cores, lease_s)
 
     def progress(self, done: float, total: float) -> None:
         """Report how far a stage is. Raises Cancelled where somebody asked to stop."""

@@ -137,6 +137,34 @@ def list_rooms(engine: Engine) -> list[dict[str, Any]]:
         return [_document(row) for row in session.scalars(_all_rooms())]
 
 
+def page_of_rooms(
+    engine: Engine, after: str | None = None, limit: int | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return rooms as `list_rooms` does, and after which name the next page begins, if any.
+
+    Args:
+        after: the name after which this page begins.
+        limit: None for all.
+    """
+    query = _all_rooms()
+    if after is not None:
+        query = query.where(Room.name > after)
+    if limit is not None:
+        query = query.limit(limit + 1)
+    with reading(engine) as session:
+        found = [_document(row) for row in session.scalars(query)]
+    if limit is None or len(found) <= limit:
+        return found, None
+    return found[:limit], found[limit - 1]["name"]
+
+
+def zones_of_rooms(engine: Engine) -> dict[str, str]:
+    """Return the names of all rooms, in order, with their time zones."""
+    with reading(engine) as session:
+        rows = session.execute(select(Room.name, Room.zone).order_by(Room.name))
+        return {row.name: row.zone for row in rows}
+
+
 def rooms_document(engine: Engine) -> list[dict[str, Any]]:
     """Return all rooms as plain values, in the form of the file, without credentials."""
     return [_file_entry(spec) for spec in stored_rooms(engine)]

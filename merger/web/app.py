@@ -11,6 +11,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from flask_wtf.csrf import CSRFProtect
 
+from merger import strict_json
 from merger.db.key_value import KeyValueStore
 from merger.service import Service
 from merger.web import access_log, auth, login, operations, problems
@@ -37,13 +38,13 @@ _HEADERS = {
 
 
 class _Json(DefaultJSONProvider):
-    """Reads JSON as Flask does; too deep nesting is an error like any other."""
+    """Reads JSON as Flask does, but strictly."""
 
-    def loads(self, s: str | bytes, **options: Any) -> Any:
+    def loads(self, s: str | bytes, **_: Any) -> Any:
         try:
-            return super().loads(s, **options)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+            return strict_json.loads(s)
+        except strict_json.UnusableJson as error:  # of other errors, requests become empty ones
+            raise problems.BadBody(error.message) from error
 
 
 def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:

@@ -1,4 +1,4 @@
-"""Who makes a request: keys of programs, sessions of people, and how often one may guess."""
+"""Who makes a request: keys of programs, and sessions of people."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from datetime import timedelta
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-from werkzeug.exceptions import TooManyRequests, Unauthorized
+from werkzeug.exceptions import Unauthorized
 
 from merger.accounts import users
 from merger.accounts.permissions import Principal
 from merger.errors import Forbidden
 from merger.i18n import Message
 from merger.service import Service
+from merger.web import guessing
 from merger.web.problems import API
 
-# Wrong keys and passwords from one address; right ones are not counted.
-MOST_GUESSES = 10
 SESSION_LASTS = timedelta(days=14)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # Endpoints of the API that describe it, and show nothing of the service.
@@ -38,51 +34,14 @@ class NotSignedIn(Unauthorized):
         return [("WWW-Authenticate", 'Bearer realm="api"')]
 
 
-class TooManyGuesses(TooManyRequests):
-    """Too many wrong keys or passwords came from an address."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(retry_after=retry_after)
-        self.message = Message("web.too_many_guesses")
-
-
-class Guesses:
-    """Counts wrong guesses by address, in the memory of this process.
-
-    Args:
-        most: within five minutes.
-    """
-
-    def __init__(self, most: int = MOST_GUESSES) -> None:
-        self._most = RateLimitItemPerMinute(most, 5)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def check(self, what: str) -> None:
-        """Raise TooManyGuesses for an address that has guessed wrong too often."""
-        if not self._limiter.test(self._most, what, _address()):
-            raise TooManyGuesses(self._most.get_expiry())
-
-    def add_wrong(self, what: str) -> None:
-        """Count a wrong guess of an address."""
-        self._limiter.hit(self._most, what, _address())
-
-
-def _address() -> str:
-    return request.remote_addr or "unknown"
-
-
 def service() -> Service:
     """Return the service that this application shows."""
     return cast(Service, current_app.extensions["merger"])
 
 
-def guesses() -> Guesses:
-    return cast(Guesses, current_app.extensions["guesses"])
-
-
 def register(app: Flask) -> None:
     """Find out who makes each request."""
-    app.extensions["guesses"] = Guesses()
+    guessing.register(app, guessing.Guesses())
 
     @app.before_request
     def identify() -> None:
@@ -102,8 +61,7 @@ def _of_key() -> Principal | None:
     who = users.user_of_key(service().engine, key, service().now(), domains)
     if who is None:
         # Right keys are answered all the same: others may be behind the same address.
-        guesses().check("key")
-        guesses().add_wrong("key")
+        guessing.add_wrong_key()
         raise NotSignedIn(Message("web.unknown_key"))
     g.by_key = True
     return who

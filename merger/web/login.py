@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import FlaskOAuth2App, OAuth, OAuthError
@@ -27,8 +27,10 @@ from merger.mail_address import Lookalike, refuse_lookalikes
 from merger.network.addresses import Rules
 from merger.network.session import guard
 from merger.network.targets import Unclear, target_of
-from merger.web.auth import guesses, service, sign_in
+from merger.web import guessing
+from merger.web.auth import service, sign_in
 from merger.web.language import language
+from merger.web.provider_metadata import KeptMetadata
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ Answer = str | Response | tuple[str, int]
 
 def register(app: Flask) -> None:
     """Let people sign in to an application, and out."""
+    app.extensions["provider_metadata"] = KeptMetadata()
     app.add_url_rule("/login", "login", _show_page, methods=["GET"])
     app.add_url_rule("/login", "sign_in", _sign_in_with_password, methods=["POST"])
     app.add_url_rule("/login/oidc", "login_oidc", _go_to_provider, methods=["GET"])
@@ -84,19 +87,20 @@ def _login_page(next_path: str, error: Message | None = None, email: str = "") -
 
 def _sign_in_with_password() -> Answer:
     next_path = local_path(request.form.get("next"))
-    guesses().check("password")
     email, password = (request.form.get(name, "") for name in ("email", "password"))
     try:
         refuse_lookalikes(email)
     except Lookalike as error:
         return _login_page(next_path, error.message, email)
     domains = service().settings.oidc_domains
-    who = users.authenticate(service().engine, email, password, domains)
+    who = guessing.guess_password(
+        email, lambda: users.authenticate(service().engine, email, password, domains)
+    )
     if who is None:
-        guesses().add_wrong("password")
         log.warning("a wrong password, from %s", request.remote_addr)
         return _login_page(next_path, Message("web.wrong_password"), email)
     _begin_session(who)
+    guessing.remember_browser(who.email)
     log.info("user %s signed in with a password", who.user)
     return redirect(next_path, 303)
 
@@ -120,7 +124,7 @@ def _sign_out() -> Answer:
 
 
 def _provider() -> FlaskOAuth2App:
-    """Return the provider, whose addresses and keys are fetched anew each time."""
+    """Return the provider, whose keys are fetched anew each time."""
     settings = service().settings
     if not settings.oidc_issuer:
         abort(404)
@@ -169,7 +173,7 @@ def _go_to_provider() -> Answer:
 def _return_from_provider() -> Answer:
     provider, next_path = _provider(), local_path(session.get("next"))
     try:
-        claims = _fetch_claims(provider)
+        claims = guessing.guess_code(lambda: _fetch_claims(provider), wrong=(OAuthError,))
     except OAuthError as error:
         return _refuse(next_path, _OAUTH_ERRORS.get(error.error, _NOT_UNDERSTOOD), error)
     except RequestException as error:
@@ -215,10 +219,17 @@ def _fetch_claims(provider: FlaskOAuth2App) -> Mapping[str, Any]:
 
 
 def _load_metadata(provider: FlaskOAuth2App) -> Mapping[str, Any]:
-    """Return the provider's metadata. Raises ValueError if it is of another issuer."""
-    metadata: Mapping[str, Any] = provider.load_server_metadata()
-    if metadata["issuer"].rstrip("/") != service().settings.oidc_issuer:
-        raise ValueError(f"it calls itself {metadata['issuer']!r}")
+    """Return the provider's metadata, as kept. Raises ValueError if it is of another issuer."""
+
+    def fetch() -> Mapping[str, Any]:
+        metadata: Mapping[str, Any] = dict(provider.load_server_metadata())
+        if metadata["issuer"].rstrip("/") != service().settings.oidc_issuer:
+            raise ValueError(f"it calls itself {metadata['issuer']!r}")
+        return metadata
+
+    kept = cast(KeptMetadata, current_app.extensions["provider_metadata"])
+    metadata = kept.get(fetch, service().now())
+    provider.server_metadata.update(metadata)
     return metadata
 
 

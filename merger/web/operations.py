@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from merger.errors import Forbidden
+from merger.monitoring import destinations
 from merger.monitoring import metrics as vitals
 from merger.monitoring.metrics import Disks
 from merger.service import Service
@@ -40,6 +41,7 @@ def ready() -> Response:
     found = vitals.disks(_disks, here.settings)
     checks = vitals.readiness(here.engine, here.settings, found, here.now())
     is_ready = vitals.is_ready(checks)
+    checks |= destinations.remote_checks(here.engine, here.now())  # others are to mend these
     words = {name: str(message) for name, message in checks.items()}
     return base.reply({"ready": is_ready, "checks": words}, 200 if is_ready else 503)
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, current_app, json, render_template, request
 from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from merger import i18n
 from merger.errors import Broken, Conflict, Forbidden, MergerError, NotFound, Refused
@@ -29,6 +29,14 @@ _MESSAGES_OF_PYDANTIC = {
 }
 
 Field = tuple[str, Message]
+
+
+class BadBody(BadRequest):
+    """A request holds what nobody can use."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
 
 
 class FieldProblem(BaseModel):

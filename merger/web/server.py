@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import time
@@ -10,6 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
 from merger.errors import Broken, Refused
@@ -27,6 +30,56 @@ _CONNECTIONS = 1000
 _LARGEST_BODY = 16 * LARGEST_BODY
 _SERVE_S = 1.0
 _ENDS_WITHIN_S = 10.0
+# Whoever opens a connection is to ask for something soon, or makes room for others.
+_HEADER_WITHIN_S = 10.0
+_SILENT_IN_BODY_S = 10.0
+_BODY_WITHIN_S = 60.0
+_IDLE_S = 120.0  # between two requests; proxies count on more than a minute
+
+
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request that is on its way in."""
+
+    def __init__(self, adjustments: Any) -> None:
+        super().__init__(adjustments)
+        self.begun_s = time.monotonic()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection that knows how long it has been waited for. Times are of the monotonic clock."""
+
+    parser_class = _Request
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.opened_s = self.heard_s = time.monotonic()
+        self.asked_s: float | None = None  # when it was last busy with a request
+        super().__init__(*arguments, **options)
+
+    def received(self, data: bytes) -> Any:
+        self.heard_s = time.monotonic()
+        return super().received(data)
+
+    def service(self) -> None:
+        self.asked_s = time.monotonic()
+        super().service()
+        self.asked_s = time.monotonic()
+
+    def waits_until(self, *, is_full: bool) -> float:
+        """Return until when the client has time to send more.
+
+        Args:
+            is_full: there is no room for another connection.
+        """
+        if self.requests or self.total_outbufs_len:  # it is the client that waits, or reads
+            return math.inf
+        request: _Request | None = self.request
+        if request is not None and request.headers_finished:
+            return min(self.heard_s + _SILENT_IN_BODY_S, request.begun_s + _BODY_WITHIN_S)
+        if self.asked_s is None:
+            return self.opened_s + _HEADER_WITHIN_S
+        if request is not None:
+            return request.begun_s + _HEADER_WITHIN_S
+        return self.asked_s + (_HEADER_WITHIN_S if is_full else _IDLE_S)
 
 
 class Server:
@@ -39,11 +92,13 @@ class Server:
 
     def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
         self._map: dict[int, Any] = {}
+        self._looked_s = 0.0
         self._server = create_server(
             app, map=self._map, sockets=[_listen(host, port)], threads=_THREADS, ident=None,
             connection_limit=_CONNECTIONS, max_request_body_size=_LARGEST_BODY,
             clear_untrusted_proxy_headers=False,  # the application does that
         )  # fmt: skip
+        self._server.channel_class = _Channel
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web")
 
@@ -72,6 +127,7 @@ class Server:
         try:
             while not self._stopping.is_set():
                 self._serve(_SERVE_S)
+                self._end_overdue()
             self._finish()
         except Exception:  # the server's last resort
             log.exception("a bug in this program; the web service ends")
@@ -83,6 +139,17 @@ class Server:
 
     def _serve(self, within_s: float) -> None:
         wasyncore.loop(within_s, use_poll=True, map=self._map, count=1)
+
+    def _end_overdue(self) -> None:
+        """End connections that were waited for long enough; once a second, for there are many."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _SERVE_S:
+            return
+        self._looked_s = now_s
+        is_full = self._server.in_connection_overflow
+        for channel in self._server.active_channels.values():
+            if channel.waits_until(is_full=is_full) < now_s:
+                channel.will_close = True  # as soon as it is served next, which is now
 
     def _finish(self) -> None:
         wasyncore.dispatcher.close(self._server)  # no new connections; its trigger still works

@@ -16,10 +16,12 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from merger import strict_json
 from merger.errors import MergerError, Temporary
 from merger.i18n import Message
 from merger.intake.discovered import Outcome
 from merger.ports.discovery import DiscoveredRecording
+from merger.strict_json import UnusableJson
 from recorders.zoom.discovery import discovered_recording
 from recorders.zoom.meeting import Malformed, meeting_of
 
@@ -79,7 +81,7 @@ def blueprint(
             if event != "recording.completed":
                 return Response(status=204)
             recording = discovered_recording(meeting_of(_object(payload, "object")))
-        except Malformed as error:
+        except (Malformed, UnusableJson) as error:
             return _reply(400, {"error": str(error)})
         try:
             outcome = ensure_record(recording)
@@ -96,8 +98,10 @@ def blueprint(
 
 def _event(body: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        call = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        call = strict_json.loads(body)
+    except UnusableJson:
+        raise
+    except ValueError as error:
         raise Malformed("body_not_json") from error
     if not isinstance(call, dict):
         raise Malformed("body_not_an_object")

@@ -1,7 +1,9 @@
 """Reading a user's card, and the cards that ship."""
 
+import zlib
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from merger.analysis import cards as cards_module
 from merger.analysis.cards import card_from_picture, draw_cards, read_card, shipped_cards
 from merger.analysis.classify import classify
+from merger.analysis.image_size import image_size
 from merger.errors import Refused
 
 pytestmark = pytest.mark.quick
@@ -76,6 +79,47 @@ def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     read_card(path)
     monkeypatch.setattr(cards_module, "LARGEST_CARD", 1280 * 720 - 1)
     assert "1280x720" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", [".png", ".jpg", ".bmp", ".gif", ".webp"])
+@pytest.mark.parametrize("size", [(64, 36), (301, 170)])
+def test_a_header_says_how_large_an_image_is(kind: str, size: tuple[int, int]) -> None:
+    data = cv2.imencode(kind, cv2.resize(logo(), size))[1].tobytes()
+    assert image_size(data) == size
+    for length in range(64):  # whatever is missing
+        image_size(data[:length])
+
+
+@pytest.mark.parametrize(
+    ("options", "mark"),
+    [
+        ([".webp", cv2.IMWRITE_WEBP_QUALITY, 50], b"VP8 "),
+        ([".webp", cv2.IMWRITE_WEBP_QUALITY, 101], b"VP8L"),
+        ([".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1], b"\xff\xc2"),
+    ],
+)
+def test_headers_come_in_several_forms(options: list[Any], mark: bytes) -> None:
+    kind, *how = options
+    data = cv2.imencode(kind, cv2.resize(logo(), (301, 170)), how)[1].tobytes()
+    assert mark in data and image_size(data) == (301, 170)
+
+
+def test_a_header_with_metadata_before_it() -> None:
+    plain = cv2.imencode(".jpg", logo())[1].tobytes()
+    exif = b"\xff\xe1" + (70).to_bytes(2, "big") + b"\xff\xc0" * 34
+    assert image_size(plain[:2] + exif + b"\xff\xff" + plain[2:]) == (1280, 720)
+    extended = b"RIFF\0\0\0\0WEBPVP8X" + bytes(8) + b"\x2c\x01\0" + b"\xa9\0\0"
+    assert image_size(extended) == (301, 170)
+
+
+def test_an_image_that_is_too_large_is_never_decoded(tmp_path: Path) -> None:
+    """All of it but its header is missing, which a decoder would complain about."""
+    size = (20_000).to_bytes(4, "big")
+    header = b"IHDR" + size + size + b"\x08\x02\0\0\0"
+    checksum = zlib.crc32(header).to_bytes(4, "big")
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + header + checksum)
+    assert "20000x20000" in refusal(path)
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (192, 0, 0), (90, 120, 40)])

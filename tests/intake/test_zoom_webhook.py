@@ -160,6 +160,10 @@ def test_zoom_asks_whether_we_know_the_secret(hooked: Hooked) -> None:
          b' "recording_files": [3]}}}', "recording_files"),
         (b'{"event": "endpoint.url_validation", "payload": {}}', "plainToken"),
         (b"[" * 100_000, "JSON"),
+        (b'{"event": "endpoint.url_validation", "payload": {"plainToken": "\\ud800"}}', "half of a character"),
+        (b'{"event": "recording.completed", "payload": {"object": {"id": 123456789, "uuid": "u",'
+         b' "duration": Infinity, "recording_files": []}}}', "Infinity"),
+        (b'{"event": "meeting.started", "payload": {"object": NaN}}', "NaN"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said(hooked: Hooked, body: bytes, missing: str) -> None:

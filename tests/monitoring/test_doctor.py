@@ -179,6 +179,30 @@ def test_a_database_that_refuses_us(mariadb: MariaDB, tmp_path: Path) -> None:
     assert "Access denied" in found["database"].text
 
 
+@ON_SQLITE
+def test_a_file_that_is_damaged(site: Engine, tmp_path: Path) -> None:
+    """Somewhere in the middle, as a disk does it: most of it can still be read."""
+    with site.begin() as connection:
+        connection.execute(text("CREATE TABLE filler (words TEXT)"))
+        rows = [{"words": f"{n}" * 400} for n in range(200)]
+        connection.execute(text("INSERT INTO filler VALUES (:words)"), rows)
+    with site.connect() as connection:
+        [page] = connection.execute(
+            text(
+                "SELECT pageno FROM dbstat WHERE name = 'filler' AND pagetype = 'leaf'"
+                " LIMIT 1 OFFSET 5"
+            )
+        ).one()
+    site.dispose()  # which leaves everything in the file itself
+    assert site.url.database is not None
+    with Path(site.url.database).open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    found = looked(tmp_path, site)
+    assert found["database"].level == "broken"
+    assert "is damaged" in found["database"].text and "backup" in found["database"].text
+
+
 def test_tables_that_are_missing_or_of_others(lite: Engine, tmp_path: Path) -> None:
     found = looked(tmp_path, lite)
     assert found["database"].level == "ok"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from flask import Flask
 from waitress.server import create_server
 
-from merger.web.auth import Guesses
+from merger.web import guessing
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def served(app: Flask) -> Iterator[str]:
 
     Whoever tests it guesses wrong all the time.
     """
-    app.extensions["guesses"] = Guesses(1_000_000)
+    guessing.register(app, guessing.Guesses(1_000_000))
     server = create_server(app, host="127.0.0.1", port=0, threads=4)
     thread = threading.Thread(target=server.run, name="web")
     thread.start()

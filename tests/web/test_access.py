@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from werkzeug.routing import Rule
 
 import app
 from merger.accounts import users
+from merger.db.engine import writing
+from models import Calendar
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web, problem
 
@@ -166,6 +171,34 @@ def test_what_calls_hooks_is_believed_by_its_signature_alone(everybody: Web) -> 
             for who in WHO:
                 got = everybody.call(who, method, path, json={"event": "recording.completed"})
                 assert got.status_code == status, (path, who)
+
+
+@ON_SQLITE
+def test_nobody_has_anything_written_or_locked(everybody: Web) -> None:
+    """One writes to SQLite at a time: what strangers could make us lock, all others wait for."""
+    everybody.app.config["WTF_CSRF_ENABLED"] = False
+    statements: list[str] = []
+
+    @event.listens_for(everybody.site.engine, "before_cursor_execute")
+    def listen(*arguments: Any) -> None:
+        statements.append(str(arguments[2]))
+
+    def add_calendar(session: Any) -> None:
+        soon = everybody.site.clock + timedelta(hours=1)
+        row = Calendar(room_id=1, calendar_id="c", due_at=soon, channel_id="channel")
+        row.channel_token = "another"
+        session.add(row)
+
+    writing(everybody.site.engine, add_calendar)
+    channel = {"X-Goog-Channel-ID": "channel", "X-Goog-Channel-Token": "token"}
+    for table in (API, PAGES, OPERATIONS, HOOKS):
+        for rule, methods in table.items():
+            for method in methods:
+                statements.clear()
+                path, body = path_of(rule), BODIES.get(rule, {}) if method != "GET" else None
+                everybody.call(None, method, path, json=body, headers=channel)
+                writes = [said for said in statements if not said.startswith(("SELECT", "PRAGMA"))]
+                assert set(writes) <= {"BEGIN"}, (rule, method)
 
 
 @ON_SQLITE

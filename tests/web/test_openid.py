@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -15,9 +17,14 @@ from sqlalchemy import select
 
 from merger.accounts import users as people
 from merger.db.engine import reading
+from merger.timeline.clock import utc
+from merger.web import guessing, provider_metadata
+from merger.web.provider_metadata import FIRST_PAUSE, KEPT_FOR, KeptMetadata
 from models import User
+from tests.conftest import START
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
+from tests.support.waiting import happens
 from tests.web.browsing import ANN, ELSEWHERE, Browser, ann, new_browser, said
 from tests.web.conftest import PASSWORD
 from tests.web.provider import CLIENT, OTHER_KEY, SECRET, Provider, provided
@@ -283,6 +290,7 @@ def test_a_provider_that_answers_nonsense(
     page = said(known.through_provider())
     assert NOT_ACCEPTED in page or "responding; try again later" in page
     provider.broken.clear()
+    known.site.clock += FIRST_PAUSE
     assert known.through_provider().status_code == 303  # as soon as it is well again
 
 
@@ -300,6 +308,65 @@ def test_a_provider_that_sends_us_elsewhere(
         listed = Browser(known.site, {"MERGER_ALLOWED_NETWORKS": "oidc=127.0.0.2"})
         assert listed.through_provider().status_code == 303
         assert elsewhere.asked == ["/keys"]
+
+
+def test_nobody_makes_us_ask_the_provider_again_and_again(
+    known: Browser, provider: Provider
+) -> None:
+    for _ in range(3):
+        known.get("/login/oidc")
+        known.get("/login/oidc/callback?code=x&state=x")
+    assert provider.asked == [BEGINNING]
+    known.site.clock += KEPT_FOR
+    provider.broken = {BEGINNING: (500, "oops")}
+    for _ in range(3):
+        assert known.get("/login/oidc").status_code == 302  # by what it said before
+    assert provider.asked == [BEGINNING] * 2
+    stranger = Browser(known.site)  # of another process, which knows nothing yet
+    for _ in range(3):
+        assert "responding; try again later" in said(stranger.get("/login/oidc"))
+    assert provider.asked == [BEGINNING] * 3
+    known.site.clock += FIRST_PAUSE
+    said(stranger.get("/login/oidc"))
+    known.site.clock += FIRST_PAUSE  # the second pause is longer
+    said(stranger.get("/login/oidc"))
+    assert provider.asked == [BEGINNING] * 4
+
+
+def test_one_request_at_a_time_asks_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others would all wait for one that hangs, and nobody would be left to answer."""
+    monkeypatch.setattr(provider_metadata, "_WAITS_S", 0.01)
+    kept, asking, goes_on = KeptMetadata(), threading.Event(), threading.Event()
+
+    def fetch() -> dict[str, Any]:
+        asking.set()
+        happens(goes_on)
+        return {"issuer": "here"}
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(kept.get, fetch, utc(START))
+        try:
+            happens(asking)
+            with pytest.raises(requests.ConnectionError):
+                kept.get(lambda: pytest.fail("it asks, too"), utc(START))
+        finally:
+            goes_on.set()
+        assert first.result() == {"issuer": "here"}
+    assert kept.get(lambda: pytest.fail("it is known"), utc(START)) == {"issuer": "here"}
+
+
+@ON_SQLITE
+def test_codes_are_not_tried_without_end(known: Browser, provider: Provider) -> None:
+    """Each is a call of the provider, whoever made it up."""
+    guessing.register(known.app, guessing.Guesses(1))
+    begun = known.get("/login/oidc").location
+    [state] = parse_qs(urlsplit(begun).query)["state"]
+    copied = known.cookie
+    for n in range(7):
+        known.client.set_cookie("merger", copied)
+        answer = known.get(f"/login/oidc/callback?code={n}&state={state}")
+        assert answer.status_code == (403 if n < 5 else 429)
+    assert provider.asked.count("/token") == 5
 
 
 @ON_SQLITE

@@ -18,13 +18,16 @@ from werkzeug.test import TestResponse
 
 from merger.db.engine import writing
 from merger.errors import Refused
+from merger.i18n import Message
 from merger.live.source_status import SourceSign, write_sign
-from merger.monitoring import heartbeats, metrics
+from merger.monitoring import destinations, heartbeats, metrics
+from merger.monitoring.destinations import Result
 from merger.records import requests
 from merger.storage.disk_space import Disk, disk_of
 from models import Record
 from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 from tests.support.selection import BOTH_DATABASES
+from tests.support.waiting import until
 from tests.web.conftest import Web
 
 SECOND = timedelta(seconds=1)
@@ -133,6 +136,42 @@ def test_not_ready_without_the_share_for_videos(web: Web) -> None:
     assert ("merger_disk_free_bytes", "output") not in numbers(with_share)
     share.mkdir()
     assert ready(with_share) == (200, {})
+
+
+@ON_SQLITE
+def test_what_the_daemon_found_by_writing_is_told(web: Web) -> None:
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
+    web.site.environ["MERGER_OUTPUT"] = "/proc/self"  # a folder in which nobody can write
+    with_share = Web(web.site)
+    trials = destinations.Trials("host")
+
+    def go_on() -> dict[str, Any]:
+        trials.go_on(web.site.engine, with_share.site.service.destinations, web.site.clock)
+        until(lambda: not any(trial.is_alive() for trial in trials._running))
+        trials.go_on(web.site.engine, (), web.site.clock)
+        answer = with_share.call(None, "GET", "/readyz")
+        names_nobody(web, answer)
+        assert "/proc" not in answer.text
+        return {"status": answer.status_code, **answer.get_json()["checks"]}
+
+    found = go_on()
+    assert (found["status"], found["output_disk"]) == (503, "ok")
+    assert found["folder_destination"] == "nothing can be written there"
+    del web.site.environ["MERGER_OUTPUT"]
+    web.site.clock += 60 * SECOND
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
+    found = go_on()
+    assert (found["status"], found["folder_destination"]) == (200, "ok")
+
+
+@ON_SQLITE
+def test_a_service_elsewhere_that_is_away_is_told_and_no_reason_to_restart(web: Web) -> None:
+    heartbeats.write_heartbeat(web.site.engine, "one", web.site.clock)
+    away = Result("drive", True, Message("monitoring.away"))
+    destinations._write(web.site.engine, away, "host", web.site.clock)
+    answer = web.call(None, "GET", "/readyz")
+    assert (answer.status_code, answer.get_json()["ready"]) == (200, True)
+    assert answer.get_json()["checks"]["drive_destination"] == "it cannot be used"
 
 
 @ON_SQLITE

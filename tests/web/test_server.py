@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +16,13 @@ import requests
 from flask import Flask, request
 
 from merger.errors import Broken, Refused
+from merger.web import server as server_module
 from merger.web.app import LARGEST_BODY, create_web
 from merger.web.proxy import BehindProxy
-from merger.web.server import Server
+from merger.web.server import Server, _Channel
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
-from tests.support.waiting import DEADLINE_S, happens
+from tests.support.waiting import DEADLINE_S, happens, until
 
 HOST = "127.0.0.1"
 SPOOFED = {
@@ -198,3 +201,65 @@ def test_many_slow_readers_leave_room_for_others() -> None:
         assert len(requests.get(server.address, timeout=600).text) == len(text)
         for reader in readers:
             reader.close()
+
+
+# --- connections on which nothing comes -----------------------------------------------------------
+
+
+def channel(**changes: Any) -> Any:
+    """Return what the server knows of a connection that was opened at 100 s."""
+    known = {"requests": [], "total_outbufs_len": 0, "request": None, "opened_s": 100.0,
+             "heard_s": 100.0, "asked_s": None, **changes}  # fmt: skip
+    return SimpleNamespace(**known)
+
+
+def coming(begun_s: float, *, is_body: bool = False) -> Any:
+    return SimpleNamespace(begun_s=begun_s, headers_finished=is_body)
+
+
+@pytest.mark.parametrize(
+    ("known", "until_s"),
+    [
+        ({}, 110),  # nothing was ever asked
+        ({"request": coming(105), "heard_s": 109}, 110),  # a header that drips in
+        ({"request": coming(105, is_body=True), "heard_s": 109}, 119),
+        ({"request": coming(105, is_body=True), "heard_s": 164}, 165),  # a body that drips in
+        ({"asked_s": 200}, 320),  # kept open between two requests
+        ({"asked_s": 200, "heard_s": 319}, 320),  # empty lines are no request
+        ({"asked_s": 200, "request": coming(300), "heard_s": 309}, 310),
+        ({"requests": ["one"]}, math.inf),  # it waits for us
+        ({"total_outbufs_len": 5}, math.inf),  # it reads
+    ],
+)
+def test_how_long_a_client_is_waited_for(known: dict[str, Any], until_s: float) -> None:
+    assert _Channel.waits_until(channel(**known), is_full=False) == until_s
+
+
+def test_where_there_is_no_room_for_another_nobody_keeps_a_connection_open() -> None:
+    assert _Channel.waits_until(channel(asked_s=200), is_full=True) == 210
+
+
+@pytest.mark.parametrize(
+    "began", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n"]
+)
+def test_a_connection_on_which_a_request_drips_in_is_ended(
+    monkeypatch: pytest.MonkeyPatch, began: bytes
+) -> None:
+    for name in ("_HEADER_WITHIN_S", "_BODY_WITHIN_S", "_SERVE_S"):
+        monkeypatch.setattr(server_module, name, 0.05)
+    with serving(app_of(lambda: "ok")) as server, socket.socket() as client:
+        client.connect((HOST, int(server.address.rstrip("/").rpartition(":")[2])))
+        client.sendall(began)
+        client.settimeout(0.02)
+
+        def is_ended() -> bool:
+            try:
+                if began:
+                    client.send(b"x")
+                return client.recv(1) == b""
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        until(is_ended)

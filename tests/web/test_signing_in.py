@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from merger.accounts import users
-from merger.web.auth import MOST_GUESSES, SESSION_LASTS
+from merger.web.auth import SESSION_LASTS
+from merger.web.guessing import MOST_GUESSES
 from merger.web.login import local_path
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
@@ -153,7 +154,7 @@ def test_a_session_lasts_two_weeks_however_it_is_used(browser: Browser) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize("is_secure", [False, True])
-def test_the_cookie(site: Site, is_secure: bool) -> None:
+def test_the_cookies(site: Site, is_secure: bool) -> None:
     settings = {"MERGER_WEB_ADDRESS": "https://lectures.example.edu"} if is_secure else {}
     browser = Browser(site, settings)
     ann(site.engine)
@@ -162,8 +163,11 @@ def test_the_cookie(site: Site, is_secure: bool) -> None:
         browser.client.environ_base["HTTP_REFERER"] = "https://localhost/login"
     answer = browser.sign_in()
     assert answer.status_code == 303, answer.text
-    [cookie] = answer.headers.getlist("Set-Cookie")
-    parts = [part.strip() for part in cookie.split(";")]
-    assert "HttpOnly" in parts and "SameSite=Lax" in parts and "Path=/" in parts
-    assert ("Secure" in parts) == is_secure
-    assert any(part.startswith("Expires=") for part in parts)
+    paths = set()
+    for cookie in answer.headers.getlist("Set-Cookie"):
+        parts = [part.strip() for part in cookie.split(";")]
+        assert "HttpOnly" in parts and "SameSite=Lax" in parts
+        assert ("Secure" in parts) == is_secure
+        assert any(part.startswith("Expires=") for part in parts)
+        paths |= {(parts[0].partition("=")[0], part) for part in parts if part.startswith("Path=")}
+    assert paths == {("merger", "Path=/"), ("merger-known", "Path=/login")}

@@ -21,6 +21,7 @@ from merger.web.api.schemas.rooms import (
     RoomIn,
     RoomOut,
     RoomPath,
+    RoomQuery,
     RoomsOut,
     SourceChange,
     SourceIn,
@@ -41,10 +42,13 @@ _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
 @blueprint.get("/rooms", responses={"200": RoomsOut}, operation_id="listRooms")
-def listing() -> Response:
-    """List all rooms."""
+def listing(query: RoomQuery) -> Response:
+    """List rooms by name: all of them, or with `limit` a page."""
     require_principal("read")
-    return base.reply({"rooms": store.list_rooms(service().engine)})
+    if query.limit is None and query.cursor is None:
+        return base.reply({"rooms": store.list_rooms(service().engine)})
+    found, following = store.page_of_rooms(service().engine, query.cursor, query.limit)
+    return base.reply({"rooms": found, "next": following})
 
 
 @blueprint.post("/rooms", responses={"201": RoomOut}, operation_id="addRoom")

@@ -11,7 +11,7 @@ from merger.accounts import users
 from merger.accounts.permissions import SCOPES, Principal
 from merger.db.engine import reading
 from merger.errors import Refused
-from merger.web import auth
+from merger.web import auth, guessing
 from merger.web.auth import require_principal, service
 from merger.web.language import t
 from merger.web.pages.base import (
@@ -132,10 +132,13 @@ def change_password() -> Answer:
     """Change one's own password, which signs one out everywhere else."""
     who = require_principal("read")
     current, new = (request.form.get(name, "") for name in ("current", "password"))
-    auth.guesses().check("password")
     domains = service().settings.oidc_domains
-    if users.authenticate(service().engine, who.email, current, domains) is None:
-        auth.guesses().add_wrong("password")
+    right = guessing.guess_password(
+        who.email,
+        lambda: users.authenticate(service().engine, who.email, current, domains),
+        session=f"session {who.session_number}",
+    )
+    if right is None:
         return _keys_form(who, {"current": field_problem("password")})
     if len(new) < users.SHORTEST_PASSWORD:
         return _keys_form(

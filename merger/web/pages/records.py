@@ -71,7 +71,7 @@ def listing() -> Answer:
     return form(
         "records.html", errors, search=search, statuses=STATUSES,
         shown=[with_state(record, who) for record in found],
-        rooms=[room["name"] for room in store.list_rooms(service().engine)],
+        rooms=store.zones_of_rooms(service().engine),
         is_searched=bool(filled.keys() - {"whose"}), is_first="cursor" not in request.args,
         first=f"/records?{urlencode(filled)}",
         next=f"/records?{urlencode({**filled, 'cursor': following})}" if following else None,

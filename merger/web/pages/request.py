@@ -89,7 +89,7 @@ def check() -> dict[str, Any]:
 
 
 def _zones() -> dict[str, str]:
-    return {room["name"]: room["zone"] for room in store.list_rooms(service().engine)}
+    return store.zones_of_rooms(service().engine)
 
 
 def _typed_values() -> dict[str, str]:
@@ -123,7 +123,7 @@ def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) ->
     return form(
         "request.html", errors, typed=typed, zones=zones, layouts=LAYOUTS.values(),
         profiles=profiles.PROFILES, offsets=_offsets(typed, zones),
-        proposed={name: last_half_hour(zone_named(zone), now) for name, zone in zones.items()},
+        proposed={zone: last_half_hour(zone_named(zone), now) for zone in set(zones.values())},
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from urllib.parse import urlencode
 from zoneinfo import available_timezones
 
 from flask import flash, redirect, request
@@ -26,6 +27,7 @@ from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form
 from merger.web.pages.records import RecordWithState, with_state
 from models import ROLES
 
+PAGE = 50  # rooms
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 _REQUIRED = ("name", "role", "kind", "address")  # of a source
 _CHECKBOXES = ("mails", "uploads_raw")
@@ -58,9 +60,10 @@ class Row:
 
 @blueprint.get("/rooms")
 def rooms_page() -> Answer:
-    """Show all rooms: what their sources show, and their running and coming records."""
+    """Show a page of rooms: what their sources show, and their running and coming records."""
     who = require_principal("read")
-    found = store.list_rooms(service().engine)
+    after = request.args.get("after") or None
+    found, following = store.page_of_rooms(service().engine, after, PAGE)
     taken = {
         source["id"]: thumbnails.taken_at(service().settings, source["id"])
         for room in found
@@ -70,15 +73,16 @@ def rooms_page() -> Answer:
     flows = source_status.list_flows(service().settings, service().now())
     troubles = calendar_sync.calendar_errors(service().engine) if who.may("rooms") else {}
     return form(
-        "rooms.html", {}, rooms=found, taken=taken, flows=flows, shown=_active_records(who),
-        troubles=troubles,
+        "rooms.html", {}, rooms=found, taken=taken, flows=flows, troubles=troubles,
+        shown=_active_records(who, [room["id"] for room in found]), is_first=after is None,
+        next=f"/rooms?{urlencode({'after': following})}" if following else None,
     )  # fmt: skip
 
 
-def _active_records(who: Principal) -> dict[int, list[RecordWithState]]:
-    """Return running and coming records by room, the next first."""
+def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:
+    """Return running and coming records of some rooms, by room, the next first."""
     by_room: dict[int, list[RecordWithState]] = defaultdict(list)
-    for record in views.running_records(service().engine, _MOST_RECORDS, who.only_of):
+    for record in views.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms):
         by_room[record["room_id"]].append(with_state(record, who))
     return by_room
 

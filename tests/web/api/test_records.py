@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -109,6 +110,22 @@ def test_what_makes_no_sense_is_told_by_field(web: Web) -> None:
         ).status_code
         == 413
     )
+    assert told(web.api("ann", "GET", "/records"))["records"] == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", r'"\ud800"', r'{"\udfff": 1}'])
+@pytest.mark.parametrize("field", ["event_name", "nonsense"])
+def test_what_no_table_can_hold_is_refused_with_a_sentence(
+    web: Web, field: str, value: str
+) -> None:
+    body = json.dumps({**LECTURE, field: "HERE"}).replace('"HERE"', value)
+    for language, word in (("en", "the JSON holds"), ("ru", "в JSON есть")):
+        got = web.api(
+            "ann", "POST", "/records", data=body, content_type="application/json",
+            headers={"Accept-Language": language},
+        )  # fmt: skip
+        assert word in problem(got, 400)["detail"]
     assert told(web.api("ann", "GET", "/records"))["records"] == []
 
 

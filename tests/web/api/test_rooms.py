@@ -140,3 +140,25 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)
     problem(web.api("eve", "PATCH", "/rooms/1/sources/77", json={}), 404)
     assert [r["name"] for r in told(web.api("eve", "GET", "/rooms"))["rooms"]] == ["504"]
+
+
+def test_rooms_are_listed_in_pages(web: Web) -> None:
+    for name in ("Zürich", "505", "Aula", "a"):
+        web.site.add_room(name)
+    everything = told(web.api("ann", "GET", "/rooms"))
+    assert list(everything) == ["rooms"]  # as programs know it
+    names = [room["name"] for room in everything["rooms"]]
+    assert names == ["504", "505", "Aula", "Zürich", "a"]
+    seen: list[Any] = []
+    query = {"limit": "2"}
+    for count in (2, 2, 1):
+        page = told(web.api("ann", "GET", "/rooms", query_string=query))
+        assert len(page["rooms"]) == count
+        seen += page["rooms"]
+        query["cursor"] = page["next"]
+    assert page["next"] is None and seen == everything["rooms"]
+    rest = told(web.api("ann", "GET", "/rooms", query_string={"cursor": "Aula"}))
+    assert [room["name"] for room in rest["rooms"]] == ["Zürich", "a"]
+    told(web.api("ann", "GET", "/rooms?limit=5"))
+    for limit in ("0", "201", "x"):
+        problem(web.api("ann", "GET", f"/rooms?limit={limit}"), 422, "limit")

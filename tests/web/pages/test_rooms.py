@@ -66,6 +66,23 @@ def test_the_next_records_of_each_room_are_shown(web: Web) -> None:
     assert reader(web, "bob").get("/rooms").count('class="record"') == 0
 
 
+def test_the_page_of_rooms_is_one_of_several(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("merger.web.pages.rooms.PAGE", 2)
+    ann = reader(web, "ann")
+    assert '<nav class="pages"' not in ann.get("/rooms")
+    for name in ("505", "Aula & Co", "B"):
+        web.site.add_room(name)
+    web.site.ask(room="B", name="In B", users=("ann@example.org",))
+    headings = r'<h2 id="room-\d+">(.*?)</h2>'
+    first = ann.get("/rooms")
+    assert re.findall(headings, first) == ["504", "505"]
+    assert "More rooms" in first and "Back to" not in first and "In B" not in first
+    [following] = re.findall(r'rel="next" href="(.*?)"', first)
+    second = ann.get(following)
+    assert re.findall(headings, second) == ["Aula & Co", "B"]
+    assert "More rooms" not in second and "Back to the first rooms" in second and "In B" in second
+
+
 def test_whether_media_comes_is_shown(web: Web) -> None:
     now = web.site.clock
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")

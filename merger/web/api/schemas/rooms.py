@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from merger.rooms.spec import LONGEST_TEXT
-from merger.web.api.schemas.base import Id, RequestModel, Role, Text
+from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
@@ -129,10 +129,20 @@ class RoomOut(BaseModel):
     sources: list[SourceOut]
 
 
+class RoomQuery(RequestModel):
+    """Which rooms of the list are wanted."""
+
+    cursor: Text | None = Field(None, description=CURSOR_ABOUT)
+    limit: Annotated[int, Field(ge=1, le=200)] | None = Field(
+        None, description="How many; without it, all rooms are listed."
+    )
+
+
 class RoomsOut(BaseModel):
-    """All rooms."""
+    """Rooms; with `limit` a page of them, and `next`, which is null on the last page."""
 
     rooms: list[RoomOut]
+    next: str | None = None
 
 
 class SourcesOut(BaseModel):
