@@ -19,8 +19,8 @@ PACKAGES = ("merger", "recorders", "google_apis", "commands")
 MOST_MODULES = 15  # in a folder, beside its __init__
 
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
-STARTS_PROCESSES = {"merger.media.reader", "merger.render.ffmpeg", "merger.daemon.processes"}
-READS_ENVIRONMENT = {"merger.config", "merger.children"}  # children get some of it
+STARTS_PROCESSES = {"merger.isolation.reader", "merger.render.ffmpeg", "merger.daemon.processes"}
+READS_ENVIRONMENT = {"merger.config", "merger.isolation.confinement"}  # children get some of it
 BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}
 
 PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}

@@ -25,9 +25,9 @@ from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.standard_colours import in_standard_colours
 from merger.i18n import Message
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import check_readable, explain_failure, open_container, seek
-from merger.media.reader import Unreadable
 from merger.timeline.clock import Clip, Gap, Span, Track
 from merger.timeline.layout import Size
 from merger.timeline.media import MAX_PIXELS, MediaFile

@@ -12,9 +12,9 @@ from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.sampling import Target, sample_targets
 from merger.config import Settings
 from merger.errors import MergerError
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.library import Entry, Library
-from merger.media.reader import Unreadable
 from merger.storage.files import make_folder, publish, work_folder
 from merger.storage.locks import file_lock
 from merger.timeline.clock import microseconds

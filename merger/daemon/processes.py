@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from merger.children import dying_with_parent
 from merger.errors import Temporary
 from merger.i18n import Message
+from merger.isolation.confinement import dying_with_parent
 from merger.records.queue import Claim
 
 log = logging.getLogger(__name__)

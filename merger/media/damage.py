@@ -15,9 +15,9 @@ import av
 import av.video.frame
 import numpy as np
 
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import explain_failure, open_container, seek
-from merger.media.reader import Unreadable
 from merger.timeline.clock import Stretch, merge_stretches
 from merger.timeline.media import MAX_PIXELS, MediaFile
 

@@ -18,9 +18,9 @@ import av.video.frame
 import numpy as np
 
 from merger.i18n import Message, verbatim
+from merger.isolation.reader import Unreadable
 from merger.media.colour import complaints_about
 from merger.media.container import channel_count, demuxer_for, open_container, read_header
-from merger.media.reader import Unreadable
 from merger.media.recovery import pictures_until_recovery
 from merger.media.shapes import ShapeWatch, look_of
 from merger.media.silence import sounding_stretches

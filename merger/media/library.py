@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from merger.errors import Invalid
 from merger.i18n import Message, verbatim
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.drift import clock_rate
 from merger.media.index import read_media, read_unless_over
-from merger.media.reader import Unreadable
 from merger.media.repair import repair
 from merger.media.sidecar import Sidecar, read_sidecar
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, without_spans

@@ -15,9 +15,9 @@ import av.audio.frame
 import numpy as np
 import numpy.typing as npt
 
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import channel_count, open_container
-from merger.media.reader import Unreadable
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MediaFile
 

@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from merger.i18n import Message
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import open_container
-from merger.media.reader import Unreadable
 from merger.timeline.layout import Size
 from merger.timeline.profiles import SAMPLE_RATE, Codec
 

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, text
 
-from merger import children
 from merger.config import Settings
 from merger.db import schema
 from merger.db.encryption import require_key
@@ -25,6 +24,7 @@ from merger.db.engine import database_file, reading
 from merger.db.key_file import use_key_file
 from merger.errors import Broken, Cancelled, MergerError, Temporary
 from merger.i18n import Message, document, sentences
+from merger.isolation import confinement
 from merger.ports.recorder import Recorder, ReportsMissing, SourceOfRoom
 from merger.render import ffmpeg
 from merger.render.ffmpeg import Tool
@@ -231,7 +231,7 @@ def _encoder(tool: Tool, group: list[Profile], choice: str) -> Finding:
 
 
 def _setpriv() -> Iterator[Finding]:
-    if children.dying_with_parent():
+    if confinement.dying_with_parent():
         yield Finding("setpriv", "ok", Message("monitoring.setpriv"))
     else:
         yield Finding("setpriv", "warning", Message("monitoring.setpriv_missing"))

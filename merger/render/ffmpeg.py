@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from merger.children import clean_environment, confined
 from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
+from merger.isolation.confinement import clean_environment, confined
 from merger.timeline.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of ffmpeg's output, kept for error messages

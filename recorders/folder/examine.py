@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from merger.i18n import Message
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import read_header
 from merger.media.library import LONGEST_SEGMENT
-from merger.media.reader import Unreadable
 from merger.media.sidecar import LARGEST_SIDECAR, Sidecar, read_sidecar, sidecar_path
 from merger.timeline.clock import Span, microseconds
 from recorders.base import Item, is_quiet

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from merger.children import dying_with_parent
 from merger.errors import Temporary
+from merger.isolation.confinement import dying_with_parent
 from merger.rooms.spec import mask_passwords
 from recorders.rtsp.wire import ChildMessage, Job, MalformedLine, from_line, to_line
 

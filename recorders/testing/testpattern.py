@@ -31,8 +31,8 @@ import cv2
 from merger.errors import Broken, Refused, did_you_mean
 from merger.failpoints import failpoint
 from merger.i18n import Message, Param
+from merger.isolation.reader import Unreadable
 from merger.media.index import read_media
-from merger.media.reader import Unreadable
 from merger.media.sidecar import sidecar_bytes
 from merger.render import ffmpeg
 from merger.storage.copying import sha256_of

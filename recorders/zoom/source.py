@@ -21,9 +21,9 @@ from pathlib import Path
 from merger.errors import Invalid, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.media import reader
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.container import read_header
-from merger.media.reader import Unreadable
 from merger.media.sidecar import sidecar_bytes, sidecar_path
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish

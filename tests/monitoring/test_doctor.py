@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, text, update
 
-from merger import children
 from merger.config import Settings, load
 from merger.db.encryption import ensure_key
 from merger.db.engine import connect
 from merger.errors import Broken, Refused, Temporary
 from merger.i18n import Message, languages, render
+from merger.isolation import confinement
 from merger.monitoring.doctor import Finding, check
 from merger.render import ffmpeg
 from merger.rooms import store
@@ -376,7 +376,7 @@ def test_the_encoders_of_this_machine(
 
 
 def test_setpriv_is_missing(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "dying_with_parent", list)
+    monkeypatch.setattr(confinement, "dying_with_parent", list)
     found = looked(tmp_path, lite)["setpriv"]
     assert found.level == "warning" and "util-linux" in found.text
 

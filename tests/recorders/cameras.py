@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from merger.children import dying_with_parent
+from merger.isolation.confinement import dying_with_parent
 from merger.media.index import read_media
 from tests.support.truth import clock_in, error_ms
 

@@ -114,7 +114,7 @@ def test_the_sidecar_knows_better_than_the_name(share: Share) -> None:
 def test_the_header_of_an_unchanged_file_is_read_once(share: Share, clip_at, monkeypatch) -> None:
     share.put(NAME, clip_at(TEN))
     first = find(share)
-    monkeypatch.setattr("merger.media.reader.call", lambda *_: pytest.fail("again"))
+    monkeypatch.setattr("merger.isolation.reader.call", lambda *_: pytest.fail("again"))
     assert find(share) == first
 
 

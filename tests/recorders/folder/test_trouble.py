@@ -182,7 +182,7 @@ def test_what_is_brought_has_a_safe_name(share: Share, part: str) -> None:
 
 def test_a_header_that_claims_a_thousand_years(share: Share, monkeypatch) -> None:
     header = Header("matroska", 10**17, has_pictures=True)
-    monkeypatch.setattr("merger.media.reader.call", lambda *_: header)
+    monkeypatch.setattr("merger.isolation.reader.call", lambda *_: header)
     share.put(NAME, b"\x1a\x45\xdf\xa3")
     assert find(share).items[0].end is None
 

@@ -23,10 +23,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from merger.children import clean_environment
 from merger.errors import Broken, MergerError, Temporary
 from merger.i18n import Message
-from merger.media import wire
+from merger.isolation import wire
+from merger.isolation.confinement import clean_environment
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class _Reader:
     def __init__(self) -> None:
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "merger.media.reader_child"],
+                [sys.executable, "-P", "-m", "merger.isolation.child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=clean_environment(PYTHONPATH=str(_ROOT)),

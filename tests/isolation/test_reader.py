@@ -15,8 +15,8 @@ import pytest
 
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
-from merger.media import reader, wire
-from merger.media.reader import Unreadable
+from merger.isolation import reader, wire
+from merger.isolation.reader import Unreadable
 from merger.timeline.clock import Stretch
 from merger.timeline.media import Audio, MediaFile, Video
 

@@ -13,9 +13,9 @@ import threading
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from merger.children import most_memory
-from merger.media import wire
-from merger.media.reader import LENGTH, failure_of
+from merger.isolation import wire
+from merger.isolation.confinement import most_memory
+from merger.isolation.reader import LENGTH, failure_of
 
 _PR_SET_NO_NEW_PRIVS = 38  # <linux/prctl.h>
 _IDLE_S = 60.0  # a daemon reads a header now and then: meanwhile nothing is kept for it
