@@ -40,7 +40,7 @@ Options = Mapping[str, Any]
 class Act:
     """A request of a route.
 
-    scope: that it needs; None: nobody has to sign in.
+    scope: that it needs, or several; None: nobody has to sign in.
     of: what its address names, as `World` makes it.
     least: what somebody has to be to it who does not see all.
     shows: what is asked for holds the secret; None: for its users.
@@ -345,7 +345,7 @@ def check(world: World, rule: str, method: str, act: Act, asker: Asker, thing: T
     has_changed = method != "GET" and world.state(thing) != before
     case = f"{method} {rule} as {asker.name}, {act.least} of {act.of.__name__}: {got.status_code} {got.text[:300]}"
     holds_secret = SECRET in got.text
-    allowed = act.scope is None or act.scope in asker.scopes
+    allowed = act.scope is None or asker.scopes.issuperset(act.scope.split())
     is_api = rule.startswith("/api/")
     if is_api and method != "GET" and not asker.by_key and asker is not NOBODY:
         allowed = False  # another site could send it

@@ -25,11 +25,10 @@ from merger.accounts.permissions import SCOPES_OF
 from merger.analysis import thumbnails
 from merger.db.engine import reading, writing
 from merger.i18n import verbatim
-from merger.records import requests
 from merger.storage import paths
 from merger.timeline.clock import utc
 from merger.web.auth import Guesses
-from models import ApiKey, Chunk, Event, Offer, Record, Rendition, Room, Source, User
+from models import ApiKey, Chunk, Event, Offer, Record, RecordUser, Rendition, Room, Source, User
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
 
@@ -148,7 +147,10 @@ class World:
 
         def add(session: Session) -> int:
             session.add(row)
-            requests.add_users(session, row, [address("ann"), address("rea")])
+            row.users = [
+                RecordUser(user_id=self.ids[person], position=position)
+                for position, person in enumerate(("ann", "rea"))
+            ]
             session.flush()
             session.add(
                 Event(record_id=row.id, at=start, attempt=1, kind="note", message=verbatim(name))
