@@ -27,7 +27,6 @@ from merger.db.engine import reading, writing
 from merger.i18n import verbatim
 from merger.storage import paths
 from merger.timeline.clock import utc
-from merger.web.auth import Guesses
 from models import ApiKey, Chunk, Event, Offer, Record, RecordUser, Rendition, Room, Source, User
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
@@ -94,7 +93,6 @@ class World:
         self.service = replace(made, now=lambda: self.site.clock)
         self.app: Flask = app.create_web(self.service)
         self.app.config["WTF_CSRF_ENABLED"] = False  # so that keys are tried on pages, too
-        self.app.extensions["guesses"] = Guesses(10**6)
         for person, role in ROLES.items():
             name = SECRET if person == "ann" else None
             user, _ = users.invite_user(self.site.engine, address(person), name, role)
