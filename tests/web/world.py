@@ -148,7 +148,7 @@ class World:
 
         def add(session: Session) -> int:
             session.add(row)
-            requests.add_users(session, row, [address("ann"), address("rea")])
+            requests.add_users(session, row, [address("ann"), address("rea")], self.site.clock)
             session.flush()
             session.add(
                 Event(record_id=row.id, at=start, attempt=1, kind="note", message=verbatim(name))
