@@ -28,7 +28,7 @@ from merger.i18n import verbatim
 from merger.records import requests
 from merger.storage import paths
 from merger.timeline.clock import utc
-from merger.web.auth import Guesses
+from merger.web.guessing import Guesses
 from models import ApiKey, Chunk, Event, Offer, Record, Rendition, Room, Source, User
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
