@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from merger.i18n import Message
+from merger.mail_address import normal_form
 from merger.timeline.clock import Span
 
 
@@ -36,7 +37,7 @@ class Leave:
             owner: a mail address, or empty.
             span: of all of it; None where it is not known yet.
         """
-        if origin in self.origins or owner.strip().lower() == self.email:
+        if origin in self.origins or normal_form(owner) == self.email:
             return True
         return span is not None and self.span is not None and is_mostly_in(span, self.span)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from merger.accounts import external
-from merger.db.engine import writing
+from merger.db.engine import reading, writing
 from merger.records import outbox
 
 
@@ -18,6 +18,9 @@ def confirm_address(engine: Engine, token: str, now: datetime) -> None:
     Raises:
         NotFound: no such link was sent, or not at last.
     """
+
+    with reading(engine) as session:  # whoever has no link locks nothing
+        external.user_of_token(session, token)
 
     def write(session: Session) -> None:
         user = external.user_of_token(session, token)

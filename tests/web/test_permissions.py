@@ -257,6 +257,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/people/<int:user>": {"POST": [Act(PEOPLE, World.user, changes=True, send=form_of(role="editor"))]},
     "/people/<int:user>/release": {"POST": [Act(PEOPLE, World.user, changes=None)]},
     "/people/<int:user>/delete": {"POST": [Act(PEOPLE, World.user, changes=True)]},
+    "/people/<int:user>/release": {"POST": [Act(PEOPLE, World.user, changes=True)]},
+    "/confirm": {"GET": OPEN, "POST": OPEN},
     "/keys": {
         "GET": [Act(of=World.key, least="self", shows=True)],
         "POST": [Act("write", shows=None, changes=True, send=form_of(name="new", scopes="write"))],

@@ -228,7 +228,6 @@ def _act_on(record: int, act: Callable[..., Any]) -> Any:
 @blueprint.post("/records/<int:record>/remerge")
 def remerge(record: int) -> Answer:
     """Request a new version of a record; fields that are not changed stay as they are."""
-    require_principal("read")  # for it is shown again, if something is wrong
     who = require_principal("write")
     details = _details(record, who)
     before = _form_values(details)
@@ -251,6 +250,7 @@ def remerge(record: int) -> Answer:
                 raise
             errors[field] = phrases_of_error(error)
     if errors:
+        require_principal("read")  # a key that may only write is not shown the record
         return _page(details, who, typed, errors)
     flash(t("record.new_version"))
     return redirect(f"/records/{record}", 303)
