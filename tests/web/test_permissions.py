@@ -237,7 +237,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/records/<int:record>/status": {"GET": OF_USERS},
     "/records/<int:record>/cancel": {"POST": [Act("write", World.upcoming, "owner", changes=True, refused=NOT_OWNER)]},
     "/records/<int:record>/retry": {"POST": [Act("write", World.failed, "user", changes=True)]},
-    "/records/<int:record>/remerge": {"POST": [Act("read write", World.record, "owner", changes=True, refused=NOT_OWNER, send=remerged)]},
+    "/records/<int:record>/remerge": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=remerged)]},
     "/records/<int:record>/delete": {"POST": [Act("write", World.record, "user", changes=True)]},
     "/request": {
         "GET": [Act("write")],
@@ -257,8 +257,6 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/people/<int:user>": {"POST": [Act(PEOPLE, World.user, changes=True, send=form_of(role="editor"))]},
     "/people/<int:user>/release": {"POST": [Act(PEOPLE, World.user, changes=None)]},
     "/people/<int:user>/delete": {"POST": [Act(PEOPLE, World.user, changes=True)]},
-    "/people/<int:user>/release": {"POST": [Act(PEOPLE, World.user, changes=True)]},
-    "/confirm": {"GET": OPEN, "POST": OPEN},
     "/keys": {
         "GET": [Act(of=World.key, least="self", shows=True)],
         "POST": [Act("write", shows=None, changes=True, send=form_of(name="new", scopes="write"))],
