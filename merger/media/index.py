@@ -45,6 +45,7 @@ _SECOND_US = 1_000_000
 # there is none.
 _PROBED_PACKETS = 300
 _REORDERED = 20  # pictures that may come before a key frame's own out of a decoder
+_LONGEST_STILL_US = 24 * 3600 * _SECOND_US
 _LONGEST_SOUND_PACKET = 2  # times the usual one, where that is more than a pause of sound
 
 
@@ -383,7 +384,8 @@ def _still_stretches(shown: list[tuple[int, int]], base: Any, demuxer: str) -> t
         near = lengths[max(0, order[n] - _REORDERED) : order[n] + _REORDERED + 1]
         if n == len(order) - 1 or near.max() >= steps[n] * 9 // 10:
             start_us, end_us = _microseconds(bounds[n : n + 2], base).tolist()
-            found.append(Stretch(start_us, end_us))
+            # A damaged table gives a picture years, which no calendar holds.
+            found.append(Stretch(start_us, min(end_us, start_us + _LONGEST_STILL_US)))
     return tuple(found)
 
 

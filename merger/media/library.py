@@ -228,7 +228,13 @@ def read_files(
             Message("media.of_file", file=file.name, what=complaint)
             for complaint in media.complaints
         ]
-        placed.append(_place(file, media, library))
+        try:
+            entry = _place(file, media, library)
+            entry.clock.wall(media.ends_us)
+        except OverflowError:  # a damaged header, of times that no calendar holds
+            library.warnings.append(_left_out(file, Message("media.absurd_times")))
+            continue
+        placed.append(entry)
     library.entries += [
         entry for entry in _join(placed) if entry.clock.wall(entry.media.ends_us) > span.start
     ]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from merger.errors import Broken, NoMedia, Temporary
-from merger.i18n import from_json
+from merger.i18n import Message, from_json
+from merger.isolation import reader
 from merger.render import encoding, renderer
 from merger.render.ffmpeg import Tool, run
+from merger.timeline.media import MediaFile
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
@@ -286,3 +291,22 @@ def test_ffmpeg_knows_none_of_our_secrets(
     run(Tool(str(spy), "7"), ["-init_hw_device", "cuda=gpu", "out.mp4"], tmp_path)
     [limit] = [line for line in seen.read_text().splitlines() if line.startswith("Max address")]
     assert "unlimited" in limit
+
+
+def test_a_file_of_absurd_times_is_left_out(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other side is shown all the same, and the warning names the file."""
+    bad = filmed(one_room)
+    whole = reader.call
+
+    def call(function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        found = whole(function, *args, **more)
+        is_bad = isinstance(found, MediaFile) and found.path == bad
+        return replace(found, picture_ends_us=10**18) if is_bad else found
+
+    monkeypatch.setattr(reader, "call", call)
+    result = one_room.merge(8.0)
+    why = Message("media.absurd_times")
+    assert Message("media.left_out", file=bad.name, why=why) in result.warnings
+    assert {s.right and s.right.source for s in result.plan.scenes} == {"screen"}
