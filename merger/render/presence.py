@@ -18,7 +18,7 @@ from merger.timeline.plan import Chunk
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise.
-ANALYSIS = 3
+ANALYSIS = 4
 
 
 def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
