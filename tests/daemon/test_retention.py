@@ -302,6 +302,7 @@ def test_nothing_is_removed_for_another_database(
     folder = tmp_path_factory.mktemp("other")
     other = Site(folder, f"sqlite:///{folder / 'other.sqlite'}", environ=dict(filmed.environ))
     other.environ["MERGER_DATA"] = str(filmed.settings.data)
+    other.environ["MERGER_SECRET_FILE"] = str(folder / "secret.key")
     assert other.run("init-db").returncode == 0
     remove_expired(other.service, filmed.clock + 300 * DAY)
     other.engine.dispose()

@@ -17,6 +17,7 @@ from merger.i18n import Message, from_json
 from merger.isolation import reader
 from merger.render import encoding, renderer
 from merger.render.ffmpeg import Tool, run
+from merger.storage.cache import sum_path
 from merger.timeline.media import MediaFile
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
@@ -264,6 +265,7 @@ def with_sentences(room: Room) -> None:
         elif not path.name.endswith(".holes.json"):
             facts = [str(from_json(warning)) for warning in facts]
         path.write_text(json.dumps(facts))
+        sum_path(path).unlink()
 
 
 def test_sidecars_that_are_no_files(one_room: Room) -> None:

@@ -25,7 +25,8 @@ class Seen:
 
 def _cropped(luma: np.ndarray) -> np.ndarray | None:
     """Return a cell without its black bars, or None where nothing is left."""
-    rows, columns = np.flatnonzero(luma.max(axis=1) > 24), np.flatnonzero(luma.max(axis=0) > 24)
+    # An encoder leaves echoes beside an edge; what is filmed is brighter.
+    rows, columns = np.flatnonzero(luma.max(axis=1) > 40), np.flatnonzero(luma.max(axis=0) > 40)
     if len(rows) < 16 or len(columns) < 16:
         return None
     return luma[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -259,10 +259,10 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/people/<int:user>/delete": {"POST": [Act(PEOPLE, World.user, changes=True)]},
     "/keys": {
         "GET": [Act(of=World.key, least="self", shows=True)],
-        "POST": [Act("write", shows=None, changes=True, send=form_of(name="new", scopes="write"))],
+        "POST": [Act("write", World.key, shows=None, changes=True, send=form_of(name="new", scopes="write"))],
     },
     "/keys/<int:key>/revoke": {"POST": [Act("write", World.key, "self", changes=True)]},
-    "/keys/password": {"POST": [Act(shows=None)]},
+    "/keys/password": {"POST": [Act(of=World.key, shows=None)]},
     "/healthz": {"GET": OPEN},
     "/readyz": {"GET": OPEN},
     "/metrics": {"GET": [Act(least="editor", refused=(403,))]},
