@@ -385,7 +385,7 @@ def test_once_can_be_stopped(crew: Crew) -> None:
 
 # --- many records ---------------------------------------------------------------------------------
 
-WARM = 200
+WARM = 60
 MOST_BYTES = 110  # of each record after those; each of them leaving one small thing is more
 
 
@@ -403,7 +403,7 @@ def shallow() -> Iterator[None]:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("many", [300, rarely(1200, why="with more records at once")])
+@pytest.mark.parametrize("many", [250, rarely(1200, why="with more records at once")])
 def test_many_records_leave_nothing_behind(crew: Crew, shallow: None, many: int) -> None:
     fill(crew.line.engine, many)
     delivered, grown = 0, [0, 0]

@@ -47,7 +47,7 @@ SLOW = """case "$*" in *partial.mp4*)
 esac
 exec "$REAL" "$@"
 """
-LENGTH_S = 20
+LENGTH_S = 15
 
 
 @pytest.fixture(scope="session")
