@@ -20,7 +20,7 @@ import numpy.typing as npt
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from merger.analysis.cards import Card
+from merger.analysis.cards import Card, shipped_cards
 from merger.analysis.classify import classify
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.standard_colours import in_standard_colours
@@ -272,9 +272,13 @@ def sample_chunk(
     by_file: dict[str, list[Target]] = {}
     for target in wanted:
         by_file.setdefault(target.file, []).append(target)
+    # A reader has those that ship: they are three megabytes.
+    shipped = shipped_cards()
+    has_shipped = all(card in cards for card in shipped)
+    own = tuple(card for card in cards if not has_shipped or card not in shipped)
     for file, of_file in by_file.items():
         try:
-            sights = reader.call(_look_at, media[file], of_file, to_show, tuple(cards))
+            sights = reader.call(_look_at, media[file], of_file, to_show, own, has_shipped)
         except Unreadable:  # as pictures that cannot be decoded
             continue
         for sight in sights:
@@ -298,9 +302,14 @@ def pick_evenly(wanted: Sequence[Target], most: int) -> list[Target]:
 
 
 def _look_at(
-    file: MediaFile, wanted: list[Target], to_show: list[Target], cards: tuple[Card, ...]
+    file: MediaFile,
+    wanted: list[Target],
+    to_show: list[Target],
+    own: tuple[Card, ...],
+    has_shipped: bool,
 ) -> list[Sight]:
     """Return what some pictures of a file show; runs in a reader."""
+    cards = (*(shipped_cards() if has_shipped else ()), *own)
     assert file.video is not None
     sights = []
     for target, frame in sample_targets(file, wanted):
