@@ -23,6 +23,7 @@ from merger.media.verify import Expected
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_missing
+from merger.render.sound_step import SoundUndecodable
 from merger.render.steps import DamageFound, EncoderFailed, Holes, Step, join
 from merger.storage.disk_space import make_room
 from merger.timeline import profiles
@@ -127,6 +128,7 @@ class _Job:
     chunks: list[Chunk]
     on_plan: Callable[[EditPlan], None]
     holes: Holes = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)  # files whose sound cannot be decoded
 
     def __post_init__(self) -> None:
         context = self.context
@@ -171,6 +173,21 @@ class _Job:
                     files = tuple(damage.holes)
                     raise Broken("input", "render.damage_remains", files=files) from damage
                 self.plan = self._make_plan()
+            except SoundUndecodable as undecodable:
+                self._leave_out_sound(undecodable.files)
+                self.plan = self._make_plan()
+
+    def _leave_out_sound(self, files: set[str]) -> None:
+        """Hear other sources instead of some files. Raises Broken where they are out already."""
+        audible = {entry.file for entry in self.library.entries if entry.audible}
+        if not files & audible:
+            names = tuple(sorted(Path(file).name for file in files))
+            raise Broken("sound", "render.damage_remains", files=names)
+        self.library.entries = [
+            dataclasses.replace(entry, audible=entry.audible and entry.file not in files)
+            for entry in self.library.entries
+        ]
+        self.deaf |= files
 
     def _specs(self, encoder: Encoder) -> EncodingSpecs:
         version = self.step.tool.version
@@ -204,7 +221,9 @@ class _Job:
 
     def damage(self) -> Warnings:
         """Return what was left out of the record because it is broken."""
-        warnings = []
+        warnings = [
+            Message("render.sound_left_out", file=Path(file).name) for file in sorted(self.deaf)
+        ]
         for entry in self.library.entries:
             for hole in self.holes.get(entry.file, ()):
                 span = Span(entry.clock.wall(hole.start_us), entry.clock.wall(hole.end_us))

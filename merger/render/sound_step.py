@@ -7,6 +7,9 @@ from pathlib import Path
 
 from merger.errors import Broken
 from merger.i18n import Message
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
+from merger.media.index import read_media
 from merger.media.verify import Expected, find_mismatch
 from merger.render.ffmpeg import Outcome
 from merger.render.soundgraph import (
@@ -20,8 +23,21 @@ from merger.timeline.profiles import SAMPLE_RATE
 from merger.timeline.specs import PCM_BYTES, Input, SoundSpec, sound_runs
 
 
+class SoundUndecodable(Exception):
+    """The sound of some files cannot be decoded, and spoils that of the others."""
+
+    def __init__(self, files: set[str]) -> None:
+        super().__init__(", ".join(sorted(files)))
+        self.files = files
+
+
 def encode_sound(step: Step, spec: SoundSpec, name: str) -> tuple[Path, list[Message]]:
-    """Encode the sound of a record as one track, and return the checked file, and warnings."""
+    """Encode the sound of a record as one track, and return the checked file, and warnings.
+
+    Raises:
+        SoundUndecodable: some of it has to be left out.
+        Broken: the sound cannot be encoded.
+    """
     output = f"{name}.partial.m4a"
     outcome, wrong = _try_sound(step, spec, output)
     if outcome.reconfigured or wrong:
@@ -62,16 +78,25 @@ def _try_sound(step: Step, spec: SoundSpec, output: str) -> tuple[Outcome, list[
 
 
 def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
-    """Return the same sound from copies of its files that have one sample rate and layout."""
+    """Return the same sound from copies of its files that have one sample rate and layout.
+
+    Raises:
+        SoundUndecodable: some files give no copy that has any sound.
+    """
     copies: dict[str, Input] = {}
+    undecodable: set[str] = set()
     for piece in spec.pieces:
         if piece.input is None or piece.input.file in copies:
             continue
         source = dataclasses.replace(piece.input, seek_us=None)
         name = f"sound-{len(copies)}.mkv"
         run_ffmpeg(step, uniform_sound_command(source, name))
-        copy = str((step.folder / name).absolute())
-        copies[source.file] = Input(copy, source.identity, "matroska", 0, None)
+        copy = (step.folder / name).absolute()
+        if not _has_sound(copy):
+            undecodable.add(source.file)
+        copies[source.file] = Input(str(copy), source.identity, "matroska", 0, None)
+    if undecodable:
+        raise SoundUndecodable(undecodable)
     return dataclasses.replace(
         spec,
         pieces=tuple(
@@ -81,3 +106,11 @@ def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:
             for p in spec.pieces
         ),
     )
+
+
+def _has_sound(path: Path) -> bool:
+    """Return whether a copy holds any sound: ffmpeg's exit code is no evidence."""
+    try:
+        return bool(reader.call(read_media, path).sound)
+    except (Unreadable, OSError):
+        return False

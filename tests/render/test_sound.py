@@ -337,3 +337,20 @@ def test_a_sound_of_an_unknown_codec_is_left_out(one_room: Room, only: bool) -> 
     assert round(pitch(sound_of(path_of(result)), 4.0), -1) == (0 if only else 440)
     unknown = Message("media.of_file", file=path.name, what=Message("media.sound_unknown"))
     assert (unknown in result.warnings) == only
+
+
+def test_sound_that_cannot_be_decoded_is_left_out(one_room: Room) -> None:
+    """Every packet of it is rubbish: another source is heard, and a warning names the file."""
+    one_room.rate = Fraction(5)
+    path = one_room.film("speaker", 0, 9)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.audio[0]):
+            if packet.pos is not None and packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    one_room.film("screen", 0, 9)
+    result = one_room.merge(9.0)
+    sound = sound_of(path_of(result))
+    assert pitch(sound, 5.01) == pytest.approx(PITCHES["screen"], abs=8)
+    assert Message("render.sound_left_out", file=path.name) in result.warnings
