@@ -16,7 +16,7 @@ from merger.i18n import Message
 from merger.monitoring.doctor import Finding, Level, findings_of
 from merger.network.addresses import NotAllowed, Purpose, Rules, literal_of
 from merger.network.resolve import allowed_addresses
-from merger.network.targets import WEB, Unclear, shown, target_of
+from merger.network.targets import WEB, Unclear, scheme_and_host, target_of
 from merger.rooms import store
 from recorders.rtsp.address import SCHEMES
 
@@ -70,7 +70,7 @@ def _findings(settings: Settings, engine: Engine) -> Iterator[Finding]:
         try:
             host = _host(use)
         except Unclear:
-            unclear = Message("network.unclear", place=shown(use.url))
+            unclear = Message("network.unclear", place=scheme_and_host(use.url))
             finding: Finding | None = _finding(use, "broken", unclear)
         else:
             earlier = connection_rules.earlier_hosts(engine, use.purpose)

@@ -64,6 +64,7 @@ def _limit_cpu() -> None:
 
 def _answer(request: bytes) -> bytes:
     try:
+        # Nobody but the process that started us holds the other end of this pipe.
         module, name, args, kwargs = pickle.load(io.BytesIO(request))
         function: Any = importlib.import_module(module)
         for part in name.split("."):

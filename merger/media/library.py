@@ -223,7 +223,7 @@ def read_files(
         if media is None:
             continue
         if media.is_irregular and repairs is not None:
-            media = _repaired(media, repairs / f"{n}{file.path.suffix}")
+            media = _repaired(media, repairs / str(n) / file.path.name)
         library.warnings += [
             Message("media.of_file", file=file.name, what=complaint)
             for complaint in media.complaints
@@ -242,6 +242,7 @@ def read_files(
 
 def _repaired(media: MediaFile, target: Path) -> MediaFile:
     """Return a copy of a file on one clock; the file itself where none can be made."""
+    target.parent.mkdir()  # for a name that warnings may show
     try:
         reader.call(repair, media.path, media.demuxer, target)
         copy = reader.call(read_media, target)

@@ -84,7 +84,7 @@ class Trials:
         """Write down what trials have found, and begin new ones, at most once a minute."""
         is_due = self._begun_at is None or abs(now - self._begun_at) >= TRY_EVERY
         for trial in [trial for trial in self._running if is_due or not trial.is_alive()]:
-            self._tell(trial)
+            self._log_change(trial)
             _write(engine, trial.result, self.machine, now)
             if not trial.is_alive():
                 self._running.remove(trial)
@@ -98,7 +98,7 @@ class Trials:
                 trial.start()
                 self._running.append(trial)
 
-    def _tell(self, trial: _Trial) -> None:
+    def _log_change(self, trial: _Trial) -> None:
         """Log what has changed since the last trial of a destination."""
         result = trial.result
         if self._told.get(result.destination, True) == result.is_ok:

@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from merger.errors import Broken
 from merger.network.addresses import Rules
 from merger.network.resolve import allowed_addresses
-from merger.network.targets import Unclear, shown, target_of
+from merger.network.targets import Unclear, scheme_and_host, target_of
 
 AnySession = TypeVar("AnySession", bound=requests.Session)
 
@@ -48,7 +48,7 @@ class _Adapter(HTTPAdapter):
         try:
             target = target_of(url)
         except Unclear as error:
-            raise Broken("address", "network.unclear", place=shown(url)) from error
+            raise Broken("address", "network.unclear", place=scheme_and_host(url)) from error
         self._rules.check_literal(target.host)
         return super().send(request, *args, **options)
 

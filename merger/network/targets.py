@@ -55,7 +55,7 @@ def target_of(url: str, schemes: Collection[str] = WEB) -> Target:
     return target
 
 
-def shown(url: str) -> str:
+def scheme_and_host(url: str) -> str:
     """Return the scheme and host of any text, for people, without what may be a password."""
     match = _URL.match(url)
     if match is None:

@@ -80,7 +80,7 @@ class Guesses:
         """
         with self._lock:
             for place in places:
-                if self._left(place) <= self._looked_at[place]:
+                if self._guesses_left(place) <= self._looked_at[place]:
                     raise TooManyGuesses(60 * _MINUTES)
             self._looked_at.update(places)
         is_wrong = False
@@ -99,7 +99,7 @@ class Guesses:
                     for place in places:
                         self._limiter.hit(self._most[place[0]], *place)
 
-    def _left(self, place: Place) -> int:
+    def _guesses_left(self, place: Place) -> int:
         return self._limiter.get_window_stats(self._most[place[0]], *place).remaining
 
     def add_wrong(self, place: Place) -> None:

@@ -34,16 +34,16 @@ class KeptMetadata:
 
     def get(self, fetch: Callable[[], Metadata], now: datetime) -> Metadata:
         """Return the metadata. Raises what `fetch` raises, or did a short while ago."""
-        if (kept := self._kept(now)) is not None:
+        if (kept := self._usable_metadata(now)) is not None:
             return kept
         if not self._lock.acquire(timeout=_WAITS_S):
             raise ConnectionError("another request is waiting for the provider")
         try:
-            return self._kept(now) or self._fetch(fetch, now)
+            return self._usable_metadata(now) or self._fetch(fetch, now)
         finally:
             self._lock.release()
 
-    def _kept(self, now: datetime) -> Metadata | None:
+    def _usable_metadata(self, now: datetime) -> Metadata | None:
         """Return what is to be used without asking; None if it is to be fetched."""
         if self._fetched_at is not None and abs(now - self._fetched_at) < KEPT_FOR:
             return self._metadata

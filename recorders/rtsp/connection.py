@@ -13,9 +13,10 @@ from urllib.parse import quote, urlsplit
 import av
 import av.container
 
+from merger.errors import Refused, Temporary
 from merger.i18n import Message, Param
-from merger.network.addresses import NotAllowed, Rules, networks
-from recorders.rtsp.local_hosts import refusal, resolve
+from merger.network.addresses import LOCAL, NotAllowed, Rules, networks
+from merger.network.resolve import allowed_addresses
 from recorders.rtsp.redirects import refuse_redirects
 from recorders.rtsp.wire import Ended, Job, emit
 
@@ -80,3 +81,28 @@ def _peers() -> Iterator[str]:
                 peer = other.getpeername()
             if isinstance(peer, tuple):
                 yield str(peer[0])
+
+
+def refusal(error: NotAllowed) -> Refused:
+    """Return the error of a camera that is not connected to."""
+    if error.kind in LOCAL:
+        # What answers there (a database, another service) trusts who is that near.
+        return Refused("address", "recorders.rtsp.local_host", host=error.host)
+    what = Message(f"network.kind.{error.kind}")
+    return Refused(
+        "address", "recorders.rtsp.refused_host", host=error.host, address=error.address, what=what
+    )
+
+
+def resolve(host: str, port: int, rules: Rules) -> str:
+    """Return the one address of a host that is to be connected to, as its name says now.
+
+    Raises Temporary where the name is not known now, Refused where it leads where no camera may be.
+    """
+    try:
+        return allowed_addresses(host, port, rules)[0]
+    except NotAllowed as error:
+        raise refusal(error) from error
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise Temporary("host", "recorders.rtsp.no_host", host=host, why=why) from error

@@ -15,7 +15,7 @@ from merger.errors import Broken, Temporary
 from merger.i18n import Message
 from merger.network.addresses import NOT_PUBLIC, NotAllowed, Rules, address_of
 from merger.network.session import guard
-from merger.network.targets import Unclear, shown, target_of
+from merger.network.targets import Unclear, scheme_and_host, target_of
 from recorders import base
 from recorders.zoom.api import TIMEOUT_S, Bearer, Client, pause_s
 
@@ -147,7 +147,9 @@ def check_address(url: str, hosts: tuple[str, ...]) -> None:
     try:
         target = target_of(url)
     except Unclear as error:
-        raise _foreign(shown(url) if url else Message("recorders.no_address"), hosts) from error
+        raise _foreign(
+            scheme_and_host(url) if url else Message("recorders.no_address"), hosts
+        ) from error
     if address_of(target.host) is not None:
         is_fine = target.host in hosts
     else:

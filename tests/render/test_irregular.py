@@ -65,6 +65,9 @@ def check(room: Room, length_s: float, most_missing_s: float = 0.2) -> None:
     """Merge, and check that the speaker is shown and heard but for a moment."""
     room.film("screen", 0, length_s, sound=False)
     result = room.merge(length_s)
+    clips = [clip for track in result.plan.tracks for clip in track.clips]
+    names = {Path(clip.segment.file).name.partition(".")[0] for clip in clips}
+    assert names == {f"2026-11-20_10-00-00_504_{source}" for source in ("speaker", "screen")}
     seen = frames_seen(path_of(result))
     missing = [frame for frame in seen if frame.left is None]
     assert len(missing) <= most_missing_s * 25, [frame.frame for frame in missing]

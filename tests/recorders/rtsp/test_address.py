@@ -10,7 +10,7 @@ from merger.errors import Invalid, Refused, Temporary
 from merger.network.addresses import LOCAL_NETWORKS, Rules, networks
 from merger.ports.recorder import SourceOfRoom
 from recorders.rtsp.address import CAMERAS, Address, address_of
-from recorders.rtsp.local_hosts import resolve
+from recorders.rtsp.connection import resolve
 from recorders.rtsp.source import Rtsp
 
 pytestmark = pytest.mark.quick
