@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.media import ROOM, ZONE, Lecture, recorded_at
-from merger.analysis.cards import shipped_cards
 from merger.analysis.sampling import sample_chunk
 from merger.media.library import Library, read_library, segments
 from merger.render.arguments import GLOBAL_OPTIONS
@@ -60,8 +59,7 @@ def plan_lecture(lecture: Lecture, profile: str) -> PlannedLecture:
     here = segments(library.entries, _SOURCES.screen, {})
     track = picture_track("screen", span, here)
     cells = half_hour_chunks(span, _CHUNK, ZONE)
-    cards = shipped_cards()
-    seen = [sample_chunk(cell, track, library.media, cards).chunk for cell in cells]
+    seen = [sample_chunk(cell, track, library.media).chunk for cell in cells]
     table = profiles.profile_named(profile)
     plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen)
     if plan.gaps() or not all(chunk.presence for chunk in seen):

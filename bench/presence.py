@@ -11,8 +11,8 @@ from typing import Any, cast
 import av
 
 from bench.contenders import PlannedLecture
-from merger.analysis.cards import shipped_cards
-from merger.analysis.sampling import Target, sample_chunk, targets
+from merger.analysis.sampling import sample_chunk
+from merger.analysis.targets import Target, targets
 from merger.timeline.media import MediaFile
 
 WARM_UP = 1
@@ -23,11 +23,10 @@ def presence_rounds(lecture: PlannedLecture, repetitions: int) -> list[dict[str,
     plan, media = lecture.plan, lecture.library.media
     track = next(track for track in plan.tracks if track.source == "screen")
     cells = [chunk.span for chunk in plan.chunks]
-    cards = shipped_cards()
     wanted = [target for cell in cells for target in targets(cell, track, media)[0]]
     rounds = []
     for _ in range(WARM_UP + repetitions):
-        ours = _measure(lambda: [sample_chunk(cell, track, media, cards) for cell in cells])
+        ours = _measure(lambda: [sample_chunk(cell, track, media) for cell in cells])
         bare = _measure(lambda: _decode_bare(wanted, media))
         rounds.append({"pictures": len(wanted), **_named("ours", ours), **_named("bare", bare)})
     return rounds[WARM_UP:]

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from merger.analysis.decoding import sample_targets
 from merger.analysis.jpeg import encode_jpeg
-from merger.analysis.sampling import Target, sample_targets
+from merger.analysis.targets import Target
 from merger.config import Settings
 from merger.errors import MergerError
 from merger.isolation import reader

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from merger.analysis.cards import Card, shipped_cards
+from merger.analysis.cards import Card
 from merger.analysis.sampling import Look, sample_chunk
 from merger.i18n import Message, from_json, to_json
 from merger.media.library import Library, segments
@@ -17,7 +17,7 @@ from merger.timeline.clock import Span, Track, microseconds, picture_track
 from merger.timeline.plan import Chunk
 from merger.timeline.zones import half_hour_chunks
 
-# Raise it when the same pictures would be judged otherwise.
+# Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
 ANALYSIS = 4
 
 
@@ -30,17 +30,16 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     cells = half_hour_chunks(request.span, request.chunk, request.zone)
     if request.screen_is_known:
         return [_look_at_shared(cell, track) for cell in cells]
-    cards = (*shipped_cards(), *request.cards)
     looks: list[Look] = []
     for n, cell in enumerate(cells):
         context.progress(n, len(cells))
-        name = f"{_chunk_hash(cell, track, library.identities, cards)}.chunk.json"
+        name = f"{_chunk_hash(cell, track, library.identities, request.cards)}.chunk.json"
         facts = context.cache.recall(name, context.work)
         if facts:
             looks.append(_look_of(cell, facts))
             continue
         with context.budget.slot(context.cancelled):
-            look = sample_chunk(cell, track, library.media, cards)
+            look = sample_chunk(cell, track, library.media, request.cards)
         context.cache.remember(name, _facts_of(look), context.work)
         looks.append(look)
     return looks
@@ -54,7 +53,7 @@ def _look_at_shared(cell: Span, track: Track | None) -> Look:
 
 
 def _chunk_hash(
-    cell: Span, track: Track | None, identities: Mapping[str, str], cards: Sequence[Card]
+    cell: Span, track: Track | None, identities: Mapping[str, str], own_cards: Sequence[Card]
 ) -> str:
     """Return a name for all that a chunk's verdict depends on."""
     clips = [
@@ -67,7 +66,7 @@ def _chunk_hash(
     ]  # fmt: skip
     card_facts = [
         [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
-        for card in cards
+        for card in own_cards
     ]
     text = json.dumps([ANALYSIS, str(cell), track is None, clips, card_facts])
     return hashlib.sha256(text.encode()).hexdigest()[:40]

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from merger.analysis import sampling
-from merger.analysis.cards import draw_cards, shipped_cards
+from merger.analysis import decoding
+from merger.analysis.cards import draw_cards
+from merger.analysis.decoding import sample_targets
 from merger.analysis.jpeg import encode_jpeg
-from merger.analysis.sampling import Look, Target, sample_chunk, sample_targets
+from merger.analysis.sampling import Look, sample_chunk
+from merger.analysis.targets import Target
 from merger.media.index import read_media
 from merger.media.library import read_library, segments
 from merger.timeline.clock import Span, picture_track, utc
@@ -55,7 +57,7 @@ def seen_in(room: Room, length_s: float) -> Look:
     span = Span(utc(START), utc(START + seconds(length_s)))
     library = read_library(room.library, "504", ("screen",), span, MOSCOW)
     track = picture_track("screen", span, segments(library.entries, "screen", {}))
-    return sample_chunk(span, track, library.media, shipped_cards())
+    return sample_chunk(span, track, library.media)
 
 
 def test_six_pictures_show_why_a_chunk_was_taken_for_what(one_room: Room) -> None:
@@ -90,9 +92,9 @@ def test_pictures_after_one_key_frame_are_decoded_in_one_go(
     )
     media = read_media(path)
     seeks: list[Target] = []
-    original = sampling._seek
+    original = decoding._seek
     monkeypatch.setattr(
-        sampling, "_seek", lambda *given: (seeks.append(given[-1]), original(*given))
+        decoding, "_seek", lambda *given: (seeks.append(given[-1]), original(*given))
     )
     first_us = int(media.key_us[0])
     wanted = [Target("", 0, first_us + round(at * 1_000_000)) for at in (3.3, 7.1, 11.5, 11.9)]

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.analysis.sampling import (
+from merger.analysis.sampling import MOST_PICTURES, decide_chunk
+from merger.analysis.targets import (
     FEWEST_SAMPLES,
-    MOST_PICTURES,
     SAMPLE_EVERY,
     Target,
-    decide_chunk,
     pick_evenly,
     targets,
 )

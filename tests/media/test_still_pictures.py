@@ -13,7 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from merger.analysis.sampling import Target, sample_targets
+from merger.analysis.decoding import sample_targets
+from merger.analysis.targets import Target
 from merger.media.damage import inspect_damage
 from merger.media.index import read_media
 from merger.media.library import Entry, segments

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from merger.analysis.decoding import sample_targets
 from merger.analysis.jpeg import encode_jpeg
-from merger.analysis.sampling import Target, sample_targets
+from merger.analysis.targets import Target
 from merger.media.index import read_media
 from merger.timeline.layout import Size
 from merger.timeline.media import Colours

@@ -1,0 +1,38 @@
+"""What pictures of a file show, and small copies of some for people; runs in a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merger.analysis.cards import Card, shipped_cards
+from merger.analysis.classify import classify
+from merger.analysis.decoding import planes, sample_targets
+from merger.analysis.jpeg import encode_jpeg
+from merger.analysis.targets import Sight, Target
+from merger.timeline.layout import Size
+from merger.timeline.media import MediaFile
+
+_LARGEST_PICTURE = Size(192, 108)
+
+
+def look_at(
+    file: MediaFile,
+    wanted: Sequence[Target],
+    to_show: Sequence[Target],
+    own_cards: Sequence[Card],
+) -> list[Sight]:
+    """Return what some pictures of a file show.
+
+    Args:
+        to_show: those of which people get a small copy.
+        own_cards: the user's "no signal" cards, beside those that ship.
+    """
+    assert file.video is not None
+    cards = (*shipped_cards(), *own_cards)
+    sights = []
+    for target, frame in sample_targets(file, wanted):
+        sample = classify(*planes(frame), cards)
+        is_shown = target in to_show
+        jpeg = encode_jpeg(frame, file.video, _LARGEST_PICTURE) if is_shown else None
+        sights.append(Sight(target, sample.verdict, sample.reason, jpeg))
+    return sights
