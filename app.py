@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -260,4 +261,8 @@ if __name__ == "__main__":
     signals = Stopping()
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signals.handle)
-    sys.exit(main(stopping=signals))
+    # Threads that multiply matrices would cost a start more than the rest of numpy does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    exit_code = main(stopping=signals)
+    gc.freeze()  # the end need not look for garbage among all that was imported
+    sys.exit(exit_code)

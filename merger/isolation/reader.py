@@ -134,7 +134,7 @@ class _Reader:
                 [sys.executable, "-P", "-m", "merger.isolation.child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=clean_environment(PYTHONPATH=str(_ROOT)),
+                env=clean_environment(PYTHONPATH=str(_ROOT), OPENBLAS_NUM_THREADS="1"),
                 process_group=0,  # Ctrl-C is ours to handle
             )
         except OSError as error:

@@ -6,6 +6,7 @@ other database, by the other ffmpeg, from more seeds of chance. The last lines s
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Generator
 from typing import Any
@@ -85,6 +86,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)  # of a process of pytest-xdist
     if output is not None:
         output["left_out"] = dict(session.config.stash.get(_LEFT_OUT, {}))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported is no garbage, now or ever: nobody need look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
