@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Engine,
     Select,
     and_,
+    bindparam,
     case,
     func,
     or_,
@@ -56,7 +57,7 @@ def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> 
     """
     for _ in range(_ROUNDS):
         with reading(engine) as session:
-            candidates = session.execute(_next_due(now)).all()
+            candidates = session.execute(_next_due(), {"now": now, "lately": now - _LATELY}).all()
         for record, attempt in candidates:
             claim = Claim(record, attempt + 1, worker)
             try:
@@ -69,12 +70,14 @@ def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> 
     return None
 
 
-def _next_due(now: datetime) -> Select[int, int]:
+@cache  # to build it would take as long as to run it
+def _next_due() -> Select[int, int]:
+    """Return the query for candidates; its parameters: now, lately."""
     owns = and_(RecordUser.record_id == Record.id, RecordUser.position == 0)
     served = (
         select(Record.room_id.label("room"), RecordUser.user_id.label("owner"))
         .outerjoin(RecordUser, owns)
-        .where(Record.claimed_at > now - _LATELY)
+        .where(Record.claimed_at > bindparam("lately", type_=Record.claimed_at.type))
         .cte("served")  # as a subquery, the whole history would be read for it
     )
     by_room, by_owner = (
@@ -83,6 +86,7 @@ def _next_due(now: datetime) -> Select[int, int]:
     )
     of_room = func.coalesce(by_room.c.times, 0)
     of_owner = func.coalesce(by_owner.c.times, 0)
+    now = bindparam("now", type_=Record.run_after.type)
     return (
         select(Record.id, Record.attempt)
         .outerjoin(by_room, by_room.c.room == Record.room_id)
