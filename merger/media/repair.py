@@ -17,6 +17,7 @@ from av.container import OutputContainer
 
 from merger.media.container import open_container
 from merger.media.transport import unify_streams
+from merger.storage.files import disk_full, is_full
 from merger.timeline.continuity import continuous
 
 _US = 1_000_000
@@ -32,14 +33,19 @@ def repair(path: Path, demuxer: str, target: Path) -> None:
 
     Raises:
         av.FFmpegError, ValueError: it cannot be done.
+        Temporary: there is no room for the copy, which says nothing about the file.
     """
     source = path
     unified = target.with_name(f"unified-{target.name}")
-    if demuxer == "mpegts" and unify_streams(path, unified):
-        source = unified
     try:
+        if demuxer == "mpegts" and unify_streams(path, unified):
+            source = unified
         times = _mended_times(source, demuxer)
         _write(source, demuxer, target, times)
+    except OSError as error:
+        if is_full(error):
+            raise disk_full(target.parent) from error
+        raise
     finally:
         unified.unlink(missing_ok=True)
 
@@ -79,7 +85,7 @@ def _write(path: Path, demuxer: str, target: Path, times: Mapping[int, list[int]
         }
         counts = dict.fromkeys(streams, 0)
         last: dict[int, int] = {}
-        with suppress(av.FFmpegError, IndexError):
+        try:
             for packet in source.demux():
                 number = packet.stream_index
                 at_us = _decoded_us(packet)
@@ -87,6 +93,9 @@ def _write(path: Path, demuxer: str, target: Path, times: Mapping[int, list[int]
                     continue
                 _mux(copy, packet, streams[number], times[number][counts[number]], at_us, last)
                 counts[number] += 1
+        except (av.FFmpegError, IndexError) as error:  # what comes before is kept
+            if is_full(error):
+                raise
 
 
 def _mux(
