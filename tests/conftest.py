@@ -31,6 +31,7 @@ from merger.timeline.profiles import Profile
 from merger.timeline.report import MergeResult
 from recorders.testing.clock import Picture, plain
 from tests.support import films
+from tests.support.fast_encoder import FAST_ENCODERS
 
 pytest.register_assert_rewrite("tests.support.aftermath")  # it checks; others only help
 
@@ -91,8 +92,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True)
-def tiny_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_profile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile that encodes fast, for tests that read the result rather than admire it."""
+    if request.node.get_closest_marker("real_encoder") is None:
+        monkeypatch.setattr(profiles, "ENCODERS", FAST_ENCODERS)
     table = {
         **profiles.PROFILES,
         "tiny": Profile("tiny", 180, "h264"),

@@ -37,6 +37,7 @@ def check_instants(
             assert abs(error_ms(clock, instant_of(start, frame.frame))) <= worst, frame
 
 
+@pytest.mark.real_encoder
 @BOTH_FFMPEGS
 def test_one_segment_each(room: Room) -> None:
     room.film("speaker")

@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "both_databases: SQL is in question, so a plain run takes MariaDB as well as SQLite",
         "both_ffmpegs: the program is in question, so a plain run takes the system's as well",
         "rarely(why): left out by a plain run",
+        "real_encoder: as the product encodes, however long that takes",
         "quick: of a whole file: so quick that script/test --quick takes it",
     ):
         config.addinivalue_line("markers", mark)
