@@ -14,11 +14,13 @@ import threading
 from merger import failpoints
 from merger.timeline import profiles
 from merger.timeline.profiles import Profile
+from tests.support.fast_encoder import FAST_ENCODERS
 
 
 def main() -> int:
     place, what, when, *claim = sys.argv[1:]
     profiles.PROFILES = {**profiles.PROFILES, "tiny": Profile("tiny", 180, "h264")}  # type: ignore[misc]
+    profiles.ENCODERS = FAST_ENCODERS  # type: ignore[misc]
     left = int(when)
     resting = threading.Lock()
 
