@@ -80,6 +80,7 @@ class RecordMedia(TypedDict, total=False):
         late: where media came after the record was made.
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
+        corner: where the speaker lies above the screen, from the first time that is planned on.
     """
 
     items: dict[str, list[list[str]]]
@@ -89,6 +90,7 @@ class RecordMedia(TypedDict, total=False):
     late: LateMedia
     asked_again: bool
     leave: LeaveGiven
+    corner: str
 
 
 class Instant(TypeDecorator[datetime]):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from merger.errors import Refused
-from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
+from merger.timeline.layout import CORNERS, DEFAULT_CORNER, DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
 
 
@@ -124,6 +124,8 @@ def _merge(merge: argparse.ArgumentParser) -> None:
     add("--audio", metavar="NAME", help="the source whose sound is preferred")
     add("--output", metavar="DIR", required=True, type=Path, help="folder for the result")
     _look(merge)
+    add("--corner", default=DEFAULT_CORNER, metavar="NAME",
+        help=f"where screen_large shows the speaker: {', '.join(CORNERS)}")  # fmt: skip
     add("--chunk", default="30m", metavar="LENGTH",
         help="how often to decide whether a presentation is shown: 30m, 10s")  # fmt: skip
     add("--name", default="lecture", metavar="TEXT", help="the beginning of the result's file name")

@@ -30,13 +30,14 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
     from merger.render import merge as pipeline
     from merger.render.context import MergeRequest
     from merger.render.progress import Terminal
-    from merger.timeline.layout import layout_named
+    from merger.timeline.layout import corner_named, layout_named
     from merger.timeline.plan import Sources
     from merger.timeline.profiles import profile_named
     from merger.timeline.report import result_document
 
     profile_named(options.profile)
     layout_named(options.layout)
+    corner = corner_named(options.corner)
     settings = load_settings()
     request = MergeRequest(
         room=options.room,
@@ -46,6 +47,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
         name=options.name,
         profile=options.profile,
         layout=options.layout,
+        corner=corner,
         chunk=chunk,
         cards=tuple(read_card(path) for paths in options.card for path in paths),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ from models import Chunk, Record, RecordMedia, Rendition, Segment
 if TYPE_CHECKING:  # heavy: whoever only collects or delivers does not pay for it
     from merger.analysis.sampling import Look
     from merger.timeline.report import Rendition as RenditionMade
+
+# Of a room's slides: what they have in common, such as where a logo is, shows soon.
+_EARLIER_RECORDS, _SLIDES_OF_EACH = 10, 6
+# None are kept of screens of which it is known when they show anything, nor of old rows.
+_SHOWS_SLIDES = (Chunk.verdict == "presentation", Chunk.pictures != "[]")
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,49 @@ def _chunk_row(record: int, look: Look) -> Chunk:
         samples=chunk.samples, pictures=json.dumps(look.pictures),
         reasons=[to_json(r) if isinstance(r, Message) else r for r in look.reasons],
     )  # fmt: skip
+
+
+# --- plan -----------------------------------------------------------------------------------------
+
+
+def earlier_slides(lease: Lease) -> list[bytes]:
+    """Return small pictures (JPEG) of what the room's last recordings before this one showed."""
+
+    def query(session: Session) -> list[bytes]:
+        row = session.get_one(Record, lease.record)
+        with_slides = select(Chunk.record_id).where(Chunk.record_id == Record.id, *_SHOWS_SLIDES)
+        earlier = session.scalars(
+            select(Record.id)
+            .where(Record.room_id == row.room_id, Record.start_at < row.start_at)
+            .where(with_slides.exists())
+            .order_by(Record.start_at.desc())
+            .limit(_EARLIER_RECORDS)
+        ).all()
+        return [jpeg for record in earlier for jpeg in _slides_of(session, record)]
+
+    return lease.read(query)
+
+
+def _slides_of(session: Session, record: int) -> list[bytes]:
+    texts = session.scalars(
+        select(Chunk.pictures)
+        .where(Chunk.record_id == record, *_SHOWS_SLIDES)
+        .order_by(Chunk.start_at)
+        .limit(_SLIDES_OF_EACH)
+    )
+    pictures = [picture for text in texts for picture in json.loads(text or "[]")]
+    slides = [picture["jpeg"] for picture in pictures if picture["verdict"] == "presentation"]
+    step = -(-len(slides) // _SLIDES_OF_EACH) or 1
+    return [base64.b64decode(jpeg) for jpeg in slides[::step]]
+
+
+def save_corner(lease: Lease, corner: str) -> None:
+    """Write down where the speaker of a record lies above its screen."""
+
+    def write(_: Session, row: Record) -> None:
+        row.media = {**(row.media or {}), "corner": corner}
+
+    lease.write(write)
 
 
 # --- encode ---------------------------------------------------------------------------------------

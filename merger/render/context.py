@@ -20,7 +20,7 @@ from merger.render.slots import Budget, budget_of
 from merger.storage.cache import Cache
 from merger.timeline import profiles
 from merger.timeline.clock import Span
-from merger.timeline.layout import DEFAULT_LAYOUT
+from merger.timeline.layout import DEFAULT_CORNER, DEFAULT_LAYOUT, Corner
 from merger.timeline.plan import Sources
 
 if TYPE_CHECKING:  # heavy: a request says what is wanted, and looks at no picture
@@ -38,6 +38,7 @@ class MergeRequest:
     name: str = "lecture"
     profile: str = profiles.DEFAULT_PROFILE
     layout: str = DEFAULT_LAYOUT
+    corner: Corner = DEFAULT_CORNER  # where a layout has the speaker above the screen
     chunk: timedelta = timedelta(minutes=30)
     cards: tuple[Card, ...] = ()
     screen_is_known: bool = False  # it has media only while something is shared

@@ -153,8 +153,9 @@ class _Job:
             still_us = microseconds(self.context.settings.screen_still)
             found = segments(self.library.entries, request.sources.screen, self.holes, still_us)
             plan = plan_edit(
-                request.span, self.profile.rate, request.layout, request.sources, found, self.chunks
-            )
+                request.span, self.profile.rate, request.layout, request.sources, found,
+                self.chunks, request.corner,
+            )  # fmt: skip
             self.on_plan(plan)
             return plan
 

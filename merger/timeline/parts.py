@@ -10,18 +10,21 @@ from itertools import groupby, pairwise
 from merger.timeline.clock import Segment
 from merger.timeline.layout import (
     ALONE,
+    DEFAULT_CORNER,
     LAYOUTS,
     Lane,
+    Pane,
     Size,
     canvas_of,
     cell_of,
-    columns_of,
     fit_into,
+    layout_of_scene,
+    panes_of,
 )
 from merger.timeline.media import MediaFile, Video
 from merger.timeline.plan import EditPlan, Part, Scene, Slate
 from merger.timeline.profiles import Encoder
-from merger.timeline.specs import Input, LaneSpec, PartSpec, Picture, Shot
+from merger.timeline.specs import Input, LaneSpec, PartSpec, Picture, Place, Shot
 
 _MOST_KINDS = 6  # of pictures, in one lane of a part
 
@@ -70,9 +73,9 @@ def part_spec(
     backups: list[LaneSpec] = []
     for name, group in groupby(scenes, key=lambda s: s.layout):
         run = list(group)
-        row = columns_of(LAYOUTS[name], size, sizes)
-        runs.append(tuple(_lane(plan, run, lane, box, media, identities) for lane, box in row))
-        backups.append(_lane(plan, run, "right", sizes["right"], media, identities))
+        panes = panes_of(layout_of_scene(name), size, sizes, plan.corner or DEFAULT_CORNER)
+        runs.append(tuple(_lane(plan, run, pane, media, identities) for pane in panes))
+        backups.append(_lane(plan, run, Pane("right", sizes["right"], 0), media, identities))
     return PartSpec(
         frames=part.end - part.first,
         rate=plan.rate,
@@ -87,25 +90,25 @@ def part_spec(
 def _lane(
     plan: EditPlan,
     run: list[Scene],
-    lane: Lane,
-    box: Size,
+    pane: Pane,
     media: Mapping[str, MediaFile],
     identities: Mapping[str, str],
 ) -> LaneSpec:
     shots: list[Shot] = []
-    for view, same in groupby(run, key=lambda s: s.left if lane == "left" else s.right):
+    for view, same in groupby(run, key=lambda s: s.left if pane.lane == "left" else s.right):
         scenes = list(same)
         first, end = scenes[0].first, scenes[-1].end
         if isinstance(view, Segment):
             file = media[view.file]
             shots += [
-                _shot(plan, view, begins, ends, box, file, video, identities)
+                _shot(plan, view, begins, ends, pane.box, file, video, identities)
                 for begins, ends, video in _runs(_kinds_shown(plan, view, first, end, file))
             ]
         else:
             key = view.key if isinstance(view, Slate) else "nothing"
             shots.append(Shot(end - first, slate=key))
-    return LaneSpec(box, tuple(shots))
+    place = Place(pane.x, pane.y, pane.border) if pane.is_above else None
+    return LaneSpec(pane.box, tuple(shots), place)
 
 
 def _kinds_shown(

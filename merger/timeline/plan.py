@@ -25,7 +25,7 @@ from merger.timeline.clock import (
     picture_track,
     sound_track,
 )
-from merger.timeline.layout import ALONE
+from merger.timeline.layout import ALONE, DEFAULT_CORNER, LAYOUTS, Corner
 
 Verdict = Literal["presentation", "no_signal", "blank", "missing"]
 SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
@@ -83,12 +83,15 @@ class Slate:
 
 @dataclass(frozen=True)
 class Scene:
-    """Frames [first, end) with one layout and one view on each side."""
+    """Frames [first, end) with one layout and one view on each side.
+
+    None on a side: the layout leaves it out.
+    """
 
     first: int
     end: int
     layout: str
-    left: Segment | Slate
+    left: Segment | Slate | None
     right: Segment | Slate | None
 
 
@@ -110,7 +113,11 @@ class Part:
 
 @dataclass(frozen=True)
 class EditPlan:
-    """All tracks, and what holds when, for one record."""
+    """All tracks, and what holds when, for one record.
+
+    Attributes:
+        corner: where the speaker lies above the screen; None in layouts without that.
+    """
 
     span: Span
     rate: Fraction
@@ -120,6 +127,7 @@ class EditPlan:
     scenes: tuple[Scene, ...]
     sound: tuple[Sound, ...]
     parts: tuple[Part, ...]
+    corner: Corner | None = None
 
     @property
     def grid(self) -> FrameGrid:
@@ -153,6 +161,7 @@ def plan_edit(
     sources: Sources,
     segments: Sequence[Segment],
     chunks: Sequence[Chunk],
+    corner: Corner = DEFAULT_CORNER,
 ) -> EditPlan:
     """Decide what is seen and heard at every instant of a span.
 
@@ -160,6 +169,7 @@ def plan_edit(
 
     Args:
         chunks: tile the span.
+        corner: for a layout in which the speaker lies above the screen.
     """
     frame = timedelta(microseconds=round(1_000_000 / rate))
     tracks = {name: picture_track(name, span, segments, frame) for name in sources.pictures}
@@ -176,6 +186,7 @@ def plan_edit(
         scenes=tuple(scenes),
         sound=tuple(plan_sound(span, sources, segments)),
         parts=tuple(plan_parts(grid, frames, [scene.first for scene in scenes])),
+        corner=corner if LAYOUTS[layout].inset else None,
     )
 
 
@@ -224,8 +235,11 @@ def _scenes(
             shown[sources.speaker] or Slate("no_speaker"),
             _right_view(layout, sources, shown, chunk.presence, _has_media(board, begins, ends)),
         )
+        without_speaker = LAYOUTS[layout].without_speaker
         if scene.right is None:
             scene = replace(scene, layout=ALONE)
+        elif without_speaker is not None and isinstance(scene.left, Slate):
+            scene = replace(scene, layout=without_speaker, left=None)
         if scenes and replace(scenes[-1], first=first, end=end) == scene:
             scene = replace(scene, first=scenes.pop().first)
         scenes.append(scene)

@@ -81,6 +81,7 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
             }
             for chunk, reasons in zip(plan.chunks, result.reasons, strict=True)
         ],
+        "corner": plan.corner,
         "scenes": scenes_document(plan, zone),
         "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
         "warnings": [str(warning) for warning in result.warnings],
@@ -125,6 +126,7 @@ def failure_document(
         "span": span_document(span, zone) if span and zone else None,
         "renditions": [],
         "chunks": [],
+        "corner": None,
         "scenes": [],
         "gaps": [],
         "warnings": [],
@@ -204,6 +206,7 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
             }
             for c in plan.chunks
         ],
+        "corner": plan.corner,
         "scenes": [
             {
                 "first": s.first, "end": s.end, "layout": s.layout,

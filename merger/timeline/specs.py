@@ -24,6 +24,8 @@ from merger.timeline.profiles import SAMPLE_RATE, Encoder
 SPEC_VERSION = 1
 # What does not change the pictures of a content, and so its name.
 _NOT_NAMED = {"file", "seek_us", "pictures", "pixel_aspect", "rotation"}
+# What came later: where it is None, what was encoded without it keeps its name.
+_NAMED_IF_SET = {"colours", "place"}
 CROSSFADE = timedelta(milliseconds=40)
 # Of sound, that one command makes: each takes some 300 bytes of a graph, which is one argument, and
 # Linux lets none be longer than 128 KiB.
@@ -76,11 +78,24 @@ class Shot:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a lane lies above others. x, y: where its border, so many pixels wide, begins."""
+
+    x: int
+    y: int
+    border: int
+
+
+@dataclass(frozen=True)
 class LaneSpec:
-    """One lane over some frames, inside a box of one size."""
+    """One lane over some frames, inside a box of one size.
+
+    Without a place it stands to the right of the lane before, else it lies above all before it.
+    """
 
     box: Size
     shots: tuple[Shot, ...]
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -196,8 +211,7 @@ def _without(value: Any, keys: set[str]) -> Any:
         return {
             k: _without(v, keys)
             for k, v in value.items()
-            # This came later; what was encoded without keeps its name.
-            if k not in keys and (k, v) != ("colours", None)
+            if k not in keys and not (v is None and k in _NAMED_IF_SET)
         }
     if isinstance(value, list):
         return [_without(v, keys) for v in value]

@@ -59,7 +59,7 @@ STAGES = (
     Stage(
         names=("plan", "encode"),
         needs=("records.media",),
-        writes=("renditions", "records.report"),
+        writes=("records.media", "renditions", "records.report"),
         keeps="parts in the cache, by their specs",
         run=video.make_video,
         resume=deliver.load_finished,

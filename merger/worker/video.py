@@ -14,6 +14,7 @@ from merger.records.leases import Lease
 from merger.render.progress import Silent
 from merger.storage import paths
 from merger.storage.files import make_folder, publish, work_folder
+from merger.timeline.layout import Corner, corner_named, layout_named, least_hidden_corner
 from merger.worker import deliver
 from merger.worker.work import Work
 
@@ -62,6 +63,9 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
     from merger.render.renderer import render
     from merger.timeline.report import plan_document
 
+    request = work.task.request
+    if layout_named(request.layout).inset is not None:
+        request = replace(request, corner=_corner_of(work))
     folder = paths.record_folder(work.service.settings.data, work.lease.record)
     with _rendering(work, analysed.watch) as context, work_folder(folder) as out:
 
@@ -74,12 +78,27 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
             if work.stage != "encode":  # else it is planned anew around damage
                 work.enter("encode")
 
-        result = render(context, work.task.request, analysed.library, analysed.looks, out, on_plan)
+        result = render(context, request, analysed.library, analysed.looks, out, on_plan)
         failpoint("encode.joined")
         _publish(work, result)
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
+
+
+def _corner_of(work: Work) -> Corner:
+    """Return where the speaker lies above the screen: where it was planned first, in any version.
+
+    Other slides, of recordings that end meanwhile, must not have everything encoded again.
+    """
+    from merger.analysis.ink import ink_of
+
+    planned = work.task.job.media.get("corner")
+    if planned is not None:
+        return corner_named(planned)
+    corner = least_hidden_corner(ink_of(stage_results.earlier_slides(work.lease)))
+    stage_results.save_corner(work.lease, corner)
+    return corner
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from merger.timeline.specs import (
     LaneSpec,
     PartSpec,
     Picture,
+    Place,
     Shot,
     SoundPiece,
     SoundSpec,
@@ -97,6 +98,11 @@ HOLED = lane(shot("screen", 2000), NO_SCREEN)
 ALONE = lane(shot("speaker"), box=DOUBLE)
 OLD = Size(960, 720)
 
+# The speaker above the screen: at 720 lines, in the bottom right corner.
+INSET = LaneSpec(
+    Size(292, 164), (shot("speaker", size=Size(292, 164)),), Place(x=970, y=538, border=2)
+)
+
 PARTS = {
     "side_by_side_with_backup": part((SPEAKER, SCREEN), backup=(SCREEN,)),
     "clip_and_slate": part((SPEAKER, HOLED), backup=(HOLED,)),
@@ -141,7 +147,7 @@ PARTS = {
         (lane(shot("speaker", 2000, at_us=100_000_000), box=DOUBLE),),
         backup=(lane(shot("screen", 1000)), lane(Shot(2000, slate="nothing"))),
     ),
-    "screen_large_with_backup": part(
+    "columns_of_a_share_with_backup": part(
         (
             lane(shot("speaker", size=Size(320, 180)), box=Size(320, 720)),
             lane(shot("screen", size=Size(960, 540)), box=OLD),
@@ -149,6 +155,9 @@ PARTS = {
         backup=(SCREEN,),
         size=WIDE,
     ),
+    "inset_with_backup": part((SCREEN, INSET), (SCREEN,), backup=(SCREEN, SCREEN), size=WIDE),
+    "nvenc_inset": part((SCREEN, INSET), backup=(SCREEN,), size=WIDE, encoder="h264_nvenc"),
+    "vaapi_inset": part((SCREEN, INSET), size=WIDE, encoder="h264_vaapi"),
     "nvenc": part((lane(shot("speaker", size=OLD)), HOLED), backup=(HOLED,), encoder="h264_nvenc"),
     # what the GPU would show in other colours is prepared in system memory
     "nvenc_mixed": part(
@@ -258,7 +267,7 @@ def test_a_fitting_size_is_the_same_for_common_shapes() -> None:
 
 
 def test_pictures_stay_on_the_gpu() -> None:
-    for name in ("nvenc", "nvenc_alone"):
+    for name in ("nvenc", "nvenc_alone", "nvenc_inset"):
         graph = graph_of(name)
         assert "hwdownload" not in graph
         assert "]scale=1280:720" not in graph
@@ -269,6 +278,20 @@ def test_pictures_stay_on_the_gpu() -> None:
             [file for file, _ in input_files(COMMANDS[name]()) if not file.endswith(".png")]
         )
     assert "overlay_cuda" in graph_of("nvenc")
+
+
+def test_a_lane_lies_above_the_canvas_in_a_border() -> None:
+    for name, pad, overlay in (
+        ("inset_with_backup", "pad", "overlay"),
+        ("vaapi_inset", "pad", "overlay"),
+        ("nvenc_inset", "pad_cuda", "overlay_cuda"),
+    ):
+        graph = graph_of(name)
+        assert f"]{pad}=296:168:2:2:color=0xE6E6E6[" in graph
+        assert f"]{overlay}=eval=init:shortest=1:x=970:y=538[" in graph
+        assert "stack" not in graph
+    # what is seen in the backup, too, is decoded once
+    assert graph_of("inset_with_backup").count("split=2") == 2
 
 
 HOSTILE = "/library/a';[0]drawtext=text=%{n}; -i x\n\"$(id)`.mp4"

@@ -1,6 +1,7 @@
 """Cells, canvases and columns of every layout, and where a picture goes in its cell."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -9,15 +10,22 @@ from hypothesis import strategies as st
 from merger.errors import Refused
 from merger.timeline.layout import (
     ALONE,
+    CORNERS,
+    DEFAULT_CORNER,
     DEFAULT_LAYOUT,
     LAYOUTS,
+    Corner,
     Lane,
+    Pane,
     Size,
     canvas_of,
     cell_of,
-    columns_of,
+    corner_named,
     fit_into,
     layout_named,
+    layout_of_scene,
+    least_hidden_corner,
+    panes_of,
     round_to_even,
 )
 
@@ -42,8 +50,12 @@ def cells(lines: int, left: Fraction, right: Fraction) -> dict[Lane, Size]:
         ("side_by_side", WIDE, WIDE, 1080, Size(3840, 1080)),
         ("side_by_side", WIDE, WIDE, 540, Size(1920, 540)),
         ("side_by_side", TALL, WIDE, 720, Size(404 + 1280, 720)),
+        ("side_by_side_16x9", WIDE, WIDE, 1080, Size(1920, 1080)),
+        ("side_by_side_16x9", OLD, OLD, 720, Size(1280, 720)),
+        ("side_by_side_16x9", TALL, WIDE, 540, Size(960, 540)),
         ("screen_large", WIDE, WIDE, 720, Size(1280, 720)),
         ("screen_large", OLD, OLD, 720, Size(1280, 720)),
+        ("screen_large", WIDE, WIDE, 1080, Size(1920, 1080)),
         ("speaker_only", WIDE, OLD, 720, Size(1280, 720)),
         ("speaker_only", OLD, WIDE, 720, Size(960, 720)),
     ],
@@ -52,28 +64,41 @@ def test_the_canvas(layout: str, left: Fraction, right: Fraction, lines: int, si
     assert canvas_of(LAYOUTS[layout], cells(lines, left, right)) == size
 
 
+def boxes(panes: list[Pane]) -> list[tuple[Lane, Size]]:
+    return [(pane.lane, pane.box) for pane in panes]
+
+
 @pytest.mark.parametrize(
     ("layout", "row"),
     [
         ("side_by_side", [("left", 1280), ("right", 960)]),
-        ("screen_large", [("left", 320), ("right", 960)]),
+        ("side_by_side_16x9", [("left", 426), ("right", 854)]),
         ("speaker_only", [("left", 1280)]),
+        ("screen_only", [("right", 960)]),
     ],
 )
 def test_the_columns_of_each_layout(layout: str, row: list[tuple[Lane, int]]) -> None:
     sizes = cells(720, WIDE, OLD)
-    whole = canvas_of(LAYOUTS[layout], sizes)
-    found = columns_of(LAYOUTS[layout], whole, sizes)
-    assert found == [(lane, Size(width, 720)) for lane, width in row]
+    whole = canvas_of(layout_of_scene(layout), sizes)
+    found = panes_of(layout_of_scene(layout), whole, sizes)
+    assert boxes(found) == [(lane, Size(width, 720)) for lane, width in row]
+    assert [pane.x for pane in found] == [
+        sum(width for _, width in row[:n]) for n in range(len(row))
+    ]
+    assert not any(pane.y or pane.border or pane.is_above for pane in found)
 
 
 def test_the_table_is_tested() -> None:
-    assert set(LAYOUTS) == {"side_by_side", "screen_large", "speaker_only"}
+    assert set(LAYOUTS) == {"side_by_side", "side_by_side_16x9", "screen_large", "speaker_only"}
     assert {DEFAULT_LAYOUT, ALONE} <= set(LAYOUTS)
     for name, layout in LAYOUTS.items():
-        assert layout_named(name) is layout
+        assert layout_named(name) is layout_of_scene(name) is layout
         assert layout.name == name
-        assert layout.columns[0].lane == "left"  # the speaker, always
+        lanes = [column.lane for column in layout.columns]
+        assert lanes in (["left"], ["left", "right"], ["right"])  # the speaker on the left, always
+        assert (lanes == ["right"]) == (layout.inset is not None)
+        if layout.without_speaker:
+            assert not layout_of_scene(layout.without_speaker).inset
 
 
 @proven
@@ -81,18 +106,105 @@ def test_the_table_is_tested() -> None:
 def test_columns_fill_the_canvas(name: str, lines: int, left: Fraction, right: Fraction) -> None:
     sizes = cells(lines, left, right)
     whole = canvas_of(LAYOUTS[name], sizes)
-    for shown in (name, ALONE):  # a stretch with the speaker alone keeps the record's canvas
-        row = columns_of(LAYOUTS[shown], whole, sizes)
-        assert sum(box.width for _, box in row) == whole.width
-        assert {box.height for _, box in row} == {whole.height}
-        assert all(box.width > 0 and box.width % 2 == 0 for _, box in row)
+    # stretches with one side alone keep the record's canvas
+    for shown in (name, ALONE, LAYOUTS[name].without_speaker or ALONE):
+        panes = panes_of(layout_of_scene(shown), whole, sizes)
+        row = [pane for pane in panes if not pane.is_above]
+        assert sum(pane.box.width for pane in row) == whole.width
+        assert {pane.box.height for pane in row} == {whole.height}
+        assert all(pane.box.width > 0 and pane.box.width % 2 == 0 for pane in row)
+        assert all(one.x + one.box.width == other.x for one, other in pairwise(row))
     assert whole.width % 2 == whole.height % 2 == 0
+
+
+def inset(lines: int, speaker: Fraction, corner: Corner) -> tuple[Pane, Size]:
+    """Return the speaker above the screen, and the canvas."""
+    sizes = cells(lines, speaker, WIDE)
+    whole = canvas_of(LAYOUTS["screen_large"], sizes)
+    screen, speaker_pane = panes_of(LAYOUTS["screen_large"], whole, sizes, corner)
+    assert screen == Pane("right", whole, 0)
+    return speaker_pane, whole
+
+
+@pytest.mark.parametrize("lines", [180, 360, 540, 720, 1080, 2160])
+@pytest.mark.parametrize(
+    "speaker",
+    [WIDE, OLD, TALL, Fraction(1), Fraction(16, 10), Fraction(5), Fraction(1, 5)],
+    ids=str,
+)
+def test_the_speaker_in_a_corner_hides_little(lines: int, speaker: Fraction) -> None:
+    for corner in CORNERS:
+        pane, whole = inset(lines, speaker, corner)
+        share = Fraction(pane.outer.width * pane.outer.height, whole.width * whole.height)
+        assert Fraction(43, 1000) <= share <= Fraction(60, 1000)
+        numbers = (pane.x, pane.y, pane.border, pane.box.width, pane.box.height)
+        assert all(number > 0 and number % 2 == 0 for number in numbers)
+        right = whole.width - pane.x - pane.outer.width
+        bottom = whole.height - pane.y - pane.outer.height
+        across, down = (pane.x, right), (pane.y, bottom)
+        assert min(across) == min(down) <= max(4, lines // 50)  # a small margin, in that corner
+        assert (right < pane.x) == corner.endswith("right")
+        assert (bottom < pane.y) == corner.startswith("bottom")
+        shape = fit_into(min(max(speaker, Fraction(9, 20)), Fraction(32, 9)), pane.box)
+        assert pane.box.width - shape.width <= 2 and pane.box.height - shape.height <= 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "pane"),
+    [
+        (720, Pane("left", Size(292, 164), 970, 538, 2, is_above=True)),
+        (1080, Pane("left", Size(440, 248), 1456, 808, 2, is_above=True)),
+    ],
+)
+def test_where_the_speaker_lies_in_the_main_profiles(lines: int, pane: Pane) -> None:
+    assert inset(lines, WIDE, DEFAULT_CORNER)[0] == pane
+
+
+def drawn(*cells_drawn: tuple[int, int], level: float = 1.0) -> list[list[float]]:
+    """Return a grid of 18 rows and 32 columns in which some cells are drawn in."""
+    return [
+        [level if (row, column) in cells_drawn else 0.0 for column in range(32)]
+        for row in range(18)
+    ]
+
+
+MIDDLE = [(9, column) for column in range(32)]
+IN_CORNER: dict[Corner, tuple[int, int]] = {
+    "top_left": (2, 3), "top_right": (2, 28), "bottom_left": (15, 3), "bottom_right": (15, 28),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("free", CORNERS)
+def test_the_speaker_goes_where_nothing_is_drawn(free: Corner) -> None:
+    others = [IN_CORNER[corner] for corner in CORNERS if corner != free]
+    assert least_hidden_corner(drawn(*MIDDLE, *others)) == free
+
+
+@pytest.mark.parametrize(
+    "ink",
+    [
+        [], drawn(), drawn(*MIDDLE), drawn(*IN_CORNER.values()),
+        drawn(*((row, column) for row in range(18) for column in range(32)), level=0.01),
+        # the number of a page is no reason
+        [[*row[:-2], 0.1 if n == 16 else row[-2], row[-1]] for n, row in enumerate(drawn(*MIDDLE))],
+    ],
+)  # fmt: skip
+def test_where_no_corner_is_better_it_is_the_bottom_right(ink: list[list[float]]) -> None:
+    assert least_hidden_corner(ink) == DEFAULT_CORNER == "bottom_right"
+
+
+def test_the_least_of_four_that_are_drawn_in() -> None:
+    ink = drawn(*MIDDLE)
+    for level, corner in enumerate(CORNERS[::-1]):
+        row, column = IN_CORNER[corner]
+        ink[row][column] = 3.0 + level
+    assert least_hidden_corner(ink) == "top_left"
 
 
 def test_the_speaker_alone_has_the_whole_canvas_of_a_wide_record() -> None:
     sizes = cells(720, WIDE, WIDE)
-    row = columns_of(LAYOUTS[ALONE], canvas_of(LAYOUTS["side_by_side"], sizes), sizes)
-    assert row == [("left", Size(2560, 720))]
+    panes = panes_of(LAYOUTS[ALONE], canvas_of(LAYOUTS["side_by_side"], sizes), sizes)
+    assert boxes(panes) == [("left", Size(2560, 720))]
 
 
 @pytest.mark.parametrize(
@@ -150,3 +262,10 @@ def test_an_unknown_layout_is_refused() -> None:
     with pytest.raises(Refused, match="'tiles' is not one of side_by_side") as caught:
         layout_named("tiles")
     assert caught.value.code == "layout"
+
+
+def test_an_unknown_corner_is_refused() -> None:
+    assert [corner_named(corner) for corner in CORNERS] == list(CORNERS)
+    with pytest.raises(Refused, match="'middle' is not one of bottom_right") as caught:
+        corner_named("middle")
+    assert caught.value.code == "corner"

@@ -114,6 +114,23 @@ def test_a_missing_speaker_is_a_slate_and_the_rest_goes_on() -> None:
     ]
 
 
+def test_above_the_screen_a_missing_speaker_hides_nothing() -> None:
+    segments = [segment("speaker", [(2, 11)]), segment("screen", [(0, 9)])]
+    found = plan(segments, [True, True, True, False], layout="screen_large")
+    assert [(s.end / 25, s.layout, named(s.left), named(s.right)) for s in found.scenes] == [
+        (2, "screen_only", None, "screen"),
+        (9, "screen_large", "speaker", "screen"),
+        (11, "screen_large", "speaker", "no_screen"),
+        (15, "screen_only", None, "no_screen"),
+        (20, "speaker_only", "no_speaker", None),
+    ]
+
+
+def test_the_corner_belongs_to_layouts_that_need_one() -> None:
+    assert plan([SPEAKER], [True] * 4).corner is None
+    assert plan([SPEAKER], [True] * 4, layout="screen_large").corner == "bottom_right"
+
+
 def test_the_layout_speaker_only_shows_nothing_else() -> None:
     segments = [SPEAKER, segment("screen", [(0, 20)]), segment("board", [(0, 20)])]
     found = plan(segments, [True] * 4, layout="speaker_only")
@@ -212,7 +229,9 @@ def records(draw: st.DrawFn) -> tuple[EditPlan, str]:
         segments.append(Segment(source, f"{n}", clock, stretches, stretches))
     sources = Sources("speaker", *(draw(st.sampled_from([n, None])) for n in ALL.names[1:]))
     presences = draw(st.lists(st.booleans(), min_size=4, max_size=4))
-    layout = draw(st.sampled_from(["side_by_side", "screen_large", "speaker_only"]))
+    layout = draw(
+        st.sampled_from(["side_by_side", "side_by_side_16x9", "screen_large", "speaker_only"])
+    )
     rate = draw(st.sampled_from([Fraction(25), Fraction(30000, 1001)]))
     return plan(segments, presences, sources, layout, rate), layout
 
@@ -251,13 +270,18 @@ def test_every_plan(drawn: tuple[EditPlan, str]) -> None:
     assert all(a.end == b.start for a, b in pairwise(spans))
     assert len(spans) == 1 or min(s.length for s in spans) >= timedelta(milliseconds=250)
     for scene in found.scenes:
-        assert named(scene.left) in ("speaker", "no_speaker")
         for view in (scene.left, scene.right):
             if isinstance(view, Segment):  # nobody is seen when there are no pictures of them
                 assert all(_pictured(view, found.grid, n) for n in range(scene.first, scene.end))
         right = None if layout == "speaker_only" else expected_right(found, scene.first)
         assert named(scene.right) == right
-        assert scene.layout == ("speaker_only" if scene.right is None else layout)
+        is_speaker_on = is_on(found, "speaker", scene.first)
+        leaves_out = layout == "screen_large" and right is not None and not is_speaker_on
+        assert scene.layout == (
+            "speaker_only" if right is None else "screen_only" if leaves_out else layout
+        )
+        missing = None if leaves_out else "no_speaker"
+        assert named(scene.left) == ("speaker" if is_speaker_on else missing)
 
 
 def _pictured(segment: Segment, grid: FrameGrid, frame: int) -> bool:

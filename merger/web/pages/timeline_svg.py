@@ -131,7 +131,7 @@ def _views(
     for scene in scenes:
         view = scene[side]
         if view is None:
-            yield _of(axis, "alone", "", scene)
+            yield _of(axis, "alone" if side == "right" else "no_speaker", "", scene)
         elif view == "slate":
             yield _of(axis, "slate", "", scene)
         else:
