@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,12 +41,12 @@ def clock_in(luma: np.ndarray) -> Clock | None:
     return None if cropped is None else read_clock(cropped)
 
 
-def frames_seen(
-    path: Path, left_width: int | None = None, wanted: Iterable[int] | None = None
-) -> list[Seen]:
-    """Decode a result and read both sides of the wanted frames (default: all)."""
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def lumas(path: Path, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode a result and yield the wanted frames (default: all), with their numbers."""
     chosen = None if wanted is None else set(wanted)
-    seen: list[Seen] = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -55,11 +55,34 @@ def frames_seen(
                 continue
             plane = frame.planes[0]
             luma = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            luma = luma[:, : plane.width]
-            width = plane.width // 2 if left_width is None else left_width
-            right = clock_in(luma[:, width:]) if width < plane.width else None
-            seen.append(Seen(n, clock_in(luma[:, :width]), right))
+            yield n, luma[:, : plane.width]
+
+
+def frames_seen(
+    path: Path, left_width: int | None = None, wanted: Iterable[int] | None = None
+) -> list[Seen]:
+    """Read both sides of the wanted frames; a left of no width is not read."""
+    seen: list[Seen] = []
+    for n, luma in lumas(path, wanted):
+        width = luma.shape[1] // 2 if left_width is None else left_width
+        left = clock_in(luma[:, :width]) if width else None
+        right = clock_in(luma[:, width:]) if width < luma.shape[1] else None
+        seen.append(Seen(n, left, right))
     return seen
+
+
+def frames_in_panes(
+    path: Path, left: Box, right: Box, wanted: Iterable[int] | None = None
+) -> list[Seen]:
+    """Read the wanted frames where each side has its own place, which may overlap the other's."""
+
+    def cut(luma: np.ndarray, box: Box) -> np.ndarray:
+        return luma[box[1] : box[3], box[0] : box[2]]
+
+    return [
+        Seen(n, clock_in(cut(luma, left)), clock_in(cut(luma, right)))
+        for n, luma in lumas(path, wanted)
+    ]
 
 
 def error_ms(clock: Clock, instant: datetime) -> int:
