@@ -15,7 +15,7 @@ _GRID = Size(32, 18)
 # Levels by which a stroke differs from its surroundings. Letters of a slide, scaled down to
 # 192x108, have 20 and more; what JPEG leaves of a plain ground has 6 at most.
 _STROKE = 12
-_SURROUNDINGS = 80  # of which the picture is so many wide
+_SURROUNDINGS = 50  # of which the picture is so many wide, to either side of a stroke
 
 
 def ink_of(pictures: Iterable[bytes]) -> Ink:
@@ -29,16 +29,17 @@ def ink_of(pictures: Iterable[bytes]) -> Ink:
     for jpeg in pictures:
         luma = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
         if luma is not None:
-            ink += _on_canvas(_strokes(luma.astype(np.float32)))
+            ink += _on_canvas(_strokes(np.asarray(luma, np.uint8)))
             count += 1
     rows: list[list[float]] = (ink / max(1, count)).tolist()
     return rows
 
 
-def _strokes(luma: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _strokes(luma: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return a mask of what stands out from its surroundings, which shades and photos seldom do."""
-    soft = cv2.GaussianBlur(luma, (0, 0), luma.shape[1] / _SURROUNDINGS)
-    return np.asarray(np.abs(luma - soft) > _STROKE, np.float32)
+    side = 2 * (luma.shape[1] // _SURROUNDINGS) + 1
+    differs = cv2.absdiff(luma, cv2.blur(luma, (side, side))) > _STROKE
+    return np.asarray(differs, np.float32)
 
 
 def _on_canvas(mask: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
