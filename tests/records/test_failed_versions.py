@@ -59,7 +59,8 @@ EVERYTHING_ELSE = {
 def told_of(site: Site) -> tuple[Any, ...]:
     """What was told of a record, and what it was made of."""
     details = site.details()
-    media = {key: value for key, value in (site.row().media or {}).items() if key != "late"}
+    kept = ("late", "corner")  # also of a version that failed: it may be tried again
+    media = {key: value for key, value in (site.row().media or {}).items() if key not in kept}
     return stage_results.load_report(site.engine, 1), details["chunks"], details["gaps"], media
 
 

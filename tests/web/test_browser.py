@@ -177,7 +177,7 @@ def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser
     shoot(page, "record")
     accessible(page)
     page.locator("summary", has_text="new version").click()
-    page.locator("#f-layout").select_option("speaker_only")
+    page.locator("#f-layout input[value=speaker_only]").check()
     page.locator("form[action$=remerge] button").click()
     expect(page.locator("dd", has_text="2").first).to_be_visible()
     expect(page.locator(".badge.delivered")).to_be_visible()

@@ -69,6 +69,14 @@ def test_chunks_show_their_verdict_and_scenes_what_is_on_either_side() -> None:
     assert [f"{bar.start:%H:%M}" for bar in lanes["right"].bars] == ["10:00", "10:30", "11:00"]
 
 
+def test_a_side_that_is_left_out_says_what_is_missing() -> None:
+    """Above the screen a speaker without pictures is not shown at all."""
+    scenes = [span("10:00", "11:00", left=None, right="slides")]
+    lanes = drawn({**LECTURE, "scenes": scenes})
+    assert bars(lanes["left"]) == [(0, 100, "no_speaker")]
+    assert bars(lanes["right"])[0][2].startswith("source-")
+
+
 def test_lanes_lie_below_each_other_and_fill_the_picture() -> None:
     picture = timeline(LECTURE, MOSCOW)
     assert picture is not None
