@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     load = actions.add_parser("import", help="add and change rooms as described in a YAML file")
     load.add_argument("file", type=Path, metavar="FILE.yaml")
     load.add_argument("--dry-run", action="store_true", help="only print what would change")
+    load.add_argument("--remove", action="store_true",
+                      help="remove sources that the file no longer lists")  # fmt: skip
     load.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
                       help="print one JSON object on stdout")  # fmt: skip
     google = actions.add_parser(

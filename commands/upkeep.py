@@ -152,9 +152,14 @@ def rooms(options: argparse.Namespace, context: Context) -> Printed:
     specs = yaml_file.parse_rooms(text, kinds(), secrets())
     for warning in spec.warnings(specs):
         print(printable(say("warning", message=warning)), file=sys.stderr)
-    changes = (
-        stored.differences(engine, specs) if options.dry_run else stored.apply_rooms(engine, specs)
-    )
+    if options.dry_run:
+        changes = stored.differences(engine, specs)
+        removed = tuple(stored.removals(engine, specs))
+        if removed and not options.remove:
+            needs = say("needs_remove", sources=removed)
+            print(printable(say("warning", message=needs)), file=sys.stderr)
+    else:
+        changes = stored.apply_rooms(engine, specs, may_remove=options.remove)
     lines = [
         say("would_have", change=change) if options.dry_run else str(change) for change in changes
     ]

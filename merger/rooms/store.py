@@ -5,7 +5,7 @@ A file is the whole truth about the rooms that it lists, and says nothing about 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Select, func, select
@@ -15,6 +15,7 @@ from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound
 from merger.i18n import Message
 from merger.ports.recorder import Recorder
+from merger.rooms.changes import changes_of, length_text, removals_of
 from merger.rooms.rules import check_room
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from models import Record, Room, Source
@@ -24,17 +25,35 @@ RecorderOf = Callable[[str], Recorder]
 
 def differences(engine: Engine, specs: Sequence[RoomSpec]) -> list[Message]:
     """Return what `apply_rooms` would change, and change nothing."""
-    return _changes(stored_rooms(engine), specs)
+    return changes_of(stored_rooms(engine), specs)
 
 
-def apply_rooms(engine: Engine, specs: Sequence[RoomSpec]) -> list[Message]:
-    """Make the tables say what a file says, in one transaction; return what changed."""
+def removals(engine: Engine, specs: Sequence[RoomSpec]) -> list[Message]:
+    """Return the places of the sources that `apply_rooms` would remove, and change nothing."""
+    return removals_of(stored_rooms(engine), specs)
+
+
+def apply_rooms(
+    engine: Engine, specs: Sequence[RoomSpec], *, may_remove: bool = False
+) -> list[Message]:
+    """Make the tables say what a file says, in one transaction; return what changed.
+
+    Args:
+        may_remove: sources that the file no longer lists are to be removed.
+
+    Raises:
+        Conflict: sources would be removed, and may not be; then nothing is changed.
+    """
 
     def act(session: Session) -> list[Message]:
         names = [spec.name for spec in specs]
         query = _all_rooms().where(Room.name.in_(names)).with_for_update()
         rows = {row.name: row for row in session.scalars(query)}
-        changes = _changes([_spec_of(row) for row in rows.values()], specs)
+        before = [_spec_of(row) for row in rows.values()]
+        removed = () if may_remove else tuple(removals_of(before, specs))
+        if removed:
+            raise Conflict("remove", "rooms.would_remove", sources=removed, count=len(removed))
+        changes = changes_of(before, specs)
         for spec in specs:
             _write(session, rows.get(spec.name), spec)
         return changes
@@ -181,9 +200,9 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
     return {
         "name": room.name,
         "zone": room.zone,
-        "chunk": _length(room.chunk_s),
-        "early": _length(room.early_s),
-        "late": _length(room.late_s),
+        "chunk": length_text(room.chunk_s),
+        "early": length_text(room.early_s),
+        "late": length_text(room.late_s),
         "sound_source": room.sound_source,
         "drive_folder": room.drive_folder,
         "calendar_id": room.calendar_id,
@@ -226,110 +245,3 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
         source.role, source.kind, source.address = new.role, new.kind, new.address
         source.credentials = new.credentials
     return row
-
-
-# --- what a file changes --------------------------------------------------------------------------
-
-
-def _changes(before: Iterable[RoomSpec], after: Iterable[RoomSpec]) -> list[Message]:
-    """Return what makes some rooms of the tables those of a file."""
-    by_name = {room.name: room for room in before}
-    changes: list[Message] = []
-    for room in after:
-        old = by_name.get(room.name)
-        if old is None:
-            chunk = _length(room.chunk_s)
-            changes.append(
-                Message("rooms.change.added_room", room=room.name, zone=room.zone, chunk=chunk)
-            )
-            changes += [_added_source(source, room) for source in room.sources]
-        else:
-            changes += _room_changes(old, room)
-    return changes
-
-
-def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
-    changes = _value_changes(
-        Message("rooms.place.room", room=new.name),
-        ("zone", old.zone, new.zone),
-        ("chunk", _length(old.chunk_s), _length(new.chunk_s)),
-        ("early", _length(old.early_s), _length(new.early_s)),
-        ("late", _length(old.late_s), _length(new.late_s)),
-        ("sound_source", old.sound_source, new.sound_source),
-        ("drive_folder", old.drive_folder, new.drive_folder),
-        ("calendar_id", old.calendar_id, new.calendar_id),
-        ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
-        ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
-    )
-    by_name = {source.name: source for source in old.sources}
-    for source in new.sources:
-        if source.name in by_name:
-            changes += _source_changes(by_name.pop(source.name), source, new)
-        else:
-            changes.append(_added_source(source, new))
-    changes += [Message("rooms.change.removed_source", where=_place(name, new)) for name in by_name]
-    return changes
-
-
-def _added_source(source: SourceSpec, room: RoomSpec) -> Message:
-    added = Message(
-        "rooms.change.added_source", source=source.name, room=room.name, role=source.role,
-        kind=source.kind, address=mask_passwords(source.address),
-    )  # fmt: skip
-    if not source.credentials:
-        return added
-    return Message("rooms.change.added_source_with_credentials", **added.params)
-
-
-def _source_changes(old: SourceSpec, new: SourceSpec, room: RoomSpec) -> list[Message]:
-    where = _place(new.name, room)
-    changes = _value_changes(
-        where,
-        ("role", old.role, new.role),
-        ("kind", old.kind, new.kind),
-        ("address", old.address, new.address),
-    )
-    if old.credentials != new.credentials:
-        if not new.credentials:
-            changes.append(Message("rooms.change.removed_credentials", where=where))
-        elif old.credentials:
-            changes.append(Message("rooms.change.changed_credentials", where=where))
-        else:
-            changes.append(Message("rooms.change.added_credentials", where=where))
-    return changes
-
-
-def _place(source: str, room: RoomSpec) -> Message:
-    return Message("rooms.place.source_of_room", source=source, room=room.name)
-
-
-def _value_changes(where: Message, *values: tuple[str, str | None, str | None]) -> list[Message]:
-    return [
-        Message(
-            "rooms.change.changed",
-            field=field,
-            where=where,
-            before=_value_message(old),
-            after=_value_message(new),
-        )
-        for field, old, new in values
-        if old != new
-    ]
-
-
-def _value_message(text: str | None) -> Message:
-    if text is None:
-        return Message("rooms.change.nothing")
-    return Message("rooms.change.value", text=mask_passwords(text))
-
-
-def _yes_or_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _length(seconds: int) -> str:
-    """Return a length as a file has it."""
-    for unit, name in ((3600, "h"), (60, "m")):
-        if seconds and seconds % unit == 0:
-            return f"{seconds // unit}{name}"
-    return f"{seconds}s"

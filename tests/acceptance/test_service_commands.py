@@ -278,6 +278,21 @@ def test_a_file_of_rooms_that_makes_no_sense_changes_nothing(room: Desk) -> None
 
 
 @ON_SQLITE
+def test_an_import_that_removes_says_so_and_waits_for_leave(room: Desk) -> None:
+    before, file = room.json("rooms"), room.site.folder / "less.yaml"
+    slides = next(line for line in ROOMS.splitlines(keepends=True) if "role: screen" in line)
+    file.write_text(ROOMS.replace(slides, "").replace("Europe/Berlin", "Europe/Rome"))
+    sentence = room.refused("rooms", "import", str(file))
+    assert "source 'slides' of room" in sentence and "--remove" in sentence
+    assert room.json("rooms") == before
+    tried = room.run("rooms", "import", str(file), "--dry-run")
+    assert tried.returncode == 0 and "--remove" in tried.stderr
+    assert "would have removed source 'slides'" in tried.stdout
+    assert "removed source 'slides'" in room.ok("rooms", "import", str(file), "--remove")
+    assert room.ok("rooms", "import", str(file)) == "no changes"
+
+
+@ON_SQLITE
 def test_credentials_go_in_and_never_come_out(room: Desk) -> None:
     file = room.site.folder / "camera.yaml"
     file.write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,11 @@ from sqlalchemy import Engine, event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from merger.db.engine import reading, writing
-from merger.errors import Broken
+from merger.errors import Broken, Conflict
 from merger.i18n import render
 from merger.rooms import store
 from merger.rooms.spec import RoomSpec, SourceSpec
-from merger.rooms.store import apply_rooms, differences, rooms_document, stored_rooms
+from merger.rooms.store import apply_rooms, differences, removals, rooms_document, stored_rooms
 from merger.rooms.yaml_file import parse_rooms
 from models import Record, Room, Segment, Source
 from tests.support.databases import ON_MARIADB, ON_SQLITE
@@ -41,7 +42,7 @@ def rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
 def applied(engine: Engine, *specs: RoomSpec) -> list[str]:
     """Apply rooms; check that a dry run says the same, and that nothing is left to do."""
     foreseen = differences(engine, specs)
-    changes = apply_rooms(engine, specs)
+    changes = apply_rooms(engine, specs, may_remove=True)
     assert changes == foreseen
     assert differences(engine, specs) == []
     words = [str(change) for change in changes]
@@ -141,6 +142,32 @@ def test_a_source_that_is_no_longer_listed_is_removed(engine: Engine) -> None:
     assert stored_rooms(engine)[1] == HALL
 
 
+REMOVALS = [
+    ([ROOM, HALL], []),
+    ([HALL], []),  # a room that is not listed is left alone
+    ([replace(ROOM, zone="UTC", sources=(BOARD, SLIDES, CAMERA))], []),
+    ([replace(ROOM, sources=(replace(CAMERA, kind="rtsp", address="rtsp://h/1"), BOARD))], []),
+    ([replace(ROOM, sources=(CAMERA,))], ["source 'board' of room '504'"]),
+    ([replace(ROOM, sources=(CAMERA, replace(BOARD, name="Board")))], ["source 'board' of room '504'"]),
+    (
+        [replace(ROOM, sources=()), replace(HALL, sources=(CAMERA,))],
+        ["source 'camera' of room '504'", "source 'board' of room '504'", "source 'slides' of room 'Актовый зал'"],
+    ),
+]  # fmt: skip
+
+
+def test_sources_are_removed_only_where_that_is_meant(engine: Engine) -> None:
+    apply_rooms(engine, [ROOM, HALL])
+    for specs, places in REMOVALS:
+        assert [str(place) for place in removals(engine, specs)] == places
+        if places:
+            with pytest.raises(Conflict) as caught:
+                apply_rooms(engine, [*specs, RoomSpec("new", "UTC")])
+            assert caught.value.code == "remove" and "--remove" in str(caught.value)
+            assert all(place in str(caught.value) for place in places)
+            assert stored_rooms(engine) == [ROOM, HALL]  # nothing at all
+
+
 def test_other_rooms_and_records_are_left_alone(engine: Engine) -> None:
     applied(engine, ROOM)
     ((room,),) = rows(engine, Room.id)
@@ -179,7 +206,9 @@ def test_all_or_nothing(engine: Engine) -> None:
 def test_several_imports_at_once(engine: Engine) -> None:
     applied(engine, RoomSpec("504", "UTC", sources=(SLIDES, BOARD)))
     with ThreadPoolExecutor(4) as threads:
-        words = list(threads.map(lambda _: apply_rooms(engine, [HALL, ROOM]), range(4)))
+        words = list(
+            threads.map(lambda _: apply_rooms(engine, [HALL, ROOM], may_remove=True), range(4))
+        )
     assert sum(map(bool, words)) == 1
     assert differences(engine, [ROOM, HALL]) == []
     assert rows(engine, func.count(Source.id)) == [(4,)]
