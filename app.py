@@ -83,7 +83,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from merger.lazy import LazyMapping
     from merger.live.raw_folder import RawFolder
     from merger.service import Service
-    from recorders.registry import kinds, recorder_of
+    from recorders.registry import EXAMPLES, kinds, recorder_of
 
     zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings, engine)
     kept = {"is_ours": settings.output is None, "is_private": settings.private_output}
@@ -96,7 +96,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     service = Service(
         engine, settings, partial(recorder_of, recorders), (folder,), now,
         LazyMapping({"zoom": lambda: _zoom_discovery(zoom())}),
-        kinds=tuple(recorders), raw_destinations=(raw,),
+        kinds=EXAMPLES, raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
 
@@ -122,8 +122,9 @@ def _zoom_discovery(account: ZoomAccount) -> Discovery:
 def _rtsp(settings: Settings, engine: Engine) -> Rtsp:
     from merger.db.connection_rules import rules_of
     from recorders.rtsp.source import Rtsp
+    from recorders.supervisor.probe import probe_camera
 
-    return Rtsp(settings.recorded, rules_of(settings, engine, "cameras"))
+    return Rtsp(settings.recorded, rules_of(settings, engine, "cameras"), look=probe_camera)
 
 
 def _with_google(service: Service, account: GoogleAccount) -> Service:

@@ -32,7 +32,8 @@ class Service:
     offering: Mapping[str, Discovery] = field(default_factory=dict)  # by kind
     announcers: Sequence[Announcer] = ()
     calendars: CalendarReader | None = None  # of rooms; None where nobody has any
-    kinds: Sequence[str] = ()  # of sources that there are, to choose from
+    # Of sources that there are, to choose from, each with an example of an address.
+    kinds: Mapping[str, str] = field(default_factory=dict)
     raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
 
     def __post_init__(self) -> None:

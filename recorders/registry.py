@@ -14,6 +14,15 @@ if TYPE_CHECKING:  # a recorder is imported by whoever has a source of its kind
     from recorders.rtsp.source import Rtsp
     from recorders.zoom.api import Account
 
+# An address of each kind, from which people see how theirs is written.
+EXAMPLES: Mapping[str, str] = {
+    "drive": "drive:1AbC-dEfGhIjKlMnOpQr",
+    "folder": "/srv/recordings",
+    "rtsp": "rtsp://10.0.5.4/stream1",
+    "testpattern": "testpattern:?size=640x360",
+    "zoom": "zoom:123 4567 8901",
+}
+
 
 def kinds(
     ffmpeg: str | None = None,

@@ -103,6 +103,14 @@ class Collected:
     path: Path
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What a source was seen to have. found: a sentence. jpeg: its picture, where there is one."""
+
+    found: Message
+    jpeg: bytes | None = field(default=None, repr=False)
+
+
 class Recorder(Protocol):
     """One kind of source. Every error is Temporary (later may help), Refused or Broken (never).
 
@@ -146,6 +154,30 @@ class FillsRoles(Protocol):
     @property
     def fills(self) -> tuple[str, ...]:
         """The roles of a room that a source fills beside its own, where nothing else has them."""
+
+
+@runtime_checkable
+class ChecksCredentials(Protocol):
+    """A recorder that can check the credentials of a source whatever its address is."""
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where the credentials make no sense, as `check` does after the address."""
+
+
+@runtime_checkable
+class CanBeProbed(Protocol):
+    """A recorder that can look at a source at once, whatever is to be recorded."""
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return what a source has now, and its picture where that takes no longer.
+
+        Args:
+            source: as `check` accepts it; it need not be in the tables.
+            within: how long somebody waits.
+
+        Raises:
+            MergerError: the source cannot be reached, or has nothing, and why.
+        """
 
 
 @runtime_checkable

@@ -6,10 +6,11 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from merger.errors import Invalid, MergerError, Refused, did_you_mean
 from merger.i18n import Message, Param, verbatim
-from merger.ports.recorder import Recorder, SourceOfRoom
+from merger.ports.recorder import ChecksCredentials, Recorder, SourceOfRoom
 from merger.rooms.spec import (
     LONGEST_KEY,
     LONGEST_NAME,
@@ -34,7 +35,7 @@ def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Itera
         zone = zone_named(room.zone)
     except Refused as error:
         yield "zone", error.message
-        return
+        zone = ZoneInfo("UTC")  # all the rest is looked at as well
     if not 1 <= room.chunk_s <= LONGEST_CHUNK.total_seconds():
         yield "chunk", Message("rooms.chunk", seconds=room.chunk_s)
     for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
@@ -65,12 +66,31 @@ def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Itera
             room.name, source.name, source.role, source.kind, source.address, zone,
             source.credentials,
         )  # fmt: skip
-        try:
-            recorder_of(source.kind).check(seen)
-        except MergerError as error:
-            code = error.code if error.code in ("kind", "address", "credentials") else "address"
-            why = _without_secrets(reason_of(source.name, error.message), source)
+        for refusal in _refusals(seen, recorder_of):
+            known = refusal.code in ("kind", "address", "credentials")
+            code = refusal.code if known else "address"
+            why = without_secrets(reason_of(source.name, refusal.message), source.credentials)
             yield f"{field}.{code}", _of_source(source, why)
+
+
+def _refusals(
+    source: SourceOfRoom, recorder_of: Callable[[str], Recorder]
+) -> Iterator[MergerError]:
+    """Yield what its recorder refuses of a source: the kind, or the address and the credentials."""
+    try:
+        recorder = recorder_of(source.kind)
+    except MergerError as error:
+        yield error
+        return
+    try:
+        recorder.check(source)
+    except MergerError as error:
+        yield error
+        if error.code == "address" and isinstance(recorder, ChecksCredentials):
+            try:
+                recorder.check_credentials(source)
+            except MergerError as another:
+                yield another
 
 
 def check_room(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> None:
@@ -142,15 +162,15 @@ def _problem_of_name(name: str) -> Message | None:
     return None
 
 
-def _without_secrets(message: Message, source: SourceSpec) -> Message:
-    """Return a message about a source without passwords that got into it."""
+def without_secrets(message: Message, credentials: str | None) -> Message:
+    """Return a message about a source without the credentials, and passwords, that got into it."""
 
     def clean(value: Param) -> Param:
         if isinstance(value, str):
-            text = value.replace(source.credentials, "***") if source.credentials else value
+            text = value.replace(credentials, "***") if credentials else value
             return mask_passwords(text)
         if isinstance(value, tuple):
             return tuple(clean(part) for part in value)  # type: ignore[misc]
-        return _without_secrets(value, source) if isinstance(value, Message) else value
+        return without_secrets(value, credentials) if isinstance(value, Message) else value
 
     return Message(message.key, **{name: clean(value) for name, value in message.items})

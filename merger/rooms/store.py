@@ -16,7 +16,7 @@ from merger.errors import Conflict, Invalid, NotFound
 from merger.i18n import Message
 from merger.ports.recorder import Recorder
 from merger.rooms.changes import changes_of, length_text, removals_of
-from merger.rooms.rules import check_room
+from merger.rooms.rules import Problem, check_room, problems_of
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from models import Record, Room, Source
 
@@ -103,9 +103,39 @@ def edit_room(
     writing(engine, change)
 
 
+def problems_of_change(
+    engine: Engine,
+    room: int | None,
+    act: Callable[[RoomSpec], RoomSpec],
+    recorder_of: RecorderOf,
+) -> list[Problem]:
+    """Return all that is wrong with what `act` makes of a room, and change nothing.
+
+    Args:
+        room: its id; None for a new one.
+
+    Raises:
+        NotFound: there is no such room.
+    """
+    with reading(engine) as session:
+        before = RoomSpec("", "") if room is None else _spec_of(_room_row(session, room))
+        after = act(before)
+        is_taken = after.name != before.name and _has_room(session, after.name)
+    problems = list(problems_of(after, recorder_of))
+    return [*problems, ("name", _exists(after.name))] if is_taken else problems
+
+
 def _check_name_is_free(session: Session, name: str) -> None:
-    if session.scalar(select(Room.id).where(Room.name == name)) is not None:
-        raise Invalid("name", "rooms.exists", room=name)
+    if _has_room(session, name):
+        raise Invalid("name", _exists(name))
+
+
+def _has_room(session: Session, name: str) -> bool:
+    return session.scalar(select(Room.id).where(Room.name == name)) is not None
+
+
+def _exists(name: str) -> Message:
+    return Message("rooms.exists", room=name)
 
 
 def delete_room(engine: Engine, room: int) -> None:
@@ -148,6 +178,12 @@ def get_room(engine: Engine, room: int) -> dict[str, Any]:
     """Return a room as plain values, with ids, without credentials. Raises NotFound."""
     with reading(engine) as session:
         return _document(_room_row(session, room))
+
+
+def spec_of_room(engine: Engine, room: int) -> RoomSpec:
+    """Return a room, unchecked, with credentials. Raises NotFound."""
+    with reading(engine) as session:
+        return _spec_of(_room_row(session, room))
 
 
 def list_rooms(engine: Engine) -> list[dict[str, Any]]:

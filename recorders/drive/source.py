@@ -15,6 +15,7 @@ from pathlib import Path
 
 from google_apis.account import Account
 from merger.i18n import Message
+from merger.ports.recorder import Probe
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, SourceOfRoom
@@ -34,7 +35,17 @@ class Drive:
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where the address makes no sense; whether it is there is found later."""
         place_of(source)
+        self.check_credentials(source)
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where there are any."""
         base.refuse_credentials(source)
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return the newest file of the last days. Raises MergerError."""
+        from recorders.drive.probe import probe_drive
+
+        return probe_drive(self.account.google(), place_of(source), source, now)
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what exists of a span. Raises Temporary, Broken, Invalid for a missing folder."""

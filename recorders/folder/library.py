@@ -81,7 +81,7 @@ def _list_files(
     notes: list[Message] = []
     others: set[str] = set()
     starts: dict[str, datetime] = {}
-    for name in _list_names(place.folder):
+    for name in list_names(place.folder):
         parsed = place.parse_name(name)
         if not isinstance(parsed, LibraryName):
             if is_of_another(name):
@@ -103,7 +103,7 @@ def _list_files(
         elif file:
             notes.append(_of_file(name, file))
     if not starts:
-        notes.append(_nothing_of(place, others))
+        notes.append(nothing_of(place, others))
     files.sort(key=lambda file: (file.item.start, file.item.origin))
     files = [file for file in files if not _is_over_before(file.item, files, span.start)]
     if not files and (near := nearest(starts, span)):
@@ -117,7 +117,8 @@ def _of_file(name: str, why: Message) -> Message:
     return Message("recorders.of_file", file=printable(name), why=why)
 
 
-def _list_names(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
+    """Return the names in a folder. Raises Invalid for a file, Temporary, Broken."""
     try:
         return sorted(path.name for path in folder.iterdir())
     except NotADirectoryError as error:
@@ -127,7 +128,7 @@ def _list_names(folder: Path) -> list[str]:
         raise explain_failure(error, folder) from error
 
 
-def _nothing_of(place: Place, others: set[str]) -> Message:
+def nothing_of(place: Place, others: set[str]) -> Message:
     """Return a note for a person who mistyped a name, or whose share is not mounted."""
     folder, part = printable(str(place.folder)), printable(place.part)
     if not others:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from merger.i18n import Message
 from merger.logs import printable
+from merger.ports.recorder import Probe
 from merger.timeline.clock import Span
 from recorders.base import Collected, Found, SourceOfRoom, refuse_credentials
 from recorders.folder.library import collect_from, find_in
 from recorders.folder.place import place_of
+from recorders.folder.probe import probe_folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,15 @@ class Folder:
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where the address makes no sense; whether it is there is found later."""
         place_of(source)
+        self.check_credentials(source)
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where there are any."""
         refuse_credentials(source)
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return the newest file, with a picture of it. Raises MergerError."""
+        return probe_folder(place_of(source))
 
     def missing(self, source: SourceOfRoom) -> Message | None:
         """Return that a folder is not there; that its share hangs is not found out."""

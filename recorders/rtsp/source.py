@@ -18,6 +18,7 @@ from pathlib import Path
 from merger.i18n import Message
 from merger.media.library import LONGEST_SEGMENT
 from merger.network.addresses import Rules
+from merger.ports.recorder import Probe
 from merger.timeline.clock import Span
 from recorders.base import Collected, Found, Item, SourceOfRoom, invalid_source, prepare_folder
 from recorders.folder.library import collect_from, find_in
@@ -25,25 +26,41 @@ from recorders.folder.place import Place
 from recorders.rtsp.address import CAMERAS, address_of
 from recorders.rtsp.recordings import file_name, folder_of, raw_files, read_journal
 
+Look = Callable[[SourceOfRoom, Rules, timedelta], Probe]
+
 # A file that is published is complete at once.
 _QUIET = timedelta()
 
 
 @dataclass(frozen=True)
 class Rtsp:
-    """Live sources, recorded here. recorded: the folder for their files. rules: on their hosts."""
+    """Live sources, recorded here. recorded: the folder for their files. rules: on their hosts.
+
+    look: connects to one, by a process of its own; None where nobody is to.
+    """
 
     recorded: Path | None = None
     rules: Rules = CAMERAS
     # Finishing a file of half an hour takes seconds; a connection that is lost, a minute.
     settle: timedelta = timedelta(minutes=5)
+    look: Look | None = None
 
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where address or credentials make no sense; nobody is connected to."""
         address_of(source, self.rules)
+        self.check_credentials(source)
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where they are no user and password."""
         user, colon, _ = (source.credentials or "user:password").partition(":")
         if not colon or not user or not (source.credentials or "x").isprintable():
             raise invalid_source(source, "credentials", "recorders.rtsp.credentials_form")
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return what the camera shows. Raises MergerError."""
+        if self.look is None:
+            raise invalid_source(source, "address", "recorders.rtsp.not_here")
+        return self.look(source, self.rules, within)
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return what was recorded of a span, and what is being recorded."""

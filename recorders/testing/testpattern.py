@@ -34,6 +34,7 @@ from merger.i18n import Message, Param
 from merger.isolation.reader import Unreadable
 from merger.media.index import read_media
 from merger.media.sidecar import sidecar_bytes
+from merger.ports.recorder import Probe
 from merger.render import ffmpeg
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import require_space
@@ -93,7 +94,15 @@ class Pattern:
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where the address makes no sense."""
         _settings(source)
+        self.check_credentials(source)
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where there are any."""
         refuse_credentials(source)
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return that there is nothing to look for."""
+        return Probe(Message("recorders.pattern.needs_nothing"))
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return the files of a span that have begun; one that is not over is still growing.

@@ -25,6 +25,7 @@ from merger.isolation import reader
 from merger.isolation.reader import Unreadable
 from merger.media.container import read_header
 from merger.media.sidecar import sidecar_bytes, sidecar_path
+from merger.ports.recorder import Probe
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
 from merger.timeline.clock import Span
@@ -33,6 +34,7 @@ from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom, invali
 from recorders.zoom.api import Account, Client, client_of
 from recorders.zoom.download import NotThere, download
 from recorders.zoom.meeting import File, Meeting, Placed, digits, place_files, recorded_meeting
+from recorders.zoom.probe import probe_meeting
 
 # Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
 _LONGEST = timedelta(hours=24)
@@ -54,7 +56,15 @@ class Zoom:
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where the address is no meeting's, or there are no credentials."""
         number_of(source)
+        self.check_credentials(source)
+
+    def check_credentials(self, source: SourceOfRoom) -> None:
+        """Raise Invalid where there are none, or not all three parts of them."""
         self.client(source)
+
+    def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
+        """Return when the newest recording of the meeting began. Raises MergerError."""
+        return probe_meeting(self.client(source), number_of(source), source.zone, now)
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:
         """Return the files of the source's side of the meetings in a span.

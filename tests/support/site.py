@@ -33,7 +33,7 @@ from merger.timeline.clock import utc
 from merger.worker.run import run_record
 from models import Record, Source
 from models import Room as RoomRow
-from recorders.registry import kinds, recorder_of
+from recorders.registry import EXAMPLES, kinds, recorder_of
 from tests.conftest import CARRIED, START, Room, seconds
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,10 @@ class Site:
     def service(self) -> Service:
         settings = self.settings
         destination = FolderDestination(settings.destination, is_ours=settings.output is None)
-        return Service(self.engine, settings, self.recorder_of, (destination,), lambda: self.clock)
+        return Service(
+            self.engine, settings, self.recorder_of, (destination,), lambda: self.clock,
+            kinds=EXAMPLES,
+        )  # fmt: skip
 
     def library(self, room: str = "504") -> Room:
         """Return the folder that the recorders of a room film into."""
