@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from merger.config import Settings
+from merger.i18n import Message, from_json, to_json
 from merger.storage.files import make_folder, translate_write_errors
 
 BELIEVED_FOR = timedelta(minutes=1)
@@ -22,21 +23,26 @@ How = Literal["coming", "silent", "unknown"]
 
 @dataclass(frozen=True)
 class SourceSign:
-    """How a source that is to be recorded was at an instant. silent_since: None while it sends."""
+    """How a source that is to be recorded was at an instant. silent_since: None while it sends.
+
+    why: it is silent, where that is known.
+    """
 
     at: datetime
     silent_since: datetime | None = None
+    why: Message | None = None
 
 
 @dataclass(frozen=True)
 class Flow:
     """How it is with the media of a source. since: it is silent, or nobody knows.
 
-    unknown: the recorder gives no sign.
+    unknown: the recorder gives no sign. why: it is silent, where that is known.
     """
 
     how: How
     since: datetime | None = None
+    why: Message | None = None
 
     def silent_s(self, now: datetime) -> float:
         """Return for how long no media is known to come; 0 while it comes."""
@@ -47,7 +53,7 @@ def flow_of(sign: SourceSign, now: datetime) -> Flow:
     """Return what a sign means now. Pure."""
     if now - sign.at > BELIEVED_FOR:
         return Flow("unknown", sign.silent_since or sign.at)
-    return Flow("silent", sign.silent_since) if sign.silent_since else Flow("coming")
+    return Flow("silent", sign.silent_since, sign.why) if sign.silent_since else Flow("coming")
 
 
 def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None:
@@ -63,7 +69,9 @@ def write_sign(settings: Settings, source: int, sign: SourceSign | None) -> None
         make_folder(path.parent, "MERGER_DATA")
         partial = path.with_suffix(".partial")
         since = sign.silent_since and sign.silent_since.isoformat()
-        partial.write_text(json.dumps({"at": sign.at.isoformat(), "silent_since": since}))
+        why = sign.why and to_json(sign.why)
+        document = {"at": sign.at.isoformat(), "silent_since": since, "why": why}
+        partial.write_text(json.dumps(document))
         partial.replace(path)
 
 
@@ -88,7 +96,8 @@ def _read(path: Path) -> SourceSign | None:
     try:
         document = json.loads(path.read_text())
         since = document["silent_since"] and datetime.fromisoformat(document["silent_since"])
-        return SourceSign(datetime.fromisoformat(document["at"]), since or None)
+        why = document.get("why") and from_json(document["why"])
+        return SourceSign(datetime.fromisoformat(document["at"]), since or None, why or None)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # withdrawn this very moment
 

@@ -181,6 +181,14 @@ class CanBeProbed(Protocol):
 
 
 @runtime_checkable
+class RecordsLive(Protocol):
+    """A recorder of sources that are recorded here, as things happen."""
+
+    def is_always_recorded(self, source: SourceOfRoom) -> bool:
+        """Return whether a source is recorded all the time, not only while its room is booked."""
+
+
+@runtime_checkable
 class ReportsMissing(Protocol):
     """A recorder that sees at once, without a network, whether a source can have media."""
 

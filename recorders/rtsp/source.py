@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from merger.errors import Invalid
 from merger.i18n import Message
 from merger.media.library import LONGEST_SEGMENT
 from merger.network.addresses import Rules
@@ -55,6 +56,13 @@ class Rtsp:
         user, colon, _ = (source.credentials or "user:password").partition(":")
         if not colon or not user or not (source.credentials or "x").isprintable():
             raise invalid_source(source, "credentials", "recorders.rtsp.credentials_form")
+
+    def is_always_recorded(self, source: SourceOfRoom) -> bool:
+        """Return whether the address says so; one that is unclear says nothing."""
+        try:
+            return address_of(source, self.rules).always
+        except Invalid:
+            return False
 
     def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
         """Return what the camera shows. Raises MergerError."""

@@ -216,8 +216,10 @@ class Supervisor:
                 continue
             live.has_sign = True
             silence = silent_since(live.state, self.wiring.patience, now_s)
+            outage = live.state.outage if silence else None
+            sign = SourceSign(now, silence, outage.why if outage else None)
             with suppress(MergerError):  # a full disk, say: then the sign grows old
-                self.wiring.write_sign(live.number, SourceSign(now, silence))
+                self.wiring.write_sign(live.number, sign)
 
     def _withdraw_sign(self, live: LiveSource) -> None:
         if live.has_sign:

@@ -122,6 +122,11 @@ def room_form(thing: Thing) -> Options:
     }  # fmt: skip
 
 
+def room_test(thing: Thing) -> Options:
+    """Have a source tested, which saves nothing."""
+    return {"data": {**room_form(thing)["data"], "test": "0"}}
+
+
 def json_of(**values: Any) -> Callable[[Thing], Options]:
     return lambda _: {"json": values}
 
@@ -250,7 +255,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/request/check": {"POST": [Act("write")]},
     "/rooms": {"GET": [Act(of=everything, least="listed", shows=True)]},
     "/rooms/new": {"GET": [Act(ROOMS)], "POST": [Act(ROOMS, World.room, changes=True, send=lambda thing: {"data": {**room_form(thing)["data"], "name": f"form {thing.room}"}})]},
-    "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form)]},
+    "/rooms/<int:room>/sources": {"GET": [Act(of=World.room)]},
+    "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
     "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},

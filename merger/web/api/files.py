@@ -50,6 +50,14 @@ class Download(RequestModel):
     download: bool = Field(False, description="Send it as an attachment with a readable file name.")
 
 
+class Newest(RequestModel):
+    """Which picture a page shows."""
+
+    at: int | None = Field(
+        None, description="Not read: a browser takes another address for another picture."
+    )
+
+
 class PicturePath(RecordPath):
     """A picture of a chunk; both are counted from 0, in the order of the record."""
 
@@ -220,11 +228,12 @@ def chunk_picture(path: PicturePath) -> Response:
     },
     operation_id="showSourcePicture",
 )  # fmt: skip
-def source_picture(path: SourcePath) -> Response:
+def source_picture(path: SourcePath, query: Newest) -> Response:
     """Get the latest picture of a source; Last-Modified says when it was taken.
 
     Those of meetings are for editors.
     """
+    del query  # it is for browsers
     who = require_principal("read")
     sources = store.get_room(service().engine, path.room)["sources"]
     shown = next((source for source in sources if source["id"] == path.source), None)

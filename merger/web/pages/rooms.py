@@ -6,6 +6,8 @@ import base64
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,11 +18,13 @@ from merger.analysis import thumbnails
 from merger.errors import Invalid, MergerError, Refused
 from merger.i18n import Message
 from merger.intake import calendar_sync
-from merger.live import source_status
+from merger.live import bookings, source_status
+from merger.live.silence import Silence, silences
 from merger.ports.recorder import SourceOfRoom
 from merger.records import views
 from merger.rooms import probing, store
 from merger.rooms.spec import RoomSpec, warnings
+from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
@@ -31,6 +35,7 @@ from models import ROLES
 
 PAGE = 50  # rooms
 _MOST_RECORDS = 5  # of each room
+_MOMENT = timedelta(seconds=1)
 _NEW = RoomSpec("", "")  # before anything is said of it
 
 
@@ -49,19 +54,40 @@ def rooms_page() -> Answer:
     who = require_principal("read")
     after = request.args.get("after") or None
     found, following = store.page_of_rooms(service().engine, after, PAGE)
-    taken = {
-        source["id"]: thumbnails.taken_at(service().settings, source["id"])
-        for room in found
-        for source in room["sources"]
-        if who.sees_pictures_of(source["kind"])  # else there is none, as the page has it
-    }
-    flows = source_status.list_flows(service().settings, service().now())
     troubles = calendar_sync.calendar_errors(service().engine) if who.may("rooms") else {}
     return form(
-        "rooms.html", {}, rooms=found, taken=taken, flows=flows, troubles=troubles,
+        "rooms.html", {}, rooms=found, troubles=troubles, **_sources_shown(who, found),
         shown=_active_records(who, [room["id"] for room in found]), is_first=after is None,
         next=f"/rooms?{urlencode({'after': following})}" if following else None,
     )  # fmt: skip
+
+
+@blueprint.get("/rooms/<int:room>/sources")
+def sources_of_room(room: int) -> Answer:
+    """Show what the sources of a room show, for a page that stays open."""
+    who = require_principal("read")
+    found = store.get_room(service().engine, room)
+    return form("room_sources.html", {}, room=found, **_sources_shown(who, [found]))
+
+
+def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the pages show of the sources of rooms, by their ids: pictures, flows, why not.
+
+    Why nothing comes is for those who can do something about it: it names paths and hosts.
+    """
+    engine, settings, now = service().engine, service().settings, service().now()
+    taken = {
+        source["id"]: thumbnails.taken_at(settings, source["id"])
+        for room in rooms
+        for source in room["sources"]
+        if who.sees_pictures_of(source["kind"])  # else there is none, as the page has it
+    }
+    flows = source_status.list_flows(settings, now)
+    why: dict[int, Silence] = {}
+    if who.may("rooms"):
+        booked = bookings.bookings(engine, Span(now - _MOMENT, now))
+        why = silences(engine, service().recorder_of, rooms, flows, booked, now)
+    return {"taken": taken, "flows": flows, "silences": why}
 
 
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:

@@ -22,7 +22,8 @@ async function refresh(part) {
   if (!fresh) return part.removeAttribute("data-refresh");
   if (fresh.dataset.state === part.dataset.state) {
     // The rest stays as it is, so that nobody loses the button under their finger.
-    part.querySelector("[data-part]").replaceWith(fresh.querySelector("[data-part]"));
+    const [shown, newest] = [part, fresh].map((one) => one.querySelector("[data-part]"));
+    if (!shown.isEqualNode(newest)) shown.replaceWith(newest); // pictures that stay are not loaded again
     part.dataset.every = fresh.dataset.every;
     return;
   }
@@ -58,12 +59,19 @@ function focusIn(part) {
   target.focus({ preventScroll: true });
 }
 
+// With data-on-screen, a part is left alone while nobody can see it.
+function isOnScreen(part) {
+  const box = part.getBoundingClientRect();
+  return box.bottom > 0 && box.top < window.innerHeight;
+}
+
 async function tick() {
   if (document.hidden) return;
   const now = Date.now();
   for (const part of document.querySelectorAll("[data-refresh]")) {
     if (!LOOKED_AT.has(part)) LOOKED_AT.set(part, now);
     if (now - LOOKED_AT.get(part) < 1000 * part.dataset.every) continue;
+    if ("onScreen" in part.dataset && !isOnScreen(part)) continue;
     LOOKED_AT.set(part, Infinity); // until it has answered
     refresh(part).finally(() => LOOKED_AT.set(part, Date.now()));
   }
