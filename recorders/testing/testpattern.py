@@ -101,7 +101,8 @@ class Pattern:
         refuse_credentials(source)
 
     def probe(self, source: SourceOfRoom, now: datetime, within: timedelta) -> Probe:
-        """Return that there is nothing to look for."""
+        """Return that there is nothing to look for. Raises Invalid."""
+        _settings(source)
         return Probe(Message("recorders.pattern.needs_nothing"))
 
     def find(self, source: SourceOfRoom, span: Span, now: datetime) -> Found:

@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 from merger.i18n import Message
 from merger.ports.recorder import Probe
-from merger.timeline.timestamps import parse_timestamp
 from recorders.zoom.api import Client
-from recorders.zoom.meeting import digits
+from recorders.zoom.meeting import recorded_meeting
 
 _LATELY = timedelta(days=30)  # in one list of Zoom's
 
@@ -21,13 +20,10 @@ def probe_meeting(client: Client, number: str, zone: ZoneInfo, now: datetime) ->
         MergerError: Zoom does not answer, or does not let us in.
     """
     recorded = client.recordings((now - _LATELY).date(), now.date())
-    starts = []
-    for entry in recorded:
-        if digits(str(entry.get("id"))) == number:
-            try:
-                starts.append(parse_timestamp(str(entry.get("start_time"))).astimezone(zone))
-            except (ValueError, OverflowError):
-                continue  # it is being recorded
+    found = [recorded_meeting(entry) for entry in recorded]
+    meetings = [meeting for meeting in found if meeting and meeting.number == number]
+    starts = [file.start for meeting in meetings for file in meeting.files if file.start]
     if not starts:
         return Probe(Message("recorders.zoom.nothing_lately", days=_LATELY.days))
-    return Probe(Message("recorders.zoom.newest", at=f"{max(starts):%Y-%m-%d %H:%M}"))
+    newest = max(starts).astimezone(zone)
+    return Probe(Message("recorders.zoom.newest", at=f"{newest:%Y-%m-%d %H:%M}"))

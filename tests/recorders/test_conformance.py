@@ -19,12 +19,14 @@ from pathlib import Path
 import pytest
 
 from google_apis.account import Account
-from merger.errors import Cancelled, MergerError, Refused
+from merger.errors import Cancelled, Invalid, MergerError, Refused
+from merger.i18n import say
+from merger.ports.recorder import CanBeProbed, ChecksCredentials
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Recorder, SourceOfRoom
 from recorders.drive.source import Drive
-from recorders.registry import kinds, recorder_of
+from recorders.registry import EXAMPLES, kinds, recorder_of
 from recorders.rtsp.recordings import RAW, Journal, folder_of
 from recorders.rtsp.source import Rtsp
 from recorders.zoom.source import Zoom
@@ -43,6 +45,7 @@ from tests.recorders.conftest import (
     state_of,
 )
 from tests.support.truth import error_ms, frames_seen
+from tests.texts.russian import in_russian
 
 ROOT = Path(__file__).parents[2]
 KINDS = kinds()
@@ -336,6 +339,42 @@ def test_an_address_that_makes_no_sense(case: Case, into: Path) -> None:
         with pytest.raises(Refused):
             case.recorder.collect(source, case.span, into, case.now, never)
     assert not into.exists()
+
+
+def test_a_source_can_be_looked_at_once(case: Case) -> None:
+    assert isinstance(case.recorder, CanBeProbed)
+    within = timedelta(seconds=10)
+    if case.source.kind == "rtsp":  # nobody here starts processes: tests/recorders/supervisor do
+        with pytest.raises(Refused):
+            case.recorder.probe(case.source, case.now, within)
+        return
+    seen = case.recorder.probe(case.source, case.now, within)
+    words = in_russian(seen.found)
+    assert {
+        "drive": "504_camera", "folder": "2 файла", "testpattern": "не нужна", "zoom": "2026-11-20 10:00",
+    }[case.source.kind] in words  # fmt: skip
+    if case.source.kind == "folder":
+        assert seen.jpeg is not None and seen.jpeg.startswith(b"\xff\xd8")
+    for address in case.bad:
+        with pytest.raises(Refused):
+            case.recorder.probe(dataclasses.replace(case.source, address=address), case.now, within)
+
+
+def test_an_example_of_an_address_is_one(case: Case) -> None:
+    source = dataclasses.replace(case.source, address=EXAMPLES[case.source.kind])
+    case.recorder.check(source)
+    assert EXAMPLES.keys() == CASES.keys()
+    for language in ("en", "ru"):
+        for key in ("kind", "room.address_hint"):
+            assert say(language, f"{key}.{case.source.kind}")
+
+
+def test_credentials_can_be_checked_whatever_the_address_is(case: Case) -> None:
+    assert isinstance(case.recorder, ChecksCredentials)
+    source = dataclasses.replace(case.source, address="?", credentials="hunter2")
+    with pytest.raises(Invalid) as refused:
+        case.recorder.check_credentials(source)
+    assert refused.value.code == "credentials" and "hunter2" not in str(refused.value)
 
 
 def test_credentials_are_never_shown(case: Case) -> None:

@@ -20,10 +20,12 @@ import pytest
 from sqlalchemy import select
 
 from merger.db.engine import reading, writing
+from merger.errors import MergerError, Refused, Temporary
 from merger.live import bookings
 from merger.live.source_status import list_flows
 from merger.media.index import read_media
 from merger.network.addresses import LOCAL_NETWORKS, Rules
+from merger.ports.recorder import SourceOfRoom
 from merger.rooms import store
 from merger.timeline.clock import Span
 from models import Event, Record, Source
@@ -31,11 +33,13 @@ from models import Room as RoomRow
 from recorders.registry import kinds, recorder_of
 from recorders.rtsp.recordings import RAW, folder_of
 from recorders.rtsp.source import Rtsp
+from recorders.supervisor.probe import probe_camera
 from tests.recorders.cameras import CAMERAS, Camera, Recorded, camera, looked_at, uncut_zone
+from tests.recorders.conftest import MOSCOW
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
 from tests.support.truth import beep_onsets, error_ms, frames_seen, sound_of
-from tests.support.waiting import living, status_of, until
+from tests.support.waiting import DEADLINE_S, living, status_of, until
 
 RECORDER = (sys.executable, "app.py", "recorder")
 FRAME_MS = 40
@@ -226,6 +230,7 @@ def test_others_see_whether_media_comes(live: Site) -> None:
             until(lambda: how() == ["silent"])
             [flow] = list_flows(live.settings, now()).values()
             assert flow.since and abs(flow.since - lost_at) < timedelta(seconds=2)
+            until(lambda: [f.why for f in list_flows(live.settings, now()).values()] != [None])
             process.kill()
             later = now() + timedelta(minutes=2)
             [flow] = list_flows(live.settings, later).values()
@@ -345,10 +350,35 @@ def test_credentials_are_seen_nowhere(live: Site) -> None:
             assert "recorders.rtsp.child" in commands
             assert "s3cr" not in commands and "wr0ng" not in commands and "viewer" not in commands
             said = ended(process)
+        check_looks(one, f"{user}:{password}")
     assert "it refuses the login; correct the user and the password" in said
     assert "s3cr" not in said and "wr0ng" not in said
     assert finished(live) and not finished(live, "screen")
     assert all("s3cr" not in path.read_text() for path in folder(live).glob("*.json"))
+
+
+def check_looks(one: Camera, credentials: str) -> None:
+    """Check what somebody is told who has just entered an address and credentials."""
+    source = SourceOfRoom(
+        "504", "speaker", "speaker", "rtsp", one.url, MOSCOW, credentials=credentials
+    )
+    seen = probe_camera(source, LOCAL, timedelta(seconds=DEADLINE_S))
+    assert seen.found.key == "recorders.rtsp.sends_pictures"
+    assert seen.jpeg is not None and seen.jpeg.startswith(b"\xff\xd8")
+    elsewhere = one.url.replace("/live", "/elsewhere")
+    for changes, code in (
+        ({"credentials": "viewer:wr0ng!"}, "credentials"), ({"credentials": None}, "credentials"),
+        ({"address": elsewhere}, "address"), ({"address": "rtsp://127.0.0.1:1/live"}, "away"),
+    ):  # fmt: skip
+        with pytest.raises(MergerError) as refused:
+            probe_camera(replace(source, **changes), LOCAL, timedelta(seconds=DEADLINE_S))
+        assert refused.value.code == code, changes
+        assert "s3cr" not in str(refused.value) and "wr0ng" not in str(refused.value)
+    one.freeze()
+    with pytest.raises(Temporary, match="it does not answer"):
+        probe_camera(source, LOCAL, timedelta(seconds=2))
+    with pytest.raises(Refused, match="MERGER_ALLOW_LOCAL_CAMERAS"):
+        probe_camera(source, Rules("cameras"), timedelta(seconds=2))
 
 
 def test_one_recorder_for_each_source(live: Site) -> None:
