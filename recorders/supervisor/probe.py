@@ -61,7 +61,7 @@ def _watch(child: Child, until_s: float, within: timedelta) -> Probe:
         if time.monotonic() > until_s:
             break
         time.sleep(_PAUSE_S)
-    if not arrives:
-        raise Temporary("silent", "recorders.no_answer")
     seconds = within // timedelta(seconds=1)
+    if not arrives:
+        raise Temporary("silent", "recorders.rtsp.no_answer_within", seconds=seconds)
     return Probe(Message("recorders.rtsp.sends_no_key_frame", seconds=seconds))

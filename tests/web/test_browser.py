@@ -20,7 +20,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger.accounts import users
+from merger.analysis import thumbnails
 from merger.db.engine import writing
+from merger.rooms import store
 from models import Record, RecordUser, Rendition
 from tests.conftest import START
 from tests.support.site import ROOT, Site
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 # Screenshots are kept here, where somebody has made this folder to look at them.
 SHOTS = ROOT / "tests" / "web" / "out"
 DEADLINE_MS = 1000 * DEADLINE_S
+JPEG = b"\xff\xd8 a picture"
 NARROW = {"width": 360, "height": 740}
 
 
@@ -346,6 +349,62 @@ def test_enter_saves_a_room(running: Running, browser: Browser) -> None:
     page.keyboard.press("Enter")  # folders take none, and none are typed
     expect(page).to_have_url(re.compile("/rooms$"))
     expect(page.get_by_text("Room 504 saved.")).to_be_visible()
+
+
+def test_a_source_is_tested_in_the_form_and_nothing_is_typed_twice(
+    running: Running, browser: Browser
+) -> None:
+    page = running.signed_in(browser, "ada")
+    page.goto("/rooms/new")
+    hint = page.locator("#f-sources-0-address-hint")
+    expect(hint).to_contain_text("Choose the kind")
+    page.locator("#f-sources-0-kind").select_option("rtsp")
+    expect(hint).to_contain_text("rtsp://10.0.5.4/stream1")
+    page.locator("#f-name").fill("Aula")
+    page.locator("#f-zone").fill("Moscow")
+    page.locator("#f-sources-0-name").fill("camera")
+    page.locator("#f-sources-0-address").fill("http://10.0.5.4/stream1")
+    page.locator("#f-sources-0-credentials").fill("user:s3cret")
+    test = page.locator("button[name=test]").first
+    test.press("Enter")
+    answer = page.locator("#test-0 .trouble")
+    expect(answer).to_contain_text("this is not the address of a camera")
+    # The page is the one on which it was typed.
+    assert page.locator("#f-sources-0-credentials").input_value() == "user:s3cret"
+    expect(test).to_be_focused()
+    page.locator("#f-name").press("Enter")
+    expect(page.locator(".summary")).to_be_focused()
+    expect(page.locator(".summary")).to_contain_text("camera, Address: ")
+    assert "s3cret" not in page.content()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        accessible(page)
+    shoot(page, "room-wrong")
+    page.locator("#f-zone").fill("Europe/Moscow")
+    page.locator("#f-sources-0-address").fill("rtsp://10.0.5.4/stream1")
+    page.locator("#f-name").press("Enter")
+    expect(page.get_by_text("Room Aula added.")).to_be_visible()
+    [aula] = [
+        room for room in store.stored_rooms(running.site.service.engine) if room.name == "Aula"
+    ]
+    assert [source.credentials for source in aula.sources] == ["user:s3cret"]
+
+    page.goto("/rooms/1/edit")
+    page.locator("button[name=test]").first.click()
+    picture = page.locator("#test-0 .notice img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 50
+    page.locator("#f-sources-1-address").fill("/nowhere")
+    page.locator("button[name=test]").nth(1).click()
+    expect(page.locator("#test-1 .trouble")).to_contain_text("/nowhere is not available")
+    accessible(page)  # still dark
+    shoot(page, "room-tested")
+    page.goto("/rooms")
+    page.evaluate("window.kept = document.querySelector('#sources-1')")
+    thumbnails.save_thumbnail(running.site.settings, 3, datetime.now(UTC), JPEG)
+    page.evaluate("window.kept.dataset.every = 0")
+    expect(page.locator("#sources-1 img[src*='sources/3/picture?at=']")).to_have_count(1)
+    assert page.evaluate("document.querySelector('#sources-1') === window.kept")
 
 
 def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(

@@ -375,7 +375,7 @@ def check_looks(one: Camera, credentials: str) -> None:
         assert refused.value.code == code, changes
         assert "s3cr" not in str(refused.value) and "wr0ng" not in str(refused.value)
     one.freeze()
-    with pytest.raises(Temporary, match="it does not answer"):
+    with pytest.raises(Temporary, match="does not answer within 2 s; check"):
         probe_camera(source, LOCAL, timedelta(seconds=2))
     with pytest.raises(Refused, match="MERGER_ALLOW_LOCAL_CAMERAS"):
         probe_camera(source, Rules("cameras"), timedelta(seconds=2))
