@@ -385,6 +385,8 @@ class RecordUser(Base):
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
     position: Mapped[int] = mapped_column(SmallInteger)
+    # How they call it, where that is not the record's own name.
+    title: Mapped[str | None] = mapped_column(String(255))
 
     user: Mapped[User] = relationship()
 
@@ -410,7 +412,10 @@ class Record(Base):
     end_at: Mapped[datetime] = mapped_column(Instant)
     zone: Mapped[str] = mapped_column(key(64))
     event_name: Mapped[str] = mapped_column(String(1024), default="lecture")
+    description: Mapped[str | None] = mapped_column(Text)
     course_code: Mapped[str | None] = mapped_column(String(255))
+    # Whether what was delivered does not show the latest of these three yet, or of its file's name.
+    is_outdated: Mapped[bool] = mapped_column(default=False, server_default="0")
     layout: Mapped[str] = mapped_column(key(64))
     profile: Mapped[str] = mapped_column(key(64))
     created_at: Mapped[datetime] = mapped_column(Instant)
@@ -488,6 +493,8 @@ class EventLink(Base):
     # True: the record was made for the event, and is moved, renamed and called off with it. Else
     # null and never false, so that there may be many of those, and one that is true.
     follows: Mapped[bool | None]
+    # True: people have given the record another name or course; it keeps those.
+    keeps_texts: Mapped[bool | None]
     # When the event was, as people asked for the record that was made for it; else null.
     kept_start_at: Mapped[datetime | None] = mapped_column(Instant)
     kept_end_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -564,6 +571,8 @@ class Delivery(Base):
     kind: Mapped[str] = mapped_column(key(16))  # of the rendition
     name: Mapped[str] = mapped_column(key(512))  # reserved before the first outside call
     name_key: Mapped[str] = mapped_column(key(64))  # hash of the name, so that it can be unique
+    # Names under which it may still lie, as reserved as the name that it is getting.
+    former_names: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     state: Mapped[Any] = mapped_column(State)
     status: Mapped[str] = mapped_column(key(16))  # pending, delivered
     version: Mapped[int | None] = mapped_column(Integer)  # that is there now

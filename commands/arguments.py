@@ -140,7 +140,7 @@ def _request(request: argparse.ArgumentParser) -> None:
     add = request.add_argument
     add("--room", required=True, help="the room's name")
     _span(request)
-    add("--name", default="lecture", metavar="TEXT", help="the name of the lecture")
+    add("--name", default="", metavar="TEXT", help="the name of the lecture")
     _look(request)
     add("--user", action="append", default=[], metavar="EMAIL",
         help="who requests it; may be repeated, the first is the owner")  # fmt: skip

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from merger.i18n import Message, Param, verbatim
+from merger.i18n import Message, Param, sentences, verbatim
 
 _KEY = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _MOST_CHOICES = 12  # words that are listed
@@ -45,6 +45,19 @@ class Refused(MergerError):
 
 class Invalid(Refused):
     """A field holds what cannot be used. code: the name of the field."""
+
+
+class InvalidFields(Refused):
+    """Several fields hold what cannot be used, perhaps.
+
+    Args:
+        fields: what is wrong with each, by its name; one at least.
+    """
+
+    def __init__(self, fields: Mapping[str, Message]) -> None:
+        parts = [Message("error.of_field", field=name, why=why) for name, why in fields.items()]
+        super().__init__("validation", sentences(parts))
+        self.fields = dict(fields)
 
 
 class NotFound(Refused):

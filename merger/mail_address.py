@@ -9,6 +9,7 @@ from merger.errors import Invalid
 
 _ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _LONGEST = 254
+_FIRST_DOMAIN = "localhost"
 
 
 class Lookalike(Invalid):
@@ -30,12 +31,13 @@ def normal_form(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", typed).lower())
 
 
-def email_of(text: str, field: str = "email") -> str:
+def email_of(text: str, field: str = "email", *, is_known: bool = False) -> str:
     """Return an email address in the form in which it is stored.
 
     Args:
         text: as somebody wrote it.
         field: which the error names.
+        is_known: it may be in the tables, or somebody has verified it: its domain may be any.
 
     Raises:
         Lookalike: Unicode takes some of its characters for those of ASCII.
@@ -46,7 +48,25 @@ def email_of(text: str, field: str = "email") -> str:
     # What is not printable has no look at all, such as a space of no width.
     if not _ADDRESS.fullmatch(address) or not address.isprintable() or len(address) > _LONGEST:
         raise Invalid(field, "accounts.not_an_address", text=text)
+    if not is_known and not is_deliverable(address):
+        raise Invalid(field, "accounts.no_domain", text=text)
     return address
+
+
+def is_deliverable(address: str) -> bool:
+    """Return whether mail could reach the domain of an address from anywhere, by its form.
+
+    That of the first account, which gets no mail, is as good.
+    """
+    domain = address.rpartition("@")[2]
+    first, *others = domain.split(".")
+    if not others:
+        return domain == _FIRST_DOMAIN
+    last = others[-1]
+    # The marks are vowels, in the scripts of India.
+    are_letters = all(c.isalpha() or unicodedata.category(c) in ("Mn", "Mc") for c in last)
+    is_top = len(last) > 1 and (are_letters or last.startswith("xn--"))
+    return bool(first) and all(others) and is_top
 
 
 def refuse_lookalikes(text: str, field: str = "email") -> None:

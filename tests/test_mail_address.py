@@ -48,3 +48,19 @@ def test_what_unicode_takes_for_ascii_is_not_taken_for_it(typed: str) -> None:
 def test_an_address_has_nothing_that_cannot_be_seen(typed: str) -> None:
     with pytest.raises(Invalid, match="isn't a valid email address"):
         email_of(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["x@y", "ann@example", "ann@example.", "ann@.org", "ann@example..org", "ann@example.c",
+     "ann@10.0.0.1", "ann@example.or1", "ann@[10.0.0.1]"],
+)  # fmt: skip
+def test_mail_cannot_reach_every_domain(typed: str) -> None:
+    with pytest.raises(Invalid, match="mail can reach"):
+        email_of(typed)
+    assert email_of(typed, is_known=True) == typed  # somebody may have it already
+
+
+@pytest.mark.parametrize("typed", ["a@b.co", "ann@münchen.xn--p1ai", "राम@उदाहरण.भारत"])
+def test_domains_of_any_script(typed: str) -> None:
+    assert email_of(typed)

@@ -33,6 +33,8 @@ def add_links(
     links: tuple[Link, ...],
     title: str,
     gone: Mapping[str, str] = MappingProxyType({}),
+    *,
+    is_renamed: bool = False,
 ) -> dict[str, Any]:
     """Return what to change of an event so that it has links; empty where it has. Pure.
 
@@ -40,33 +42,55 @@ def add_links(
     is no space, go into the description.
 
     Args:
+        title: of the recording.
         gone: files that we attached and that no longer exist, as ids and links, to be removed.
+        is_renamed: what is there already may have another title, which it is to get.
     """
     before = list(event.get("attachments") or ())
+    names = {link.url: _name_of(link, title) for link in links} if is_renamed else {}
+    names |= {str(link.file): names[link.url] for link in links if names and link.file}
     there = [
-        a for a in before if a.get("fileId") not in gone and a.get("fileUrl") not in gone.values()
+        {**a, "title": name} if (name := _find(a, names)) else a
+        for a in before
+        if a.get("fileId") not in gone and a.get("fileUrl") not in gone.values()
     ]
     attached = {str(a.get("fileUrl")) for a in there} | {str(a.get("fileId")) for a in there}
     text = str(event.get("description") or "")
     ends = tuple(f": {url}" for url in gone.values())
     old = [line for line in text.splitlines() if ends and line.endswith(ends)]
-    description = "\n".join(line for line in text.splitlines() if line not in old) if old else text
+    kept = [_retitled(line, names) for line in text.splitlines() if line not in old]
+    description = text if kept == text.splitlines() else "\n".join(kept)
     added: list[dict[str, str]] = []
     lines: list[str] = []
     for link in links:
         if link.url in attached or link.file in attached or link.url in description:
             continue
-        name = f"{title} ({link.kind})" if link.kind != "merge" else title
+        name = _name_of(link, title)
         if link.file and len(there) + len(added) < MOST_ATTACHMENTS:
             added.append({"fileUrl": link.url, "title": name, "mimeType": "video/mp4"})
         elif len(description) + len(link.url) + len(name) < _LONGEST_DESCRIPTION - 10:
             lines.append(f"{name}: {link.url}")
     change: dict[str, Any] = {}
-    if added or len(there) < len(before):
+    if added or there != before:
         change["attachments"] = [*there, *added]
-    if lines or old:
+    if lines or description != text:
         change["description"] = "\n".join([*([description] if description else []), *lines])
     return change
+
+
+def _name_of(link: Link, title: str) -> str:
+    return f"{title} ({link.kind})" if link.kind != "merge" else title
+
+
+def _find(attachment: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
+    """Return the title of an attachment of ours."""
+    return names.get(str(attachment.get("fileId"))) or names.get(str(attachment.get("fileUrl")))
+
+
+def _retitled(line: str, names: Mapping[str, str]) -> str:
+    """Return a line of a description with the title of the link that it ends with."""
+    before, _, url = line.rpartition(": ")
+    return f"{names[url]}: {url}" if before and url in names else line
 
 
 def _is_not_for_us(error: MergerError) -> bool:
@@ -87,7 +111,8 @@ class EventAnnouncer:
     def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Attach the files, unless they are attached. Raises Refused where the event is gone.
 
-        What was attached before (`files` in state) and no longer exists is removed. Where the room
+        What was attached before (`files` in state) and no longer exists is removed; what has
+        another title (`title`) gets it, once: people may call it what they like. Where the room
         is only invited, the organiser's copy is changed, from which Google updates the others; if
         we have no access to that, the room's copy, which guests may be allowed to modify.
         """
@@ -97,16 +122,17 @@ class EventAnnouncer:
         ours = {str(link.file): link.url for link in links}
         before = dict(state.get("files") or {})
         gone = {file: url for file, url in before.items() if file not in ours}
+        is_renamed = bool(before) and state.get("title") != news.name
         room_calendar = str(news.calendar_id)
         tries_organizer = True
         for _ in range(_MOST_RACES):
             calendar, event = room_calendar, self._event(news)
             if tries_organizer and (copy := self._organizers_copy(event)):
                 calendar, event = copy
-            change = add_links(event, links, news.name, gone)
+            change = add_links(event, links, news.name, gone, is_renamed=is_renamed)
             if not change:
-                if before != ours:
-                    fence.keep({"files": ours})
+                if before != ours or state.get("title") != news.name:
+                    fence.keep({"files": ours, "title": news.name})
                 return str(event.get("htmlLink") or news.event_id)
             fence.confirm()
             request = events_api(self.google).patch(
@@ -125,6 +151,7 @@ class EventAnnouncer:
                 tries_organizer = False  # we may read there, but not write
                 continue
             failpoint("calendar.attached")
+            is_renamed = False  # whatever Google makes of it
         raise Temporary("google_busy", "google.event_busy")
 
     def _event(self, news: Announcement) -> dict[str, Any]:

@@ -51,12 +51,18 @@ class CourseAnnouncer:
         """Announce the files once. Raises Refused where there is no such course.
 
         Google lets nobody change the files of an announcement: where one that was announced
-        (`files` in state) is gone, a person has to act.
+        (`files` in state) is gone, a person has to act. So it is where it was announced in another
+        course (`course`). Its text can be changed.
         """
         links = tuple(link for link in news.links if link.file)
         if not links:
             raise Refused("no_link", "google.nothing_to_announce")
         ours = [str(link.file) for link in links][:MOST_MATERIALS]
+        if state.get("link") and state.get("course", news.course_code) != news.course_code:
+            fence.note(
+                Message("google.announced_elsewhere", course=state["course"], link=state["link"])
+            )
+            state = {}
         if state.get("link"):  # a new version lies under the same link
             if any(file not in ours for file in state.get("files", ())):
                 fence.note(
@@ -65,6 +71,8 @@ class CourseAnnouncer:
                         link=str(state["link"]),
                     )
                 )  # fmt: skip
+            if state.get("text") != self.text(news):
+                self._change_text(news, links, state, fence)
             return str(state["link"])
         course = self.courses.course(str(news.course_code))
         if course is None:
@@ -78,8 +86,32 @@ class CourseAnnouncer:
             announcement = self._create(course, news, links)
             failpoint("classroom.announced")
         link = str(announcement.get("alternateLink") or course)
-        fence.keep({"asked": True, "link": link, "files": ours})
+        known = {"id": announcement.get("id"), "course": news.course_code, "text": self.text(news)}
+        fence.keep({"asked": True, "link": link, "files": ours, **known})
         return link
+
+    def _change_text(
+        self, news: Announcement, links: tuple[Link, ...], state: Mapping[str, Any], fence: Fence
+    ) -> None:
+        """Have an announcement say what there is to say now, if it is there.
+
+        https://developers.google.com/workspace/classroom/reference/rest/v1/courses.announcements/patch
+        """
+        course, text = self.courses.course(str(news.course_code)), self.text(news)
+        known = state.get("id")
+        if course is not None and known is None:  # announced before ids were kept
+            known = (self._find(course, links) or {}).get("id")
+        if course is not None and known is not None:
+            fence.confirm()
+            request = self._announcements().patch(
+                courseId=course, id=known, updateMask="text", body={"text": text}
+            )
+            try:
+                self.google.call(request)
+            except NotThere:
+                known = None  # somebody has deleted it
+            failpoint("classroom.changed")
+        fence.keep({**state, "id": known, "course": news.course_code, "text": text})
 
     def _create(self, course: str, news: Announcement, links: tuple[Link, ...]) -> dict[str, Any]:
         materials = [

@@ -11,7 +11,7 @@ import hashlib
 import mimetypes
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from google_apis.http import Google
 from merger.errors import Broken, Refused, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message
-from merger.ports.destination import Fence, Placement, Upload
+from merger.ports.destination import Fence, Placement, Renaming, Upload
 
 _UNCHECKED = ".part"
 _MARK = "lecture-merger"
@@ -67,9 +67,7 @@ class DriveDestination:
         # Somebody without an account at Google may have got one since it was last sent.
         state = {**sending.state, "refused": []}
         self.let_read(state, readers, fence.check, fence.note, fence.keep)
-        return str(
-            there.get("webViewLink") or f"https://drive.google.com/file/d/{there['id']}/view"
-        )
+        return _link_of(there)
 
     def let_read(
         self,
@@ -114,6 +112,48 @@ class DriveDestination:
                 failpoint("drive.shared")
             keep_now()
 
+    def rename(self, renaming: Renaming, state: Mapping[str, Any], fence: Fence) -> str | None:
+        """Give a file another name and description; in the bin, it is as good as gone."""
+        there = files.get_file(self.google, str(state["id"])) if state.get("id") else None
+        if there is None or there.get("trashed"):
+            return None
+        return _link_of(self.show_as(there, renaming, state, fence))
+
+    def show_as(
+        self,
+        there: dict[str, Any],
+        wanted: Upload | Renaming,
+        state: Mapping[str, Any],
+        fence: Fence,
+    ) -> dict[str, Any]:
+        """Give a file its name and description, unless it has them; return what Drive says of it.
+
+        A description that we have not written stays, as long as there is none to replace it.
+        """
+        final: dict[str, Any] = {"name": wanted.name, "trashed": False}
+        if wanted.description or state.get("is_described"):
+            final["description"] = wanted.description
+        if all((there.get(key) or "") == (value or "") for key, value in final.items()):
+            return there
+        if wanted.description and not state.get("is_described"):
+            fence.keep({**state, "is_described": True})
+        fence.confirm()
+        final["appProperties"] = {_MARK: self.mark(wanted)}
+        there = files.change(self.google, str(there["id"]), final)
+        failpoint("drive.named")
+        return there
+
+    def mark(self, file: Upload | Renaming) -> str:
+        """Return the property by which a file is recognised: 124 bytes at most, with its key.
+
+        Other recordings, and other installations that deliver into the same folder, have others. A
+        file of no recording is recognised by its content: it has no other version.
+        """
+        whose = file.record or file.sha256
+        ours = self.folders.memory.get_or_set(_IDENTITY, uuid.uuid4().hex)
+        text = f"{ours}\0{whose}\0{file.kind}\0{file.name}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def remove(self, name: str, state: Mapping[str, Any]) -> None:
         """Move the file of an earlier version to the bin."""
         if state.get("session"):
@@ -140,8 +180,9 @@ class _Sending:
     """One upload in progress. state: as the ledger keeps it, with
 
     id: of the file. session: the upload that was begun, of the content whose hash is `sending`.
-    is_made: the file was seen under its id. readers: who may read it by now; refused: whom Drive
-    does not know; asking: who is being given access, with a mail of Drive's.
+    is_described: we have given it a description. is_made: the file was seen under its id. readers:
+    who may read it by now; refused: whom Drive does not know; asking: who is being given access,
+    with a mail of Drive's.
     """
 
     def __init__(
@@ -191,7 +232,7 @@ class _Sending:
         """Return our file that the ledger does not know, as after its database was restored."""
         query = (
             f"{files.quote(self._folder)} in parents and appProperties has"
-            f" {{ key={files.quote(_MARK)} and value={files.quote(self._mark)} }}"
+            f" {{ key={files.quote(_MARK)} and value={files.quote(self.to.mark(self.upload))} }}"
         )
         return next((str(file["id"]) for file in files.find_files(self.google, query)), None)
 
@@ -229,7 +270,7 @@ class _Sending:
         if there is None:
             body |= {
                 "id": self.state["id"], "name": self._unchecked_name, "parents": [self._folder],
-                "appProperties": {_MARK: self._mark},
+                "appProperties": {_MARK: self.to.mark(self.upload)},
             }  # fmt: skip
         file_id = str(there["id"]) if there else None
         session = files.begin_upload(self.google, body, self.upload.size_bytes, file_id)
@@ -244,11 +285,8 @@ class _Sending:
 
     def _rename(self, there: dict[str, Any]) -> dict[str, Any]:
         """Give a file that has been checked its name."""
-        final = {"name": self.upload.name, "trashed": False}
-        if any(there.get(key) != value for key, value in final.items()):
-            self.fence.confirm()
-            there = files.change(self.google, str(there["id"]), final)
-            failpoint("drive.named")
+        fence = replace(self.fence, keep=lambda state: self._keep(**state))
+        there = self.to.show_as(there, self.upload, self.state, fence)
         if self.state.get("session") or not self.state.get("is_made"):
             self._keep(session=None, is_made=True)
         return there
@@ -266,18 +304,6 @@ class _Sending:
         self.fence.keep(self.state)
 
     @property
-    def _mark(self) -> str:
-        """The property by which a file is recognised: 124 bytes at most, with its key.
-
-        Other recordings, and other installations that deliver into the same folder, have others. A
-        file of no recording is recognised by its content: it has no other version.
-        """
-        whose = self.upload.record or self.upload.sha256
-        ours = self.to.folders.memory.get_or_set(_IDENTITY, uuid.uuid4().hex)
-        text = f"{ours}\0{whose}\0{self.upload.kind}\0{self.upload.name}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
     def _unchecked_name(self) -> str:
         return self.upload.name + _UNCHECKED
 
@@ -292,6 +318,10 @@ class _Sending:
 
     def _source_vanished(self) -> Temporary:
         return Temporary("upload", "google.source_vanished", path=str(self.upload.path))
+
+
+def _link_of(there: Mapping[str, Any]) -> str:
+    return str(there.get("webViewLink") or f"https://drive.google.com/file/d/{there['id']}/view")
 
 
 def _has(there: Mapping[str, Any], md5: str, size_bytes: int) -> bool:

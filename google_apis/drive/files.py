@@ -16,7 +16,7 @@ from merger.mail_address import normal_form
 FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
 _FIELDS = (
-    "id,name,mimeType,size,md5Checksum,trashed,parents,webViewLink,modifiedTime,"
+    "id,name,description,mimeType,size,md5Checksum,trashed,parents,webViewLink,modifiedTime,"
     "videoMediaMetadata(durationMillis),shortcutDetails(targetId,targetMimeType)"
 )
 _API = ("drive", "v3")

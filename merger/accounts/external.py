@@ -19,7 +19,7 @@ from merger.accounts.permissions import Principal
 from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.errors import Invalid, NotFound, Refused
-from merger.mail_address import normal_form
+from merger.mail_address import email_of, normal_form
 from models import Confirmation, Record, RecordUser, User
 
 _DAY = timedelta(days=1)
@@ -62,14 +62,18 @@ def name_users(
     """Return the rows of people whom somebody names as users of a record; add those that are new.
 
     Args:
-        emails: as `mail_address.email_of` returns them.
+        emails: as `mail_address.email_of` returns them; known ones may have any domain.
         by: who names them; None for those whose word is enough.
 
     Raises:
-        Invalid: more people are external, and new, than they may name within a day.
+        Invalid: more people are external, and new, than they may name within a day; or one who is
+            new has an address that no mail can reach.
     """
     wanted = select(User).where(User.email.in_(emails)).options(joinedload(User.confirmation))
     there = {user.email: user for user in session.scalars(wanted)}
+    for email in emails:
+        if email not in there:
+            email_of(email, "users")
     external = _external(emails, by)
     if by is not None and external - there.keys():
         _check_limit(session, by, len(external - there.keys()), now)
@@ -85,6 +89,12 @@ def name_users(
             confirm(session, user, now)
         users.append(user)
     return users
+
+
+def known_addresses(engine: Engine, emails: Collection[str]) -> set[str]:
+    """Return those of some addresses that are somebody's already."""
+    with reading(engine) as session:
+        return set(session.scalars(select(User.email).where(User.email.in_(emails))))
 
 
 def _external(emails: Sequence[str], by: Requester | None) -> set[str]:

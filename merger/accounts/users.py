@@ -151,7 +151,7 @@ def admit(
     Raises:
         Forbidden: they may not sign in, or the user of that address has another account.
     """
-    address = email_of(email)
+    address = email_of(email, is_known=True)
 
     def admit(session: Session) -> Principal:
         bound = session.get(OidcAccount, (account.issuer, account.subject))
@@ -346,7 +346,9 @@ def get_user(engine: Engine, user: int) -> dict[str, Any]:
 def get_user_by_address(engine: Engine, email: str) -> dict[str, Any] | None:
     """Return the user who has an email address, or None. Raises Invalid if it isn't an address."""
     with reading(engine) as session:
-        row = session.scalars(select(User).where(User.email == email_of(email))).one_or_none()
+        row = session.scalars(
+            select(User).where(User.email == email_of(email, is_known=True))
+        ).one_or_none()
         return _user_document(row) if row is not None else None
 
 
@@ -361,7 +363,7 @@ def invite_user(
     Raises:
         Invalid: of `email`, `role` or `name`.
     """
-    address = email_of(email)
+    address = email_of(email, is_known=True)
     _check_role(role)
     words = clean_name(name or "")
     if len(words) > _LONGEST_NAME:
@@ -371,7 +373,7 @@ def invite_user(
         row = session.scalars(select(User).where(User.email == address)).one_or_none()
         if row is not None and _may_sign_in(row, domains):
             return _user_document(row), False
-        row = row or user_row(session, address)
+        row = row or user_row(session, email_of(address))
         row.name, row.role, row.invited = words or row.name, role, True
         session.flush()
         return _user_document(row), True

@@ -33,7 +33,8 @@ def announcement_text(language: Language, announcement: Announcement) -> str:
         "delivery.announcement", name=announcement.name, room=announcement.room,
         day=f"{start:%Y-%m-%d}", start=f"{start:%H:%M}", end=f"{end:%H:%M}",
     )  # fmt: skip
-    return render(language, message)
+    text = render(language, message)
+    return f"{text}\n\n{announcement.description}" if announcement.description else text
 
 
 def announce(
@@ -70,9 +71,8 @@ def announce(
 
 def _announce(lease: Lease, announcer: Announcer, announcement: Announcement) -> None:
     where = announcer.name
-    entry = ledger.entries(lease, where).get(ANNOUNCEMENT)
     name = f"{where} {announcement.record}"
-    ledger.reserve_name(lease, where, ANNOUNCEMENT, iter([name]), lambda _: False)
+    entry = ledger.reserve_name(lease, where, ANNOUNCEMENT, [name], lambda _: False)
     failpoint("announce.reserved")
     fence = Fence(
         keep=partial(ledger.save_state, lease, where, ANNOUNCEMENT),
@@ -81,7 +81,7 @@ def _announce(lease: Lease, announcer: Announcer, announcement: Announcement) ->
         attempt=lease.attempt,
         note=partial(ledger.add_note, lease),
     )
-    link = announcer.announce(announcement, entry.state if entry else {}, fence)
+    link = announcer.announce(announcement, entry.state, fence)
     failpoint("announce.sent")
     ledger.mark_delivered(lease, where, ANNOUNCEMENT, announcement.version, "", link)
     failpoint("announce.written")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 
 from merger.delivery import ledger
 from merger.failpoints import failpoint
-from merger.ports.destination import Destination, Fence, Upload
+from merger.ports.destination import Destination, Fence, NameTaken, Renaming, Upload
 from merger.records.leases import Lease
+from merger.timeline.filenames import is_similar, similar_names
 
 
 def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -> list[str]:
@@ -20,7 +20,7 @@ def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -
         uploads: their names are wishes; another is taken where somebody has that already.
     """
     there = ledger.entries(lease, destination.name)
-    links = [_send(lease, destination, upload, there.get(upload.kind)) for upload in uploads]
+    links = [_send(lease, destination, upload) for upload in uploads]
     kinds = {upload.kind for upload in uploads}
     for kind, entry in there.items():
         if kind not in kinds:
@@ -31,45 +31,87 @@ def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -
     return links
 
 
-def _send(
-    lease: Lease, destination: Destination, upload: Upload, entry: ledger.Entry | None
-) -> str:
-    """Bring a rendition to a destination, and return its link.
+def rename(
+    lease: Lease, destination: Destination, wishes: Mapping[str, str], description: str
+) -> None:
+    """Give the renditions that a destination has their names and their description.
 
     Args:
-        entry: what the ledger says of it there.
+        wishes: names by kind; another is taken where somebody has that already.
     """
+    there = ledger.entries(lease, destination.name)
+    for kind in sorted(there.keys() & wishes.keys()):
+        if there[kind].status == "delivered":
+            entry = _reserve(lease, destination, kind, wishes[kind])
+            failpoint("rename.reserved")
+            _rename(lease, destination, entry, wishes[kind], description)
+
+
+def _send(lease: Lease, destination: Destination, upload: Upload) -> str:
+    """Bring a rendition to a destination, and return its link."""
     where, kind = destination.name, upload.kind
-    name = ledger.reserve_name(
-        lease, where, kind, _similar_names(upload.name), destination.is_foreign
-    )
+    entry = _reserve(lease, destination, kind, upload.name)
     failpoint("deliver.reserved")
+    if entry.former_names and (entry.version, entry.sha256) == (upload.version, upload.sha256):
+        # It is there: it is not sent again to have another name.
+        entry = _rename(lease, destination, entry, upload.name, upload.description)
 
     def confirm() -> None:
         lease.confirm()
-        if entry is not None and entry.version not in (None, upload.version):
+        if entry.version not in (None, upload.version):
             ledger.mark_replacing(lease, where, kind, upload.version)
 
     link = destination.send(
-        replace(upload, name=name, record=lease.record),
-        entry.state if entry else {},
-        Fence(
-            keep=partial(ledger.save_state, lease, where, kind),
-            check=lease.check,
-            confirm=confirm,
-            attempt=lease.attempt,
-            note=partial(ledger.add_note, lease),
-        ),
+        replace(upload, name=entry.name, record=lease.record),
+        entry.state,
+        replace(_fence(lease, where, kind), confirm=confirm),
     )
     failpoint("deliver.sent")
     ledger.mark_delivered(lease, where, kind, upload.version, upload.sha256, link)
     failpoint("deliver.written")
+    if entry.former_names:
+        entry = ledger.entries(lease, where)[kind]
+        _rename(lease, destination, entry, upload.name, upload.description)
     return link
 
 
-def _similar_names(wish: str) -> Iterator[str]:
-    """Yield a name, and others like it."""
-    stem, dot, extension = wish.rpartition(".")
-    yield wish
-    for n in count(2):
-        yield f"{stem}_{n}{dot}{extension}"
+def _rename(
+    lease: Lease, destination: Destination, entry: ledger.Entry, wish: str, description: str
+) -> ledger.Entry:
+    """Have a rendition lie under the name that is reserved for it, and no other."""
+    where, kind = destination.name, entry.kind
+    foreign: set[str] = set()
+    while True:
+        renaming = Renaming(
+            entry.name, entry.former_names, entry.sha256 or "", kind, lease.record, description
+        )
+        try:
+            link = destination.rename(renaming, entry.state, _fence(lease, where, kind))
+            break
+        except NameTaken:
+            foreign.add(entry.name)
+            entry = _reserve(lease, destination, kind, wish, foreign)
+    failpoint("rename.done")
+    ledger.mark_renamed(lease, where, kind, link)
+    failpoint("rename.written")
+    return ledger.entries(lease, where)[kind]
+
+
+def _reserve(
+    lease: Lease, destination: Destination, kind: str, wish: str, foreign: Collection[str] = ()
+) -> ledger.Entry:
+    """Return the line of a rendition, with the name that was wished for, or one like it."""
+    return ledger.reserve_name(
+        lease, destination.name, kind, similar_names(wish), destination.is_foreign,
+        lambda name: is_similar(name, wish), foreign,
+    )  # fmt: skip
+
+
+def _fence(lease: Lease, where: str, kind: str) -> Fence:
+    return Fence(
+        keep=partial(ledger.save_state, lease, where, kind),
+        check=lease.check,
+        confirm=lease.confirm,
+        attempt=lease.attempt,
+        note=partial(ledger.add_note, lease),
+    )

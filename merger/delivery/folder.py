@@ -13,16 +13,23 @@ from typing import Any
 
 from merger.errors import Temporary
 from merger.failpoints import failpoint
-from merger.ports.destination import Fence, Upload
+from merger.ports.destination import Fence, NameTaken, Renaming, Upload
 from merger.storage.copying import (
     copy_whole,
     is_there,
     require_mounted,
     require_same,
+    sha256_of,
     translate_copy_errors,
 )
 from merger.storage.disk_space import require_space
-from merger.storage.files import publish, translate_os_error, work_folder, work_folders
+from merger.storage.files import (
+    publish,
+    sync_folder,
+    translate_os_error,
+    work_folder,
+    work_folders,
+)
 
 _COPY = "copy"
 _TRIAL = b"lecture merge\n"
@@ -48,12 +55,9 @@ class FolderDestination:
     def is_foreign(self, name: str) -> bool:
         try:
             self._check_folder()  # of names in a share that is not mounted nobody knows anything
-            (self.folder / name).lstat()
-        except FileNotFoundError:
-            return False
+            return _exists(self.folder / name)
         except OSError as error:
             raise translate_os_error(error, self.folder) from error
-        return True
 
     def send(self, upload: Upload, state: Mapping[str, Any], fence: Fence) -> str:
         final = self.folder / upload.name
@@ -71,6 +75,28 @@ class FolderDestination:
                 fence.confirm()
                 failpoint("folder.confirmed")
                 publish(copy, final)
+        return str(final)
+
+    def rename(self, renaming: Renaming, state: Mapping[str, Any], fence: Fence) -> str | None:
+        final = self.folder / renaming.name
+        if not renaming.former:
+            return str(final)  # it has its name, and a file has no description
+        with translate_copy_errors(self.folder):
+            self._check_folder()
+            for name in renaming.former:
+                self._revoke(name, fence.attempt)
+            fence.confirm()
+            failpoint("folder.renaming")
+            there = [path for name in renaming.former if _exists(path := self.folder / name)]
+            if not _exists(final):
+                if not there:
+                    return None
+                there.pop(0).rename(final)
+            elif there and sha256_of(final, fence.check) != renaming.sha256:
+                raise NameTaken(renaming.name)
+            for path in there:
+                path.unlink()
+            sync_folder(self.folder)
         return str(final)
 
     def try_out(self) -> None:
@@ -106,6 +132,15 @@ class FolderDestination:
             (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise translate_os_error(error, self.folder) from error
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a name is in use, if only by a link that leads nowhere. Raises OSError."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _mark(name: str) -> str:

@@ -6,29 +6,35 @@ replaces what an earlier one put there, under the same name.
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from merger.i18n import Message
 from merger.records import outbox
+from merger.records.jobs import Job
 from merger.records.leases import Lease
-from merger.records.queue import add_history, release
+from merger.records.queue import add_history, queue_update, release
+from merger.timeline.filenames import name_key
 from models import Delivery, Event, Record, Rendition
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the ledger. state: what the destination keeps to go on after a crash."""
+    """A line of the ledger.
+
+    Attributes:
+        former_names: under which it may still lie.
+        state: what the destination keeps to go on after a crash.
+    """
 
     kind: str
     name: str
+    former_names: tuple[str, ...]
     state: Mapping[str, Any]
     status: str
     version: int | None
@@ -40,7 +46,16 @@ def entries(lease: Lease, destination: str) -> dict[str, Entry]:
     """Return what the ledger says about a record at a destination, by kind of rendition."""
     return lease.read(
         lambda session: {
-            d.kind: Entry(d.kind, d.name, d.state, d.status, d.version, d.sha256, d.link)
+            d.kind: Entry(
+                d.kind,
+                d.name,
+                tuple(d.former_names or ()),
+                d.state,
+                d.status,
+                d.version,
+                d.sha256,
+                d.link,
+            )
             for d in session.scalars(
                 select(Delivery).where(
                     Delivery.record_id == lease.record, Delivery.destination == destination
@@ -54,53 +69,62 @@ def reserve_name(
     lease: Lease,
     destination: str,
     kind: str,
-    names: Iterator[str],
+    names: Iterable[str],
     is_foreign: Callable[[str], bool],
-) -> str:
-    """Return the name of a rendition at a destination: the first that nobody else has.
+    fits: Callable[[str], bool] = lambda _: True,
+    foreign: Collection[str] = (),
+) -> Entry:
+    """Return the line of a rendition at a destination, with a name that nobody else has.
 
-    It is written down before anything is sent there, so that after a crash it is known to be ours.
+    A name is written down before anything gets it there, so that after a crash it is known to be
+    ours. Until it is written down that the file has it, the names before stay reserved as well.
 
     Args:
+        names: of which it gets the first that is free, unless it has a name that fits.
         is_foreign: whether something that is not in the ledger lies under a name.
+        fits: whether a name that it has is still good.
+        foreign: names that it has, and under which somebody else's files lie.
     """
     ours = entries(lease, destination).get(kind)
-    if ours is not None:
-        return ours.name
+    if ours is not None and fits(ours.name) and ours.name not in foreign:
+        return ours
+    known = {ours.name, *ours.former_names} - {*foreign} if ours is not None else set()
     for name in names:
-        if _is_reserved(lease, destination, name) or is_foreign(name):
+        if name in foreign or (name not in known and is_foreign(name)):
             continue
 
         def write(session: Session, row: Record, name: str = name) -> bool:
-            if session.scalar(_reservation(destination, name)) is not None:
+            if _is_reserved(session, destination, name, but_for=(row.id, kind)):
                 return False
-            session.add(
-                Delivery(
-                    record_id=row.id, destination=destination, kind=kind, name=name,
-                    name_key=_key(name), state={}, status="pending",
+            if ours is None:
+                entry = Delivery(
+                    record_id=row.id, destination=destination, kind=kind, state={}, status="pending"
                 )
-            )  # fmt: skip
+                session.add(entry)
+            else:
+                entry = _delivery(session, row.id, destination, kind)
+                entry.former_names = sorted(known - {name}) or None
+            entry.name, entry.name_key = name, name_key(name)
             return True
 
         if lease.write(write):
-            return name
+            return entries(lease, destination)[kind]
     raise AssertionError("there is always another name")
 
 
-def _key(name: str) -> str:
-    # Some file systems take `Math.mp4` and `math.mp4` for one file, and both ways to write `й`.
-    same = unicodedata.normalize("NFC", name).casefold()
-    return hashlib.sha256(same.encode()).hexdigest()
-
-
-def _reservation(destination: str, name: str) -> Select[int]:
-    return select(Delivery.id).where(
-        Delivery.destination == destination, Delivery.name_key == _key(name)
+def _is_reserved(session: Session, destination: str, name: str, but_for: tuple[int, str]) -> bool:
+    """Return whether another file has a name, is getting it, or may still have it."""
+    rows = session.execute(
+        select(Delivery.record_id, Delivery.kind, Delivery.name, Delivery.former_names).where(
+            Delivery.destination == destination,
+            or_(Delivery.name_key == name_key(name), Delivery.former_names.is_not(None)),
+        )
     )
-
-
-def _is_reserved(lease: Lease, destination: str, name: str) -> bool:
-    return lease.read(lambda session: session.scalar(_reservation(destination, name)) is not None)
+    return any(
+        name_key(name) in map(name_key, (now, *(former or ())))
+        for record, kind, now, former in rows
+        if (record, kind) != but_for
+    )
 
 
 def save_state(lease: Lease, destination: str, kind: str, state: Mapping[str, Any]) -> None:
@@ -156,6 +180,24 @@ def add_note(lease: Lease, message: Message) -> None:
     lease.write(write)
 
 
+def mark_renamed(lease: Lease, destination: str, kind: str, link: str | None) -> None:
+    """Write down that a rendition has its name, or, without a link, that it is gone."""
+
+    def write(session: Session, row: Record) -> None:
+        entry = _delivery(session, row.id, destination, kind)
+        if entry.former_names is None and link in (None, entry.link):
+            return
+        entry.former_names = None
+        what, where = Message(f"rendition.{kind}"), Message(f"destination.{destination}")
+        message = Message("history.not_renamed", what=what, where=where)
+        if link is not None:
+            entry.link = link
+            message = Message("history.file_renamed", what=what, link=link)
+        add_history(session, row.id, lease.attempt, lease.now(), "note", message)
+
+    lease.write(write)
+
+
 def mark_removed(lease: Lease, destination: str, kind: str) -> None:
     """Write down that what an earlier version had put there is gone."""
 
@@ -175,12 +217,15 @@ def _delivery(session: Session, record: int, destination: str, kind: str) -> Del
     ).one()
 
 
-def complete_record(lease: Lease, watched_until: datetime | None, warnings: int) -> None:
+def complete_record(
+    lease: Lease, watched_until: datetime | None, warnings: int, shown: Job | None = None
+) -> None:
     """End a record: all its renditions are where they should be.
 
     Args:
         watched_until: until when media that comes late makes it again.
         warnings: how many there are.
+        shown: the record as it was when they went there; None for as it is.
     """
 
     def write(session: Session, row: Record) -> None:
@@ -194,14 +239,39 @@ def complete_record(lease: Lease, watched_until: datetime | None, warnings: int)
             row.error_code = row.error_message = row.delivered_as = None
             outbox.add_ready(session, row, now)
         add_history(session, row.id, lease.attempt, now, kind, message)
-        row.tries = row.lost = 0
-        row.progress, row.watched_until = 1.0, watched_until
+        row.watched_until = watched_until
         session.execute(
             delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
         )
-        release(row, "delivered", now)
+        _end(row, shown, now)
 
     lease.write_last(write, "delivered", "put_back")
+
+
+def complete_update(lease: Lease, shown: Job) -> None:
+    """End a record: what was delivered of it shows its texts everywhere.
+
+    Args:
+        shown: the record as it was when they went there.
+    """
+
+    def write(session: Session, row: Record) -> None:
+        now = lease.now()
+        add_history(session, row.id, lease.attempt, now, "updated", Message("history.updated"))
+        _end(row, shown, now)
+
+    lease.write_last(write, "updated")
+
+
+def _end(row: Record, shown: Job | None, now: datetime) -> None:
+    """Have a record be delivered, or queued again where people have changed it meanwhile."""
+    row.tries = row.lost = 0
+    row.progress = 1.0
+    texts = (row.event_name, row.description or "", row.course_code)
+    row.is_outdated = shown is not None and shown.shown_texts != texts
+    release(row, "delivered", now)
+    if row.is_outdated:
+        queue_update(row, now)
 
 
 def _delivery_message(version: int, warnings: int) -> Message:

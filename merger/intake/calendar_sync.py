@@ -232,10 +232,11 @@ def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now
         row.run_after = max(event.span.end, now)
         unlink_event(session, event, row.id, now)
         changes.append(Message("history.event_moved"))
-    if row.event_name != event.name:
+    keeps_texts = row.event_link is not None and row.event_link.keeps_texts
+    if row.event_name != event.name and not keeps_texts:
         row.event_name = event.name
         changes.append(Message("history.event_renamed"))
-    if row.course_code != event.course_code:
+    if row.course_code != event.course_code and not keeps_texts:
         row.course_code = event.course_code
         changes.append(Message("history.event_of_course"))
     if _add_owner(session, row, event, now):

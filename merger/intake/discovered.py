@@ -70,7 +70,7 @@ def ensure_record(
     Raises:
         Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
-    users = [email_of(text, "users") for text in requested_by]
+    users = [email_of(text, "users", is_known=True) for text in requested_by]
     try:
         return _ensure(service, recording, users, is_explicit=is_explicit, by=asked_by)
     except Refused as error:
@@ -134,8 +134,11 @@ def _add_users(
         row = session.get(Record, record, with_for_update=True)
         if row is not None and row.idempotency_key != _key_of(recording):
             leave.check_sharing(session, row, by, emails)
-        if row is not None and requests.add_users(session, row, emails, now, naming):
+        new = requests.add_users(session, row, emails, now, naming) if row is not None else []
+        if row is not None and new:
             row.updated_at = now  # so that they are given access
+            message = requests.joined(new, by)
+            add_history(session, row.id, row.attempt, now, "joined", message)
 
     if emails:
         writing(engine, add)

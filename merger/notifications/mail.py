@@ -130,6 +130,7 @@ def _values_of(letter: Letter) -> dict[str, Any]:
     return {
         "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
         "links": [link for link in facts["links"] if link["kind"] != "news"],
+        "changes": [_words(letter.language, change) for change in facts.get("changes", ())],
         "warnings": [_words(letter.language, warning) for warning in _warnings_of(facts)],
         "why": _reason(letter.language, error) if error else "",
         "hint": _hint(letter.language, error["code"]) if error else "",

@@ -23,7 +23,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What there is to tell of a record. calendar_id, event_id: of the event it was made for."""
+    """What there is to tell of a record.
+
+    calendar_id, event_id: of the event it was made for. description: what people wrote about it.
+    """
 
     record: int
     version: int
@@ -36,6 +39,7 @@ class Announcement:
     calendar_id: str | None = None
     event_id: str | None = None
     course_code: str | None = None
+    description: str = ""
 
 
 class Announcer(Protocol):
@@ -51,6 +55,7 @@ class Announcer(Protocol):
     def announce(self, news: Announcement, state: Mapping[str, Any], fence: Fence) -> str:
         """Announce a record, and return the link of the announcement.
 
-        Idempotent, whatever happened before: of one record there is one announcement. state: what
-        was kept last. Raises Refused where somebody has to act before it can be.
+        Idempotent, whatever happened before: of one record there is one announcement, which gets
+        the record's latest name and text. state: what was kept last. Raises Refused where somebody
+        has to act before it can be.
         """

@@ -30,7 +30,7 @@ class Placement:
 class Upload:
     """A rendition on its way: what it is called there, and the file, which has been checked.
 
-    record: whose it is; None for a file of no record.
+    record: whose it is; None for a file of no record. description: what people wrote about it.
     """
 
     version: int
@@ -41,6 +41,27 @@ class Upload:
     sha256: str
     placement: Placement | None = None
     record: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """A rendition that is there, and that gets another name, or another description.
+
+    name: as it is to be called. former: names under which it may lie until then. sha256: of its
+    content. kind, record, description: as of an `Upload`.
+    """
+
+    name: str
+    former: tuple[str, ...]
+    sha256: str
+    kind: str
+    record: int
+    description: str = ""
+
+
+class NameTaken(Exception):
+    """Somebody else's file has the name, since it was reserved."""
 
 
 def _drop_note(note: Message) -> None:
@@ -80,6 +101,15 @@ class Destination(Protocol):
 
         Idempotent: what is there already is not sent again; what lies there of an earlier version
         is replaced in one step. state: what was kept last.
+        """
+
+    def rename(self, renaming: Renaming, state: Mapping[str, Any], fence: Fence) -> str | None:
+        """Give what is there its name and description; return its link, None if it is gone.
+
+        Idempotent: what has them already keeps them. Nobody else's file is touched.
+
+        Raises:
+            NameTaken: where names are unique.
         """
 
     def remove(self, name: str, state: Mapping[str, Any]) -> None:

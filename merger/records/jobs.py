@@ -33,6 +33,7 @@ class Job:
         users: mail addresses, the owner's first; without those who are still to confirm.
         drive_folder: of the room.
         calendar_id, event_id: of the event that it was requested for.
+        is_outdated: what was delivered does not show the latest texts yet, or file name.
     """
 
     record: int
@@ -57,6 +58,13 @@ class Job:
     calendar_id: str | None = None
     event_id: str | None = None
     course_code: str | None = None
+    description: str = ""
+    is_outdated: bool = False
+
+    @property
+    def shown_texts(self) -> tuple[str, str, str | None]:
+        """What destinations show of it, and announcements."""
+        return self.name, self.description, self.course_code
 
 
 def job_from_row(session: Session, row: Record) -> Job:
@@ -96,4 +104,6 @@ def job_from_row(session: Session, row: Record) -> Job:
         calendar_id=row.event_link.calendar_id if row.event_link else None,
         event_id=row.event_link.event_id if row.event_link else None,
         course_code=row.course_code,
+        description=row.description or "",
+        is_outdated=row.is_outdated,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.i18n import Message, document, to_json, verbatim
 from merger.timeline.report import warnings_of
+from merger.timeline.zones import zone_named
 from models import Delivery, Notification, Record, RecordUser, User
 
 MAIL, WEBHOOK = "mail", "webhook"
@@ -60,7 +61,10 @@ def add_missed(session: Session, user: User, now: datetime) -> None:
     for row in session.scalars(wanted).all():
         for email in _recipients(row, [user.email]):
             identity = _identity(MAIL, "ready", row.id, f"{row.version}", email)
-            _add_one(session, row, identity, "ready", MAIL, email, _facts(session, row), now)
+            titles = {entry.user.email: entry.title for entry in row.users}
+            facts = _facts(session, row)
+            facts["name"] = titles.get(email) or facts["name"]
+            _add_one(session, row, identity, "ready", MAIL, email, facts, now)
 
 
 def ask_to_confirm(session: Session, row: Record, user: User, now: datetime) -> None:
@@ -104,9 +108,13 @@ def _add(
     facts: dict[str, Any],
     now: datetime,
 ) -> None:
+    titles = {entry.user.email: entry.title for entry in row.users}
     for channel, recipient in ((WEBHOOK, ""), *((MAIL, email) for email in mails)):
         identity = _identity(channel, kind, row.id, of, recipient)
-        _add_one(session, row, identity, kind, channel, recipient, facts, now)
+        theirs = {**facts, "name": titles.get(recipient) or facts["name"]}
+        if kind == "ready":
+            theirs["changes"] = _changes(session, row, channel, recipient, theirs)
+        _add_one(session, row, identity, kind, channel, recipient, theirs, now)
 
 
 def _add_one(
@@ -133,6 +141,62 @@ def _identity(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
+def _changes(
+    session: Session, row: Record, channel: str, recipient: str, facts: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what is new for somebody, as messages: since they heard of the version before."""
+    wanted = select(Notification.facts).where(
+        Notification.record_id == row.id,
+        Notification.kind == "ready",
+        Notification.channel == channel,
+        Notification.recipient == recipient,
+        Notification.version < row.version,
+    )
+    before = session.scalar(wanted.order_by(Notification.version.desc()).limit(1))
+    return [to_json(change) for change in what_changed(before, facts)] if before else []
+
+
+def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Message]:
+    """Return what is different between two versions of a record. Pure.
+
+    Args:
+        before: the facts of what somebody was told first; old ones know of no layout.
+        now: those of what they are told next.
+    """
+    changes = []
+    start, end = _span(now)
+    if (start, end) != (was := _span(before)):
+        length, length_before = end - start, was[1] - was[0]
+        how = "shorter" if length < length_before else "longer"
+        zone = zone_named(now["zone"])
+        clocks = tuple(f"{at.astimezone(zone):%H:%M:%S}" for at in (start, end))
+        key = "moved" if length == length_before else how
+        changes.append(Message(f"mail.changed.{key}", start=clocks[0], end=clocks[1]))
+    for what in ("layout", "profile"):
+        if what in before and before[what] != now[what]:
+            word = Message(f"{what}.{now[what]}")
+            changes.append(Message(f"mail.changed.{what}", name=word))
+    if before["name"] != now["name"]:
+        changes.append(Message("mail.changed.name", name=now["name"]))
+    return changes
+
+
+def _span(facts: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    return datetime.fromisoformat(facts["start"]), datetime.fromisoformat(facts["end"])
+
+
+def forget_user(session: Session, row: Record, email: str) -> None:
+    """Have somebody who is no user of a record any more not hear of it."""
+    session.execute(
+        delete(Notification).where(
+            Notification.record_id == row.id,
+            Notification.recipient == email,
+            Notification.kind.in_(("ready", "failed")),
+            Notification.status == "pending",
+        )
+    )
+
+
 def _facts(session: Session, row: Record) -> dict[str, Any]:
     """Return what a notification holds of a record, as it is now."""
     deliveries = session.scalars(
@@ -144,7 +208,8 @@ def _facts(session: Session, row: Record) -> dict[str, Any]:
         "record": row.id, "version": row.version, "name": row.event_name,
         "room": row.room.name if row.room else None, "zone": row.zone,
         "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
-        "course_code": row.course_code,
+        "course_code": row.course_code, "description": row.description,
+        "layout": row.layout, "profile": row.profile,
         "links": [
             {"destination": d.destination, "kind": d.kind, "link": d.link}
             for d in deliveries

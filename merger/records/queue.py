@@ -146,6 +146,12 @@ def requeue(row: Record, run_after: datetime, now: datetime, stage: str = "colle
     release(row, "queued", now)
 
 
+def queue_update(row: Record, now: datetime) -> None:
+    """Have a delivered record show its latest name and texts wherever it is; nothing is made."""
+    row.is_outdated, row.stage, row.run_after, row.tries, row.lost = True, "deliver", now, 0, 0
+    release(row, "queued", now)
+
+
 def release(row: Record, status: str, now: datetime) -> None:
     """Set a status in which nobody works on the record."""
     row.status, row.updated_at = status, now

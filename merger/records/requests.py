@@ -1,4 +1,8 @@
-"""Records are requested, cancelled, tried again, made again, and left."""
+"""Records are requested, cancelled, tried again, made again, and left.
+
+Whoever acts is named in the history (`by`, `asked_by`); the operator and programs of the service
+are not.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from sqlalchemy.orm import Session
 from merger.accounts.external import Requester, name_users
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
-from merger.errors import Conflict, Invalid, NotFound, did_you_mean
-from merger.i18n import Message
+from merger.errors import Conflict, Forbidden, Invalid, NotFound, did_you_mean
+from merger.i18n import Message, Param, sentences
 from merger.mail_address import email_of
 from merger.names import clean_name
 from merger.ports.calendar import CalendarEvent
@@ -50,7 +54,7 @@ class Request:
     room: str
     start: datetime
     end: datetime
-    name: str = "lecture"
+    name: str = ""
     layout: str = DEFAULT_LAYOUT
     profile: str = DEFAULT_PROFILE
     users: tuple[str, ...] = ()
@@ -89,7 +93,7 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
         if len(text or "") > LONGEST_NAME:
             field = Message(f"records.field.{what}")
             raise Invalid(what, "records.too_long", field=field, longest=LONGEST_NAME)
-    users = [email_of(text, "users") for text in request.users]
+    users = [email_of(text, "users", is_known=True) for text in request.users]
 
     def create(session: Session) -> tuple[int, bool]:
         room = room_row(session, request.room, lock=True)
@@ -121,11 +125,35 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
             keep_for_people(row)
         if request.event is not None:
             link_event(session, row, request.event, now)
-        if add_users(session, row, users, now, request.naming) and not is_new:
+        new = add_users(session, row, users, now, request.naming)
+        if is_new:
+            return row.id, True
+        if clean_name(request.name):
+            _call_it(row, name, {*users[:1], *new})
+        if new:
             row.updated_at = now  # so that they get what is there already
-        return row.id, is_new
+            add_history(session, row.id, row.attempt, now, "joined", joined(new, request.asked_by))
+        return row.id, False
 
     return writing(engine, create)
+
+
+def _call_it(row: Record, title: str, emails: set[str]) -> None:
+    """Have some users of a record call it what they asked for; its own name stays."""
+    for entry in row.users:
+        if entry.user.email in emails:
+            entry.title = title if title != row.event_name else None
+
+
+def joined(new: Sequence[str], by: Principal | None) -> Message:
+    """Return who has joined a record, or was added to it. Pure."""
+    others = tuple(email for email in new if by is None or email != by.email)
+    lines = [Message("history.joined", email=by.email)] if by and by.email in new else []
+    if others and by is not None:
+        lines.append(Message("history.added_users", email=by.email, users=others))
+    elif others:
+        lines.append(Message("history.users_added", users=others))
+    return sentences(lines)
 
 
 def room_row(session: Session, name: str, *, lock: bool = False) -> Room:
@@ -189,8 +217,8 @@ def add_users(
     emails: Iterable[str],
     now: datetime,
     naming: Requester | None = None,
-) -> bool:
-    """Add users to a record; return whether any was new.
+) -> list[str]:
+    """Add users to a record; return the addresses of those that are new.
 
     Args:
         naming: who names them; None for calendars, meetings and the operator.
@@ -208,7 +236,7 @@ def add_users(
     for user in users:
         if not user.is_confirmed:
             outbox.ask_to_confirm(session, row, user, now)
-    return bool(new)
+    return [user.email for user in new]
 
 
 def is_made_with(engine: Engine, record: int, key: int | None) -> bool:
@@ -224,32 +252,39 @@ def status_of(engine: Engine, record: int) -> str:
         return record_row(session, record).status
 
 
-def cancel(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> str:
+def cancel(
+    engine: Engine,
+    record: int,
+    now: datetime,
+    only_of: int | None = None,
+    *,
+    by: Principal | None = None,
+) -> str:
     """Ask to stop a record; return its status. Raises Conflict where it has ended already.
 
     Of several users, the owner alone may.
 
     Args:
         only_of: a user for whom the records of others do not exist; so it is below.
+        by: who wants it; None for the operator. So it is below.
     """
 
     def ask_to_stop(session: Session) -> str:
         row = record_row(session, record, only_of, lock=True)
-        _check_owner(row, only_of)
+        check_owner(row, only_of)
         if row.status in ENDED:
             raise Conflict("status", "records.has_ended", record=record, status=row.status)
         if versions.is_put_back(row):
-            raise Conflict("status", "records.is_put_back", record=record, version=row.version)
+            key = "records.is_being_updated" if row.is_outdated else "records.is_put_back"
+            raise Conflict("status", key, record=record, version=row.version)
         if row.status == "running":
             if row.cancel_requested_at is None:
                 row.cancel_requested_at = now
-                add_history(
-                    session, record, row.attempt, now, "cancel", Message("history.stop_requested")
-                )
+                message = _by(by, "history.stop_requested")
+                add_history(session, record, row.attempt, now, "cancel", message)
             return "running"
-        add_history(
-            session, record, row.attempt, now, "cancelled", Message("history.cancelled_before")
-        )
+        message = _by(by, "history.cancelled_before")
+        add_history(session, record, row.attempt, now, "cancelled", message)
         end_without_result(session, row, "cancelled", now)
         return row.status
 
@@ -271,7 +306,7 @@ def retry(
     """
 
     def again(session: Session) -> None:
-        row = _lock_record(session, record, only_of)
+        row = lock_record(session, record, only_of)
         if row.status == "running":
             raise Conflict("status", "records.in_progress", record=record)
         is_wished = bool((row.delivered_as or {}).get("wished"))
@@ -281,7 +316,10 @@ def retry(
         if versions.is_put_back(row):
             row.run_after = now  # what failed is tried again when that is done
             return
-        if row.status == "delivered":
+        is_update = row.status == "delivered" and row.is_outdated and not is_wished
+        if is_update:
+            pass  # what failed is to give what was delivered its latest texts
+        elif row.status == "delivered":
             versions.begin_version(session, row, as_wished=True)
         elif row.stage != "deliver" and row.status in ENDED:
             _mark_asked_again(row)
@@ -289,9 +327,10 @@ def retry(
             keep_for_people(row)
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
-        is_made = row.stage == "deliver" and row.status != "delivered"
+        is_made = is_update or (row.stage == "deliver" and row.status != "delivered")
         requeue(row, now, now, "deliver" if is_made else "collect")
-        add_history(session, record, row.attempt, now, "retried", Message("history.retried"))
+        message = _by(asked_by, "history.retried")
+        add_history(session, record, row.attempt, now, "retried", message)
 
     writing(engine, again)
 
@@ -318,8 +357,8 @@ def remerge(
     """
 
     def again(session: Session) -> None:
-        row = _lock_record(session, record, only_of)
-        _check_owner(row, only_of)
+        row = lock_record(session, record, only_of)
+        check_owner(row, only_of)
         if row.status not in ENDED:
             raise Conflict("status", "records.not_ended", record=record, status=row.status)
         span = record_span(start or row.start_at, end or row.end_at, now)
@@ -338,8 +377,8 @@ def remerge(
         requeue(row, max(span.end, now), now)
         zone = zone_named(row.zone)
         begins, ends = (at.astimezone(zone) for at in (span.start, span.end))
-        what = Message(
-            "history.remerged", layout=row.layout, profile=row.profile,
+        what = _by(
+            asked_by, "history.remerged", layout=row.layout, profile=row.profile,
             span=f"{begins:%H:%M:%S}-{ends:%H:%M:%S}",
         )  # fmt: skip
         add_history(session, record, row.attempt, now, "remerged", what)
@@ -347,12 +386,19 @@ def remerge(
     writing(engine, again)
 
 
+def _by(who: Principal | None, key: str, **params: Param) -> Message:
+    """Return a line of the history that says who did something, if it was a person. Pure."""
+    if who is None:
+        return Message(key, **params)
+    return Message(f"{key}_by", email=who.email, **params)
+
+
 def is_untouched(row: Record) -> bool:
     """Return whether work on a record has not begun, so that its room and span may still change."""
     return row.status == "queued" and row.stage == "collect" and row.delivered_version is None
 
 
-def _lock_record(session: Session, record: int, only_of: int | None) -> Record:
+def lock_record(session: Session, record: int, only_of: int | None) -> Record:
     """Return the row of a record, locked after its room, as whoever requests the same does."""
     room = session.scalar(select(Record.room_id).where(Record.id == record))
     if room is not None:
@@ -373,13 +419,22 @@ def _mark_asked_again(row: Record) -> None:
     row.media = {**(row.media or {}), "asked_again": True}
 
 
-def _check_owner(row: Record, only_of: int | None) -> None:
-    """Raise Conflict for a user who may have joined a record only to spoil it for the others."""
+def check_owner(row: Record, only_of: int | None) -> None:
+    """Raise Forbidden for a user who may have joined a record only to spoil it for the others."""
     if only_of is not None and row.users[0].user_id != only_of:
-        raise Conflict("conflict", "records.not_owner", record=row.id)
+        raise Forbidden(
+            "not_owner", "records.not_owner", record=row.id, owner=row.users[0].user.email
+        )
 
 
-def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = None) -> bool:
+def withdraw(
+    engine: Engine,
+    record: int,
+    now: datetime,
+    only_of: int | None = None,
+    *,
+    by: Principal | None = None,
+) -> bool:
     """Remove a user from a record, and the record itself where it has no other user.
 
     Without a user (whoever sees all), the record is removed. What was delivered stays where it is.
@@ -394,7 +449,7 @@ def withdraw(engine: Engine, record: int, now: datetime, only_of: int | None = N
             for position, entry in enumerate(others):
                 entry.position = position
             row.updated_at = now
-            add_history(session, record, row.attempt, now, "left", Message("history.left"))
+            add_history(session, record, row.attempt, now, "left", _by(by, "history.left"))
             return False
         if row.status == "running":
             raise Conflict("status", "records.cancel_first", record=record)

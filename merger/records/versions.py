@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, undefer
 
+from merger.timeline.filenames import name_key
 from models import Chunk, Delivery, Record, RecordMedia, Rendition
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
@@ -53,7 +54,7 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     """Have a record be again what was delivered of it; return its status.
 
     That is `delivered`, or `queued` where the version that failed had arrived somewhere already:
-    there, what was delivered is put back.
+    there, what was delivered is put back. Or where it got another name meanwhile, to get it.
     """
     assert row.delivered_version is not None
     is_another = row.version != row.delivered_version
@@ -80,12 +81,28 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
         _put_back(session, row, was.get("chunks", ()))
         if wished != _wishes(row):
             row.delivered_as = {"wished": wished}
-    if is_another and _is_half_replaced(session, row):
+    is_half = is_another and is_half_replaced(session, row)
+    if is_another and not is_half:
+        _give_names_back(session, row)
+    if is_half or (is_another and row.is_outdated):
         # Once: where that fails as well, it is left to whoever looks into why.
         row.progress, row.run_after, row.tries = 0.0, now, 0
         row.cancel_requested_at = None
         return "queued"
     return "delivered"
+
+
+def _give_names_back(session: Session, row: Record) -> None:
+    """Have files that were getting names of another version keep theirs, or get them back."""
+    for entry in session.scalars(
+        select(Delivery).where(Delivery.record_id == row.id, Delivery.former_names.is_not(None))
+    ):
+        [name, *others] = entry.former_names or [entry.name]
+        if entry.version == row.version and not others and not row.is_outdated:
+            # Nothing of the other version has gone there yet.
+            entry.name, entry.name_key, entry.former_names = name, name_key(name), None
+        else:
+            row.is_outdated = True
 
 
 def is_put_back(row: Record) -> bool:
@@ -112,7 +129,7 @@ def _put_back(session: Session, row: Record, chunks: Iterable[Mapping[str, Any]]
         session.add(Chunk(record_id=row.id, **at, **{name: chunk[name] for name in _CHUNK}))
 
 
-def _is_half_replaced(session: Session, row: Record) -> bool:
+def is_half_replaced(session: Session, row: Record) -> bool:
     """Return whether some destination holds files of another version, and ours are still there."""
     ours = session.execute(
         select(Rendition.kind, Rendition.path).where(

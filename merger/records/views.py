@@ -43,6 +43,7 @@ class Filter:
     Attributes:
         day: by the clock of the room.
         only_of: a user who sees no others.
+        reader: who looks; records have the titles by which they call them.
     """
 
     room: str | None = None
@@ -53,6 +54,7 @@ class Filter:
     text: str | None = None  # a part of the name
     changed_since: datetime | None = None
     only_of: int | None = None
+    reader: int | None = None
 
 
 def page_of_records(
@@ -81,11 +83,15 @@ def page_of_records(
         if len(rows) > limit:
             last = rows[limit - 1]
             following = f"{last.start_at.isoformat()}~{last.id}"
-        return [record_summary(row) for row in rows[:limit]], following
+        return [record_summary(row, wanted.reader) for row in rows[:limit]], following
 
 
 def running_records(
-    engine: Engine, most: int, only_of: int | None = None, rooms: Collection[int] | None = None
+    engine: Engine,
+    most: int,
+    only_of: int | None = None,
+    rooms: Collection[int] | None = None,
+    reader: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return running and coming records, in order of their start: of each room the first few.
 
@@ -93,6 +99,7 @@ def running_records(
         most: of each room.
         only_of: a user who sees no others.
         rooms: their ids; None for all.
+        reader: who looks, as of a `Filter`.
     """
     wanted = Filter(statuses=("queued", "running"), only_of=only_of)
     in_order = (Record.start_at, Record.id)
@@ -104,7 +111,7 @@ def running_records(
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_LOADED)
-        return [record_summary(row) for row in session.scalars(query)]
+        return [record_summary(row, reader) for row in session.scalars(query)]
 
 
 _LOADED = (
@@ -122,7 +129,12 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
     if wanted.course is not None:
         query = query.where(Record.course_code == wanted.course)
     if wanted.text:
-        query = query.where(Record.event_name.icontains(wanted.text, autoescape=True))
+        theirs = select(RecordUser.record_id).where(
+            RecordUser.user_id == wanted.reader,
+            RecordUser.title.icontains(wanted.text, autoescape=True),
+        )
+        own = Record.event_name.icontains(wanted.text, autoescape=True)
+        query = query.where(or_(own, Record.id.in_(theirs)))
     if wanted.changed_since is not None:
         query = query.where(Record.updated_at >= wanted.changed_since)
     for user in (
@@ -176,14 +188,17 @@ def list_records(
         return [record_summary(row) for row in reversed(session.scalars(query).all())]
 
 
-def record_summary(row: Record) -> dict[str, Any]:
+def record_summary(row: Record, reader: int | None = None) -> dict[str, Any]:
     """Return a record as a line of a list, in plain values; instants with the room's offset."""
     local = partial(_local, row.zone)
+    own_title = next((entry.title for entry in row.users if entry.user_id == reader), None)
     return {
         "id": row.id,
         "room": row.room.name if row.room else None,
         "room_id": row.room_id,
         "name": row.event_name,
+        "title": own_title or row.event_name,
+        "description": row.description,
         "start": local(row.start_at),
         "end": local(row.end_at),
         "zone": row.zone,
@@ -196,6 +211,7 @@ def record_summary(row: Record) -> dict[str, Any]:
         "attempt": row.attempt,
         "version": row.version,
         "delivered_version": row.delivered_version,
+        "is_outdated": row.is_outdated,
         "error": outbox.error_document(row),
         "users": [entry.user.email for entry in row.users],
         "unconfirmed_users": [e.user.email for e in row.users if not e.user.is_confirmed],
@@ -215,8 +231,15 @@ def _local(zone: str, instant: datetime | None) -> str | None:
         return instant.isoformat()
 
 
-def record_details(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
-    """Return all there is about a record as plain values. Raises NotFound for an unknown one."""
+def record_details(
+    engine: Engine, record: int, only_of: int | None = None, reader: int | None = None
+) -> dict[str, Any]:
+    """Return all there is about a record as plain values. Raises NotFound for an unknown one.
+
+    Args:
+        only_of: a user for whom the records of others do not exist.
+        reader: who looks, as of a `Filter`.
+    """
     with reading(engine) as session:
         row = record_row(session, record, only_of)
         chunks = session.scalars(
@@ -236,7 +259,7 @@ def record_details(engine: Engine, record: int, only_of: int | None = None) -> d
         warnings = warnings_of(report)
         local = partial(_local, row.zone)
         return {
-            **record_summary(row),
+            **record_summary(row, reader),
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed_sources(row),

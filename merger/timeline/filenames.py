@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from merger.i18n import Message
@@ -128,8 +129,30 @@ def result_stem(name: str, room: str, span: Span, zone: ZoneInfo) -> str:
     tail = f"{start:%Y-%m-%d_%H-%M}-{end:%H-%M}"
     longest = _LONGEST_BYTES - len(f"__{tail}_backup.plan.json".encode())
     # The room is kept before the name is: two rooms must not overwrite each other's results.
-    place = _safe_text(room, longest // 3)
-    return f"{_safe_text(name, longest - len(place.encode()))}_{place}_{tail}"
+    place = f"{_safe_text(room, longest // 3)}_" if room else ""  # a room that was deleted
+    return f"{_safe_text(name, longest - len(place.encode()))}_{place}{tail}"
+
+
+def similar_names(wish: str) -> Iterator[str]:
+    """Yield a name, and others like it, for where somebody has it already."""
+    stem, dot, extension = wish.rpartition(".")
+    yield wish
+    for n in count(2):
+        yield f"{stem}_{n}{dot}{extension}"
+
+
+def name_key(name: str) -> str:
+    """Return what is the same for names that some file system takes for one."""
+    # `Math.mp4` and `math.mp4`, and both ways to write `й`.
+    return hashlib.sha256(_to_nfc(name).casefold().encode()).hexdigest()
+
+
+def is_similar(name: str, wish: str) -> bool:
+    """Return whether a name is the one that was wished for, or one like it."""
+    stem, dot, extension = wish.rpartition(".")
+    return name == wish or bool(
+        re.fullmatch(rf"{re.escape(stem)}_[1-9]\d*{re.escape(dot + extension)}", name)
+    )
 
 
 def _safe_text(text: str, longest_bytes: int) -> str:

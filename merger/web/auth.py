@@ -9,7 +9,7 @@ from flask import Flask, current_app, g, request, session
 from werkzeug.exceptions import Unauthorized
 
 from merger.accounts import users
-from merger.accounts.permissions import Principal
+from merger.accounts.permissions import SCOPES_OF, Principal, granted_scopes
 from merger.errors import Forbidden
 from merger.i18n import Message
 from merger.service import Service
@@ -92,11 +92,19 @@ def require_principal(scope: str) -> Principal:
     """Return who makes the request. Raises NotSignedIn, or Forbidden without the scope."""
     who = current_principal()
     if not who.may(scope):
-        raise Forbidden("forbidden", "web.needs_scope", scope=scope)
+        raise Forbidden("forbidden", _what_is_missing(who, scope))
     if request.path.startswith(API) and request.method not in _SAFE and not g.get("by_key"):
         # Another site could send such a request with the cookie of whoever looks at it.
         raise Forbidden("forbidden", "web.session_reads_only")
     return who
+
+
+def _what_is_missing(who: Principal, scope: str) -> Message:
+    """Return which right somebody lacks, and who can give it. Pure."""
+    if scope in granted_scopes(who.role):  # so it is their key that lacks it
+        return Message("web.key_lacks_scope", scope=scope)
+    role = next(role for role, scopes in SCOPES_OF.items() if scope in scopes)
+    return Message("web.role_lacks_scope", email=who.email, role=role, scope=scope)
 
 
 def sign_in(who: Principal) -> None:

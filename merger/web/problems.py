@@ -12,7 +12,15 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from merger import i18n
-from merger.errors import Broken, Conflict, Forbidden, MergerError, NotFound, Refused
+from merger.errors import (
+    Broken,
+    Conflict,
+    Forbidden,
+    InvalidFields,
+    MergerError,
+    NotFound,
+    Refused,
+)
 from merger.i18n import Message, sentences, verbatim
 from merger.web.language import language
 
@@ -128,6 +136,8 @@ def register(app: Flask) -> None:
             log.error("%s %s: %s", request.method, request.path, error.message)
         detail = error.message if status < 500 else Message("error.see_log", title=title)
         fields = [(error.code, error.message)] if status == 422 else []
+        if isinstance(error, InvalidFields):
+            fields = list(error.fields.items())
         return _answer(status, title, detail, error.code, fields)
 
     @app.errorhandler(CSRFError)

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from merger.delivery import ledger
 from merger.delivery.announce import announce, links_of
-from merger.delivery.deliver import deliver
+from merger.delivery.deliver import deliver, rename
 from merger.errors import Temporary
 from merger.failpoints import failpoint
 from merger.ports.announcer import Announcement
 from merger.ports.destination import Placement, Upload
 from merger.records import stage_results
 from merger.records.due import WATCHED
+from merger.records.jobs import Job
+from merger.records.leases import Lease
+from merger.records.versions import is_half_replaced
+from merger.service import Service
 from merger.storage import paths
 from merger.storage.copying import sha256_of
 from merger.storage.files import translate_write_errors
+from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.zones import zone_named
 from merger.worker.work import Work
+from models import Record
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The videos of a version, the merge last, and what is told of it."""
+    """The videos of a version, the merge last, and what is told of it.
+
+    Their names are of the data folder: what they are called elsewhere is decided when they go.
+    """
 
     uploads: Sequence[Upload]
     report: Mapping[str, Any]
@@ -63,7 +73,6 @@ def require_finished(work: Work) -> Finished:
 def _load(work: Work) -> Finished | None:
     job, request = work.task.job, work.task.request
     renditions, report = stage_results.load_finished(work.lease, job.version)
-    stem = result_stem(request.name, request.room, request.span, request.zone)
     day = request.span.start.astimezone(request.zone).date()
     placement = Placement(request.room, job.drive_folder, day, job.users)
     uploads = []
@@ -74,8 +83,8 @@ def _load(work: Work) -> Finished | None:
             return None
         uploads.append(
             Upload(
-                rendition.version, rendition.kind, stem + ENDINGS[rendition.kind], path,
-                rendition.size_bytes, rendition.sha256, placement,
+                rendition.version, rendition.kind, path.name, path, rendition.size_bytes,
+                rendition.sha256, placement,
             )
         )  # fmt: skip
     return Finished(uploads, report) if uploads else None
@@ -83,27 +92,59 @@ def _load(work: Work) -> Finished | None:
 
 def deliver_everywhere(work: Work, finished: Finished) -> None:
     """Bring the videos of a record to all destinations, announce them, and end the record."""
-    lease, destinations = work.lease, work.service.destinations
+    lease, destinations, job = work.lease, work.service.destinations, work.task.job
+    names = _file_names(job)  # people may have changed it while the videos were being made
+    uploads = [
+        replace(upload, name=names[upload.kind], description=job.description)
+        for upload in finished.uploads
+    ]
     for n, destination in enumerate(destinations):
         lease.progress = n / len(destinations)
         # A destination may ask the database, too: which folder of its own is whose.
-        lease.retry_while_unreachable(partial(deliver, lease, destination, finished.uploads))
-    _announce(work)
+        lease.retry_while_unreachable(partial(deliver, lease, destination, uploads))
+    _announce(work.service, lease, job)
     until, report = work.task.due + WATCHED, finished.report
-    has_gaps = report.get("gaps") or work.task.job.media.get("incomplete")
+    has_gaps = report.get("gaps") or job.media.get("incomplete")
     watched = until if has_gaps and until > work.service.now() else None
     failpoint("deliver.all")
-    ledger.complete_record(lease, watched, len(report.get("warnings", [])))
+    ledger.complete_record(lease, watched, len(report.get("warnings", [])), job)
     failpoint("completed")
 
 
-def _announce(work: Work) -> None:
-    job, request, lease = work.task.job, work.task.request, work.lease
-    names = [destination.name for destination in work.service.destinations]
+def is_only_outdated(lease: Lease, job: Job) -> bool:
+    """Return whether what was delivered of a record is whole, and only shows what was before."""
+    return (
+        job.is_outdated
+        and job.version == job.delivered_version
+        and not lease.read(
+            lambda session: is_half_replaced(session, session.get_one(Record, job.record))
+        )
+    )
+
+
+def update_everywhere(service: Service, lease: Lease, job: Job) -> None:
+    """Give what was delivered of a record its latest name and texts, and end the record."""
+    names = _file_names(job)
+    for destination in service.destinations:
+        lease.retry_while_unreachable(partial(rename, lease, destination, names, job.description))
+    _announce(service, lease, job)
+    failpoint("rename.all")
+    ledger.complete_update(lease, job)
+
+
+def _file_names(job: Job) -> dict[str, str]:
+    """Return what the videos of a record are to be called, by kind."""
+    stem = result_stem(job.name, job.room or "", Span(job.start, job.end), zone_named(job.zone))
+    return {kind: stem + ending for kind, ending in ENDINGS.items()}
+
+
+def _announce(service: Service, lease: Lease, job: Job) -> None:
+    names = [destination.name for destination in service.destinations]
     announcement = Announcement(
-        job.record, job.version, request.name, request.room, request.span.start, request.span.end,
-        request.zone, links_of(lease, names), job.calendar_id, job.event_id, job.course_code,
+        job.record, job.version, job.name, job.room or "", job.start, job.end,
+        zone_named(job.zone), links_of(lease, names), job.calendar_id, job.event_id,
+        job.course_code, job.description,
     )  # fmt: skip
     lease.retry_while_unreachable(
-        partial(announce, lease, work.service.announcers, announcement, job.tries)
+        partial(announce, lease, service.announcers, announcement, job.tries)
     )

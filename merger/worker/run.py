@@ -16,6 +16,7 @@ from functools import partial
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.i18n import Message
 from merger.records.due import WATCHED
+from merger.records.jobs import Job
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.retry import again_at, waits_for_room
@@ -23,6 +24,7 @@ from merger.service import Service
 from merger.storage.files import translate_os_error
 from merger.timeline.zones import zone_named
 from merger.worker.collect import NotYet
+from merger.worker.deliver import is_only_outdated, update_everywhere
 from merger.worker.heartbeat import Heartbeat, beating
 from merger.worker.stages import run_stages
 from merger.worker.task import resolve_task
@@ -72,7 +74,10 @@ def _defer_hanging(lease: Lease, why: Message) -> None:
 def _run(service: Service, lease: Lease) -> str:
     work: Work | None = None
     try:
-        work = Work(service, lease, resolve_task(service, lease.load_job()))
+        job = lease.load_job()
+        if is_only_outdated(lease, job):
+            return _update(service, lease, job)
+        work = Work(service, lease, resolve_task(service, job))
         run_stages(work)
         return "delivered"
     except NotYet as waiting:
@@ -97,6 +102,21 @@ def _run(service: Service, lease: Lease) -> str:
         log.exception("record %s: a bug in this program", lease.record)
         what = f"{type(error).__name__}: {error}"
         return _end_failed(lease, work, Broken("internal", "worker.fault", what=what))
+
+
+def _update(service: Service, lease: Lease, job: Job) -> str:
+    """Have what was delivered show the latest texts: that needs neither sources nor media."""
+    try:
+        update_everywhere(service, lease, job)
+        return "updated"
+    except Temporary as error:
+        now = lease.now()
+        at = again_at(error, job.tries + 1, now, now, zone_named(job.zone), random.random())
+        if at is None:
+            raise
+        log.warning("record %s is deferred until %s: %s", lease.record, at, error.message)
+        lease.defer(at, error)
+        return "deferred"
 
 
 def _end_failed(lease: Lease, work: Work | None, error: MergerError) -> str:

@@ -29,6 +29,8 @@ class Classroom:
         course = self.announcements.get(parts[1])
         if course is None:
             raise Wrong(404, "notFound", "Requested entity was not found.")
+        if parts[2:3] == ["announcements"] and len(parts) == 4 and asked.method == "PATCH":
+            return self._change(asked, course, parts[3])
         if parts[2:] != ["announcements"]:
             raise Wrong(501, "notImplemented", "The stand-in does not know this call.")
         if asked.method == "GET":
@@ -46,6 +48,14 @@ class Classroom:
             "alternateLink": f"https://classroom.google.com/c/{parts[1]}/p/{known}",
         }  # fmt: skip
         course.append(announcement)
+        return Said(document=announcement)
+
+    def _change(self, asked: Asked, course: list[dict[str, Any]], known: str) -> Said:
+        announcement = next((one for one in course if one["id"] == known), None)
+        if announcement is None:
+            raise Wrong(404, "notFound", "Requested entity was not found.")
+        assert asked.query["updateMask"] == "text"
+        announcement["text"] = json.loads(asked.body)["text"]
         return Said(document=announcement)
 
     def _list(self, asked: Asked, course: list[dict[str, Any]]) -> Said:

@@ -232,6 +232,24 @@ def test_a_room_that_is_invited_by_somebody_whose_calendar_is_not_ours(
     assert attached(google, invited) == []
 
 
+def test_files_get_the_new_title_once(
+    google: Google, event: EventAnnouncer, news: Announcement
+) -> None:
+    line = Line(event)
+    line.announce(news)
+    [shown] = google.calendar.events[ROOM].values()
+    slides = {"fileUrl": "https://drive.google.com/file/d/slides/view", "title": "Slides"}
+    google.calendar.put(ROOM, id=news.event_id, attachments=[slides, *shown["attachments"]])
+    renamed = replace(news, name="Matrices")
+    line.announce(renamed)
+    assert attached(google, news) == ["Slides", "Matrices", "Matrices (backup)"]
+    # What people call it from then on stays, as long as the recording's name does.
+    [shown] = google.calendar.events[ROOM].values()
+    shown["attachments"][1]["title"] = "Watch this"
+    line.announce(replace(renamed, version=2))
+    assert attached(google, news) == ["Slides", "Watch this", "Matrices (backup)"]
+
+
 @pytest.mark.parametrize("how", ["deleted", "cancelled", "no calendar", "nothing in Drive"])
 def test_what_people_must_look_at(
     google: Google, event: EventAnnouncer, news: Announcement, how: str
@@ -270,6 +288,49 @@ def test_files_are_announced_in_the_course(
     assert files == [link.file for link in news.links if link.file]
     assert line.announce(replace(news, version=2)) == link
     assert len(google.classroom.announcements[COURSE]) == 1
+
+
+@pytest.mark.parametrize("knows_id", [True, False], ids=["now", "announced before ids were kept"])
+def test_the_text_of_an_announcement_follows(
+    google: Google, course: CourseAnnouncer, news: Announcement, knows_id: bool
+) -> None:
+    line = Line(course)
+    link = line.announce(news)
+    if not knows_id:
+        line.state = {key: line.state[key] for key in ("asked", "link", "files")}
+    changed = replace(news, name="Matrices", description="Chapter 2.\nBring paper.")
+    assert line.announce(changed) == link
+    [one] = google.classroom.announcements[COURSE]
+    words = "Lecture recording: Matrices, 2026-11-20, 10:00-11:20, 504"
+    assert one["text"] == f"{words}\n\nChapter 2.\nBring paper."
+    one["text"] = "What the lecturer has written"
+    assert line.announce(replace(changed, version=2)) == link
+    assert one["text"] == "What the lecturer has written"
+
+
+def test_a_deleted_announcement_is_not_made_again(
+    google: Google, course: CourseAnnouncer, news: Announcement
+) -> None:
+    line = Line(course)
+    link = line.announce(news)
+    google.classroom.announcements[COURSE].clear()
+    assert line.announce(replace(news, name="Matrices")) == link
+    assert google.classroom.announcements[COURSE] == []
+
+
+def test_another_course_gets_an_announcement_of_its_own(
+    google: Google, course: CourseAnnouncer, news: Announcement
+) -> None:
+    google.classroom.announcements["42"] = []
+    google.sheets.values["sheet", "A2:B"].append(["ALG-2", "42"])
+    line = Line(course)
+    link = line.announce(news)
+    other = line.announce(replace(news, course_code="alg-2"))
+    assert other != link and len(google.classroom.announcements["42"]) == 1
+    [note] = line.notes
+    assert note.params == {"course": "alg-1", "link": link}
+    assert line.announce(replace(news, course_code="alg-2")) == other
+    assert len(google.classroom.announcements[COURSE]) == 1 and len(line.notes) == 1
 
 
 def test_an_announced_file_that_is_gone_is_said(

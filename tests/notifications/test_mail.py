@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from merger.i18n import Message, document
+from merger.i18n import Message, document, to_json
 from merger.notifications.mail import Letter, compose, message_id, one_line, spread_evenly
 from merger.notifications.smtp import Server, server_of
 from merger.notifications.webhook import body_of, headers_of
+from merger.records.outbox import what_changed
 
 pytestmark = pytest.mark.quick
 
@@ -78,7 +79,7 @@ def test_a_video_is_ready() -> None:
 @pytest.mark.parametrize(
     ("changes", "language", "subject", "said"),
     [
-        ({"version": 2}, "en", "New version of your recording", "links are the same"),
+        ({"version": 2}, "en", "New version of your recording", "A new version of your recording is ready."),
         ({}, "ru", "Ваша запись готова", "нет картинки с 10:00:30"),
         # The sentence of a row that is older than keys.
         ({"warning_messages": []}, "ru", "Ваша запись готова", "no pictures from 10:00:30"),
@@ -228,3 +229,45 @@ def test_how_a_call_is_signed(secret: str, key: bytes) -> None:
     assert {**headers, **new} == headers and headers.keys() - new.keys() == {
         "X-Merger-Event", "X-Merger-Signature",
     }  # fmt: skip
+
+
+# --- what a new version changes ------------------------------------------------------------------
+
+OF_FIRST = {
+    "name": "Algebra", "layout": "side_by_side", "profile": "720p", "zone": "Europe/Moscow",
+    "start": "2026-11-20T07:00:00+00:00", "end": "2026-11-20T08:00:00+00:00",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        ({}, []),
+        ({"end": "2026-11-20T07:00:30+00:00"}, ["shorter: 10:00:00–10:00:30"]),
+        ({"end": "2026-11-20T09:00:00+00:00"}, ["longer: 10:00:00–12:00:00"]),
+        ({"start": "2026-11-20T06:00:00+00:00", "end": "2026-11-20T07:00:00+00:00"},
+         ["at another time: 09:00:00–10:00:00"]),
+        ({"layout": "speaker_only", "name": "B"},
+         ["now with the layout “Speaker only”", "renamed: B"]),
+        ({"profile": "540p"}, ["now in the quality “540p, for slow connections”"]),
+    ],
+)  # fmt: skip
+def test_what_a_new_version_changes(change: dict[str, str], texts: list[str]) -> None:
+    assert [str(m) for m in what_changed(OF_FIRST, {**OF_FIRST, **change})] == texts
+
+
+def test_what_old_mails_did_not_hold_has_not_changed() -> None:
+    before = {key: value for key, value in OF_FIRST.items() if key not in ("layout", "profile")}
+    assert what_changed(before, {**OF_FIRST, "layout": "speaker_only"}) == []
+
+
+def test_a_mail_of_a_new_version_says_what_is_new() -> None:
+    changes = what_changed(OF_FIRST, {**OF_FIRST, "end": "2026-11-20T07:00:30+00:00"})
+    facts = {**FACTS, "version": 2, "changes": [to_json(change) for change in changes]}
+    mail = read(replace(LETTER, facts=facts))
+    for kind in ("plain", "html"):
+        assert "What is new:" in words(mail, kind)
+        assert "shorter: 10:00:00–10:00:30" in words(mail, kind)
+    assert "запись стала короче" in words(
+        read(replace(LETTER, facts=facts, language="ru")), "plain"
+    )

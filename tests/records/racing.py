@@ -31,7 +31,7 @@ def race(url: str, processes: int) -> tuple[list[int], float]:
         racers = []
         for n in range(processes):
             racer = subprocess.Popen(
-                [sys.executable, "-m", "tests.records.claiming", url, f"process {n}"],
+                [sys.executable, "-m", "tests.support.claiming", url, f"process {n}"],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             started.enter_context(racer)

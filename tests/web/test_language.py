@@ -57,7 +57,11 @@ def test_who_may_not(web: Web) -> None:
     assert found["key"] == "web.sign_in_first" and found["detail"].startswith("войдите или")
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     found = problem(api(web, "ann", "GET", "/users"), 403)
-    check_message(found, "detail", "web.needs_scope", "для этого нужно право «people»")
+    russian = (
+        "для этого нужно право «people», его даёт роль «администратор»; попросите администратора"
+        " назначить её пользователю ann@example.org"
+    )
+    check_message(found, "detail", "web.role_lacks_scope", russian)
     assert found["code"] == "forbidden"
 
 

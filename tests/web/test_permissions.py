@@ -149,7 +149,7 @@ def all_of_day(thing: Thing) -> Options:
 
 # --- the table ------------------------------------------------------------------------------------
 
-NOT_OWNER = (404, 409)
+NOT_OWNER = (404, 403)
 WITHOUT_LEAVE = (403, 422)
 
 
@@ -185,6 +185,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     },
     "/api/v1/records/<int:record>": {
         "GET": OF_USERS,
+        "PATCH": [Act("write", World.record, "owner", shows=True, changes=True, refused=NOT_OWNER, send=json_of(description="x"))],
         "DELETE": [Act("write", World.record, "user", changes=True)],
     },
     "/api/v1/records/<int:record>/cancel": {"POST": [Act("write", World.upcoming, "owner", shows=True, changes=True, refused=NOT_OWNER)]},
@@ -243,6 +244,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/records/<int:record>/cancel": {"POST": [Act("write", World.upcoming, "owner", changes=True, refused=NOT_OWNER)]},
     "/records/<int:record>/retry": {"POST": [Act("write", World.failed, "user", changes=True)]},
     "/records/<int:record>/remerge": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=remerged)]},
+    "/records/<int:record>/edit": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=form_of(name="x", description="x"))]},
     "/records/<int:record>/delete": {"POST": [Act("write", World.record, "user", changes=True)]},
     "/request": {
         "GET": [Act("write")],
@@ -379,7 +381,7 @@ def check(world: World, rule: str, method: str, act: Act, asker: Asker, thing: T
         assert not holds_secret and not has_changed, case
         is_stranger = asker.person not in thing.users
         if act.refused == NOT_OWNER:
-            assert got.status_code == (404 if is_stranger else 409), case
+            assert got.status_code == (404 if is_stranger else 403), case
     return has_changed
 
 

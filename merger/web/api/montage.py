@@ -40,7 +40,9 @@ _FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as
 def montage(path: MontagePath, body: MontageIn) -> Response:
     """Request a record by date and local times, for the user named or for the key's owner."""
     who = require_principal("write")
-    owner = email_of(body.user_email, "user_email") if body.user_email else who.email
+    owner = who.email
+    if body.user_email:
+        owner = email_of(body.user_email, "user_email", is_known=True)
     if owner != who.email and not who.sees_all:
         raise Invalid("user_email", "web.for_others")
     zone = requests.room_zone(service().engine, path.room)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, json
 
+from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
 from merger.errors import Invalid, Refused
@@ -14,13 +15,14 @@ from merger.i18n import Message, sentences
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
 from merger.mail_address import normal_form
-from merger.records import requests, views
+from merger.records import edit, requests, views
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
 from merger.web.api.schemas.records import (
     Again,
     Ask,
     AskHeaders,
+    Edit,
     RecordAnswer,
     RecordDetails,
     RecordPage,
@@ -83,7 +85,7 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
         asked_by=who,
     )
     record, is_new = asking.request_record(service(), request, service().now())
-    return 201 if is_new else 200, json.dumps(views.record_details(engine, record))
+    return 201 if is_new else 200, json.dumps(views.record_details(engine, record, reader=who.user))
 
 
 def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, str]:
@@ -107,7 +109,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
-    document = views.record_details(here.engine, outcome.record)
+    document = views.record_details(here.engine, outcome.record, reader=who.user)
     return 201 if outcome.is_new else 200, json.dumps(document)
 
 
@@ -118,7 +120,7 @@ def listing(query: RecordQuery) -> Response:
     since = query.changed_since
     chosen = views.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
-        day=_day(query.day), text=query.text, only_of=who.only_of,
+        day=_day(query.day), text=query.text, only_of=who.only_of, reader=who.user,
         changed_since=instant_from(since, ZoneInfo("UTC"), "changed_since") if since else None,
     )  # fmt: skip
     found, following = views.page_of_records(service().engine, chosen, query.cursor, query.limit)
@@ -141,7 +143,26 @@ def show(path: RecordPath) -> Response:
 def _reply_details(record: int, who: Principal) -> Response:
     if not base.sees_record(who, record):
         return base.reply({"id": record})
-    return base.reply(views.record_details(service().engine, record, who.only_of))
+    return base.reply(views.record_details(service().engine, record, who.only_of, who.user))
+
+
+@blueprint.patch(
+    "/records/<int:record>", responses={"200": RecordAnswer}, operation_id="changeRecord"
+)
+def change(path: RecordPath, body: Edit) -> Response:
+    """Change a record's name, description, course or users, whether it is delivered or not.
+
+    Files that are delivered already are renamed within a minute, at every destination. Only for the
+    record's owner and editors. The owner stays among its users.
+    """
+    who = require_principal("write")
+    texts = base.changes_of(body, ("name", "users"))
+    users = texts.pop("users", None)
+    edit.edit_record(
+        service().engine, path.record, edit.Edit(texts, users), service().now(), who,
+        requester_of(who, service().settings),
+    )  # fmt: skip
+    return _reply_details(path.record, who)
 
 
 @blueprint.post(
@@ -153,7 +174,7 @@ def cancel(path: RecordPath) -> Response:
     Only for the record's owner and editors.
     """
     who = require_principal("write")
-    requests.cancel(service().engine, path.record, service().now(), who.only_of)
+    requests.cancel(service().engine, path.record, service().now(), who.only_of, by=who)
     return _reply_details(path.record, who)
 
 
@@ -194,5 +215,5 @@ def remerge(path: RecordPath, body: Again) -> Response:
 def delete(path: RecordPath) -> Response:
     """Withdraw from a record; it is deleted if nobody else has requested it. Its videos stay."""
     who = require_principal("write")
-    requests.withdraw(service().engine, path.record, service().now(), who.only_of)
+    requests.withdraw(service().engine, path.record, service().now(), who.only_of, by=who)
     return Response(status=204)

@@ -73,14 +73,17 @@ def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[st
         return _queued_state(record, now)
     failed = bool(record["error"])
     can = ("retry",) if status != "delivered" or failed else ()
-    return State("kept" if status == "delivered" and failed else status, can=can)
+    if status == "delivered" and failed:
+        return State("not_updated" if record.get("is_outdated") else "kept", can=can)
+    return State(status, can=can)
 
 
 def _restoring_state(record: Mapping[str, Any], now: datetime) -> State:
-    """Return how it stands while the delivered version is restored after a failed one."""
+    """Return how it stands while the delivered version is restored, or gets its latest texts."""
     waits = record["status"] == "queued" and _at(record["run_after"]) > now
     every_s = _WAITING_S if waits else _MOVING_S
-    return State("put_back", every_s=every_s, can=("retry",) if waits else ())
+    key = "updating" if record.get("is_outdated") else "put_back"
+    return State(key, every_s=every_s, can=("retry",) if waits else ())
 
 
 def _queued_state(record: Mapping[str, Any], now: datetime) -> State:

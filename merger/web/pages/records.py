@@ -89,6 +89,7 @@ def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> views.
         statuses=(search["status"],) if search["status"] else (),
         day=_day(search["day"], errors),
         text=search["q"] or None,
+        reader=who.user,
         only_of=None if sees_all else who.user,
     )
 
@@ -122,14 +123,14 @@ def _with_state(
 def row(record: int) -> Answer:
     """Show a record's line of the list alone, to refresh an open page."""
     who = require_principal("read")
-    return render_template("record_row.html", one=_details_with_state(_details(record, who), who))
+    return render_template("record_row.html", one=_details_with_state(details_of(record, who), who))
 
 
 @blueprint.get("/records/<int:record>/status")
 def status(record: int) -> Answer:
     """Show a record's state alone, to refresh an open page."""
     who = require_principal("read")
-    shown = _details_with_state(_details(record, who), who)
+    shown = _details_with_state(details_of(record, who), who)
     return render_template("record_status.html", one=shown)
 
 
@@ -137,29 +138,50 @@ def status(record: int) -> Answer:
 def show(record: int) -> Answer:
     """Show a record with all its details."""
     who = require_principal("read")
-    details = _details(record, who)
-    return _page(details, who, _form_values(details), {})
+    details = details_of(record, who)
+    return page_of_record(details, who, form_values(details), {})
 
 
-def _details(record: int, who: Principal) -> dict[str, Any]:
-    return views.record_details(service().engine, record, who.only_of)
+def details_of(record: int, who: Principal) -> dict[str, Any]:
+    return views.record_details(service().engine, record, who.only_of, who.user)
 
 
 def _details_with_state(details: dict[str, Any], who: Principal) -> RecordWithState:
     return _with_state(details, who, details["events"])
 
 
-def _page(
-    details: dict[str, Any], who: Principal, typed: Mapping[str, str], errors: Errors
+def page_of_record(
+    details: dict[str, Any],
+    who: Principal,
+    typed: Mapping[str, str],
+    errors: Errors,
+    edited: Mapping[str, str] | None = None,
+    edit_errors: Errors | None = None,
 ) -> Answer:
+    """Return the page of a record.
+
+    Args:
+        details: its document.
+        typed: into the form for a new version, of which `errors` says what is wrong.
+        edited: typed into the form that changes it; likewise.
+    """
     zone = zone_named(details["zone"])
-    return form(
+    page = form(
         "record.html", errors, one=_details_with_state(details, who), record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
         has_ended=details["status"] in ENDED, renditions=_renditions(details),
-        share=_share_link(details, zone),
+        share=_share_link(details, zone), edited=edited or edit_values(details),
+        edit_errors=edit_errors or {},
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
+    return (page, 422) if edit_errors and isinstance(page, str) else page
+
+
+def edit_values(details: Mapping[str, Any]) -> dict[str, str]:
+    """Return the current values of the form that changes a record."""
+    values = {name: details[name] or "" for name in ("name", "description", "course_code")}
+    others = details["users"][1:]
+    return values | {"users": "\n".join(others), "users_before": " ".join(others)}
 
 
 def _share_link(details: Mapping[str, Any], zone: ZoneInfo) -> str | None:
@@ -222,15 +244,15 @@ def delete(record: int) -> Answer:
 
 def _act_on(record: int, act: Callable[..., Any]) -> Any:
     who = require_principal("write")
-    return act(service().engine, record, service().now(), who.only_of)
+    return act(service().engine, record, service().now(), who.only_of, by=who)
 
 
 @blueprint.post("/records/<int:record>/remerge")
 def remerge(record: int) -> Answer:
     """Request a new version of a record; fields that are not changed stay as they are."""
     who = require_principal("write")
-    details = _details(record, who)
-    before = _form_values(details)
+    details = details_of(record, who)
+    before = form_values(details)
     typed = {name: request.form.get(name, "").strip() for name in before}
     changed = {name: text for name, text in typed.items() if text != before[name]}
     errors: Errors = {}
@@ -251,12 +273,12 @@ def remerge(record: int) -> Answer:
             errors[field] = phrases_of_error(error)
     if errors:
         require_principal("read")  # a key that may only write is not shown the record
-        return _page(details, who, typed, errors)
+        return page_of_record(details, who, typed, errors)
     flash(t("record.new_version"))
     return redirect(f"/records/{record}", 303)
 
 
-def _form_values(details: Mapping[str, Any]) -> dict[str, str]:
+def form_values(details: Mapping[str, Any]) -> dict[str, str]:
     """Return the current values of the form for a new version."""
     zone = zone_named(details["zone"])
     values = {"layout": details["layout"], "profile": details["profile"]}

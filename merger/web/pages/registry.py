@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from merger.web.pages import base, confirm, discovered, people, records, request, rooms
+from merger.web.pages import base, confirm, discovered, people, record_edit, records, request, rooms
 from merger.web.pages.base import Answer, blueprint
 
 __all__ = [
-    "blueprint", "confirm", "discovered", "people", "records", "register", "request", "rooms",
+    "blueprint", "confirm", "discovered", "people", "record_edit", "records", "register", "request",
+    "rooms",
 ]  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, request
 
+from merger.accounts.external import known_addresses
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.mail_address import Lookalike, email_of
+from merger.mail_address import Lookalike, email_of, is_deliverable
 from merger.records import requests
 from merger.records.due import HALF_HOUR
 from merger.records.leave import MEETING
@@ -171,7 +172,7 @@ def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> 
     for name, allowed in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
         if typed[name] not in allowed:
             errors[name] = field_problem("choose")
-    found.users = _addresses(typed["users"], errors)
+    found.users = parse_addresses(typed["users"], errors)
     return found
 
 
@@ -211,19 +212,24 @@ def _local(on: date, typed: Mapping[str, str], name: str) -> str:
     return f"{on.isoformat()}T{typed[name]}"
 
 
-def _addresses(text: str, errors: Errors) -> tuple[str, ...]:
-    addresses = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
-    if len(addresses) > requests.MOST_USERS:
+def parse_addresses(text: str, errors: Errors) -> tuple[str, ...]:
+    """Return the addresses of people in the form in which they are kept; add what is wrong."""
+    typed = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
+    if len(typed) > requests.MOST_USERS:
         errors["users"] = field_problem("too_many", most=requests.MOST_USERS)
         return ()
     bad: list[str] = []
     odd: Phrases = ()
-    for address in addresses:
+    found: dict[str, str] = {}  # as it is kept, and as it was typed
+    for address in typed:
         try:
-            email_of(address)
+            found[email_of(address, is_known=True)] = address
         except Refused as error:
             bad.append(address)
             odd = odd or (phrases_of_error(error) if isinstance(error, Lookalike) else ())
+    unreachable = [address for address in found if not is_deliverable(address)]
+    known = known_addresses(service().engine, unreachable) if unreachable else set()
+    bad += [found.pop(address) for address in unreachable if address not in known]
     if bad:
         errors["users"] = odd or field_problem("address", count=len(bad), given=", ".join(bad))
-    return tuple(address for address in addresses if address not in bad)
+    return tuple(found)

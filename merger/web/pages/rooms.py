@@ -93,7 +93,9 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:
     """Return running and coming records of some rooms, by room, the next first."""
     by_room: dict[int, list[RecordWithState]] = defaultdict(list)
-    for record in views.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms):
+    for record in views.running_records(
+        service().engine, _MOST_RECORDS, who.only_of, rooms, who.user
+    ):
         by_room[record["room_id"]].append(with_state(record, who))
     return by_room
 

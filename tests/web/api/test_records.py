@@ -262,11 +262,11 @@ def test_another_s_record_is_not_there(web: Web) -> None:
 def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
     ask(web)
     ask(web, "bob")
-    refused = problem(web.api("bob", "POST", "/records/1/cancel"), 409)
-    assert "only its owner or an editor can do that" in refused["detail"]
+    refused = problem(web.api("bob", "POST", "/records/1/cancel"), 403)
+    assert "only the owner of recording 1, ann@example.org, or an editor can" in refused["detail"]
     assert told(web.api("ann", "POST", "/records/1/cancel"))["status"] == "cancelled"
     again = {"layout": "speaker_only"}
-    problem(web.api("bob", "POST", "/records/1/remerge", json=again), 409)
+    problem(web.api("bob", "POST", "/records/1/remerge", json=again), 403)
     assert told(web.api("bob", "GET", "/records/1"))["layout"] == "side_by_side"
     assert told(web.api("bob", "POST", "/records/1/retry"))["status"] == "queued"
     assert told(web.api("eve", "POST", "/records/1/cancel"))["status"] == "cancelled"
@@ -275,6 +275,58 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(web: Web) -> None:
     )
     assert web.api("ann", "DELETE", "/records/1").status_code == 204
     assert told(web.api("bob", "POST", "/records/1/cancel"))["status"] == "cancelled"  # his alone
+
+
+@ON_SQLITE
+def test_a_record_is_changed(web: Web) -> None:
+    ask(web, event_name="Algebra")
+    ask(web, "bob", event_name="Matrices")
+    shown = told(web.api("bob", "GET", "/records/1"))
+    assert (shown["name"], shown["title"]) == ("Algebra", "Matrices")
+    change = {
+        "name": "Rings", "description": "Chapter 2\nand 3", "course_code": "M1",
+        "users": ["ann@example.org", "eve@example.org"],
+    }  # fmt: skip
+    changed = told(web.api("ann", "PATCH", "/records/1", json=change))
+    assert {name: changed[name] for name in change} == change
+    assert changed["title"] == "Rings" and not changed["is_outdated"]
+    edits = [e["params"] for e in changed["events"] if e["kind"] == "edited"]
+    assert {one["email"] for one in edits} == {"ann@example.org"} and len(edits) == 5
+    problem(web.api("bob", "GET", "/records/1"), 404)
+    cleared = told(web.api("eve", "PATCH", "/records/1", json={"course_code": None}))
+    assert cleared["course_code"] is None and cleared["name"] == "Rings"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"title": "x", "layout": "x"}, {"title", "layout"}),
+        ({"name": 5, "users": "x"}, {"name", "users"}),
+        ({"name": " ", "users": ["x@y"]}, {"name"}),
+        ({"users": ["bob@example.org"]}, {"users"}),
+        ({"users": ["ann@example.org", "x@y"]}, {"users"}),
+        ({"name": None}, {"name"}),
+        ({"description": "x" * 4001}, {"description"}),
+    ],
+)
+def test_what_a_record_cannot_be_changed_to_is_told_by_field(
+    web: Web, change: dict[str, Any], fields: set[str]
+) -> None:
+    ask(web)
+    before = told(web.api("ann", "GET", "/records/1"))
+    found = problem(web.api("ann", "PATCH", "/records/1", json=change), 422)
+    assert {one["field"] for one in found["errors"]} == fields
+    assert told(web.api("ann", "GET", "/records/1")) == before
+
+
+@ON_SQLITE
+def test_only_its_owner_and_editors_change_a_record(web: Web) -> None:
+    ask(web)
+    problem(web.api("bob", "PATCH", "/records/1", json={"name": "x"}), 404)
+    ask(web, "bob")
+    refused = problem(web.api("bob", "PATCH", "/records/1", json={"name": "x"}), 403)
+    assert "ask one of them" in refused["detail"]
 
 
 @ON_SQLITE

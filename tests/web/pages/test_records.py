@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
-from merger.errors import Conflict, Refused, Temporary
+from merger.errors import Forbidden, Refused, Temporary
 from merger.i18n import Message, render, sentences, verbatim
 from merger.records import queue, requests
 from merger.timeline.clock import utc
@@ -337,20 +337,50 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(merged: Web) -> None:
     for there, may in ((ann, True), (bob, False), (eve, True)):
         assert ("/records/1/remerge" in there.get("/records/1")) == may
     refused = bob.send("/records/1", "/records/1/remerge", again)
-    assert refused.status_code == 409
-    assert "only its owner or an editor can do that; you can remove it" in text_of(refused)
+    assert refused.status_code == 403
+    assert "You can remove it from your recordings" in text_of(refused)
     assert merged.site.row().version == before.version == 1
     ann.done("/records/1", "/records/1/remerge", again)
     for path in ("/records/1", "/records/1/row", "/records/1/status", "/records", "/rooms"):
         for there, may in ((ann, True), (bob, False)):
             assert ("/records/1/cancel" in there.get(path)) == may, path
-    assert bob.send("/records/1", "/records/1/cancel").status_code == 409
+    assert bob.send("/records/1", "/records/1/cancel").status_code == 403
     assert merged.site.row().status == "queued"
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(Forbidden) as refusal:
         requests.cancel(merged.site.engine, 1, merged.site.clock, merged.ids["bob"])
     page = text_of(reader(merged, "bob", "ru").send("/records/1", "/records/1/cancel"))
     assert render("ru", refusal.value.message) in page
     eve.done("/records/1", "/records/1/cancel")
+
+
+def test_a_record_is_changed_on_its_page(web: Web) -> None:
+    web.site.ask(20, users=("ann@example.org", "bob@example.org"))
+    ann, bob = reader(web, "ann"), reader(web, "bob")
+    assert "/records/1/edit" not in bob.get("/records/1")
+    typed = {
+        "name": "Rings", "description": "One <b>\nTwo", "course_code": "",
+        "users": "eve@example.org", "users_before": "bob@example.org",
+    }  # fmt: skip
+    web.site.ask(20, users=("ada@example.org",))  # while the form is open: stays
+    page = ann.done("/records/1", "/records/1/edit", typed)
+    assert "<h1>Rings</h1>" in page and "One <b>\nTwo" in page
+    users = ["ann@example.org", "ada@example.org", "eve@example.org"]
+    assert web.site.details()["users"] == users
+    bad = {**typed, "name": "", "users": "x@y, eve@example.org", "users_before": ""}
+    page = ann.wrong("/records/1", "/records/1/edit", bad)
+    assert "x@y" in page and "isn't a valid email address" in page
+    page = ann.wrong("/records/1", "/records/1/edit", {**bad, "users": ""})
+    assert "This field is required" in page
+    assert web.site.details()["name"] == "Rings"
+
+
+def test_each_reads_the_title_that_they_gave_it(web: Web) -> None:
+    web.site.ask(20, users=("ann@example.org",), name="Algebra")
+    web.site.ask(20, users=("bob@example.org",), name="Matrices")
+    for path in ("/records", "/records/1", "/records/1/row"):
+        assert "Matrices" in reader(web, "bob").get(path)
+        assert "Matrices" not in reader(web, "ann").get(path)
+    assert "Algebra" in reader(web, "bob").get("/records/1")
 
 
 def test_who_is_left_with_a_record_owns_it(web: Web) -> None:

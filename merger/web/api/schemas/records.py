@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
@@ -71,6 +72,21 @@ class Again(RequestModel):
     end: Instant | None = None
 
 
+class Edit(RequestModel):
+    """What to change of a record; fields that are left out stay as they are."""
+
+    name: Text | None = Field(None, description="Its files are renamed with it.")
+    description: Annotated[str, Field(max_length=LONGEST_DESCRIPTION)] | None = Field(
+        None, description="Shown with the recording, wherever there is a place for it."
+    )
+    course_code: Text | None = Field(
+        None, description="The course in which to announce the recording."
+    )
+    users: Annotated[list[Annotated[str, Field(max_length=254)]], Field(min_length=1)] | None = (
+        Field(None, description="Email addresses of all who are to have it, with the owner's.")
+    )
+
+
 class RecordQuery(RequestModel):
     """Filters for records."""
 
@@ -105,7 +121,9 @@ class RecordOut(BaseModel):
     id: int
     room: str | None
     room_id: int | None
-    name: str
+    name: str = Field(description="Its own name; that of the file begins with it.")
+    title: str = Field(description="What you called it, if you requested it under another name.")
+    description: str | None
     start: str
     end: str
     zone: str
@@ -118,6 +136,10 @@ class RecordOut(BaseModel):
     attempt: int
     version: int
     delivered_version: int | None
+    is_outdated: bool = Field(
+        description="Whether its files and announcements are still to get its latest name, "
+        "description or course."
+    )
     error: Failure | None
     users: list[str]
     unconfirmed_users: list[str] = Field(

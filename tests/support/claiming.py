@@ -1,4 +1,4 @@
-"""A process that claims until nothing is left: `python -m tests.records.claiming ADDRESS WORKER`.
+"""A process that claims until nothing is left: `python -m tests.support.claiming ADDRESS WORKER`.
 
 It says that it is ready, waits for a line, and says in the end how many records it has.
 """
