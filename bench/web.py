@@ -19,21 +19,24 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
+from sqlalchemy.orm import Session
 
 from bench.run import PAGE, WORK, machine
 from bench.service import databases, fill_database
 from bench.table import between_marks
 from merger.accounts import users
 from merger.accounts.permissions import SCOPES
-from merger.db.engine import reading
+from merger.db.engine import reading, writing
+from merger.i18n import Message, to_json
 from merger.render import ffmpeg
-from models import Record
+from models import Chunk, Record
 
 APP = Path(__file__).parents[1] / "app.py"
 MARKS = ("<!-- web: begin -->", "<!-- web: end -->")
 _LOOKS = 100
 _STARTS_WITHIN_S = 60
+_CHUNK = timedelta(minutes=20)
 
 
 def main() -> None:
@@ -49,6 +52,7 @@ def main() -> None:
         for name, make in urls.items():
             url = make()
             engine = fill_database(url, options.records)
+            deliver_all(engine)
             user, _ = users.invite_user(engine, "bench@example.org", None, "admin")
             _, key = users.create_key(engine, user["id"], "bench", SCOPES, datetime.now(UTC))
             with serve(url) as address:
@@ -63,6 +67,37 @@ def main() -> None:
     print(text)
     if options.write_docs:
         PAGE.write_text(between_marks(PAGE.read_text(), text, MARKS))
+
+
+def deliver_all(engine: Engine) -> None:
+    """Have all records be delivered, with reports; those on the first pages with slides."""
+    warning = to_json(Message("timeline.silence", seconds=1.0))
+    scene = {"start": "2026-11-20T10:00:00+00:00", "end": "2026-11-20T10:00:00+00:00"}
+    report = {
+        "warnings": [str(warning)] * 3, "warning_messages": [warning] * 3, "scenes": [scene] * 100,
+    }  # fmt: skip
+    picture = {"at": "2026-11-20T10:00:00+00:00", "verdict": "presentation", "jpeg": "A" * 10_000}
+
+    def write(session: Session) -> None:
+        session.execute(
+            update(Record).values(
+                status="delivered", stage="deliver", delivered_version=1, report=json.dumps(report)
+            )
+        )
+        newest = session.execute(
+            select(Record.id, Record.start_at).order_by(Record.id.desc()).limit(100)
+        )
+        session.add_all(
+            Chunk(
+                record_id=record, start_at=start + n * _CHUNK, end_at=start + (n + 1) * _CHUNK,
+                presence=True, verdict="presentation", score=1.0, samples=5, reasons=[],
+                pictures=json.dumps([picture] * 5),
+            )
+            for record, start in newest
+            for n in range(3)
+        )  # fmt: skip
+
+    writing(engine, write)
 
 
 @contextmanager
@@ -93,7 +128,7 @@ def serve(url: str) -> Iterator[str]:
 def measure_pages(address: str, key: str) -> dict[str, float]:
     """Time the first page of records, and a page of the API, one request after the other."""
     told = {}
-    for what, path in (("page", "/records?whose=all"), ("api", "/api/v1/records")):
+    for what, path in (("page", "/records?whose=all&tab=recordings"), ("api", "/api/v1/records")):
         with requests.Session() as client:
             client.headers["key"] = key
             took = []

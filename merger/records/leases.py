@@ -21,6 +21,7 @@ from merger.errors import Cancelled, MergerError
 from merger.i18n import Message
 from merger.records import versions
 from merger.records.jobs import Job, job_from_row
+from merger.records.progress import furthest_share
 from merger.records.queue import CANCELLED, Claim, add_history, end_without_result, release
 from merger.records.retry import waits_for_room
 from models import STAGES, Event, Record
@@ -48,7 +49,8 @@ class Lease:
         stopping: whether this process was asked to stop.
         is_patient: whether a database that is away is waited for, until the record is lost or the
             process is to stop.
-        progress: of the present stage, 0..1.
+        stage: that is gone through now; None before the first.
+        progress: of that stage, 0..1.
         last_sign_s: when the work was heard of last, by the monotonic clock.
     """
 
@@ -59,6 +61,7 @@ class Lease:
     is_patient: bool = False
     is_lost: bool = False
     is_cancelled: bool = False
+    stage: str | None = None
     progress: float = 0.0
     last_sign_s: float = field(default_factory=time.monotonic)
 
@@ -103,14 +106,24 @@ class Lease:
 
     # --- the heartbeat ----------------------------------------------------------------------------
 
-    def renew(self, length: timedelta, progress: float | None = None) -> None:
-        """Prolong the lease, and hear whether somebody cancelled the record. Raises LeaseLost."""
+    def renew(
+        self, length: timedelta, progress: float | None = None, stage: str | None = None
+    ) -> None:
+        """Prolong the lease, and hear whether somebody cancelled the record. Raises LeaseLost.
+
+        Args:
+            length: of the lease from now on.
+            progress: how far a stage is; None writes nothing of it.
+            stage: which one; None for that of the row.
+        """
         now = self.now()
 
         def prolong(session: Session, row: Record) -> bool:
             row.lease_until = now + length
             if progress is not None:
-                row.progress, row.updated_at = progress, now
+                now_at = (stage or row.stage, progress)
+                row.progress = furthest_share((row.stage, row.progress), now_at)
+                row.updated_at = now
             return row.cancel_requested_at is not None
 
         self.is_cancelled |= self._write_once(prolong)
@@ -239,7 +252,9 @@ class Lease:
             return job_from_row(session, row)
 
         self.progress = 0.0
-        return self.write(begin)
+        job = self.write(begin)
+        self.stage = stage  # after the progress, which the heartbeat reads after the stage
+        return job
 
     def hand_back(self, why: Message) -> None:
         """Give the record back untouched, for anybody to take up at once."""

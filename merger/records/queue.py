@@ -58,10 +58,12 @@ def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> 
     for _ in range(_ROUNDS):
         with reading(engine) as session:
             candidates = session.execute(_next_due(), {"now": now, "lately": now - _LATELY}).all()
-        for record, attempt in candidates:
+        for record, attempt, stage, share in candidates:
             claim = Claim(record, attempt + 1, worker)
+            encoded = share if stage == "encode" else 0.0
+            take = partial(_take, claim=claim, now=now, lease=lease, encoded=encoded)
             try:
-                if writing(engine, partial(_take, claim=claim, now=now, lease=lease)):
+                if writing(engine, take):
                     return claim
             except LostRace:
                 continue
@@ -71,7 +73,7 @@ def claim_next(engine: Engine, worker: str, now: datetime, lease: timedelta) -> 
 
 
 @cache  # to build it would take as long as to run it
-def _next_due() -> Select[int, int]:
+def _next_due() -> Select[int, int, str, float]:
     """Return the query for candidates; its parameters: now, lately."""
     owns = and_(RecordUser.record_id == Record.id, RecordUser.position == 0)
     served = (
@@ -88,7 +90,7 @@ def _next_due() -> Select[int, int]:
     of_owner = func.coalesce(by_owner.c.times, 0)
     now = bindparam("now", type_=Record.run_after.type)
     return (
-        select(Record.id, Record.attempt)
+        select(Record.id, Record.attempt, Record.stage, Record.progress)
         .outerjoin(by_room, by_room.c.room == Record.room_id)
         .outerjoin(RecordUser, owns)
         .outerjoin(by_owner, by_owner.c.owner == RecordUser.user_id)
@@ -98,8 +100,12 @@ def _next_due() -> Select[int, int]:
     )
 
 
-def _take(session: Session, claim: Claim, now: datetime, lease: timedelta) -> bool:
-    """Claim a record, unless somebody else was quicker."""
+def _take(session: Session, claim: Claim, now: datetime, lease: timedelta, encoded: float) -> bool:
+    """Claim a record, unless somebody else was quicker.
+
+    Args:
+        encoded: the share of it that attempts before have encoded, for estimates of this one.
+    """
     is_ours = _changed_a_row(
         session,
         update(Record)
@@ -119,9 +125,17 @@ def _take(session: Session, claim: Claim, now: datetime, lease: timedelta) -> bo
         ),
     )
     if is_ours:
-        message = Message("history.claimed", worker=claim.worker)
+        message = claim_message(claim.worker, encoded)
         add_history(session, claim.record, claim.attempt, now, "claimed", message)
     return is_ours
+
+
+def claim_message(worker: str, encoded: float) -> Message:
+    """Return what the history says of a claim; what its text leaves out is for estimates."""
+    values: dict[str, str | float] = {"worker": worker}
+    if encoded:
+        values["encoded"] = encoded
+    return Message("history.claimed", **values)
 
 
 def end_without_result(session: Session, row: Record, status: str, now: datetime) -> None:
@@ -142,6 +156,7 @@ def end_without_result(session: Session, row: Record, status: str, now: datetime
 def requeue(row: Record, run_after: datetime, now: datetime, stage: str = "collect") -> None:
     """Queue a record anew: nothing of it has failed yet."""
     row.stage, row.run_after, row.tries, row.lost = stage, run_after, 0, 0
+    row.progress = 0.0
     row.error_code = row.error_message = None
     release(row, "queued", now)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterator
+import operator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, not_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
@@ -18,6 +19,7 @@ from merger.errors import Invalid, NotFound, Refused
 from merger.i18n import document, from_json, to_json
 from merger.mail_address import normal_form
 from merger.records import outbox
+from merger.records.progress import overall_share, ready_at
 from merger.records.requests import record_row, room_row
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
@@ -44,6 +46,9 @@ class Filter:
         day: by the clock of the room.
         only_of: a user who sees no others.
         reader: who looks; records have the titles by which they call them.
+        upcoming_at: those that are not over, or not finished, at this time.
+        finished_at: all others; those that people have are finished, also while another version
+            is made.
     """
 
     room: str | None = None
@@ -55,6 +60,8 @@ class Filter:
     changed_since: datetime | None = None
     only_of: int | None = None
     reader: int | None = None
+    upcoming_at: datetime | None = None
+    finished_at: datetime | None = None
 
 
 def page_of_records(
@@ -62,28 +69,32 @@ def page_of_records(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return records, those that begin last first, and the cursor of the next page, if any.
 
-    Raises Refused for an unknown room, a status that there is not, or a cursor that is none.
+    Of those that are upcoming, what begins first comes first. Raises Refused for an unknown room, a
+    status that there is not, or a cursor that is none.
     """
     for status in wanted.statuses:
         if status not in STATUSES:
             raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _query_of(session, wanted)
+        is_rising = wanted.upcoming_at is not None
         if cursor is not None:
-            before, record = _position(cursor)
+            at, record = _position(cursor)
+            is_behind = operator.gt if is_rising else operator.lt
             query = query.where(
                 or_(
-                    Record.start_at < before,
-                    and_(Record.start_at == before, Record.id < record),
+                    is_behind(Record.start_at, at),
+                    and_(Record.start_at == at, is_behind(Record.id, record)),
                 )
             )
-        query = query.order_by(Record.start_at.desc(), Record.id.desc()).limit(limit + 1)
-        rows = session.scalars(query.options(*_LOADED)).all()
+        order = (Record.start_at, Record.id)
+        query = query.order_by(*(order if is_rising else [column.desc() for column in order]))
+        rows = session.scalars(query.options(*_LOADED).limit(limit + 1)).all()
         following = None
         if len(rows) > limit:
             last = rows[limit - 1]
             following = f"{last.start_at.isoformat()}~{last.id}"
-        return [record_summary(row, wanted.reader) for row in rows[:limit]], following
+        return _summaries(session, rows[:limit], wanted.reader), following
 
 
 def running_records(
@@ -111,7 +122,7 @@ def running_records(
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_LOADED)
-        return [record_summary(row, reader) for row in session.scalars(query)]
+        return _summaries(session, session.scalars(query).all(), reader)
 
 
 _LOADED = (
@@ -146,7 +157,18 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
             query = query.where(Record.id.in_(theirs))
     if wanted.day is not None:
         query = query.where(or_(*_of_day(session, wanted.day)))
+    if wanted.upcoming_at is not None:
+        query = query.where(_is_upcoming(wanted.upcoming_at))
+    if wanted.finished_at is not None:
+        query = query.where(not_(_is_upcoming(wanted.finished_at)))
     return query
+
+
+def _is_upcoming(now: datetime) -> ColumnElement[bool]:
+    is_unfinished = and_(
+        Record.status.in_(("queued", "running")), Record.delivered_version.is_(None)
+    )
+    return or_(Record.end_at > now, is_unfinished)
 
 
 def _of_day(session: Session, day: date) -> Iterator[ColumnElement[bool]]:
@@ -185,11 +207,46 @@ def list_records(
         raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _query_of(session, wanted).order_by(Record.id.desc()).limit(limit)
-        return [record_summary(row) for row in reversed(session.scalars(query).all())]
+        return _summaries(session, session.scalars(query).all()[::-1])
 
 
-def record_summary(row: Record, reader: int | None = None) -> dict[str, Any]:
-    """Return a record as a line of a list, in plain values; instants with the room's offset."""
+def _summaries(
+    session: Session, rows: Sequence[Record], reader: int | None = None
+) -> list[dict[str, Any]]:
+    estimates = _estimates(session, rows)
+    return [record_summary(row, estimates.get(row.id), reader) for row in rows]
+
+
+def _estimates(session: Session, rows: Iterable[Record]) -> dict[int, datetime]:
+    """Return when records will be ready of which that can be said, by id."""
+    running = {row.id: row for row in rows if (row.status, row.stage) == ("running", "encode")}
+    if not running:
+        return {}
+    claims = session.execute(
+        select(Event.record_id, Event.at, Event.message)
+        .join(Record, and_(Record.id == Event.record_id, Record.attempt == Event.attempt))
+        .where(Event.record_id.in_(running), Event.kind == "claimed")
+    )
+    found = {}
+    for record, claimed_at, message in claims:
+        row, encoded = running[record], message.params.get("encoded")
+        before = encoded if isinstance(encoded, float) else 0.0
+        at = ready_at(row.stage, row.progress, row.updated_at, claimed_at, before)
+        if at is not None:
+            found[record] = at
+    return found
+
+
+def record_summary(
+    row: Record, ready: datetime | None = None, reader: int | None = None
+) -> dict[str, Any]:
+    """Return a record as a line of a list, in plain values; instants with the room's offset.
+
+    Args:
+        row: of the record.
+        ready: when it will be, as far as that can be said.
+        reader: who looks; it has the title by which they call it.
+    """
     local = partial(_local, row.zone)
     own_title = next((entry.title for entry in row.users if entry.user_id == reader), None)
     return {
@@ -204,21 +261,29 @@ def record_summary(row: Record, reader: int | None = None) -> dict[str, Any]:
         "zone": row.zone,
         "layout": row.layout,
         "profile": row.profile,
-        "status": row.status,
-        "stage": row.stage,
-        "progress": round(row.progress, 4),
+        **_state(row, ready),
         "run_after": local(row.run_after) if row.status == "queued" else None,
         "attempt": row.attempt,
-        "version": row.version,
-        "delivered_version": row.delivered_version,
         "is_outdated": row.is_outdated,
-        "error": outbox.error_document(row),
         "users": [entry.user.email for entry in row.users],
         "unconfirmed_users": [e.user.email for e in row.users if not e.user.is_confirmed],
         "course_code": row.course_code,
         "created_at": local(row.created_at),
         "updated_at": local(row.updated_at),
         "delivered_at": local(row.delivered_at),
+    }
+
+
+def _state(row: Record, ready: datetime | None) -> dict[str, Any]:
+    return {
+        "status": row.status,
+        "stage": row.stage,
+        "progress": round(row.progress, 4),
+        "overall_progress": overall_share(row.status, row.stage, row.progress),
+        "ready_at": _local(row.zone, ready),
+        "version": row.version,
+        "delivered_version": row.delivered_version,
+        "error": outbox.error_document(row),
     }
 
 
@@ -259,7 +324,7 @@ def record_details(
         warnings = warnings_of(report)
         local = partial(_local, row.zone)
         return {
-            **record_summary(row, reader),
+            **_summaries(session, [row], reader)[0],
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed_sources(row),
@@ -387,6 +452,22 @@ def rendition_file(
             room, span = row.room.name if row.room else "", Span(row.start_at, row.end_at)
             name = result_stem(row.event_name, room, span, zone_named(row.zone)) + ENDINGS[kind]
         return RenditionFile(rendition.path, name, rendition.sha256)
+
+
+def record_summary_of(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
+    """Return a record as a line of a list. Raises NotFound, as above."""
+    with reading(engine) as session:
+        return _summaries(session, [record_row(session, record, only_of)])[0]
+
+
+def record_state(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
+    """Return how a record stands: of its summary, what changes while it is made.
+
+    Raises NotFound where it is not there, or not for this user.
+    """
+    with reading(engine) as session:
+        row = record_row(session, record, only_of)
+        return {"id": row.id, **_state(row, _estimates(session, [row]).get(row.id))}
 
 
 def _pictures(text: str | None) -> list[dict[str, str]]:

@@ -15,7 +15,17 @@ from merger import strict_json
 from merger.db.key_value import KeyValueStore
 from merger.service import Service
 from merger.web import access_log, auth, login, operations, problems
-from merger.web.api import discovered, files, keys, montage, records, reference, rooms, users
+from merger.web.api import (
+    discovered,
+    events,
+    files,
+    keys,
+    montage,
+    records,
+    reference,
+    rooms,
+    users,
+)
 from merger.web.pages import registry as pages
 from merger.web.pages.base import Number
 from merger.web.proxy import BehindProxy
@@ -93,6 +103,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)
     app.register_api(files.blueprint)
+    app.register_api(events.blueprint)
     for blueprint in (reference.blueprint, operations.blueprint):
         app.register_blueprint(blueprint)
     for hook in hooks:  # their callers sign what they send, and have no session

@@ -16,6 +16,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 
 from merger.errors import Broken, Refused
+from merger.web.api.events import MOST_STREAMS, Connection, connection
 from merger.web.app import LARGEST_BODY
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# They make the answers; files, such as videos, are sent by the loop, and occupy none.
-_THREADS = 16
+# They make the answers; files, such as videos, are sent by the loop, and occupy none. Streams of
+# events occupy one each: there are some for them alone.
+_THREADS = 16 + MOST_STREAMS
 _CONNECTIONS = 1000
 # A body that is somewhat too large is refused by the application, in our words.
 _LARGEST_BODY = 16 * LARGEST_BODY
@@ -93,13 +95,20 @@ class Server:
     def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
         self._map: dict[int, Any] = {}
         self._looked_s = 0.0
+        self._stopping = threading.Event()
+
+        def stoppable(environ: Any, start_response: Any) -> Any:
+            is_gone = environ["waitress.client_disconnected"]
+            connection.set(Connection(self._stopping, is_gone))
+            return app(environ, start_response)
+
         self._server = create_server(
-            app, map=self._map, sockets=[_listen(host, port)], threads=_THREADS, ident=None,
+            stoppable, map=self._map, sockets=[_listen(host, port)], threads=_THREADS, ident=None,
             connection_limit=_CONNECTIONS, max_request_body_size=_LARGEST_BODY,
             clear_untrusted_proxy_headers=False,  # the application does that
+            channel_request_lookahead=1,  # a client that goes is noticed while it is answered
         )  # fmt: skip
         self._server.channel_class = _Channel
-        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web")
 
     @property

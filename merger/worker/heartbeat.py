@@ -50,12 +50,14 @@ class Heartbeat:
     def beat(self) -> None:
         """Look at the row once, and write to it when it is time."""
         lease = self.lease
-        progress, clock = lease.progress, time.monotonic()
+        # In this order: the work changes them the other way round (`Lease.enter_stage`).
+        stage, progress = lease.stage, lease.progress
+        clock = time.monotonic()
         waited_s = math.inf if self._renewed_s is None else clock - self._renewed_s
         is_due = waited_s >= self.length.total_seconds() / 4
         try:
             if is_due or abs(progress - self._written) >= _WRITTEN_FROM:
-                lease.renew(self.length, progress)
+                lease.renew(self.length, progress, stage)
                 self._written, self._renewed_s = progress, clock
             else:
                 lease.read_cancellation()

@@ -174,14 +174,28 @@ def test_a_lecture_from_the_form_to_the_video(running: Running, browser: Browser
         " video.pause(); return video.currentTime }"
     )
     assert played >= 20
+    # What stands for an instant leads there: the speaker's files end after half a minute.
+    page.locator(".timeline a:has(.gap)").click()
+    at = "video => new Promise(at => { const say = () => video.currentTime == 30 ? at(30) : setTimeout(say, 20); say() })"
+    assert video.evaluate(at) == 30
+    expect(page).to_have_url(re.compile("#t=30.0$"))
+    page.locator("summary", has_text="Timeline as text").click()
+    page.get_by_role("link", name="10:00:00").first.click()
+    assert video.evaluate(at.replace("30", "0")) == 0
     expect(page.locator(".samples img").first).to_be_visible()
     loaded = "image => image.decode().then(() => image.naturalWidth)"
     assert page.locator(".samples img").first.evaluate(loaded) > 50
     shoot(page, "record")
     accessible(page)
     page.locator("summary", has_text="new version").click()
-    page.locator("#f-layout input[value=speaker_only]").check()
-    page.locator("form[action$=remerge] button").click()
+    video.evaluate("video => { video.currentTime = 30 }")
+    page.get_by_role("button", name="Start at the video's position").click()
+    expect(page.locator("#f-start")).to_have_value("2026-11-20T10:00:30")
+    page.locator("#f-start").fill("2026-11-20T10:00")
+    page.locator("input[name=layout][value=speaker_only]").check()
+    accessible(page)
+    shoot(page, "record-again")
+    page.get_by_role("button", name="Make a new version").click()
     expect(page.locator("dd", has_text="2").first).to_be_visible()
     expect(page.locator(".badge.delivered")).to_be_visible()
     kept = running.site.row(record)
@@ -232,15 +246,21 @@ def test_who_watches_goes_on_while_another_version_is_made(
 
     record = writing(running.site.engine, add)
     page = running.signed_in(browser, "bob")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
     page.goto(f"/records/{record}")
+    expect(page.get_by_text("Version 1 is on show; version 2 is being made.")).to_be_visible()
     page.evaluate("window.watched = document.querySelector('video')")
-    page.get_by_role("button", name="Cancel").focus()
+    page.get_by_role("link", name="Cancel").focus()
     is_kept = "document.querySelector('video') === window.watched"
     for stage in ("analyse", "encode"):
         put(stage=stage)
         expect(page.locator("#status")).to_have_attribute("data-state", f"running {stage} 2")
         assert page.evaluate(is_kept), stage
-    expect(page.get_by_role("button", name="Cancel")).to_have_count(1)
+    expect(page.get_by_role("link", name="Cancel")).to_have_count(1)
+    put(progress=0.5)
+    expect(page.locator("#status .progress")).to_contain_text("57%")
+    assert "events" in asked  # nobody asks every few seconds
     assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
     assert page.locator("main > section.player").count() == page.locator("main > h1").count() == 1
     writing(running.site.engine, lambda session: session.add(version(record, 2)))

@@ -135,6 +135,10 @@ def form_of(**values: Any) -> Callable[[Thing], Options]:
     return lambda _: {"data": values}
 
 
+def chosen(where: str) -> Callable[[Thing], Options]:
+    return lambda thing: {where: {"act": "cancel", "record": thing.args["record"]}}
+
+
 def of_day(thing: Thing) -> Options:
     return {"query_string": {"day": f"{thing.start:%Y-%m-%d}"}}
 
@@ -194,6 +198,9 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/api/v1/records/<int:record>/renditions/<kind>": {"GET": OF_USERS},
     "/api/v1/records/<int:record>/papers/<name>": {"GET": OF_USERS},
     "/api/v1/records/<int:record>/chunks/<int:chunk>/pictures/<int:number>": {"GET": OF_USERS},
+    "/api/v1/records/<int:record>/picture": {"GET": OF_USERS},
+    # Of one that has ended: else it would be followed for minutes.
+    "/api/v1/records/<int:record>/events": {"GET": [Act(of=lecture, least="user")]},
     "/api/v1/rooms": {"GET": [Act()], "POST": [Act(ROOMS, World.room, changes=True, send=new_room)]},
     "/api/v1/rooms/<int:room>": {
         "GET": [Act(of=World.room)],
@@ -239,9 +246,13 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/confirm": {"GET": OPEN, "POST": OPEN},
     "/records": {"GET": [Act(of=everything, least="listed", shows=True, send=all_of_day)]},
     "/records/<int:record>": {"GET": OF_USERS},
+    "/records/selected": {
+        "GET": [Act("read write", lecture, "editor", shows=True, refused=(403,), send=chosen("query_string"))],
+        "POST": [Act("read write", World.upcoming, "editor", changes=True, refused=(403,), send=chosen("data"))],
+    },
     "/records/<int:record>/row": {"GET": OF_USERS},
     "/records/<int:record>/status": {"GET": OF_USERS},
-    "/records/<int:record>/cancel": {"POST": [Act("write", World.upcoming, "owner", changes=True, refused=NOT_OWNER)]},
+    "/records/<int:record>/cancel": {"GET": [Act("read write", lecture, "user", shows=True)], "POST": [Act("write", World.upcoming, "owner", changes=True, refused=NOT_OWNER)]},
     "/records/<int:record>/retry": {"POST": [Act("write", World.failed, "user", changes=True)]},
     "/records/<int:record>/remerge": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=remerged)]},
     "/records/<int:record>/edit": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=form_of(name="x", description="x"))]},

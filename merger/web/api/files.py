@@ -14,7 +14,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
 from merger.analysis import thumbnails
 from merger.errors import NotFound
-from merger.records import views
+from merger.records import previews, views
 from merger.rooms import store
 from merger.storage import paths
 from merger.web.api import base
@@ -28,6 +28,7 @@ blueprint = base.resources("files", "Videos, transcripts and pictures.")
 _VIDEO, _JPEG = "video/mp4", "image/jpeg"
 # Whoever has one asks each time whether it is still the same: a version has the same address.
 _OWN = "private, no-cache"
+_PREVIEW = "private, max-age=300"  # a list of them is looked at again and again
 _LASTS_S = 30  # of the picture of a source
 _BLOCK = 1 << 16  # bytes
 
@@ -215,10 +216,27 @@ def chunk_picture(path: PicturePath) -> Response:
     picture = views.chunk_picture(
         service().engine, path.record, path.chunk, path.number, who.only_of
     )
-    response = Response(picture, mimetype=_JPEG, headers={"Cache-Control": _OWN})
+    return _picture(picture, _OWN)
+
+
+def _picture(picture: bytes, cache: str) -> Response:
+    response = Response(picture, mimetype=_JPEG, headers={"Cache-Control": cache})
     response.add_etag()
     _check_conditions(response)
     return response
+
+
+@blueprint.get(
+    "/records/<int:record>/picture",
+    responses={"200": _file("The picture", _JPEG), **_WHOLE},
+    operation_id="showRecordPicture",
+)
+def record_picture(path: RecordPath) -> Response:
+    """Get the first picture of a presentation in a record; 404 where there is none."""
+    who = require_principal("read")
+    return _picture(
+        previews.picture_of_record(service().engine, path.record, who.only_of), _PREVIEW
+    )
 
 
 @blueprint.get(

@@ -74,6 +74,17 @@ def length(left: timedelta) -> str:
     return t("time.hours", count=round(minutes / 60))
 
 
+def duration(start: datetime, end: datetime) -> str:
+    """Return how long something is, in hours and minutes; what is shorter, in seconds."""
+    seconds = round((end - start).total_seconds())
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return t("time.hours_and_minutes", hours=hours, minutes=minutes)
+    return (
+        t("time.in_minutes", minutes=minutes) if minutes else t("time.in_seconds", seconds=seconds)
+    )
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     unit, over = ("gb", 1e9) if count >= 1e9 else ("mb", 1e6) if count >= 1e5 else ("kb", 1e3)
@@ -96,6 +107,11 @@ def number_after() -> int:
     if abs(after) >= 10**_MOST_DIGITS:
         raise NotFound
     return after
+
+
+def is_web_link(link: str | None) -> bool:
+    """Return whether people can follow a link: one that is a path on the server they cannot."""
+    return (link or "").lower().startswith(("http://", "https://"))
 
 
 # --- forms ----------------------------------------------------------------------------------------
@@ -146,6 +162,6 @@ def add_language_headers(response: Response) -> Response:
 HELPERS: dict[str, Any] = {
     "t": t, "word": word, "phrases": phrases_of, "language": language, "local": local, "day": day,
     "minute": minute, "second": second, "clocks": clocks, "moment": moment, "span": span,
-    "length": length, "size": size, "reader": lambda: g.get("principal"),
-    "now": lambda: service().now(),
+    "length": length, "size": size, "duration": duration, "is_web_link": is_web_link,
+    "reader": lambda: g.get("principal"), "now": lambda: service().now(),
 }  # fmt: skip

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from models import ENDED, STAGES
+from models import ENDED
 
 OF_OWNER = ("cancel",)  # actions of the owner alone
 # Seconds until a page refreshes a record: one in progress, and one that waits for its time.
 _MOVING_S, _WAITING_S = 3, 30
-# Below these, an estimate is no better than a guess.
-_ESTIMATED_FROM = 0.05
-_ESTIMATED_AFTER = timedelta(seconds=5)
-_LONGEST_ESTIMATE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -23,8 +19,7 @@ class State:
     """How a record stands.
 
     key, values: of its text.
-    progress: of the stage, 0..1.
-    step: the number of the stage, from 1.
+    progress: of the version that is made, 0..1.
     left: how long encoding still takes.
     every_s: seconds until it is worth looking again; 0 when it has ended.
     can: the actions that are possible.
@@ -33,7 +28,6 @@ class State:
     key: str
     values: Mapping[str, Any] = field(default_factory=dict)
     progress: float | None = None
-    step: int = 0
     left: timedelta | None = None
     every_s: int = 0
     can: tuple[str, ...] = ()
@@ -42,7 +36,6 @@ class State:
 def state_of(
     record: Mapping[str, Any],
     now: datetime,
-    events: Sequence[Mapping[str, Any]] = (),
     *,
     is_owner: bool = True,
 ) -> State:
@@ -51,24 +44,21 @@ def state_of(
     Args:
         record: its document.
         now: the time.
-        events: its history, to estimate how long it still takes.
         is_owner: whether the owner's actions are possible, too.
     """
-    state = _state(record, now, events)
+    state = _state(record, now)
     if is_owner:
         return state
     return replace(state, can=tuple(action for action in state.can if action not in OF_OWNER))
 
 
-def _state(record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]) -> State:
+def _state(record: Mapping[str, Any], now: datetime) -> State:
     status, stage = record["status"], record["stage"]
     if status not in ENDED and record["version"] == record["delivered_version"]:
         return _restoring_state(record, now)
     if status == "running":
-        return State(
-            f"running.{stage}", {}, record["progress"], STAGES.index(stage) + 1,
-            _time_left(record, now, events), _MOVING_S, ("cancel",),
-        )  # fmt: skip
+        progress, left = record["overall_progress"], _time_left(record, now)
+        return State(f"running.{stage}", {}, progress, left, _MOVING_S, ("cancel",))
     if status == "queued":
         return _queued_state(record, now)
     failed = bool(record["error"])
@@ -98,24 +88,11 @@ def _queued_state(record: Mapping[str, Any], now: datetime) -> State:
     return State("queued", every_s=every_s, can=("cancel",))
 
 
-def _time_left(
-    record: Mapping[str, Any], now: datetime, events: Sequence[Mapping[str, Any]]
-) -> timedelta | None:
-    """Return how long encoding still takes, at the pace since the record was claimed.
-
-    That includes the stages before, so it is rather too long than too short; they, and what
-    follows, are short compared with encoding.
-    """
-    claims = [_at(e["at"]) for e in events if e["kind"] == "claimed"]
-    done = record["progress"]
-    if record["stage"] != "encode" or not claims or not _ESTIMATED_FROM <= done < 1:
-        return None
-    updated_at = _at(record["updated_at"])
-    spent = updated_at - claims[-1]
-    if spent < _ESTIMATED_AFTER:
-        return None
-    left = spent * ((1 - done) / done) - (now - updated_at)
-    return left if timedelta(0) < left < _LONGEST_ESTIMATE else None
+def _time_left(record: Mapping[str, Any], now: datetime) -> timedelta | None:
+    """Return how long it still takes; None where nobody knows, or it should be over by now."""
+    ready_at = record["ready_at"]
+    left = _at(ready_at) - now if ready_at else timedelta(0)
+    return left if left > timedelta(0) else None
 
 
 def _at(text: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -14,68 +14,99 @@ from flask import flash, redirect, render_template, request
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.records import requests, views
+from merger.records import previews, requests, views
 from merger.records.leave import MEETING
+from merger.records.previews import Preview
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
-from merger.web.language import t
+from merger.web.language import t, word
 from merger.web.pages.base import (
     Answer,
     Errors,
     blueprint,
     field_problem,
     form,
+    is_web_link,
     phrases_of_error,
     redirect_back,
 )
 from merger.web.pages.form_times import check_span, instant_of, turn_of
 from merger.web.pages.record_state import State, state_of
+from merger.web.pages.selected import ask_about
 from merger.web.pages.timeline_svg import timeline
 from models import ENDED, STATUSES
 
 PAGE = 25  # records
 KINDS = ("merge", "backup")
+TABS = ("upcoming", "recordings")
 _SEARCH = ("whose", "q", "room", "status", "day")
 
 
 @dataclass(frozen=True)
 class RecordWithState:
-    """A record, its state, and whether the reader may stop or replace it."""
+    """A record, its state, whether the reader may stop or replace it, and what a list shows."""
 
     record: Mapping[str, Any]
     state: State
     is_owner: bool
+    preview: Preview
 
 
 @blueprint.get("/records")
 def listing() -> Answer:
-    """Show a page of records."""
+    """Show a page of records: those to come, the others, or those that were searched for."""
     who = require_principal("read")
     search = {name: request.args.get(name, "").strip() for name in _SEARCH}
+    tab = request.args.get("tab", "")
+    cursor = request.args.get("cursor") or None
     errors: Errors = {}
     found: list[dict[str, Any]] = []
     following = None
+    filled = {name: text for name, text in search.items() if text}
+    is_searched = bool(filled.keys() - {"whose"})
     try:
         chosen = _filter(search, who, errors)
-        if not errors:
-            cursor = request.args.get("cursor") or None
+        if not errors and is_searched:
+            tab = ""
             found, following = views.page_of_records(service().engine, chosen, cursor, PAGE)
+        elif not errors:
+            tab, found, following = _of_tab(chosen, tab, cursor)
     except Refused as error:
         if error.code not in _SEARCH:
             raise
         errors[error.code] = phrases_of_error(error)
-    filled = {name: text for name, text in search.items() if text}
+    here = {**filled, "tab": tab} if tab else filled
     return form(
         "records.html", errors, search=search, statuses=STATUSES,
-        shown=[with_state(record, who) for record in found],
-        rooms=store.zones_of_rooms(service().engine),
-        is_searched=bool(filled.keys() - {"whose"}), is_first="cursor" not in request.args,
-        first=f"/records?{urlencode(filled)}",
-        next=f"/records?{urlencode({**filled, 'cursor': following})}" if following else None,
+        shown=with_states(found, who), is_searched=is_searched, tab=tab, page=PAGE,
+        tabs={name: f"/records?{urlencode({**_whose(filled), 'tab': name})}" for name in TABS},
+        rooms=store.zones_of_rooms(service().engine), is_first=cursor is None,
+        first=f"/records?{urlencode(here)}",
+        next=f"/records?{urlencode({**here, 'cursor': following})}" if following else None,
     )  # fmt: skip
+
+
+def _of_tab(
+    chosen: views.Filter, tab: str, cursor: str | None
+) -> tuple[str, list[dict[str, Any]], str | None]:
+    """Return a page of a tab, and which it is: if none is named, the first that has anything."""
+    now = service().now()
+    filters = {
+        "upcoming": replace(chosen, upcoming_at=now),
+        "recordings": replace(chosen, finished_at=now),
+    }
+    for name in (tab,) if tab in TABS else TABS:
+        found, following = views.page_of_records(service().engine, filters[name], cursor, PAGE)
+        if found:
+            return name, found, following
+    return tab if tab in TABS else TABS[0], [], None
+
+
+def _whose(filled: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in filled.items() if name == "whose"}
 
 
 def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> views.Filter:
@@ -102,35 +133,33 @@ def _day(text: str, errors: Errors) -> date | None:
         return None
 
 
-def with_state(record: dict[str, Any], who: Principal) -> RecordWithState:
-    """Return a record of a list with its state; a running one with how long it still takes."""
-    events: Sequence[Mapping[str, Any]] = ()
-    if record["status"] == "running":  # few are
-        events = views.record_details(service().engine, record["id"], who.only_of)["events"]
-    return _with_state(record, who, events)
+def with_states(records: Sequence[Mapping[str, Any]], who: Principal) -> list[RecordWithState]:
+    """Return records of a list with their states, and what the list shows beside them."""
+    seen = previews.previews(service().engine, [record["id"] for record in records])
+    now = service().now()
+    return [_with_state(record, who, now, seen[record["id"]]) for record in records]
 
 
 def _with_state(
-    record: dict[str, Any], who: Principal, events: Sequence[Mapping[str, Any]]
+    record: Mapping[str, Any], who: Principal, now: datetime, preview: Preview
 ) -> RecordWithState:
     is_owner = who.owns(record["users"])
-    return RecordWithState(
-        record, state_of(record, service().now(), events, is_owner=is_owner), is_owner
-    )
+    return RecordWithState(record, state_of(record, now, is_owner=is_owner), is_owner, preview)
 
 
 @blueprint.get("/records/<int:record>/row")
 def row(record: int) -> Answer:
     """Show a record's line of the list alone, to refresh an open page."""
     who = require_principal("read")
-    return render_template("record_row.html", one=_details_with_state(details_of(record, who), who))
+    [shown] = with_states([details_of(record, who)], who)
+    return render_template("record_row.html", one=shown, selects="select" in request.args)
 
 
 @blueprint.get("/records/<int:record>/status")
 def status(record: int) -> Answer:
     """Show a record's state alone, to refresh an open page."""
     who = require_principal("read")
-    shown = _details_with_state(details_of(record, who), who)
+    [shown] = with_states([details_of(record, who)], who)
     return render_template("record_status.html", one=shown)
 
 
@@ -144,10 +173,6 @@ def show(record: int) -> Answer:
 
 def details_of(record: int, who: Principal) -> dict[str, Any]:
     return views.record_details(service().engine, record, who.only_of, who.user)
-
-
-def _details_with_state(details: dict[str, Any], who: Principal) -> RecordWithState:
-    return _with_state(details, who, details["events"])
 
 
 def page_of_record(
@@ -166,12 +191,16 @@ def page_of_record(
         edited: typed into the form that changes it; likewise.
     """
     zone = zone_named(details["zone"])
+    [shown] = with_states([details], who)
+    renditions = _renditions(details)
+    if not who.sees_all:
+        details = _without_paths(details)
     page = form(
-        "record.html", errors, one=_details_with_state(details, who), record=details, typed=typed,
+        "record.html", errors, one=shown, record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
-        has_ended=details["status"] in ENDED, renditions=_renditions(details),
-        share=_share_link(details, zone), edited=edited or edit_values(details),
-        edit_errors=edit_errors or {},
+        has_ended=details["status"] in ENDED, renditions=renditions,
+        share=_share_link(details, zone), video=_video(details, renditions),
+        edited=edited or edit_values(details), edit_errors=edit_errors or {},
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
     return (page, 422) if edit_errors and isinstance(page, str) else page
@@ -182,6 +211,21 @@ def edit_values(details: Mapping[str, Any]) -> dict[str, str]:
     values = {name: details[name] or "" for name in ("name", "description", "course_code")}
     others = details["users"][1:]
     return values | {"users": "\n".join(others), "users_before": " ".join(others)}
+
+
+def _without_paths(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's details without paths of the server, which help editors alone."""
+    deliveries = [
+        {**d, "link": d["link"] if is_web_link(d["link"]) else None} for d in details["deliveries"]
+    ]
+    place = word("destination", "folder")
+    events = [
+        {**e, "params": {**e["params"], "link": place}}
+        if e["key"] == "history.sent" and not is_web_link(e["params"]["link"])
+        else e
+        for e in details["events"]
+    ]
+    return {**details, "deliveries": deliveries, "events": events}
 
 
 def _share_link(details: Mapping[str, Any], zone: ZoneInfo) -> str | None:
@@ -214,7 +258,23 @@ def _renditions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def _video(details: Mapping[str, Any], renditions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return where the video is of which the timeline tells; empty where there is none."""
+    version = details["version" if details["stage"] == "deliver" else "delivered_version"]
+    if "merge" not in renditions or renditions["merge"]["version"] != version:
+        return ""
+    return f"/api/v1/records/{details['id']}/renditions/merge"
+
+
 # --- what can be done -----------------------------------------------------------------------------
+
+
+@blueprint.get("/records/<int:record>/cancel")
+def ask_to_cancel(record: int) -> Answer:
+    """Ask whether a record is to be cancelled."""
+    who = require_principal("write")
+    require_principal("read")
+    return ask_about("cancel", [details_of(record, who)], f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/cancel")

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from flask import Flask, redirect
 
-from merger.web.pages import base, confirm, discovered, people, record_edit, records, request, rooms
+from merger.web.pages import (
+    base,
+    confirm,
+    discovered,
+    people,
+    record_edit,
+    records,
+    request,
+    rooms,
+    selected,
+)
 from merger.web.pages.base import Answer, blueprint
 
 __all__ = [
     "blueprint", "confirm", "discovered", "people", "record_edit", "records", "register", "request",
-    "rooms",
+    "rooms", "selected",
 ]  # fmt: skip
 
 

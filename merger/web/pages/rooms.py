@@ -29,7 +29,7 @@ from merger.timeline.zones import zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
 from merger.web.pages.base import Answer, Errors, blueprint, form
-from merger.web.pages.records import RecordWithState, with_state
+from merger.web.pages.records import RecordWithState, with_states
 from merger.web.pages.room_form import EMPTY, FIELDS, RoomForm, Row, read_form, rows_of, source_of
 from models import ROLES
 
@@ -93,10 +93,9 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:
     """Return running and coming records of some rooms, by room, the next first."""
     by_room: dict[int, list[RecordWithState]] = defaultdict(list)
-    for record in views.running_records(
-        service().engine, _MOST_RECORDS, who.only_of, rooms, who.user
-    ):
-        by_room[record["room_id"]].append(with_state(record, who))
+    found = views.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms, who.user)
+    for one in with_states(found, who):
+        by_room[one.record["room_id"]].append(one)
     return by_room
 
 

@@ -51,12 +51,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The whole picture. sources: the names in the order of their colours."""
+    """The whole picture, from start to end. sources: the names in the order of their colours."""
 
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
     sources: tuple[str, ...]
     height: int
+    start: datetime
+    end: datetime
+
+    def seconds_at(self, at: datetime) -> float | None:
+        """Return how far an instant is into the video; None for one that it does not show."""
+        return (at - self.start).total_seconds() if self.start <= at < self.end else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ def timeline(record: Mapping[str, Any], zone: ZoneInfo) -> Timeline | None:
         Lane(kind, name, n * LANE_PX, tuple(bar for bar in bars if bar))
         for n, (kind, name, bars) in enumerate(rows)
     )
-    return Timeline(lanes, tuple(_ticks(axis, zone)), sources, len(lanes) * LANE_PX + AXIS_PX)
+    height = len(lanes) * LANE_PX + AXIS_PX
+    return Timeline(lanes, tuple(_ticks(axis, zone)), sources, height, axis.start, axis.end)
 
 
 def _sources(record: Mapping[str, Any]) -> tuple[str, ...]:

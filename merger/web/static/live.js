@@ -5,7 +5,8 @@ const TICK_MS = 1000;
 const LOOKED_AT = new WeakMap(); // when a part was looked at last
 const announcer = document.getElementById("announcer");
 
-// --- parts that move: data-refresh is where they are fetched, data-every how often ---------------
+// --- parts that move: data-refresh is where they are fetched, data-every how often. Where there is a
+// stream of events (data-events), each event says that it is worth looking, and nobody has to ask. ---
 
 async function fetched(path) {
   const response = await fetch(path, { headers: { Accept: "text/html" } });
@@ -29,6 +30,8 @@ async function refresh(part) {
   }
   announcer.textContent = fresh.dataset.says;
   if ("wholePage" in part.dataset) return refreshPage();
+  const [was, is] = [part, fresh].map((one) => one.querySelector("[form=selected]"));
+  if (was && is) is.checked = was.checked;
   replace(part, document.adoptNode(fresh));
 }
 
@@ -65,10 +68,30 @@ function isOnScreen(part) {
   return box.bottom > 0 && box.top < window.innerHeight;
 }
 
+const STREAM = { of: null, source: null, is_open: false }; // of: the address that is followed
+
+function follow() {
+  const part = document.querySelector("[data-events][data-refresh]");
+  const wanted = part && !document.hidden ? part.dataset.events : null;
+  if (STREAM.of === wanted || !window.EventSource) return;
+  if (STREAM.source) STREAM.source.close();
+  Object.assign(STREAM, { of: wanted, source: null, is_open: false });
+  if (!wanted) return;
+  const source = (STREAM.source = new EventSource(wanted));
+  source.addEventListener("open", () => { STREAM.is_open = STREAM.source === source; });
+  source.addEventListener("error", () => { if (STREAM.source === source) STREAM.is_open = false; });
+  source.addEventListener("state", () => {
+    const shown = document.querySelector("[data-events][data-refresh]");
+    if (shown && STREAM.source === source) refresh(shown);
+  });
+}
+
 async function tick() {
+  follow();
   if (document.hidden) return;
   const now = Date.now();
   for (const part of document.querySelectorAll("[data-refresh]")) {
+    if (STREAM.is_open && part.dataset.events === STREAM.of) continue;
     if (!LOOKED_AT.has(part)) LOOKED_AT.set(part, now);
     if (now - LOOKED_AT.get(part) < 1000 * part.dataset.every) continue;
     if ("onScreen" in part.dataset && !isOnScreen(part)) continue;

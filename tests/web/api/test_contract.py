@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from merger.web.api import events
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.serving import served
@@ -38,8 +39,10 @@ def contract(web: Web, folder: Path, *options: str) -> str:
 
 @ON_SQLITE
 def test_the_service_is_as_its_document_says(
-    web: Web, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    web: Web, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(events, "_LASTS_S", 0.0)  # nobody here waits for the end of a stream
+    monkeypatch.setattr(events, "_LOOK_S", 0.0)
     web.site.clock = datetime.now(UTC)
     for hour in range(10, 13):
         lecture = {"room": "504", "start": f"2026-11-20T{hour}:00", "end": f"2026-11-20T{hour}:30"}

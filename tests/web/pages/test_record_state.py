@@ -22,7 +22,7 @@ def record(status: str, **changes: Any) -> dict[str, Any]:
     values = {
         "status": status, "stage": "collect", "progress": 0.0, "error": None, "end": at(-60),
         "run_after": at(-60) if status == "queued" else None, "updated_at": at(0),
-        "version": 2, "delivered_version": 1,
+        "version": 2, "delivered_version": 1, "overall_progress": 0.3, "ready_at": None,
     }  # fmt: skip
     return {**values, **changes}
 
@@ -60,29 +60,13 @@ def test_only_its_owner_is_offered_to_stop_a_record() -> None:
     assert state_of(record("running"), NOW, is_owner=False).can == ()
 
 
-def left(
-    progress: float, claimed: float, told: float = 0, stage: str = "encode"
-) -> timedelta | None:
-    """Return what is estimated for a record that was claimed, and told of, some minutes ago."""
-    running = record("running", stage=stage, progress=progress, updated_at=at(-told))
-    events = [
-        {"kind": "claimed", "at": at(-100)},  # an earlier try
-        {"kind": "claimed", "at": at(-claimed)},
-        {"kind": "cancel", "at": at(-1)},
-    ]
-    return state_of(running, NOW, events).left
+def test_how_long_it_takes_is_what_is_left_until_it_is_ready() -> None:
+    assert state_of(record("running", ready_at=at(3)), NOW).left == timedelta(minutes=3)
+    assert (
+        state_of(record("running", ready_at=at(-1)), NOW).left is None
+    )  # it should be over by now
+    assert state_of(record("running"), NOW).left is None
 
 
-def test_how_long_it_takes_is_estimated_from_the_time_since_the_claim() -> None:
-    assert left(0.25, claimed=1) == timedelta(minutes=3)
-    assert left(0.5, claimed=10, told=2) == timedelta(minutes=6)  # two of eight are over
-
-
-def test_nothing_is_estimated_from_too_little() -> None:
-    assert left(0.02, claimed=10) is None
-    assert left(0.5, claimed=0.05) is None
-    assert left(1.0, claimed=10) is None
-    assert left(0.5, claimed=10, stage="analyse") is None
-    assert left(0.05, claimed=60) is None  # nineteen hours: something is wrong
-    assert left(0.5, claimed=3, told=2) is None  # it should be over by now
-    assert state_of(record("running", stage="encode", progress=0.5), NOW).left is None
+def test_progress_is_that_of_the_whole() -> None:
+    assert state_of(record("running", progress=0.9, overall_progress=0.2), NOW).progress == 0.2

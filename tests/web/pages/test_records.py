@@ -124,12 +124,12 @@ def test_a_record_that_is_made_says_how_far_it_is(web: Web) -> None:
     claim = held(web)
     progress(web, claim, "analyse", 0.5, 10)
     row = ann.get("/records/1/row")
-    assert '<progress max="100" value="50"' in row and "Analysing the screen" in row
-    assert "left" not in row and "step 2 of 5" in row  # too early to say
+    assert '<progress max="100" value="15"' in row and "Analysing the screen" in row
+    assert "left" not in row  # too early to say
     assert 'data-refresh="/records/1/row" data-every="3"' in row
     progress(web, claim, "encode", 0.25, 50)
-    assert "25%, about 3 min left" in ann.get("/records/1/status")
-    assert "25\u00a0%, осталось около 3 мин" in russian.get("/records/1/status")
+    assert "39%, about 3 min left" in ann.get("/records/1/status")
+    assert "39\u00a0%, осталось около 3 мин" in russian.get("/records/1/status")
     assert "осталось около 3 мин" in russian.get("/records")
     page = ann.done("/records/1", "/records/1/cancel")
     assert "Stopping. This takes a few seconds." in page
@@ -164,7 +164,8 @@ def test_a_failed_record_says_why_and_what_to_do(web: Web) -> None:
     web.site.clock += timedelta(days=3)
     assert web.site.work() == "failed"
     page = reader(web, "ann").get("/records/1")
-    assert "Failed" in page and "no media from speaker, screen" in page
+    assert "Failed" in page and ">Nothing was recorded at that time</h2>" in page
+    assert "no media from speaker, screen" in page and "recording 1, error no_media" in page
     assert "Check the time and the room." in page
     page = reader(web, "ann", "ru").get("/records/1")
     assert "среди собранного нет материала" in page and "Проверьте время и аудиторию." in page
@@ -187,12 +188,18 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
     assert "1 warning" in page and "speaker has no pictures from 10:00:12 to 10:00:20" in page
     # The timeline: the gap is the last 40 %, as a picture and in words.
     assert 'x="60.0%"' in page and 'class="bar gap"' in page
-    assert "<td>10:00:12</td><td>10:00:20</td><td>speaker</td>" in page
+    there = "/api/v1/records/1/renditions/merge#t=12.0"
+    assert f'<td><a href="{there}" data-t="12.0">10:00:12</a></td><td>10:00:20</td>' in page
+    assert f'<a href="{there}" data-t="12.0" tabindex="-1"' in page  # the bar of the gap
     assert page.count('class="chunk"') == 2 and "presentation" in page
     for chunk in merged.site.details()["chunks"]:
         for picture in chunk.get("pictures", []):
             assert f"{picture['at'][11:19]}: presentation" in page
-    assert str(merged.site.merged) in page and f'href="{merged.site.merged}' not in page
+    assert "Download the video (MP4, " in page
+    # Paths of the server help editors alone.
+    assert str(merged.site.folder) not in page
+    page = reader(merged, "eve").get("/records/1")
+    assert page.count(str(merged.site.merged)) >= 2 and f'href="{merged.site.merged}' not in page
     assert "started by tests" in page and "Make a new version" in page
     russian = reader(merged, "ann", "ru").get("/records/1")
     assert "1 предупреждение" in russian
@@ -233,6 +240,8 @@ def test_only_addresses_of_the_web_become_links(merged: Web) -> None:
 
     assert '<a href="https://drive.example.org/x"' in give("https://drive.example.org/x")
     page = give("javascript:alert(1)")
+    assert "javascript:alert(1)" not in page
+    page = reader(merged, "eve").get("/records/1")
     assert 'href="javascript' not in page and "javascript:alert(1)" in page
 
 

@@ -131,7 +131,12 @@ class RecordOut(BaseModel):
     profile: str
     status: Status
     stage: str
-    progress: float
+    progress: float = Field(description="Of the stage, 0 to 1.")
+    overall_progress: float = Field(
+        description="Of the version that is made, 0 to 1; it never goes back, except that a retry"
+        " that somebody requests begins anew."
+    )
+    ready_at: str | None = Field(description="When encoding will be done, as far as it is known.")
     run_after: str | None
     attempt: int
     version: int
