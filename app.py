@@ -61,6 +61,7 @@ COMMANDS: dict[str, Command] = {
     "courses": google.courses,
     "user": upkeep.user,
     "set-password": upkeep.set_password,
+    "password-link": upkeep.password_link,
     "release-account": upkeep.release_account,
     "init-db": upkeep.init_db,
     "rotate-key": upkeep.rotate_key,

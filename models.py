@@ -293,7 +293,13 @@ class User(Base):
     # Whether they may sign in although their address is of no domain that may.
     invited: Mapped[bool] = mapped_column(default=False, server_default="0")
     password_hash: Mapped[str | None] = mapped_column(Text, deferred=True)
-    language: Mapped[str | None] = mapped_column(key(8))  # in which they read the pages last
+    # In which they read the pages last; where it is chosen, in which they always read them.
+    language: Mapped[str | None] = mapped_column(key(8))
+    language_chosen: Mapped[bool] = mapped_column(default=False, server_default="0")
+    zone: Mapped[str | None] = mapped_column(key(64))  # IANA; null: that of each room
+    last_seen_at: Mapped[datetime | None] = mapped_column(Instant)  # signed in; to the hour
+    # Which mails they want: false for kinds that they do not; null, or no word of it: they do.
+    notifications: Mapped[dict[str, bool] | None] = mapped_column(JSON(none_as_null=True))
     # Raised to end all sessions of this user.
     session_number: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
 
@@ -308,6 +314,10 @@ class User(Base):
     def is_confirmed(self) -> bool:
         """Whether mails and videos may go to them: merger/accounts/external.py."""
         return self.invited or self.confirmation is None or bool(self.confirmation.confirmed_at)
+
+    def wants(self, kind: str) -> bool:
+        """Return whether they want mails of a kind: merger/accounts/profile.py."""
+        return (self.notifications or {}).get(kind, True)
 
 
 class Confirmation(Base):
@@ -324,6 +334,20 @@ class Confirmation(Base):
     # SHA-256 of what the link in their mail holds; null until the mail is sent, which is but once.
     digest: Mapped[str | None] = mapped_column(key(64), unique=True)
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PasswordLink(Base):
+    """A link with which somebody sets their password: merger/accounts/password_links.py."""
+
+    __tablename__ = "password_links"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(key(64), unique=True)  # SHA-256 of what the link holds
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+    user: Mapped[User] = relationship()
 
 
 class OidcAccount(Base):
@@ -624,9 +648,10 @@ class Notification(Base):
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     # SHA-256 of what it is about and for whom: nobody is told the same thing twice.
     identity: Mapped[str] = mapped_column(key(64), unique=True)
-    record_id: Mapped[int] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    # Null for a link with which somebody sets their password.
+    record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
     version: Mapped[int] = mapped_column(Integer)
-    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent, confirm
+    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent, confirm, password
     channel: Mapped[str] = mapped_column(key(16))  # mail, webhook
     recipient: Mapped[str] = mapped_column(key())
     status: Mapped[str] = mapped_column(key(16))  # pending, sending, sent, unknown, failed

@@ -75,15 +75,17 @@ def parser() -> argparse.ArgumentParser:
     verify = command("verify", "read all files that are kept, and say which are damaged")
     user = command("user", "allow someone to sign in, or change their role")
     password = command("set-password", "set someone's password")
+    link = command("password-link", "print a link with which someone sets their password")
     release = command("release-account", "let someone sign in with another OpenID account")
-    for sub in (user, password, release):
+    for sub in (user, password, link, release):
         sub.add_argument("email", metavar="EMAIL")
     user.add_argument("--role", required=True, metavar="WORD", help="user, editor or admin")
     rotate = command("rotate-key", "encrypt the secrets in the database with a new key")
     rotate.add_argument("--lost", action="store_true",
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
     for sub in (
-        records, fetch, show, cancel, retry, rooms, courses, user, release, check, verify, rotate,
+        records, fetch, show, cancel, retry, rooms, courses, user, link, release, check, verify,
+        rotate,
     ):  # fmt: skip
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")

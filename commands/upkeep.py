@@ -214,6 +214,24 @@ def set_password(options: argparse.Namespace, _: Context) -> Printed:
     return {"id": person["id"]}, say("password_set", email=person["email"])
 
 
+def password_link(options: argparse.Namespace, _: Context) -> Printed:
+    """Print a link with which somebody sets their password."""
+    from urllib.parse import urlencode
+
+    from merger.accounts import password_links
+
+    settings, engine, at = load_settings(), database(), now()
+    person = _person(engine, options.email)
+    token = password_links.create_token(engine, person["id"], at, settings.oidc_domains)
+    web = settings.web_address or f"http://{settings.host}:{settings.port}"
+    link = f"{web}/login/password?{urlencode({'token': token})}"
+    result = {
+        "email": person["email"], "link": link,
+        "expires_at": (at + password_links.LASTS).isoformat(),
+    }  # fmt: skip
+    return result, link
+
+
 def _read_password(email: str) -> str:
     """Read a password that is typed twice, or comes through a pipe."""
     if not sys.stdin.isatty():

@@ -6,8 +6,6 @@ users of their records in name only: no other mail, and no video, goes to them.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +14,7 @@ from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from merger.accounts.permissions import Principal
+from merger.accounts.tokens import digest_of, new_token
 from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.errors import Invalid, NotFound, Refused
@@ -138,13 +137,13 @@ def create_token(engine: Engine, email: str) -> str:
     Raises:
         Refused: they are not to be asked: not any more, or not at all.
     """
-    token = secrets.token_urlsafe(32)
+    token = new_token()
 
     def write(session: Session) -> None:
         row = _confirmation_of(session, email)
         if row is None or row.confirmed_at is not None:
             raise Refused("confirmed", "accounts.nothing_to_confirm", email=email)
-        row.digest = _digest(token)
+        row.digest = digest_of(token)
 
     writing(engine, write)
     return token
@@ -169,7 +168,7 @@ def _confirmation_of(session: Session, email: str) -> Confirmation | None:
 def user_of_token(session: Session, token: str) -> User:
     """Return the row of the user whom a link was sent to. Raises NotFound."""
     wanted = select(User).join(Confirmation, User.id == Confirmation.user_id)
-    user = session.scalars(wanted.where(Confirmation.digest == _digest(token))).one_or_none()
+    user = session.scalars(wanted.where(Confirmation.digest == digest_of(token))).one_or_none()
     if user is None:
         raise NotFound("token", "accounts.unknown_link")
     return user
@@ -181,7 +180,3 @@ def address_to_confirm(engine: Engine, token: str) -> str | None:
         user = user_of_token(session, token)
         is_open = user.confirmation is not None and user.confirmation.confirmed_at is None
         return user.email if is_open else None
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

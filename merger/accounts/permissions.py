@@ -28,6 +28,8 @@ class Principal:
     scopes: frozenset[str]
     session_number: int = 0
     key: int | None = None  # the id of the API key that they use, if any
+    language: str | None = None  # that they have chosen
+    zone: str | None = None  # that they have chosen
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

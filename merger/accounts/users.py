@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from merger.accounts.external import confirm, is_in_domain
 from merger.accounts.permissions import Principal, granted_scopes, validate_scopes
+from merger.accounts.tokens import digest_of, new_token
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound
 from merger.mail_address import email_of, normal_form
 from merger.names import clean_name
-from models import USER_ROLES, ApiKey, OidcAccount, User
+from models import USER_ROLES, ApiKey, OidcAccount, PasswordLink, User
 
 FIRST_ACCOUNT = "admin@localhost"
 SHORTEST_PASSWORD = 10
 _LONGEST_NAME = 255  # characters, as the tables have it
 _KEY_STARTS = "lm_"
-_LAST_USED_EVERY = timedelta(minutes=1)  # so that not every request writes
+# So that not every request writes.
+_LAST_USED_EVERY = timedelta(minutes=1)
+_LAST_SEEN_EVERY = timedelta(hours=1)
 # Compared with where there is no such user, so that it takes as long.
 _NO_PASSWORD = generate_password_hash(secrets.token_hex())
 
@@ -42,10 +44,12 @@ def user_row(session: Session, email: str) -> User:
 # --- signing in -----------------------------------------------------------------------------------
 
 
-def _principal(user: User, key: ApiKey | None = None) -> Principal:
+def principal_of(user: User, key: ApiKey | None = None) -> Principal:
+    """Return what somebody may, or a program with their key."""
     return Principal(
         user.id, user.email, user.role, granted_scopes(user.role, key.scopes if key else None),
         user.session_number, key.id if key else None,
+        user.language if user.language_chosen else None, user.zone,
     )  # fmt: skip
 
 
@@ -78,7 +82,7 @@ def create_first_account(engine: Engine, password: str | None = None) -> tuple[s
         Invalid: the password is too short.
     """
     password = new_password() if password is None else password
-    _check_password(password)
+    check_password(password)
 
     def make(session: Session) -> tuple[str, str] | None:
         if _has_anybody_a_password(session):
@@ -106,22 +110,39 @@ def authenticate(
         matches = check_password_hash(stored or _NO_PASSWORD, password)
         if user is None or not stored or not matches:
             return None
-        return _principal(user) if _may_sign_in(user, domains) else None
+        return principal_of(user) if may_sign_in(user, domains) else None
 
 
-def _may_sign_in(user: User, domains: Collection[str]) -> bool:
+def may_sign_in(user: User, domains: Collection[str]) -> bool:
+    """Return whether somebody may sign in, with whatever they have for it. Pure."""
     return user.invited or is_in_domain(user.email, domains)
 
 
 def user_of_session(
-    engine: Engine, user: int, number: int, domains: Collection[str] = ()
+    engine: Engine,
+    user: int,
+    number: int,
+    domains: Collection[str] = (),
+    now: datetime | None = None,
 ) -> Principal | None:
-    """Return whose session it is; None if it was ended, or its user may no longer sign in."""
+    """Return whose session it is; None if it was ended, or its user may no longer sign in.
+
+    Args:
+        now: when they were seen; None for a look that is not theirs.
+    """
     with reading(engine) as session:
         row = session.get(User, user)
-        if row is None or row.session_number != number or not _may_sign_in(row, domains):
+        if row is None or row.session_number != number or not may_sign_in(row, domains):
             return None
-        return _principal(row)
+        principal, seen_at = principal_of(row), row.last_seen_at
+    if now is not None and (seen_at is None or now - seen_at >= _LAST_SEEN_EVERY):
+        writing(
+            engine,
+            lambda session: session.execute(
+                update(User).where(User.id == user).values(last_seen_at=now)
+            ),
+        )
+    return principal
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,7 @@ def admit(
         if bound is not None and named is None:
             row.email = address  # the provider knows a new one
         session.flush()
-        if not _may_sign_in(row, domains):
+        if not may_sign_in(row, domains):
             raise Forbidden("sign_in", "accounts.may_not_sign_in", email=address)
         if bound is None:
             if any(other.issuer == account.issuer for other in row.accounts):
@@ -171,7 +192,7 @@ def admit(
         row.name = clean_name(name or "")[:_LONGEST_NAME] or row.name
         confirm(session, row, now)
         session.flush()
-        return _principal(row)
+        return principal_of(row)
 
     return writing(engine, admit)
 
@@ -183,7 +204,7 @@ def release_accounts(engine: Engine, user: int) -> dict[str, Any]:
     """
 
     def release(session: Session) -> dict[str, Any]:
-        row = _lock_user(session, user)
+        row = lock_user(session, user)
         row.accounts = []
         row.session_number += 1
         return _user_document(row)
@@ -193,17 +214,29 @@ def release_accounts(engine: Engine, user: int) -> dict[str, Any]:
 
 def set_password(engine: Engine, user: int, password: str) -> None:
     """Give a user another password, and end their sessions. Raises Invalid for a short one."""
-    _check_password(password)
-
-    def change(session: Session) -> None:
-        row = _lock_user(session, user)
-        row.password_hash = generate_password_hash(password)
-        row.session_number += 1
-
-    writing(engine, change)
+    hashed = hash_of(password)
+    writing(engine, lambda session: give_password(session, lock_user(session, user), hashed))
 
 
-def _check_password(password: str) -> None:
+def give_password(session: Session, row: User, hashed: str) -> None:
+    """Give a user another password; their sessions, and all links to set one, end."""
+    row.password_hash = hashed
+    row.session_number += 1
+    _void_links(session, row)
+
+
+def _void_links(session: Session, row: User) -> None:
+    session.execute(delete(PasswordLink).where(PasswordLink.user_id == row.id))
+
+
+def hash_of(password: str) -> str:
+    """Return what is kept of a password. Raises Invalid for a short one."""
+    check_password(password)
+    return generate_password_hash(password)
+
+
+def check_password(password: str) -> None:
+    """Raise Invalid for a password that is too short."""
     if len(password) < SHORTEST_PASSWORD:
         raise Invalid("password", "accounts.password_too_short", count=SHORTEST_PASSWORD)
 
@@ -212,7 +245,7 @@ def end_sessions(engine: Engine, user: int) -> None:
     """Sign a user out everywhere."""
 
     def end(session: Session) -> None:
-        _lock_user(session, user).session_number += 1
+        lock_user(session, user).session_number += 1
 
     writing(engine, end)
 
@@ -224,12 +257,12 @@ def user_of_key(
     engine: Engine, key: str, now: datetime, domains: Collection[str] = ()
 ) -> Principal | None:
     """Return for whom a key acts; None if it is unknown or revoked, or its user may not sign in."""
-    query = select(ApiKey).where(ApiKey.digest == _digest(key), ApiKey.revoked_at.is_(None))
+    query = select(ApiKey).where(ApiKey.digest == digest_of(key), ApiKey.revoked_at.is_(None))
     with reading(engine) as session:
         row = session.scalars(query).one_or_none()
-        if row is None or not _may_sign_in(row.user, domains):
+        if row is None or not may_sign_in(row.user, domains):
             return None
-        principal = _principal(row.user, row)
+        principal = principal_of(row.user, row)
         key_id, used_at = row.id, row.last_used_at
     if used_at is None or now - used_at >= _LAST_USED_EVERY:
 
@@ -239,11 +272,6 @@ def user_of_key(
 
         writing(engine, write_use)
     return principal
-
-
-def _digest(key: str) -> str:
-    # A key has 256 random bits: no slow hash is needed to keep it from being guessed.
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def create_key(
@@ -257,15 +285,15 @@ def create_key(
     Raises:
         Invalid: of `name` or `scopes`.
     """
-    key = _KEY_STARTS + secrets.token_urlsafe(32)
+    key = _KEY_STARTS + new_token()
     words = clean_name(name)
     if not 0 < len(words) <= _LONGEST_NAME:
         raise Invalid("name", "accounts.key_name", longest=_LONGEST_NAME)
 
     def make(session: Session) -> dict[str, Any]:
-        owner = _lock_user(session, user)
+        owner = lock_user(session, user)
         row = ApiKey(
-            user_id=user, name=words, hint=key[: len(_KEY_STARTS) + 4], digest=_digest(key),
+            user_id=user, name=words, hint=key[: len(_KEY_STARTS) + 4], digest=digest_of(key),
             scopes=validate_scopes(scopes, owner.role), created_at=now,
         )  # fmt: skip
         session.add(row)
@@ -312,7 +340,8 @@ def revoke_key(engine: Engine, key: int, now: datetime, only_of: int | None = No
 # --- users ----------------------------------------------------------------------------------------
 
 
-def _lock_user(session: Session, user: int) -> User:
+def lock_user(session: Session, user: int) -> User:
+    """Return the row of a user, which nobody else changes meanwhile. Raises NotFound."""
     row = session.get(User, user, with_for_update=True)
     if row is None:
         raise NotFound("user", "accounts.no_user", user=user)
@@ -323,14 +352,27 @@ def _user_document(row: User) -> dict[str, Any]:
     return {
         "id": row.id, "email": row.email, "name": row.name, "role": row.role,
         "invited": row.invited, "confirmed": row.is_confirmed, "bound": bool(row.accounts),
+        "has_password": row.password_hash is not None,
+        "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
     }  # fmt: skip
 
 
-def list_users(engine: Engine, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-    """Return users as plain values, by id, from the one after `after`."""
+def list_users(
+    engine: Engine, after: int = 0, limit: int = 100, search: str = ""
+) -> list[dict[str, Any]]:
+    """Return users as plain values, by id, from the one after `after`.
+
+    Args:
+        search: a part of their address or name, in small or capital letters.
+    """
     with reading(engine) as session:
         query = select(User).where(User.id > after).order_by(User.id).limit(limit)
-        query = query.options(joinedload(User.confirmation), selectinload(User.accounts))
+        if search:
+            parts = (User.email, User.name)
+            query = query.where(or_(*(part.icontains(search, autoescape=True) for part in parts)))
+        query = query.options(
+            joinedload(User.confirmation), selectinload(User.accounts), undefer(User.password_hash)
+        )
         return [_user_document(row) for row in session.scalars(query)]
 
 
@@ -371,7 +413,7 @@ def invite_user(
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
         row = session.scalars(select(User).where(User.email == address)).one_or_none()
-        if row is not None and _may_sign_in(row, domains):
+        if row is not None and may_sign_in(row, domains):
             return _user_document(row), False
         row = row or user_row(session, email_of(address))
         row.name, row.role, row.invited = words or row.name, role, True
@@ -396,7 +438,7 @@ def change_user(
         changes = {**changes, "name": clean_name(changes["name"])}
 
     def change(session: Session) -> dict[str, Any]:
-        row = _lock_user(session, user)
+        row = lock_user(session, user)
         ends = row.invited and changes.get("invited") is False
         is_demoted = changes.get("role", "admin") != "admin"
         is_locked_out = ends and not is_in_domain(row.email, domains)
@@ -408,6 +450,7 @@ def change_user(
             setattr(row, name, value)
         if ends:
             row.session_number += 1
+            _void_links(session, row)
         return _user_document(row)
 
     return writing(engine, change)
@@ -422,7 +465,7 @@ def delete_user(engine: Engine, user: int, domains: Collection[str] = ()) -> Non
     """
 
     def delete(session: Session) -> None:
-        row = _lock_user(session, user)
+        row = lock_user(session, user)
         if row.role == "admin" and not _has_other_administrator(session, row, domains):
             raise Conflict("conflict", "accounts.last_administrator", email=row.email)
         session.delete(row)
@@ -437,15 +480,4 @@ def _check_role(role: str) -> None:
 
 def _has_other_administrator(session: Session, user: User, domains: Collection[str]) -> bool:
     others = session.scalars(select(User).where(User.role == "admin", User.id != user.id))
-    return any(_may_sign_in(other, domains) for other in others)
-
-
-def set_language(engine: Engine, user: int, language: str) -> None:
-    """Store in which language somebody reads."""
-
-    def write(session: Session) -> None:
-        row = session.get(User, user)
-        if row is not None and row.language != language:
-            row.language = language
-
-    writing(engine, write)
+    return any(may_sign_in(other, domains) for other in others)

@@ -27,6 +27,10 @@ from merger.timeline.zones import zone_named
 FOLDER = Path(__file__).with_name("mail_templates")
 MOST_PICTURES = 6
 _LONGEST_SUBJECT = 150
+# Of mails that are about their reader, and hold a link that nobody else knows.
+_PAGES_OF_LINKS = {
+    "confirm": "/confirm", "password": "/login/password", "invited": "/login/password",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Letter:
 
     identity: of the notification. facts: as the outbox holds them. sender, recipient: addresses.
     redirect: where it goes instead, or empty. web: the address of the web service, or empty.
-    pictures: JPEGs of what was on the screen. token: what the link of `confirm` holds.
+    pictures: JPEGs of what was on the screen. token: what the link in it holds, if it has one.
+    has_account: whether the reader may sign in, and change which mails they get.
     """
 
     identity: str
@@ -48,6 +53,7 @@ class Letter:
     web: str = ""
     pictures: Sequence[bytes] = ()
     token: str = ""
+    has_account: bool = False
 
 
 def compose(letter: Letter, now: datetime) -> EmailMessage:
@@ -61,7 +67,7 @@ def compose(letter: Letter, now: datetime) -> EmailMessage:
     mail["Date"] = now
     mail["Message-ID"] = message_id(letter.identity, letter.sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    template = "confirm" if letter.kind == "confirm" else "mail"
+    template = "link" if letter.kind in _PAGES_OF_LINKS else "mail"
     mail.set_content(_render(f"{template}.txt", letter, values))
     html = _render(f"{template}.html", letter, values)
     mail.add_alternative(html, subtype="html")
@@ -117,9 +123,9 @@ def _cid(letter: Letter, n: int) -> str:
 
 
 def _values_of(letter: Letter) -> dict[str, Any]:
-    if letter.kind == "confirm":  # nothing that somebody else wrote
-        query = urlencode({"token": letter.token})
-        return {"words": {}, "link": f"{letter.web}/confirm?{query}"}
+    if letter.kind in _PAGES_OF_LINKS:  # nothing that somebody else wrote
+        link = f"{letter.web}{_PAGES_OF_LINKS[letter.kind]}?{urlencode({'token': letter.token})}"
+        return {"words": {"email": letter.recipient}, "link": link}
     facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
     start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
     error = facts.get("error")
@@ -136,6 +142,7 @@ def _values_of(letter: Letter) -> dict[str, Any]:
         "hint": _hint(letter.language, error["code"]) if error else "",
         "text": _words(letter.language, facts.get("text", "")),
         "page": f"{letter.web}/records/{facts['record']}" if letter.web else "",
+        "account": f"{letter.web}/account" if letter.web and letter.has_account else "",
         "pictures": [f"cid:{_cid(letter, n)}" for n in range(len(letter.pictures[:MOST_PICTURES]))],
     }  # fmt: skip
 

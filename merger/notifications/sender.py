@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
-from merger.accounts import external
+from merger.accounts import external, password_links, users
 from merger.backoff import backoff
 from merger.db.connection_rules import rules_of
 from merger.db.engine import reading, writing
@@ -27,7 +27,7 @@ from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.notifications import smtp, webhook
 from merger.notifications.mail import Letter, compose, spread_evenly
-from merger.records.outbox import MAIL, WEBHOOK, channels
+from merger.records.outbox import MAIL, PASSWORD_KINDS, WEBHOOK, channels
 from merger.records.queue import add_history
 from merger.service import Service
 from models import Chunk, Notification, Record, User
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 TOO_OLD = timedelta(days=2)
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)  # before another try
 _INTERRUPTED_AFTER = timedelta(minutes=10)  # sending takes a minute at most
+_BETWEEN_LINKS = timedelta(minutes=10)  # that somebody's address is asked for
 _AT_ONCE = 50
 
 
@@ -45,7 +46,7 @@ class _Claimed:
     """A notification that this process alone sends."""
 
     id: int
-    record: int
+    record: int | None
     identity: str
     kind: str
     channel: str
@@ -53,6 +54,10 @@ class _Claimed:
     tries: int
     facts: dict[str, Any]
     created_at: datetime
+
+    @property
+    def subject(self) -> str:
+        return f"notification {self.id}" if self.record is None else f"record {self.record}"
 
 
 def send_due(
@@ -117,7 +122,10 @@ def _send(service: Service, claimed: _Claimed) -> bool:
     try:
         if now - claimed.created_at > TOO_OLD:
             return _finish(service, claimed, "failed", Message("notifications.too_old"))
-        if claimed.kind == "confirm":
+        if claimed.kind in PASSWORD_KINDS:
+            if not _send_password_link(service, claimed, now):
+                return _drop(service, claimed)
+        elif claimed.kind == "confirm":
             _ask_to_confirm(service, claimed, now)
         elif claimed.channel == MAIL:
             _send_mail(service, claimed, now)
@@ -127,8 +135,8 @@ def _send(service: Service, claimed: _Claimed) -> bool:
         return _finish(service, claimed, "unknown", error.message)
     except (Temporary, Broken) as error:
         log.warning(
-            "record %s: %s is not notified yet: %s",
-            claimed.record, claimed.recipient or "the webhook", error.message,
+            "%s: %s is not notified yet: %s",
+            claimed.subject, claimed.recipient or "the webhook", error.message,
         )  # fmt: skip
         _defer(service, claimed, error)
         if isinstance(error, smtp.Away | Broken):
@@ -137,42 +145,90 @@ def _send(service: Service, claimed: _Claimed) -> bool:
     except MergerError as error:
         return _finish(service, claimed, "failed", error.message)
     except Exception:  # the one place of this package: one notification never stops the others
-        log.exception("record %s: a bug in this program", claimed.record)
+        log.exception("%s: a bug in this program", claimed.subject)
         return _finish(service, claimed, "unknown", Message("error.program_mistake"))
     failpoint("post.sent")
     return _finish(service, claimed, "sent", None)
 
 
 def _send_mail(service: Service, claimed: _Claimed, now: datetime) -> None:
+    pictures = _pictures_of(service.engine, claimed.record) if claimed.kind == "ready" else ()
+    _mail(service, claimed, now, pictures=pictures)
+
+
+def _mail(
+    service: Service,
+    claimed: _Claimed,
+    now: datetime,
+    *,
+    pictures: Sequence[bytes] = (),
+    token: str = "",
+) -> None:
     settings = service.settings
+    language, has_account = _reader_of(service, claimed.recipient)
     letter = Letter(
-        claimed.identity, claimed.kind, claimed.recipient, claimed.facts,
-        _language_of(service, claimed.recipient), settings.mail_from, settings.mail_redirect,
-        settings.web_address,
-        _pictures_of(service.engine, claimed.record) if claimed.kind == "ready" else (),
+        claimed.identity, claimed.kind, claimed.recipient, claimed.facts, language,
+        settings.mail_from, settings.mail_redirect, settings.web_address, pictures, token,
+        has_account,
     )  # fmt: skip
     server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
     smtp.send(server, compose(letter, now))
 
 
-def _ask_to_confirm(service: Service, claimed: _Claimed, now: datetime) -> None:
-    """Send an external user the one mail that they get before they confirm."""
-    settings, email = service.settings, claimed.recipient
-    if not settings.web_address:
-        raise Refused("web_address", "notifications.no_link")
-    letter = Letter(
-        claimed.identity, claimed.kind, email, claimed.facts, _language_of(service, email),
-        settings.mail_from, settings.mail_redirect, settings.web_address,
-        token=external.create_token(service.engine, email),
-    )  # fmt: skip
-    server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
+def _mail_token(
+    service: Service, claimed: _Claimed, now: datetime, token: str, forget: Callable[[], None]
+) -> None:
+    """Send a mail with a link that only its reader knows, or forget the link."""
     try:
-        smtp.send(server, compose(letter, now))
+        _mail(service, claimed, now, token=token)
     except smtp.Unknown:  # it may have gone
         raise
     except MergerError:
-        external.forget_token(service.engine, email)
+        forget()
         raise
+
+
+def _ask_to_confirm(service: Service, claimed: _Claimed, now: datetime) -> None:
+    """Send an external user the one mail that they get before they confirm."""
+    engine, email = service.engine, claimed.recipient
+    _require_web_address(service)
+    token = external.create_token(engine, email)
+    _mail_token(service, claimed, now, token, lambda: external.forget_token(engine, email))
+
+
+def _send_password_link(service: Service, claimed: _Claimed, now: datetime) -> bool:
+    """Send somebody a link with which they set their password; return False if they get none."""
+    engine, email, domains = service.engine, claimed.recipient, service.settings.oidc_domains
+    _require_web_address(service)
+    if claimed.kind == "password":
+        if _has_link_lately(engine, claimed, now):
+            return False
+        token = password_links.create_token_for_address(engine, email, now, domains)
+    else:
+        person = users.get_user_by_address(engine, email)
+        if person is None:
+            return False
+        token = password_links.create_token(engine, person["id"], now, domains)
+    if token is None:
+        return False
+    _mail_token(service, claimed, now, token, lambda: password_links.forget_token(engine, token))
+    return True
+
+
+def _has_link_lately(engine: Engine, claimed: _Claimed, now: datetime) -> bool:
+    """Return whether somebody got such a mail just now: strangers could have many sent to them."""
+    others = select(Notification.id).where(
+        Notification.kind == claimed.kind, Notification.recipient == claimed.recipient,
+        Notification.status.in_(("sending", "sent", "unknown")), Notification.id != claimed.id,
+        Notification.due_at > now - _BETWEEN_LINKS,
+    )  # fmt: skip
+    with reading(engine) as session:
+        return session.scalar(others.limit(1)) is not None
+
+
+def _require_web_address(service: Service) -> None:
+    if not service.settings.web_address:
+        raise Refused("web_address", "notifications.no_link")
 
 
 def _call_webhook(service: Service, claimed: _Claimed, now: datetime) -> None:
@@ -188,13 +244,17 @@ def _call_webhook(service: Service, claimed: _Claimed, now: datetime) -> None:
     webhook.call_webhook(settings.webhook_url, headers, body, rules)
 
 
-def _language_of(service: Service, email: str) -> str:
+def _reader_of(service: Service, email: str) -> tuple[str, bool]:
+    """Return the language in which somebody reads, and whether they may sign in."""
     with reading(service.engine) as session:
-        language = session.scalar(select(User.language).where(User.email == email))
-    return language or service.settings.language
+        user = session.scalars(select(User).where(User.email == email)).one_or_none()
+        if user is None:
+            return service.settings.language, False
+        may_sign_in = users.may_sign_in(user, service.settings.oidc_domains)
+        return user.language or service.settings.language, may_sign_in
 
 
-def _pictures_of(engine: Engine, record: int) -> list[bytes]:
+def _pictures_of(engine: Engine, record: int | None) -> list[bytes]:
     """Return some JPEGs of what was on the screen."""
     with reading(engine) as session:
         texts = select(Chunk.pictures).where(Chunk.record_id == record).order_by(Chunk.start_at)
@@ -225,7 +285,6 @@ def _history_line(status: str, kind: str, recipient: str, why: Message | None) -
 def _finish(service: Service, claimed: _Claimed, status: str, why: Message | None) -> bool:
     """Store how a notification ended; return whether it was sent."""
     now, is_sent = service.now(), status == "sent"
-    line = _history_line(status, claimed.kind, claimed.recipient, why)
 
     def write(session: Session) -> None:
         row = session.get(Notification, claimed.id, with_for_update=True)
@@ -233,11 +292,19 @@ def _finish(service: Service, claimed: _Claimed, status: str, why: Message | Non
             return  # its record was deleted
         row.status, row.error_message = status, why
         row.sent_at = now if is_sent else None
-        if session.get(Record, claimed.record) is not None:
+        if claimed.record is not None and session.get(Record, claimed.record) is not None:
+            line = _history_line(status, claimed.kind, claimed.recipient, why)
             add_history(session, claimed.record, 0, now, "told" if is_sent else "untold", line)
 
     writing(service.engine, write)
     return is_sent
+
+
+def _drop(service: Service, claimed: _Claimed) -> bool:
+    """Remove a notification that nobody gets, and return that it was not sent."""
+    statement = delete(Notification).where(Notification.id == claimed.id)
+    writing(service.engine, lambda session: session.execute(statement))
+    return False
 
 
 def _defer(service: Service, claimed: _Claimed, error: MergerError) -> None:
@@ -282,7 +349,8 @@ def resolve_interrupted(engine: Engine, now: datetime) -> None:
                 continue
             row.status = "unknown"
             row.error_message = Message("notifications.interrupted")
-            line = _history_line("unknown", row.kind, row.recipient, row.error_message)
-            add_history(session, row.record_id, 0, now, "untold", line)
+            if row.record_id is not None:
+                line = _history_line("unknown", row.kind, row.recipient, row.error_message)
+                add_history(session, row.record_id, 0, now, "untold", line)
 
     writing(engine, write)

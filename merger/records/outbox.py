@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from merger.timeline.zones import zone_named
 from models import Delivery, Notification, Record, RecordUser, User
 
 MAIL, WEBHOOK = "mail", "webhook"
+PASSWORD_KINDS = ("password", "invited")  # of mails with which somebody sets their password
 _KEPT = timedelta(days=90)
 _EDITORS = ("editor", "admin")
 _MOST_WARNINGS = 20
@@ -31,22 +33,22 @@ _MOST_MISSED = 20  # mails at once
 
 def add_ready(session: Session, row: Record, now: datetime) -> None:
     """Queue the news that a version of a record is delivered."""
-    _add(session, row, "ready", f"{row.version}", _mails_of(row), _facts(session, row), now)
+    mails = _mails_of(row, "ready")
+    _add(session, row, "ready", f"{row.version}", mails, _facts(session, row), now)
 
 
 def add_failed(session: Session, row: Record, now: datetime) -> None:
     """Queue the news that a record, or another version of it, failed."""
     of = f"{row.version} {row.attempt}"
-    _add(session, row, "failed", of, _mails_of(row), _facts(session, row), now)
+    _add(session, row, "failed", of, _mails_of(row, "failed"), _facts(session, row), now)
 
 
 def add_silent(session: Session, row: Record, message: Message, now: datetime) -> None:
     """Queue the news, for those who look after rooms, that a source is silent before a lecture."""
-    wanted = select(User.email).where(User.role.in_(_EDITORS)).order_by(User.id)
+    editors = session.scalars(select(User).where(User.role.in_(_EDITORS)).order_by(User.id))
+    mails = _recipients(row, editors, "silent")
     facts = {**_facts(session, row), "text": document(message)}
-    _add(
-        session, row, "silent", str(message), _recipients(row, session.scalars(wanted)), facts, now
-    )
+    _add(session, row, "silent", str(message), mails, facts, now)
 
 
 def add_missed(session: Session, user: User, now: datetime) -> None:
@@ -59,7 +61,7 @@ def add_missed(session: Session, user: User, now: datetime) -> None:
         .limit(_MOST_MISSED)
     )
     for row in session.scalars(wanted).all():
-        for email in _recipients(row, [user.email]):
+        for email in _recipients(row, [user], "ready"):
             identity = _identity(MAIL, "ready", row.id, f"{row.version}", email)
             titles = {entry.user.email: entry.title for entry in row.users}
             facts = _facts(session, row)
@@ -86,17 +88,38 @@ def ask_to_confirm(session: Session, row: Record, user: User, now: datetime) -> 
     _add_one(session, row, identity, "confirm", MAIL, user.email, {}, now)
 
 
-def _mails_of(row: Record) -> list[str]:
+def _mails_of(row: Record, kind: str) -> list[str]:
     users = (entry.user for entry in row.users)
-    return _recipients(row, (user.email for user in users if user.is_confirmed))
+    return _recipients(row, (user for user in users if user.is_confirmed), kind)
 
 
-def _recipients(row: Record, emails: Iterable[str]) -> list[str]:
-    """Return to whom of some people mails about a record go."""
+def _recipients(row: Record, users: Iterable[User], kind: str) -> list[str]:
+    """Return to whom of some people mails of a kind about a record go."""
     if row.room is not None and not row.room.mails:
         return []
-    # The first account has an address that leads nowhere.
-    return [email for email in emails if not email.endswith("@localhost")]
+    return [user.email for user in users if user.wants(kind) and _leads_somewhere(user.email)]
+
+
+def _leads_somewhere(email: str) -> bool:
+    """Return whether mails can get to an address; to that of the first account they cannot."""
+    return not email.endswith("@localhost")
+
+
+def add_password_link(engine: Engine, email: str, kind: str, now: datetime) -> None:
+    """Queue a mail with a link with which somebody sets their password.
+
+    Whether they get one is decided when it is sent: to ask for it is the same work for anybody's
+    address, known or not.
+
+    Args:
+        kind: `password`, which whoever knows the address may ask for; `invited` of administrators.
+    """
+    row = Notification(
+        identity=_identity(MAIL, kind, secrets.token_hex()), record_id=None, version=0, kind=kind,
+        channel=MAIL, recipient=email, status="pending", tries=0, due_at=now, created_at=now,
+        facts={},
+    )  # fmt: skip
+    writing(engine, lambda session: session.add(row))
 
 
 def _add(
@@ -227,6 +250,11 @@ def error_document(row: Record) -> dict[str, Any] | None:
         return None
     message = row.error_message or verbatim("")
     return {"code": row.error_code, **document(message, "message")}
+
+
+def can_mail_links(settings: Settings) -> bool:
+    """Return whether mails with links to pages can be sent. Pure."""
+    return bool(settings.mail_server and settings.web_address)
 
 
 def channels(settings: Settings) -> list[str]:

@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFProtect
 from merger import strict_json
 from merger.db.key_value import KeyValueStore
 from merger.service import Service
-from merger.web import access_log, auth, login, operations, problems
+from merger.web import access_log, auth, login, operations, passwords, problems
 from merger.web.api import (
     discovered,
     events,
@@ -26,6 +26,7 @@ from merger.web.api import (
     rooms,
     users,
 )
+from merger.web.pages import account
 from merger.web.pages import registry as pages
 from merger.web.pages.base import Number
 from merger.web.proxy import BehindProxy
@@ -110,7 +111,10 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
         csrf.exempt(hook)
         app.register_blueprint(hook)
     login.register(app)
+    passwords.register(app)
     pages.register(app)
+    for view in (passwords.set_password, account.switch_language):
+        csrf.exempt(view)  # they compare the token of the form themselves
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
+from flask_wtf.csrf import CSRFError, validate_csrf
 from werkzeug.exceptions import Unauthorized
 
 from merger.accounts import users
@@ -72,9 +73,9 @@ def _of_session() -> Principal | None:
     if not isinstance(user, int) or not isinstance(number, int) or not isinstance(begun_s, int):
         return None
     # By the cookie alone, a session would last as long as something is written into it.
-    is_over = service().now().timestamp() - begun_s > SESSION_LASTS.total_seconds()
-    domains = service().settings.oidc_domains
-    who = None if is_over else users.user_of_session(service().engine, user, number, domains)
+    now, domains = service().now(), service().settings.oidc_domains
+    is_over = now.timestamp() - begun_s > SESSION_LASTS.total_seconds()
+    who = None if is_over else users.user_of_session(service().engine, user, number, domains, now)
     if who is None:
         session.clear()
     return who
@@ -105,6 +106,19 @@ def _what_is_missing(who: Principal, scope: str) -> Message:
         return Message("web.key_lacks_scope", scope=scope)
     role = next(role for role, scopes in SCOPES_OF.items() if scope in scopes)
     return Message("web.role_lacks_scope", email=who.email, role=role, scope=scope)
+
+
+def check_form_token() -> None:
+    """Refuse a form of another site, by its token alone.
+
+    Pages whose address is secret name no referrer, without which forms are refused elsewhere.
+    """
+    if not current_app.config["WTF_CSRF_ENABLED"]:
+        return
+    try:
+        validate_csrf(request.form.get("csrf_token"))
+    except ValueError as error:
+        raise CSRFError(str(error)) from error
 
 
 def sign_in(who: Principal) -> None:

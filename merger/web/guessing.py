@@ -32,7 +32,7 @@ MOST_GUESSES = 10  # wrong ones, of one address at one account, within five minu
 _MINUTES = 5
 # How many times as many in other places. Many people may be behind one address; of an account, they
 # are those of all addresses together.
-_TIMES = {"address": 5, "code": 5, "account": 10}
+_TIMES = {"address": 5, "code": 5, "account": 10, "asker": 5}
 _LONGEST_ACCOUNT = 254  # characters, as of an email address
 _KNOWN = "merger-known"  # the cookie of a browser in which somebody has signed in
 _KNOWN_FOR = timedelta(days=180)
@@ -56,7 +56,16 @@ class Guesses:
     def __init__(self, most: int = MOST_GUESSES) -> None:
         self._most = {
             kind: RateLimitItemPerMinute(most * _TIMES.get(kind, 1), _MINUTES)
-            for kind in ("pair", "address", "account", "browser", "key", "code")
+            for kind in (
+                "pair",
+                "address",
+                "account",
+                "browser",
+                "key",
+                "code",
+                "asker",
+                "asked",
+            )
         }
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._lock = threading.Lock()
@@ -176,6 +185,12 @@ def guess_code(look: Callable[[], T], wrong: tuple[type[Exception], ...]) -> T:
 def add_wrong_key() -> None:
     """Count a wrong key. Raises TooManyGuesses."""
     _guesses().add_wrong(("key", _network()))
+
+
+def add_request_for_link(email: str) -> None:
+    """Count that a link to set a password is asked for, by anybody. Raises TooManyGuesses."""
+    _guesses().add_wrong(("asker", _network()))
+    _guesses().add_wrong(("asked", account_of(email)))
 
 
 # --- browsers in which somebody has signed in -----------------------------------------------------

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flask import request
+from babel.core import Locale
+from flask import current_app, g, request
+from werkzeug.wrappers import Response
 
 from merger import i18n
 from merger.i18n import Message, from_json, verbatim
@@ -20,10 +24,41 @@ class Phrase(NamedTuple):
 
 Phrases = tuple[Phrase, ...]
 
+_COOKIE = "merger-language"
+_KEPT_FOR = timedelta(days=365)
+
 
 def language() -> str:
-    """Return the language that the request's browser or program prefers."""
-    return i18n.choose_language(request.accept_languages)
+    """Return the reader's language.
+
+    That is the one that they have chosen: the person, or somebody in this browser; else the one
+    that the browser prefers. Programs get what they ask for, whoever they act for.
+    """
+    chosen = None if g.get("by_key") else _chosen()
+    return chosen if chosen in i18n.languages() else i18n.choose_language(request.accept_languages)
+
+
+def _chosen() -> str | None:
+    who = g.get("principal")
+    return (who.language if who else None) or request.cookies.get(_COOKIE)
+
+
+def keep_language(response: Response, code: str | None) -> None:
+    """Have a browser keep a language for whoever is not signed in; None: not any more."""
+    if code is None:
+        response.delete_cookie(_COOKIE)
+        return
+    response.set_cookie(
+        _COOKIE, code, max_age=int(_KEPT_FOR.total_seconds()), httponly=True, samesite="Lax",
+        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+    )  # fmt: skip
+
+
+@lru_cache
+def language_name(code: str) -> str:
+    """Return the name of a language, in that language."""
+    name = Locale.parse(code).get_language_name() or code
+    return name[:1].upper() + name[1:]
 
 
 def t(key: str, /, **values: object) -> str:

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from requests import RequestException
 from werkzeug.wrappers import Response
 
-from merger.accounts import users
+from merger.accounts import profile, users
 from merger.accounts.permissions import Principal
 from merger.db.connection_rules import rules_of
 from merger.errors import Broken, Refused
@@ -99,16 +99,17 @@ def _sign_in_with_password() -> Answer:
     if who is None:
         log.warning("a wrong password, from %s", request.remote_addr)
         return _login_page(next_path, Message("web.wrong_password"), email)
-    _begin_session(who)
+    begin_session(who)
     guessing.remember_browser(who.email)
     log.info("user %s signed in with a password", who.user)
     return redirect(next_path, 303)
 
 
-def _begin_session(who: Principal) -> None:
+def begin_session(who: Principal) -> None:
+    """Begin a session of somebody who has just proved who they are."""
     sign_in(who)
     # Mails are written in the language in which the pages are read.
-    users.set_language(service().engine, who.user, language())
+    profile.remember_language(service().engine, who.user, language())
 
 
 def _sign_out() -> Answer:
@@ -193,7 +194,7 @@ def _return_from_provider() -> Answer:
         )  # fmt: skip
     except Refused as error:
         return _refuse(next_path, error.message, error)
-    _begin_session(who)
+    begin_session(who)
     log.info("user %s signed in through %s", who.user, service().settings.oidc_issuer)
     return redirect(next_path, 303)
 

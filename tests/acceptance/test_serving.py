@@ -14,14 +14,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from merger.accounts import users
+from merger.accounts import password_links, users
 from tests.conftest import MOSCOW
 from tests.support.databases import ON_SQLITE
 from tests.support.site import LENGTH_S, ROOT, Site
@@ -251,6 +251,25 @@ def test_a_password_through_a_pipe(site: Site) -> None:
     assert PASSWORD not in done.stdout + done.stderr
     assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is None
     assert users.authenticate(site.engine, "ann@example.org", f" {PASSWORD} ") is not None
+
+
+@ON_SQLITE
+def test_a_link_to_set_a_password(site: Site) -> None:
+    assert site.run("password-link", "ann@example.org").returncode == 2  # there is nobody
+    site.run("user", "ann@example.org", "--role", "user")
+    site.environ["MERGER_WEB_ADDRESS"] = "https://lectures.example.edu/"
+    made = site.said("password-link", "Ann@example.org")
+    page, _, token = made["link"].partition("?token=")
+    assert (made["email"], page) == (
+        "ann@example.org",
+        "https://lectures.example.edu/login/password",
+    )
+    now = datetime.now(UTC)
+    password_links.set_password(site.engine, token, PASSWORD, now)
+    assert users.authenticate(site.engine, "ann@example.org", PASSWORD) is not None
+    users.change_user(site.engine, 1, {"invited": False})
+    refused = site.run("password-link", "ann@example.org")
+    assert refused.returncode == 2 and "allow it first" in refused.stderr
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import html
 import json
 import re
 from dataclasses import replace
@@ -67,13 +68,13 @@ def test_a_video_is_ready() -> None:
     assert mail["From"].addresses[0].addr_spec == "lectures@example.edu"
     assert mail["Message-ID"] == message_id(LETTER.identity, LETTER.sender)
     assert mail["Auto-Submitted"] == "auto-generated"
-    text, html = words(mail, "plain"), words(mail, "html")
-    for part in (text, html):
+    text, page = words(mail, "plain"), words(mail, "html")
+    for part in (text, page):
         assert "2026-11-20, 10:00" in part and "Europe/Moscow" in part
         assert "https://drive.google.com/file/d/1/view" in part and "/srv/merged/a.mp4" in part
         assert "https://lectures.example.edu/records/7" in part and "calendar.google" not in part
         assert "no pictures from 10:00:30" in part
-    assert "Алгебра & logic" in text and "Алгебра &amp; logic" in html
+    assert "Алгебра & logic" in text and "Алгебра &amp; logic" in page
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,42 @@ def test_the_other_kinds_and_languages(
 
 
 @pytest.mark.parametrize(
+    ("kind", "language", "subject", "said", "page"),
+    [
+        ("password", "en", "Set a new password", "Your password stays as it is", "/login/password"),
+        ("password", "ru", "Задайте новый пароль", "Пароль останется прежним", "/login/password"),
+        ("invited", "en", "Set your password", "within three days", "/login/password"),
+        ("invited", "ru", "Задайте пароль", "в течение трёх дней", "/login/password"),
+        ("confirm", "en", "Confirm your email address", "You won't get another", "/confirm"),
+        ("confirm", "ru", "Подтвердите адрес", "Других писем не будет", "/confirm"),
+    ],
+)
+def test_a_link_for_its_reader_alone(
+    kind: str, language: str, subject: str, said: str, page: str
+) -> None:
+    mail = read(replace(LETTER, kind=kind, facts={}, language=language, token="a-b_c"))
+    assert mail["Subject"].startswith(subject) and mail["Content-Language"] == language
+    for part in ("plain", "html"):
+        text = html.unescape(words(mail, part))
+        assert said in text and f"https://lectures.example.edu{page}?token=a-b_c" in text
+        assert kind == "confirm" or "lecturer@example.edu" in text
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+@pytest.mark.parametrize("kind", ["ready", "failed", "silent"])
+def test_each_mail_says_where_to_change_which_come(kind: str, language: str) -> None:
+    """To those who may: who is asked for by others, and has no account, cannot sign in there."""
+    error = {"code": "event_off", **document(Message("calendar.gone"), "message")}
+    facts = {**FACTS, "error": error if kind == "failed" else None, "text": "x"}
+    letter = replace(LETTER, kind=kind, facts=facts, language=language)
+    for has_account, web in ((True, LETTER.web), (False, LETTER.web), (True, "")):
+        mail = read(replace(letter, has_account=has_account, web=web))
+        for part in ("plain", "html"):
+            is_said = "https://lectures.example.edu/account" in words(mail, part)
+            assert is_said == (has_account and bool(web))
+
+
+@pytest.mark.parametrize(
     "name",
     ["a\r\nBcc: everybody@example.edu", "a\nX: y", "a\x00b", "a\u2028Bcc: x", "\u202egnp", "x" * 900,
      "=?utf-8?q?Bcc?=", "name, with; <odd@signs>", "🎓 " * 200],
@@ -129,11 +166,11 @@ def test_all_mails_may_go_to_one_address() -> None:
 
 def test_pictures_are_inside() -> None:
     mail = read(replace(LETTER, pictures=[bytes([0xFF, 0xD8, n]) for n in range(9)]))
-    html = words(mail, "html")
+    page = words(mail, "html")
     images = [part for part in mail.walk() if part.get_content_type() == "image/jpeg"]
-    assert len(images) == 6 == html.count("<img")
+    assert len(images) == 6 == page.count("<img")
     for image in images:
-        assert f"cid:{image['Content-ID'][1:-1]}" in html
+        assert f"cid:{image['Content-ID'][1:-1]}" in page
         assert image.get_content_disposition() == "inline"
 
 
@@ -149,8 +186,8 @@ def test_a_senders_domain_that_is_long_or_not_ascii(sender: str, domain: str) ->
     letter = replace(LETTER, sender=sender, pictures=[b"\xff\xd8", b"\xff\xd9"])
     sent = compose(letter, NOW).as_bytes()
     ids = re.findall(rb"^Content-ID: <(\S+)>\r$", sent, re.MULTILINE)
-    html = words(read(letter), "html")
-    assert len(ids) == 2 and [one.decode() for one in ids] == re.findall('"cid:([^"]+)"', html)
+    page = words(read(letter), "html")
+    assert len(ids) == 2 and [one.decode() for one in ids] == re.findall('"cid:([^"]+)"', page)
     [known] = re.findall(rb"^Message-ID:\s+(<\S+>)\r$", sent, re.MULTILINE)
     assert known.decode() == f"<{letter.identity[:40]}@{domain}>"
     assert read(letter)["From"].addresses[0].addr_spec == f"lectures@{domain}"

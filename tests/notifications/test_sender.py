@@ -17,7 +17,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from merger import failpoints
-from merger.accounts import users
+from merger.accounts import profile, users
 from merger.daemon.daemon import background_jobs_are_due
 from merger.daemon.housekeeping import forget_old
 from merger.db.engine import reading, writing
@@ -149,7 +149,7 @@ def test_a_failure_is_told_with_its_reason(told: Site, mails: MailServer) -> Non
     people_language = lambda s: s.scalars(select(User).where(User.email == BOB)).one()  # noqa: E731
     with reading(told.engine) as session:
         bob = people_language(session).id
-    users.set_language(told.engine, bob, "ru")
+    profile.remember_language(told.engine, bob, "ru")
     fail(told)
     send(told)
     subjects = {str(mail["To"]): str(mail["Subject"]) for mail in mails.mails}
@@ -181,6 +181,45 @@ def test_a_room_without_mails(told: Site, mails: MailServer, hook: Hook) -> None
     deliver(told)
     send(told)
     assert mails.mails == [] and len(hook.calls) == 1
+
+
+def user_of(site: Site, email: str) -> int:
+    found = users.get_user_by_address(site.engine, email)
+    assert found is not None
+    return int(found["id"])
+
+
+@pytest.mark.parametrize("kind", ["ready", "failed"])
+def test_who_does_not_want_mails_gets_none(
+    told: Site, mails: MailServer, hook: Hook, kind: str
+) -> None:
+    profile.change_profile(told.engine, user_of(told, ANN), {"notifications": {kind: False}})
+    other = "failed" if kind == "ready" else "ready"
+    profile.change_profile(told.engine, user_of(told, BOB), {"notifications": {other: False}})
+    (deliver if kind == "ready" else fail)(told)
+    send(told)
+    assert recipients(mails) == [BOB] and len(hook.calls) == 1
+
+
+def test_mails_name_the_page_to_those_who_may_sign_in(told: Site, mails: MailServer) -> None:
+    told.environ["MERGER_WEB_ADDRESS"] = "https://lectures.example.edu"
+    users.change_user(told.engine, user_of(told, ANN), {"invited": True})
+    deliver(told)
+    send(told)
+    for mail in mails.mails:
+        body = mail.get_body(("plain",))
+        assert body is not None
+        assert ("example.edu/account" in body.get_content()) == (mail["To"] == ANN)
+
+
+def test_an_editor_may_do_without_news_of_silent_sources(told: Site, mails: MailServer) -> None:
+    for email, wants in (("eve@example.edu", True), ("ada@example.edu", False)):
+        users.invite_user(told.engine, email, None, "editor")
+        changes = {"notifications": {"silent": wants}}
+        profile.change_profile(told.engine, user_of(told, email), changes)
+    bookings.add_to_histories(told.engine, [1], told.clock, "silent", verbatim("it is silent"))
+    send(told)
+    assert recipients(mails) == ["eve@example.edu"]
 
 
 def test_a_silent_source_is_told_to_editors(told: Site, mails: MailServer) -> None:

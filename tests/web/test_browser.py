@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from merger.accounts import users
+from merger.accounts import password_links, users
 from merger.analysis import thumbnails
 from merger.db.engine import writing
 from merger.rooms import store
@@ -321,7 +321,7 @@ def test_every_page_is_accessible_in_both_languages(running: Running, browser: B
             "/rooms/new",
             "/rooms/1/edit",
             "/people",
-            "/keys",
+            "/account",
             "/offers",
             "/api/docs",
         ):
@@ -332,9 +332,45 @@ def test_every_page_is_accessible_in_both_languages(running: Running, browser: B
             accessible(page)
             shoot(page, f"{path.strip('/').partition('?')[0].replace('/', '-')}-{locale[:2]}")
     stranger = running.context(browser).new_page()
-    stranger.goto("/login")
-    accessible(stranger)
-    shoot(stranger, "login")
+    engine = running.site.engine
+    ann = users.get_user_by_address(engine, "ann@example.org")
+    assert ann is not None
+    token = password_links.create_token(engine, ann["id"], datetime.now(UTC))
+    for path, name in (
+        ("/login", "login"),
+        ("/login/forgotten", "forgotten"),
+        (f"/login/password?token={token}", "password"),
+    ):
+        stranger.goto(path)
+        accessible(stranger)
+        shoot(stranger, name)
+
+
+def test_a_link_of_an_administrator_lets_somebody_in(running: Running, browser: Browser) -> None:
+    """In a browser that names no referrer, because the page with the link says so."""
+    ada = running.signed_in(browser, "ada")
+    ada.goto("/people")
+    ada.locator("#f-email").fill("guest@example.org")
+    ada.get_by_role("button", name="Invite").click()
+    link = ada.locator("#the-link")
+    expect(link).to_be_focused()
+    accessible(ada)
+    shoot(ada, "people-link")
+    guest = running.context(browser).new_page()
+    guest.goto(link.input_value())
+    guest.get_by_role("button", name="Русский").click()  # which leads back here
+    expect(guest.locator("html")).to_have_attribute("lang", "ru")
+    guest.locator("#f-password").fill("short")
+    guest.locator("#f-again").fill("short")
+    guest.keyboard.press("Enter")
+    expect(guest.locator("#f-password-error")).to_be_visible()
+    accessible(guest)
+    guest.locator("#f-password").fill(PASSWORD)
+    guest.locator("#f-again").fill(PASSWORD)
+    guest.keyboard.press("Enter")
+    expect(guest).to_have_url(re.compile("/records$"))
+    guest.get_by_role("link", name="guest@example.org").click()
+    expect(guest).to_have_url(re.compile("/account$"))
 
 
 def test_without_javascript_and_with_the_keyboard(running: Running, browser: Browser) -> None:
@@ -446,7 +482,7 @@ def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(
         "/rooms",
         "/rooms/1/edit",
         "/people",
-        "/keys",
+        "/account",
         "/offers",
         "/api/docs",
     ):

@@ -224,6 +224,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
         "PATCH": [Act(PEOPLE, World.user, changes=True, send=json_of(role="editor"))],
         "DELETE": [Act(PEOPLE, World.user, changes=True)],
     },
+    "/api/v1/users/<int:user>/password-link": {"POST": [Act(PEOPLE, World.user, changes=True)]},
     "/api/v1/api-keys": {
         "GET": [Act(of=World.key, least="keys", shows=True)],
         "POST": [Act("write", changes=True, send=json_of(name="new", scopes=["write"]))],
@@ -242,6 +243,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/login": {"GET": OPEN, "POST": OPEN},
     "/login/oidc": {"GET": OPEN},
     "/login/oidc/callback": {"GET": OPEN},
+    "/login/forgotten": {"GET": OPEN, "POST": [Act(scope=None, send=form_of(email=address("ann")))]},
+    "/login/password": {"GET": OPEN, "POST": OPEN},
     "/logout": {"POST": OPEN},
     "/confirm": {"GET": OPEN, "POST": OPEN},
     "/records": {"GET": [Act(of=everything, least="listed", shows=True, send=all_of_day)]},
@@ -272,16 +275,20 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
-    "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},
+    "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, shows=True, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},
     "/people/<int:user>": {"POST": [Act(PEOPLE, World.user, changes=True, send=form_of(role="editor"))]},
+    "/people/<int:user>/password-link": {"POST": [Act(PEOPLE, World.user, shows=True, changes=True)]},
     "/people/<int:user>/release": {"POST": [Act(PEOPLE, World.user, changes=None)]},
     "/people/<int:user>/delete": {"POST": [Act(PEOPLE, World.user, changes=True)]},
-    "/keys": {
+    "/keys": {"GET": [Act()]},
+    "/account": {
         "GET": [Act(of=World.key, least="self", shows=True)],
-        "POST": [Act("write", World.key, shows=None, changes=True, send=form_of(name="new", scopes="write"))],
+        "POST": [Act("write", send=form_of(language="en"))],
     },
-    "/keys/<int:key>/revoke": {"POST": [Act("write", World.key, "self", changes=True)]},
-    "/keys/password": {"POST": [Act(of=World.key, shows=None)]},
+    "/account/keys": {"POST": [Act("write", World.key, shows=None, changes=True, send=form_of(name="new", scopes="write"))]},
+    "/account/keys/<int:key>/revoke": {"POST": [Act("write", World.key, "self", changes=True)]},
+    "/account/password": {"POST": [Act(of=World.key, shows=None)]},
+    "/language": {"POST": [Act(scope=None, send=form_of(language="en"))]},
     "/healthz": {"GET": OPEN},
     "/readyz": {"GET": OPEN},
     "/metrics": {"GET": [Act(least="editor", refused=(403,))]},
@@ -292,7 +299,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
 }  # fmt: skip
 # Lists, and forms with a mistake in them: everybody is answered.
 ANSWERED = ("listed", "keys")
-MISTAKEN = {"/keys/password": 422}
+MISTAKEN = {"/account/password": 422}
 
 
 def is_more_than_less(act: Act, asker: Asker, thing: Thing) -> bool:
@@ -387,7 +394,7 @@ def check(world: World, rule: str, method: str, act: Act, asker: Asker, thing: T
         assert holds_secret == shows, case
         assert act.changes is None or has_changed == act.changes, case
     else:
-        is_answered = act.least in ANSWERED or (rule, method) == ("/keys", "GET")
+        is_answered = act.least in ANSWERED or (rule, method) == ("/account", "GET")
         assert got.status_code in ((200,) if is_answered else act.refused), case
         assert not holds_secret and not has_changed, case
         is_stranger = asker.person not in thing.users

@@ -27,7 +27,19 @@ from merger.db.engine import reading, writing
 from merger.i18n import verbatim
 from merger.storage import paths
 from merger.timeline.clock import utc
-from models import ApiKey, Chunk, Event, Offer, Record, RecordUser, Rendition, Room, Source, User
+from models import (
+    ApiKey,
+    Chunk,
+    Event,
+    Offer,
+    PasswordLink,
+    Record,
+    RecordUser,
+    Rendition,
+    Room,
+    Source,
+    User,
+)
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
 
@@ -36,7 +48,7 @@ ROLES = {"bob": "user", "rea": "user", "ann": "user", "eve": "editor", "ada": "a
 KEYS = ("ann/read", "ann/write", "eve/rooms", "ada/people")
 FIRST = datetime.fromisoformat("2025-11-20T10:00:00+00:00")
 HOUR = timedelta(hours=1)
-COUNTED = (Record, Room, Source, User, ApiKey)
+COUNTED = (Record, Room, Source, User, ApiKey, PasswordLink)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from flask import Response
 
-from merger.accounts import users
+from merger.accounts import password_links, users
 from merger.web.api import base
 from merger.web.api.schemas.people import (
+    PasswordLink,
     UserChange,
     UserIn,
     UserOut,
@@ -15,6 +18,9 @@ from merger.web.api.schemas.people import (
     UsersQuery,
 )
 from merger.web.auth import require_principal, service
+from merger.web.passwords import address_of_page
+
+log = logging.getLogger(__name__)
 
 blueprint = base.resources("users", "People and their roles.")
 
@@ -23,7 +29,8 @@ blueprint = base.resources("users", "People and their roles.")
 def listing(query: UsersQuery) -> Response:
     """List users, ordered by id."""
     require_principal("people")
-    return base.reply({"users": users.list_users(service().engine, query.after, query.limit)})
+    found = users.list_users(service().engine, query.after, query.limit, query.search.strip())
+    return base.reply({"users": found})
 
 
 @blueprint.post("/users", responses={"201": UserOut, "200": UserOut}, operation_id="inviteUser")
@@ -58,3 +65,21 @@ def delete(path: UserPath) -> Response:
     require_principal("people")
     users.delete_user(service().engine, path.user, service().settings.oidc_domains)
     return Response(status=204)
+
+
+@blueprint.post(
+    "/users/<int:user>/password-link",
+    responses={"201": PasswordLink},
+    operation_id="makePasswordLink",
+)
+def make_password_link(path: UserPath) -> Response:
+    """Make a link with which a user sets their password, once, within three days."""
+    who, here = require_principal("people"), service()
+    now, domains = here.now(), here.settings.oidc_domains
+    email = users.get_user(here.engine, path.user)["email"]
+    token = password_links.create_token(here.engine, path.user, now, domains)
+    log.info("user %s made a link to set the password of user %s", who.user, path.user)
+    expires_at = (now + password_links.LASTS).isoformat()
+    return base.reply(
+        {"email": email, "link": address_of_page(token), "expires_at": expires_at}, 201
+    )

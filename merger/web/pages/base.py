@@ -12,10 +12,11 @@ from werkzeug.exceptions import NotFound, Unauthorized
 from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
+from merger import i18n
 from merger.errors import MergerError
 from merger.timeline.zones import zone_named
 from merger.web.auth import service
-from merger.web.language import Phrase, Phrases, language, phrases_of, t, word
+from merger.web.language import Phrase, Phrases, language, language_name, phrases_of, t, word
 
 blueprint = Blueprint("pages", "merger.web")
 
@@ -62,6 +63,31 @@ def span(start: datetime, end: datetime) -> str:
     if start.date() == end.date():
         return f"{day(start)}, {clocks(start, end)}"
     return f"{moment(start)} – {moment(end)}"
+
+
+def _own_zone() -> str | None:
+    who = g.get("principal")
+    return who.zone if who else None
+
+
+def own_span(start: str, end: str) -> str:
+    """Return a span by the reader's own clock, or nothing if that is the one it is written by.
+
+    The times of a recording are those of its room, which is what people mean who speak of it.
+    """
+    zone = _own_zone()
+    written = local(start), local(end)
+    own = tuple(local(at, zone) for at in written)
+    if [at.utcoffset() for at in own] == [at.utcoffset() for at in written]:
+        return ""
+    same_days = [at.date() for at in own] == [at.date() for at in written]
+    return t("time.own", span=(clocks if same_days else span)(*own))
+
+
+def own_moment(at: str) -> str:
+    """Return an instant by the reader's own clock; by UTC, and saying so, if they chose none."""
+    zone = _own_zone()
+    return moment(local(at, zone)) if zone else f"{moment(local(at, 'UTC'))} UTC"
 
 
 def length(left: timedelta) -> str:
@@ -151,10 +177,15 @@ def sign_in_first(error: Unauthorized) -> AnyResponse:
     return redirect(f"/login?next={quote(here)}", 303)
 
 
+def here() -> str:
+    """Return where to go back to from a form that stands on every page."""
+    return request.full_path.rstrip("?") if request.method == "GET" else "/"
+
+
 def add_language_headers(response: Response) -> Response:
     """Tell caches that a page differs from language to language."""
     if response.mimetype == "text/html":
-        response.vary.add("Accept-Language")
+        response.vary.update(("Accept-Language", "Cookie"))
         response.headers.setdefault("Content-Language", language())
     return response
 
@@ -163,5 +194,7 @@ HELPERS: dict[str, Any] = {
     "t": t, "word": word, "phrases": phrases_of, "language": language, "local": local, "day": day,
     "minute": minute, "second": second, "clocks": clocks, "moment": moment, "span": span,
     "length": length, "size": size, "duration": duration, "is_web_link": is_web_link,
+    "own_span": own_span, "own_moment": own_moment, "here": here,
+    "languages": i18n.languages, "language_name": language_name,
     "reader": lambda: g.get("principal"), "now": lambda: service().now(),
 }  # fmt: skip

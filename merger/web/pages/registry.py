@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, redirect
 
 from merger.web.pages import (
+    account,
     base,
     confirm,
     discovered,
@@ -18,8 +19,8 @@ from merger.web.pages import (
 from merger.web.pages.base import Answer, blueprint
 
 __all__ = [
-    "blueprint", "confirm", "discovered", "people", "record_edit", "records", "register", "request",
-    "rooms", "selected",
+    "account", "blueprint", "confirm", "discovered", "people", "record_edit", "records",
+    "register", "request", "rooms", "selected",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from tests.web.pages.reader import LECTURE, Reader, error_at, reader
 pytestmark = ON_SQLITE
 
 
-PATHS = ("/records", "/request", "/rooms", "/keys")
+PATHS = ("/records", "/request", "/rooms", "/account")
 
 
 def test_who_is_not_signed_in_is_sent_to_do_so(web: Web) -> None:
@@ -96,9 +96,9 @@ def test_at_numbers_that_no_database_holds_there_is_nothing(web: Web, far: str) 
         assert "Page not found" in ada.get("/" + path.format(far), 404), path
     for form in (
         "records/{}/cancel", "records/{}/remerge", "rooms/{}/edit", "rooms/{}/delete", "people/{}",
-        "people/{}/delete", "people/{}/release", "keys/{}/revoke",
+        "people/{}/delete", "people/{}/release", "people/{}/password-link", "account/keys/{}/revoke",
     ):  # fmt: skip
-        assert ada.send("/keys", "/" + form.format(far)).status_code == 404, form
+        assert ada.send("/account", "/" + form.format(far)).status_code == 404, form
 
 
 def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
@@ -110,7 +110,8 @@ def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
 FORMS = (
     "/request", "/request/check", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
     "/records/1/delete", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
-    "/people/1/delete", "/people/1/release", "/keys", "/keys/1/revoke", "/keys/password", "/confirm",
+    "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
+    "/account/keys/1/revoke", "/account/password", "/language", "/confirm",
 )  # fmt: skip
 
 

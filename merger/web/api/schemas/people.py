@@ -20,6 +20,9 @@ class UsersQuery(RequestModel):
 
     after: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     limit: Annotated[int, Field(ge=1, le=500)] = 100
+    search: Annotated[str, Field(max_length=254)] = Field(
+        "", description="A part of their address or name."
+    )
 
 
 class UserIn(RequestModel):
@@ -48,6 +51,18 @@ class UserOut(BaseModel):
     invited: bool
     confirmed: bool = Field(description="Whether emails and videos may go to them.")
     bound: bool = Field(description="Whether they sign in with an account of your organisation.")
+    has_password: bool
+    last_seen_at: str | None = Field(
+        description="When they were signed in last, to the hour; null if not since this is noted."
+    )
+
+
+class PasswordLink(BaseModel):
+    """A link with which a user sets their password, once; it is shown only this once."""
+
+    email: str
+    link: str
+    expires_at: str
 
 
 class UsersOut(BaseModel):
