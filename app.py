@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import google, merging, recording, records, serving, upkeep
+    from commands import checking, google, merging, recording, records, serving, upkeep
     from commands.arguments import parser
     from commands.base import (
         BROKEN,
@@ -65,8 +65,8 @@ COMMANDS: dict[str, Command] = {
     "release-account": upkeep.release_account,
     "init-db": upkeep.init_db,
     "rotate-key": upkeep.rotate_key,
-    "check": upkeep.check,
-    "verify": upkeep.verify,
+    "check": checking.check,
+    "verify": checking.verify,
     "web": serving.web,
     "daemon": serving.daemon,
     "run": serving.run,

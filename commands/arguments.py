@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     courses.add_argument("courses", nargs="*", metavar="CODE=ID",
                          help="set the course of a code; CODE= removes the code")  # fmt: skip
     check = command("check", "check whether everything the service needs is in place")
+    check.add_argument("--here", action="store_true",
+                       help="connect to no cameras and to no servers elsewhere")  # fmt: skip
     verify = command("verify", "read all files that are kept, and say which are damaged")
     user = command("user", "allow someone to sign in, or change their role")
     password = command("set-password", "set someone's password")

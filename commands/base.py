@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,6 +92,11 @@ def say(key: str, **params: Param) -> str:
 def now() -> datetime:
     """Return what time it is."""
     return datetime.now(UTC)
+
+
+def process_name() -> str:
+    """Return the name by which others know this process: its machine's, and its number."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def database(settings: Settings | None = None) -> Engine:

@@ -13,7 +13,7 @@ from merger.db import connection_rules, schema
 from merger.db.connection_rules import Hosts
 from merger.errors import MergerError
 from merger.i18n import Message
-from merger.monitoring.doctor import Finding, Level, findings_of
+from merger.monitoring.findings import Finding, Level, findings_of
 from merger.network.addresses import NotAllowed, Purpose, Rules, literal_of
 from merger.network.resolve import allowed_addresses
 from merger.network.targets import WEB, Unclear, scheme_and_host, target_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,16 @@ from merger.errors import Invalid, NotFound, did_you_mean
 if TYPE_CHECKING:
     from google_apis.account import Account
     from merger.config import Settings
-    from merger.monitoring.doctor import Finding
+    from merger.monitoring.findings import Finding
 
 
-def google_findings(settings: Settings) -> list[Finding]:
-    """Return whether Google lets us in, where it is used at all."""
-    if settings.google_credentials is None:
-        return []
+def look_at_google(settings: Settings) -> Iterator[Finding]:
+    """Look whether Google lets us in, where it is used at all."""
     from google_apis.checking import check_access
-    from merger.monitoring.doctor import Finding, findings_of
+    from merger.monitoring.findings import Finding
 
-    account = _account(settings)
-    return findings_of("google", lambda: [Finding("google", "ok", check_access(account))])
+    if settings.google_credentials is not None:
+        yield Finding("google", "ok", check_access(_account(settings)))
 
 
 def _account(settings: Settings) -> Account:

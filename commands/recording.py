@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database_when_there, load_settings
+from commands.base import Context, Printed, database_when_there, load_settings, process_name
 from merger import logs
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _supervisor(service: Service) -> Supervisor:
     from merger.db.connection_rules import rules_of
     from merger.errors import MergerError
     from merger.live import bookings, source_status
+    from merger.monitoring.heartbeats import write_heartbeat
     from merger.timeline.clock import Span
     from recorders.supervisor.supervisor import Supervisor, Wiring
 
@@ -79,6 +80,7 @@ def _supervisor(service: Service) -> Supervisor:
             add_history=partial(bookings.add_to_histories, engine),
             keep_picture=partial(thumbnails.save_thumbnail, settings),
             write_sign=partial(source_status.write_sign, settings),
+            write_heartbeat=lambda now: write_heartbeat(engine, process_name(), now, "recorder"),
             rules=rules_of(settings, engine, "cameras"),
         )
     )

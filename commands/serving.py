@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
-import os
-import socket
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.base import Context, Printed, database_when_there, load_settings, now, say
+from commands.base import (
+    Context,
+    Printed,
+    database_when_there,
+    load_settings,
+    now,
+    process_name,
+    say,
+)
 from commands.recording import recording
 from merger import logs
 from merger.errors import Broken, MergerError
@@ -148,7 +154,7 @@ def _run_daemon(
         start=processes.worker_starter([*this, "work"]),
         start_housekeeping=lambda: processes.start_process([*this, "keep-house"]),
         start_jobs=lambda: processes.start_process([*this, "errands"]),
-        name=f"{socket.gethostname()}-{os.getpid()}",
+        name=process_name(),
         check_machine=lambda: check_machine(service.settings),
     )
     signals = loop.Signals(stop_requests, time.sleep)

@@ -1,4 +1,4 @@
-"""Commands of the operator: tables, rooms, people, and a check of the surroundings."""
+"""Commands of the operator: tables, rooms and people."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import argparse
 import getpass
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from commands.base import (
-    BROKEN,
-    DONE,
     Context,
     Printed,
     close_to_others,
@@ -22,16 +18,13 @@ from commands.base import (
     now,
     say,
 )
-from commands.google import google_findings, set_up_room
+from commands.google import set_up_room
 from merger.errors import Cancelled, Invalid, Refused
-from merger.i18n import Message, to_json
+from merger.i18n import to_json
 from merger.logs import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-    from merger.config import Settings
-    from merger.monitoring.doctor import Finding
 
 
 def init_db(_: argparse.Namespace, __: Context) -> Printed:
@@ -73,59 +66,6 @@ def rotate_key(options: argparse.Namespace, _: Context) -> Printed:
     count = change_key(database(settings))
     text = say("key_changed", count=count, file=str(settings.secret_file))
     return {"encrypted": count}, text
-
-
-def check(options: argparse.Namespace, context: Context) -> Printed:
-    """Check whether everything that the service needs is in place."""
-    from commands import connections
-    from merger.monitoring import doctor
-
-    settings = load_settings()
-    engine = connected(settings)
-    # Without Google, so that all the rest is checked even where Google does not let us in.
-    plain = settings.model_copy(update={"google_credentials": None})
-    recorder_of = context.create_service(plain, engine).recorder_of
-    findings = [
-        *doctor.check(settings, engine, recorder_of, now), *google_findings(settings),
-        *_mail_findings(settings), *connections.findings(settings, engine),
-    ]  # fmt: skip
-    return _findings(findings, context)
-
-
-def verify(_: argparse.Namespace, context: Context) -> Printed:
-    """Read all that is kept, and compare it with what was written down when it was made."""
-    from merger.db.schema import require_current
-    from merger.monitoring import integrity
-
-    def go_on() -> None:
-        if context.stopping():
-            raise Cancelled("cancelled", "commands.nothing_changed")
-
-    settings = load_settings()
-    engine = connected(settings)
-    require_current(engine)
-    return _findings(integrity.verify(settings, engine, go_on), context)
-
-
-def _findings(findings: Sequence[Finding], context: Context) -> Printed:
-    """Return findings for programs and for people; the exit code says whether any is bad."""
-    context.exit = BROKEN if any(f.level == "broken" for f in findings) else DONE
-    text = "\n".join(printable(f"{f.level:8} {f.what}: {f.text}") for f in findings)
-    return {"findings": [f.document for f in findings]}, text
-
-
-def _mail_findings(settings: Settings) -> list[Finding]:
-    if not settings.mail_server:
-        return []
-    from merger.monitoring.doctor import Finding, findings_of
-    from merger.notifications import smtp
-
-    server = smtp.server_of(settings.mail_server, settings.mail_password.reveal())
-    patient = replace(server, timeout_s=10.0)
-    found = findings_of("mail", lambda: [Finding("mail", "ok", smtp.check_server(patient))])
-    if not settings.web_address:
-        found.append(Finding("mail", "warning", Message("notifications.no_link")))
-    return found
 
 
 def rooms(options: argparse.Namespace, context: Context) -> Printed:

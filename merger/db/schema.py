@@ -61,6 +61,12 @@ def is_ahead(engine: Engine) -> bool:
         return connection.scalar(query) not in _known_revisions()
 
 
+def revision(engine: Engine) -> str:
+    """Return the last migration of a database; empty where there are no tables."""
+    with translate_errors(engine), engine.connect() as connection:
+        return _revision(connection) or ""
+
+
 @cache
 def _known_revisions() -> frozenset[str | None]:
     """Return the revisions of this program, and none: a migration that was cut off is no newer."""

@@ -1,13 +1,16 @@
-"""Reads all that is kept, and says what is no longer as it was written. It changes nothing.
+"""Reads all that is kept, and says what is no longer as it was written. It mends nothing.
 
+What it found last is kept as a fact, for the operator's page.
 Compared are parts with their sums, videos with their rows, and media with its sidecars and rows.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,19 +18,21 @@ from typing import Literal
 from sqlalchemy import Engine, select
 
 from merger.config import Settings
-from merger.db.engine import reading
+from merger.db.engine import reading, writing
+from merger.db.key_value import KeyValueStore
 from merger.delivery.folder import FolderDestination
-from merger.i18n import Message, sentences
+from merger.i18n import Message, from_json, sentences, to_json
 from merger.live.recordings import list_recordings
 from merger.media.sidecar import read_sidecar
-from merger.monitoring.doctor import Finding, Level, findings_of
+from merger.monitoring.findings import Finding, Level, findings_of
 from merger.storage import paths
 from merger.storage.cache import Cache, sum_of
 from merger.storage.copying import sha256_of
 from merger.storage.disk_space import amount
-from models import Delivery, Rendition, Segment
+from models import Delivery, Fact, Rendition, Segment
 
 _MOST_NAMES = 10  # of files that are listed
+_FACT = "verified"
 
 Condition = Literal["intact", "uncompared", "changed", "missing", "unreadable"]
 _WRONG: tuple[Condition, ...] = ("changed", "missing", "unreadable")
@@ -84,6 +89,32 @@ def verify(settings: Settings, engine: Engine, check: Callable[[], None]) -> lis
         for area in areas
         for finding in findings_of(area.what, partial(_look_at, area, digests, check))
     ]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """When all was read last, and what was not as it was written."""
+
+    at: datetime
+    wrong: tuple[Message, ...]
+
+
+def keep_result(engine: Engine, findings: Iterable[Finding], now: datetime) -> None:
+    """Keep what was found, in place of what was found before."""
+    wrong = [to_json(finding.text) for finding in findings if finding.level != "ok"]
+    value = json.dumps({"at": now.isoformat(), "wrong": wrong})
+    writing(engine, lambda session: session.merge(Fact(name=_FACT, value=value)))
+
+
+def last_result(engine: Engine) -> Verified | None:
+    """Return what was found last; None where nobody has looked yet."""
+    kept = KeyValueStore(engine).get(_FACT)
+    if kept is None:
+        return None
+    found = json.loads(kept)
+    return Verified(
+        datetime.fromisoformat(found["at"]), tuple(from_json(text) for text in found["wrong"])
+    )
 
 
 def _look_at(

@@ -25,13 +25,16 @@ from merger.live import source_status
 from merger.live.source_status import Flow
 from merger.monitoring import destinations, heartbeats
 from merger.storage.disk_space import Disk, disk_of
-from models import Notification, Record, Room, Source
+from models import STATUSES, Notification, Record, Room, Source
 
 _OK, _UNKNOWN = Message("monitoring.ok"), Message("monitoring.unknown")
 # A daemon gives a sign at its passes. Several may be missed while the database is busy.
 _SILENT_PASSES = 3
 _SILENT_FOR = timedelta(minutes=1)
-_LAST_ENCODES = 10
+_LAST_ENCODES, _NEWEST = 10, 200  # of those that changed last
+# What ended well is nearly everything, and counted in an index alone.
+_NOT_DELIVERED = tuple(status for status in STATUSES if status != "delivered")
+_NOT_SENT = ("pending", "sending", "unknown", "failed")
 _DISK_ANSWERS_WITHIN_S = 2.0
 
 
@@ -39,24 +42,57 @@ _DISK_ANSWERS_WITHIN_S = 2.0
 class Vitals:
     """What the database says.
 
-    oldest_due_s: how long the longest waiting record has been due. silence_s: how long ago a daemon
-    gave its last sign of life, infinite where none ever did. speed: seconds of video that a second
-    of encoding produces; None: none yet.
+    due: how many records wait for a worker. oldest_due_s: how long the one that waits longest has
+    been due. silence_s: how long ago a daemon gave its last sign of life, infinite where none ever
+    did. speed: seconds of video that a second of encoding produces; None: none yet.
     """
 
-    records: Mapping[tuple[str, str], int]  # by status and stage
+    records: Mapping[tuple[str, str], int]  # by status and stage; delivered ones are in the last
     failures: Mapping[str, int]  # by code
-    messages: Mapping[tuple[str, str], int]  # by channel and status
+    messages: Mapping[tuple[str, str], int]  # by channel and status, but for those that were sent
+    due: int
     oldest_due_s: float
     silence_s: float
     speed: float | None
+
+    def count(self, status: str) -> int:
+        """Return how many records have a status."""
+        return sum(n for (of, _), n in self.records.items() if of == status)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All numbers of the service at an instant: `/metrics` gives them, the operator's page shows.
+
+    flows: of sources that are to be recorded now, by room and source. disks: by what they are for.
+    """
+
+    at: datetime
+    vitals: Vitals
+    flows: Mapping[tuple[str, str], Flow]
+    disks: Mapping[str, Disk | Message]
+
+
+def read_all(engine: Engine, settings: Settings, looks: Disks, now: datetime) -> Readings:
+    """Return all numbers of the service."""
+    return Readings(
+        now,
+        read_vitals(engine, now),
+        read_source_counts(engine, settings, now),
+        disks(looks, settings),
+    )
 
 
 def read_vitals(engine: Engine, now: datetime) -> Vitals:
     """Return what the database says."""
     with reading(engine) as session:
+        by_status = session.execute(
+            select(Record.status, func.count()).group_by(Record.status)
+        ).all()
         by_stage = session.execute(
-            select(Record.status, Record.stage, func.count()).group_by(Record.status, Record.stage)
+            select(Record.status, Record.stage, func.count())
+            .where(Record.status.in_(_NOT_DELIVERED))
+            .group_by(Record.status, Record.stage)
         ).all()
         failures = session.execute(
             select(Record.error_code, func.count())
@@ -64,29 +100,50 @@ def read_vitals(engine: Engine, now: datetime) -> Vitals:
             .group_by(Record.error_code)
         ).all()
         messages = session.execute(
-            select(Notification.channel, Notification.status, func.count()).group_by(
-                Notification.channel, Notification.status
-            )
+            select(Notification.channel, Notification.status, func.count())
+            .where(Notification.status.in_(_NOT_SENT))
+            .group_by(Notification.channel, Notification.status)
         ).all()
-        oldest = session.scalar(
-            select(func.min(Record.run_after)).where(
+        due, oldest = session.execute(
+            select(func.count(), func.min(Record.run_after)).where(
                 Record.status == "queued", Record.run_after <= now
             )
+        ).one()
+        newest = (
+            select(Record.id)
+            .order_by(Record.updated_at.desc(), Record.id.desc())
+            .limit(_NEWEST)
+            .subquery()
         )
         reports = session.scalars(
             select(Record.report)
+            .join(newest, newest.c.id == Record.id)
             .where(Record.status == "delivered", Record.report.is_not(None))
             .order_by(Record.updated_at.desc(), Record.id.desc())
             .limit(_LAST_ENCODES)
         ).all()
+    records = {(status, stage): count for status, stage, count in by_stage}
+    records |= {(s, "deliver"): count for s, count in by_status if s == "delivered"}
     return Vitals(
-        records={(status, stage): count for status, stage, count in by_stage},
+        records=records,
         failures={code or "unknown": count for code, count in failures},
         messages={(channel, status): count for channel, status, count in messages},
+        due=due,
         oldest_due_s=_since(oldest, now) if oldest else 0.0,
         silence_s=_since(heartbeats.last_heartbeat(engine), now),
         speed=speed([json.loads(text) for text in reports if text]),
     )
+
+
+def count_sent(engine: Engine) -> dict[str, int]:
+    """Return how many notifications were sent, by channel; it reads all of them."""
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Notification.channel, func.count())
+            .where(Notification.status == "sent")
+            .group_by(Notification.channel)
+        )
+        return {str(channel): int(count) for channel, count in rows}
 
 
 def read_source_counts(

@@ -5,6 +5,7 @@ Nothing that people wrote can become a header: names are one line, addresses wer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ _LONGEST_SUBJECT = 150
 _PAGES_OF_LINKS = {
     "confirm": "/confirm", "password": "/login/password", "invited": "/login/password",
 }  # fmt: skip
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/;,()'\"«»]+/)*(?=[^\s/])")  # of an absolute path
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _values_of(letter: Letter) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "words": words, "zone": zone.key, "facts": facts, "kind": letter.kind,
-        "links": [link for link in facts["links"] if link["kind"] != "news"],
+        "links": [link for link in facts["links"] if _is_link(link)],
         "changes": [_words(letter.language, change) for change in facts.get("changes", ())],
         "warnings": [_words(letter.language, warning) for warning in _warnings_of(facts)],
         "why": _reason(letter.language, error) if error else "",
@@ -152,9 +154,17 @@ def _warnings_of(facts: Mapping[str, Any]) -> Sequence[Mapping[str, Any] | str]:
     return list(facts.get("warning_messages") or facts["warnings"])
 
 
+def _is_link(link: Mapping[str, Any]) -> bool:
+    """Return whether somebody can follow a link to a video; folders of the server they cannot."""
+    return link["kind"] != "news" and str(link["link"]).startswith(("https://", "http://"))
+
+
 def _words(language: str, message: Mapping[str, Any] | str) -> str:
-    """Return a message in words; rows that are older than keys hold a sentence."""
-    return i18n.render(language, i18n.from_json(message))
+    """Return a message in words; rows that are older than keys hold a sentence.
+
+    Where files lie on the server is nobody's business: of paths, the last name is left.
+    """
+    return _FOLDERS.sub("", i18n.render(language, i18n.from_json(message)))
 
 
 def _reason(language: str, error: Mapping[str, Any]) -> str:

@@ -17,12 +17,14 @@ import requests
 from standardwebhooks import Webhook
 
 from merger.errors import Broken, Temporary
+from merger.i18n import Message
 from merger.network.addresses import Rules
 from merger.network.session import guard
-from merger.network.targets import Unclear, target_of
+from merger.network.targets import Unclear, scheme_and_host, target_of
 
 WEBHOOKS = Rules("webhooks")
-_TIMEOUT_S = (5, 15)  # to connect, and for the answer
+_TIMEOUT_S = (5.0, 15.0)  # to connect, and for the answer
+_CHECKED_WITHIN_S = 3.0  # each
 _PREFIX = "whsec_"  # of secrets that the standard's tools make; the rest is base64
 
 
@@ -85,14 +87,29 @@ def call_webhook(
     Args:
         rules: where the webhook may be; an address in the URL itself is allowed, too.
     """
+    status = _send("POST", url, rules, _TIMEOUT_S, data=body, headers=dict(headers))
+    if not 200 <= status < 300:
+        raise Temporary("webhook", "notifications.webhook_answers", status=status)
+
+
+def check_webhook(url: str, rules: Rules = WEBHOOKS) -> Message:
+    """Return that somebody answers there, whatever they say to HEAD; nothing is sent.
+
+    Raises Temporary where nobody does within a few seconds, or it may not be connected to.
+    """
+    _send("HEAD", url, rules, (_CHECKED_WITHIN_S, _CHECKED_WITHIN_S))
+    return Message("notifications.webhook_ok", place=scheme_and_host(url))
+
+
+def _send(method: str, url: str, rules: Rules, timeout: tuple[float, float], **more: Any) -> int:
+    """Send a request, and return the status of its answer. Raises Temporary without an answer."""
     try:
         with guard(requests.Session(), rules.trusting(target_of(url).host)) as session:
             session.trust_env = False  # no password out of ~/.netrc
             # Its body is not read: it may be long, or never end.
-            answer = session.post(
-                url, data=body, headers=dict(headers), timeout=_TIMEOUT_S, allow_redirects=False,
-                stream=True,
-            )  # fmt: skip
+            answer = session.request(
+                method, url, timeout=timeout, allow_redirects=False, stream=True, **more
+            )
             answer.close()
     except Unclear as error:
         raise Temporary("webhook", "notifications.webhook_unclear") from error
@@ -102,5 +119,4 @@ def call_webhook(
         raise Temporary(
             "webhook", "notifications.webhook_away", why=type(error).__name__
         ) from error
-    if not 200 <= answer.status_code < 300:
-        raise Temporary("webhook", "notifications.webhook_answers", status=answer.status_code)
+    return answer.status_code

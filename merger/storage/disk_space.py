@@ -23,10 +23,11 @@ _SHOWN_IN_GB = 100_000_000  # from 0.1 GB on
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk, in bytes."""
+    """A disk, in bytes. number: tells it from others."""
 
     total: int
     free: int
+    number: int = 0
 
     @property
     def reserve(self) -> int:
@@ -41,8 +42,9 @@ class Disk:
 def disk_of(folder: Path) -> Disk:
     """Return the disk of a folder, which may not exist yet."""
     with translate_write_errors(folder):
-        usage = shutil.disk_usage(nearest(folder))
-    return Disk(usage.total, usage.free)
+        there = nearest(folder)
+        usage = shutil.disk_usage(there)
+        return Disk(usage.total, usage.free, there.stat().st_dev)
 
 
 def nearest(folder: Path) -> Path:

@@ -25,7 +25,7 @@ from merger.web.auth import require_principal, service
 from models import STAGES, STATUSES
 
 blueprint = Blueprint("operations", __name__)
-_disks = Disks()
+DISKS = Disks()
 
 
 @blueprint.get("/healthz")
@@ -38,7 +38,7 @@ def alive() -> Response:
 def ready() -> Response:
     """Say whether records can be asked for and made, and else why not."""
     here = service()
-    found = vitals.disks(_disks, here.settings)
+    found = vitals.disks(DISKS, here.settings)
     checks = vitals.readiness(here.engine, here.settings, found, here.now())
     is_ready = vitals.is_ready(checks)
     checks |= destinations.remote_checks(here.engine, here.now())  # others are to mend these
@@ -52,7 +52,7 @@ def metrics() -> Response:
     if not require_principal("read").sees_all:
         raise Forbidden("forbidden", "web.metrics_forbidden")
     registry = CollectorRegistry()
-    registry.register(Numbers(service(), _disks))
+    registry.register(Numbers(service(), DISKS))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -63,7 +63,9 @@ class Numbers(Collector):
         self._service, self._disks = of, disks
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        seen = vitals.read_vitals(self._service.engine, self._service.now())
+        here = self._service
+        read = vitals.read_all(here.engine, here.settings, self._disks, here.now())
+        seen, flows, now = read.vitals, read.flows, read.at
         yield _gauge(
             "merger_records", "Records, by status and stage.", ("status", "stage"),
             {(w, s): seen.records.get((w, s), 0) for w in STATUSES for s in STAGES},
@@ -72,10 +74,16 @@ class Numbers(Collector):
             "merger_failed_records", "Failed records, by error code.", ("code",),
             {(code,): count for code, count in seen.failures.items()},
         )  # fmt: skip
+        sent = vitals.count_sent(here.engine)
+        messages: dict[tuple[str, ...], float] = {key: float(n) for key, n in seen.messages.items()}
+        messages |= {(channel, "sent"): float(n) for channel, n in sent.items()}
         yield _gauge(
             "merger_messages", "Mails and webhook calls, by status.",
-            ("channel", "status"), {key: float(n) for key, n in seen.messages.items()},
+            ("channel", "status"), messages,
         )  # fmt: skip
+        yield _gauge(
+            "merger_due_records", "Records that wait for a worker.", (), {(): float(seen.due)}
+        )
         yield _gauge(
             "merger_oldest_due_seconds", "Longest time that a due record has been waiting.", (),
             {(): seen.oldest_due_s},
@@ -91,8 +99,6 @@ class Numbers(Collector):
             " taking no time.", (),
             {} if seen.speed is None else {(): seen.speed},
         )  # fmt: skip
-        now = self._service.now()
-        flows = vitals.read_source_counts(self._service.engine, self._service.settings, now)
         yield _gauge(
             "merger_source_is_live", "1 while a source to be recorded now sends media, else 0.",
             ("room", "source"), {names: float(f.how == "coming") for names, f in flows.items()},
@@ -101,8 +107,7 @@ class Numbers(Collector):
             "merger_source_silent_seconds", "How long the source has sent no media.",
             ("room", "source"), {names: flow.silent_s(now) for names, flow in flows.items()},
         )  # fmt: skip
-        found = vitals.disks(self._disks, self._service.settings)
-        disks = {name: disk for name, disk in found.items() if isinstance(disk, Disk)}
+        disks = {name: disk for name, disk in read.disks.items() if isinstance(disk, Disk)}
         yield _gauge(
             "merger_disk_free_bytes", "Free bytes on a disk.", ("disk",),
             {(name,): disk.free for name, disk in disks.items()},

@@ -70,6 +70,7 @@ class Wiring:
     add_history: WriteHistory
     keep_picture: Callable[[int, datetime, bytes], None]
     write_sign: Callable[[int, SourceSign | None], None]
+    write_heartbeat: Callable[[datetime], None] = lambda _: None
     rules: Rules = CAMERAS
     grid_s: int = 1800
     patience: Patience = field(default_factory=Patience)
@@ -210,6 +211,8 @@ class Supervisor:
         if now_s - self._signed_s < _SIGN_EVERY_S:
             return
         self._signed_s = now_s
+        with suppress(MergerError):  # of a database that is away the log says so elsewhere
+            self.wiring.write_heartbeat(now)
         for live in self.sources.values():
             if not live.state.assignment.is_recorded:
                 self._withdraw_sign(live)

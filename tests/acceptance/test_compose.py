@@ -92,7 +92,7 @@ def test_whether_each_is_well_is_looked_at(name: str) -> None:
         assert "/readyz" in command[-1] and ":8080/" in command[-1]
         compile(command[-1], "healthcheck", "exec")
     elif name in OURS:
-        assert command == ["python", "/app/app.py", "check"]
+        assert command == ["python", "/app/app.py", "check", "--here"]
 
 
 def test_only_the_web_service_is_open_and_only_to_this_host() -> None:

@@ -225,7 +225,7 @@ def test_without_an_address_of_the_service_there_is_no_link(
     assert sent(service, mails) == []
     assert "set MERGER_WEB_ADDRESS" in service.details()["messages"][0]["error"]
     said = service.run("check").stdout
-    assert re.search(r"warning +mail: .*MERGER_WEB_ADDRESS", said)
+    assert re.search(r"warning +mail links .*MERGER_WEB_ADDRESS", said)
 
 
 @ON_SQLITE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,16 @@ from sqlalchemy import Engine, insert, text, update
 
 from merger.config import Settings, load
 from merger.db.encryption import ensure_key
-from merger.db.engine import connect
+from merger.db.engine import connect, writing
 from merger.errors import Broken, Refused, Temporary
 from merger.i18n import Message, languages, render
 from merger.isolation import confinement
-from merger.monitoring.doctor import Finding, check
+from merger.monitoring.doctor import check
+from merger.monitoring.findings import Check, Finding, look_at_all
 from merger.render import ffmpeg
 from merger.rooms import store
 from merger.rooms.spec import RoomSpec, SourceSpec
-from models import Room, Source
+from models import Record, Rendition, Room, Source
 from recorders.registry import kinds, recorder_of
 from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
 from tests.support.selection import BOTH_DATABASES
@@ -46,7 +48,9 @@ def now() -> datetime:
 @pytest.fixture(autouse=True)
 def plenty_of_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large disk, whatever the one is that the tests run on."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=500 * GB))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(total=1000 * GB, free=500 * GB)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +126,7 @@ def test_all_is_well(site: Engine, tmp_path: Path) -> None:
     assert [what.split(" (")[0] for what in found] == [
         "database", "clocks", "schema", "key file", "room '504'", "ffmpeg",
         "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
-        "cache folder", "data folder", "output folder", "private files",
+        "cache folder", "data folder", "output folder", "disk space", "private files",
     ]  # fmt: skip
     assert found["room '504'"].text == "Europe/Moscow; camera"
     assert "500.0 GB free" in found["data folder (MERGER_DATA)"].text
@@ -236,7 +240,7 @@ def test_an_answer_that_takes_long_is_no_difference(engine: Engine, tmp_path: Pa
         return asked[-1]
 
     assert looked(tmp_path, engine, clock)["clocks"].level == "ok"
-    assert len(asked) == 2
+    assert len(asked) >= 2  # before and after; and for what is looked at besides
 
 
 def test_no_room_yet(engine: Engine, tmp_path: Path) -> None:
@@ -393,7 +397,7 @@ def test_little_space(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for what in ("cache folder (MERGER_CACHE)", "data folder (MERGER_DATA)"):
         assert found[what].level == "warning" and "5.0 GB free" in found[what].text
     # Of a folder that is not there yet, the disk that it will be on.
-    assert asked == [tmp_path, tmp_path / "data", tmp_path / "data"]
+    assert sorted(asked) == [tmp_path, tmp_path / "data", tmp_path / "data"]
 
 
 def test_folders_that_cannot_be_written_to(
@@ -448,3 +452,136 @@ def test_a_folder_that_is_not_there(site: Engine, tmp_path: Path) -> None:
     store.apply_rooms(site, [RoomSpec("505", "Europe/Moscow", sources=(lost,))])
     found = looked(tmp_path, site)["room '505'"]
     assert found.level == "warning" and "there is no folder /srv/nowhere" in found.text
+
+
+# --- media, and room for it -----------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+def add_record(
+    engine: Engine, ended: datetime, items: dict[str, Any] | None, status: str = "delivered"
+) -> None:
+    """Add a recording of the room that ended at an instant, with media of some sources."""
+    media = {"items": items} if items is not None else None
+    row = Record(
+        room_id=1, start_at=ended - timedelta(hours=1), end_at=ended, zone="Europe/Moscow",
+        event_name="Lecture", layout="side_by_side", profile="720p", created_at=ended,
+        updated_at=ended, run_after=ended, status=status, media=media,
+    )  # fmt: skip
+    writing(engine, lambda session: session.add(row))
+
+
+FILE = [["a.mp4", "1", "segments/1/a.mp4", "2026-11-20T10:00:00+00:00"]]
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "items", "status", "is_silent"),
+    [
+        (3, {"camera": FILE}, "delivered", False),
+        (3, {"camera": [], "other": FILE}, "delivered", True),
+        (3, None, "failed", True),
+        (3, None, "queued", True),  # it waits for media that does not come
+        (3, None, "cancelled", False),
+        (0.5, None, "queued", False),  # it may still come
+        (9, None, "failed", False),  # long ago
+    ],
+)
+@ON_SQLITE
+def test_a_source_without_media_for_a_week(
+    site: Engine, tmp_path: Path, days_ago: float, items: Any, status: str, is_silent: bool
+) -> None:
+    add_record(site, now() - days_ago * DAY, items, status)
+    found = looked(tmp_path, site)["room '504'"]
+    assert (found.level == "warning") == is_silent
+    if is_silent:
+        assert found.text.startswith("source 'camera': the only recording of the last week has no")
+
+
+@ON_SQLITE
+def test_one_lecture_with_media_is_enough(site: Engine, tmp_path: Path) -> None:
+    add_record(site, now() - 2 * DAY, {"camera": FILE})
+    add_record(site, now() - 3 * DAY, None, "failed")
+    assert looked(tmp_path, site)["room '504'"].level == "ok"
+
+
+@ON_SQLITE
+def test_of_zoom_there_need_not_be_media(site: Engine, tmp_path: Path) -> None:
+    add_record(site, now() - 2 * DAY, {"camera": FILE})
+    with site.begin() as connection:
+        connection.execute(
+            insert(Source).values(room_id=1, name="m", role="screen", kind="zoom", address="")
+        )
+    found = looked(tmp_path, site)["room '504'"]
+    assert "none of" not in found.text and "the only recording" not in found.text
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "level", "told"),
+    [
+        (500, "ok", "495.0 GB free, enough for about 49 days (as in the last two weeks)"),
+        (25, "warning", "20.0 GB free, enough for about 2 days (as in the last two weeks); free some"),
+        (9000, "ok", "enough for more than a year"),
+    ],
+)  # fmt: skip
+@ON_SQLITE
+def test_for_how_many_days_the_disk_suffices(
+    site: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gb: int, level: str, told: str
+) -> None:  # fmt: skip
+    usage = SimpleNamespace(total=10_000 * GB, free=free_gb * GB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    add_record(site, now() - 10 * DAY, {})
+    video = Rendition(
+        record_id=1, version=1, kind="merge", path="a", size_bytes=50 * GB, sha256="", frames=1,
+        width=2, height=2, made_at=now() - 10 * DAY,
+    )  # fmt: skip
+
+    def add(session: Any) -> None:
+        session.get_one(Record, 1).updated_at = now()
+        session.add(video)
+
+    writing(site, add)
+    found = looked(tmp_path, site)["disk space (data)"]  # and in the output folder, on that disk
+    assert found.level == level and told in found.text
+
+
+@ON_SQLITE
+def test_room_for_what_is_requested(
+    site: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "nothing to estimate from" in looked(tmp_path, site)["disk space"].text
+    usage = SimpleNamespace(total=1000 * GB, free=12 * GB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    for n in range(6):
+        add_record(site, now() + timedelta(hours=4 + n), None, "queued")
+    found = looked(tmp_path, site)["disk space (data)"]
+    assert found.level == "warning" and "as requested for the next three days" in found.text
+
+
+def test_what_does_not_answer_costs_no_other() -> None:
+    goes_on = threading.Event()
+
+    def hang() -> Iterator[Finding]:
+        goes_on.wait()
+        yield from ()
+
+    def fail() -> Iterator[Finding]:
+        raise Refused("share", "monitoring.away")
+
+    fine = Finding("fine", "ok", Message("monitoring.ok"))
+    try:
+        found = look_at_all(
+            [Check("share", hang), Check("fails", fail), Check("fine", lambda: [fine])], 0.2
+        )
+    finally:
+        goes_on.set()
+    assert [(f.what, f.level) for f in found] == [("share", "broken"), ("fails", "broken"), ("fine", "ok")]  # fmt: skip
+    assert "nothing answered" in str(found[0].text)
+
+
+def test_a_bug_in_a_check_is_told() -> None:
+    def wrong() -> Iterator[Finding]:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        look_at_all([Check("wrong", wrong)])

@@ -44,3 +44,14 @@ def test_a_name_may_be_long(engine: Engine) -> None:
     for number in (1, 2):
         heartbeats.write_heartbeat(engine, f"{'h' * 200}-{number}", NOON)
     assert [len(name) for name in names(engine)] == [64, 64]
+
+
+def test_a_recorder_is_no_daemon(engine: Engine) -> None:
+    heartbeats.write_heartbeat(engine, "host-1", NOON + MINUTE, "recorder")
+    assert heartbeats.last_heartbeat(engine) is None
+    heartbeats.write_heartbeat(engine, "host-2", NOON)
+    heartbeats.write_heartbeat(engine, "host-2", NOON + 3 * DAY, "recorder")
+    assert [(h.kind, h.name, h.at) for h in heartbeats.list_heartbeats(engine)] == [
+        ("daemon", "host-2", NOON),
+        ("recorder", "host-2", NOON + 3 * DAY),
+    ]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from merger.i18n import Message, document, to_json
+from merger.i18n import Message, document, say, to_json
 from merger.notifications.mail import Letter, compose, message_id, one_line, spread_evenly
 from merger.notifications.smtp import Server, server_of
 from merger.notifications.webhook import body_of, headers_of
@@ -71,10 +71,30 @@ def test_a_video_is_ready() -> None:
     text, page = words(mail, "plain"), words(mail, "html")
     for part in (text, page):
         assert "2026-11-20, 10:00" in part and "Europe/Moscow" in part
-        assert "https://drive.google.com/file/d/1/view" in part and "/srv/merged/a.mp4" in part
+        assert "https://drive.google.com/file/d/1/view" in part and "merged" not in part
         assert "https://lectures.example.edu/records/7" in part and "calendar.google" not in part
         assert "no pictures from 10:00:30" in part
     assert "Алгебра & logic" in text and "Алгебра &amp; logic" in page
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_folders_of_the_server_are_in_no_mail(language: str) -> None:
+    """Where nobody could follow a link, the mail says whom to ask."""
+    links = [link for link in FACTS["links"] if link["destination"] == "folder"]
+    for kind, changes, web, asks in (
+        ("ready", {}, "", True),
+        ("ready", {}, LETTER.web, False),
+        ("ready", {"links": FACTS["links"]}, "", False),
+        ("ready", {"warning_messages": [], "warnings": ["/srv/lectures/a.mp4: damaged"]}, "", True),
+        ("failed", {"error": {"code": "x", "message": "there is no folder /mnt/a/b"}}, "", False),
+        ("silent", {"text": "camera: /srv/x/y is full"}, "", False),
+    ):
+        facts = {**FACTS, "links": links, **changes}
+        mail = read(replace(LETTER, kind=kind, facts=facts, language=language, web=web))
+        for part in ("plain", "html"):
+            text = words(mail, part)
+            assert not re.search(r"/(srv|mnt)/|/merged", text), text
+            assert (say(language, "mail.ask_administrator") in text) == asks, (kind, changes)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ PAGES = {
     "/rooms/<int:room>/edit": {"GET": "rooms", "POST": "rooms"},
     "/rooms/<int:room>/delete": {"POST": "rooms"},
     "/offers": {"GET": "rooms"},
+    "/operations": {"GET": "all"},
+    "/operations/state": {"GET": "all"},
     "/people": {"GET": "people", "POST": "people"},
     "/people/<int:user>": {"POST": "people"},
     "/people/<int:user>/delete": {"POST": "people"},

@@ -320,6 +320,7 @@ def test_every_page_is_accessible_in_both_languages(running: Running, browser: B
             "/rooms",
             "/rooms/new",
             "/rooms/1/edit",
+            "/operations",
             "/people",
             "/account",
             "/offers",

@@ -225,7 +225,7 @@ def test_numbers(web: Web) -> None:
     site = web.site
     first = numbers(web)
     assert {name for name, *_ in first} == {
-        "merger_records", "merger_oldest_due_seconds", "merger_daemon_silence_seconds",
+        "merger_records", "merger_due_records", "merger_oldest_due_seconds", "merger_daemon_silence_seconds",
         "merger_disk_free_bytes", "merger_disk_total_bytes",
     }  # fmt: skip
     assert len([name for name, *_ in first if name == "merger_records"]) == 25

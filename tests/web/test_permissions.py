@@ -275,6 +275,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/operations": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
+    "/operations/state": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
     "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, shows=True, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},
     "/people/<int:user>": {"POST": [Act(PEOPLE, World.user, changes=True, send=form_of(role="editor"))]},
     "/people/<int:user>/password-link": {"POST": [Act(PEOPLE, World.user, shows=True, changes=True)]},

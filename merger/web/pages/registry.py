@@ -9,6 +9,7 @@ from merger.web.pages import (
     base,
     confirm,
     discovered,
+    operations,
     people,
     record_edit,
     records,
@@ -19,8 +20,8 @@ from merger.web.pages import (
 from merger.web.pages.base import Answer, blueprint
 
 __all__ = [
-    "account", "blueprint", "confirm", "discovered", "people", "record_edit", "records",
-    "register", "request", "rooms", "selected",
+    "account", "blueprint", "confirm", "discovered", "operations", "people", "record_edit",
+    "records", "register", "request", "rooms", "selected",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ async function refresh(part) {
   if (fresh.dataset.state === part.dataset.state) {
     // The rest stays as it is, so that nobody loses the button under their finger.
     const [shown, newest] = [part, fresh].map((one) => one.querySelector("[data-part]"));
-    if (!shown.isEqualNode(newest)) shown.replaceWith(newest); // pictures that stay are not loaded again
+    if (!shown.isEqualNode(newest)) replaceInside(shown, newest); // pictures that stay are not loaded again
     part.dataset.every = fresh.dataset.every;
     return;
   }
@@ -33,6 +33,13 @@ async function refresh(part) {
   const [was, is] = [part, fresh].map((one) => one.querySelector("[form=selected]"));
   if (was && is) is.checked = was.checked;
   replace(part, document.adoptNode(fresh));
+}
+
+function replaceInside(old, fresh) {
+  const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  old.replaceWith(fresh);
+  // Whoever goes from link to link with the keyboard stays where they are.
+  if (focused) fresh.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 async function refreshPage() {

@@ -95,6 +95,7 @@ class Scene:
     bookings: list[Booking] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     told: list[tuple[str, int]] = field(default_factory=list)
+    beats: list[datetime] = field(default_factory=list)  # signs of life
 
     def __post_init__(self) -> None:
         source = SourceOfRoom("504", "camera", "speaker", "rtsp", "rtsp://10.0.5.4/", MOSCOW, id=1)
@@ -102,7 +103,7 @@ class Scene:
         self.cameras = [self.camera]
         around = Wiring(
             self.folder, lambda: self.cameras, lambda _: self.bookings, self.tell,
-            lambda *_: None, lambda *_: None,
+            lambda *_: None, lambda *_: None, write_heartbeat=lambda at: self.beats.append(at),
         )  # fmt: skip
         self.idle = Idle()
         self.recorder = Supervisor(around, cast(Any, self.idle))
@@ -134,6 +135,12 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 def booked(record: int, begin: datetime = TEN) -> Booking:
     return Booking(record, "504", Span(begin, begin + HOUR))
+
+
+def test_it_gives_a_sign_of_life_though_nothing_is_booked(scene: Scene) -> None:
+    scene.recorder.tick(TEN)
+    scene.recorder.tick(TEN)  # at once again: the table is spared
+    assert scene.beats == [TEN]
 
 
 def test_a_booking_that_runs_out_is_over(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
