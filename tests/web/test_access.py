@@ -64,6 +64,7 @@ PAGES = {
     "/request/check": {"POST": "write"},
     "/rooms": {"GET": "read"},
     "/rooms/new": {"GET": "rooms", "POST": "rooms"},
+    "/rooms/<int:room>/sources": {"GET": "read"},
     "/rooms/<int:room>/edit": {"GET": "rooms", "POST": "rooms"},
     "/rooms/<int:room>/delete": {"POST": "rooms"},
     "/offers": {"GET": "rooms"},
