@@ -66,7 +66,7 @@ def test_what_is_not_there_is_told_in_the_language_of_the_reader(web: Web, langu
     ann = reader(web, "ann", language)
     page = ann.get("/nowhere", 404)
     assert {"en": "The address is wrong", "ru": "В адресе ошибка"}[language] in page
-    page = ann.get("/records/1/cancel", 405)
+    page = ann.get("/records/1/retry", 405)
     assert {"en": "start from there", "ru": "начните оттуда"}[language] in page
     page = ann.get("/records?cursor=x", 422)
     with pytest.raises(Refused) as refused:
@@ -108,7 +108,7 @@ def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
 
 
 FORMS = (
-    "/request", "/request/check", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
+    "/request", "/request/check", "/records/selected", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
     "/records/1/delete", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
     "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm",
