@@ -20,6 +20,7 @@ from merger.web.language import Phrase, Phrases, language, language_name, phrase
 
 blueprint = Blueprint("pages", "merger.web")
 
+_LONGEST_PATH = 1000  # characters, that a page repeats
 _MOST_DIGITS = 18  # of a number that every database holds
 
 Errors = dict[str, Phrases]
@@ -179,7 +180,10 @@ def sign_in_first(error: Unauthorized) -> AnyResponse:
 
 def here() -> str:
     """Return where to go back to from a form that stands on every page."""
-    return request.full_path.rstrip("?") if request.method == "GET" else "/"
+    if request.method != "GET":
+        return "/"
+    whole = request.full_path.rstrip("?")
+    return whole if len(whole) <= _LONGEST_PATH else request.path[:_LONGEST_PATH]
 
 
 def add_language_headers(response: Response) -> Response:

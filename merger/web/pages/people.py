@@ -28,6 +28,7 @@ from models import USER_ROLES
 log = logging.getLogger(__name__)
 
 PAGE = 100  # users
+_LONGEST_SEARCH = 255  # characters, as of a name
 
 
 @blueprint.get("/people")
@@ -112,7 +113,7 @@ def remove(user: int) -> Answer:
 def _people_form(
     typed: dict[str, str], errors: Errors, link: dict[str, str] | None = None
 ) -> Answer:
-    search = request.args.get("q", "").strip()
+    search = request.args.get("q", "").strip()[:_LONGEST_SEARCH]
     found = users.list_users(service().engine, number_after(), PAGE + 1, search)
     following = {"q": search, "after": found[PAGE - 1]["id"]} if len(found) > PAGE else None
     return form(
