@@ -73,6 +73,7 @@ WAYS: list[tuple[str, Callable[[Site, int], object], bool]] = [
     ("nothing", lambda site, user: None, True),
     ("almost three days", lambda site, user: wait(site, LASTS - SECOND), True),
     ("three days", lambda site, user: wait(site, LASTS), False),
+    ("a week", lambda site, user: wait(site, LASTS + timedelta(days=4)), False),
     ("uninvited", lambda site, user: users.change_user(site.engine, user, {"invited": False}), False),
     ("uninvited and invited again", lambda site, user: invited_again(site, user), False),
     ("another role", lambda site, user: users.change_user(site.engine, user, {"role": "editor"}), True),
