@@ -20,7 +20,9 @@ from tests.web.conftest import Web, problem
 # The scope that a route asks for; None: it is open to everybody. A route that is not listed fails.
 API = {
     "/api/v1/records": {"GET": "read", "POST": "write"},
-    "/api/v1/records/<int:record>": {"GET": "read", "DELETE": "write"},
+    "/api/v1/records/<int:record>": {"GET": "read", "PATCH": "write", "DELETE": "write"},
+    "/api/v1/records/<int:record>/events": {"GET": "read"},
+    "/api/v1/records/<int:record>/picture": {"GET": "read"},
     "/api/v1/records/<int:record>/cancel": {"POST": "write"},
     "/api/v1/records/<int:record>/retry": {"POST": "write"},
     "/api/v1/records/<int:record>/remerge": {"POST": "write"},
@@ -56,7 +58,9 @@ PAGES = {
     "/records/<int:record>": {"GET": "read"},
     "/records/<int:record>/row": {"GET": "read"},
     "/records/<int:record>/status": {"GET": "read"},
-    "/records/<int:record>/cancel": {"POST": "write"},
+    "/records/selected": {"GET": "all", "POST": "all"},
+    "/records/<int:record>/cancel": {"GET": "write", "POST": "write"},
+    "/records/<int:record>/edit": {"POST": "write"},
     "/records/<int:record>/retry": {"POST": "write"},
     "/records/<int:record>/remerge": {"POST": "write"},
     "/records/<int:record>/delete": {"POST": "write"},

@@ -174,6 +174,7 @@ def test_however_many_records_there_are_the_queries_are_as_few(web: Web) -> None
             record = add(web, "x", -DAY, "running", stage="encode", progress=0.5, attempt=1)
             add_chunks(web, record, ("presentation", [picture("presentation", b"slide")]))
         ann = reader(web, "ann")
+        ann.get("/records")  # when they were last seen is written once
         statements.clear()
         page = ann.get("/records")
         assert page.count('class="thumbnail" loading="lazy"') == page.count('<li class="record"')
