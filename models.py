@@ -254,6 +254,9 @@ class Room(Base):
     late_s: Mapped[int] = mapped_column(Integer, default=120, server_default="120")
     mails: Mapped[bool] = mapped_column(default=True, server_default="1")  # to those who asked
     uploads_raw: Mapped[bool] = mapped_column(default=False, server_default="0")  # live segments
+    # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
+    requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
 
     sources: Mapped[list[Source]] = relationship(
         back_populates="room", order_by="Source.id", cascade="all, delete-orphan"
@@ -489,6 +492,54 @@ class Record(Base):
     event_link: Mapped[EventLink | None] = relationship(cascade="all, delete-orphan")
 
 
+class AccessRequest(Base):
+    """Somebody asks to get what is another's, or is past: merger/records/access/."""
+
+    __tablename__ = "access_requests"
+    __table_args__ = _table(
+        Index(None, "room_id", "state", "start_at"), Index(None, "user_id", "state"), counts_on=True
+    )
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    start_at: Mapped[datetime] = mapped_column(Instant)
+    end_at: Mapped[datetime] = mapped_column(Instant)
+    # The rest of the request: name, layout, profile, users, course_code, key.
+    asked: Mapped[Any] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(key(16))  # pending, granted, refused, withdrawn, expired
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    user: Mapped[User] = relationship(foreign_keys="AccessRequest.user_id")
+    decider: Mapped[User | None] = relationship(foreign_keys="AccessRequest.decided_by")
+    room: Mapped[Room] = relationship()
+    asks: Mapped[list[AccessAsk]] = relationship(
+        order_by="AccessAsk.user_id", cascade="all, delete-orphan"
+    )
+
+
+class AccessAsk(Base):
+    """Who is asked for leave, and has perhaps given it where others are asked, too."""
+
+    __tablename__ = "access_asks"
+
+    access_id: Mapped[int] = mapped_column(
+        ForeignKey("access_requests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False,
+        index=True,
+    )  # fmt: skip
+    # SHA-256 of what the link in their mail holds; null until that is sent.
+    digest: Mapped[str | None] = mapped_column(key(64), unique=True)
+    allowed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    user: Mapped[User] = relationship()
+
+
 class RecordKey(Base):
     """With which key a record was requested first, if with one."""
 
@@ -648,10 +699,15 @@ class Notification(Base):
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     # SHA-256 of what it is about and for whom: nobody is told the same thing twice.
     identity: Mapped[str] = mapped_column(key(64), unique=True)
-    # Null for a link with which somebody sets their password.
+    # What it is about: a record, or a request for access; neither, if it is a link with which
+    # somebody sets their password.
     record_id: Mapped[int | None] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    access_id: Mapped[int | None] = mapped_column(
+        ForeignKey("access_requests.id", ondelete="CASCADE")
+    )
     version: Mapped[int] = mapped_column(Integer)
-    kind: Mapped[str] = mapped_column(key(16))  # ready, failed, silent, confirm, password
+    # ready, failed, silent, confirm; leave, allowed, refused; password, invited
+    kind: Mapped[str] = mapped_column(key(16))
     channel: Mapped[str] = mapped_column(key(16))  # mail, webhook
     recipient: Mapped[str] = mapped_column(key())
     status: Mapped[str] = mapped_column(key(16))  # pending, sending, sent, unknown, failed

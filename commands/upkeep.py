@@ -32,6 +32,7 @@ def init_db(_: argparse.Namespace, __: Context) -> Printed:
     from commands.connections import remember_hosts, remember_no_hosts
     from merger.db.encryption import encrypt_secrets, ensure_key, erase_remains
     from merger.db.schema import state, upgrade
+    from merger.records.access.mode import begin_with_asking
 
     settings = load_settings()
     engine = connected(settings)
@@ -42,6 +43,7 @@ def init_db(_: argparse.Namespace, __: Context) -> Printed:
     count = encrypt_secrets(engine)
     if is_new:
         remember_no_hosts(engine)
+        begin_with_asking(engine)
     else:
         remember_hosts(settings, engine)
     lines = [say("applied", names=tuple(done)) if done else say("tables_are_current")]

@@ -27,6 +27,7 @@ from merger.network.addresses import Purpose, listed_networks
 Language = str
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 LogForm = Literal["text", "json"]
+Access = Literal["", "ask", "open"]
 
 _SMALLEST_CACHE = 64 * 1024**2  # with less, no part survives until it is needed
 
@@ -309,6 +310,12 @@ class Settings(BaseSettings):
         "MERGER_OIDC_DOMAINS", "", DOMAINS,
         "Domains whose verified email addresses may sign in, like example.edu; others need an"
         " invitation.",
+    )  # fmt: skip
+    access: Access = _setting(
+        "MERGER_ACCESS", "", _choice(("ask", "open")),
+        "Whether a request for somebody else's recording, or for a time that is over, needs the"
+        " leave of its owner or of an editor (ask), or is granted to everyone who may sign in"
+        " (open); if empty, new installations ask, upgraded ones are open.",
     )  # fmt: skip
     external_users: int = _setting(
         "MERGER_EXTERNAL_USERS_PER_DAY", "20", _between(0, 10_000),

@@ -18,7 +18,7 @@ from merger.monitoring.destinations import Trials
 from merger.records import outbox, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
-from merger.records.retry import delay
+from merger.records.rules.retry import delay
 from merger.service import Service
 
 log = logging.getLogger(__name__)

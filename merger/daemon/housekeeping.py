@@ -13,6 +13,7 @@ from merger.errors import MergerError
 from merger.intake.discovered import find_discovered
 from merger.live.raw_uploads import upload_raw_segments
 from merger.records import outbox
+from merger.records.access import store as access
 from merger.service import Service
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def keep_house(service: Service, now: datetime) -> None:
 
 
 def forget_old(service: Service, now: datetime) -> None:
-    """Forget answers that nobody asks for again, and messages that nobody is to get any more."""
+    """Forget answers, requests for leave and messages that have waited for too long."""
     idempotency.forget_answers(service.engine, now)
+    access.end_old(service.engine, now)
     outbox.clear_old(service.engine, now, outbox.channels(service.settings))

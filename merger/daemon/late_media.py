@@ -17,11 +17,11 @@ from merger.errors import MergerError
 from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
-from merger.records.due import WATCHED, is_stable
 from merger.records.jobs import job_from_row
 from merger.records.queue import add_history, requeue
 from merger.records.requests import find_equal
-from merger.records.retry import TRIES_BY_CODE
+from merger.records.rules.due import WATCHED, is_stable
+from merger.records.rules.retry import TRIES_BY_CODE
 from merger.service import Service
 from merger.worker.task import Task, resolve_task
 from models import LateMedia, Record, RecordMedia

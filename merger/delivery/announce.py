@@ -22,7 +22,7 @@ from merger.records.versions import ANNOUNCEMENT
 
 log = logging.getLogger(__name__)
 
-# The last tries of a temporary failure (`merger.records.retry`) are left to the other stages.
+# The last tries of a temporary failure (`merger.records.rules.retry`) are left to the other stages.
 _MOST_TRIES = 6
 
 

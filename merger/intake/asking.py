@@ -1,13 +1,14 @@
-"""People ask for recordings: what covers meetings of others is refused at once.
+"""People ask for recordings: what needs somebody's leave waits for it, or is refused at once.
 
-A record shows no more than `merger.records.leave` says, whatever is known here: a meeting that is
-known only later is left out, and the record says so. What is known already is told to whoever asks.
+Whose leave it needs is said in `merger.records.access.rules`. A record shows no more of meetings
+than `merger.records.leave` says, whatever is known here: a meeting that is known only later is left
+out, and the record says so. What is known already is told to whoever asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,10 +17,13 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
-from merger.db.engine import reading
+from merger.db.engine import reading, writing
 from merger.errors import Forbidden
 from merger.ports.discovery import KINDS_OF_PEOPLE
 from merger.records import leave, requests
+from merger.records.access import store as access
+from merger.records.access.mode import mode_of
+from merger.records.access.rules import Decision, Mode
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
 from models import Offer, Record, Room, Source
@@ -28,19 +32,63 @@ from models import Offer, Record, Room, Source
 _EDGE = timedelta(minutes=5)
 
 
-def request_record(service: Service, request: requests.Request, now: datetime) -> tuple[int, bool]:
-    """Queue a record for a person, as `requests.request_record` does.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: a record, or a request for access that waits for leave.
+
+    Attributes:
+        record: None where it waits.
+        is_new: nobody had requested the record before.
+        access: the id of what waits.
+        asks: the addresses of those who are asked; nobody where editors are.
+    """
+
+    record: int | None
+    is_new: bool = False
+    access: int | None = None
+    asks: tuple[str, ...] = ()
+
+
+def request_record(service: Service, request: requests.Request, now: datetime) -> Outcome:
+    """Queue a record for a person, as `requests.request_record` does, or ask for leave.
 
     Raises:
-        Forbidden: it would show meetings of others.
+        Forbidden: they may not request in this room, or it would show meetings of others.
     """
-    by = request.asked_by
-    if by is not None and not by.sees_all:
-        span = record_span(request.start, request.end, now)
-        with reading(service.engine) as session:
-            _check(session, service, Room.name == request.room, [span], by)
+    by, mode = request.asked_by, mode_of(service.settings, service.engine)
     named = replace(request, naming=requester_of(by, service.settings))
-    return requests.request_record(service.engine, named, now)
+    checked = requests.check_request(named, now)
+    span = Span(checked.start, checked.end)
+    if by is not None and not by.sees_all:
+        with reading(service.engine) as session:
+            room = requests.room_row(session, request.room)
+            decision = _decision(session, room, by, span, now, mode)
+            # Who owns what it overlaps with is asked, whether or not that is a meeting.
+            if not decision.owners:
+                _check_meetings(session, service, Room.id == room.id, [span], by)
+
+    def enter(session: Session) -> Outcome:
+        room = requests.room_row(session, checked.room, lock=True)
+        decision = _decision(session, room, by, span, now, mode)
+        if decision.outcome == "needs_leave":
+            row = access.enter(session, room, checked, decision.owners, now)
+            return Outcome(None, access=row.id, asks=decision.owners)
+        if mode == "ask":
+            _check_sharing(session, room, checked)
+        record, is_new = requests.enter_request(session, checked, now)
+        return Outcome(record, is_new)
+
+    return writing(service.engine, enter)
+
+
+def _decision(
+    session: Session, room: Room, by: Principal | None, span: Span, now: datetime, mode: Mode
+) -> Decision:
+    """Return what becomes of a request. Raises Forbidden where they may not request at all."""
+    decision = access.decision_on(session, room, by, span, now, mode)
+    if decision.outcome == "forbidden":
+        raise Forbidden(access.CODE, "access.room_closed", room=room.name)
+    return decision
 
 
 def remerge(
@@ -56,7 +104,7 @@ def remerge(
     """Queue another version of a record for a person, as `requests.remerge` does.
 
     Raises:
-        Forbidden: it would show meetings of others that it has not shown before.
+        Forbidden: it would show what needs leave, or meetings of others that it has not shown.
     """
     if not by.sees_all:
         with reading(service.engine) as session:
@@ -64,10 +112,51 @@ def remerge(
             before = Span(row.start_at, row.end_at)
             span = record_span(start or before.start, end or before.end, now)
             added = list(_outside(span, before))
-            _check(session, service, Room.id == row.room_id, added, by, before)
+            _check_meetings(session, service, Room.id == row.room_id, added, by, before)
+            _check_leave(session, service, row, added, by, now)
+            _check_own_time(session, service, row, by)
     requests.remerge(
         service.engine, record, now, by.only_of, asked_by=by, start=start, end=end, **changes
     )
+
+
+def retry(service: Service, record: int, now: datetime, by: Principal) -> None:
+    """Queue a record again for a person, as `requests.retry` does.
+
+    Raises:
+        Forbidden: it was cancelled, and others have requested its time since.
+    """
+    if not by.sees_all:
+        with reading(service.engine) as session:
+            row = requests.record_row(session, record, by.only_of)
+            _check_own_time(session, service, row, by)
+    requests.retry(service.engine, record, now, by.only_of, asked_by=by)
+
+
+def _check_own_time(session: Session, service: Service, row: Record, by: Principal) -> None:
+    """Raise Forbidden where others have requested the time of a cancelled record since."""
+    if row.status == "cancelled":
+        span = Span(row.start_at, row.end_at)
+        # It was theirs to request once: nothing of it counts as past.
+        _check_leave(session, service, row, [span], by, span.start)
+
+
+def _check_leave(
+    session: Session,
+    service: Service,
+    row: Record,
+    spans: Sequence[Span],
+    by: Principal,
+    now: datetime,
+) -> None:
+    """Raise Forbidden where a record would come to show what needs somebody's leave."""
+    mode = mode_of(service.settings, service.engine)
+    if row.room is None or mode == "open":
+        return
+    for span in spans:
+        decision = access.decision_on(session, row.room, by, span, now, mode, without=row.id)
+        if decision.outcome != "allowed":
+            raise Forbidden(access.CODE, "access.request_that_time")
 
 
 def _outside(span: Span, before: Span) -> Iterator[Span]:
@@ -78,7 +167,26 @@ def _outside(span: Span, before: Span) -> Iterator[Span]:
         yield Span(max(span.start, before.end), span.end)
 
 
-def _check(
+def _check_sharing(session: Session, room: Room, request: requests.Request) -> None:
+    """Raise Forbidden where somebody would add people to what is another's."""
+    by = request.asked_by
+    if by is None or by.sees_all:
+        return
+    wanted = select(Record).where(
+        Record.room_id == room.id, Record.start_at == request.start, Record.end_at == request.end,
+        Record.layout == request.layout, Record.profile == request.profile,
+        Record.status.not_in(("failed", "cancelled")),
+    )  # fmt: skip
+    for row in session.scalars(wanted):
+        emails = [entry.user.email for entry in row.users]
+        if not by.owns(emails) and not {by.email, *emails}.issuperset(request.users):
+            raise Forbidden(access.CODE, "access.owner_shares", record=row.id)
+
+
+# --- meetings -------------------------------------------------------------------------------------
+
+
+def _check_meetings(
     session: Session,
     service: Service,
     room: ColumnElement[bool],

@@ -17,8 +17,9 @@ from merger.records import outbox
 from merger.records.queue import add_history
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
-from models import Record, Room, Source
+from models import AccessRequest, Record, Room, Source
 
+NO_RECORD = 0  # no record has this id
 SILENT = "silent"  # of which editors are notified, too
 
 
@@ -37,7 +38,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Booking:
-    """A record that needs media of a room."""
+    """A record that needs media of a room; NO_RECORD for a request that waits for leave."""
 
     record: int
     room: str
@@ -73,6 +74,7 @@ def bookings(engine: Engine, span: Span) -> list[Booking]:
     """Return the records that take place within a span, except those that were cancelled.
 
     One that failed meanwhile may be queued again by hand: what it needs is recorded all the same.
+    So is what waits for somebody's leave, which may come after the lecture.
     """
     with reading(engine) as session:
         rows = session.execute(
@@ -85,7 +87,20 @@ def bookings(engine: Engine, span: Span) -> list[Booking]:
             )
             .order_by(Record.id)
         ).all()
-    return [Booking(record, room, Span(start, end)) for record, room, start, end in rows]
+        waiting = session.execute(
+            select(Room.name, AccessRequest.start_at, AccessRequest.end_at)
+            .join(AccessRequest.room)
+            .where(
+                AccessRequest.state == "pending",
+                AccessRequest.start_at < span.end,
+                AccessRequest.end_at > span.start,
+            )
+            .order_by(AccessRequest.id)
+        ).all()
+    return [
+        *(Booking(record, room, Span(start, end)) for record, room, start, end in rows),
+        *(Booking(NO_RECORD, room, Span(start, end)) for room, start, end in waiting),
+    ]
 
 
 def add_to_histories(

@@ -12,6 +12,7 @@ from functools import partial
 from sqlalchemy import Engine
 
 from merger.config import Settings
+from merger.monitoring.checks.access import look_at_access
 from merger.monitoring.checks.database import (
     look_at_clocks,
     look_at_database,
@@ -76,6 +77,7 @@ def _side_by_side(
         ("output folder (MERGER_OUTPUT)", settings.destination, settings.output is None),
     )
     return (
+        Check("access", partial(look_at_access, settings, engine), needs_tables=True),
         Check("rooms", partial(look_at_rooms, engine, recorder_of, now), needs_tables=True),
         Check("ffmpeg", partial(look_at_ffmpeg, settings)),
         Check("setpriv", look_at_setpriv),

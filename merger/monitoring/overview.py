@@ -26,7 +26,7 @@ from merger.monitoring.heartbeats import Heartbeat
 from merger.monitoring.integrity import Verified
 from merger.monitoring.metrics import Disks, Readings
 from merger.records import outbox
-from merger.records.views import record_summary
+from merger.records.views import summaries
 from merger.render import ffmpeg
 from merger.service import Service
 from models import Record, RecordUser, Room, User
@@ -144,10 +144,10 @@ def _running(session: Session) -> list[Running]:
             joinedload(Record.room),
             selectinload(Record.users).joinedload(RecordUser.user).joinedload(User.confirmation),
         )
-    )
+    ).all()
     return [
-        Running(record_summary(row), row.claimed_by or "", row.claimed_at, speed_of(row))
-        for row in rows
+        Running(summary, row.claimed_by or "", row.claimed_at, speed_of(row))
+        for row, summary in zip(rows, summaries(session, rows), strict=True)
         if row.claimed_at is not None
     ]
 

@@ -33,6 +33,10 @@ _PAGES_OF_LINKS = {
     "confirm": "/confirm", "password": "/login/password", "invited": "/login/password",
 }  # fmt: skip
 _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/;,()'\"«»]+/)*(?=[^\s/])")  # of an absolute path
+_TEMPLATES = {
+    **dict.fromkeys(_PAGES_OF_LINKS, "link"),
+    **dict.fromkeys(("leave", "allowed", "refused"), "access"),
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def compose(letter: Letter, now: datetime) -> EmailMessage:
     mail["Date"] = now
     mail["Message-ID"] = message_id(letter.identity, letter.sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    template = "link" if letter.kind in _PAGES_OF_LINKS else "mail"
+    template = _TEMPLATES.get(letter.kind, "mail")
     mail.set_content(_render(f"{template}.txt", letter, values))
     html = _render(f"{template}.html", letter, values)
     mail.add_alternative(html, subtype="html")
@@ -128,6 +132,8 @@ def _values_of(letter: Letter) -> dict[str, Any]:
     if letter.kind in _PAGES_OF_LINKS:  # nothing that somebody else wrote
         link = f"{letter.web}{_PAGES_OF_LINKS[letter.kind]}?{urlencode({'token': letter.token})}"
         return {"words": {"email": letter.recipient}, "link": link}
+    if _TEMPLATES.get(letter.kind) == "access":
+        return _values_of_access(letter)
     facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
     start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
     error = facts.get("error")
@@ -146,6 +152,26 @@ def _values_of(letter: Letter) -> dict[str, Any]:
         "page": f"{letter.web}/records/{facts['record']}" if letter.web else "",
         "account": f"{letter.web}/account" if letter.web and letter.has_account else "",
         "pictures": [f"cid:{_cid(letter, n)}" for n in range(len(letter.pictures[:MOST_PICTURES]))],
+    }  # fmt: skip
+
+
+def _values_of_access(letter: Letter) -> dict[str, Any]:
+    """Return the values of a mail about a request that needs leave.
+
+    Whoever is asked reads nothing that the other has written.
+    """
+    facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
+    start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
+    words = {
+        "who": facts["who"], "room": facts["room"], "day": f"{start:%Y-%m-%d}",
+        "start": f"{start:%H:%M}", "end": f"{end:%H:%M}", "decider": facts.get("decider", ""),
+    }  # fmt: skip
+    page = f"/access/{facts['access']}?{urlencode({'token': letter.token})}"
+    if letter.kind != "leave":
+        page = f"/records/{facts['record']}" if facts["record"] else "/records"
+    return {
+        "words": words, "zone": zone.key, "kind": letter.kind,
+        "link": f"{letter.web}{page}" if letter.web else "",
     }  # fmt: skip
 
 

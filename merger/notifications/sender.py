@@ -27,6 +27,7 @@ from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.notifications import smtp, webhook
 from merger.notifications.mail import Letter, compose, spread_evenly
+from merger.records.access import links
 from merger.records.outbox import MAIL, PASSWORD_KINDS, WEBHOOK, channels
 from merger.records.queue import add_history
 from merger.service import Service
@@ -46,7 +47,8 @@ class _Claimed:
     """A notification that this process alone sends."""
 
     id: int
-    record: int | None
+    record: int | None  # that it is about, or else a request for access, or neither
+    access: int | None
     identity: str
     kind: str
     channel: str
@@ -57,6 +59,8 @@ class _Claimed:
 
     @property
     def subject(self) -> str:
+        if self.access is not None:
+            return f"access request {self.access}"
         return f"notification {self.id}" if self.record is None else f"record {self.record}"
 
 
@@ -108,8 +112,8 @@ def _claim(session: Session, number: int, now: datetime) -> _Claimed | None:
         return None
     row = session.get_one(Notification, number)
     return _Claimed(
-        row.id, row.record_id, row.identity, row.kind, row.channel, row.recipient, row.tries,
-        row.facts, row.created_at,
+        row.id, row.record_id, row.access_id, row.identity, row.kind, row.channel, row.recipient,
+        row.tries, row.facts, row.created_at,
     )  # fmt: skip
 
 
@@ -127,6 +131,8 @@ def _send(service: Service, claimed: _Claimed) -> bool:
                 return _drop(service, claimed)
         elif claimed.kind == "confirm":
             _ask_to_confirm(service, claimed, now)
+        elif claimed.kind == "leave":
+            _ask_for_leave(service, claimed, now)
         elif claimed.channel == MAIL:
             _send_mail(service, claimed, now)
         else:
@@ -194,6 +200,14 @@ def _ask_to_confirm(service: Service, claimed: _Claimed, now: datetime) -> None:
     _require_web_address(service)
     token = external.create_token(engine, email)
     _mail_token(service, claimed, now, token, lambda: external.forget_token(engine, email))
+
+
+def _ask_for_leave(service: Service, claimed: _Claimed, now: datetime) -> None:
+    """Ask somebody whether they allow a request, with a link that works without signing in."""
+    engine, access, email = service.engine, claimed.access or 0, claimed.recipient
+    _require_web_address(service)
+    token = links.create_token(engine, access, email)
+    _mail_token(service, claimed, now, token, lambda: links.forget_token(engine, access, email))
 
 
 def _send_password_link(service: Service, claimed: _Claimed, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from merger.db.engine import reading, writing
 from merger.i18n import Message, document, to_json, verbatim
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
-from models import Delivery, Notification, Record, RecordUser, User
+from models import AccessRequest, Delivery, Notification, Record, RecordUser, Room, User
 
 MAIL, WEBHOOK = "mail", "webhook"
 PASSWORD_KINDS = ("password", "invited")  # of mails with which somebody sets their password
@@ -88,6 +88,31 @@ def ask_to_confirm(session: Session, row: Record, user: User, now: datetime) -> 
     _add_one(session, row, identity, "confirm", MAIL, user.email, {}, now)
 
 
+def add_access(
+    session: Session,
+    access: AccessRequest,
+    kind: str,
+    users: Iterable[User],
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Queue mails about a request that needs leave: to whoever is asked, or to whoever has asked.
+
+    Args:
+        kind: leave, allowed, refused.
+    """
+    for email in _mailable(access.room, users, kind):
+        identity = _identity(MAIL, "access", kind, access.id, email)
+        if session.scalar(select(Notification.id).where(Notification.identity == identity)) is None:
+            session.add(
+                Notification(
+                    identity=identity, access_id=access.id, version=1, kind=kind, channel=MAIL,
+                    recipient=email, status="pending", tries=0, due_at=now, created_at=now,
+                    facts=facts,
+                )
+            )  # fmt: skip
+
+
 def _mails_of(row: Record, kind: str) -> list[str]:
     users = (entry.user for entry in row.users)
     return _recipients(row, (user for user in users if user.is_confirmed), kind)
@@ -95,7 +120,11 @@ def _mails_of(row: Record, kind: str) -> list[str]:
 
 def _recipients(row: Record, users: Iterable[User], kind: str) -> list[str]:
     """Return to whom of some people mails of a kind about a record go."""
-    if row.room is not None and not row.room.mails:
+    return _mailable(row.room, users, kind)
+
+
+def _mailable(room: Room | None, users: Iterable[User], kind: str) -> list[str]:
+    if room is not None and not room.mails:
         return []
     return [user.email for user in users if user.wants(kind) and _leads_somewhere(user.email)]
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 
 from merger.db.engine import reading
 from merger.errors import NotFound
-from merger.records.requests import record_row
+from merger.records.requests import watched_row
 from models import Chunk, Record
 
 _SHOWN = "presentation"  # the verdict of pictures that are worth seeing
@@ -69,7 +69,7 @@ def picture_of_record(engine: Engine, record: int, only_of: int | None = None) -
     Raises NotFound where there is none.
     """
     with reading(engine) as session:
-        record_row(session, record, only_of)
+        watched_row(session, record, only_of)
         text = session.scalar(
             select(Chunk.pictures)
             .where(Chunk.record_id == record, *_IS_SHOWN)

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from merger.db.engine import LostRace, reading, writing
 from merger.i18n import Message
 from merger.records import outbox, versions
-from merger.records.retry import MOST_DIED, MOST_LOST, delay
+from merger.records.rules.retry import MOST_DIED, MOST_LOST, delay
 from models import Event, Record, RecordUser
 
 # A room, or a user, that was served lately lets others go first.

@@ -7,7 +7,7 @@ are not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester, name_users
 from merger.accounts.permissions import Principal
+from merger.accounts.room_policy import may_watch, policy_of_json
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound, did_you_mean
 from merger.i18n import Message, Param, sentences
@@ -35,9 +36,10 @@ from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
 from merger.timeline.zones import zone_named
-from models import ENDED, Record, RecordKey, RecordUser, Room
+from models import ENDED, Record, RecordKey, RecordUser, Room, User
 
 LONGEST_NAME = 255
+DEFAULT_NAME = "lecture"  # of a record that nobody has named
 MOST_USERS = 100  # that somebody names at once
 EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on again, so is the record
 
@@ -48,7 +50,7 @@ class Request:
 
     event: in a room's calendar, that requests it; None for a person or a program. asked_by: the
     person, or whom the program acts for; None for what may have all that there is. naming: as whom
-    they name users.
+    they name users. allowed_by: the address of whoever has allowed it, where somebody had to.
     """
 
     room: str
@@ -63,6 +65,7 @@ class Request:
     event: CalendarEvent | None = None
     asked_by: Principal | None = None
     naming: Requester | None = None
+    allowed_by: str | None = None
 
 
 def room_zone(engine: Engine, room: str) -> ZoneInfo:
@@ -78,10 +81,16 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
     users. So is the same idempotency key, and the same event. Of rooms whose sources are meetings,
     `leave` says who may. Raises Refused.
     """
+    checked = check_request(request, now)
+    return writing(engine, lambda session: enter_request(session, checked, now))
+
+
+def check_request(request: Request, now: datetime) -> Request:
+    """Return a request with its values in the form in which they are kept. Raises Invalid."""
     span = record_span(request.start, request.end, now)
     layout_named(request.layout)
     profile_named(request.profile)
-    name = clean_name(request.name) or "lecture"
+    name = clean_name(request.name)
     course_code = clean_name(request.course_code or "") or None
     texts = {
         "name": name, "course_code": course_code,
@@ -93,49 +102,64 @@ def request_record(engine: Engine, request: Request, now: datetime) -> tuple[int
         if len(text or "") > LONGEST_NAME:
             field = Message(f"records.field.{what}")
             raise Invalid(what, "records.too_long", field=field, longest=LONGEST_NAME)
-    users = [email_of(text, "users", is_known=True) for text in request.users]
+    users = tuple(email_of(text, "users", is_known=True) for text in request.users)
+    return replace(
+        request, start=span.start, end=span.end, name=name, course_code=course_code, users=users
+    )
 
-    def create(session: Session) -> tuple[int, bool]:
-        room = room_row(session, request.room, lock=True)
-        row = _requested_before(session, request, room.id, span, *users[:1])
-        is_new = row is None
-        if row is None:
-            row = Record(
-                room_id=room.id, start_at=span.start, end_at=span.end, zone=room.zone,
-                event_name=name, course_code=course_code,
-                layout=request.layout, profile=request.profile,
-                idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
-                run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
-                media=leave.new_leave(request.asked_by),
-            )  # fmt: skip
-            if request.event is not None:
-                link_own(row, request.event)
-            session.add(row)
-            session.flush()
-            if request.naming is not None and request.naming.key is not None:
-                session.add(RecordKey(record_id=row.id, key_id=request.naming.key))
-            by = (
-                Message("history.requested_by", email=users[0])
-                if users
-                else Message("history.requested")
-            )
-            add_history(session, row.id, 0, now, "asked", by)
-        elif request.event is None:
-            leave.check_sharing(session, row, request.asked_by, users)
-            keep_for_people(row)
+
+def enter_request(session: Session, request: Request, now: datetime) -> tuple[int, bool]:
+    """Queue a record within a transaction, as `request_record` does.
+
+    Args:
+        request: as `check_request` returns it.
+    """
+    span, users = Span(request.start, request.end), list(request.users)
+    room = room_row(session, request.room, lock=True)
+    row = _requested_before(session, request, room.id, span, *users[:1])
+    is_new = row is None
+    if row is None:
+        row = Record(
+            room_id=room.id, start_at=span.start, end_at=span.end, zone=room.zone,
+            event_name=request.name or DEFAULT_NAME, course_code=request.course_code,
+            layout=request.layout, profile=request.profile,
+            idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
+            run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
+            media=leave.new_leave(request.asked_by),
+        )  # fmt: skip
         if request.event is not None:
-            link_event(session, row, request.event, now)
-        new = add_users(session, row, users, now, request.naming)
-        if is_new:
-            return row.id, True
-        if clean_name(request.name):
-            _call_it(row, name, {*users[:1], *new})
-        if new:
-            row.updated_at = now  # so that they get what is there already
-            add_history(session, row.id, row.attempt, now, "joined", joined(new, request.asked_by))
-        return row.id, False
+            link_own(row, request.event)
+        session.add(row)
+        session.flush()
+        if request.naming is not None and request.naming.key is not None:
+            session.add(RecordKey(record_id=row.id, key_id=request.naming.key))
+        add_history(session, row.id, 0, now, "asked", _requested(request))
+    elif request.event is None:
+        leave.check_sharing(session, row, request.asked_by, users)
+        keep_for_people(row)
+    if request.event is not None:
+        link_event(session, row, request.event, now)
+    new = add_users(session, row, users, now, request.naming)
+    if is_new:
+        return row.id, True
+    if request.name:
+        _call_it(row, request.name, {*users[:1], *new})
+    if new:
+        row.updated_at = now  # so that they get what is there already
+        message = joined(new, request.asked_by)
+        if request.allowed_by is not None:
+            message = _joined_with_leave(new, users[0], request.allowed_by)
+        add_history(session, row.id, row.attempt, now, "joined", message)
+    return row.id, False
 
-    return writing(engine, create)
+
+def _requested(request: Request) -> Message:
+    """Return the first line of the history of a record."""
+    if not request.users:
+        return Message("history.requested")
+    if request.allowed_by is None:
+        return Message("history.requested_by", email=request.users[0])
+    return Message("history.requested_allowed", email=request.users[0], by=request.allowed_by)
 
 
 def _call_it(row: Record, title: str, emails: set[str]) -> None:
@@ -153,6 +177,19 @@ def joined(new: Sequence[str], by: Principal | None) -> Message:
         lines.append(Message("history.added_users", email=by.email, users=others))
     elif others:
         lines.append(Message("history.users_added", users=others))
+    return sentences(lines)
+
+
+def _joined_with_leave(new: Sequence[str], asker: str, allowed_by: str) -> Message:
+    """Return who has joined a record, and who has allowed it. Pure."""
+    others = tuple(email for email in new if email != asker)
+    lines = []
+    if asker in new:
+        lines.append(Message("history.joined_allowed", email=asker, by=allowed_by))
+    if others:
+        lines.append(
+            Message("history.added_users_allowed", email=asker, users=others, by=allowed_by)
+        )
     return sentences(lines)
 
 
@@ -470,3 +507,26 @@ def record_row(
     if row is None or (only_of is not None and only_of not in [e.user_id for e in row.users]):
         raise NotFound("record", "records.not_found", record=record)
     return row
+
+
+def watched_row(session: Session, record: int, only_of: int | None = None) -> Record:
+    """Return the row of a record for somebody who looks at it, and changes nothing.
+
+    Raises:
+        NotFound: it is not there, or they are not among its people and may not watch it either.
+    """
+    row = session.get(Record, record)
+    if row is None or not (is_among(row, only_of) or _may_watch(session, row, only_of)):
+        raise NotFound("record", "records.not_found", record=record)
+    return row
+
+
+def is_among(row: Record, user: int | None) -> bool:
+    """Return whether a user is among the people of a record. None: an editor, who always is."""
+    return user is None or user in [entry.user_id for entry in row.users]
+
+
+def _may_watch(session: Session, row: Record, user: int | None) -> bool:
+    watcher = session.get(User, user) if user is not None else None
+    policy = policy_of_json(row.room.watchers) if row.room is not None else None
+    return watcher is not None and may_watch(policy, watcher.email)

@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, not_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
+from merger.accounts.room_policy import may_watch, policy_of_json
 from merger.db.engine import reading
 from merger.errors import Invalid, NotFound, Refused
 from merger.i18n import document, from_json, to_json
 from merger.mail_address import normal_form
 from merger.records import outbox
-from merger.records.progress import overall_share, ready_at
-from merger.records.requests import record_row, room_row
+from merger.records.requests import is_among, record_row, room_row, watched_row
+from merger.records.rules.progress import overall_share, ready_at
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
 from merger.timeline.report import warnings_of
@@ -34,6 +35,7 @@ from models import (
     Record,
     RecordUser,
     Rendition,
+    Room,
     User,
 )
 
@@ -44,7 +46,8 @@ class Filter:
 
     Attributes:
         day: by the clock of the room.
-        only_of: a user who sees no others.
+        only_of: a user who sees no others, but those that they may watch.
+        is_theirs: of `only_of`, only those of which they are among the people.
         reader: who looks; records have the titles by which they call them.
         upcoming_at: those that are not over, or not finished, at this time.
         finished_at: all others; those that people have are finished, also while another version
@@ -59,6 +62,7 @@ class Filter:
     text: str | None = None  # a part of the name
     changed_since: datetime | None = None
     only_of: int | None = None
+    is_theirs: bool = False
     reader: int | None = None
     upcoming_at: datetime | None = None
     finished_at: datetime | None = None
@@ -94,7 +98,7 @@ def page_of_records(
         if len(rows) > limit:
             last = rows[limit - 1]
             following = f"{last.start_at.isoformat()}~{last.id}"
-        return _summaries(session, rows[:limit], wanted.reader), following
+        return summaries(session, rows[:limit], wanted.reader, wanted.only_of), following
 
 
 def running_records(
@@ -122,7 +126,7 @@ def running_records(
         ranked = places.subquery()
         query = select(Record).join(ranked, ranked.c.id == Record.id).where(ranked.c.place <= most)
         query = query.order_by(*in_order).options(*_LOADED)
-        return _summaries(session, session.scalars(query).all(), reader)
+        return summaries(session, session.scalars(query).all(), reader, only_of)
 
 
 _LOADED = (
@@ -148,13 +152,15 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
         query = query.where(or_(own, Record.id.in_(theirs)))
     if wanted.changed_since is not None:
         query = query.where(Record.updated_at >= wanted.changed_since)
-    for user in (
-        User.email == normal_form(wanted.user) if wanted.user is not None else None,
-        User.id == wanted.only_of if wanted.only_of is not None else None,
-    ):
-        if user is not None:
-            theirs = select(RecordUser.record_id).join(RecordUser.user).where(user)
-            query = query.where(Record.id.in_(theirs))
+    if wanted.user is not None:
+        query = query.where(Record.id.in_(_of_user(User.email == normal_form(wanted.user))))
+    if wanted.only_of is not None:
+        visible: ColumnElement[bool] = Record.id.in_(_of_user(User.id == wanted.only_of))
+        # Whose the recordings are that somebody only watches, they do not find out either.
+        if not wanted.is_theirs and wanted.user is None:
+            rooms = watched_rooms(session, wanted.only_of)
+            visible = or_(visible, Record.room_id.in_(rooms)) if rooms else visible
+        query = query.where(visible)
     if wanted.day is not None:
         query = query.where(or_(*_of_day(session, wanted.day)))
     if wanted.upcoming_at is not None:
@@ -162,6 +168,23 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
     if wanted.finished_at is not None:
         query = query.where(not_(_is_upcoming(wanted.finished_at)))
     return query
+
+
+def _of_user(user: ColumnElement[bool]) -> Select[int]:
+    return select(RecordUser.record_id).join(RecordUser.user).where(user)
+
+
+def watched_rooms(session: Session, user: int) -> list[int]:
+    """Return the rooms in which somebody may watch what others have requested."""
+    email = session.scalar(select(User.email).where(User.id == user)) or ""
+    rooms = session.execute(select(Room.id, Room.watchers).where(Room.watchers.is_not(None)))
+    return [room for room, watchers in rooms if may_watch(policy_of_json(watchers), email)]
+
+
+def watches_rooms(engine: Engine, only_of: int | None) -> bool:
+    """Return whether there are rooms in which somebody may watch what others have requested."""
+    with reading(engine) as session:
+        return only_of is not None and bool(watched_rooms(session, only_of))
 
 
 def _is_upcoming(now: datetime) -> ColumnElement[bool]:
@@ -207,14 +230,18 @@ def list_records(
         raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _query_of(session, wanted).order_by(Record.id.desc()).limit(limit)
-        return _summaries(session, session.scalars(query).all()[::-1])
+        return summaries(session, session.scalars(query).all()[::-1])
 
 
-def _summaries(
-    session: Session, rows: Sequence[Record], reader: int | None = None
+def summaries(
+    session: Session,
+    rows: Sequence[Record],
+    reader: int | None = None,
+    only_of: int | None = None,
 ) -> list[dict[str, Any]]:
+    """Return records as lines of a list, with when they will be ready."""
     estimates = _estimates(session, rows)
-    return [record_summary(row, estimates.get(row.id), reader) for row in rows]
+    return [record_summary(row, estimates.get(row.id), reader, only_of) for row in rows]
 
 
 def _estimates(session: Session, rows: Iterable[Record]) -> dict[int, datetime]:
@@ -238,7 +265,10 @@ def _estimates(session: Session, rows: Iterable[Record]) -> dict[int, datetime]:
 
 
 def record_summary(
-    row: Record, ready: datetime | None = None, reader: int | None = None
+    row: Record,
+    ready: datetime | None = None,
+    reader: int | None = None,
+    only_of: int | None = None,
 ) -> dict[str, Any]:
     """Return a record as a line of a list, in plain values; instants with the room's offset.
 
@@ -246,9 +276,13 @@ def record_summary(
         row: of the record.
         ready: when it will be, as far as that can be said.
         reader: who looks; it has the title by which they call it.
+        only_of: a user who may not see those of others; if they only watch it, they are not told
+            whose it is.
     """
     local = partial(_local, row.zone)
     own_title = next((entry.title for entry in row.users if entry.user_id == reader), None)
+    is_yours = is_among(row, only_of)
+    users = row.users if is_yours else []
     return {
         "id": row.id,
         "room": row.room.name if row.room else None,
@@ -265,8 +299,9 @@ def record_summary(
         "run_after": local(row.run_after) if row.status == "queued" else None,
         "attempt": row.attempt,
         "is_outdated": row.is_outdated,
-        "users": [entry.user.email for entry in row.users],
-        "unconfirmed_users": [e.user.email for e in row.users if not e.user.is_confirmed],
+        "is_yours": is_yours,
+        "users": [entry.user.email for entry in users],
+        "unconfirmed_users": [e.user.email for e in users if not e.user.is_confirmed],
         "course_code": row.course_code,
         "created_at": local(row.created_at),
         "updated_at": local(row.updated_at),
@@ -306,7 +341,7 @@ def record_details(
         reader: who looks, as of a `Filter`.
     """
     with reading(engine) as session:
-        row = record_row(session, record, only_of)
+        row = watched_row(session, record, only_of)
         chunks = session.scalars(
             select(Chunk)
             .where(Chunk.record_id == record)
@@ -322,9 +357,10 @@ def record_details(
         events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
         report = json.loads(row.report) if row.report else {}
         warnings = warnings_of(report)
+        is_yours = is_among(row, only_of)
         local = partial(_local, row.zone)
         return {
-            **_summaries(session, [row], reader)[0],
+            **summaries(session, [row], reader, only_of)[0],
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed_sources(row),
@@ -366,14 +402,14 @@ def record_details(
                     "error": str(m.error_message) if m.error_message else None,
                     "error_message": to_json(m.error_message) if m.error_message else None,
                 }
-                for m in session.scalars(_messages_of(record, only_of))
+                for m in (session.scalars(_messages_of(record, only_of)) if is_yours else ())
             ],
             "events": [
                 {
                     "at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind,
                     **document(e.message),
                 }
-                for e in events
+                for e in (events if is_yours else ())  # which name people
             ],
         }  # fmt: skip
 
@@ -411,7 +447,7 @@ class RenditionFile:
 def check_transcript(engine: Engine, record: int, name: str, only_of: int | None = None) -> None:
     """Raise NotFound where a record has no transcript of a name, or is not for this user."""
     with reading(engine) as session:
-        row = record_row(session, record, only_of)
+        row = watched_row(session, record, only_of)
         if name not in _transcripts(row):
             raise NotFound("paper", "records.no_transcript", name=name, record=record)
 
@@ -429,7 +465,7 @@ def rendition_file(
     Raises NotFound where there is none.
     """
     with reading(engine) as session:
-        row = record_row(session, record, only_of)
+        row = watched_row(session, record, only_of)
         version = row.delivered_version
         if version is None and row.stage == "deliver":
             version = row.version
@@ -454,10 +490,16 @@ def rendition_file(
         return RenditionFile(rendition.path, name, rendition.sha256)
 
 
-def record_summary_of(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
-    """Return a record as a line of a list. Raises NotFound, as above."""
+def record_summary_of(
+    engine: Engine, record: int, only_of: int | None = None, reader: int | None = None
+) -> dict[str, Any]:
+    """Return a record as a line of a list, to whoever may change it: not to those who only watch.
+
+    Raises NotFound, as above.
+    """
     with reading(engine) as session:
-        return _summaries(session, [record_row(session, record, only_of)])[0]
+        row = record_row(session, record, only_of)
+        return summaries(session, [row], reader, only_of)[0]
 
 
 def record_state(engine: Engine, record: int, only_of: int | None = None) -> dict[str, Any]:
@@ -466,7 +508,7 @@ def record_state(engine: Engine, record: int, only_of: int | None = None) -> dic
     Raises NotFound where it is not there, or not for this user.
     """
     with reading(engine) as session:
-        row = record_row(session, record, only_of)
+        row = watched_row(session, record, only_of)
         return {"id": row.id, **_state(row, _estimates(session, [row]).get(row.id))}
 
 
@@ -482,7 +524,7 @@ def chunk_picture(
     Raises NotFound where there is none.
     """
     with reading(engine) as session:
-        record_row(session, record, only_of)
+        watched_row(session, record, only_of)
         text = session.scalar(
             select(Chunk.pictures)
             .where(Chunk.record_id == record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from merger.accounts.room_policy import RoomPolicy
 from merger.i18n import Message
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 
@@ -37,6 +38,8 @@ def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
         ("calendar_id", old.calendar_id, new.calendar_id),
         ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
         ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
+        ("requesters", policy_text(old.requesters), policy_text(new.requesters)),
+        ("watchers", policy_text(old.watchers), policy_text(new.watchers)),
     )
     by_name = {source.name: source for source in old.sources}
     for source in new.sources:
@@ -114,6 +117,11 @@ def _value_message(text: str | None) -> Message:
 
 def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def policy_text(policy: RoomPolicy | None) -> str | None:
+    """Return who may, as a file has it; None for the default."""
+    return None if policy is None else str(policy)
 
 
 def length_text(seconds: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from merger.accounts.room_policy import RoomPolicy
 from merger.i18n import Message
 from merger.logs import mask_passwords as mask_passwords  # which belongs to rooms as well
 
@@ -33,6 +34,7 @@ class RoomSpec:
     early_s, late_s: for how long before and after a record its live sources are recorded.
     mails: whether those who requested a record are notified by mail.
     uploads_raw: whether what is recorded live is delivered as it is, too.
+    requesters, watchers: who may request its recordings, and watch others'; None: the default.
     """
 
     name: str
@@ -46,6 +48,8 @@ class RoomSpec:
     late_s: int = DEFAULT_LATE_S
     mails: bool = True
     uploads_raw: bool = False
+    requesters: RoomPolicy | None = None
+    watchers: RoomPolicy | None = None
 
 
 def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:

@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from merger.accounts.permissions import Principal
+from merger.accounts.room_policy import may_request, policy_as_json, policy_of_json
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound
 from merger.i18n import Message
 from merger.ports.recorder import Recorder
-from merger.rooms.changes import changes_of, length_text, removals_of
+from merger.rooms.changes import changes_of, length_text, policy_text, removals_of
 from merger.rooms.rules import Problem, check_room, problems_of
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from models import Record, Room, Source
@@ -213,11 +215,19 @@ def page_of_rooms(
     return found[:limit], found[limit - 1]["name"]
 
 
-def zones_of_rooms(engine: Engine) -> dict[str, str]:
-    """Return the names of all rooms, in order, with their time zones."""
+def zones_of_rooms(engine: Engine, who: Principal | None = None) -> dict[str, str]:
+    """Return the names of rooms, in order, with their time zones.
+
+    Args:
+        who: of whose rooms: in which they may request; None for all.
+    """
     with reading(engine) as session:
-        rows = session.execute(select(Room.name, Room.zone).order_by(Room.name))
-        return {row.name: row.zone for row in rows}
+        rows = session.execute(select(Room.name, Room.zone, Room.requesters).order_by(Room.name))
+        return {
+            row.name: row.zone
+            for row in rows
+            if who is None or may_request(policy_of_json(row.requesters), who)
+        }
 
 
 def rooms_document(engine: Engine) -> list[dict[str, Any]]:
@@ -229,7 +239,11 @@ def _document(row: Room) -> dict[str, Any]:
     entry = _file_entry(_spec_of(row))
     for source, shown in zip(row.sources, entry["sources"], strict=True):
         shown |= {"id": source.id, "has_credentials": bool(source.credentials)}
-    return {"id": row.id, **entry}
+    return {
+        "id": row.id, **entry,
+        "requesters": policy_as_json(policy_of_json(row.requesters)),
+        "watchers": policy_as_json(policy_of_json(row.watchers)),
+    }  # fmt: skip
 
 
 def _file_entry(room: RoomSpec) -> dict[str, Any]:
@@ -244,6 +258,8 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "calendar_id": room.calendar_id,
         "mails": room.mails,
         "uploads_raw": room.uploads_raw,
+        "requesters": policy_text(room.requesters),
+        "watchers": policy_text(room.watchers),
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": mask_passwords(s.address)}
             for s in room.sources
@@ -263,6 +279,7 @@ def _spec_of(row: Room) -> RoomSpec:
     return RoomSpec(
         row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
+        policy_of_json(row.requesters), policy_of_json(row.watchers),
     )  # fmt: skip
 
 
@@ -274,6 +291,8 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
     row.mails, row.uploads_raw = spec.mails, spec.uploads_raw
+    row.requesters = policy_as_json(spec.requesters)
+    row.watchers = policy_as_json(spec.watchers)
     by_name = {source.name: source for source in row.sources}
     # Sources that are no longer listed are deleted, because they have no room any more.
     row.sources = [by_name.get(source.name) or Source(name=source.name) for source in spec.sources]

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 import yaml
 
+from merger.accounts.room_policy import RoomPolicy, policy_of_text
 from merger.errors import Invalid, Refused, did_you_mean
 from merger.i18n import Message, sentences, verbatim
 from merger.rooms.rules import no_source, role_taken
@@ -33,7 +34,7 @@ _DEEPEST = 10  # the composer calls itself for every level
 _MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
-    "mails", "uploads_raw", "sources",
+    "mails", "uploads_raw", "requesters", "watchers", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # true and false are how YAML itself writes it.
@@ -265,6 +266,8 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
             calendar_id=entry.text("calendar_id") or None,
             mails=entry.boolean("mails", True),
             uploads_raw=entry.boolean("uploads_raw", False),
+            requesters=_policy(entry, "requesters"),
+            watchers=_policy(entry, "watchers"),
             sources=_sources(entry, kinds, secrets),
         )
         names = [source.name for source in room.sources]
@@ -302,6 +305,14 @@ def _sources(room: _Entry, kinds: Collection[str], secrets: Secrets) -> tuple[So
             entry.add_mistake("role", role_taken(other.name, source.role))
         sources[name] = source
     return tuple(sources.values())
+
+
+def _policy(room: _Entry, key: str) -> RoomPolicy | None:
+    try:
+        return policy_of_text(room.text(key, longest=LONGEST_TEXT), key)
+    except Refused as error:
+        room.add_mistake(key, error.message)
+        return None
 
 
 def _room_place(number: int) -> Message:

@@ -16,6 +16,7 @@ from merger.db.key_value import KeyValueStore
 from merger.service import Service
 from merger.web import access_log, auth, login, operations, passwords, problems
 from merger.web.api import (
+    access,
     discovered,
     events,
     files,
@@ -99,7 +100,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     problems.register(app)
     auth.register(app)
     csrf = CSRFProtect(app)
-    for api in (records, rooms, users, keys, montage, discovered):
+    for api in (records, access, rooms, users, keys, montage, discovered):
         # Sessions may only read there, so that there is nothing to forge.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)

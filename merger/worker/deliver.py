@@ -16,9 +16,9 @@ from merger.failpoints import failpoint
 from merger.ports.announcer import Announcement
 from merger.ports.destination import Placement, Upload
 from merger.records import stage_results
-from merger.records.due import WATCHED
 from merger.records.jobs import Job
 from merger.records.leases import Lease
+from merger.records.rules.due import WATCHED
 from merger.records.versions import is_half_replaced
 from merger.service import Service
 from merger.storage import paths

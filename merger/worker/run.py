@@ -15,11 +15,11 @@ from functools import partial
 
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.i18n import Message
-from merger.records.due import WATCHED
 from merger.records.jobs import Job
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
-from merger.records.retry import again_at, waits_for_room
+from merger.records.rules.due import WATCHED
+from merger.records.rules.retry import again_at, waits_for_room
 from merger.service import Service
 from merger.storage.files import translate_os_error
 from merger.timeline.zones import zone_named

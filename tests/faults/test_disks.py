@@ -15,7 +15,7 @@ import pytest
 
 from merger import failpoints
 from merger.errors import Temporary
-from merger.records.retry import LONGEST_DELAY
+from merger.records.rules.retry import LONGEST_DELAY
 from merger.storage.cache import Cache
 from merger.storage.files import work_folder
 from tests.faults.outages import be_impatient, check_delivered, lecture_that_is_due

@@ -345,3 +345,16 @@ def test_the_form_says_what_to_do(meetings: Meetings) -> None:
     }  # fmt: skip
     page = meetings.web.call("bob", "POST", "/request", data=form)
     assert page.status_code == 422 and "ask its host or an editor" in page.text
+
+
+def test_where_leave_is_asked_for_the_host_can_allow_it(meetings: Meetings) -> None:
+    meetings.site.environ["MERGER_ACCESS"] = "ask"
+    service = dataclasses.replace(meetings.service, settings=meetings.site.settings)
+    meetings.web.app = app.create_web(service)
+    meetings.meet()
+    assert meetings.tell() == 1
+    waits = told(meetings.ask("bob", START - MINUTE), 202)
+    assert waits["asks"] == ["ann@example.org"]
+    done = told(meetings.web.api("ann", "POST", "/access/1", json={"allow": True}))
+    assert (done["access"], done["record"], meetings.users(2)) == ("granted", 2, ["bob"])
+    assert meetings.collected(2) == meetings.collected(1) != []  # what she may have herself

@@ -16,7 +16,7 @@ from merger.i18n import verbatim
 from merger.records import queue, requests
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
-from merger.records.retry import MOST_DIED, MOST_LOST, delay
+from merger.records.rules.retry import MOST_DIED, MOST_LOST, delay
 from models import Record, Source
 from tests.records.queue_steps import (
     SECOND,

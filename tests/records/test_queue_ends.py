@@ -15,7 +15,7 @@ from merger.i18n import verbatim
 from merger.records import leases, queue, requests
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
-from merger.records.retry import MOST_LOST
+from merger.records.rules.retry import MOST_LOST
 from models import STATUSES
 from tests.records.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
 from tests.support.line import HOUR, MINUTE, NOON, Line, reason

@@ -12,6 +12,7 @@ import yaml
 from sqlalchemy import Engine, event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from merger.accounts.room_policy import RoomPolicy
 from merger.db.engine import reading, writing
 from merger.errors import Broken, Conflict
 from merger.i18n import render
@@ -31,7 +32,11 @@ SLIDES = SourceSpec("slides", "screen", "folder", "/srv/recordings#504_slides")
 BOARD = SourceSpec("board", "board", "folder", "/srv/recordings", "geheim")
 ROOM = RoomSpec("504", "Europe/Moscow", sources=(CAMERA, BOARD))
 HALL = RoomSpec("Актовый зал", "Asia/Tokyo", 600, "camera", "0AbC", "a@b", (CAMERA, SLIDES))
-OWN = RoomSpec("OWN", "UTC", early_s=0, late_s=3600, mails=False, uploads_raw=True)
+OWN = RoomSpec(
+    "OWN", "UTC", early_s=0, late_s=3600, mails=False, uploads_raw=True,
+    requesters=RoomPolicy("named", ("ada@example.org", "@example.edu")),
+    watchers=RoomPolicy("everybody"),
+)  # fmt: skip
 
 
 def rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
@@ -85,7 +90,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
     applied(engine, HALL)
     changed = RoomSpec(
         "Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources,
-        early_s=0, late_s=90, mails=False, uploads_raw=True,
+        early_s=0, late_s=90, mails=False, uploads_raw=True, watchers=RoomPolicy("editors"),
     )  # fmt: skip
     assert applied(engine, changed) == [
         "changed zone of room 'Актовый зал' from 'Asia/Tokyo' to 'Europe/Moscow'",
@@ -97,6 +102,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
         "changed calendar_id of room 'Актовый зал' from 'a@b' to nothing",
         "changed mails of room 'Актовый зал' from 'yes' to 'no'",
         "changed uploads_raw of room 'Актовый зал' from 'no' to 'yes'",
+        "changed watchers of room 'Актовый зал' from nothing to 'editors'",
     ]
     assert stored_rooms(engine) == [changed]
 
@@ -268,6 +274,8 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         "calendar_id": "a@b",
         "mails": True,
         "uploads_raw": False,
+        "requesters": None,
+        "watchers": None,
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": s.address}
             for s in HALL.sources

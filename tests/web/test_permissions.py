@@ -169,13 +169,24 @@ def picture(world: World) -> Thing:
     return world.picture
 
 
+def watched(world: World) -> Thing:
+    return world.watched_lecture
+
+
+def closed_picture(world: World) -> Thing:
+    return world.closed_picture
+
+
 def everything(world: World) -> Thing:
     """What lists show of: several things of Ann's, and shared with Rea."""
     return world.coming
 
 
 OPEN = [Act(scope=None)]
-OF_USERS = [Act(of=lecture, least="user", shows=True), Act(of=shown, least="user", shows=True)]
+OF_USERS = [
+    Act(of=lecture, least="user", shows=True), Act(of=shown, least="user", shows=True),
+    Act(of=watched, least="watcher", shows=True),
+]  # fmt: skip
 ROOMS, PEOPLE = "rooms", "people"
 TABLE: dict[str, dict[str, list[Act]]] = {
     "/api/v1/records": {
@@ -190,7 +201,13 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/api/v1/records/<int:record>": {
         "GET": OF_USERS,
         "PATCH": [Act("write", World.record, "owner", shows=True, changes=True, refused=NOT_OWNER, send=json_of(description="x"))],
-        "DELETE": [Act("write", World.record, "user", changes=True)],
+        "DELETE": [Act("write", made, "user", changes=True) for made in (World.record, World.watched)],
+    },
+    "/api/v1/access": {"GET": [Act(of=World.asked, least="listed", shows=True)]},
+    "/api/v1/access/<int:access>": {
+        "GET": [Act(of=World.asked, least="owner", shows=True)],
+        "POST": [Act("write", World.asked, "owner", changes=True, send=json_of(allow=allow)) for allow in (True, False)],
+        "DELETE": [Act("write", World.asked_by_bob, "self", changes=True)],
     },
     "/api/v1/records/<int:record>/cancel": {"POST": [Act("write", World.upcoming, "owner", shows=True, changes=True, refused=NOT_OWNER)]},
     "/api/v1/records/<int:record>/retry": {"POST": [Act("write", World.failed, "user", shows=True, changes=True)]},
@@ -216,7 +233,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
         "PATCH": [Act(ROOMS, World.source, changes=True, send=json_of(role="board"))],
         "DELETE": [Act(ROOMS, World.source, changes=True)],
     },
-    "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": [Act(of=picture, least="editor", shows=True)]},
+    "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": [Act(of=one, least="editor", shows=True) for one in (picture, closed_picture)]},
     "/api/v1/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
     "/api/v1/users": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"json": {"email": f"new{thing.args['user']}@example.org"}})]},
     "/api/v1/users/<int:user>": {
@@ -247,6 +264,11 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/login/password": {"GET": OPEN, "POST": OPEN},
     "/logout": {"POST": OPEN},
     "/confirm": {"GET": OPEN, "POST": OPEN},
+    "/access/<int:access>": {
+        "GET": [Act(of=World.asked, least="owner", shows=True)],
+        "POST": [Act("write", World.asked, "owner", changes=True, send=form_of(allow=allow)) for allow in ("yes", "no")],
+    },
+    "/access/<int:access>/withdraw": {"POST": [Act("write", World.asked_by_bob, "self", changes=True)]},
     "/records": {"GET": [Act(of=everything, least="listed", shows=True, send=all_of_day)]},
     "/records/<int:record>": {"GET": OF_USERS},
     "/records/selected": {
@@ -306,6 +328,8 @@ MISTAKEN = {"/account/password": 422}
 
 def is_more_than_less(act: Act, asker: Asker, thing: Thing) -> bool:
     """Return whether somebody is enough to a thing."""
+    if act.least == "watcher":
+        return True
     if act.least in ("anybody", "self", "people", "keys"):
         is_theirs = asker.person == thing.owner
         sees_keys = act.least in ("people", "keys") and PEOPLE in asker.scopes
@@ -345,8 +369,9 @@ def test_what_names_something_of_somebody_asks_whose_it_is(world: World) -> None
     for rule in rules(world):
         for method in methods_of(rule):
             for act in TABLE[rule.rule][method]:
-                if rule.arguments & {"record", "key"}:
-                    assert act.least in ("user", "owner", "self", "people"), rule.rule
+                if rule.arguments & {"record", "key", "access"}:
+                    some = ("user", "owner", "self", "people", "watcher")
+                    assert act.least in some, rule.rule
 
 
 def test_the_kinds_whose_recordings_are_of_people_are_those_that_are_discovered(

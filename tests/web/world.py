@@ -28,6 +28,7 @@ from merger.i18n import verbatim
 from merger.storage import paths
 from merger.timeline.clock import utc
 from models import (
+    AccessRequest,
     ApiKey,
     Chunk,
     Event,
@@ -105,7 +106,7 @@ class World:
         self.service = replace(made, now=lambda: self.site.clock)
         self.app: Flask = app.create_web(self.service)
         self.app.config["WTF_CSRF_ENABLED"] = False  # so that keys are tried on pages, too
-        for person, role in ROLES.items():
+        for person, role in {**ROLES, "dan": "user"}.items():
             name = SECRET if person == "ann" else None
             user, _ = users.invite_user(self.site.engine, address(person), name, role)
             self.ids[person] = user["id"]
@@ -116,10 +117,14 @@ class World:
                 )  # fmt: skip
         self.add_room("504", "folder", str(self.site.folder))
         self.add_room("Z", "zoom", f"zoom:{NUMBER}")
+        self.add_room("W", "folder", str(self.site.folder), watchers={"who": "everybody"})
+        self.add_room("closed", "folder", "/tmp", requesters={"who": "editors"})
         self.lecture = self.record()
         self.meeting_shown = self.meeting()
         self.coming = self.record("queued", room="Z")
+        self.watched_lecture = self.watched()
         self.picture = self._picture("Z")
+        self.closed_picture = self._picture("closed")
 
     def add(self, row: Any) -> int:
         """Add a row and return its number."""
@@ -131,9 +136,9 @@ class World:
 
         return writing(self.site.engine, add)
 
-    def add_room(self, name: str, kind: str, address_: str) -> int:
+    def add_room(self, name: str, kind: str, address_: str, **more: Any) -> int:
         source = Source(name="speaker", role="speaker", kind=kind, address=address_)
-        return self.add(Room(name=name, zone="UTC", chunk_s=1800, sources=[source]))
+        return self.add(Room(name=name, zone="UTC", chunk_s=1800, sources=[source], **more))
 
     # --- things -----------------------------------------------------------------------------------
 
@@ -240,6 +245,38 @@ class World:
     def source(self) -> Thing:
         made = self.room()
         return replace(made, row=(Source, made.args["source"]))
+
+    def watched(self) -> Thing:
+        """Add a record in a room whose records everybody may watch; on a day of its own."""
+        made = self.record(room="W")
+        start = made.start - 400 * 24 * HOUR
+
+        def move(session: Session) -> None:
+            row = session.get_one(Record, made.args["record"])
+            row.start_at, row.end_at = start, start + HOUR
+
+        writing(self.site.engine, move)
+        return replace(made, start=start)
+
+    def asked(self, person: str = "dan") -> Thing:
+        """Have somebody ask for a record of Ann's."""
+        made = self.record()
+        with reading(self.site.engine) as session:
+            room = session.scalar(select(Room.id).where(Room.name == "504"))
+        asked = {
+            "name": "x", "layout": "side_by_side", "profile": "720p", "course_code": None, "key": None,
+            "users": [address(person)],
+        }  # fmt: skip
+        access = self.add(
+            AccessRequest(
+                user_id=self.ids[person], room_id=room, start_at=made.start, end_at=made.start + HOUR,
+                asked=asked, state="pending", created_at=self.site.clock,
+            )
+        )  # fmt: skip
+        return replace(made, args={"access": access}, users=("ann",), row=(AccessRequest, access))
+
+    def asked_by_bob(self) -> Thing:
+        return replace(self.asked("bob"), owner="bob", users=("bob",))
 
     def _picture(self, room: str) -> Thing:
         with reading(self.site.engine) as session:

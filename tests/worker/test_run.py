@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merger.records.retry import TRIES
+from merger.records.rules.retry import TRIES
 from merger.render import renderer
 from tests.conftest import START
 from tests.render.test_time import check_instants

@@ -12,6 +12,7 @@ from pydantic import Field
 from werkzeug.datastructures import ContentRange
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
+from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import NotFound
 from merger.records import previews, views
@@ -249,16 +250,17 @@ def record_picture(path: RecordPath) -> Response:
 def source_picture(path: SourcePath, query: Newest) -> Response:
     """Get the latest picture of a source; Last-Modified says when it was taken.
 
-    Those of meetings are for editors.
+    For those who may request recordings there; those of meetings are for editors.
     """
     del query  # it is for browsers
     who = require_principal("read")
-    sources = store.get_room(service().engine, path.room)["sources"]
-    shown = next((source for source in sources if source["id"] == path.source), None)
+    room = store.get_room(service().engine, path.room)
+    shown = next((source for source in room["sources"] if source["id"] == path.source), None)
     if shown is None:
         raise NotFound("source", "web.no_source", room=path.room, source=path.source)
     none = NotFound("picture", "web.no_picture", source=path.source)
-    if not who.sees_pictures_of(shown["kind"]):
+    is_for_them = may_request(policy_of_json(room["requesters"]), who)
+    if not (is_for_them and who.sees_pictures_of(shown["kind"])):
         raise none
     return _send(
         thumbnails.picture_path(service().settings, path.source), none,

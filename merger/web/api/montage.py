@@ -19,6 +19,7 @@ from merger.web.api.schemas.montage import (
     MontageIn,
     MontageOut,
     MontagePath,
+    MontagePending,
     RecordsQuery,
 )
 from merger.web.api.schemas.records import RecordPage
@@ -36,9 +37,16 @@ _MOST = 200
 _FIELDS = {"start": "start_time", "end": "end_time", "name": "event_name"}  # as this API has them
 
 
-@blueprint.post("/montage-event/<room>", responses={"201": MontageOut}, operation_id="montageEvent")
+@blueprint.post(
+    "/montage-event/<room>",
+    responses={"201": MontageOut, "202": MontagePending},
+    operation_id="montageEvent",
+)
 def montage(path: MontagePath, body: MontageIn) -> Response:
-    """Request a record by date and local times, for the user named or for the key's owner."""
+    """Request a record by date and local times, for the user named or for the key's owner.
+
+    202 if it waits for the leave of somebody: see `POST /api/v1/records`.
+    """
     who = require_principal("write")
     owner = who.email
     if body.user_email:
@@ -57,11 +65,16 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         asked_by=who,
     )
     try:
-        record, _ = asking.request_record(service(), request, service().now())
+        outcome = asking.request_record(service(), request, service().now())
     except Refused as error:
         if error.code not in _FIELDS:
             raise
         raise Invalid(_FIELDS[error.code], error.message) from error
+    if outcome.record is None:
+        waits = Message("web.montage_waits", access=outcome.access or 0)
+        pending = {"access": "pending", "access_request": outcome.access}
+        return base.reply({**pending, **document(waits, "message")}, 202)
+    record = outcome.record
     message = Message("web.montage_requested", record=record)
     if base.sees_record(who, record):
         status = requests.status_of(service().engine, record)

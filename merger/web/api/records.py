@@ -16,6 +16,7 @@ from merger.intake import asking
 from merger.intake.discovered import ensure_record
 from merger.mail_address import normal_form
 from merger.records import edit, requests, views
+from merger.records.access import store
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
 from merger.web.api.schemas.records import (
@@ -23,6 +24,8 @@ from merger.web.api.schemas.records import (
     Ask,
     AskHeaders,
     Edit,
+    NewAccessAnswer,
+    NewRecordAnswer,
     RecordAnswer,
     RecordDetails,
     RecordPage,
@@ -38,13 +41,16 @@ blueprint = base.resources(
 
 @blueprint.post(
     "/records",
-    responses={"201": RecordAnswer, "200": RecordAnswer},
+    responses={"201": NewRecordAnswer, "200": NewRecordAnswer, "202": NewAccessAnswer},
     operation_id="askForRecord",
 )
 def request_record(header: AskHeaders, body: Ask) -> Response:
     """Request a recording; 200 if the same was requested before and you were added to it.
 
-    403 (`meeting`) if it shows a meeting of others: ask its host or an editor to add you.
+    202 if it is somebody else's recording, or past: then there is no record yet, but a request for
+    access, which waits for the leave of its owner or of an editor. 403 (`access`) if you may not
+    request recordings of this room; 403 (`meeting`) if it shows a meeting of others: ask its host
+    or an editor to add you.
     """
     who = require_principal("write")
     if header.idempotency_key is None:
@@ -57,8 +63,10 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
             lambda: _request_record(who, body),
         )  # fmt: skip
     document = json.loads(text)
-    if not base.sees_record(who, document["id"]):
-        document = {"id": document["id"]}
+    is_shown = who.may("read") if status == 202 else base.sees_record(who, document["id"])
+    if not is_shown:
+        # Answers that were stored before this field was have none.
+        document = {"id": document["id"], "access": document.get("access", "granted")}
     return base.reply(document, status)
 
 
@@ -84,8 +92,16 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
         course_code=body.course_code,
         asked_by=who,
     )
-    record, is_new = asking.request_record(service(), request, service().now())
-    return 201 if is_new else 200, json.dumps(views.record_details(engine, record, reader=who.user))
+    outcome = asking.request_record(service(), request, service().now())
+    if outcome.access is not None:
+        waits = store.get_request(engine, outcome.access, service().now(), who)
+        return 202, json.dumps(waits)
+    return _granted(who, outcome.record or 0, outcome.is_new)
+
+
+def _granted(who: Principal, record: int, is_new: bool) -> tuple[int, str]:
+    details = views.record_details(service().engine, record, reader=who.user)
+    return 201 if is_new else 200, json.dumps({**details, "access": "granted"})
 
 
 def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, str]:
@@ -109,8 +125,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
-    document = views.record_details(here.engine, outcome.record, reader=who.user)
-    return 201 if outcome.is_new else 200, json.dumps(document)
+    return _granted(who, outcome.record, outcome.is_new)
 
 
 @blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")
@@ -184,7 +199,7 @@ def cancel(path: RecordPath) -> Response:
 def retry(path: RecordPath) -> Response:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
-    requests.retry(service().engine, path.record, service().now(), who.only_of, asked_by=who)
+    asking.retry(service(), path.record, service().now(), who)
     return _reply_details(path.record, who)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from flask import Response
 
+from merger.accounts.permissions import Principal
+from merger.accounts.room_policy import RoomPolicy, create_policy
 from merger.errors import Invalid, NotFound
 from merger.i18n import Message
 from merger.rooms import store
@@ -17,6 +19,7 @@ from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from merger.timeline.zones import length_from, margin_from
 from merger.web.api import base
 from merger.web.api.schemas.rooms import (
+    PolicyData,
     RoomChange,
     RoomIn,
     RoomOut,
@@ -38,17 +41,27 @@ _READ_ONLY = {
     "has_credentials": Message("web.read_only.has_credentials"),
     "sources": Message("web.read_only.sources"),
 }
+_POLICIES = ("requesters", "watchers")
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
 @blueprint.get("/rooms", responses={"200": RoomsOut}, operation_id="listRooms")
 def listing(query: RoomQuery) -> Response:
     """List rooms by name: all of them, or with `limit` a page."""
-    require_principal("read")
+    who = require_principal("read")
     if query.limit is None and query.cursor is None:
-        return base.reply({"rooms": store.list_rooms(service().engine)})
+        found = store.list_rooms(service().engine)
+        return base.reply({"rooms": [_shown(room, who) for room in found]})
     found, following = store.page_of_rooms(service().engine, query.cursor, query.limit)
-    return base.reply({"rooms": found, "next": following})
+    return base.reply({"rooms": [_shown(room, who) for room in found], "next": following})
+
+
+def _shown(room: dict[str, Any], who: Principal) -> dict[str, Any]:
+    """Return a room without the names of people, for those who cannot change it."""
+    if who.may("rooms"):
+        return room
+    hidden = {n: {**room[n], "names": []} for n in _POLICIES if room[n] is not None}
+    return {**room, **hidden}
 
 
 @blueprint.post("/rooms", responses={"201": RoomOut}, operation_id="addRoom")
@@ -59,9 +72,14 @@ def create(body: RoomIn) -> Response:
         body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
+        *(_policy(name, getattr(body, name)) for name in _POLICIES),
     )  # fmt: skip
     room = store.create_room(service().engine, spec, service().recorder_of)
     return base.reply(store.get_room(service().engine, room), 201)
+
+
+def _policy(field: str, data: PolicyData | None) -> RoomPolicy | None:
+    return None if data is None else create_policy(data.who, data.names, field)
 
 
 def _seconds(field: str, text: str) -> int:
@@ -71,8 +89,8 @@ def _seconds(field: str, text: str) -> int:
 @blueprint.get("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="showRoom")
 def show(path: RoomPath) -> Response:
     """Show a room."""
-    require_principal("read")
-    return base.reply(store.get_room(service().engine, path.room))
+    who = require_principal("read")
+    return base.reply(_shown(store.get_room(service().engine, path.room), who))
 
 
 @blueprint.patch("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="changeRoom")
@@ -84,6 +102,8 @@ def change(path: RoomPath, body: RoomChange) -> Response:
     changes = _without_read_only(base.changes_of(body, required), as_read)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
+    for name in changes.keys() & {*_POLICIES}:
+        changes[name] = _policy(name, getattr(body, name))
     _edit(path.room, lambda spec: replace(spec, **changes))
     return base.reply(store.get_room(service().engine, path.room))
 

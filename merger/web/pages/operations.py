@@ -13,10 +13,10 @@ from merger.monitoring import overview, space
 from merger.monitoring.overview import Running
 from merger.storage.disk_space import Disk
 from merger.web.auth import require_principal, service
+from merger.web.display.record_state import State, state_of
 from merger.web.language import t
 from merger.web.operations import DISKS
 from merger.web.pages.base import Answer, blueprint
-from merger.web.pages.record_state import State, state_of
 
 REFRESH_S = 10
 _WAITING, _LOST = ("pending", "sending"), ("failed", "unknown")

@@ -22,6 +22,8 @@ from merger.timeline import profiles
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
+from merger.web.display.record_state import State, state_of
+from merger.web.display.timeline_svg import timeline
 from merger.web.language import t, word
 from merger.web.pages.base import (
     Answer,
@@ -34,9 +36,7 @@ from merger.web.pages.base import (
     redirect_back,
 )
 from merger.web.pages.form_times import check_span, instant_of, turn_of
-from merger.web.pages.record_state import State, state_of
 from merger.web.pages.selected import ask_about
-from merger.web.pages.timeline_svg import timeline
 from models import ENDED, STATUSES
 
 PAGE = 25  # records
@@ -84,6 +84,7 @@ def listing() -> Answer:
         shown=with_states(found, who), is_searched=is_searched, tab=tab, page=PAGE,
         tabs={name: f"/records?{urlencode({**_whose(filled), 'tab': name})}" for name in TABS},
         rooms=store.zones_of_rooms(service().engine), is_first=cursor is None,
+        watches=views.watches_rooms(service().engine, who.only_of),
         first=f"/records?{urlencode(here)}",
         next=f"/records?{urlencode({**here, 'cursor': following})}" if following else None,
     )  # fmt: skip
@@ -122,6 +123,7 @@ def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> views.
         text=search["q"] or None,
         reader=who.user,
         only_of=None if sees_all else who.user,
+        is_theirs=search["whose"] != "all",
     )
 
 
@@ -144,7 +146,10 @@ def _with_state(
     record: Mapping[str, Any], who: Principal, now: datetime, preview: Preview
 ) -> RecordWithState:
     is_owner = who.owns(record["users"])
-    return RecordWithState(record, state_of(record, now, is_owner=is_owner), is_owner, preview)
+    state = state_of(record, now, is_owner=is_owner)
+    if not record["is_yours"]:
+        state = replace(state, can=())  # whoever only watches changes nothing
+    return RecordWithState(record, state, is_owner, preview)
 
 
 @blueprint.get("/records/<int:record>/row")
@@ -274,7 +279,8 @@ def ask_to_cancel(record: int) -> Answer:
     """Ask whether a record is to be cancelled."""
     who = require_principal("write")
     require_principal("read")
-    return ask_about("cancel", [details_of(record, who)], f"/records/{record}")
+    found = views.record_summary_of(service().engine, record, who.only_of, who.user)
+    return ask_about("cancel", [found], f"/records/{record}")
 
 
 @blueprint.post("/records/<int:record>/cancel")
@@ -289,7 +295,7 @@ def cancel(record: int) -> Answer:
 def retry(record: int) -> Answer:
     """Queue a failed or cancelled record again."""
     who = require_principal("write")
-    requests.retry(service().engine, record, service().now(), who.only_of, asked_by=who)
+    asking.retry(service(), record, service().now(), who)
     flash(t("records.tried_again"))
     return redirect_back("/records", f"/records/{record}")
 

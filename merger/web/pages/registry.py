@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, redirect
 
 from merger.web.pages import (
+    access,
     account,
     base,
     confirm,
@@ -20,8 +21,8 @@ from merger.web.pages import (
 from merger.web.pages.base import Answer, blueprint
 
 __all__ = [
-    "account", "blueprint", "confirm", "discovered", "operations", "people", "record_edit",
-    "records", "register", "request", "rooms", "selected",
+    "access", "account", "blueprint", "confirm", "discovered", "operations", "people",
+    "record_edit", "records", "register", "request", "rooms", "selected",
 ]  # fmt: skip
 
 
@@ -33,6 +34,6 @@ def home() -> Answer:
 
 def register(app: Flask) -> None:
     """Add the pages to an application."""
-    app.jinja_env.globals.update(base.HELPERS)
+    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS})
     app.register_blueprint(blueprint)
     app.after_request(base.add_language_headers)

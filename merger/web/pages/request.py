@@ -17,8 +17,10 @@ from merger.errors import Refused
 from merger.intake import asking
 from merger.mail_address import Lookalike, email_of, is_deliverable
 from merger.records import requests
-from merger.records.due import HALF_HOUR
+from merger.records.access.mode import mode_of
+from merger.records.access.store import CODE
 from merger.records.leave import MEETING
+from merger.records.rules.due import HALF_HOUR
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.clock import is_plausible
@@ -50,9 +52,9 @@ class Parsed:
 
 @blueprint.get("/request")
 def request_page() -> Answer:
-    """Show the form, filled in with the last half hour, or with the values of a link."""
-    require_principal("write")
-    zones = _zones()
+    """Show the form, filled in with a half hour, or with the values of a link."""
+    who = require_principal("write")
+    zones = _zones(who)
     linked = {name: request.args[name] for name in FIELDS if name in request.args}
     room = linked.get("room", next(iter(zones), ""))
     return _form({**_proposal(room, zones, service().now()), **linked}, zones, {})
@@ -61,27 +63,37 @@ def request_page() -> Answer:
 @blueprint.post("/request")
 def send_request() -> Answer:
     """Request a recording, and go to its page."""
-    who, zones, typed = require_principal("write"), _zones(), _typed_values()
+    who, typed = require_principal("write"), _typed_values()
+    zones = _zones(who)
     parsed = parse(typed, zones, service().now())
     if not parsed.errors:
         try:
-            record, is_new = _request_record(who, typed, parsed)
+            outcome = _request_record(who, typed, parsed)
         except Refused as error:
-            field_name = "room" if error.code == MEETING else error.code
+            field_name = "room" if error.code in (MEETING, CODE) else error.code
             if field_name not in FIELDS:
                 raise
             parsed.errors[field_name] = phrases_of_error(error)
         else:
-            flash(t("request.requested") if is_new else t("request.already_requested"))
-            return redirect(f"/records/{record}", 303)
+            return _go_on(outcome)
     return _form(typed, zones, parsed.errors)
+
+
+def _go_on(outcome: asking.Outcome) -> Answer:
+    """Go to what was requested, or to the request that waits for leave, and say who is asked."""
+    if outcome.access is not None:
+        who = ", ".join(outcome.asks)
+        flash(t("access.sent", who=who) if who else t("access.sent_to_editors"))
+        return redirect(f"/access/{outcome.access}", 303)
+    flash(t("request.requested") if outcome.is_new else t("request.already_requested"))
+    return redirect(f"/records/{outcome.record}", 303)
 
 
 @blueprint.post("/request/check")
 def check() -> dict[str, Any]:
     """Return what is wrong with a form, without requesting anything."""
-    require_principal("write")
-    typed, zones = _typed_values(), _zones()
+    who, typed = require_principal("write"), _typed_values()
+    zones = _zones(who)
     found = parse(typed, zones, service().now()).errors
     return {
         "errors": {name: "; ".join(p.text for p in phrases) for name, phrases in found.items()},
@@ -89,8 +101,9 @@ def check() -> dict[str, Any]:
     }
 
 
-def _zones() -> dict[str, str]:
-    return store.zones_of_rooms(service().engine)
+def _zones(who: Principal) -> dict[str, str]:
+    """Return the rooms in which somebody may request, with their zones."""
+    return store.zones_of_rooms(service().engine, who)
 
 
 def _typed_values() -> dict[str, str]:
@@ -98,14 +111,21 @@ def _typed_values() -> dict[str, str]:
 
 
 def _proposal(room: str, zones: Mapping[str, str], now: datetime) -> dict[str, str]:
-    """Return the form for the last half hour that is over by the clock of a room."""
+    """Return the form for a half hour by the clock of a room."""
     values = dict.fromkeys(FIELDS, "")
     values |= {"room": room, "layout": DEFAULT_LAYOUT, "profile": DEFAULT_PROFILE}
-    return values | (last_half_hour(zone_named(zones[room]), now) if room in zones else {})
+    return values | (_half_hour(zone_named(zones[room]), now) if room in zones else {})
 
 
-def last_half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
-    """Return the last half hour that is over by a clock, as the form has it. Pure."""
+def _half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """Return what the form proposes: a half hour that the reader gets without asking anybody."""
+    who, here = require_principal("write"), service()
+    asks = not who.sees_all and mode_of(here.settings, here.engine) == "ask"
+    return half_hour(zone, now + 2 * HALF_HOUR if asks else now)
+
+
+def half_hour(zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """Return the last half hour that is over by a clock at an instant, as the form has it. Pure."""
     local = now.astimezone(zone)
     # In UTC: local time jumps in the two nights in which clocks are changed.
     into = timedelta(
@@ -124,7 +144,7 @@ def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) ->
     return form(
         "request.html", errors, typed=typed, zones=zones, layouts=LAYOUTS.values(),
         profiles=profiles.PROFILES, offsets=_offsets(typed, zones),
-        proposed={zone: last_half_hour(zone_named(zone), now) for zone in set(zones.values())},
+        proposed={zone: _half_hour(zone_named(zone), now) for zone in set(zones.values())},
     )  # fmt: skip
 
 
@@ -137,7 +157,7 @@ def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tu
     return {name: offsets_of_twice(_local(on, typed, name), zone) for name in ("start", "end")}
 
 
-def _request_record(who: Principal, typed: Mapping[str, str], parsed: Parsed) -> tuple[int, bool]:
+def _request_record(who: Principal, typed: Mapping[str, str], parsed: Parsed) -> asking.Outcome:
     assert parsed.start is not None and parsed.end is not None
     new = requests.Request(
         room=typed["room"],

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from flask import request
 
+from merger.accounts.room_policy import RoomPolicy, create_policy, policy_of_json
 from merger.errors import Refused
 from merger.rooms.rules import Problem, kept_credentials, reason_of
 from merger.rooms.spec import LONGEST_TEXT, RoomSpec, SourceSpec, mask_passwords
 from merger.timeline.zones import length_from, margin_from, zone_named
 from merger.web.language import phrases_of, t
-from merger.web.pages.base import Errors, field_problem
+from merger.web.pages.base import Errors, field_problem, phrases_of_error
 from merger.web.sealed import seal, unseal
 from models import ROLES
 
 LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 CHECKBOXES = ("mails", "uploads_raw")
-FIELDS = ("name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES)
+POLICIES = ("requesters", "watchers")
+_PLAIN = ("name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES)
+FIELDS = (*_PLAIN, *POLICIES, *(f"{name}_names" for name in POLICIES))
 EMPTY: Mapping[str, str] = {
     **dict.fromkeys(FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
 }  # fmt: skip
@@ -28,8 +33,9 @@ _OF_SOURCE = (*_REQUIRED, "credentials")
 # As the page has them from its top.
 _ORDER = (
     "name", "zone", "chunk", "sources", "sound_source", "drive_folder", "calendar_id", "early",
-    "late",
+    "late", *(f"{name}_names" for name in POLICIES),
 )  # fmt: skip
+_BETWEEN = re.compile(r"[\s,;]+")  # names
 _MOST_SOURCES = 20  # rows of a form
 
 
@@ -85,7 +91,7 @@ class RoomForm:
         return replace(self, rows=[*self.rows, Row(role=role)])
 
     def spec(self, before: RoomSpec) -> RoomSpec:
-        """Return the room that is described; a length that is none stays as it is.
+        """Return the room that is described; a length or policy that is none stays as it is.
 
         Sources that were added meanwhile stay.
         """
@@ -100,6 +106,8 @@ class RoomForm:
             sound_source=typed["sound_source"] or None,
             drive_folder=typed["drive_folder"] or None,
             calendar_id=typed["calendar_id"] or None,
+            requesters=self._policy("requesters", before.requesters),
+            watchers=self._policy("watchers", before.watchers),
             sources=(
                 *(source_of(row, stored.get(row.name)) for _, row in self.sources),
                 *(source for name, source in stored.items() if name not in listed),
@@ -109,6 +117,12 @@ class RoomForm:
     def _seconds(self, name: str, otherwise: int) -> int:
         try:
             return LENGTHS[name](self.typed[name], name) // timedelta(seconds=1)
+        except Refused:
+            return otherwise
+
+    def _policy(self, name: str, otherwise: RoomPolicy | None) -> RoomPolicy | None:
+        try:
+            return policy_of(name, self.typed)
         except Refused:
             return otherwise
 
@@ -148,6 +162,11 @@ class RoomForm:
                 length(self.typed[name], name)
             except Refused:
                 errors[name] = field_problem("chunk" if name == "chunk" else "margin")
+        for name in POLICIES:
+            try:
+                policy_of(name, self.typed)
+            except Refused as error:
+                errors[f"{name}_names"] = phrases_of_error(error)
         return errors
 
     def _located(self, problem: Problem) -> Problem:
@@ -172,6 +191,7 @@ class RoomForm:
             "calendar_id": t("room.calendar_id"), "early": t("room.early"),
             "late": t("room.late"), "sources": t("room.sources"),
         }  # fmt: skip
+        labels |= {f"{name}_names": t(f"room.{name}") for name in POLICIES}
         of_source = {
             "name": t("room.source_name"), "role": t("room.role"), "kind": t("room.kind"),
             "address": t("room.address"), "credentials": t("room.credentials"),
@@ -189,6 +209,23 @@ def _place(name: str) -> tuple[int, int, int]:
     if len(rest) != 2 or rest[1] not in _OF_SOURCE:
         return known, -1, 0
     return known, int(rest[0]), _OF_SOURCE.index(rest[1])
+
+
+def policy_of(name: str, typed: Mapping[str, str]) -> RoomPolicy | None:
+    """Return who may, as the form says it. Names that are not used stay in the form alone."""
+    who = typed.get(name, "")
+    names = [text for text in _BETWEEN.split(typed.get(f"{name}_names", "")) if text]
+    return create_policy(who, names if who == "named" else (), name) if who else None
+
+
+def typed_of(room: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of a stored room, by field."""
+    typed = {name: room[name] or "" for name in _PLAIN}
+    for name in POLICIES:
+        policy = policy_of_json(room[name])
+        typed[name] = policy.who if policy else ""
+        typed[f"{name}_names"] = ", ".join(policy.names) if policy else ""
+    return typed
 
 
 def read_form() -> RoomForm:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from flask import flash, redirect, request
 
 from merger.accounts.permissions import Principal
+from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import Invalid, MergerError, Refused
 from merger.i18n import Message
@@ -30,7 +31,7 @@ from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
 from merger.web.pages.base import Answer, Errors, blueprint, form
 from merger.web.pages.records import RecordWithState, with_states
-from merger.web.pages.room_form import EMPTY, FIELDS, RoomForm, Row, read_form, rows_of, source_of
+from merger.web.pages.room_form import EMPTY, RoomForm, Row, read_form, rows_of, source_of, typed_of
 from models import ROLES
 
 PAGE = 50  # rooms
@@ -80,7 +81,8 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
         source["id"]: thumbnails.taken_at(settings, source["id"])
         for room in rooms
         for source in room["sources"]
-        if who.sees_pictures_of(source["kind"])  # else there is none, as the page has it
+        if may_request(policy_of_json(room["requesters"]), who)
+        and who.sees_pictures_of(source["kind"])  # else there is none, as the page has it
     }
     flows = source_status.list_flows(settings, now)
     why: dict[int, Silence] = {}
@@ -132,8 +134,7 @@ def edit_room(room: int) -> Answer:
     """Show the form of a room."""
     require_principal("rooms")
     values = store.get_room(service().engine, room)
-    typed = {name: values[name] or "" for name in FIELDS}
-    return _form(room, RoomForm(typed, rows_of(values["sources"])), {})
+    return _form(room, RoomForm(typed_of(values), rows_of(values["sources"])), {})
 
 
 @blueprint.post("/rooms/<int:room>/edit")

@@ -102,7 +102,7 @@ def test_a_key_that_may_only_write_sees_what_it_made(web: Web) -> None:
     told(web.api("ann", "POST", "/records/1/retry"))
     assert told(
         web.api("other", "POST", "/records", json={**LECTURE, "layout": "screen_large"})
-    ) == {"id": 1}
+    ) == {"id": 1, "access": "granted"}
     problem(web.api("robot", "GET", "/records/1"), 403)
 
 
@@ -111,7 +111,8 @@ def test_an_answer_that_is_repeated_tells_a_key_no_more(web: Web) -> None:
     keyed(web, "robot", "ann")
     once = {"json": LECTURE, "headers": {"Idempotency-Key": "k"}}
     made = told(web.api("ann", "POST", "/records", **once), 201)
-    assert told(web.api("robot", "POST", "/records", **once), 201) == {"id": 1}
+    answer = web.api("robot", "POST", "/records", **once)
+    assert told(answer, 201) == {"id": 1, "access": "granted"}
     assert told(web.api("ann", "POST", "/records", **once), 201) == made
 
 

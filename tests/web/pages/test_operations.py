@@ -19,6 +19,7 @@ from merger.live.source_status import SourceSign, write_sign
 from merger.monitoring import destinations, heartbeats, integrity
 from merger.monitoring.destinations import Result
 from merger.monitoring.findings import Finding
+from merger.records.queue import add_history
 from models import Notification, Record, Rendition
 from tests.support.selection import BOTH_DATABASES
 from tests.web.conftest import Web
@@ -80,8 +81,9 @@ def test_everything_at_once(web: Web, disk: SimpleNamespace) -> None:
     }  # fmt: skip
     busy = Web(site)
     busy.ids, busy.keys = web.ids, web.keys
-    add(web, "At work", "running", now, stage="encode", progress=0.5, claimed_by="host-7",
-        claimed_at=now - 15 * MINUTE, lease_until=now + MINUTE)  # fmt: skip
+    begun = now - 15 * MINUTE
+    at_work = add(web, "At work", "running", now, stage="encode", progress=0.5, claimed_by="host-7",
+                  claimed_at=begun, lease_until=now + MINUTE, attempt=1)  # fmt: skip
     add(web, "Due", "queued", now - 20 * MINUTE)
     add(web, "Later", "queued", now + DAY)
     for n in range(7):
@@ -91,6 +93,9 @@ def test_everything_at_once(web: Web, disk: SimpleNamespace) -> None:
     done = add(web, "Done", "delivered", now - 2 * DAY)
 
     def fill(session: Session) -> None:
+        add_history(
+            session, at_work, 1, begun, "claimed", Message("history.claimed", worker="host-7")
+        )
         session.add(
             Rendition(
                 record_id=done, version=1, kind="merge", path="a", size_bytes=4 * GB, sha256="",

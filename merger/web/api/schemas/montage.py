@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -30,6 +30,14 @@ class MontageOut(MessageData):
 
     message: str
     id: int
+
+
+class MontagePending(MessageData):
+    """What was requested, and waits for the leave of somebody; there is no record yet."""
+
+    message: str
+    access: Literal["pending"]
+    access_request: int = Field(description="Its id in /api/v1/access.")
 
 
 class RecordsQuery(RequestModel):

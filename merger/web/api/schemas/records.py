@@ -10,6 +10,7 @@ from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
+from merger.web.api.schemas.access import AccessOut
 from merger.web.api.schemas.base import (
     CURSOR_ABOUT,
     Cursor,
@@ -92,7 +93,9 @@ class RecordQuery(RequestModel):
 
     room: Text | None = Field(None, description="The room's name.")
     user: Annotated[str, Field(max_length=254)] | None = Field(
-        None, description="Email address of someone who requested them."
+        None,
+        description="Email address of someone who requested them; without it, users also get those"
+        " that they may watch.",
     )
     status: list[Status] = Field([])
     course: Text | None = None
@@ -146,6 +149,10 @@ class RecordOut(BaseModel):
         "description or course."
     )
     error: Failure | None
+    is_yours: bool = Field(
+        description="Whether you are among its people, or an editor. If not, you may watch it, and"
+        " are not told who its people are."
+    )
     users: list[str]
     unconfirmed_users: list[str] = Field(
         description="Those of `users` who get nothing yet: they have not confirmed their address."
@@ -269,6 +276,33 @@ class RecordId(BaseModel):
 
 class RecordAnswer(RootModel[RecordDetails | RecordId]):
     """A record with all its details, or its id alone where the API key may not read it."""
+
+
+class NewRecord(RecordDetails):
+    """A record that you have requested, and may have."""
+
+    access: Literal["granted"]
+
+
+class NewRecordId(RecordId):
+    """The id of a record that you have requested, where the API key may not read it."""
+
+    access: Literal["granted"]
+
+
+class NewRecordAnswer(RootModel[NewRecord | NewRecordId]):
+    """A record that you have requested."""
+
+
+class NewAccessId(BaseModel):
+    """The id of a request for access, where the API key may not read it."""
+
+    id: int
+    access: Literal["pending"]
+
+
+class NewAccessAnswer(RootModel[AccessOut | NewAccessId]):
+    """A request for access, which waits for leave; there is no record yet."""
 
 
 class OfferOut(BaseModel):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from merger.accounts.room_policy import MOST_NAMES
 from merger.rooms.spec import LONGEST_TEXT
 from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
 
@@ -14,6 +15,21 @@ _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
+
+
+_REQUESTERS_ABOUT = "Who may request recordings of the room; null: everybody who may sign in."
+_WATCHERS_ABOUT = "Who may watch what others have requested; null: nobody but editors."
+
+
+class PolicyData(RequestModel):
+    """Who may; `names` are for editors to see."""
+
+    who: Literal["everybody", "named", "editors"]
+    names: list[Annotated[str, Field(max_length=254)]] = Field(
+        [],
+        max_length=MOST_NAMES,
+        description="With `named`: email addresses, and domains like @example.org.",
+    )
 
 
 class RoomPath(BaseModel):
@@ -73,6 +89,8 @@ class RoomIn(RequestModel):
     calendar_id: Text | None = None
     mails: bool = Field(True, description=_MAILS_ABOUT)
     uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
+    requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
+    watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     sources: list[SourceIn] = Field([], max_length=100)
 
 
@@ -106,6 +124,8 @@ class RoomChange(RequestModel):
     calendar_id: Text | None = None
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
+    requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
+    watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     id: int | None = Field(None, description=_READ_ABOUT)
     sources: list[SourceRead] | None = Field(
         None, max_length=100, description=f"{_READ_ABOUT} See /rooms/{{room}}/sources."
@@ -126,6 +146,8 @@ class RoomOut(BaseModel):
     calendar_id: str | None
     mails: bool
     uploads_raw: bool
+    requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
+    watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     sources: list[SourceOut]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from merger.web.pages.timeline_svg import AXIS_PX, LANE_PX, Lane, timeline
+from merger.web.display.timeline_svg import AXIS_PX, LANE_PX, Lane, timeline
 
 pytestmark = pytest.mark.quick
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merger.ports.recorder import Found, Item
-from merger.records.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
+from merger.records.rules.due import HALF_HOUR, PATIENCE, due_at, is_stable, wait_until
 
 pytestmark = pytest.mark.quick
 

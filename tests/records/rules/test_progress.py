@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from merger.i18n import Message
-from merger.records import progress
-from merger.records.progress import furthest_share, overall_share, ready_at
+from merger.records.rules import progress
+from merger.records.rules.progress import furthest_share, overall_share, ready_at
 from models import STAGES
 from tests.support.site import Site
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused, Temporary
-from merger.records.due import PATIENCE
-from merger.records.retry import (
+from merger.records.rules.due import PATIENCE
+from merger.records.rules.retry import (
     LONGEST_DELAY,
     LOOK_FOR_ROOM,
     OF_THE_MACHINE,

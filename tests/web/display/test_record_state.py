@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from merger.web.pages.record_state import state_of
+from merger.web.display.record_state import state_of
 
 pytestmark = pytest.mark.quick
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from merger.backoff import backoff
 from merger.errors import Broken, MergerError, NoMedia, Temporary
-from merger.records.due import PATIENCE
+from merger.records.rules.due import PATIENCE
 
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)

@@ -1,0 +1,1 @@
+"""What is decided about records: when they are due, tried again, and ready. Pure."""

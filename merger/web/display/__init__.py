@@ -1,0 +1,1 @@
+"""How pages display a record: its state in words, and its timeline as a picture. Pure."""
