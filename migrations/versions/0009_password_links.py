@@ -1,4 +1,4 @@
-"""Links with which people set a password, what people choose, and mails that are of no record."""
+"""Links with which people set a password, and what people choose."""
 
 from typing import Any
 
@@ -30,21 +30,6 @@ def _create_index(name: str, table: str, *columns: str) -> None:
         op.create_index(name, table, columns)
 
 
-def _let_mails_be_of_no_record() -> None:
-    """Make a table of SQLite anew; nothing refers to it."""
-    run = op.get_bind().exec_driver_sql
-    made = "SELECT sql FROM sqlite_master WHERE tbl_name = 'messages' AND type = ? AND sql NOT NULL"
-    [statement] = run(made, ("table",)).scalars()
-    indexes = run(made, ("index",)).scalars().all()
-    columns = ", ".join(column[1] for column in run("PRAGMA table_info(messages)"))
-    run("ALTER TABLE messages RENAME TO old_messages")
-    run(statement.replace("record_id INTEGER NOT NULL", "record_id INTEGER", 1))
-    run(f"INSERT INTO messages ({columns}) SELECT {columns} FROM old_messages")
-    run("DROP TABLE old_messages")
-    for index in indexes:
-        run(index)
-
-
 def upgrade() -> None:
     _add_column(
         "users", sa.Column("language_chosen", sa.Boolean(), nullable=False, server_default="0")
@@ -68,7 +53,3 @@ def upgrade() -> None:
         mysql_charset="utf8mb4",
     )
     _create_index("ix_password_links_user_id", "password_links", "user_id")
-    if op.get_bind().dialect.name == "sqlite":
-        _let_mails_be_of_no_record()
-    else:
-        op.alter_column("messages", "record_id", existing_type=sa.BigInteger(), nullable=True)
