@@ -69,7 +69,10 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def config(folder: Path, **environ: str) -> Settings:
     (folder / "data").mkdir(0o700, exist_ok=True)
-    said = {"MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache")}
+    said = {
+        "MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache"),
+        "MERGER_ACCESS": "ask",
+    }  # fmt: skip
     return load({**said, **environ})
 
 
@@ -124,7 +127,7 @@ def test_all_is_well(site: Engine, tmp_path: Path) -> None:
     found = looked(tmp_path, site)
     assert {what: f.level for what, f in found.items() if f.level != "ok"} == {}
     assert [what.split(" (")[0] for what in found] == [
-        "database", "clocks", "schema", "key file", "room '504'", "ffmpeg",
+        "database", "clocks", "schema", "key file", "access", "room '504'", "ffmpeg",
         "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
         "cache folder", "data folder", "output folder", "disk space", "private files",
     ]  # fmt: skip
@@ -510,7 +513,7 @@ def test_of_zoom_there_need_not_be_media(site: Engine, tmp_path: Path) -> None:
     add_record(site, now() - 2 * DAY, {"camera": FILE})
     with site.begin() as connection:
         connection.execute(
-            insert(Source).values(room_id=1, name="m", role="screen", kind="zoom", address="")
+            insert(Source).values(room_id=1, name="m", role="screen", kind="zoom", address="zoom:81234567890")
         )
     found = looked(tmp_path, site)["room '504'"]
     assert "none of" not in found.text and "the only recording" not in found.text
