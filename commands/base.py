@@ -78,10 +78,13 @@ Command = Callable[[argparse.Namespace, Context], Printed]
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process."""
+    """Return the settings of this process, and apply what holds for all of it."""
     from merger.config import load
+    from merger.isolation.confinement import confine_decoders
 
-    return load()
+    settings = load()
+    confine_decoders(settings.confine != "off")
+    return settings
 
 
 def say(key: str, **params: Param) -> str:

@@ -28,6 +28,7 @@ Language = str
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 LogForm = Literal["text", "json"]
 Access = Literal["", "ask", "open"]
+Confinement = Literal["auto", "off"]
 
 _SMALLEST_CACHE = 64 * 1024**2  # with less, no part survives until it is needed
 
@@ -190,6 +191,11 @@ class Settings(BaseSettings):
     ffmpeg: str = _setting(
         "MERGER_FFMPEG", "", _any("program"),
         "The ffmpeg program, 5.1 or newer; if empty, the one that comes with imageio-ffmpeg.",
+    )  # fmt: skip
+    confine: Confinement = _setting(
+        "MERGER_CONFINE", "auto", _choice(get_args(Confinement)),
+        "Whether what decodes media (ffmpeg, and the processes that read files) is kept from all"
+        " other files and from the network, as far as the system can do it.",
     )  # fmt: skip
     cache: Folder = _setting(
         "MERGER_CACHE", "~/.cache/lecture-merger", FOLDER,

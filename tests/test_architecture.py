@@ -19,7 +19,10 @@ PACKAGES = ("merger", "recorders", "google_apis", "commands")
 MOST_MODULES = 15  # in a folder, beside its __init__
 
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
-STARTS_PROCESSES = {"merger.isolation.reader", "merger.render.ffmpeg", "merger.daemon.processes"}
+STARTS_PROCESSES = {
+    "merger.isolation.reader", "merger.isolation.child", "merger.isolation.launch",
+    "merger.render.ffmpeg", "merger.daemon.processes",
+}  # fmt: skip
 READS_ENVIRONMENT = {"merger.config", "merger.isolation.confinement"}  # children get some of it
 BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}
 

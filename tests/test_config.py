@@ -30,6 +30,7 @@ def test_the_defaults_need_nothing() -> None:
     settings = config.load({})
     assert dict(settings) == {
         "ffmpeg": "",
+        "confine": "auto",
         "cache": Path.home() / ".cache/lecture-merger",
         "cache_bytes": 20 * GIB,
         "encoder": "auto",
@@ -94,6 +95,7 @@ def test_every_setting_is_read() -> None:
     settings = config.load(
         {
             "MERGER_FFMPEG": " /usr/bin/ffmpeg ",
+            "MERGER_CONFINE": "off",
             "MERGER_CACHE": "/srv/cache",
             "MERGER_CACHE_BYTES": "64M",
             "MERGER_ENCODER": "software",
@@ -147,7 +149,7 @@ def test_every_setting_is_read() -> None:
         }
     )
     assert [value for _, value in settings] == [
-        "/usr/bin/ffmpeg", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
+        "/usr/bin/ffmpeg", "off", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
         "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
         config.Secret("mysql+pymysql://merger:hush@db/merger"), True,
         (("cameras", IPv6Network("fd12:3456::/32")), ("oidc", IPv4Network("127.0.0.1/32"))), 3, 2,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
+
 from merger.analysis.cards import Card, shipped_cards
 from merger.analysis.classify import classify
 from merger.analysis.decoding import planes, sample_targets
@@ -13,6 +15,12 @@ from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 
 _LARGEST_PICTURE = Size(192, 108)
+
+
+def prepare() -> None:
+    """Draw the cards once, for all forks of a reader."""
+    cv2.setNumThreads(1)  # a fork would wait for the threads of OpenCV, which are not in it
+    shipped_cards()
 
 
 def look_at(

@@ -1,7 +1,7 @@
 """Reading what strangers wrote, in processes of their own.
 
 Demuxers and decoders are native code: some files end the process that reads them. So they are read
-in a child, which is kept for the next file. Whatever goes wrong in it is about that file.
+in forks of a child, which is kept for the next file. Whatever goes wrong there is about that file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +26,7 @@ from typing import Any, ParamSpec, TypeVar
 from merger.errors import Broken, MergerError, Temporary
 from merger.i18n import Message
 from merger.isolation import wire
-from merger.isolation.confinement import clean_environment
+from merger.isolation.confinement import clean_environment, is_wanted
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,21 @@ class Failure:
     path: str | None = None
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a reader is asked to call. files: to read, and folders to write to; None: all."""
+
+    module: str
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    files: tuple[list[str], list[str]] | None
+
+
 def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function of a module in a reader, and return what it returns.
+
+    It can read the files among its arguments: paths, and what has a path.
 
     Args:
         function: whose arguments can be pickled, and whose type of result `wire` knows.
@@ -70,7 +83,20 @@ def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         Unreadable: the file is not media, the reader died of it, or failed as nobody foresaw.
         Temporary, Broken, OSError: as the function does.
     """
-    request = pickle.dumps((function.__module__, function.__qualname__, args, kwargs))
+    return _call(None, function, args, kwargs)
+
+
+def call_writing(folder: Path, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that also writes to a folder; else as `call`."""
+    return _call(folder, function, args, kwargs)
+
+
+def _call(
+    folder: Path | None, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> T:
+    files = (_paths_in([*args, *kwargs.values()]), [str(folder)] if folder else [])
+    name = (function.__module__, function.__qualname__)
+    request = pickle.dumps(Request(*name, args, kwargs, files if is_wanted() else None))
     for is_last in (False, True):
         with _reader() as reader:
             answer = reader.answer_to(request)
@@ -88,6 +114,18 @@ def call(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     if failure is not None:
         raise _exception(failure)
     return typing.cast(T, result)
+
+
+def _paths_in(values: Iterable[Any]) -> list[str]:
+    """Return the paths among values, in lists, and of what has one."""
+    paths: list[str] = []
+    for value in values:
+        path = getattr(value, "path", value)
+        if isinstance(path, Path):
+            paths.append(str(path))
+        elif isinstance(value, list | tuple):
+            paths += _paths_in(value)
+    return paths
 
 
 @cache

@@ -244,7 +244,7 @@ def _repaired(media: MediaFile, target: Path) -> MediaFile:
     """Return a copy of a file on one clock; the file itself where none can be made."""
     target.parent.mkdir()  # for a name that warnings may show
     try:
-        reader.call(repair, media.path, media.demuxer, target)
+        reader.call_writing(target.parent, repair, media.path, media.demuxer, target)
         copy = reader.call(read_media, target)
     except (Unreadable, OSError):
         return media

@@ -24,7 +24,11 @@ from merger.monitoring.checks.folders import (
     look_at_private_files,
     look_at_space,
 )
-from merger.monitoring.checks.programs import look_at_ffmpeg, look_at_setpriv
+from merger.monitoring.checks.programs import (
+    look_at_confinement,
+    look_at_ffmpeg,
+    look_at_setpriv,
+)
 from merger.monitoring.checks.rooms import look_at_rooms
 from merger.monitoring.findings import Check, Finding, findings_of, look_at_all
 from merger.ports.recorder import Recorder
@@ -81,6 +85,7 @@ def _side_by_side(
         Check("rooms", partial(look_at_rooms, engine, recorder_of, now), needs_tables=True),
         Check("ffmpeg", partial(look_at_ffmpeg, settings)),
         Check("setpriv", look_at_setpriv),
+        Check("confinement", look_at_confinement),
         *(Check(w, partial(look_at_folder, w, folder, ours)) for w, folder, ours in folders),
         Check("disk space", partial(look_at_space, engine, settings, now), needs_tables=True),
         Check("private files", partial(look_at_private_files, settings)),

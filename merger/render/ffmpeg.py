@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,7 +23,8 @@ from pathlib import Path
 
 from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
-from merger.isolation.confinement import clean_environment, confined
+from merger.isolation.confinement import clean_environment, confined, is_wanted
+from merger.render.arguments import input_files
 from merger.timeline.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of ffmpeg's output, kept for error messages
@@ -147,34 +148,46 @@ def run(
     arguments: Sequence[str],
     folder: Path,
     *,
+    reads: Sequence[Path] = (),
+    writes: Sequence[Path] = (),
     on_progress: Callable[[dict[str, str]], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Run ffmpeg in a folder until it ends, and return what it showed.
 
+    Other files than its inputs and those in the folder do not exist for it, nor does the network.
+
     The calling thread waits, which also keeps the child's parent-death signal from firing early (it
     fires when the *thread* that started the child ends).
 
     Args:
+        reads: files that its inputs name.
+        writes: other folders with outputs.
         on_progress: gets ffmpeg's own progress values about twice a second.
 
     Raises:
         Cancelled: `cancelled` says so.
         Broken: the program cannot be started.
     """
+    inputs = [folder / file for file, _ in input_files(arguments)]
+    uses_gpu = "-init_hw_device" in arguments
     command = [
-        *confined(uses_gpu="-init_hw_device" in arguments), tool.path,
+        *confined(tool.path, [*inputs, *reads], [folder, *writes], uses_gpu=uses_gpu),
         "-loglevel", "level+verbose", "-nostats", "-progress", "pipe:1", *arguments,
     ]  # fmt: skip
+    # What CUDA compiles it keeps at home otherwise, where it may not write.
+    more = {"CUDA_CACHE_PATH": str(folder / "cuda")} if uses_gpu and is_wanted() else {}
     outcome = Outcome()
-    with _child(command, folder) as child:
+    with _child(command, folder, more) as child:
         _listen(child, outcome, on_progress, cancelled)
         outcome.code = child.wait()
     return outcome
 
 
 @contextmanager
-def _child(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    command: list[str], folder: Path, more: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     try:
         child = subprocess.Popen(
             command,
@@ -182,7 +195,7 @@ def _child(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(AV_LOG_FORCE_NOCOLOR="1"),
+            env=clean_environment(AV_LOG_FORCE_NOCOLOR="1", **more),
             process_group=0,  # Ctrl-C is ours to handle
         )
     except OSError as error:

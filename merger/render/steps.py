@@ -74,18 +74,21 @@ def run_ffmpeg(
     arguments: Sequence[str],
     on_progress: Callable[[dict[str, str]], None] | None = None,
     *,
+    reads: Sequence[Path] = (),
     onto: Path | None = None,
 ) -> Outcome:
     """Run ffmpeg. Raises Temporary for a full disk.
 
     Args:
-        onto: the folder whose disk is written to; None for that of the work folder.
+        reads: files that its inputs name.
+        onto: the work folder with its outputs; None for that in which it runs.
     """
     outcome = run(
-        step.tool, arguments, step.folder, on_progress=on_progress, cancelled=step.cancelled
-    )
+        step.tool, arguments, step.folder, reads=reads, writes=[onto] if onto else (),
+        on_progress=on_progress, cancelled=step.cancelled,
+    )  # fmt: skip
     if outcome.disk_full:
-        raise disk_full(onto or step.folder.parent)
+        raise disk_full((onto or step.folder).parent)
     return outcome
 
 
@@ -302,13 +305,14 @@ def join(
     Raises:
         Broken: the result is not as expected.
     """
-    if not has_same_codec_header([step.folder / part for part in parts]):
+    files = [step.folder / part for part in parts]  # which lead into the cache
+    if not has_same_codec_header(files):
         raise Broken("parts", "render.parts_differ")
     listing = step.folder / f"{kind}.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
     for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
         arguments = join_command(listing.name, sound, str(output), index)
-        outcome = run_ffmpeg(step, arguments, onto=output.parent.parent)
+        outcome = run_ffmpeg(step, arguments, reads=files, onto=output.parent)
         wrong = find_mismatch(output, expected)
         if not wrong:
             return

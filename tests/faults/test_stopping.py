@@ -19,7 +19,7 @@ from models import Record
 from tests.conftest import CARRIED, MOSCOW, Room, seconds
 from tests.render.test_time import check_instants
 from tests.support.databases import ON_SQLITE
-from tests.support.programs import write_program
+from tests.support.programs import UNCONFINED, write_program
 from tests.support.selection import rarely
 from tests.support.site import Site
 from tests.support.truth import frames_seen
@@ -72,7 +72,7 @@ def lecture(site: Site, long_lecture: Path) -> Site:
         REAL=CARRIED.path, SLOW=slow, MERGER_CACHE=site.settings.cache,
     )  # fmt: skip
     slow.touch()
-    site.environ |= {"MERGER_FFMPEG": str(program), "MERGER_PARALLEL": "1"}
+    site.environ |= {"MERGER_FFMPEG": str(program), "MERGER_PARALLEL": "1", **UNCONFINED}
     site.add_room(chunk_s=600)
     for path in long_lecture.iterdir():
         os.link(path, site.library().library / path.name)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from merger.analysis.looking import look_at
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
 from merger.isolation import reader, wire
-from merger.isolation.reader import Unreadable
+from merger.isolation.reader import LENGTH, Unreadable
 from merger.timeline.clock import Stretch
 from merger.timeline.media import Audio, MediaFile, Video
+from tests.support.waiting import status_of, until
 
 VIDEO = Video(
     stream=0, codec="h264", width=320, height=180, pixel_aspect=Fraction(4, 3), rotation=90,
@@ -37,8 +42,13 @@ MEDIA = MediaFile(
 # What readers are asked to do here: functions of a module, as everywhere.
 
 
-def pid() -> int:
-    return os.getpid()
+def parent() -> int:
+    return os.getppid()
+
+
+def count(kept: list[int] = []) -> int:  # noqa: B006
+    kept.append(1)
+    return len(kept)
 
 
 def same(media: MediaFile) -> MediaFile:
@@ -80,6 +90,15 @@ def chatter() -> int:
     return 7
 
 
+def forge() -> int:
+    """Answer the next requests, too, wherever answers might be written."""
+    for pipe in range(3, 20):
+        with suppress(OSError):
+            answer = wire.encode((None, 8))
+            os.write(pipe, LENGTH.pack(len(answer)) + answer)
+    return 7
+
+
 def environment() -> dict[str, str]:
     return dict(os.environ)
 
@@ -102,7 +121,12 @@ def test_what_a_reader_returns_arrives_as_it_was() -> None:
 
 
 def test_one_process_answers_one_request_after_another() -> None:
-    assert reader.call(pid) == reader.call(pid) != os.getpid()
+    assert reader.call(parent) == reader.call(parent) != os.getpid()
+
+
+def test_what_a_file_did_to_its_reader_does_not_reach_the_next() -> None:
+    assert reader.call(parent) == reader.call(parent)
+    assert [reader.call(count), reader.call(count)] == [1, 1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
@@ -117,8 +141,14 @@ def test_a_reader_that_leaves_is_no_answer() -> None:
         reader.call(leave, 3)
 
 
+def test_a_file_cannot_answer_for_the_next() -> None:
+    with pytest.raises(Unreadable):
+        reader.call(forge)
+    assert [reader.call(chatter), reader.call(chatter)] == [7, 7]
+
+
 def test_a_reader_that_was_killed_once_says_nothing_of_the_file(tmp_path: Path) -> None:
-    assert reader.call(end_once, tmp_path / "mark") == "alive"
+    assert reader.call_writing(tmp_path, end_once, tmp_path / "mark") == "alive"
 
 
 @pytest.mark.parametrize(
@@ -200,3 +230,34 @@ def test_a_reader_ends_with_the_thread_that_gave_up(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert reader.call(chatter) == 7
+
+
+ASKER = "import time\nfrom merger.isolation import reader\nreader.call(time.sleep, 600)"
+
+
+def children_of(pid: int) -> list[int]:
+    return [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if status_of(int(process.name), "PPid") == str(pid)
+    ]
+
+
+@pytest.mark.parametrize("killed", ["asker", "reader"])
+def test_nothing_is_read_on_once_nobody_waits(killed: str) -> None:
+    root = Path(reader.__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", ASKER], cwd=root, stderr=-1) as asker:
+        child = until(lambda: children_of(asker.pid))[0]
+        fork = until(lambda: children_of(child))[0]
+        os.kill(asker.pid if killed == "asker" else child, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{fork}").exists())
+        asker.kill()
+        until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_a_reader_has_no_threads_that_its_forks_would_miss() -> None:
+    reader.end_all()
+    with pytest.raises(Temporary):  # once the cards are drawn
+        reader.call(look_at, MEDIA, [], [], ())
+    [child] = reader._idle
+    assert status_of(child._process.pid, "Threads") == "1"

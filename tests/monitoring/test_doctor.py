@@ -22,7 +22,8 @@ from merger.db.encryption import ensure_key
 from merger.db.engine import connect, writing
 from merger.errors import Broken, Refused, Temporary
 from merger.i18n import Message, languages, render
-from merger.isolation import confinement
+from merger.isolation import confinement, landlock, reader
+from merger.isolation.reader import Unreadable
 from merger.monitoring.doctor import check
 from merger.monitoring.findings import Check, Finding, look_at_all
 from merger.render import ffmpeg
@@ -125,11 +126,13 @@ def lite(tmp_path: Path) -> Iterator[Engine]:
 def test_all_is_well(site: Engine, tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     found = looked(tmp_path, site)
-    assert {what: f.level for what, f in found.items() if f.level != "ok"} == {}
+    old_linux = {} if landlock.abi() else {"confinement": "warning"}
+    assert {what: f.level for what, f in found.items() if f.level != "ok"} == old_linux
     assert [what.split(" (")[0] for what in found] == [
         "database", "clocks", "schema", "key file", "access", "room '504'", "ffmpeg",
         "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
-        "cache folder", "data folder", "output folder", "disk space", "private files",
+        "confinement", "cache folder", "data folder", "output folder", "disk space",
+        "private files",
     ]  # fmt: skip
     assert found["room '504'"].text == "Europe/Moscow; camera"
     assert "500.0 GB free" in found["data folder (MERGER_DATA)"].text
@@ -388,6 +391,41 @@ def test_setpriv_is_missing(lite: Engine, tmp_path: Path, monkeypatch: pytest.Mo
     assert found.level == "warning" and "util-linux" in found.text
 
 
+@pytest.mark.parametrize(
+    ("escapes", "level", "told"),
+    [
+        ([], "ok", "has no network, and no files but those"),
+        (["files"], "warning", "has the files of the service; for less, Linux needs Landlock"),
+        (["files", "network"], "warning", "has the files of the service, the network; for less"),
+    ],
+)
+def test_what_is_open_to_whatever_decodes(
+    lite: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    escapes: list[str],
+    level: str,
+    told: str,
+) -> None:
+    monkeypatch.setattr(reader, "call", lambda _: escapes)
+    found = looked(tmp_path, lite)["confinement"]
+    assert found.level == level and told in found.text
+
+
+def test_a_confinement_that_is_switched_off_or_fails(
+    lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: object) -> None:
+        raise Unreadable(Message("media.reader_died", how="SIGSYS"))
+
+    monkeypatch.setattr(reader, "call", die)
+    found = looked(tmp_path, lite)["confinement"]
+    assert found.level == "broken" and "SIGSYS" in found.text
+    monkeypatch.setattr(confinement, "_is_wanted", False)
+    found = looked(tmp_path, lite)["confinement"]
+    assert found.level == "warning" and "MERGER_CONFINE=auto" in found.text
+
+
 def test_little_space(lite: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
@@ -513,7 +551,9 @@ def test_of_zoom_there_need_not_be_media(site: Engine, tmp_path: Path) -> None:
     add_record(site, now() - 2 * DAY, {"camera": FILE})
     with site.begin() as connection:
         connection.execute(
-            insert(Source).values(room_id=1, name="m", role="screen", kind="zoom", address="zoom:81234567890")
+            insert(Source).values(
+                room_id=1, name="m", role="screen", kind="zoom", address="zoom:81234567890"
+            )
         )
     found = looked(tmp_path, site)["room '504'"]
     assert "none of" not in found.text and "the only recording" not in found.text

@@ -282,14 +282,18 @@ def test_ffmpeg_knows_none_of_our_secrets(
     """It decodes what strangers sent: its environment is clean, and it cannot gain rights."""
     monkeypatch.setenv("SQLALCHEMY_DATABASE_URI", "mysql://merger:hunter2@db/merger")
     seen = tmp_path / "seen"
-    body = 'env > "$SEEN"; cat /proc/self/status /proc/self/limits >> "$SEEN"\n'
+    body = """env > "$SEEN"
+for file in status limits; do
+    while read -r line; do echo "$line" >> "$SEEN"; done < /proc/self/$file
+done
+"""
     spy = write_program(tmp_path / "ffmpeg", body, SEEN=seen)
     run(Tool(str(spy), "7"), ["-i", "in.mp4", "out.mp4"], tmp_path)
     text = seen.read_text()
     assert "hunter2" not in text and "AV_LOG_FORCE_NOCOLOR=1" in text
     assert "NoNewPrivs:\t1" in text
     [limit] = [line for line in text.splitlines() if line.startswith("Max address space")]
-    assert "unlimited" not in limit.split("  ")[1:3]
+    assert "unlimited" not in limit
     run(Tool(str(spy), "7"), ["-init_hw_device", "cuda=gpu", "out.mp4"], tmp_path)
     [limit] = [line for line in seen.read_text().splitlines() if line.startswith("Max address")]
     assert "unlimited" in limit

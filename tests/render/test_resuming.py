@@ -30,7 +30,7 @@ from merger.timeline import plan, profiles
 from merger.timeline.report import MergeResult
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
-from tests.support.programs import write_program
+from tests.support.programs import UNCONFINED, write_program
 from tests.support.selection import BOTH_FFMPEGS
 from tests.support.truth import frames_seen
 
@@ -142,6 +142,7 @@ def test_killed_with_no_warning_and_resumed(filmed: Room) -> None:
     ]  # fmt: skip
     environ = {
         **os.environ,
+        **UNCONFINED,
         "MERGER_CACHE": str(filmed.cache),
         "MERGER_ENCODER": "software",
     }
@@ -363,6 +364,7 @@ def test_interrupted_by_the_keyboard(filmed: Room) -> None:
     ]  # fmt: skip
     environ = {
         **os.environ,
+        **UNCONFINED,
         "MERGER_CACHE": str(filmed.cache),
         "MERGER_ENCODER": "software",
         "MERGER_FFMPEG": str(wrapper),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+# For those that look at other files than ffmpeg does, or send signals.
+UNCONFINED = {"MERGER_CONFINE": "off"}
+
 
 def write_program(path: Path, body: str, **variables: object) -> Path:
     """Write a script. What it needs to know stands in it: its environment holds next to nothing."""

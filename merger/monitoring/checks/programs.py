@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from merger.config import Settings
 from merger.errors import MergerError
 from merger.i18n import Message, sentences
-from merger.isolation import confinement
+from merger.isolation import confinement, landlock, reader, trial
+from merger.isolation.reader import Unreadable
 from merger.monitoring.findings import Finding
 from merger.render import ffmpeg
 from merger.render.ffmpeg import Tool
@@ -16,6 +17,7 @@ from merger.timeline import profiles
 from merger.timeline.profiles import DEFAULT_PROFILE, Profile, candidates
 
 OLDEST_FFMPEG = (5, 1)
+OLDEST_LINUX = "5.13"  # that has Landlock
 
 
 def look_at_ffmpeg(settings: Settings) -> Iterator[Finding]:
@@ -71,3 +73,23 @@ def look_at_setpriv() -> Iterator[Finding]:
         yield Finding("setpriv", "ok", Message("monitoring.setpriv"))
     else:
         yield Finding("setpriv", "warning", Message("monitoring.setpriv_missing"))
+
+
+def look_at_confinement() -> Iterator[Finding]:
+    """Try what is open to whatever decodes media from outside."""
+    if not confinement.is_wanted():
+        yield Finding("confinement", "warning", Message("monitoring.confinement_off"))
+        return
+    try:
+        escapes = reader.call(trial.escapes)
+    except Unreadable as error:
+        message = Message("monitoring.not_looked_at", why=error.message)
+        yield Finding("confinement", "broken", message)
+        return
+    if escapes:
+        open_to = tuple(Message(f"monitoring.escape.{name}") for name in escapes)
+        message = Message("monitoring.not_confined", escapes=open_to, oldest=OLDEST_LINUX)
+        yield Finding("confinement", "warning", message)
+    else:
+        message = Message("monitoring.confined", abi=landlock.abi())
+        yield Finding("confinement", "ok", message)
