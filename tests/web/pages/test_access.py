@@ -128,7 +128,7 @@ def test_a_request_is_withdrawn(asking: Asking) -> None:
     assert "Мы спрашиваем ann@example.org" in bob.done("/request", "/request", LECTURE)
     assert "Запрос отозван" in bob.done("/records", "/access/1/withdraw")
     assert "Allow" not in asking.reader("ann").get("/access/1")
-    assert asking.reader("ann").send("/keys", "/access/1/withdraw").status_code == 404
+    assert asking.reader("ann").send("/account", "/access/1/withdraw").status_code == 404
 
 
 def test_the_form_proposes_what_needs_no_leave(asking: Asking) -> None:
@@ -157,4 +157,8 @@ def test_the_page_of_a_room_says_who_may(asking: Asking) -> None:
     assert "Algebra" in asking.reader("bob").get("/records?whose=all")
     watched = asking.reader("bob").get("/records/1")
     assert "Algebra" in watched and "ann@example.org" not in watched
-    assert "<form" not in watched.split("<main")[1]
+    assert "<form" not in watched.split("<main")[1].split("</main>")[0]
+    # They look at it and at how it comes on, and cannot so much as ask to stop it.
+    for page in ("row", "status"):
+        asking.reader("bob").get(f"/records/1/{page}")
+    asking.reader("bob").get("/records/1/cancel", 404)
