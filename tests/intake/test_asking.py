@@ -142,7 +142,7 @@ def test_a_span_around_a_meeting_of_another_is_refused(
     assert meetings.tell() == 1
     said = problem(meetings.ask("bob", start, length), 403)
     assert said["code"] == "meeting" and "an editor" in said["detail"]
-    problem(meetings.ask("bob", start, length, layout="speaker_only", profile="1080p"), 403)
+    problem(meetings.ask("bob", start, length, layout="speaker_only", profile="540p"), 403)
     assert len(told(meetings.web.api("eve", "GET", "/records"))["records"]) == 1
 
 
