@@ -55,6 +55,18 @@ def same(media: MediaFile) -> MediaFile:
     return media
 
 
+_prepared_by: list[int] = []
+
+
+def prepare() -> None:
+    """Once, before the forks."""
+    _prepared_by[:] = _prepared_by or [os.getpid()]
+
+
+def prepared_by() -> list[int]:
+    return _prepared_by
+
+
 def end_by(number: int) -> None:
     os.kill(os.getpid(), number)
 
@@ -122,6 +134,10 @@ def test_what_a_reader_returns_arrives_as_it_was() -> None:
 
 def test_one_process_answers_one_request_after_another() -> None:
     assert reader.call(parent) == reader.call(parent) != os.getpid()
+
+
+def test_what_is_the_same_for_all_files_is_made_ready_once() -> None:
+    assert [reader.call(prepared_by) for _ in range(2)] == [[reader.call(parent)]] * 2
 
 
 def test_what_a_file_did_to_its_reader_does_not_reach_the_next() -> None:
