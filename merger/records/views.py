@@ -61,6 +61,9 @@ class Filter:
     day: date | None = None
     text: str | None = None  # a part of the name
     changed_since: datetime | None = None
+    start_from: datetime | None = None
+    start_before: datetime | None = None
+    is_rising: bool = False  # what begins first comes first
     only_of: int | None = None
     is_theirs: bool = False
     reader: int | None = None
@@ -81,7 +84,7 @@ def page_of_records(
             raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
         query = _query_of(session, wanted)
-        is_rising = wanted.upcoming_at is not None
+        is_rising = wanted.is_rising or wanted.upcoming_at is not None
         if cursor is not None:
             at, record = _position(cursor)
             is_behind = operator.gt if is_rising else operator.lt
@@ -163,6 +166,10 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
         query = query.where(visible)
     if wanted.day is not None:
         query = query.where(or_(*_of_day(session, wanted.day)))
+    if wanted.start_from is not None:
+        query = query.where(Record.start_at >= wanted.start_from)
+    if wanted.start_before is not None:
+        query = query.where(Record.start_at < wanted.start_before)
     if wanted.upcoming_at is not None:
         query = query.where(_is_upcoming(wanted.upcoming_at))
     if wanted.finished_at is not None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from flask import Response, current_app, json, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
 from merger.accounts.permissions import Principal
-from merger.errors import Invalid
+from merger.errors import Invalid, InvalidFields, Refused
+from merger.i18n import Message
 from merger.records import requests
 from merger.web import problems
 from merger.web.api.schemas.base import RequestModel
 from merger.web.auth import service
 from merger.web.language import translate_document
+
+T = TypeVar("T")
 
 VERSION = "/api/v1"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {"session": []}]
@@ -38,6 +41,16 @@ PROBLEMS: dict[Any, Any] = {
     status: {"description": text, "content": _PROBLEM} for status, text in _PROBLEMS.items()
 }
 NOTHING: dict[str, Any] = {"description": "Done"}
+_NOT_MODIFIED: dict[str, Any] = {"description": "Not modified: you have it, as If-None-Match says"}
+
+
+def found(answer: Any) -> dict[Any, Any]:
+    """Return the responses of a route that shows something.
+
+    Args:
+        answer: the model of what it shows.
+    """
+    return {"200": answer, "304": _NOT_MODIFIED}
 
 
 def resources(name: str, about: str) -> APIBlueprint:
@@ -69,13 +82,44 @@ def sees_record(who: Principal, record: int) -> bool:
     return who.may("read") or requests.is_made_with(service().engine, record, who.key)
 
 
-def reply(document: BaseModel | dict[str, Any], status: int = 200) -> Response:
-    """Return a response in JSON, with its sentences in the reader's language."""
+def reply(
+    document: BaseModel | dict[str, Any], status: int = 200, location: str | None = None
+) -> Response:
+    """Return a response in JSON, with its sentences in the reader's language.
+
+    Whoever has what a GET would show is told so (304), and need not read it again.
+
+    Args:
+        location: where what was created is, below the API.
+    """
     values = document.model_dump() if isinstance(document, BaseModel) else document
     text = json.dumps(translate_document(values))
     response = Response(text, status=status, content_type="application/json")
     response.vary.add("Accept-Language")
+    if location is not None:
+        response.headers["Location"] = f"{VERSION}{location}"
+    if request.method == "GET" and status == 200:
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        response.add_etag()
+        response.make_conditional(request)
     return response
+
+
+def note_refusal(wrong: dict[str, Message], check: Callable[..., T], *args: Any) -> T | None:
+    """Return what a check returns; note by its field what it refuses, and return None."""
+    try:
+        return check(*args)
+    except Refused as error:
+        wrong.setdefault(error.code, error.message)
+        return None
+
+
+def refuse(wrong: Mapping[str, Message]) -> None:
+    """Raise Invalid, or InvalidFields, where something is wrong with some fields."""
+    if len(wrong) > 1:
+        raise InvalidFields(wrong)
+    for field, why in wrong.items():
+        raise Invalid(field, why)
 
 
 def changes_of(model: BaseModel, required: Iterable[str] = ()) -> dict[str, Any]:

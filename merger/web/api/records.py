@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date as calendar_date
+from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from flask import Response, json
@@ -11,12 +13,15 @@ from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
 from merger.errors import Invalid, Refused
-from merger.i18n import Message, sentences
+from merger.i18n import Message
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
-from merger.mail_address import normal_form
+from merger.mail_address import email_of, normal_form
 from merger.records import edit, requests, views
 from merger.records.access import store
+from merger.timeline.clock import record_span
+from merger.timeline.layout import layout_named
+from merger.timeline.profiles import profile_named
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
 from merger.web.api.schemas.records import (
@@ -67,7 +72,8 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
     if not is_shown:
         # Answers that were stored before this field was have none.
         document = {"id": document["id"], "access": document.get("access", "granted")}
-    return base.reply(document, status)
+    is_record = status == 201
+    return base.reply(document, status, f"/records/{document['id']}" if is_record else None)
 
 
 def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
@@ -75,17 +81,12 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
     engine = service().engine
     if body.zoom is not None:
         return _request_zoom_recording(who, body, body.zoom)
-    if body.room is None or body.start is None or body.end is None:
-        missing = [name for name in ("room", "start", "end") if getattr(body, name) is None]
-        why = Message("error.missing")
-        message = sentences(Message("error.of_field", field=name, why=why) for name in missing)
-        raise Invalid(missing[0], message)
-    zone = requests.room_zone(engine, body.room)
+    start, end = _span_of(body)
     request = requests.Request(
-        room=body.room,
-        start=instant_from(body.start, zone, "start"),
-        end=instant_from(body.end, zone, "end"),
-        name=body.event_name or "",
+        room=body.room or "",
+        start=start,
+        end=end,
+        name=body.name or body.event_name or "",
         layout=body.layout,
         profile=body.profile,
         users=(who.email, *body.users),
@@ -97,6 +98,30 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
         waits = store.get_request(engine, outcome.access, service().now(), who)
         return 202, json.dumps(waits)
     return _granted(who, outcome.record or 0, outcome.is_new)
+
+
+def _span_of(body: Ask) -> tuple[datetime, datetime]:
+    """Return the span of a request. Raises Invalid with all that is wrong with its fields."""
+    here, note = service(), base.note_refusal
+    wrong = {
+        name: Message("error.missing")
+        for name in ("room", "start", "end")
+        if getattr(body, name) is None
+    }
+    zone = None if body.room is None else note(wrong, requests.room_zone, here.engine, body.room)
+    start, end = (
+        note(wrong, instant_from, text, zone or ZoneInfo("UTC"), name) if text else None
+        for name, text in (("start", body.start), ("end", body.end))
+    )
+    note(wrong, layout_named, body.layout)
+    note(wrong, profile_named, body.profile)
+    for email in body.users:
+        note(wrong, partial(email_of, is_known=True), email, "users")
+    if start is not None and end is not None and zone is not None:
+        note(wrong, record_span, start, end, here.now())
+    base.refuse(wrong)
+    assert start is not None and end is not None
+    return start, end
 
 
 def _granted(who: Principal, record: int, is_new: bool) -> tuple[int, str]:
@@ -128,15 +153,19 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
     return _granted(who, outcome.record, outcome.is_new)
 
 
-@blueprint.get("/records", responses={"200": RecordPage}, operation_id="listRecords")
+@blueprint.get("/records", responses=base.found(RecordPage), operation_id="listRecords")
 def listing(query: RecordQuery) -> Response:
-    """List records, latest start first."""
+    """List records, latest start first, or as `sort` says."""
     who = require_principal("read")
-    since = query.changed_since
+    since, start_from, start_before = (
+        instant_from(text, ZoneInfo("UTC"), name) if (text := getattr(query, name)) else None
+        for name in ("changed_since", "start_from", "start_before")
+    )
     chosen = views.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
         day=_day(query.day), text=query.text, only_of=who.only_of, reader=who.user,
-        changed_since=instant_from(since, ZoneInfo("UTC"), "changed_since") if since else None,
+        changed_since=since, start_from=start_from, start_before=start_before,
+        is_rising=query.sort == "start",
     )  # fmt: skip
     found, following = views.page_of_records(service().engine, chosen, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
@@ -149,7 +178,9 @@ def _day(text: str | None) -> calendar_date | None:
         raise Invalid("day", "web.not_a_day", text=text or "") from error
 
 
-@blueprint.get("/records/<int:record>", responses={"200": RecordDetails}, operation_id="showRecord")
+@blueprint.get(
+    "/records/<int:record>", responses=base.found(RecordDetails), operation_id="showRecord"
+)
 def show(path: RecordPath) -> Response:
     """Show a record with all its details."""
     return _reply_details(path.record, require_principal("read"))

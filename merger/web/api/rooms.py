@@ -45,7 +45,7 @@ _POLICIES = ("requesters", "watchers")
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
-@blueprint.get("/rooms", responses={"200": RoomsOut}, operation_id="listRooms")
+@blueprint.get("/rooms", responses=base.found(RoomsOut), operation_id="listRooms")
 def listing(query: RoomQuery) -> Response:
     """List rooms by name: all of them, or with `limit` a page."""
     who = require_principal("read")
@@ -75,7 +75,7 @@ def create(body: RoomIn) -> Response:
         *(_policy(name, getattr(body, name)) for name in _POLICIES),
     )  # fmt: skip
     room = store.create_room(service().engine, spec, service().recorder_of)
-    return base.reply(store.get_room(service().engine, room), 201)
+    return base.reply(store.get_room(service().engine, room), 201, f"/rooms/{room}")
 
 
 def _policy(field: str, data: PolicyData | None) -> RoomPolicy | None:
@@ -86,7 +86,7 @@ def _seconds(field: str, text: str) -> int:
     return _LENGTHS[field](text, field) // timedelta(seconds=1)
 
 
-@blueprint.get("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="showRoom")
+@blueprint.get("/rooms/<int:room>", responses=base.found(RoomOut), operation_id="showRoom")
 def show(path: RoomPath) -> Response:
     """Show a room."""
     who = require_principal("read")
@@ -131,7 +131,7 @@ def delete(path: RoomPath) -> Response:
 
 
 @blueprint.get(
-    "/rooms/<int:room>/sources", responses={"200": SourcesOut}, operation_id="listSources"
+    "/rooms/<int:room>/sources", responses=base.found(SourcesOut), operation_id="listSources"
 )
 def sources(path: RoomPath) -> Response:
     """List the sources of a room."""
@@ -155,7 +155,7 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
 
 @blueprint.get(
     "/rooms/<int:room>/sources/<int:source>",
-    responses={"200": SourceOut},
+    responses=base.found(SourceOut),
     operation_id="showSource",
 )
 def show_source(path: SourcePath) -> Response:

@@ -411,3 +411,60 @@ def test_the_database_goes_away(web: Web) -> None:
         connection.exec_driver_sql("ALTER TABLE records RENAME TO gone")
     said = problem(web.api("ann", "GET", "/records"), 500)
     assert "log has the details" in said["detail"]
+
+
+# --- what programs rely on ------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_all_mistakes_are_named_at_once(web: Web) -> None:
+    got = ask(web, start="yesterday", end=None, layout="pyramid", users=["nobody"], room="505")
+    document = told(got, 422)
+    assert document["code"] == "validation"
+    assert {one["field"] for one in document["errors"]} == {
+        "room",
+        "start",
+        "end",
+        "layout",
+        "users",
+    }
+    assert all(one["message"] and one["key"] for one in document["errors"])
+
+
+@ON_SQLITE
+def test_what_is_made_says_where_it_is_and_is_not_sent_twice(web: Web) -> None:
+    made = ask(web, name="Optics")
+    assert made.headers["Location"] == "/api/v1/records/1"
+    assert told(made, 201)["name"] == "Optics"
+    assert "Location" not in ask(web, "bob").headers
+    for path in ("/records/1", "/records", "/rooms"):
+        first = web.api("ann", "GET", path)
+        tag = first.headers["ETag"]
+        same = web.api("ann", "GET", path, headers={"If-None-Match": tag})
+        assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", tag)
+        other = {"If-None-Match": tag, "Accept-Language": "ru"}
+        assert web.api("ann", "GET", path, headers=other).status_code in (200, 304)
+    tag = web.api("ann", "GET", "/records/1").headers["ETag"]
+    web.api("ann", "POST", "/records/1/cancel")
+    changed = web.api("ann", "GET", "/records/1", headers={"If-None-Match": tag})
+    assert told(changed)["status"] == "cancelled"
+
+
+@BOTH_DATABASES
+def test_a_range_in_either_order_and_in_pages(web: Web) -> None:
+    for hour in range(10, 15):
+        told(ask(web, start=f"2026-11-20T{hour}:00", end=f"2026-11-20T{hour}:30"), 201)
+    span = "start_from=2026-11-20T11:00:00%2B03:00&start_before=2026-11-20T11:00:00"
+
+    def ids(sort: str) -> list[int]:
+        found, cursor = list[int](), ""
+        while cursor is not None:
+            query = f"{span}&limit=1&sort={sort}" + (f"&cursor={quote(cursor)}" if cursor else "")
+            page = told(web.api("ann", "GET", f"/records?{query}"))
+            found += [one["id"] for one in page["records"]]
+            cursor = page["next"]
+        return found
+
+    assert ids("start") == [2, 3, 4] and ids("-start") == [4, 3, 2]
+    problem(web.api("ann", "GET", "/records?start_from=yesterday"), 422, "start_from")
+    problem(web.api("ann", "GET", "/records?sort=name"), 422, "sort")

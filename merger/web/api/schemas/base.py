@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 # Of local time in the room's zone, or with an offset.
 Instant = Annotated[str, Field(examples=["2026-11-20T10:05"], max_length=40)]
+# An instant in a query.
+Since = Annotated[str, Field(examples=["2026-11-20T00:00:00+03:00"], max_length=40)]
+# An instant that is shown, with the offset of the room.
+At = Annotated[
+    str, Field(examples=["2026-11-20T10:05:00+03:00"], json_schema_extra={"format": "date-time"})
+]
 Text = Annotated[str, Field(max_length=255)]
 Cursor = Annotated[str, Field(max_length=100)]
 CURSOR_ABOUT = "`next` of the previous page."

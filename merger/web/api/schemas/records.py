@@ -9,21 +9,27 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
+from merger.timeline.plan import Verdict
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
 from merger.web.api.schemas.access import AccessOut
 from merger.web.api.schemas.base import (
     CURSOR_ABOUT,
+    At,
     Cursor,
     Id,
     Instant,
     MessageData,
     RequestModel,
+    Since,
     Status,
     Text,
 )
 
 _LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
 _PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
+
+
+Stage = Literal["collect", "analyse", "plan", "encode", "deliver"]
 
 
 class RecordPath(BaseModel):
@@ -44,7 +50,10 @@ class Ask(RequestModel):
         None,
         description="A meeting's UUID, or a link to its recording; only `users` may accompany it.",
     )
-    event_name: Text | None = Field(None, description="The name of the lecture.")
+    name: Text | None = Field(None, description="The name of the lecture.", examples=["Optics"])
+    event_name: Text | None = Field(
+        None, description="Earlier name of `name`.", json_schema_extra={"deprecated": True}
+    )
     layout: Text = Field(DEFAULT_LAYOUT, description=_LAYOUT_ABOUT)
     profile: Text = Field(DEFAULT_PROFILE, description=_PROFILE_ABOUT)
     course_code: Text | None = Field(
@@ -103,9 +112,16 @@ class RecordQuery(RequestModel):
         None, description="The day on which they start, in the room's time zone, like 2026-11-20."
     )
     text: Text | None = Field(None, description="Part of the name.")
-    changed_since: Annotated[str, Field(max_length=40)] | None = Field(
+    changed_since: Since | None = Field(
         None,
         description="With an offset, or in UTC. Renaming a room does not change its records.",
+    )
+    start_from: Since | None = Field(
+        None, description="They start then, or later. With an offset, or in UTC."
+    )
+    start_before: Since | None = Field(None, description="They start earlier than then; likewise.")
+    sort: Literal["start", "-start"] = Field(
+        "-start", description="By their start: the earliest first, or (-start) the latest."
     )
     cursor: Cursor | None = Field(None, description=CURSOR_ABOUT)
     limit: Annotated[int, Field(ge=1, le=200)] = 50
@@ -127,20 +143,20 @@ class RecordOut(BaseModel):
     name: str = Field(description="Its own name; that of the file begins with it.")
     title: str = Field(description="What you called it, if you requested it under another name.")
     description: str | None
-    start: str
-    end: str
+    start: At
+    end: At
     zone: str
     layout: str
     profile: str
     status: Status
-    stage: str
+    stage: Stage
     progress: float = Field(description="Of the stage, 0 to 1.")
     overall_progress: float = Field(
         description="Of the version that is made, 0 to 1; it never goes back, except that a retry"
         " that somebody requests begins anew."
     )
-    ready_at: str | None = Field(description="When encoding will be done, as far as it is known.")
-    run_after: str | None
+    ready_at: At | None = Field(description="When encoding will be done, as far as it is known.")
+    run_after: At | None
     attempt: int
     version: int
     delivered_version: int | None
@@ -158,9 +174,9 @@ class RecordOut(BaseModel):
         description="Those of `users` who get nothing yet: they have not confirmed their address."
     )
     course_code: str | None
-    created_at: str
-    updated_at: str
-    delivered_at: str | None
+    created_at: At
+    updated_at: At
+    delivered_at: At | None
 
 
 class RecordPage(BaseModel):
@@ -175,32 +191,32 @@ class Gap(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     source: str
-    start: str
-    end: str
+    start: At
+    end: At
 
 
 class Scene(BaseModel):
     """A span in which the video shows the same views."""
 
     model_config = ConfigDict(extra="allow")
-    start: str
-    end: str
+    start: At
+    end: At
 
 
 class ChunkPicture(BaseModel):
     """A picture of the screen that was checked."""
 
-    at: str
-    verdict: str
+    at: At
+    verdict: Verdict
 
 
 class ChunkOut(BaseModel):
     """What the screen showed in a chunk, and how that was decided."""
 
-    start: str
-    end: str
+    start: At
+    end: At
     presence: bool
-    verdict: str
+    verdict: Verdict
     score: float
     samples: int
     reasons: list[str]
@@ -225,7 +241,7 @@ class DeliveryOut(BaseModel):
 
     destination: str
     kind: str
-    status: str
+    status: Literal["pending", "delivered"]
     version: int | None
     link: str | None
     sha256: str | None
@@ -234,7 +250,7 @@ class DeliveryOut(BaseModel):
 class EventOut(MessageData):
     """A line of a record's history."""
 
-    at: str
+    at: At
     attempt: int
     kind: str
     text: str
@@ -247,7 +263,7 @@ class MessageOut(BaseModel):
     channel: Literal["mail", "webhook"]
     recipient: str
     status: Literal["pending", "sending", "sent", "unknown", "failed"]
-    at: str
+    at: At
     error: str | None
     error_message: MessageData | None
 
@@ -314,13 +330,13 @@ class OfferOut(BaseModel):
     address: str
     name: str
     owner: str | None
-    start: str | None
-    end: str | None
+    start: At | None
+    end: At | None
     state: Literal["record", "waiting", "unplaced", "ignored"]
     reason: str | None
     reason_message: MessageData | None
     record: int | None
-    offered_at: str
+    offered_at: At
 
 
 class OffersOut(BaseModel):
