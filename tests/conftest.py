@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from merger.config import load
+from merger.isolation import confinement
 from merger.media.library import read_library
 from merger.render import ffmpeg
 from merger.render import merge as pipeline
@@ -94,6 +95,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True)
 def tiny_profile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile that encodes fast, for tests that read the result rather than admire it."""
+    # A command that is run in this process may say otherwise, for the whole process.
+    monkeypatch.setattr(confinement, "_is_wanted", True)
     if request.node.get_closest_marker("real_encoder") is None:
         monkeypatch.setattr(profiles, "ENCODERS", FAST_ENCODERS)
     table = {

@@ -5,8 +5,6 @@ No text ever enters a command but our own names: files of others are absolute pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from merger.timeline.media import MAX_PIXELS
@@ -27,19 +25,6 @@ def input_options(source: Input) -> dict[str, Any]:
     if source.seek_us is not None:
         options |= {"seek_timestamp": 1, "ss": f"{source.seek_us}us"}
     return options
-
-
-def input_files(arguments: Sequence[str]) -> list[tuple[str, int | None]]:
-    """Return the files that a command reads, in order, each with its seek time in microseconds."""
-    files: list[tuple[str, int | None]] = []
-    seek: int | None = None
-    for option, value in pairwise(arguments):
-        if option == "-ss":
-            seek = int(value.removesuffix("us"))
-        elif option == "-i":
-            files.append((value, seek))
-            seek = None
-    return files
 
 
 def join_command(listing: str, sound: str, output: str, index: tuple[str, str]) -> list[str]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
 from merger.isolation.confinement import clean_environment, confined, is_wanted
-from merger.render.arguments import input_files
+from merger.render.inputs import input_files
 from merger.timeline.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of ffmpeg's output, kept for error messages

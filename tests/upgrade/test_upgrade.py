@@ -123,7 +123,7 @@ def check_links(now: Rows, before: Rows) -> None:
             {
                 "record_id": row["id"], "calendar_id": row["calendar_id"],
                 "event_id": row["event_id"], "follows": 1 if word == "event" else None,
-                "kept_start_at": start, "kept_end_at": end,
+                "kept_start_at": start, "kept_end_at": end, "keeps_texts": None,
             }
         )  # fmt: skip
     assert sorted(now["event_links"], key=itemgetter("record_id")) == wanted

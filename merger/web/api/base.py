@@ -99,7 +99,6 @@ def reply(
     if location is not None:
         response.headers["Location"] = f"{VERSION}{location}"
     if request.method == "GET" and status == 200:
-        response.headers.setdefault("Cache-Control", "private, no-cache")
         response.add_etag()
         response.make_conditional(request)
     return response

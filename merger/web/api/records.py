@@ -61,7 +61,9 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
     if header.idempotency_key is None:
         status, text = _request_record(who, body)
     else:
-        content = json.dumps(body.model_dump(), sort_keys=True)
+        # What came later is left out where it is not used: answers to earlier requests still fit.
+        later = {"name"} if body.name is None else set()
+        content = json.dumps(body.model_dump(exclude=later), sort_keys=True)
         # The answer is stored in English: whoever sends the key again may read another language.
         status, text = answer_once(
             service().engine, who.user, header.idempotency_key, content, service().now(),
@@ -155,7 +157,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
 
 @blueprint.get("/records", responses=base.found(RecordPage), operation_id="listRecords")
 def listing(query: RecordQuery) -> Response:
-    """List records, latest start first, or as `sort` says."""
+    """List records, latest start first."""
     who = require_principal("read")
     since, start_from, start_before = (
         instant_from(text, ZoneInfo("UTC"), name) if (text := getattr(query, name)) else None
