@@ -62,9 +62,19 @@ class MariaDB:
                 "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            env=self._environment(),
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}")
+
+    def _environment(self) -> dict[str, str]:
+        """Return an environment with a folder for temporary files that no other server empties.
+
+        Each does so when it starts, and several processes of tests start theirs at the same time.
+        """
+        folder = self.folder / "tmp"
+        folder.mkdir(exist_ok=True)
+        return {**os.environ, "TMPDIR": str(folder)}
 
     def start(self) -> None:
         """Start the server and wait until it answers.
@@ -86,8 +96,9 @@ class MariaDB:
         ]  # fmt: skip
         with open(self.folder / "log", "ab") as log:
             self._server = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-            )
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
+                env=self._environment(),
+            )  # fmt: skip
         until = time.monotonic() + _START_S
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > until:
