@@ -137,7 +137,7 @@ def _add_users(
         new = requests.add_users(session, row, emails, now, naming) if row is not None else []
         if row is not None and new:
             row.updated_at = now  # so that they are given access
-            message = requests.joined(new, by)
+            message = requests.message_of_joining(new, by)
             add_history(session, row.id, row.attempt, now, "joined", message)
 
     if emails:

@@ -133,7 +133,7 @@ def enter_request(session: Session, request: Request, now: datetime) -> tuple[in
         session.flush()
         if request.naming is not None and request.naming.key is not None:
             session.add(RecordKey(record_id=row.id, key_id=request.naming.key))
-        add_history(session, row.id, 0, now, "asked", _requested(request))
+        add_history(session, row.id, 0, now, "asked", _message_of_request(request))
     elif request.event is None:
         leave.check_sharing(session, row, request.asked_by, users)
         keep_for_people(row)
@@ -143,17 +143,17 @@ def enter_request(session: Session, request: Request, now: datetime) -> tuple[in
     if is_new:
         return row.id, True
     if request.name:
-        _call_it(row, request.name, {*users[:1], *new})
+        _set_title(row, request.name, {*users[:1], *new})
     if new:
         row.updated_at = now  # so that they get what is there already
-        message = joined(new, request.asked_by)
+        message = message_of_joining(new, request.asked_by)
         if request.allowed_by is not None:
-            message = _joined_with_leave(new, users[0], request.allowed_by)
+            message = _message_of_leave(new, users[0], request.allowed_by)
         add_history(session, row.id, row.attempt, now, "joined", message)
     return row.id, False
 
 
-def _requested(request: Request) -> Message:
+def _message_of_request(request: Request) -> Message:
     """Return the first line of the history of a record."""
     if not request.users:
         return Message("history.requested")
@@ -162,14 +162,14 @@ def _requested(request: Request) -> Message:
     return Message("history.requested_allowed", email=request.users[0], by=request.allowed_by)
 
 
-def _call_it(row: Record, title: str, emails: set[str]) -> None:
+def _set_title(row: Record, title: str, emails: set[str]) -> None:
     """Have some users of a record call it what they asked for; its own name stays."""
     for entry in row.users:
         if entry.user.email in emails:
             entry.title = title if title != row.event_name else None
 
 
-def joined(new: Sequence[str], by: Principal | None) -> Message:
+def message_of_joining(new: Sequence[str], by: Principal | None) -> Message:
     """Return who has joined a record, or was added to it. Pure."""
     others = tuple(email for email in new if by is None or email != by.email)
     lines = [Message("history.joined", email=by.email)] if by and by.email in new else []
@@ -180,7 +180,7 @@ def joined(new: Sequence[str], by: Principal | None) -> Message:
     return sentences(lines)
 
 
-def _joined_with_leave(new: Sequence[str], asker: str, allowed_by: str) -> Message:
+def _message_of_leave(new: Sequence[str], asker: str, allowed_by: str) -> Message:
     """Return who has joined a record, and who has allowed it. Pure."""
     others = tuple(email for email in new if email != asker)
     lines = []

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from merger.errors import Broken, Cancelled, Temporary
 from merger.i18n import Message
 from merger.isolation.confinement import clean_environment, confined, is_wanted
-from merger.render.inputs import input_files
 from merger.timeline.profiles import Encoder, Profile, candidates
 
 _TAIL_LINES = 30  # of ffmpeg's output, kept for error messages
@@ -141,6 +141,19 @@ def choose_encoder(tool: Tool, profile: Profile, choice: str) -> tuple[Encoder, 
                 "encoder", "render.no_encoder", path=tool.path, encoder=encoder.name, why=reason
             )
     raise AssertionError("every profile has a software encoder")
+
+
+def input_files(arguments: Sequence[str]) -> list[tuple[str, int | None]]:
+    """Return the files that a command reads, in order, each with its seek time in microseconds."""
+    files: list[tuple[str, int | None]] = []
+    seek: int | None = None
+    for option, value in pairwise(arguments):
+        if option == "-ss":
+            seek = int(value.removesuffix("us"))
+        elif option == "-i":
+            files.append((value, seek))
+            seek = None
+    return files
 
 
 def run(

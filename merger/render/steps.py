@@ -19,9 +19,8 @@ from merger.media.colour import cube
 from merger.media.damage import Inspection, inspect_damage
 from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render.arguments import join_command
-from merger.render.ffmpeg import Outcome, Tool, run
+from merger.render.ffmpeg import Outcome, Tool, input_files, run
 from merger.render.filtergraph import part_command
-from merger.render.inputs import input_files
 from merger.render.slate import slate_png
 from merger.storage.files import disk_full, translate_write_errors
 from merger.timeline.clock import Stretch

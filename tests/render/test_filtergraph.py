@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merger.render.arguments import join_command
+from merger.render.ffmpeg import input_files
 from merger.render.filtergraph import _fit_expressions, part_command
-from merger.render.inputs import input_files
 from merger.render.soundgraph import sound_command, sound_of_runs_command, sound_run_command
 from merger.timeline.layout import Size, fit_into
 from merger.timeline.media import Colours

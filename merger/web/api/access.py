@@ -14,14 +14,16 @@ blueprint = base.resources(
 )
 
 
-@blueprint.get("/access", responses=base.found(AccessList), operation_id="listAccess")
+@blueprint.get("/access", responses=base.responses_of(AccessList), operation_id="listAccess")
 def listing() -> Response:
     """List what waits, oldest first: your own requests, and those that you can allow."""
     who = require_principal("read")
     return base.reply({"access": store.waiting_requests(service().engine, service().now(), who)})
 
 
-@blueprint.get("/access/<int:access>", responses=base.found(AccessOut), operation_id="showAccess")
+@blueprint.get(
+    "/access/<int:access>", responses=base.responses_of(AccessOut), operation_id="showAccess"
+)
 def show(path: AccessPath) -> Response:
     """Show a request for access, and what came of it."""
     who = require_principal("read")

@@ -44,7 +44,7 @@ NOTHING: dict[str, Any] = {"description": "Done"}
 _NOT_MODIFIED: dict[str, Any] = {"description": "Not modified: you have it, as If-None-Match says"}
 
 
-def found(answer: Any) -> dict[Any, Any]:
+def responses_of(answer: Any) -> dict[Any, Any]:
     """Return the responses of a route that shows something.
 
     Args:

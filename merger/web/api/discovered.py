@@ -14,7 +14,7 @@ blueprint = base.resources(
 )
 
 
-@blueprint.get("/offers", responses=base.found(OffersOut), operation_id="listOffers")
+@blueprint.get("/offers", responses=base.responses_of(OffersOut), operation_id="listOffers")
 def listing() -> Response:
     """List the newest discovered recordings, with the record of each or why it has none."""
     require_principal("rooms")

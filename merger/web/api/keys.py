@@ -14,7 +14,7 @@ from merger.web.auth import require_principal, service
 blueprint = base.resources("api-keys", "API keys, with which programs act on behalf of people.")
 
 
-@blueprint.get("/api-keys", responses=base.found(KeysOut), operation_id="listKeys")
+@blueprint.get("/api-keys", responses=base.responses_of(KeysOut), operation_id="listKeys")
 def listing() -> Response:
     """List your API keys; administrators see everyone's."""
     who = require_principal("read")

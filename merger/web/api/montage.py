@@ -82,7 +82,9 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     return base.reply({"id": record, **document(message, "message")}, 201)
 
 
-@blueprint.get("/records/<email>", responses=base.found(RecordPage), operation_id="recordsOfUser")
+@blueprint.get(
+    "/records/<email>", responses=base.responses_of(RecordPage), operation_id="recordsOfUser"
+)
 def of_user(path: EmailPath, query: RecordsQuery) -> Response:
     """List a user's newest records; only editors may list those of others."""
     who = require_principal("read")

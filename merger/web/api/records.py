@@ -155,7 +155,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
     return _granted(who, outcome.record, outcome.is_new)
 
 
-@blueprint.get("/records", responses=base.found(RecordPage), operation_id="listRecords")
+@blueprint.get("/records", responses=base.responses_of(RecordPage), operation_id="listRecords")
 def listing(query: RecordQuery) -> Response:
     """List records, latest start first."""
     who = require_principal("read")
@@ -181,7 +181,7 @@ def _day(text: str | None) -> calendar_date | None:
 
 
 @blueprint.get(
-    "/records/<int:record>", responses=base.found(RecordDetails), operation_id="showRecord"
+    "/records/<int:record>", responses=base.responses_of(RecordDetails), operation_id="showRecord"
 )
 def show(path: RecordPath) -> Response:
     """Show a record with all its details."""

@@ -45,18 +45,18 @@ _POLICIES = ("requesters", "watchers")
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 
 
-@blueprint.get("/rooms", responses=base.found(RoomsOut), operation_id="listRooms")
+@blueprint.get("/rooms", responses=base.responses_of(RoomsOut), operation_id="listRooms")
 def listing(query: RoomQuery) -> Response:
     """List rooms by name: all of them, or with `limit` a page."""
     who = require_principal("read")
     if query.limit is None and query.cursor is None:
         found = store.list_rooms(service().engine)
-        return base.reply({"rooms": [_shown(room, who) for room in found]})
+        return base.reply({"rooms": [_hide_names(room, who) for room in found]})
     found, following = store.page_of_rooms(service().engine, query.cursor, query.limit)
-    return base.reply({"rooms": [_shown(room, who) for room in found], "next": following})
+    return base.reply({"rooms": [_hide_names(room, who) for room in found], "next": following})
 
 
-def _shown(room: dict[str, Any], who: Principal) -> dict[str, Any]:
+def _hide_names(room: dict[str, Any], who: Principal) -> dict[str, Any]:
     """Return a room without the names of people, for those who cannot change it."""
     if who.may("rooms"):
         return room
@@ -86,11 +86,11 @@ def _seconds(field: str, text: str) -> int:
     return _LENGTHS[field](text, field) // timedelta(seconds=1)
 
 
-@blueprint.get("/rooms/<int:room>", responses=base.found(RoomOut), operation_id="showRoom")
+@blueprint.get("/rooms/<int:room>", responses=base.responses_of(RoomOut), operation_id="showRoom")
 def show(path: RoomPath) -> Response:
     """Show a room."""
     who = require_principal("read")
-    return base.reply(_shown(store.get_room(service().engine, path.room), who))
+    return base.reply(_hide_names(store.get_room(service().engine, path.room), who))
 
 
 @blueprint.patch("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="changeRoom")
@@ -131,7 +131,7 @@ def delete(path: RoomPath) -> Response:
 
 
 @blueprint.get(
-    "/rooms/<int:room>/sources", responses=base.found(SourcesOut), operation_id="listSources"
+    "/rooms/<int:room>/sources", responses=base.responses_of(SourcesOut), operation_id="listSources"
 )
 def sources(path: RoomPath) -> Response:
     """List the sources of a room."""
@@ -155,7 +155,7 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
 
 @blueprint.get(
     "/rooms/<int:room>/sources/<int:source>",
-    responses=base.found(SourceOut),
+    responses=base.responses_of(SourceOut),
     operation_id="showSource",
 )
 def show_source(path: SourcePath) -> Response:

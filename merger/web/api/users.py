@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 blueprint = base.resources("users", "People and their roles.")
 
 
-@blueprint.get("/users", responses=base.found(UsersOut), operation_id="listUsers")
+@blueprint.get("/users", responses=base.responses_of(UsersOut), operation_id="listUsers")
 def listing(query: UsersQuery) -> Response:
     """List users, ordered by id."""
     require_principal("people")
@@ -43,7 +43,7 @@ def invite(body: UserIn) -> Response:
     return base.reply(user, *(201, f"/users/{user['id']}") if is_new else (200, None))
 
 
-@blueprint.get("/users/<int:user>", responses=base.found(UserOut), operation_id="showUser")
+@blueprint.get("/users/<int:user>", responses=base.responses_of(UserOut), operation_id="showUser")
 def show(path: UserPath) -> Response:
     """Show a user."""
     require_principal("people")

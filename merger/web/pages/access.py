@@ -21,7 +21,7 @@ from merger.web.pages.base import Answer, blueprint
 def access_page(access: int) -> Answer:
     """Show a request; nothing happens yet: some mail programs open each link by themselves."""
     token = request.args.get("token", "")
-    who = _asked(access, token, "read")
+    who = _principal_of(access, token, "read")
     found = store.get_request(service().engine, access, service().now(), who)
     return render_template("access.html", access=found, token=token)
 
@@ -30,7 +30,7 @@ def access_page(access: int) -> Answer:
 def settle_access(access: int) -> Answer:
     """Allow or refuse a request."""
     here, token = service(), request.form.get("token", "")
-    who = _asked(access, token, "write")
+    who = _principal_of(access, token, "write")
     allow = request.form.get("allow") == "yes"
     state = store.settle(here.engine, access, here.now(), who, allow=allow)
     flash(t(f"access.settled.{state}"))
@@ -48,7 +48,7 @@ def withdraw_access(access: int) -> Answer:
     return redirect("/records", 303)
 
 
-def _asked(access: int, token: str, scope: str) -> Principal:
+def _principal_of(access: int, token: str, scope: str) -> Principal:
     """Return whoever the link was sent to, or else whoever is signed in."""
     return (
         principal_of_token(service().engine, access, token) if token else require_principal(scope)
