@@ -7,16 +7,26 @@ change. Nothing here depends on the present day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
+from zoneinfo import ZoneInfo
 
+from merger.errors import Invalid
+from merger.i18n import Message
 from merger.timeline.clock import Span
+from merger.timeline.zones import first_instant, zone_named
+from merger.timetable.rules import days_of_rule, parse_rule
 
 MOST_EXDATES = 500
 MOST_IN_WINDOW = 100
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=24)
 FARTHEST_START = timedelta(days=2 * 366)
+_DAY = timedelta(days=1)
+_FAR = timedelta(days=36_525)  # a century
+# How many days each month has at least.
+_SHORTEST_MONTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,58 @@ class DayOff:
 
 
 def check_recurrence(recurrence: Recurrence, now: datetime) -> None:
-    """Refuse what no series can be, or what would take forever to expand.
+    """Refuse what no series can be, and what nobody could expand.
+
+    Args:
+        now: which the series must not be far from.
 
     Raises:
         Invalid: names the field: `zone`, `start`, `length`, `rule`, `until`, `exdates` or `rdates`.
     """
-    raise NotImplementedError
+    start = recurrence.starts_local
+    now_local = now.astimezone(zone_named(recurrence.zone)).replace(tzinfo=None)
+    for field, times in (("start", (start,)), ("rdates", recurrence.rdates)):
+        for local in times:
+            if local.tzinfo is not None:
+                raise Invalid(field, "timetable.not_local", time=local.isoformat())
+            if abs(local - now_local) > FARTHEST_START:
+                raise Invalid(field, "timetable.too_far", time=local.isoformat(" ", "minutes"))
+    if recurrence.length and not SHORTEST <= recurrence.length <= LONGEST:
+        raise Invalid("length", "timetable.length_range")
+    for field, several in (("exdates", recurrence.exdates), ("rdates", recurrence.rdates)):
+        if len(several) > MOST_EXDATES:
+            raise Invalid(field, "timetable.too_many_dates", most=MOST_EXDATES)
+    for exdate in recurrence.exdates:
+        if isinstance(exdate, datetime) and exdate.tzinfo is not None:
+            raise Invalid("exdates", "timetable.not_local", time=exdate.isoformat())
+    if recurrence.until_day is not None and recurrence.until_day < start.date():
+        raise _ends_before_start("until", recurrence.until_day, start)
+    if recurrence.rule is None:
+        return
+    until = parse_rule(recurrence.rule).until
+    if until is not None and (day := _local_day(until, zone_named(recurrence.zone))) < start.date():
+        raise _ends_before_start("rule", day, start)
+
+
+def _ends_before_start(field: str, last: date, start: datetime) -> Invalid:
+    return Invalid(
+        field, "timetable.ends_before_start", last=str(last), start=start.isoformat(" ", "minutes")
+    )
+
+
+def notes_on(recurrence: Recurrence) -> list[Message]:
+    """Return what people may not expect of a series: that some months lack its day."""
+    rule = parse_rule(recurrence.rule) if recurrence.rule is not None else None
+    if rule is None or rule.frequency not in ("MONTHLY", "YEARLY"):
+        return []
+    days = set(rule.month_days)
+    if not (rule.weekdays or rule.month_days or rule.year_days):
+        days = {recurrence.starts_local.day}
+    months = rule.months or set(range(1, 13))
+    if rule.frequency == "YEARLY" and not (rule.months or rule.month_days):
+        months = {recurrence.starts_local.month}
+    late = [day for day in sorted(days) if any(day > _SHORTEST_MONTHS[m] for m in months)]
+    return [Message("timetable.months_without_day", day=day) for day in late]
 
 
 def occurrences(
@@ -90,6 +146,7 @@ def occurrences(
 ) -> list[Occurrence]:
     """Return what takes place in a window, in order: what begins in it.
 
+    The first time always belongs to a series, as in all calendars, even if the rule lacks its day.
     A time that spring skips becomes the first that exists; one that autumn repeats is the first of
     the two. A day that a month lacks, such as the 31st, is left out of that month.
 
@@ -99,4 +156,67 @@ def occurrences(
         days_off: those of the room of the series; nothing takes place then but overrides.
         overrides: of single occurrences.
     """
-    raise NotImplementedError
+    off = [(day.first, day.last) for day in days_off]
+    found = {
+        at: Occurrence(at, Span(at, at + recurrence.length))
+        for local, at in _times(recurrence, window)
+        if not any(first <= local.date() <= last for first, last in off)
+    }
+    for override in overrides:
+        found.pop(override.original_at, None)
+        if override.span is not None and override.span.start in window:
+            found[override.original_at] = Occurrence(override.original_at, override.span)
+    return sorted(found.values(), key=lambda o: (o.span, o.original_at))[:MOST_IN_WINDOW]
+
+
+def goes_on(recurrence: Recurrence, at: datetime) -> bool:
+    """Return whether anything of a series may begin at an instant or after it."""
+    rule = parse_rule(recurrence.rule) if recurrence.rule is not None else None
+    if rule and rule.count is None and rule.until is None and recurrence.until_day is None:
+        return True
+    return any(True for _ in _times(recurrence, Span(at, at + _FAR)))
+
+
+def _times(recurrence: Recurrence, window: Span) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the naive time and the instant of what begins in a window, days off included."""
+    zone, exdates = zone_named(recurrence.zone), frozenset(recurrence.exdates)
+    for local in _local_times(recurrence, window, zone):
+        if local not in exdates and local.date() not in exdates:
+            at = first_instant(local, zone)
+            if at in window:
+                yield local, at
+
+
+def _local_times(recurrence: Recurrence, window: Span, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the naive times of a series around a window."""
+    start = recurrence.starts_local
+    # A day more on either side: what spring skips moves, by a whole day where that was skipped.
+    first = window.start.astimezone(zone).date() - _DAY
+    last = window.end.astimezone(zone).date() + _DAY
+    yield from (local for local in recurrence.rdates if first <= local.date() <= last)
+    if recurrence.rule is None:
+        yield start
+        return
+    rule = parse_rule(recurrence.rule)
+    if recurrence.until_day is not None:
+        last = min(last, recurrence.until_day)
+    if rule.until is not None:
+        last = min(last, _local_day(rule.until, zone))
+    days = days_of_rule(rule, start.date(), first, last)
+    for local in chain([start], (datetime.combine(day, start.time()) for day in days)):
+        if not _is_past(local, rule.until, zone):
+            yield local
+
+
+def _local_day(until: date | datetime, zone: ZoneInfo) -> date:
+    if not isinstance(until, datetime):
+        return until
+    return (until.astimezone(zone) if until.tzinfo else until).date()
+
+
+def _is_past(local: datetime, until: date | datetime | None, zone: ZoneInfo) -> bool:
+    if until is None:
+        return False
+    if not isinstance(until, datetime):
+        return local.date() > until
+    return first_instant(local, zone) > until if until.tzinfo else local > until
