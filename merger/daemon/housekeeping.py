@@ -11,7 +11,7 @@ from merger.db import idempotency
 from merger.delivery.viewers import grant_new_viewers
 from merger.errors import MergerError
 from merger.intake import meetings
-from merger.intake.discovered import find_discovered
+from merger.intake.reconciliation import find_discovered
 from merger.live.raw_uploads import upload_raw_segments
 from merger.records import outbox
 from merger.records.access import store as access

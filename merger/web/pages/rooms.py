@@ -22,7 +22,7 @@ from merger.intake import calendar_sync, meetings
 from merger.live import bookings, source_status
 from merger.live.silence import Silence, silences
 from merger.ports.recorder import SourceOfRoom
-from merger.records import views
+from merger.records import lists
 from merger.rooms import probing, store
 from merger.rooms.spec import RoomSpec, warnings
 from merger.timeline.clock import Span
@@ -96,7 +96,7 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:
     """Return running and coming records of some rooms, by room, the next first."""
     by_room: dict[int, list[RecordWithState]] = defaultdict(list)
-    found = views.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms, who.user)
+    found = lists.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms, who.user)
     for one in with_states(found, who):
         by_room[one.record["room_id"]].append(one)
     return by_room
