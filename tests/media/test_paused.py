@@ -24,12 +24,12 @@ LENGTH_S = 10.0  # of the file
 BREAK_S = 8.0
 
 
-def film_paused(room: Room, break_s: float = BREAK_S) -> Path:
-    """Film a screen, and say that it was paused after four seconds."""
+def film_paused(room: Room, break_s: float = BREAK_S, first_s: float = 4) -> Path:
+    """Film a screen, and say that it was paused after some seconds."""
     path = room.film("screen", 0, LENGTH_S, sound=False)
     ran = (
-        Span(utc(START), utc(START + seconds(4))),
-        Span(utc(START + seconds(4 + break_s)), utc(START + seconds(LENGTH_S + break_s))),
+        Span(utc(START), utc(START + seconds(first_s))),
+        Span(utc(START + seconds(first_s + break_s)), utc(START + seconds(LENGTH_S + break_s))),
     )
     path.with_suffix(".json").write_bytes(sidecar_bytes(ran[0].start, stretches=ran))
     return path
@@ -86,11 +86,17 @@ def test_pictures_that_people_look_at_have_their_instants(one_room: Room) -> Non
     assert min(offsets) < 4 and max(offsets) >= 12
 
 
-@pytest.mark.parametrize(("until_s", "at_s"), [(18, 17), (3, 17)])
+@pytest.mark.parametrize(
+    ("first_s", "until_s", "at_s"),
+    [
+        (4, 18, 17), (4, 3, 17),
+        (9.4, 18, 9),  # after the pause there is no key frame
+    ],
+)  # fmt: skip
 def test_the_last_picture_has_its_instant(
-    one_room: Room, tmp_path: Path, until_s: float, at_s: float
+    one_room: Room, tmp_path: Path, first_s: float, until_s: float, at_s: float
 ) -> None:
-    film_paused(one_room)
+    film_paused(one_room, first_s=first_s)
     settings = load({"MERGER_DATA": str(tmp_path / "data")})
     thumbnails.save_last_thumbnails(settings, {"screen": 1}, library_of(one_room, 0, until_s))
     assert thumbnails.taken_at(settings, 1) == (START + seconds(at_s)).astimezone(UTC)
