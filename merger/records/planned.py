@@ -1,7 +1,7 @@
 """Records that follow a plan, until work on them begins: an event of a calendar, or a timetable.
 
-The plan says when and where, what it is called, and whether it takes place at all. What moves, renames
-or calls off a record here is the plan, never a person.
+The plan says when and where, what it is called, and whether it takes place at all. What moves,
+renames or calls off a record here is the plan, never a person.
 """
 
 from __future__ import annotations
