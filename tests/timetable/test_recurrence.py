@@ -114,7 +114,9 @@ def test_when_a_series_takes_place(recurrence: Recurrence, expected: list[str]) 
 
 def test_an_occurrence_has_its_length() -> None:
     [found] = occurrences(series("2026-09-07T10:00"), window())
-    assert found == Occurrence(utc("2026-09-07T08:00"), Span(*map(utc, ("2026-09-07T08:00", "2026-09-07T09:30"))))
+    assert found == Occurrence(
+        utc("2026-09-07T08:00"), Span(*map(utc, ("2026-09-07T08:00", "2026-09-07T09:30")))
+    )
     [found] = occurrences(series("2026-09-07T10:00", length=timedelta(0)), window())
     assert not found.span
 
@@ -141,7 +143,9 @@ def test_windows_together_hold_what_one_holds() -> None:
     weekly = series("2025-02-03T10:00", "FREQ=WEEKLY;BYDAY=MO;COUNT=40")
     whole = occurrences(weekly, window("2025-01-01", "2026-01-01"))
     days = [utc("2025-01-01") + timedelta(days=n) for n in range(366)]
-    assert [o for day in days for o in occurrences(weekly, Span(day, day + timedelta(days=1)))] == whole
+    assert [
+        o for day in days for o in occurrences(weekly, Span(day, day + timedelta(days=1)))
+    ] == whole
     assert starts(weekly, window("2025-03-12", "2025-03-20")) == ["03-17 09:00"]
 
 
@@ -156,7 +160,11 @@ def test_overrides_win() -> None:
     weekly = series("2026-09-07T10:00", "FREQ=WEEKLY;COUNT=4")
     first, second, third, fourth = (o.original_at for o in occurrences(weekly, window()))
     moved = Span(utc("2026-09-15T12:00"), utc("2026-09-15T13:00"))
-    overrides = [Override(first, None), Override(second, moved), Override(third, Span(third, third + HOUR))]
+    overrides = [
+        Override(first, None),
+        Override(second, moved),
+        Override(third, Span(third, third + HOUR)),
+    ]
     off = [DayOff(date(2026, 9, 15), date(2026, 9, 28))]
     assert occurrences(weekly, window(), off, overrides) == [
         Occurrence(second, moved), Occurrence(third, Span(third, third + HOUR)),
@@ -174,8 +182,16 @@ def test_overrides_win() -> None:
         (series("2025-09-18T21:00", "FREQ=DAILY;COUNT=2"), "2025-09-19T19:00", True),
         (series("2025-09-18T21:00", "FREQ=DAILY"), "2125-09-19T19:00", True),
         (series("2025-09-18T21:00", "FREQ=DAILY;UNTIL=20250920"), "2025-09-20T22:00", False),
-        (series("2025-09-18T21:00", "FREQ=DAILY", until_day=date(2025, 9, 20)), "2025-09-20T22:00", False),
-        (series("2025-09-18T21:00", "FREQ=DAILY", until_day=date(9999, 12, 31)), "2025-09-20T22:00", True),
+        (
+            series("2025-09-18T21:00", "FREQ=DAILY", until_day=date(2025, 9, 20)),
+            "2025-09-20T22:00",
+            False,
+        ),
+        (
+            series("2025-09-18T21:00", "FREQ=DAILY", until_day=date(9999, 12, 31)),
+            "2025-09-20T22:00",
+            True,
+        ),
         (series("2025-09-18T21:00"), "2025-09-18T19:00", True),
         (series("2025-09-18T21:00"), "2025-09-18T19:01", False),
     ],
