@@ -59,7 +59,7 @@ def shown(text: str) -> str:
     return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
 
 
-def read_text(text: str) -> str:
+def read_name(text: str) -> str:
     """Return a name or title: one line, in one form of Unicode."""
     line = unicodedata.normalize("NFC", clean_name(text))
     if len(line) > LONGEST_TEXT:
@@ -183,7 +183,7 @@ def read_owners(text: str) -> tuple[str, ...]:
 
 def read_external(text: str) -> str:
     """Return an id in another system: what a link has after its #, without slashes, or a text."""
-    return read_text(text.rpartition("#")[2].replace("/", "") if "#" in text else text)
+    return read_name(text.rpartition("#")[2].replace("/", "") if "#" in text else text)
 
 
 def read_layout(text: str) -> str:

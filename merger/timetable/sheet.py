@@ -151,8 +151,8 @@ def parse_days_off(text: str) -> DaysOffSheet:
         last = line.optional("last", cells.read_date, last)
         if last < first and not line.complaints:
             line.complain("last", _backwards(first, last))
-        name = line.optional("name", cells.read_text, "")
-        room = line.optional("room", cells.read_text, "") or None
+        name = line.optional("name", cells.read_name, "")
+        room = line.optional("room", cells.read_name, "") or None
         if not line.complaints:
             days_off.append(DayOff(first, last, name, room))
     return DaysOffSheet(tuple(days_off), table.complaints(), table.unknown)
@@ -229,7 +229,7 @@ def series_of_row(row: Row, source: str, zone: str, term: Term, now: datetime) -
 
 def _row(line: Line, columns: Collection[str]) -> Row:
     start = line.required("start", cells.read_time, time())
-    room = line.optional("room", cells.read_text, "") or None
+    room = line.optional("room", cells.read_name, "") or None
     meeting = line.optional("meeting", cells.read_meeting, "") or None
     if not (room or meeting or line.complains_of("room", "meeting")):
         field = "meeting" if "meeting" in columns else "room"
@@ -241,8 +241,8 @@ def _row(line: Line, columns: Collection[str]) -> Row:
         line.complain("series", Message("timetable.sheet.no_series"))
     return Row(
         line=line.number,
-        course=line.required("course", cells.read_text, ""),
-        title=line.optional("title", cells.read_text, ""),
+        course=line.required("course", cells.read_name, ""),
+        title=line.optional("title", cells.read_name, ""),
         days=line.required("days", cells.read_days, (0,)),
         start=start,
         length=_length(line, start),
@@ -252,7 +252,7 @@ def _row(line: Line, columns: Collection[str]) -> Row:
         last=last,
         exdates=line.optional("except", cells.read_dates, ()),
         owners=line.optional("owners", cells.read_owners, ()),
-        folder=line.optional("folder", cells.read_text, "") or None,
+        folder=line.optional("folder", cells.read_name, "") or None,
         layout=line.optional("layout", cells.read_layout, None),
         profile=line.optional("profile", cells.read_profile, None),
         external=line.optional("series", cells.read_external, "") or None,

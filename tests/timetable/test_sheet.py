@@ -344,9 +344,17 @@ def test_what_a_spreadsheet_would_compute_is_text() -> None:
         ("course,day,days,start,room\nCS50,M,M,9:15,504\n", "two columns mean days: day, days"),
         ('course,days,start,room\nCS50,"M,9:15,504\nCS51,T,9:15,504\n', "line 2 isn't CSV"),
         ('course,days,start,room\nCS50,"M"x,9:15,504\n', "line 2 isn't CSV"),
-        (f"course,days,start,room\n{'x' * 140_000},M,9:15,504\n", "line 2 isn't CSV"),
-        ("course,days,start,room\n" + "CS50,M,9:15,504\n" * (MOST_ROWS + 1), "more than 5000 rows"),
-        ("course,days,start,room\n" + "ж" * (LARGEST // 2), "larger than 1 MB"),
+        pytest.param(
+            f"course,days,start,room\n{'x' * 140_000},M,9:15,504\n", "line 2 isn't CSV", id="long"
+        ),
+        pytest.param(
+            "course,days,start,room\n" + "CS50,M,9:15,504\n" * (MOST_ROWS + 1),
+            "more than 5000 rows",
+            id="many",
+        ),
+        pytest.param(
+            "course,days,start,room\n" + "ж" * (LARGEST // 2), "larger than 1 MB", id="large"
+        ),
     ],
 )
 def test_files_that_are_refused_as_a_whole(text: str, words: str) -> None:
