@@ -22,11 +22,11 @@ MOST_COUNTED = 500
 _LARGEST_INTERVAL = 1_000
 _LONGEST_RULE = 1_000  # characters
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 
-_WEEKDAY = re.compile(rf"([+-]?[0-9]{{1,2}})?({'|'.join(_WEEKDAYS)})")
+_WEEKDAY = re.compile(rf"([+-]?[0-9]{{1,2}})?({'|'.join(WEEKDAYS)})")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}")
 _UNTIL = re.compile(r"[0-9]{8}(T[0-9]{6}Z?)?")
 
@@ -145,7 +145,7 @@ def _until(value: str) -> date | datetime:
 
 
 def _weekday(value: str) -> int:
-    return _WEEKDAYS.index(value)
+    return WEEKDAYS.index(value)
 
 
 def _number(lowest: int, highest: int) -> Callable[[str], int]:
@@ -176,7 +176,7 @@ def _weekdays(value: str) -> frozenset[tuple[int, int]]:
         match = _WEEKDAY.fullmatch(word.strip())
         if not match or (match[1] and not 1 <= abs(int(match[1])) <= 53):
             raise ValueError(word)
-        found.add((int(match[1] or 0), _WEEKDAYS.index(match[2])))
+        found.add((int(match[1] or 0), WEEKDAYS.index(match[2])))
     return frozenset(found)
 
 
