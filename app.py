@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # heavy libraries are imported once the command line makes se
     from merger.service import Service
     from recorders.rtsp.source import Rtsp
     from recorders.zoom.api import Account as ZoomAccount
+    from recorders.zoom.source import Zoom
 
 COMMANDS: dict[str, Command] = {
     "merge": merging.merge,
@@ -86,7 +87,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     from merger.service import Service
     from recorders.registry import EXAMPLES, kinds, recorder_of
 
-    zoom, rtsp = partial(_zoom_account, settings), partial(_rtsp, settings, engine)
+    zoom, rtsp = partial(_zoom, settings, engine), partial(_rtsp, settings, engine)
     kept = {"is_ours": settings.output is None, "is_private": settings.private_output}
     folder = FolderDestination(settings.destination, **kept)
     raw = RawFolder(settings.destination, **kept)
@@ -96,7 +97,7 @@ def create_service(settings: Settings, engine: Engine) -> Service:
     recorders = kinds(settings.ffmpeg or None, zoom, rtsp, account)
     service = Service(
         engine, settings, partial(recorder_of, recorders), (folder,), now,
-        LazyMapping({"zoom": lambda: _zoom_discovery(zoom())}),
+        LazyMapping({"zoom": lambda: _zoom_discovery(_zoom_account(settings))}),
         kinds=EXAMPLES, raw_destinations=(raw,),
     )  # fmt: skip
     return _with_google(service, account) if account.credentials else service
@@ -112,6 +113,13 @@ def _zoom_account(settings: Settings) -> ZoomAccount:
         settings.zoom_api, settings.zoom_oauth, settings.zoom_hosts,
         settings.zoom_credentials.reveal(),
     )  # fmt: skip
+
+
+def _zoom(settings: Settings, engine: Engine) -> Zoom:
+    from merger.intake.meetings import events_of
+    from recorders.zoom.source import Zoom
+
+    return Zoom(_zoom_account(settings), events_of=partial(events_of, engine))
 
 
 def _zoom_discovery(account: ZoomAccount) -> Discovery:
@@ -171,11 +179,14 @@ def create_web(service: Service) -> Flask:
     from google_apis.calendar import webhook as calendar_webhook
     from merger.intake import calendar_sync
     from merger.intake.discovered import ensure_record
+    from merger.intake.meetings import save_event
     from merger.web import app
     from recorders.zoom import webhook as zoom_webhook
 
     secret = service.settings.zoom_hook_secret.reveal()
-    zoom = zoom_webhook.blueprint(secret, service.now, partial(ensure_record, service))
+    zoom = zoom_webhook.blueprint(
+        secret, service.now, partial(ensure_record, service), partial(save_event, service.engine)
+    )
     calendar = calendar_webhook.blueprint(
         lambda channel, token: calendar_sync.mark_calendar_stale(
             service.engine, channel, token, service.now()

@@ -690,6 +690,18 @@ class Offer(Base):
     offered_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class MeetingEvent(Base):
+    """What was reported of a meeting while it went on: merger/intake/meetings.py."""
+
+    __tablename__ = "meeting_events"
+    __table_args__ = _table(Index(None, "number", "at"), Index(None, "at"))
+
+    uuid: Mapped[str] = mapped_column(key(128), primary_key=True)
+    number: Mapped[str] = mapped_column(key(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(key(32), primary_key=True)  # merger/ports/meetings.py
+    at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+
+
 class Notification(Base):
     """A mail or a call of a webhook that is to be sent: merger/records/outbox.py."""
 

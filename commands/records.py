@@ -55,9 +55,9 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
 def listing(options: argparse.Namespace, _: Context) -> Printed:
     """List the newest recordings."""
     from commands import tables
-    from merger.records import views
+    from merger.records import lists
 
-    records = views.list_records(
+    records = lists.list_records(
         database(), room=options.room, status=options.status, limit=max(1, options.limit)
     )
     return {"records": records}, tables.records_table(records)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a recorder is imported by whoever has a source of its kind
     from google_apis.account import Account as GoogleAccount
     from recorders.base import Recorder
     from recorders.rtsp.source import Rtsp
-    from recorders.zoom.api import Account
+    from recorders.zoom.source import Zoom
 
 # An address of each kind, from which people see how theirs is written.
 EXAMPLES: Mapping[str, str] = {
@@ -26,7 +26,7 @@ EXAMPLES: Mapping[str, str] = {
 
 def kinds(
     ffmpeg: str | None = None,
-    zoom: Callable[[], Account] | None = None,
+    zoom: Callable[[], Zoom] | None = None,
     rtsp: Callable[[], Rtsp] | None = None,
     drive: GoogleAccount | None = None,
 ) -> Mapping[str, Recorder]:
@@ -60,10 +60,9 @@ def kinds(
         return Pattern(tool=ffmpeg)
 
     def make_zoom() -> Recorder:
-        from recorders.zoom.api import Account
         from recorders.zoom.source import Zoom
 
-        return Zoom(zoom() if zoom is not None else Account())
+        return zoom() if zoom is not None else Zoom()
 
     makers: dict[str, Callable[[], Recorder]] = {
         "drive": make_drive,

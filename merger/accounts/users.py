@@ -259,7 +259,7 @@ def user_of_key(
     """Return for whom a key acts; None if it is unknown or revoked, or its user may not sign in."""
     query = select(ApiKey).where(ApiKey.digest == digest_of(key), ApiKey.revoked_at.is_(None))
     with reading(engine) as session:
-        row = session.scalars(query).one_or_none()
+        row = session.scalars(query.options(joinedload(ApiKey.user))).one_or_none()
         if row is None or not may_sign_in(row.user, domains):
             return None
         principal = principal_of(row.user, row)

@@ -48,9 +48,8 @@ def sample_chunk(
     """
     if track is None:
         return Look(Chunk(chunk, False, "missing", Fraction(0), 0), [], [])
-    clocks = {clip.segment.file: clip.segment.clock for clip in track.clips}
     wanted, missing = targets(chunk, track, media)
-    wanted.sort(key=lambda target: clocks[target.file].wall(target.at_us))
+    wanted.sort(key=lambda target: _instant(track, target))
     to_show = pick_evenly(wanted, MOST_PICTURES)
     verdicts: list[Verdict] = ["missing"] * missing
     reasons: Counter[tuple[Verdict, Message]] = Counter()
@@ -67,14 +66,20 @@ def sample_chunk(
             verdicts.append(sight.verdict)
             reasons[sight.verdict, sight.reason] += 1
             if sight.jpeg is not None:
-                at = clocks[file].wall(sight.target.at_us)
-                pictures.append(_picture_facts(at, sight))
+                pictures.append(_picture_facts(_instant(track, sight.target), sight))
     pictures.sort(key=lambda picture: datetime.fromisoformat(picture["at"]))  # files may overlap
     why = [
         Message("analysis.reason", count=count, verdict=Message(f"verdict.{verdict}"), why=reason)
         for (verdict, reason), count in reasons.most_common(3)
     ]
     return Look(decide_chunk(chunk, verdicts), why, pictures)
+
+
+def _instant(track: Track, target: Target) -> datetime:
+    """Return when the picture of a target was taken: a file that was paused has several clocks."""
+    of_file = [clip.segment for clip in track.clips if clip.segment.file == target.file]
+    holding = (s for s in of_file if any(target.at_us in stretch for stretch in s.pictures))
+    return next(holding, of_file[0]).clock.wall(target.at_us)
 
 
 def _picture_facts(at: datetime, sight: Sight) -> dict[str, str]:

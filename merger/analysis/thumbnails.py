@@ -18,7 +18,7 @@ from merger.isolation.reader import Unreadable
 from merger.media.library import Entry, Library
 from merger.storage.files import make_folder, publish, work_folder
 from merger.storage.locks import file_lock
-from merger.timeline.clock import microseconds
+from merger.timeline.clock import Stretch, microseconds
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 
@@ -91,7 +91,11 @@ def _save_last_of(settings: Settings, source: int, entries: Sequence[Entry]) -> 
     found = reader.call(_last_picture, newest.media)
     if found is not None:
         at_us, picture = found
-        save_thumbnail(settings, source, newest.clock.wall(at_us), picture)
+        of_file = (
+            e for e in entries if e.media is newest.media and e.cut([Stretch(at_us, at_us + 1)])
+        )
+        placed = next(of_file, newest)
+        save_thumbnail(settings, source, placed.clock.wall(at_us), picture)
 
 
 def _last_picture(media: MediaFile) -> tuple[int, bytes] | None:

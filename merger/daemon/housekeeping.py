@@ -10,7 +10,8 @@ from merger.daemon.retention import clean_destination, remove_expired
 from merger.db import idempotency
 from merger.delivery.viewers import grant_new_viewers
 from merger.errors import MergerError
-from merger.intake.discovered import find_discovered
+from merger.intake import meetings
+from merger.intake.reconciliation import find_discovered
 from merger.live.raw_uploads import upload_raw_segments
 from merger.records import outbox
 from merger.records.access import store as access
@@ -42,7 +43,8 @@ def keep_house(service: Service, now: datetime) -> None:
 
 
 def forget_old(service: Service, now: datetime) -> None:
-    """Forget answers, requests for leave and messages that have waited for too long."""
+    """Forget answers, requests for leave, messages and events that are too old."""
     idempotency.forget_answers(service.engine, now)
+    meetings.forget_events(service.engine, now)
     access.end_old(service.engine, now)
     outbox.clear_old(service.engine, now, outbox.channels(service.settings))

@@ -1,4 +1,4 @@
-"""Who else makes records: events of calendars, and recordings that were discovered.
+"""Who else makes records: events of calendars, recordings that were discovered, and meetings.
 
 Touches the database; calendars through their port. Begin with `calendar_sync`.
 """

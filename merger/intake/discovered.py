@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
@@ -18,27 +18,21 @@ from sqlalchemy.orm import Session, selectinload
 from merger.accounts.external import Requester, requester_of
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
-from merger.errors import MergerError, Refused
-from merger.i18n import Message, to_json
+from merger.errors import Refused
+from merger.i18n import Message
+from merger.intake.discovered_rows import is_covered, name_of, row_of, save_span, set_span, upsert
 from merger.mail_address import email_of
-from merger.names import clean_name
 from merger.ports.discovery import DiscoveredRecording
 from merger.ports.recorder import is_mostly_in
 from merger.records import leave, requests
 from merger.records.queue import add_history
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
-from models import ENDED, Fact, Record, Room, Source
-from models import Offer as OfferRow
+from models import ENDED, Record, Room, Source
 
 log = logging.getLogger(__name__)
 
 SHORTEST = timedelta(minutes=2)
-LOOK_BACK = timedelta(days=3)  # a service that was off over a weekend misses nothing
-_EVERY = timedelta(days=1)
-_LONGEST_NAME = 255
-# States: record, ignored (for good), and those that may still become one.
-_OPEN = ("waiting", "unplaced")
 # By what was wrong with a request: its span, or its room, which was removed this very moment.
 _REFUSALS = {"start": "ignored", "end": "ignored", "room": "unplaced"}
 
@@ -92,7 +86,7 @@ def _ensure(
     engine, now = service.engine, service.now()
     naming = requester_of(by, service.settings)
     place_of = service.offering[recording.kind].place_of
-    known, was_removed = writing(engine, lambda session: _upsert(session, recording, now))
+    known, was_removed = writing(engine, lambda session: upsert(session, recording, now))
     if was_removed and not is_explicit:
         return Outcome(None, reason=Message("discovered.removed"))
     if known is not None and not is_explicit:
@@ -111,7 +105,7 @@ def _ensure(
         _add_users(engine, fed, requested_by, now, recording, by, naming)
         return _assign(engine, recording, fed, now, is_new=False, is_explicit=is_explicit)
     request = requests.Request(
-        room, recording.span.start, recording.span.end, name=_name_of(recording),
+        room, recording.span.start, recording.span.end, name=name_of(recording),
         users=tuple(dict.fromkeys((*_owner_addresses(recording.owner), *requested_by))),
         idempotency_key=_key_of(recording), naming=naming,
     )  # fmt: skip
@@ -142,38 +136,6 @@ def _add_users(
 
     if emails:
         writing(engine, add)
-
-
-def _upsert(
-    session: Session, recording: DiscoveredRecording, now: datetime
-) -> tuple[int | None, bool]:
-    """Insert or update the row of a recording, except its span.
-
-    Returns:
-        Its record, if any, and whether somebody has removed the record that it had.
-    """
-    row = _row(session, recording, lock=True)
-    if row is None:
-        row = OfferRow(
-            kind=recording.kind, origin=recording.origin, state="waiting", offered_at=now
-        )
-        session.add(row)
-    row.place, row.name = recording.place, _name_of(recording)
-    row.owner = recording.owner[:_LONGEST_NAME] or None
-    return row.record_id, _was_removed(row)
-
-
-def _was_removed(row: OfferRow) -> bool:
-    return row.state == "record" and row.record_id is None
-
-
-def _row(
-    session: Session, recording: DiscoveredRecording, *, lock: bool = False
-) -> OfferRow | None:
-    wanted = select(OfferRow).where(
-        OfferRow.kind == recording.kind, OfferRow.origin == recording.origin
-    )
-    return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
 
 
 def _room_of(
@@ -213,22 +175,22 @@ def _classify(
 def _save_reason(
     session: Session, recording: DiscoveredRecording, state: str, reason: Message | None
 ) -> Outcome:
-    row = _row(session, recording, lock=True)
+    row = row_of(session, recording, lock=True)
     if row is not None and row.record_id is None:
         row.state, row.reason = state, reason
-        _set_span(row, recording.span)
+        set_span(row, recording.span)
     return Outcome(row.record_id if row is not None else None, reason=reason)
 
 
 def _save_refusal(session: Session, recording: DiscoveredRecording, error: Refused) -> Outcome:
     """Save why a recording becomes no record, or why its record gets no more of it."""
-    row = _row(session, recording, lock=True)
+    row = row_of(session, recording, lock=True)
     if row is None:
         return Outcome(None, reason=error.message)
     if error.code in _REFUSALS:  # any other has passed by the next check
         row.state = row.state if row.record_id is not None else _REFUSALS[error.code]
         row.reason = error.message
-        _set_span(row, recording.span)
+        set_span(row, recording.span)
     return Outcome(row.record_id, reason=error.message)
 
 
@@ -310,11 +272,11 @@ def _assign(
     """Save which record a recording has, and extend that record over it."""
 
     def place(session: Session) -> None:
-        row = _row(session, recording, lock=True)
+        row = row_of(session, recording, lock=True)
         if row is None:
             return
         if row.record_id != record:
-            _set_span(row, None)  # none of it is covered yet
+            set_span(row, None)  # none of it is covered yet
         row.state, row.reason, row.record_id = "record", None, record
 
     writing(engine, place)
@@ -340,7 +302,7 @@ def _extend_record(
     if isinstance(extension, Span):
         requests.remerge(engine, record, now, start=extension.start, end=extension.end)
     if extension != "later":
-        writing(engine, lambda session: _save_span(session, recording))
+        writing(engine, lambda session: save_span(session, recording))
 
 
 def _extend_queued(
@@ -359,7 +321,7 @@ def _extend_queued(
         The span of the version that is needed; "later" while its worker is at it; else None.
     """
     assert recording.span is not None
-    known = _row(session, recording)
+    known = row_of(session, recording)
     row = session.get(Record, record, with_for_update=True)
     if known is None or row is None or row.idempotency_key != _key_of(recording):
         return None  # of somebody who chose the times
@@ -367,7 +329,7 @@ def _extend_queued(
     both = Span(min(span.start, recording.span.start), max(span.end, recording.span.end))
     if row.status == "cancelled":  # what is new is left for whoever retries it
         return both if is_explicit else "later"
-    if both == span or _is_covered(known, recording.span):
+    if both == span or is_covered(known, recording.span):
         return None
     if row.status in ENDED:
         return both
@@ -387,24 +349,6 @@ def _extend_queued(
     return None
 
 
-def _save_span(session: Session, recording: DiscoveredRecording) -> None:
-    row = _row(session, recording, lock=True)
-    if row is not None:
-        _set_span(row, recording.span)
-
-
-def _is_covered(row: OfferRow, span: Span) -> bool:
-    return (row.start_at, row.end_at) == (span.start, span.end)
-
-
-def _set_span(row: OfferRow, span: Span | None) -> None:
-    row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
-
-
-def _name_of(recording: DiscoveredRecording) -> str:
-    return clean_name(recording.name)[:_LONGEST_NAME]
-
-
 def _key_of(recording: DiscoveredRecording) -> str:
     """Return the key of a recording's own record."""
     return f"{recording.kind} {recording.origin}"
@@ -415,62 +359,3 @@ def _owner_addresses(owner: str) -> list[str]:
         return [email_of(owner, "owner")]
     except Refused:
         return []  # not every account has one
-
-
-# --- reconciliation, and the list -----------------------------------------------------------------
-
-
-def find_discovered(service: Service, now: datetime) -> None:
-    """Find, once a day, recent recordings that no call announced."""
-    for kind, offering in service.offering.items():
-        if not writing(service.engine, lambda session, k=kind: _is_due(session, k, now)):  # type: ignore[misc]
-            continue
-        for recording in offering.list_recordings(now - LOOK_BACK, now):
-            if _is_settled(service.engine, recording):
-                continue
-            try:
-                outcome = ensure_record(service, recording)
-            except MergerError as error:  # one failure never stops the others
-                log.warning("%s %s: %s", kind, recording.origin, error.message)
-                continue
-            if outcome.is_new:
-                log.info("%s %s had been missed: record %s", kind, recording.origin, outcome.record)
-        writing(service.engine, lambda session, k=kind: _mark_reconciled(session, k, now))  # type: ignore[misc]
-
-
-def _is_due(session: Session, kind: str, now: datetime) -> bool:
-    fact = session.get(Fact, f"reconciled-{kind}")
-    return fact is None or not timedelta() <= now - datetime.fromisoformat(fact.value) < _EVERY
-
-
-def _mark_reconciled(session: Session, kind: str, now: datetime) -> None:
-    session.merge(Fact(name=f"reconciled-{kind}", value=now.isoformat()))
-
-
-def _is_settled(engine: Engine, recording: DiscoveredRecording) -> bool:
-    with reading(engine) as session:
-        row = _row(session, recording)
-        if row is None or row.state in _OPEN:
-            return False
-        if _was_removed(row):
-            return True  # and stays removed
-        return recording.span is None or _is_covered(row, recording.span)
-
-
-def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
-    """Return discovered recordings as plain values, newest first."""
-    with reading(engine) as session:
-        rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))
-        return [
-            {
-                "id": row.id, "kind": row.kind, "origin": row.origin,
-                "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
-                "start": row.start_at.isoformat() if row.start_at else None,
-                "end": row.end_at.isoformat() if row.end_at else None,
-                "state": row.state, "reason": str(row.reason) if row.reason else None,
-                "reason_message": to_json(row.reason) if row.reason else None,
-                "record": row.record_id,
-                "offered_at": row.offered_at.isoformat(),
-            }
-            for row in rows
-        ]  # fmt: skip

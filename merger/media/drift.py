@@ -30,15 +30,16 @@ def clock_rate(
     if not (sidecar.start and sidecar.end and media.length_us > 0):
         return Fraction(1), None
     wall_us = microseconds(sidecar.end - sidecar.start)
-    length_us = _measured_us(media, wall_us)
+    length_us = measured_us(media, wall_us)
     measured, missing_us = Fraction(wall_us, length_us), wall_us - length_us
-    coarse_us = 2 * microseconds(sidecar.exact_to)  # at both ends
-    if abs(missing_us) <= _ROUNDING_US + coarse_us:
+    coarse_us = microseconds(sidecar.exact_to)
+    if abs(missing_us) <= _ROUNDING_US + 2 * coarse_us:  # at both ends
         return Fraction(1), None
     was_cut = _was_cut(path, sidecar, measured)
     if not was_cut and _stands_still(sidecar, media, measured, missing_us):
         return Fraction(1), None
-    was_paused = missing_us > PAUSE_US + coarse_us and measured - 1 >= SURPRISING_DRIFT
+    is_no_clock = coarse_us > 0 or measured - 1 >= SURPRISING_DRIFT
+    was_paused = missing_us > PAUSE_US + coarse_us and is_no_clock
     if not (was_cut or was_paused) and (coarse_us or abs(measured - 1) <= LARGEST_DRIFT):
         # What was read with complaints, or is told to a second only, measures no clock.
         return Fraction(1) if coarse_us or media.complaints else measured, None
@@ -80,7 +81,7 @@ def _stands_still(sidecar: Sidecar, media: MediaFile, measured: Fraction, missin
     return measured - 1 <= LARGEST_DRIFT or sidecar.sha256 is not None
 
 
-def _measured_us(media: MediaFile, wall_us: int) -> int:
+def measured_us(media: MediaFile, wall_us: int) -> int:
     """Return the length of a file that the end in its sidecar is about: that of its pictures.
 
     Sound may go on behind them. A screen that stood still at the end was filmed as long as its

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,18 @@ from merger.errors import Invalid
 from merger.i18n import Message, verbatim
 from merger.isolation import reader
 from merger.isolation.reader import Unreadable
-from merger.media.drift import clock_rate
 from merger.media.index import read_media, read_unless_over
+from merger.media.placement import placements_of
 from merger.media.repair import repair
 from merger.media.sidecar import Sidecar, read_sidecar
-from merger.timeline.clock import ClockMap, Segment, Span, Stretch, without_spans
+from merger.timeline.clock import (
+    ClockMap,
+    Segment,
+    Span,
+    Stretch,
+    cut_stretches,
+    without_spans,
+)
 from merger.timeline.filenames import (
     MEDIA_EXTENSIONS,
     LibraryName,
@@ -36,7 +44,10 @@ LONGEST_SEGMENT = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of the library that belongs to a record, and how it lies on the wall clock."""
+    """A file of the library that belongs to a record, and how it lies on the wall clock.
+
+    window: the part of it that this is about, where a pause cuts it; None: all of it.
+    """
 
     source: str
     media: MediaFile
@@ -44,16 +55,40 @@ class Entry:
     identity: str
     audible: bool = True  # or its sound is digital silence, which still says that the source ran
     leeway: timedelta = timedelta(0)  # so much later than its name says it may have begun
+    window: Stretch | None = None
 
     @property
     def file(self) -> str:
         return str(self.media.path)
 
     @property
+    def begins_us(self) -> int:
+        """The file time of the earliest media."""
+        return self._in_window(self.media.zero_us)
+
+    @property
+    def picture_ends_us(self) -> int:
+        """The file time at which the last picture's own time is over."""
+        return self._in_window(self.media.picture_ends_us)
+
+    @property
+    def ends_us(self) -> int:
+        """The file time until which there is anything, a picture that stands included."""
+        return self._in_window(self.media.ends_us)
+
+    @property
     def joint_us(self) -> int:
         """The file time at which the next file begins, if it follows at once."""
-        media = self.media
-        return media.picture_ends_us if len(media.picture_us) else media.ends_us
+        return self.picture_ends_us if len(self.media.picture_us) else self.ends_us
+
+    def cut(self, stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+        """Return what of stretches of the file this is about."""
+        return tuple(stretches) if self.window is None else cut_stretches(stretches, self.window)
+
+    def _in_window(self, at_us: int) -> int:
+        if self.window is None:
+            return at_us
+        return min(max(at_us, self.window.start_us), self.window.end_us)
 
 
 @dataclass
@@ -88,6 +123,12 @@ class Candidate:
     def leeway(self) -> timedelta:
         """How much later it may begin: a sidecar leaves nothing open."""
         return timedelta(0) if self.sidecar.start else leeway_of(self.name)
+
+    @property
+    def runs_from(self) -> datetime:
+        """When it would have begun if all its pauses had been before it."""
+        pauses = (after.start - before.end for before, after in pairwise(self.sidecar.stretches))
+        return self.start + sum(pauses, timedelta())
 
 
 @dataclass
@@ -210,7 +251,7 @@ def read_files(
                 for other in candidates
             )
             media = reader.call(
-                read_unless_over, file.path, file.start, span.start, is_followed=is_followed
+                read_unless_over, file.path, file.runs_from, span.start, is_followed=is_followed
             )
         except Unreadable as error:
             library.warnings.append(_left_out(file, error.message))
@@ -229,14 +270,14 @@ def read_files(
             for complaint in media.complaints
         ]
         try:
-            entry = _place(file, media, library)
-            entry.clock.wall(media.ends_us)
+            entries = _place(file, media, library)
+            entries[-1].clock.wall(media.ends_us)
         except OverflowError:  # a damaged header, of times that no calendar holds
             library.warnings.append(_left_out(file, Message("media.absurd_times")))
             continue
-        placed.append(entry)
+        placed += entries
     library.entries += [
-        entry for entry in _join(placed) if entry.clock.wall(entry.media.ends_us) > span.start
+        entry for entry in _join(placed) if entry.clock.wall(entry.ends_us) > span.start
     ]
 
 
@@ -258,23 +299,25 @@ def _left_out(file: Candidate, why: Message) -> Message:
     return Message("media.left_out", file=file.name, why=why)
 
 
-def _place(file: Candidate, media: MediaFile, library: Library) -> Entry:
+def _place(file: Candidate, media: MediaFile, library: Library) -> list[Entry]:
     """Return a file as it lies on the wall clock; what is odd about that is a warning."""
     path, sidecar = file.path, file.sidecar
-    rate, warning = clock_rate(path, file.name, sidecar, media)
+    placements, warning = placements_of(path, file.name, file.start, sidecar, media)
     if warning:
         library.warnings.append(warning)
-    clock = ClockMap(file.start, media.zero_us, rate)
     # A preallocated file that is still being copied has its final size, and its sidecar.
     stat = path.stat()
     copied = "-repaired" if media.path != path else ""
     identity = f"{stat.st_size}-{stat.st_mtime_ns}-{sidecar.sha256 or path.name}{copied}"
-    return Entry(file.source, media, clock, identity, leeway=file.leeway)
+    return [
+        Entry(file.source, media, p.clock, identity, leeway=file.leeway, window=p.window)
+        for p in placements
+    ]
 
 
 def _join(entries: Sequence[Entry]) -> list[Entry]:
     """Return files as they lie on the wall clock once those of each source meet."""
-    starts: dict[tuple[str, str], datetime] = {}
+    starts: dict[tuple[str, str, int], datetime] = {}
     for source in dict.fromkeys(entry.source for entry in entries):
         files = sorted(
             (entry for entry in entries if entry.source == source),
@@ -284,8 +327,14 @@ def _join(entries: Sequence[Entry]) -> list[Entry]:
             Named(start := e.clock.wall_zero, e.clock.wall(e.joint_us) - start, e.leeway)
             for e in files
         ]
-        starts |= zip(((source, e.file) for e in files), seamless_starts(named), strict=True)
-    return [replace(e, clock=replace(e.clock, wall_zero=starts[e.source, e.file])) for e in entries]
+        starts |= zip(map(_place_in_file, files), seamless_starts(named), strict=True)
+    return [
+        replace(e, clock=replace(e.clock, wall_zero=starts[_place_in_file(e)])) for e in entries
+    ]
+
+
+def _place_in_file(entry: Entry) -> tuple[str, str, int]:
+    return entry.source, entry.file, entry.clock.file_zero_us
 
 
 def segments(
@@ -313,9 +362,9 @@ def _give_way(entries: Sequence[Entry], found: Sequence[Segment]) -> Iterator[Se
         if s.pictures
     ]
     for entry, segment in zip(entries, found, strict=True):
-        own_us = entry.media.picture_ends_us
+        own_us = entry.picture_ends_us
         *before, last = segment.pictures or (Stretch(own_us, own_us),)
-        start, own, end = map(segment.clock.wall, (entry.media.zero_us, own_us, last.end_us))
+        start, own, end = map(segment.clock.wall, (entry.begins_us, own_us, last.end_us))
         following = [
             begins
             for source, begins, ends in shown
@@ -329,14 +378,14 @@ def _give_way(entries: Sequence[Entry], found: Sequence[Segment]) -> Iterator[Se
 
 def _segment(entry: Entry, still_us: int, holes: Sequence[Stretch]) -> Segment:
     media = entry.media
-    pictures = without_spans(media.pictures(still_us=still_us), holes)
+    pictures = entry.cut(without_spans(media.pictures(still_us=still_us), holes))
     is_whole = bool(pictures) and pictures[-1].end_us >= media.picture_ends_us
     return Segment(
         source=entry.source,
         file=entry.file,
         clock=entry.clock,
         pictures=pictures,
-        sound=media.sound if entry.audible else (),
+        sound=entry.cut(media.sound) if entry.audible else (),
         frame_us=media.video.frame_us if media.video and is_whole else 0,
         leeway=entry.leeway,
     )

@@ -1,26 +1,28 @@
 """Sidecars: what a recorder writes down beside a media file, read and written in one form.
 
 The sidecar of `a.mp4` is `a.json`: {"start": ISO instant with offset, "end": …, "sha256": …}. Each
-of these may be missing. Instants that are known less exactly say so: {"exact_to_s": 1}. What else
-it holds is for people.
+of these may be missing. Instants that are known less exactly say so: {"exact_to_s": 1}. A recording
+that was paused says when it ran: {"stretches": [[start, end], …]}, in order; its file goes on from
+the end of each with the beginning of the next. What else it holds is for people.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from merger.i18n import Message
-from merger.timeline.clock import is_plausible, utc
+from merger.timeline.clock import Span, is_plausible, utc
 from merger.timeline.timestamps import parse_timestamp
 
 LARGEST_SIDECAR = 1_000_000  # bytes
 _LONGEST_SHOWN = 100  # characters
 _COARSEST_S = 60
+_MOST_STRETCHES = 1_000
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Sidecar:
     """What a recorder knows of a segment: where it lies on the wall clock, and its hash.
 
     exact_to: how far off its instants may be; zero where they are as exact as they are written.
+    stretches: when the recording ran, where it was paused; the first begins at its start.
     """
 
     start: datetime | None = None
     end: datetime | None = None
     sha256: str | None = None
     exact_to: timedelta = timedelta(0)
+    stretches: tuple[Span, ...] = ()
 
 
 class MalformedSidecar(Exception):
@@ -95,20 +99,44 @@ def _parse(text: bytes, file: str) -> Sidecar:
     start, end = (_instant(document, name, file) for name in ("start", "end"))
     if start and end and end <= start:
         raise _not_understood(file, Message("media.sidecar_ends_before_start"))
+    stretches = _stretches(document, start, end, file)
     digest = document.get("sha256")
     is_digest = isinstance(digest, str) and len(digest) == 64
     coarse_s = document.get("exact_to_s")
     if not (isinstance(coarse_s, int | float) and 0 <= coarse_s <= _COARSEST_S):
         coarse_s = 0
     return Sidecar(
-        start, end if start else None, digest if is_digest else None, timedelta(seconds=coarse_s)
-    )
+        start, end if start else None, digest if is_digest else None, timedelta(seconds=coarse_s),
+        stretches,
+    )  # fmt: skip
+
+
+def _stretches(
+    document: Mapping[str, Any], start: datetime | None, end: datetime | None, file: str
+) -> tuple[Span, ...]:
+    """Return when the recording ran; nothing where it does not say so."""
+    listed = document.get("stretches")
+    if listed is None:
+        return ()
+    is_list = isinstance(listed, list) and 0 < len(listed) <= _MOST_STRETCHES
+    if not is_list or not all(isinstance(pair, list) and len(pair) == 2 for pair in listed):
+        why = Message("media.sidecar_stretches_no_list", most=_MOST_STRETCHES)
+        raise _not_understood(file, why)
+    pairs = [tuple(_parse_instant(value, file) for value in pair) for pair in listed]
+    instants = [instant for pair in pairs for instant in pair]
+    if not all(begins < ends for begins, ends in pairs) or instants != sorted(instants):
+        raise _not_understood(file, Message("media.sidecar_stretches_disorder"))
+    if instants[0] != start or (end is not None and instants[-1] > end):
+        raise _not_understood(file, Message("media.sidecar_stretches_outside"))
+    return tuple(Span(begins, ends) for begins, ends in pairs)
 
 
 def _instant(document: Mapping[str, Any], name: str, file: str) -> datetime | None:
     value = document.get(name)
-    if value is None:
-        return None
+    return None if value is None else _parse_instant(value, file)
+
+
+def _parse_instant(value: Any, file: str) -> datetime:
     try:
         instant = parse_timestamp(value)
         if is_plausible(instant):
@@ -129,6 +157,7 @@ def sidecar_bytes(
     sha256: str | None = None,
     *,
     exact_to_s: int = 0,
+    stretches: Sequence[Span] = (),
     **about: str,
 ) -> bytes:
     """Return what a recorder writes into a sidecar.
@@ -136,6 +165,7 @@ def sidecar_bytes(
     Args:
         start, end: of the segment; no end where only the file itself knows it.
         exact_to_s: how far off they may be, where that is more than a clock ever is.
+        stretches: when it ran, where it was paused.
         about: what people may want to know of the recording beside that.
     """
     document = {
@@ -143,6 +173,11 @@ def sidecar_bytes(
         "end": end.isoformat() if end else None,
         "sha256": sha256,
         **({"exact_to_s": exact_to_s} if exact_to_s else {}),
+        **({"stretches": [_iso_pair(span) for span in stretches]} if stretches else {}),
         **about,
     }
     return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _iso_pair(span: Span) -> list[str]:
+    return [span.start.isoformat(), span.end.isoformat()]

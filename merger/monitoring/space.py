@@ -19,7 +19,7 @@ from models import Record, Rendition, Segment
 FEW_DAYS = 3
 _LOOKED_BACK, _AHEAD = timedelta(days=14), timedelta(days=FEW_DAYS)
 _DAY = timedelta(days=1)
-_MOST_SHOWN = 999
+_PLENTY = 365  # days
 # Of an hour of a lecture: media of three sources and the videos; and the videos alone.
 _DATA_BYTES_PER_HOUR, _OUTPUT_BYTES_PER_HOUR = 5e9, 1.5e9
 
@@ -78,7 +78,12 @@ def days_left(disks: Mapping[str, Disk | Message], pace: Pace) -> dict[str, floa
 
 def shown_days(days: float) -> int:
     """Return a number of days for people. Pure."""
-    return min(max(1, int(days)), _MOST_SHOWN)
+    return max(1, int(days))
+
+
+def is_plenty(days: float) -> bool:
+    """Return whether a disk suffices for so long that the number of days says nothing. Pure."""
+    return days >= _PLENTY
 
 
 def _to_be_removed(session: Session, settings: Settings, now: datetime) -> float:

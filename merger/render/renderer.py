@@ -17,7 +17,7 @@ from merger.config import Settings
 from merger.errors import Broken, NoMedia
 from merger.i18n import Message, Param, sentences
 from merger.media.container import check_readable
-from merger.media.library import Entry, Library, segments
+from merger.media.library import Library, segments
 from merger.media.silence import is_silent
 from merger.media.verify import Expected
 from merger.render import ffmpeg
@@ -46,7 +46,7 @@ def require_media(
     Args:
         folder: the library's; None for media that was collected.
     """
-    library.entries = [_without_silence(entry, library) for entry in library.entries]
+    _leave_out_silence(library)
     still_us = microseconds(settings.screen_still)
     found = segments(library.entries, request.sources.screen, {}, still_us)
     within = [
@@ -71,11 +71,14 @@ def require_media(
     raise NoMedia("no_media", sentences([message, *([near] if near else []), *library.warnings]))
 
 
-def _without_silence(entry: Entry, library: Library) -> Entry:
-    if not is_silent(entry.media):
-        return entry
-    library.notes.append(Message("render.digital_silence", file=entry.media.path.name))
-    return dataclasses.replace(entry, audible=False)
+def _leave_out_silence(library: Library) -> None:
+    """Leave out sound that is none."""
+    silent = {file: media.path.name for file, media in library.media.items() if is_silent(media)}
+    library.notes += [Message("render.digital_silence", file=name) for name in silent.values()]
+    library.entries = [
+        dataclasses.replace(entry, audible=entry.audible and entry.file not in silent)
+        for entry in library.entries
+    ]
 
 
 def render(
@@ -226,7 +229,7 @@ class _Job:
             Message("render.sound_left_out", file=Path(file).name) for file in sorted(self.deaf)
         ]
         for entry in self.library.entries:
-            for hole in self.holes.get(entry.file, ()):
+            for hole in entry.cut(self.holes.get(entry.file, ())):
                 span = Span(entry.clock.wall(hole.start_us), entry.clock.wall(hole.end_us))
                 if not span.cut_to(self.request.span):
                     continue

@@ -107,6 +107,9 @@ class Stretch:
     start_us: int
     end_us: int
 
+    def __contains__(self, at_us: int) -> bool:
+        return self.start_us <= at_us < self.end_us
+
 
 def merge_stretches(stretches: Iterable[Stretch]) -> list[Stretch]:
     """Return stretches in order and without overlap."""
@@ -119,9 +122,17 @@ def merge_stretches(stretches: Iterable[Stretch]) -> list[Stretch]:
     return merged
 
 
+def cut_stretches(stretches: Iterable[Stretch], window: Stretch) -> tuple[Stretch, ...]:
+    """Return what of stretches lies in a window."""
+    cut = (
+        Stretch(max(s.start_us, window.start_us), min(s.end_us, window.end_us)) for s in stretches
+    )
+    return tuple(stretch for stretch in cut if stretch.start_us < stretch.end_us)
+
+
 @dataclass(frozen=True)
 class Segment:
-    """One media file of one source, placed on the wall clock.
+    """One media file of one source, or what lies between two pauses in it, on the wall clock.
 
     `file` names the file to whoever reads it (a key, here an absolute path); `pictures` and
     `sound` are where the file really has media, in file time, in order and without overlap.

@@ -166,16 +166,14 @@ def _view(view: Segment | Slate | None) -> str | None:
 
 def plan_document(plan: EditPlan) -> dict[str, Any]:
     """Return a whole plan as plain values: it explains a result and can be compared."""
-    segments = {
-        clip.segment.file: clip.segment for track in plan.tracks for clip in track.clips
-    } | {sound.segment.file: sound.segment for sound in plan.sound if sound.segment}
+    names = _names_of_segments(plan)
     return {
         "version": PLAN_VERSION,
         "span": {"start": _utc(plan.span.start), "end": _utc(plan.span.end)},
         "rate": str(plan.rate),
         "frames": plan.frames,
         "segments": {
-            file: {
+            name: {
                 "source": segment.source,
                 "wall_zero": _utc(segment.clock.wall_zero),
                 "file_zero_us": segment.clock.file_zero_us,
@@ -183,7 +181,7 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
                 "pictures_us": [[s.start_us, s.end_us] for s in segment.pictures],
                 "sound_us": [[s.start_us, s.end_us] for s in segment.sound],
             }
-            for file, segment in sorted(segments.items())
+            for segment, name in sorted(names.items(), key=lambda item: item[1])
         },
         "tracks": [
             {
@@ -192,7 +190,7 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
                     {
                         "start": _utc(item.span.start),
                         "end": _utc(item.span.end),
-                        "file": item.segment.file if isinstance(item, Clip) else None,
+                        "file": names[item.segment] if isinstance(item, Clip) else None,
                     }
                     for item in track.items
                 ],
@@ -210,14 +208,14 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
         "scenes": [
             {
                 "first": s.first, "end": s.end, "layout": s.layout,
-                "left": _plan_view(s.left), "right": _plan_view(s.right),
+                "left": _plan_view(s.left, names), "right": _plan_view(s.right, names),
             }
             for s in plan.scenes
         ],
         "sound": [
             {
                 "start": _utc(s.span.start), "end": _utc(s.span.end),
-                "file": s.segment.file if s.segment else None,
+                "file": names[s.segment] if s.segment else None,
             }
             for s in plan.sound
         ],
@@ -225,9 +223,23 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plan_view(view: Segment | Slate | None) -> dict[str, str] | None:
+def _names_of_segments(plan: EditPlan) -> dict[Segment, str]:
+    """Return the segments of a plan by name: the file; with a number, where a pause cuts it."""
+    shown = [clip.segment for track in plan.tracks for clip in track.clips]
+    heard = [sound.segment for sound in plan.sound if sound.segment]
+    by_file: dict[str, list[Segment]] = {}
+    for segment in dict.fromkeys((*shown, *heard)):
+        by_file.setdefault(segment.file, []).append(segment)
+    names: dict[Segment, str] = {}
+    for file, segments in by_file.items():
+        segments.sort(key=lambda segment: segment.clock.wall_zero)
+        names |= {s: f"{file}#{n}" if n > 1 else file for n, s in enumerate(segments, 1)}
+    return names
+
+
+def _plan_view(view: Segment | Slate | None, names: Mapping[Segment, str]) -> dict[str, str] | None:
     if isinstance(view, Segment):
-        return {"file": view.file}
+        return {"file": names[view]}
     return {"slate": view.key} if view else None
 
 

@@ -7,14 +7,16 @@ file is placed on the wall clock to a second, and its end is no measure of its c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from merger.i18n import Message, Param
+from merger.ports.meetings import MeetingEvent
 from merger.timeline.clock import Span, is_plausible
 from merger.timeline.timestamps import parse_timestamp
+from recorders.zoom.pauses import stretches
 from recorders.zoom.views import has_captions, right_alone, sides_of, view_of
 
 # Begun by mistake, or to see whether it works.
@@ -27,7 +29,11 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class File:
-    """One file of a recording. status: as Zoom has it, in lower case; empty where it says none."""
+    """One file of a recording.
+
+    status: as Zoom has it, in lower case; empty where it says none. stretches: when it was
+    recorded, between its pauses; empty where nothing is known of any.
+    """
 
     name: str
     file_type: str
@@ -37,6 +43,7 @@ class File:
     size_bytes: int
     status: str
     url: str
+    stretches: tuple[Span, ...] = ()
 
     @property
     def view(self) -> str | None:
@@ -115,6 +122,17 @@ def recorded_meeting(document: Any) -> Meeting | None:
         return None
 
 
+def with_stretches(meeting: Meeting, events: Collection[MeetingEvent]) -> Meeting:
+    """Return a meeting whose files say when they were recorded, as far as its events tell."""
+    if not events:
+        return meeting
+    files = (
+        replace(file, stretches=tuple(stretches(file.span, events))) if file.span else file
+        for file in meeting.files
+    )
+    return replace(meeting, files=tuple(files))
+
+
 def digits(text: str) -> str:
     """Return the digits of a meeting number, which people write with spaces or dashes in it."""
     plain = re.sub(r"[ -]", "", text)
@@ -176,8 +194,9 @@ class Placed:
 def place_files(meeting: Meeting) -> Placed:
     """Return which files of a meeting are used.
 
-    A piece is what was recorded between start and pause: files of several views that overlap.
-    Each has the views that it has, so what stands left and right is decided for each of them.
+    A piece is what was recorded between start and stop: files of several views that overlap. A
+    pause begins no new files. Each piece has the views that it has, so what stands left and right
+    is decided for each of them.
     """
     shown = [file for file in meeting.files if file.view and not file.is_empty]
     pieces = pieces_of(shown)

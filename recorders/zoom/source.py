@@ -7,12 +7,14 @@ One source fills two roles where no camera fills them: what the speaker is seen 
 is shared stands right (`recorders/zoom/views.py`). Beside a camera, it is the right side alone, and
 that is what is shared, where anything is. A file is placed by its recording_start. Zoom rounds it,
 and the end, to seconds: by them nothing is known of a clock, but of a recording that was paused.
+After a pause it goes on in the same file; when that was, only the events say that Zoom reported.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +27,7 @@ from merger.isolation import reader
 from merger.isolation.reader import Unreadable
 from merger.media.container import read_header
 from merger.media.sidecar import sidecar_bytes, sidecar_path
+from merger.ports.meetings import MeetingEvent
 from merger.ports.recorder import Probe
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
@@ -33,7 +36,15 @@ from recorders import base
 from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom, invalid_source
 from recorders.zoom.api import Account, Client, client_of
 from recorders.zoom.download import NotThere, download
-from recorders.zoom.meeting import File, Meeting, Placed, digits, place_files, recorded_meeting
+from recorders.zoom.meeting import (
+    File,
+    Meeting,
+    Placed,
+    digits,
+    place_files,
+    recorded_meeting,
+    with_stretches,
+)
 from recorders.zoom.probe import probe_meeting
 
 # Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
@@ -42,16 +53,22 @@ _DAY = timedelta(days=1)
 _LEFT = ("speaker", "audio")
 
 
+def _no_events(uuid: str) -> Collection[MeetingEvent]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Zoom:
     """Meetings that Zoom has recorded.
 
     settle: its documentation promises a recording after about twice the length of the meeting.
+    events_of: what Zoom reported of a meeting while it went on, by its UUID.
     """
 
     account: Account = field(default_factory=Account)
     settle: timedelta = timedelta(hours=2)
     fills: tuple[str, ...] = ("speaker", "screen")
+    events_of: Callable[[str], Collection[MeetingEvent]] = _no_events
 
     def check(self, source: SourceOfRoom) -> None:
         """Raise Invalid where the address is no meeting's, or there are no credentials."""
@@ -160,7 +177,10 @@ class Zoom:
                 continue
             # The list may be older than the meeting's own answer, and its addresses, too.
             meeting = recorded_meeting(client.meeting(entry["uuid"]))
-            if meeting is not None and _may_touch(placed := place_files(meeting), span):
+            if meeting is None:
+                continue
+            meeting = with_stretches(meeting, self.events_of(meeting.uuid))
+            if _may_touch(placed := place_files(meeting), span):
                 yield meeting, placed
 
 
@@ -218,9 +238,12 @@ def _side(placed: Placed, source: SourceOfRoom) -> tuple[File, ...]:
 
 def _item(meeting: Meeting, file: File) -> Item:
     assert file.start is not None
+    pauses = ""
+    if len(file.stretches) > 1:  # what is learnt of them later places the file anew
+        pauses = f"-{hashlib.sha256(str(file.stretches).encode()).hexdigest()[:16]}"
     return Item(
         origin=f"{meeting.uuid} {file.recording_type} {file.name}.mp4",
-        fingerprint=f"{file.size_bytes}-{file.start.isoformat()}",
+        fingerprint=f"{file.size_bytes}-{file.start.isoformat()}{pauses}",
         start=file.start,
         end=file.end,
         size_bytes=file.size_bytes,
@@ -277,8 +300,19 @@ def _load_media(
         os.utime(partial, ns=(changed_ns, changed_ns))
         sha256 = sha256_of(partial, lambda: base.stop_if(cancelled))
         failpoint("recorder.copied")
-        sidecar = sidecar_bytes(file.span.start, file.span.end, sha256, exact_to_s=1)
-        base.publish_media(partial, sidecar, final)
+        base.publish_media(partial, _sidecar(file, sha256), final)
+
+
+def _sidecar(file: File, sha256: str) -> bytes:
+    """Return what places a file: its start, its end, and when it was recorded in between."""
+    assert file.span is not None
+    known = file.stretches or (file.span,)
+    first, last = known[0], known[-1]
+    is_whole = first.start == file.span.start  # else nothing is known of what it begins with
+    return sidecar_bytes(
+        file.span.start, last.end, sha256, exact_to_s=1,
+        stretches=known if is_whole and len(known) > 1 else (),
+    )  # fmt: skip
 
 
 def _load(

@@ -11,7 +11,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -21,12 +21,16 @@ from merger.errors import MergerError, Temporary
 from merger.i18n import Message
 from merger.intake.discovered import Outcome
 from merger.ports.discovery import DiscoveredRecording
+from merger.ports.meetings import EVENT_KINDS, MeetingEvent
 from merger.strict_json import UnusableJson
+from merger.timeline.clock import is_plausible
 from recorders.zoom.discovery import discovered_recording
-from recorders.zoom.meeting import Malformed, meeting_of
+from recorders.zoom.meeting import Malformed, digits, meeting_of
 
 log = logging.getLogger(__name__)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_UUID = 128  # characters
 WINDOW_S = 300  # of the clocks, either way: what is older may be a copy that somebody sends again
 
 
@@ -56,12 +60,14 @@ def blueprint(
     secret: str,
     now: Callable[[], datetime],
     ensure_record: Callable[[DiscoveredRecording], Outcome],
+    save_event: Callable[[MeetingEvent], None],
 ) -> Blueprint:
     """Return the route.
 
     Args:
         ensure_record: makes the record of a discovered recording, or feeds one that is there, in
             the database alone.
+        save_event: keeps what happened to a meeting, in the database alone.
     """
     hooks = Blueprint("zoom_hook", __name__, url_prefix="/hooks")
 
@@ -75,9 +81,11 @@ def blueprint(
             log.warning("a call of /hooks/zoom is not believed: %s", why)
             return _reply(401, {"error": str(Message("recorders.zoom.unsigned"))})
         try:
-            event, payload = _event(body)
+            event, payload, call = _event(body)
             if event == "endpoint.url_validation":
                 return _reply(200, challenge(secret, _text(payload, "plainToken")))
+            if event in EVENT_KINDS:
+                return keep_event(event, call)
             if event != "recording.completed":
                 return Response(status=204)
             recording = discovered_recording(meeting_of(_object(payload, "object")))
@@ -85,18 +93,51 @@ def blueprint(
             return _reply(400, {"error": str(error)})
         try:
             outcome = ensure_record(recording)
-        except MergerError as error:  # the tables are away, say: Zoom calls again
-            log.warning("zoom %s: %s", recording.origin, error.message)
-            status = 503 if isinstance(error, Temporary) else 500
-            return _reply(status, {"error": str(error)})
+        except MergerError as error:
+            return _failure(recording.origin, error)
         log.info("zoom %s: record %s %s", recording.origin, outcome.record, outcome.reason or "")
         reason = None if outcome.reason is None else str(outcome.reason)
         return _reply(200, {"record": outcome.record, "reason": reason})
 
+    def keep_event(kind: str, call: dict[str, Any]) -> Response:
+        event = _meeting_event(kind, call)
+        if event is None:  # Zoom would send the same again
+            log.warning("a call %s of /hooks/zoom says of no meeting when it happened", kind)
+            return Response(status=204)
+        try:
+            save_event(event)
+        except MergerError as error:
+            return _failure(event.uuid, error)
+        return Response(status=204)
+
     return hooks
 
 
-def _event(body: bytes) -> tuple[str, dict[str, Any]]:
+def _failure(uuid: str, error: MergerError) -> Response:
+    """Return the answer upon which Zoom calls again: the tables are away, say."""
+    log.warning("zoom %s: %s", uuid, error.message)
+    return _reply(503 if isinstance(error, Temporary) else 500, {"error": str(error)})
+
+
+def _meeting_event(kind: str, call: dict[str, Any]) -> MeetingEvent | None:
+    """Return what a call reports of a meeting; None where it does not say of which, or when."""
+    payload = call.get("payload")
+    meeting = payload.get("object") if isinstance(payload, dict) else None
+    if not isinstance(meeting, dict):
+        return None
+    uuid, number, ms = meeting.get("uuid"), digits(str(meeting.get("id"))), call.get("event_ts")
+    is_named = isinstance(uuid, str) and 0 < len(uuid) <= _LONGEST_UUID and number
+    if not is_named or not isinstance(ms, int):
+        return None
+    try:
+        at = _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return None
+    return MeetingEvent(str(uuid), number, kind, at) if is_plausible(at) else None
+
+
+def _event(body: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return the event of a call, its payload, where that is used, and all of the call."""
     try:
         call = strict_json.loads(body)
     except UnusableJson:
@@ -107,7 +148,7 @@ def _event(body: bytes) -> tuple[str, dict[str, Any]]:
         raise Malformed("body_not_an_object")
     event = _text(call, "event")
     used = ("endpoint.url_validation", "recording.completed")
-    return event, _object(call, "payload") if event in used else {}
+    return event, _object(call, "payload") if event in used else {}, call
 
 
 def _text(parent: dict[str, Any], key: str) -> str:

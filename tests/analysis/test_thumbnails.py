@@ -21,7 +21,7 @@ from merger.analysis import thumbnails
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Refused
-from merger.records import views
+from merger.records import files
 from models import Chunk, Source
 from recorders.testing.clock import plain
 from tests.conftest import START, seconds
@@ -212,7 +212,7 @@ def test_the_pictures_of_a_chunk_are_told_and_given(filmed: Site) -> None:
         assert told == [START + seconds(at) for at in instants]
         assert chunk["pictures"][0]["at"].endswith("+03:00")
         for n, at_s in enumerate(instants):
-            small = opened(views.chunk_picture(filmed.engine, record, number, n))
+            small = opened(files.chunk_picture(filmed.engine, record, number, n))
             assert small.shape == (108, 192)
             clock = clock_in(cv2.resize(small, (320, 180), interpolation=cv2.INTER_CUBIC))
             assert clock is not None and clock.source == SCREEN
@@ -224,7 +224,7 @@ def test_what_was_decided_before_has_the_same_pictures(filmed: Site) -> None:
     second = filmed.ask(12.0, layout="screen_large")
     assert filmed.work() == "delivered"
     assert filmed.details(first)["chunks"] == filmed.details(second)["chunks"]
-    one, other = (views.chunk_picture(filmed.engine, r, 0, 4) for r in (first, second))
+    one, other = (files.chunk_picture(filmed.engine, r, 0, 4) for r in (first, second))
     assert one == other
 
 
@@ -233,11 +233,11 @@ def test_a_picture_that_there_is_not(filmed: Site) -> None:
     record = deliver(filmed, 12.0)
     for chunk, number in ((0, 5), (2, 0), (2**62, 0), (0, 2**62)):
         with pytest.raises(Refused) as refused:
-            views.chunk_picture(filmed.engine, record, chunk, number)
+            files.chunk_picture(filmed.engine, record, chunk, number)
         assert refused.value.code == "picture"
     for unknown, only_of in ((2, None), (record, 17)):
         with pytest.raises(Refused) as refused:
-            views.chunk_picture(filmed.engine, unknown, 0, 0, only_of)
+            files.chunk_picture(filmed.engine, unknown, 0, 0, only_of)
         assert refused.value.code == "record"
 
 
@@ -251,4 +251,4 @@ def test_a_record_that_was_made_before_pictures_were_kept(filmed: Site) -> None:
     writing(filmed.engine, forget)
     assert [chunk["pictures"] for chunk in filmed.details(record)["chunks"]] == [[]]
     with pytest.raises(Refused):
-        views.chunk_picture(filmed.engine, record, 0, 0)
+        files.chunk_picture(filmed.engine, record, 0, 0)

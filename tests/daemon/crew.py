@@ -23,7 +23,7 @@ from merger.daemon.daemon import Daemon
 from merger.daemon.loop import Signals
 from merger.daemon.processes import Exit
 from merger.delivery import ledger
-from merger.records import views
+from merger.records import lists
 from merger.records.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of
@@ -120,7 +120,7 @@ class Crew:
     def working(self) -> list[int]:
         """Return which records are worked on, as the database says and as the daemon knows."""
         known = sorted(held.record for held in self.daemon.running)
-        found = views.list_records(self.line.engine, status="running")
+        found = lists.list_records(self.line.engine, status="running")
         assert [record["id"] for record in found] == known
         return known
 

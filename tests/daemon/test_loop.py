@@ -19,7 +19,7 @@ from merger.daemon.loop import HOUSEKEEPING, Signals, run, run_once
 from merger.daemon.processes import Slot
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
-from merger.records import queue, views
+from merger.records import lists, queue
 from merger.records.queue import Claim
 from merger.service import Service
 from tests.daemon.crew import BERLIN, CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand
@@ -419,7 +419,7 @@ def test_many_records_leave_nothing_behind(crew: Crew, shallow: None, many: int)
     crew.on_start = deliver
     run(crew.daemon, crew.signals)
     assert sorted(claims(crew.line.engine)) == [(n, 1) for n in range(1, many + 1)]
-    assert len(views.list_records(crew.line.engine, status="delivered", limit=many + 1)) == many
+    assert len(lists.list_records(crew.line.engine, status="delivered", limit=many + 1)) == many
     assert crew.daemon.running == {}
     # What the libraries keep comes and goes; one small thing of each record would be all of these.
     assert objects[1] - objects[0] < (many - WARM) / 2

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from merger.daemon.loop import run
 from merger.daemon.processes import Slot
-from merger.records import queue, views
+from merger.records import lists, queue
 from merger.records.queue import Claim
 from tests.daemon.crew import CLEAN, SECOND, WORKERS, Crew, Hand
 from tests.support.line import HOUR, LEASE, MINUTE, claims, fill
@@ -142,5 +142,5 @@ def test_two_daemons_share_what_is_due(
     assert sorted(int(record) for record, _ in made) == list(range(1, records + 1))
     assert set(Counter(worker for _, worker in made)) == {"one", "two"}
     assert sorted(claims(engine)) == [(n, 1) for n in range(1, records + 1)]
-    found = views.list_records(engine, limit=records + 1)
+    found = lists.list_records(engine, limit=records + 1)
     assert {(one["status"], one["attempt"]) for one in found} == {("delivered", 1)}

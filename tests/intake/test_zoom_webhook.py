@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 import app
 from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
-from merger.intake import discovered
+from merger.intake import discovered, discovered_rows, reconciliation
 from merger.records import requests
 from merger.service import Service
 from merger.timeline.clock import utc
@@ -77,7 +77,7 @@ class Hooked:
             return session.scalar(select(func.count()).select_from(table)) or 0
 
     def offers(self) -> list[dict[str, Any]]:
-        return discovered.list_discovered(self.site.engine)
+        return discovered_rows.list_discovered(self.site.engine)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_no_room_has_the_meeting(hooked: Hooked) -> None:
     )
     assert hooked.count(Record) == 0
     hooked.add_room("505", f"zoom:{NUMBER // 10**7} {NUMBER % 10**7:07}")
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.details()["room"] == "505" and hooked.offers()[0]["record"] == 1
 
 
@@ -289,13 +289,13 @@ def test_what_a_lost_call_missed_is_found_once_a_day(hooked: Hooked) -> None:
     hooked.record()
     hooked.zoom.add_meeting("unknown==", 999_999_999)
     hooked.zoom.add_file("active_speaker", START, 3600, uuid="unknown==")
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 1 and hooked.count(Offer) == 2
     asked = hooked.zoom.count("/accounts/me/recordings")
-    discovered.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=23))
+    reconciliation.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=23))
     assert hooked.zoom.count("/accounts/me/recordings") == asked
     hooked.site.clock += timedelta(hours=25)
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.zoom.count("/accounts/me/recordings") > asked
     assert hooked.count(Record) == 1
 
@@ -308,7 +308,7 @@ def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
     hooked.record()
     assert hooked.tell().get_json()["record"] == 1
     requests.withdraw(hooked.site.engine, 1, hooked.site.clock)
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.tell().get_json() == {"record": None, "reason": "its recording was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
     named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
@@ -328,7 +328,7 @@ def test_a_meeting_that_is_longer_than_any_record(hooked: Hooked) -> None:
         answer = hooked.tell()
         assert answer.status_code == 200
         assert answer.get_json()["record"] is None and LONGEST in answer.get_json()["reason"]
-        discovered.find_discovered(hooked.service, hooked.site.clock)
+        reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.count(Record) == 0
     (offer,) = hooked.offers()
     assert offer["state"] == "ignored" and LONGEST in str(offer["reason"])
@@ -351,7 +351,7 @@ def test_more_of_a_meeting_than_a_record_can_have(hooked: Hooked, is_delivered: 
     for _ in range(2):
         answer = hooked.tell()
         assert answer.status_code == 200 and answer.get_json()["record"] == 1
-        discovered.find_discovered(hooked.service, hooked.site.clock)
+        reconciliation.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version) == ("delivered" if is_delivered else "queued", 1)
     assert row.end_at == utc(START + timedelta(hours=1))
@@ -436,7 +436,7 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
         assert discovered.ensure_record(hooked.service, named, is_explicit=True).record == 1
     else:
         assert hooked.tell().get_json()["record"] == 1
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().end_at == utc(START + timedelta(hours=1))
 
     def deliver(session: Any) -> None:
@@ -446,12 +446,12 @@ def test_more_of_a_meeting_while_its_record_is_being_made(hooked: Hooked, by_han
 
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.version, row.end_at) == ("queued", 2, MORE_ENDS)
     writing(hooked.site.engine, deliver)
     hooked.site.clock += timedelta(hours=25)
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().status == "delivered"  # once
 
 
@@ -463,7 +463,7 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
     assert requests.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
     begins = utc(START + timedelta(minutes=5))
     requests.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().start_at == begins
     assert hooked.tell().get_json()["record"] == 1
 
@@ -478,7 +478,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     requests.cancel(hooked.site.engine, 1, hooked.site.clock)
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     assert hooked.tell().get_json()["record"] == 1
-    discovered.find_discovered(hooked.service, hooked.site.clock)
+    reconciliation.find_discovered(hooked.service, hooked.site.clock)
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("cancelled", utc(START + timedelta(hours=1)))
     if by == "asking":
@@ -490,7 +490,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
         assert "eve@x.org" in hooked.site.details()["users"]
     else:
         requests.retry(hooked.site.engine, 1, hooked.site.clock)
-        discovered.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=25))
+        reconciliation.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=25))
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("queued", MORE_ENDS)
 

@@ -68,7 +68,9 @@ def complained(length_s: float) -> MediaFile:
         (media(3600, CAMERA, 3600), 3601.0, 1, 1, None),
         (media(60, CAMERA, 60), 62.0, 1, 1, None),
         (media(62, CAMERA, 62), 60.0, 1, 1, None),
-        (media(60, CAMERA, 60), 63.5, 1, 1, None),
+        (media(60, CAMERA, 60), 63.0, 1, 1, None),
+        (media(60, CAMERA, 60), 63.1, 1, 1, "media.shorter"),
+        (media(7200, CAMERA, 7200), 7203.5, 1, 1, "media.shorter"),
         (media(160, CAMERA, 160), 120.0, 1, 1, None),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,14 @@ from merger.media.sidecar import (
     sidecar_bytes,
     sidecar_path,
 )
+from merger.timeline.clock import Span
 
 pytestmark = pytest.mark.quick
 
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 ELEVEN = TEN + timedelta(hours=1)
 HALF = timedelta(seconds=0.5)
+RAN = (Span(TEN, TEN + timedelta(minutes=20)), Span(TEN + timedelta(minutes=30), ELEVEN))
 DIGEST = "0123456789abcdef" * 4
 
 
@@ -46,6 +49,8 @@ def test_what_was_written_is_read(media: Path) -> None:
     assert load_sidecar(media) == Sidecar(TEN, ELEVEN, exact_to=timedelta(seconds=1))
     put(media, sidecar_bytes(TEN))
     assert read_sidecar(media) == (Sidecar(TEN), None)
+    put(media, sidecar_bytes(TEN, ELEVEN, stretches=RAN))
+    assert read_sidecar(media) == (Sidecar(TEN, ELEVEN, stretches=RAN), None)
 
 
 def test_without_one_nothing_is_known_and_nothing_is_wrong(media: Path) -> None:
@@ -98,6 +103,39 @@ def test_what_makes_no_sense_is_told(media: Path, text: bytes, key: str, why: st
     assert getattr(message.params.get("why"), "key", None) == why
     with pytest.raises(MalformedSidecar, match=str(message).split(" (")[0]):
         load_sidecar(media)
+
+
+def at(minute: int) -> str:
+    return f"2026-11-20T10:{minute:02}Z"
+
+
+@pytest.mark.parametrize(
+    ("stretches", "why"),
+    [
+        ("all", "no_list"), ([], "no_list"), ({}, "no_list"), ([at(0), at(1)], "no_list"),
+        ([[at(0)]], "no_list"), ([[at(0), at(1), at(2)]], "no_list"),
+        ([[at(0), at(1)]] * 1001, "no_list"),
+        ([[at(1), at(0)]], "disorder"), ([[at(0), at(0)]], "disorder"),
+        ([[at(0), at(2)], [at(1), at(3)]], "disorder"),
+        ([[at(2), at(3)], [at(0), at(1)]], "disorder"),
+        ([[at(1), at(2)]], "outside"), ([[at(0), at(1)], [at(2), at(41)]], "outside"),
+    ],
+)  # fmt: skip
+def test_stretches_that_cannot_be(media: Path, stretches: Any, why: str) -> None:
+    put(media, json.dumps({"start": at(0), "end": at(40), "stretches": stretches}))
+    sidecar, message = read_sidecar(media)
+    assert sidecar == Sidecar() and message is not None
+    assert getattr(message.params["why"], "key", None) == f"media.sidecar_stretches_{why}"
+
+
+def test_stretches_need_a_start_and_touch_at_most(media: Path) -> None:
+    touching = [[at(0), at(1)], [at(1), at(2)]]
+    put(media, json.dumps({"stretches": touching}))
+    assert read_sidecar(media)[1] is not None
+    put(media, json.dumps({"start": at(0), "stretches": touching}))
+    assert len(read_sidecar(media)[0].stretches) == 2
+    put(media, json.dumps({"start": at(0), "stretches": [[at(0), "now"]]}))
+    assert "'now' is not a time" in str(read_sidecar(media)[1])
 
 
 def test_a_long_text_is_not_repeated_whole(media: Path) -> None:

@@ -14,7 +14,7 @@ from merger.accounts.permissions import Principal, granted_scopes
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Conflict, Forbidden, Invalid, InvalidFields, NotFound
-from merger.records import requests, views
+from merger.records import lists, requests, views
 from merger.records.edit import LONGEST_DESCRIPTION, Edit, edit_record
 from models import EventLink, Notification, Record, RecordUser, User
 from tests.support.databases import ON_SQLITE
@@ -66,11 +66,11 @@ def test_whoever_requests_it_too_keeps_their_title(line: Line) -> None:
         ANN: "Algebra", BOB: "Matrices", EVE: "Matrices",
     }  # fmt: skip
     assert {one["name"] for one in titles.values()} == {"Algebra"}
-    found, _ = views.page_of_records(
-        line.engine, views.Filter(text="matri", reader=principal(line, BOB).user)
+    found, _ = lists.page_of_records(
+        line.engine, lists.Filter(text="matri", reader=principal(line, BOB).user)
     )
     assert [one["title"] for one in found] == ["Matrices"]
-    assert views.page_of_records(line.engine, views.Filter(text="matri"))[0] == []
+    assert lists.page_of_records(line.engine, lists.Filter(text="matri"))[0] == []
 
 
 @pytest.mark.parametrize("name", ["", "  ", "Algebra"])

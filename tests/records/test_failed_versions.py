@@ -17,7 +17,7 @@ from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.ports.destination import Upload
-from merger.records import queue, requests, stage_results, views
+from merger.records import files, queue, requests, stage_results
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat
@@ -74,7 +74,7 @@ def is_as_delivered(site: Site, before: Record, first: dict[str, bytes]) -> None
     assert in_the_folder(site) == first
     assert {r["version"] for r in site.details()["renditions"]} == {1}
     for kind, name in names_in_the_ledger(site).items():
-        file = views.rendition_file(site.engine, 1, kind)
+        file = files.rendition_file(site.engine, 1, kind)
         assert file.path is not None and file.name == name
         assert (site.settings.data / file.path).read_bytes() == first[name]
     remove_expired(site.service, site.clock)

@@ -16,7 +16,7 @@ from merger import failpoints
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.records import requests, views
+from merger.records import files, requests
 from merger.timeline.clock import utc
 from models import Source
 from tests.conftest import START, seconds
@@ -201,7 +201,7 @@ def test_a_record_that_came_to_nothing_is_made_otherwise(
         None,
         None,
     )
-    assert refused(lambda: views.rendition_file(site.engine, 1, "merge")) == "rendition"
+    assert refused(lambda: files.rendition_file(site.engine, 1, "merge")) == "rendition"
     assert site.work() == "delivered"
     check_version(site, 1, left_px=LARGE)
     media = site.row().media

@@ -26,6 +26,7 @@ from merger.notifications.sender import send_due
 from merger.records.queue import Claim
 from merger.worker.run import run_record
 from recorders.registry import kinds, recorder_of
+from recorders.zoom.source import Zoom
 from tests.daemon.crew import CLEAN, Hand
 from tests.db.test_schema import PowerCut, power_cut
 from tests.fakes.mail_server import mail_served
@@ -270,7 +271,9 @@ def statuses(upgraded: Installation) -> dict[int, tuple[str, int | None]]:
 def test_what_was_in_the_queue_is_worked_to_the_end(upgraded: Installation) -> None:
     before = statuses(upgraded)
     with zoom_served() as zoom:  # which has forgotten everything
-        upgraded.site.recorder_of = lambda kind: recorder_of(kinds(zoom=lambda: zoom.account), kind)
+        upgraded.site.recorder_of = lambda kind: recorder_of(
+            kinds(zoom=lambda: Zoom(zoom.account)), kind
+        )
         upgraded.site.clock += HOUR
         work_off(upgraded)
     now = statuses(upgraded)

@@ -18,7 +18,6 @@ from merger.monitoring.findings import Finding, Level
 from merger.storage.disk_space import amount, disk_of, nearest
 from merger.storage.private import open_to_others, private_paths
 
-_YEAR = 365  # days
 LITTLE_SPACE = 5_000_000_000  # bytes: less than a long lecture may need
 
 
@@ -55,7 +54,7 @@ def look_at_space(
     how = "measured" if pace.is_measured else "estimated"
     for name, days in left.items():
         level: Level = "warning" if days < space.FEW_DAYS else "ok"
-        key = "few_days" if level == "warning" else "days" if days < _YEAR else "plenty"
+        key = "few_days" if level == "warning" else "plenty" if space.is_plenty(days) else "days"
         free = amount(disks[name].room)
         basis = Message(f"monitoring.space.{how}")
         yield Finding(

@@ -47,6 +47,18 @@ class Decision:
 ALLOWED, FORBIDDEN = Decision("allowed"), Decision("forbidden")
 
 
+def decide_by_room(policy: RoomPolicy | None, who: Principal | None, mode: Mode) -> Decision | None:
+    """Return what the room's policy alone decides; None where its recordings matter.
+
+    The arguments are those of `decide`.
+    """
+    if who is None or who.sees_all:
+        return ALLOWED
+    if not may_request(policy, who):
+        return FORBIDDEN
+    return ALLOWED if mode == "open" else None
+
+
 def decide(
     policy: RoomPolicy | None,
     who: Principal | None,
@@ -63,12 +75,9 @@ def decide(
         recordings: of the room, that overlap with the span.
         mode: whether anybody is asked.
     """
-    if who is None or who.sees_all:
-        return ALLOWED
-    if not may_request(policy, who):
-        return FORBIDDEN
-    if mode == "open":
-        return ALLOWED
+    decision = decide_by_room(policy, who, mode)
+    if decision is not None:
+        return decision
     # What is in a recording of theirs already is theirs, whoever else has requested it.
     new = list(_without(span, (recording.span for recording in recordings if recording.is_open)))
     others = [

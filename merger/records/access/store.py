@@ -20,7 +20,7 @@ from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, NotFound
 from merger.records import outbox, requests
 from merger.records.access.links import principal_of
-from merger.records.access.rules import Decision, Mode, Recording, decide
+from merger.records.access.rules import Decision, Mode, Recording, decide, decide_by_room
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from models import AccessAsk, AccessRequest, ApiKey, Record, RecordUser, Room, User
@@ -49,12 +49,16 @@ def decision_on(
     Args:
         without: a record that does not count: the one that is to get another span.
     """
+    policy = policy_of_json(room.requesters)
+    decision = decide_by_room(policy, who, mode)
+    if decision is not None:
+        return decision
     recordings = [
         _recording(row, room, who)
         for row in _overlapping(session, room.id, span)
         if row.id != without
     ]
-    return decide(policy_of_json(room.requesters), who, span, now, recordings, mode)
+    return decide(policy, who, span, now, recordings, mode)
 
 
 def _overlapping(session: Session, room: int, span: Span) -> Sequence[Record]:

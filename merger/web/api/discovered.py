@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from merger.intake import discovered
+from merger.intake import discovered_rows
 from merger.web.api import base
 from merger.web.api.schemas.records import OffersOut
 from merger.web.auth import require_principal, service
@@ -18,4 +18,4 @@ blueprint = base.resources(
 def listing() -> Response:
     """List the newest discovered recordings, with the record of each or why it has none."""
     require_principal("rooms")
-    return base.reply({"offers": discovered.list_discovered(service().engine)})
+    return base.reply({"offers": discovered_rows.list_discovered(service().engine)})

@@ -15,7 +15,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import NotFound
-from merger.records import previews, views
+from merger.records import files, previews
 from merger.rooms import store
 from merger.storage import paths
 from merger.web.api import base
@@ -92,7 +92,7 @@ _IN_PIECES: dict[Any, Any] = {
 def rendition(path: RenditionPath, query: Download) -> Response:
     """Download a video or ranges of it: the version delivered last, or about to be."""
     who = require_principal("read")
-    file = views.rendition_file(service().engine, path.record, path.kind, who.only_of)
+    file = files.rendition_file(service().engine, path.record, path.kind, who.only_of)
     gone = NotFound("rendition", "web.rendition_gone", kind=path.kind, record=path.record)
     if file.path is None:
         raise gone
@@ -198,7 +198,7 @@ def _blocks(file: BinaryIO, length: int) -> Iterator[bytes]:
 def paper(path: PaperPath) -> Response:
     """Download a transcript or a chat that belongs to the record."""
     who = require_principal("read")
-    views.check_transcript(service().engine, path.record, path.name, who.only_of)
+    files.check_transcript(service().engine, path.record, path.name, who.only_of)
     return _send(
         paths.transcripts_of(service().settings.data, path.record) / path.name,
         NotFound("paper", "web.transcript_gone", name=path.name, record=path.record), _OWN,
@@ -214,7 +214,7 @@ def paper(path: PaperPath) -> Response:
 def chunk_picture(path: PicturePath) -> Response:
     """Get a picture of the screen that was checked in a chunk."""
     who = require_principal("read")
-    picture = views.chunk_picture(
+    picture = files.chunk_picture(
         service().engine, path.record, path.chunk, path.number, who.only_of
     )
     return _picture(picture, _OWN)

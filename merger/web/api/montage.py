@@ -11,7 +11,7 @@ from merger.errors import Invalid, Refused
 from merger.i18n import Message, document
 from merger.intake import asking
 from merger.mail_address import email_of
-from merger.records import requests, views
+from merger.records import lists, requests
 from merger.timeline.zones import instant_from
 from merger.web.api import base
 from merger.web.api.schemas.montage import (
@@ -88,6 +88,6 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
 def of_user(path: EmailPath, query: RecordsQuery) -> Response:
     """List a user's newest records; only editors may list those of others."""
     who = require_principal("read")
-    chosen = views.Filter(user=path.email, only_of=who.only_of)
-    found, following = views.page_of_records(service().engine, chosen, query.cursor, _MOST)
+    chosen = lists.Filter(user=path.email, only_of=who.only_of)
+    found, following = lists.page_of_records(service().engine, chosen, query.cursor, _MOST)
     return base.reply({"records": found, "next": following})

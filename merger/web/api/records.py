@@ -17,7 +17,7 @@ from merger.i18n import Message
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
-from merger.records import edit, requests, views
+from merger.records import edit, lists, requests, views
 from merger.records.access import store
 from merger.timeline.clock import record_span
 from merger.timeline.layout import layout_named
@@ -163,13 +163,13 @@ def listing(query: RecordQuery) -> Response:
         instant_from(text, ZoneInfo("UTC"), name) if (text := getattr(query, name)) else None
         for name in ("changed_since", "start_from", "start_before")
     )
-    chosen = views.Filter(
+    chosen = lists.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
         day=_day(query.day), text=query.text, only_of=who.only_of, reader=who.user,
         changed_since=since, start_from=start_from, start_before=start_before,
         is_rising=query.sort == "start",
     )  # fmt: skip
-    found, following = views.page_of_records(service().engine, chosen, query.cursor, query.limit)
+    found, following = lists.page_of_records(service().engine, chosen, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
 
 

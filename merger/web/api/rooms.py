@@ -13,6 +13,7 @@ from merger.accounts.permissions import Principal
 from merger.accounts.room_policy import RoomPolicy, create_policy
 from merger.errors import Invalid, NotFound
 from merger.i18n import Message
+from merger.intake import meetings
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
@@ -51,9 +52,34 @@ def listing(query: RoomQuery) -> Response:
     who = require_principal("read")
     if query.limit is None and query.cursor is None:
         found = store.list_rooms(service().engine)
-        return base.reply({"rooms": [_hide_names(room, who) for room in found]})
+        return base.reply({"rooms": _rooms_shown(found, who)})
     found, following = store.page_of_rooms(service().engine, query.cursor, query.limit)
-    return base.reply({"rooms": [_hide_names(room, who) for room in found], "next": following})
+    return base.reply({"rooms": _rooms_shown(found, who), "next": following})
+
+
+def _rooms_shown(rooms: Sequence[dict[str, Any]], who: Principal) -> list[dict[str, Any]]:
+    """Return rooms as somebody may see them, with what is happening to their meetings."""
+    states = meetings.live_states(service().engine, service().offering, rooms, service().now())
+    return [
+        {
+            **_hide_names(room, who),
+            "meetings": [
+                {
+                    "source": source["id"],
+                    "state": state.state,
+                    "since": state.since and state.since.isoformat(),
+                }
+                for source in room["sources"]
+                if (state := states.get(source["id"])) is not None
+            ],
+        }
+        for room in rooms
+    ]
+
+
+def _room_shown(room: int, who: Principal) -> dict[str, Any]:
+    (shown,) = _rooms_shown([store.get_room(service().engine, room)], who)
+    return shown
 
 
 def _hide_names(room: dict[str, Any], who: Principal) -> dict[str, Any]:
@@ -67,7 +93,7 @@ def _hide_names(room: dict[str, Any], who: Principal) -> dict[str, Any]:
 @blueprint.post("/rooms", responses={"201": RoomOut}, operation_id="addRoom")
 def create(body: RoomIn) -> Response:
     """Add a room."""
-    require_principal("rooms")
+    who = require_principal("rooms")
     spec = RoomSpec(
         body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
@@ -75,7 +101,7 @@ def create(body: RoomIn) -> Response:
         *(_policy(name, getattr(body, name)) for name in _POLICIES),
     )  # fmt: skip
     room = store.create_room(service().engine, spec, service().recorder_of)
-    return base.reply(store.get_room(service().engine, room), 201, f"/rooms/{room}")
+    return base.reply(_room_shown(room, who), 201, f"/rooms/{room}")
 
 
 def _policy(field: str, data: PolicyData | None) -> RoomPolicy | None:
@@ -90,22 +116,23 @@ def _seconds(field: str, text: str) -> int:
 def show(path: RoomPath) -> Response:
     """Show a room."""
     who = require_principal("read")
-    return base.reply(_hide_names(store.get_room(service().engine, path.room), who))
+    return base.reply(_room_shown(path.room, who))
 
 
 @blueprint.patch("/rooms/<int:room>", responses={"200": RoomOut}, operation_id="changeRoom")
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
-    require_principal("rooms")
+    who = require_principal("rooms")
     required = ("name", "zone", "mails", "uploads_raw", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
+    changes.pop("meetings", None)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
     for name in changes.keys() & {*_POLICIES}:
         changes[name] = _policy(name, getattr(body, name))
     _edit(path.room, lambda spec: replace(spec, **changes))
-    return base.reply(store.get_room(service().engine, path.room))
+    return base.reply(_room_shown(path.room, who))
 
 
 def _without_read_only(changes: dict[str, Any], as_read: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merger.intake import discovered
+from merger.intake import discovered_rows
 from merger.web.auth import require_principal, service
 from merger.web.pages.base import Answer, blueprint, form
 
@@ -11,4 +11,4 @@ from merger.web.pages.base import Answer, blueprint, form
 def offers_page() -> Answer:
     """Show the newest."""
     require_principal("rooms")
-    return form("offers.html", {}, offers=discovered.list_discovered(service().engine))
+    return form("offers.html", {}, offers=discovered_rows.list_discovered(service().engine))

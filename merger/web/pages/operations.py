@@ -56,6 +56,7 @@ def _values() -> dict[str, Any]:
         "seconds": lambda count: age(timedelta(seconds=count)),
         "times": lambda speed: f"{speed:.1f}".replace(".", t("size.point")),
         "days": space.shown_days,
+        "is_plenty": space.is_plenty,
         "refresh_s": REFRESH_S,
     }
 

@@ -14,7 +14,7 @@ from flask import flash, redirect, render_template, request
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.records import previews, requests, views
+from merger.records import files, lists, previews, requests, views
 from merger.records.leave import MEETING
 from merger.records.previews import Preview
 from merger.rooms import store
@@ -71,7 +71,7 @@ def listing() -> Answer:
         chosen = _filter(search, who, errors)
         if not errors and is_searched:
             tab = ""
-            found, following = views.page_of_records(service().engine, chosen, cursor, PAGE)
+            found, following = lists.page_of_records(service().engine, chosen, cursor, PAGE)
         elif not errors:
             tab, found, following = _of_tab(chosen, tab, cursor)
     except Refused as error:
@@ -84,14 +84,14 @@ def listing() -> Answer:
         shown=with_states(found, who), is_searched=is_searched, tab=tab, page=PAGE,
         tabs={name: f"/records?{urlencode({**_whose(filled), 'tab': name})}" for name in TABS},
         rooms=store.zones_of_rooms(service().engine), is_first=cursor is None,
-        watches=views.watches_rooms(service().engine, who.only_of),
+        watches=lists.watches_rooms(service().engine, who.only_of),
         first=f"/records?{urlencode(here)}",
         next=f"/records?{urlencode({**here, 'cursor': following})}" if following else None,
     )  # fmt: skip
 
 
 def _of_tab(
-    chosen: views.Filter, tab: str, cursor: str | None
+    chosen: lists.Filter, tab: str, cursor: str | None
 ) -> tuple[str, list[dict[str, Any]], str | None]:
     """Return a page of a tab, and which it is: if none is named, the first that has anything."""
     now = service().now()
@@ -100,7 +100,7 @@ def _of_tab(
         "recordings": replace(chosen, finished_at=now),
     }
     for name in (tab,) if tab in TABS else TABS:
-        found, following = views.page_of_records(service().engine, filters[name], cursor, PAGE)
+        found, following = lists.page_of_records(service().engine, filters[name], cursor, PAGE)
         if found:
             return name, found, following
     return tab if tab in TABS else TABS[0], [], None
@@ -110,13 +110,13 @@ def _whose(filled: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in filled.items() if name == "whose"}
 
 
-def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> views.Filter:
+def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> lists.Filter:
     if len(search["q"]) > requests.LONGEST_NAME:
         errors["q"] = field_problem("too_long", longest=requests.LONGEST_NAME)
     if search["status"] and search["status"] not in STATUSES:
         errors["status"] = field_problem("choose")
     sees_all = who.sees_all and search["whose"] == "all"
-    return views.Filter(
+    return lists.Filter(
         room=search["room"] or None,
         statuses=(search["status"],) if search["status"] else (),
         day=_day(search["day"], errors),
@@ -254,7 +254,7 @@ def _renditions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     found = {}
     for kind in KINDS:
         try:
-            file = views.rendition_file(service().engine, details["id"], kind)
+            file = files.rendition_file(service().engine, details["id"], kind)
         except Refused:
             continue
         for video in details["renditions"]:

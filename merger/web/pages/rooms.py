@@ -18,11 +18,11 @@ from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import Invalid, MergerError, Refused
 from merger.i18n import Message
-from merger.intake import calendar_sync
+from merger.intake import calendar_sync, meetings
 from merger.live import bookings, source_status
 from merger.live.silence import Silence, silences
 from merger.ports.recorder import SourceOfRoom
-from merger.records import views
+from merger.records import lists
 from merger.rooms import probing, store
 from merger.rooms.spec import RoomSpec, warnings
 from merger.timeline.clock import Span
@@ -72,7 +72,7 @@ def sources_of_room(room: int) -> Answer:
 
 
 def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the pages show of the sources of rooms, by their ids: pictures, flows, why not.
+    """Return what the pages show of the sources of rooms, by their ids: pictures, flows, meetings.
 
     Why nothing comes is for those who can do something about it: it names paths and hosts.
     """
@@ -89,13 +89,14 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
     if who.may("rooms"):
         booked = bookings.bookings(engine, Span(now - _MOMENT, now))
         why = silences(engine, service().recorder_of, rooms, flows, booked, now)
-    return {"taken": taken, "flows": flows, "silences": why}
+    states = meetings.live_states(engine, service().offering, rooms, now)
+    return {"taken": taken, "flows": flows, "silences": why, "meetings": states}
 
 
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:
     """Return running and coming records of some rooms, by room, the next first."""
     by_room: dict[int, list[RecordWithState]] = defaultdict(list)
-    found = views.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms, who.user)
+    found = lists.running_records(service().engine, _MOST_RECORDS, who.only_of, rooms, who.user)
     for one in with_states(found, who):
         by_room[one.record["room_id"]].append(one)
     return by_room

@@ -15,6 +15,7 @@ from merger.errors import Broken, Refused, Temporary
 from merger.media.sidecar import Sidecar, load_sidecar
 from merger.network.addresses import NotAllowed
 from merger.network.resolve import allowed_addresses
+from merger.ports.meetings import MeetingEvent
 from merger.storage.copying import sha256_of
 from merger.timeline.clock import Span
 from recorders import base
@@ -182,6 +183,47 @@ def test_a_sidecar_tells_both_ends_to_a_second(
     digest = sha256_of(one.path, lambda: None)
     ends, second = TEN + timedelta(seconds=CLIP_S), timedelta(seconds=1)
     assert load_sidecar(one.path) == Sidecar(TEN, ends, digest, exact_to=second)
+
+
+def reported(*at_s: tuple[str, float]) -> list[MeetingEvent]:
+    """Return what Zoom has reported of the meeting: a kind, and when."""
+    return [
+        MeetingEvent(UUID, str(NUMBER), f"recording.{kind}", TEN + timedelta(seconds=at))
+        for kind, at in at_s
+    ]
+
+
+PAUSED = reported(("started", 0), ("paused", 3), ("resumed", 8), ("stopped", CLIP_S + 5))
+
+
+def test_a_sidecar_says_when_a_recording_that_was_paused_ran(
+    zoom: ZoomServer, clip_at: Clip, tmp_path: Path
+) -> None:
+    zoom.add_file("active_speaker", TEN, CLIP_S + 5, clip_at(TEN))
+    asked: list[str] = []
+
+    def collect_with(events: list[MeetingEvent], into: str) -> tuple[str, Sidecar | None]:
+        def events_of(uuid: str) -> list[MeetingEvent]:
+            asked.append(uuid)
+            return events
+
+        recorder = Zoom(zoom.account, events_of=events_of)
+        (one,) = recorder.collect(source(), HOUR, tmp_path / into, NOW, never)
+        assert recorder.find(source(), HOUR, NOW).items == (one.item,)
+        return one.item.fingerprint, load_sidecar(one.path)
+
+    print_, sidecar = collect_with(PAUSED, "paused")
+    assert sidecar is not None and sidecar.end == TEN + timedelta(seconds=CLIP_S + 5)
+    assert sidecar.stretches == (span(0, 3), span(8, CLIP_S + 5))
+    assert set(asked) == {UUID}
+    assert collect_with([*PAUSED[::-1], *PAUSED], "in another order") == (print_, sidecar)
+
+    whole, unpaused = collect_with([], "without events")
+    assert whole != print_ and unpaused is not None and unpaused.stretches == ()
+    # One that was never resumed ends at its pause, and that is no reason for a warning.
+    same, ended = collect_with(PAUSED[:2], "not resumed")
+    assert same == whole and ended is not None and ended.stretches == ()
+    assert ended.end == TEN + timedelta(seconds=3)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from merger.db.engine import writing
+from models import Offer
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web, ask, problem, told
+from tests.web.pages.test_rooms import zoom_reports
 
 
 def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
@@ -76,6 +82,51 @@ def test_what_can_only_be_read_is_given_back_as_it_was_read(web: Web) -> None:
         body = {**speaker, **changes}
         problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json=body), 422, field)
     assert told(web.api("eve", "GET", "/rooms/1")) == room
+
+
+def test_what_happens_to_a_meeting_is_told(web: Web) -> None:
+    assert told(web.api("ann", "GET", "/rooms/1"))["meetings"] == []
+    zoom_reports(web)
+    idle = [{"source": 2, "state": "none", "since": None}]
+    assert told(web.api("ann", "GET", "/rooms/1"))["meetings"] == idle
+    zoom_reports(web, ("recording.paused", 10), ("recording.started", 30))
+    since = (web.site.clock - timedelta(minutes=10)).isoformat()
+    paused = [{"source": 2, "state": "paused", "since": since}]
+    room = told(web.api("eve", "GET", "/rooms/1"))
+    assert room["meetings"] == paused
+    for query in ("", "?limit=1"):
+        assert told(web.api("ann", "GET", f"/rooms{query}"))["rooms"][0]["meetings"] == paused
+    zoom_reports(web, ("recording.resumed", 5))  # meanwhile
+    changed = told(web.api("eve", "PATCH", "/rooms/1", json=room))
+    assert [m["state"] for m in changed["meetings"]] == ["recording"]
+    web.site.clock += timedelta(hours=25)  # whoever forgot to end it has ended it
+    assert told(web.api("ann", "GET", "/rooms/1"))["meetings"] == idle
+
+
+def test_a_meeting_is_processed_until_its_recording_is_there(web: Web) -> None:
+    zoom_reports(web, ("recording.started", 90), ("meeting.ended", 30))
+
+    def state() -> str:
+        (meeting,) = told(web.api("ann", "GET", "/rooms/1"))["meetings"]
+        return str(meeting["state"])
+
+    def offer(state: str) -> None:
+        def save(session: Session) -> None:
+            session.query(Offer).delete()
+            session.add(
+                Offer(
+                    kind="zoom", origin="uuid==", place="12345678901", name="Algebra", state=state,
+                    offered_at=web.site.clock,
+                )
+            )  # fmt: skip
+
+        writing(web.site.engine, save)
+
+    assert state() == "processing"
+    offer("waiting")
+    assert state() == "processing"
+    offer("ignored")
+    assert state() == "none"
 
 
 def test_what_is_wrong_with_a_source_is_told_by_its_own_fields(web: Web) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from merger.errors import Refused
 from merger.i18n import render, say
-from merger.records import views
+from merger.records import lists
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import PASSWORD, Web
 from tests.web.markup import check_markup
@@ -70,10 +70,10 @@ def test_what_is_not_there_is_told_in_the_language_of_the_reader(web: Web, langu
     assert {"en": "start from there", "ru": "начните оттуда"}[language] in page
     page = ann.get("/records?cursor=x", 422)
     with pytest.raises(Refused) as refused:
-        views.page_of_records(web.site.engine, views.Filter(), "x")
+        lists.page_of_records(web.site.engine, lists.Filter(), "x")
     assert render(language, refused.value.message) in page
     with pytest.raises(Refused) as refused:
-        views.page_of_records(web.site.engine, views.Filter(room="50"))
+        lists.page_of_records(web.site.engine, lists.Filter(room="50"))
     for query, name, words in (
         ("room=50", "room", render(language, refused.value.message)),
         ("status=done", "status", say(language, "wrong.choose")),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
 from merger.i18n import Message, to_json
-from merger.records import views
+from merger.records import lists
 from merger.records.previews import previews
 from merger.timeline.clock import utc
 from merger.web.pages.selected import consequence
@@ -79,9 +79,9 @@ def test_each_tab_has_pages(web: Web) -> None:
     for filters, sign in (("upcoming_at", 1), ("finished_at", -1)):
         status = "queued" if sign > 0 else "failed"
         made = [add(web, "x", sign * (n // 3 + 2) * HOUR, status) for n in range(7)]
-        wanted, found, cursor = views.Filter(**{filters: now}), [], None
+        wanted, found, cursor = lists.Filter(**{filters: now}), [], None
         while True:
-            page, cursor = views.page_of_records(web.site.engine, wanted, cursor, 2)
+            page, cursor = lists.page_of_records(web.site.engine, wanted, cursor, 2)
             found += [record["id"] for record in page]
             if cursor is None:
                 break

@@ -13,10 +13,15 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
 from merger.i18n import verbatim
+from merger.intake import meetings
 from merger.live.source_status import SourceSign, write_sign
+from merger.ports.meetings import MeetingEvent
 from merger.rooms import store
 from models import Calendar, Room
+from recorders.zoom.api import Account
+from recorders.zoom.discovery import ZoomDiscovery
 from tests.support.databases import ON_SQLITE
+from tests.support.filmed import source as change
 from tests.web.conftest import Web
 from tests.web.markup import check_markup
 from tests.web.pages.reader import error_at, reader, text_of, value_of
@@ -97,6 +102,41 @@ def test_whether_media_comes_is_shown(web: Web) -> None:
     assert page.count("не отвечает с") == 2 and "20 ноября 2026, 14:42" in page
     write_sign(web.site.settings, 1, None)
     write_sign(web.site.settings, 2, None)
+    assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
+
+
+def zoom_reports(web: Web, *events: tuple[str, float]) -> None:
+    """Give room 504 a Zoom meeting of which something was reported some minutes ago."""
+    known = {"zoom": ZoomDiscovery(Account())}
+    web.app.extensions["merger"] = replace(web.app.extensions["merger"], offering=known)
+    change(web.site, "504", kind="zoom", address="zoom:123 4567 8901", credentials="a:b:c")
+    for kind, minutes_ago in events:
+        at = web.site.clock - timedelta(minutes=minutes_ago)
+        event = MeetingEvent("uuid==", "12345678901", kind, at)
+        meetings.save_event(web.site.engine, event)
+
+
+MEETINGS = [
+    ("recording.started", "recording", "Zoom is recording", "Zoom записывает"),
+    ("recording.paused", "paused", "Paused since 14:50", "На паузе с 14:50"),
+    ("meeting.ended", "processing", "Zoom is processing the recording", "Zoom обрабатывает запись"),
+]
+
+
+@pytest.mark.parametrize(("kind", "how", "english", "russian"), MEETINGS)
+def test_what_happens_to_a_meeting_is_shown(
+    web: Web, kind: str, how: str, english: str, russian: str
+) -> None:
+    zoom_reports(web, ("recording.started", 30), (kind, 10))
+    for language, text in (("en", english), ("ru", russian)):
+        for path in ("/rooms", "/rooms/1/sources"):
+            page = reader(web, "ann", language).get(path)
+            shown = re.findall(r'<span class="badge flow (\w+)">.*?</span> (.*?)</span>', page)
+            assert shown == [(how, text)], path
+
+
+def test_a_meeting_of_which_nothing_is_recorded_is_not_shown(web: Web) -> None:
+    zoom_reports(web, ("meeting.started", 30))
     assert 'class="badge flow' not in reader(web, "ann").get("/rooms")
 
 

@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from merger.accounts.room_policy import MOST_NAMES
+from merger.intake.meetings import State
 from merger.rooms.spec import LONGEST_TEXT
 from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
+_MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
@@ -111,6 +113,16 @@ class SourceRead(SourceOut):
     model_config = ConfigDict(extra="forbid")
 
 
+class MeetingOut(BaseModel):
+    """What is happening to the recording of a meeting."""
+
+    source: int = Field(description="The id of the source.")
+    state: State = Field(
+        description="`processing`: the meeting has ended, and its recording is not there yet."
+    )
+    since: str | None = Field(description="Since when, in UTC; null for `none`.")
+
+
 class RoomChange(RequestModel):
     """Changes to a room; its sources have a resource of their own."""
 
@@ -129,6 +141,9 @@ class RoomChange(RequestModel):
     id: int | None = Field(None, description=_READ_ABOUT)
     sources: list[SourceRead] | None = Field(
         None, max_length=100, description=f"{_READ_ABOUT} See /rooms/{{room}}/sources."
+    )
+    meetings: list[MeetingOut] | None = Field(
+        None, max_length=100, description="Read-only; not looked at, as it changes by itself."
     )
 
 
@@ -149,6 +164,7 @@ class RoomOut(BaseModel):
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     sources: list[SourceOut]
+    meetings: list[MeetingOut] = Field(description=_MEETINGS_ABOUT)
 
 
 class RoomQuery(RequestModel):

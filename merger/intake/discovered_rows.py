@@ -1,0 +1,93 @@
+"""The rows of discovered recordings: what is known of each, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from merger.db.engine import reading
+from merger.i18n import to_json
+from merger.names import clean_name
+from merger.ports.discovery import DiscoveredRecording
+from merger.timeline.clock import Span
+from models import Offer as OfferRow
+
+_LONGEST_NAME = 255
+
+
+def row_of(
+    session: Session, recording: DiscoveredRecording, *, lock: bool = False
+) -> OfferRow | None:
+    """Return the row of a recording, if it has one."""
+    wanted = select(OfferRow).where(
+        OfferRow.kind == recording.kind, OfferRow.origin == recording.origin
+    )
+    return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+
+
+def upsert(
+    session: Session, recording: DiscoveredRecording, now: datetime
+) -> tuple[int | None, bool]:
+    """Insert or update the row of a recording, except its span.
+
+    Returns:
+        Its record, if any, and whether somebody has removed the record that it had.
+    """
+    row = row_of(session, recording, lock=True)
+    if row is None:
+        row = OfferRow(
+            kind=recording.kind, origin=recording.origin, state="waiting", offered_at=now
+        )
+        session.add(row)
+    row.place, row.name = recording.place, name_of(recording)
+    row.owner = recording.owner[:_LONGEST_NAME] or None
+    return row.record_id, was_removed(row)
+
+
+def set_span(row: OfferRow, span: Span | None) -> None:
+    """Set which span of the recording its record covers."""
+    row.start_at, row.end_at = (span.start, span.end) if span else (None, None)
+
+
+def save_span(session: Session, recording: DiscoveredRecording) -> None:
+    """Save that its record covers all of a recording."""
+    row = row_of(session, recording, lock=True)
+    if row is not None:
+        set_span(row, recording.span)
+
+
+def is_covered(row: OfferRow, span: Span) -> bool:
+    """Return whether the record of a row covers a span already."""
+    return (row.start_at, row.end_at) == (span.start, span.end)
+
+
+def was_removed(row: OfferRow) -> bool:
+    """Return whether somebody has removed the record that a recording had."""
+    return row.state == "record" and row.record_id is None
+
+
+def name_of(recording: DiscoveredRecording) -> str:
+    """Return the name of a recording, fit for its row and its record."""
+    return clean_name(recording.name)[:_LONGEST_NAME]
+
+
+def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
+    """Return discovered recordings as plain values, newest first."""
+    with reading(engine) as session:
+        rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))
+        return [
+            {
+                "id": row.id, "kind": row.kind, "origin": row.origin,
+                "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
+                "start": row.start_at.isoformat() if row.start_at else None,
+                "end": row.end_at.isoformat() if row.end_at else None,
+                "state": row.state, "reason": str(row.reason) if row.reason else None,
+                "reason_message": to_json(row.reason) if row.reason else None,
+                "record": row.record_id,
+                "offered_at": row.offered_at.isoformat(),
+            }
+            for row in rows
+        ]  # fmt: skip
