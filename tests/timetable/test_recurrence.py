@@ -218,7 +218,7 @@ def test_whether_a_series_goes_on(recurrence: Recurrence, at: str, expected: boo
         (series("2026-12-31T09:00"), []),
     ],
 )
-def test_months_that_lack_a_day_are_told(recurrence: Recurrence, days: list[str]) -> None:
+def test_months_that_lack_a_day_are_noted(recurrence: Recurrence, days: list[str]) -> None:
     found = notes_on(recurrence)
     assert [str(note.params["day"]) for note in found] == days
     assert all(f"{day}-го числа" in in_russian(note) for day, note in zip(days, found, strict=True))

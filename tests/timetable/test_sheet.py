@@ -1,4 +1,4 @@
-"""Sheets become rows; each mistake is told by its line and column."""
+"""Sheets become rows; each mistake is reported with its line and column."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_rows_that_contradict_themselves() -> None:
     assert (found.field, "2026-11-01 is before 2026-12-01" in str(found.message)) == ("until", True)
 
 
-def test_all_mistakes_of_a_line_are_told() -> None:
+def test_all_mistakes_of_a_line_are_reported() -> None:
     sheet = parse_sheet("course,days,start,meeting\n,Th,25:00,\nCS50,M,9:00,123456789\n")
     assert [c.field for c in sheet.complaints] == ["start", "meeting", "course", "days"]
     assert [row.course for row in sheet.rows] == ["CS50"]
