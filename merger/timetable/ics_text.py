@@ -6,6 +6,7 @@ strangers wrote, however long that takes, and passes over properties that it can
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,12 @@ from merger.errors import Invalid
 LARGEST = 1_000_000  # bytes
 _DEEPEST = 10
 _LONGEST_LINE = 75_000  # characters
+_NAME = re.compile(r"[;:]")
+# Without these, an event would be another one. Other lines that cannot be read are passed over.
+_MEANINGFUL = {
+    "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID", "STATUS",
+    "UID", "LOCATION",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Property:
 class Component:
     """What lies between BEGIN and END.
 
-    broken: the first of its lines that cannot be read.
+    broken: the first of its lines that matters and cannot be read.
     """
 
     name: str
@@ -77,7 +84,8 @@ def parse_calendars(text: str) -> list[Component]:
         except ValueError:
             if stack[-1] is root:
                 break
-            stack[-1].broken = stack[-1].broken or str(line)
+            if _NAME.split(line, maxsplit=1)[0].upper() in _MEANINGFUL:
+                stack[-1].broken = stack[-1].broken or str(line)
             continue
         word = value.strip().upper()
         if name.upper() == "BEGIN":

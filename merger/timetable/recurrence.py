@@ -24,7 +24,7 @@ MOST_IN_WINDOW = 100
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=24)
 FARTHEST_START = timedelta(days=2 * 366)
 _DAY = timedelta(days=1)
-_FAR = timedelta(days=36_525)  # a century
+_DECADE = timedelta(days=3_653)
 # How many days each month has at least.
 _SHORTEST_MONTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -170,11 +170,11 @@ def occurrences(
 
 
 def goes_on(recurrence: Recurrence, at: datetime) -> bool:
-    """Return whether anything of a series may begin at an instant or after it."""
+    """Return whether anything of a series may begin at an instant, or in the ten years after it."""
     rule = parse_rule(recurrence.rule) if recurrence.rule is not None else None
     if rule and rule.count is None and rule.until is None and recurrence.until_day is None:
         return True
-    return any(True for _ in _times(recurrence, Span(at, at + _FAR)))
+    return any(True for _ in _times(recurrence, Span(at, at + _DECADE)))
 
 
 def _times(recurrence: Recurrence, window: Span) -> Iterator[tuple[datetime, datetime]]:

@@ -1,4 +1,4 @@
-"""A timetable as a sheet: CSV becomes rows, and what is wrong with it is told by line. Pure.
+"""A timetable as a sheet: CSV becomes rows, and each mistake is reported with its line. Pure.
 
 Cells are text. What a spreadsheet would compute is a text like any other.
 """

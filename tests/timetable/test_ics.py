@@ -66,7 +66,7 @@ def parse(*parts: str, head: str = "", zone: str = BERLIN) -> Calendar:
     return found
 
 
-def one(*parts: str, **other: Any) -> Event:
+def only_event(*parts: str, **other: Any) -> Event:
     found = parse(*parts, **other)
     assert found.complaints == ()
     [event] = found.events
@@ -113,9 +113,9 @@ def test_an_event_is_a_series() -> None:
 
 
 def test_keys_are_of_source_and_event() -> None:
-    keys = {one(event()).series.key, one(event({"SUMMARY": "Other"})).series.key}
+    keys = {only_event(event()).series.key, only_event(event({"SUMMARY": "Other"})).series.key}
     assert len(keys) == 1
-    assert one(event({"UID": "2"})).series.key not in keys
+    assert only_event(event({"UID": "2"})).series.key not in keys
     assert parse_calendar(calendar(event()), "y", BERLIN, NOW).events[0].series.key not in keys
 
 
@@ -131,7 +131,7 @@ def test_keys_are_of_source_and_event() -> None:
     ],
 )
 def test_courses(change: dict[str, str | None], course: str, title: str) -> None:
-    series = one(event(change)).series
+    series = only_event(event(change)).series
     assert (series.course, series.title) == (course, title)
 
 
@@ -151,7 +151,7 @@ def test_courses(change: dict[str, str | None], course: str, title: str) -> None
     ],
 )
 def test_places(change: dict[str, str | None], room: str | None, meeting: str | None) -> None:
-    series = one(event(change)).series
+    series = only_event(event(change)).series
     assert (series.room, series.meeting, series.mode) == (
         room,
         meeting,
@@ -170,7 +170,7 @@ def test_places(change: dict[str, str | None], room: str | None, meeting: str | 
     ],
 )
 def test_lengths(change: dict[str, str | None], length: int) -> None:
-    assert one(event(change)).series.recurrence.length == timedelta(minutes=length)
+    assert only_event(event(change)).series.recurrence.length == timedelta(minutes=length)
 
 
 def at(tzid: str, time: str = "20260907T100000") -> dict[str, str | None]:
@@ -207,12 +207,12 @@ CUSTOM = OUTLOOK_ZONE.format(name="Customized Time Zone", winter="+0100", summer
     ],
 )
 def test_zones(tzid: str, head: str, zone: str) -> None:
-    recurrence = one(event(at(tzid)), head=head).series.recurrence
+    recurrence = only_event(event(at(tzid)), head=head).series.recurrence
     assert (recurrence.zone, recurrence.starts_local) == (zone, datetime(2026, 9, 7, 10))
 
 
 def test_times_in_utc_repeat_by_the_clock_of_the_room() -> None:
-    lecture = one(event(at("", "20260907T080000Z")))
+    lecture = only_event(event(at("", "20260907T080000Z")))
     assert lecture.series.recurrence.starts_local == datetime(2026, 9, 7, 10)
     assert starts(lecture, "2026-10-19", "2026-11-01") == ["10-19 08:00", "10-26 09:00"]
 
@@ -249,7 +249,7 @@ def change(original: str, **values: str) -> str:
 
 def test_occurrences_are_moved_cancelled_and_left_out() -> None:
     moved = {f"DTSTART;TZID={BERLIN}": "20260915T140000", f"DTEND;TZID={BERLIN}": "20260915T150000"}
-    lecture = one(
+    lecture = only_event(
         change("20260914T100000", **moved, LOCATION="505"),
         event(
             {f"EXDATE;TZID={BERLIN}": "20260921T100000", f"RDATE;TZID={BERLIN}": "20260930T100000"}
@@ -279,7 +279,7 @@ def test_occurrences_are_moved_cancelled_and_left_out() -> None:
     ],
 )
 def test_dates_that_come_on_top_or_fall_out(name: str, value: str, expected: list[str]) -> None:
-    assert [start[:5] for start in starts(one(event({name: value})))] == expected
+    assert [start[:5] for start in starts(only_event(event({name: value})))] == expected
 
 
 @pytest.mark.parametrize(
@@ -289,14 +289,14 @@ def test_occurrences_are_named_in_several_ways(original: str) -> None:
     value = {"RECURRENCE-ID": "20260914T080000Z", "RECURRENCE-ID;VALUE=DATE": "20260914"}.get(
         original, "20260914T170000"
     )
-    lecture = one(
+    lecture = only_event(
         event(), event(of={"UID": LECTURE["UID"], original: value, "STATUS": "CANCELLED"})
     )
     assert starts(lecture) == ["09-07 08:00", "09-21 08:00", "09-28 08:00"]
 
 
 def test_an_occurrence_may_have_another_name() -> None:
-    lecture = one(event(), change("20260914T100000", SUMMARY="CS50: Exam"))
+    lecture = only_event(event(), change("20260914T100000", SUMMARY="CS50: Exam"))
     [override] = lecture.series.overrides
     assert override.name == "CS50: Exam"
     assert override.span == Span(utc("2026-09-14T08:00"), utc("2026-09-14T09:30"))
@@ -304,10 +304,10 @@ def test_an_occurrence_may_have_another_name() -> None:
 
 def test_the_newest_version_counts() -> None:
     old, new = {"SEQUENCE": "1", "SUMMARY": "Old"}, {"SEQUENCE": "2", "SUMMARY": "New"}
-    assert one(event(new), event(old)).series.title == "New"
+    assert only_event(event(new), event(old)).series.title == "New"
     late = {"SUMMARY": "Late", "DTSTAMP": "20260802T000000Z"}
-    assert one(event(late), event()).series.title == "Late"
-    lecture = one(
+    assert only_event(event(late), event()).series.title == "Late"
+    lecture = only_event(
         event(),
         change("20260914T100000", SEQUENCE="2", STATUS="CANCELLED"),
         change("20260914T100000", SEQUENCE="1"),
@@ -316,7 +316,7 @@ def test_the_newest_version_counts() -> None:
 
 
 def test_a_change_without_its_event_is_an_event() -> None:
-    lecture = one(
+    lecture = only_event(
         change(
             "20260914T100000", **{f"DTSTART;TZID={BERLIN}": "20260915T140000", "LOCATION": "504"}
         )
@@ -328,8 +328,8 @@ def test_a_change_without_its_event_is_an_event() -> None:
     ("head", "status"), [("METHOD:CANCEL\n", None), ("", "CANCELLED"), ("", "cancelled")]
 )
 def test_an_event_that_is_cancelled(head: str, status: str | None) -> None:
-    assert one(event({"STATUS": status}), head=head).is_off
-    assert not one(event({"STATUS": "CONFIRMED"})).is_off
+    assert only_event(event({"STATUS": status}), head=head).is_off
+    assert not only_event(event({"STATUS": "CONFIRMED"})).is_off
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_what_was_moved_ahead_is_not_over() -> None:
         f"DTEND;TZID={BERLIN}": "20260309T113000",
     }
     moved = change("20260309T100000", **{f"DTSTART;TZID={BERLIN}": "20260910T100000"})
-    assert starts(one(event(single), moved)) == ["09-10 08:00"]
+    assert starts(only_event(event(single), moved)) == ["09-10 08:00"]
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -400,7 +400,7 @@ def test_what_was_moved_ahead_is_not_over() -> None:
         ({"LOCATION": None}, "room", "write a room or a meeting"),
         ({"LOCATION": "https://meet.example.edu/x"}, "room", "write a room or a meeting"),
         ({"RRULE;": "FREQ=DAILY"}, "", "can't be read: RRULE;:FREQ=DAILY"),
-        ({"BEGIN": "VALARM\nx\nEND:VALARM", "no colon\nX-A": "1"}, "", "can't be read: no colon"),
+        ({"dtstart;x": "1"}, "", "can't be read: dtstart;x:1"),
     ],
 )  # fmt: skip
 def test_events_that_are_refused(change: dict[str, str | None], field: str, words: str) -> None:
@@ -530,6 +530,8 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 def test_dates_are_of_the_event() -> None:
     """A date means the day by the clock of the event's own zone."""
-    lecture = one(event({**at("Asia/Tokyo", "20260907T003000"), "EXDATE;VALUE=DATE": "20260914"}))
+    lecture = only_event(
+        event({**at("Asia/Tokyo", "20260907T003000"), "EXDATE;VALUE=DATE": "20260914"})
+    )
     assert lecture.series.recurrence.exdates == (date(2026, 9, 14),)
     assert starts(lecture) == ["09-06 15:30", "09-20 15:30", "09-27 15:30"]

@@ -78,6 +78,10 @@ def utc(text: str) -> datetime:
         (series("2026-12-30T09:00", "FREQ=WEEKLY;BYDAY=WE;COUNT=2"), ["12-30 08:00", "01-06 08:00"]),
         (series("2026-09-08T10:00", "FREQ=MONTHLY;BYDAY=2TU,-1FR;COUNT=4"),
          ["09-08 08:00", "09-25 08:00", "10-13 08:00", "10-30 09:00"]),
+        (series("2026-09-15T10:00", "FREQ=MONTHLY;INTERVAL=2;BYMONTH=9,11,12;BYMONTHDAY=15,31"),
+         ["09-15 08:00", "11-15 09:00", "09-15 08:00", "11-15 09:00"]),
+        (series("2026-09-30T10:00", "FREQ=DAILY;BYMONTH=10,11;BYMONTHDAY=-1;COUNT=2"),
+         ["09-30 08:00", "10-31 09:00", "11-30 09:00"]),
         # Every second week, by weeks that begin on Sunday or on Monday.
         (series("2026-09-06T10:00", "FREQ=WEEKLY;INTERVAL=2;BYDAY=SU,MO;WKST=SU;COUNT=4"),
          ["09-06 08:00", "09-07 08:00", "09-20 08:00", "09-21 08:00"]),
@@ -214,7 +218,7 @@ def test_whether_a_series_goes_on(recurrence: Recurrence, at: str, expected: boo
         (series("2026-12-31T09:00"), []),
     ],
 )
-def test_months_that_lack_a_day_are_told(recurrence: Recurrence, days: list[str]) -> None:
+def test_months_that_lack_a_day_are_noted(recurrence: Recurrence, days: list[str]) -> None:
     found = notes_on(recurrence)
     assert [str(note.params["day"]) for note in found] == days
     assert all(f"{day}-го числа" in in_russian(note) for day, note in zip(days, found, strict=True))

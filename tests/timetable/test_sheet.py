@@ -1,4 +1,4 @@
-"""Sheets become rows; each mistake is told by its line and column."""
+"""Sheets become rows; each mistake is reported with its line and column."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STAT S-100,Section,"S, U",18:30,{ZOOM}/100100100,{INDEX}/2021/01/10010,Bob
 """
 
 
-def one(line: str, headings: str = "course,title,days,start,room") -> Row:
+def only_row(line: str, headings: str = "course,title,days,start,room") -> Row:
     """Return the row of a file that has only one, and no mistakes."""
     sheet = parse_sheet(f"{headings}\n{line}\n")
     assert sheet.complaints == ()
@@ -109,7 +109,7 @@ def test_files_are_written_in_many_ways(text: str) -> None:
 
 
 def test_all_columns() -> None:
-    row = one(
+    row = only_row(
         'CS50,Lecture,F,14:00,15:30,90,123 4567 8901,504,2026-09-07,20.12.2026,'
         '"2026-11-06, 09.10.2026; 2026-10-16..2026-10-17 23.10.2026",'
         '"ann@example.edu; Bob@Example.edu",Physics,Side by side,720P,names,-',
@@ -127,7 +127,7 @@ def test_all_columns() -> None:
 def test_columns_in_russian() -> None:
     headings = "Курс,Название,Дни,Начало,Конец,Минут,Аудитория,Встреча/Zoom,С,По,Кроме,Владельцы"
     line = 'Физика,Лекция,вт чт,10:00,11:30,90,504,123 456 789,2026-09-01,2026-12-20,04.11.2026,"a@b.ru"'
-    row = one(line, headings)
+    row = only_row(line, headings)
     assert (row.course, row.title, row.days, row.length) == (
         "Физика",
         "Лекция",
@@ -156,7 +156,7 @@ def test_no_name_means_two_columns() -> None:
     ],
 )  # fmt: skip
 def test_days(text: str, days: str) -> None:
-    row = one(f'CS50,,"{text}",9:15,504')
+    row = only_row(f'CS50,,"{text}",9:15,504')
     assert "".join("MTWRFSU"[day] for day in row.days) == days
 
 
@@ -166,7 +166,7 @@ def test_days(text: str, days: str) -> None:
      ("12:05 p.m.", "12:05"), ("0:00", "00:00"), ("23:59", "23:59"), ("9.15", "09:15"), ("19:40:00", "19:40")],
 )  # fmt: skip
 def test_times(text: str, at: str) -> None:
-    assert f"{one(f'CS50,,M,{text},504').start:%H:%M}" == at
+    assert f"{only_row(f'CS50,,M,{text},504').start:%H:%M}" == at
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_times(text: str, at: str) -> None:
     ],
 )  # fmt: skip
 def test_meetings(text: str, number: str) -> None:
-    row = one(f'CS50,,M,9:15,"{text}"', "course,title,days,start,meeting")
+    row = only_row(f'CS50,,M,9:15,"{text}"', "course,title,days,start,meeting")
     assert (row.meeting, row.mode) == (number, "names")
 
 
@@ -279,7 +279,7 @@ def test_rows_that_contradict_themselves() -> None:
     assert (found.field, "2026-11-01 is before 2026-12-01" in str(found.message)) == ("until", True)
 
 
-def test_all_mistakes_of_a_line_are_told() -> None:
+def test_all_mistakes_of_a_line_are_reported() -> None:
     sheet = parse_sheet("course,days,start,meeting\n,Th,25:00,\nCS50,M,9:00,123456789\n")
     assert [c.field for c in sheet.complaints] == ["start", "meeting", "course", "days"]
     assert [row.course for row in sheet.rows] == ["CS50"]
@@ -321,7 +321,7 @@ def test_lines_are_counted_as_editors_count_them() -> None:
 
 
 def test_what_a_spreadsheet_would_compute_is_text() -> None:
-    row = one('"=HYPERLINK(""https://evil.example"")",=1+1,M,9:15,@504')
+    row = only_row('"=HYPERLINK(""https://evil.example"")",=1+1,M,9:15,@504')
     assert (row.course, row.title, row.room) == (
         '=HYPERLINK("https://evil.example")',
         "=1+1",
@@ -386,7 +386,7 @@ def test_tabs() -> None:
 
 
 def test_a_row_is_a_series_of_the_term() -> None:
-    row = one(
+    row = only_row(
         "CS50,Lecture,W M,9:15,504,10:45,2026-11-04", "course,title,days,start,room,end,except"
     )
     series = series_of_row(row, "Fall", "Europe/Berlin", TERM, NOW)
@@ -402,7 +402,9 @@ def test_a_row_is_a_series_of_the_term() -> None:
 
 
 def test_a_row_may_have_days_of_its_own() -> None:
-    row = one("CS50,,M,9:15,504,2026-10-01,2026-10-31", "course,title,days,start,room,from,until")
+    row = only_row(
+        "CS50,,M,9:15,504,2026-10-01,2026-10-31", "course,title,days,start,room,from,until"
+    )
     recurrence = series_of_row(row, "", "UTC", TERM, NOW).recurrence
     assert (recurrence.starts_local, recurrence.until_day) == (
         datetime(2026, 10, 5, 9, 15),
@@ -432,7 +434,7 @@ def test_a_row_may_have_days_of_its_own() -> None:
     ],
 )
 def test_rows_without_a_series(change: dict[str, date], zone: str, column: str, words: str) -> None:
-    row = replace(one("CS50,,M,9:15,504"), **change)  # type: ignore[arg-type]
+    row = replace(only_row("CS50,,M,9:15,504"), **change)  # type: ignore[arg-type]
     with pytest.raises(Invalid) as caught:
         series_of_row(row, "", zone, TERM, NOW)
     assert (caught.value.code, words in str(caught.value)) == (column, True)
@@ -440,7 +442,7 @@ def test_rows_without_a_series(change: dict[str, date], zone: str, column: str, 
 
 
 def test_keys() -> None:
-    row = one("CS50,Lecture,MW,9:15,504")
+    row = only_row("CS50,Lecture,MW,9:15,504")
     key = row_key(row, "Fall")
     assert len(key) == 40
     same = (replace(row, line=9), replace(row, course="cs50"), replace(row, last=date(2026, 12, 1)))
