@@ -66,20 +66,26 @@ def apply_rooms(
 def stored_rooms(engine: Engine) -> list[RoomSpec]:
     """Return all rooms of the tables, unchecked, with credentials."""
     with reading(engine) as session:
-        return [_spec_of(row) for row in session.scalars(_all_rooms())]
+        return rooms_of(session)
+
+
+def rooms_of(session: Session) -> list[RoomSpec]:
+    """Return all rooms within a transaction, unchecked, with credentials."""
+    return [_spec_of(row) for row in session.scalars(_all_rooms())]
 
 
 def create_room(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
     """Add a room; return its id. Raises Invalid, with the field as its code."""
     check_room(spec, recorder_of)
+    return writing(engine, lambda session: insert_room(session, spec))
 
-    def add(session: Session) -> int:
-        _check_name_is_free(session, spec.name)
-        row = _write(session, None, spec)
-        session.flush()
-        return row.id
 
-    return writing(engine, add)
+def insert_room(session: Session, spec: RoomSpec) -> int:
+    """Add a room that is right within a transaction; return its id. Raises Invalid."""
+    _check_name_is_free(session, spec.name)
+    row = _write(session, None, spec)
+    session.flush()
+    return row.id
 
 
 def edit_room(

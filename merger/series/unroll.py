@@ -64,7 +64,7 @@ def unroll(engine: Engine, now: datetime) -> int:
     second finds nothing to do.
     """
     with reading(engine) as session:
-        stale = _stale(session, now)
+        stale = stale_series(session, now)
     for series in stale:
         writing(engine, lambda session, series=series: bring_up_to_date(session, series, now))  # type: ignore[misc]
     return len(stale)
@@ -83,7 +83,7 @@ def bring_up_to_date(session: Session, series: int, now: datetime) -> None:
         settle(session, occurrence, now)
 
 
-def _stale(session: Session, now: datetime) -> list[int]:
+def stale_series(session: Session, now: datetime) -> list[int]:
     """Return the series of which something is not as it is to be."""
     wanted = select(Series).options(
         joinedload(Series.room), selectinload(Series.people).joinedload(SeriesPerson.user)
