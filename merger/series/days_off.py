@@ -129,7 +129,9 @@ def write_days_off(session: Session, source: str, changes: DaysOffChanges) -> No
         )
         for day in changes.added
     )  # fmt: skip
-    days = [[day.first.isoformat(), day.last.isoformat(), day.name, day.room] for day in changes.all]
+    days = [
+        [day.first.isoformat(), day.last.isoformat(), day.name, day.room] for day in changes.all
+    ]
     session.merge(Fact(name=_fact(source), value=json.dumps(days)))
     session.flush()
 

@@ -196,9 +196,7 @@ class _Stored:
         return row
 
 
-def _with_rooms(
-    session: Session, series: tuple[SeriesSpec, ...]
-) -> list[tuple[SeriesSpec, Room]]:
+def _with_rooms(session: Session, series: tuple[SeriesSpec, ...]) -> list[tuple[SeriesSpec, Room]]:
     """Return series with the rows of their rooms, which are locked: all of them, in one order."""
     names = {one.room for one in series}
     wanted = select(Room).where(Room.name.in_(names)).order_by(Room.id).with_for_update()
