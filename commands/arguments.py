@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from commands.timetables.arguments import add_timetable_commands
 from merger.errors import Refused
 from merger.timeline.layout import CORNERS, DEFAULT_CORNER, DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     courses = command("courses", "list the course codes and their Classroom courses, or set them")
     courses.add_argument("courses", nargs="*", metavar="CODE=ID",
                          help="set the course of a code; CODE= removes the code")  # fmt: skip
+    for_programs = add_timetable_commands(command, _Parser)
     check = command("check", "check whether everything the service needs is in place")
     check.add_argument("--here", action="store_true",
                        help="connect to no cameras and to no servers elsewhere")  # fmt: skip
@@ -87,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
     for sub in (
         records, fetch, show, cancel, retry, rooms, courses, user, link, release, check, verify,
-        rotate,
+        rotate, *for_programs,
     ):  # fmt: skip
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")

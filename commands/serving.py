@@ -98,10 +98,11 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
 
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
-    """Send the notifications, read the calendars and bring the series up to date: what is due."""
+    """Send the notifications, read calendars and timetables, unroll series: what is due."""
     from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
+    from merger.series.refreshing import refresh_due
     from merger.series.unroll import unroll_due
 
     settings = load_settings()
@@ -110,6 +111,7 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     jobs = (
         partial(send_due, service, now(), context.stopping),
         partial(read_calendars, service, now()),
+        partial(refresh_due, service, now()),
         partial(unroll_due, service, now()),
     )
     for job in jobs:

@@ -22,6 +22,11 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
         )
         for r in records
     ]  # fmt: skip
+    return columns(rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines of a table; the last column may be as wide as it likes."""
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
     return "\n".join(
         printable(

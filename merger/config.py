@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -94,6 +95,18 @@ def _check_webhook_secret(secret: Secret) -> Secret:
     return secret
 
 
+def _check_https(address: Secret) -> Secret:
+    _require(r"(https://[^\s/?#@]+(/[^\s#]*)?)?", address.reveal())
+    return address
+
+
+def _check_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key if name else name
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(name) from error
+
+
 def _check_language(name: str) -> str:
     if name not in languages():
         raise ValueError(name)
@@ -117,6 +130,7 @@ Domains = Annotated[tuple[str, ...], BeforeValidator(_domains)]
 Networks = Annotated[tuple[tuple[Purpose, IPv4Network | IPv6Network], ...],
                      BeforeValidator(listed_networks)]  # fmt: skip
 WebAddress = Annotated[str, AfterValidator(_without_slash)]
+MaybeDay = Annotated[date | None, BeforeValidator(lambda text: text or None)]
 MailServer = Annotated[str, AfterValidator(_without_slash), AfterValidator(_check_port)]
 
 
@@ -249,8 +263,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     allowed_networks: Networks = _setting(
         "MERGER_ALLOWED_NETWORKS", "", _any("networks"),
-        "Networks that connections to cameras, to the webhook or to the OpenID Connect issuer may"
-        " lead to although they are refused by default; see docs/operating.md.",
+        "Networks that connections to cameras, to the webhook, to the OpenID Connect issuer or to"
+        " the timetable may lead to although they are refused by default; see docs/operating.md.",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _between(1, 64),
@@ -378,6 +392,31 @@ class Settings(BaseSettings):
     courses_range: str = _setting(
         "MERGER_COURSES_RANGE", "A2:B", _any("range"),
         "The range of cells with the codes and IDs in that sheet.",
+    )  # fmt: skip
+    timetable_sheet: str = _setting(
+        "MERGER_TIMETABLE_SHEET", "", _any("sheet"),
+        "A Google sheet with the timetable, read hourly; see docs/timetable.md.",
+    )  # fmt: skip
+    timetable_tabs: str = _setting(
+        "MERGER_TIMETABLE_TABS", "", _any("tabs"),
+        "Its tabs with lectures; if empty, the first. A tab `Days off` is read as well.",
+    )  # fmt: skip
+    timetable_url: Annotated[Secret, AfterValidator(_check_https)] = _setting(
+        "MERGER_TIMETABLE_URL", "", _any("https_address"),
+        "Where the timetable is as CSV or iCalendar, read hourly.",
+    )  # fmt: skip
+    timetable_zone: Annotated[str, AfterValidator(_check_zone)] = _setting(
+        "MERGER_TIMETABLE_ZONE", "", _any("zone"),
+        "The time zone of lectures that a timetable gives no room; if empty, that of all rooms.",
+    )  # fmt: skip
+    timetable_from: MaybeDay = _setting(
+        "MERGER_TIMETABLE_FROM", "", _any("day"),
+        "The first day of the term, for rows that do not say so; if empty, the day on which each is"
+        " read first.",
+    )  # fmt: skip
+    timetable_until: MaybeDay = _setting(
+        "MERGER_TIMETABLE_UNTIL", "", _any("day"),
+        "The last day of the term, for rows that do not say so; if empty, they go on.",
     )  # fmt: skip
     mail_server: MailServer = _setting(
         "MERGER_MAIL_SERVER", "",

@@ -96,7 +96,7 @@ def when_text(series: SeriesSpec) -> str:
     if rule is None:
         return f"{when.starts_local:%Y-%m-%d %H:%M}"
     if rule.weekdays and rule == Rule("WEEKLY", weekdays=rule.weekdays):
-        days = ",".join(WEEKDAYS[day] for day, _ in sorted(rule.weekdays))
+        days = ",".join(WEEKDAYS[day] for _, day in sorted(rule.weekdays))
         return f"{days} {when.starts_local:%H:%M}"
     return f"{when.starts_local:%Y-%m-%d %H:%M} {when.rule}"
 

@@ -158,10 +158,8 @@ def test_what_is_gone_ends_only_where_that_is_wished(term: Term) -> None:
     term.load(ALGEBRA, LOGIC)
     report = term.load(LOGIC)
     assert [one.course for one in report.changes.ended] == ["MATH-101"]
-    assert (
-        not report.has_changes
-        and "go on" in str(report.notes[0])
-        or "goes on" in str(report.notes[0])
+    assert (not report.has_changes and "go on" in str(report.notes[0])) or "goes on" in str(
+        report.notes[0]
     )
     assert term.series() == {"MATH-101": "active", "LOG-2": "active"}
     document = import_document(term.load(LOGIC, removals="all"))
