@@ -25,6 +25,7 @@ from merger.web.api import (
     records,
     reference,
     rooms,
+    timetable_import,
     users,
 )
 from merger.web.pages import account
@@ -100,7 +101,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     problems.register(app)
     auth.register(app)
     csrf = CSRFProtect(app)
-    for api in (records, access, rooms, users, keys, montage, discovered):
+    for api in (records, access, rooms, users, keys, montage, discovered, timetable_import):
         # Sessions may only read there, so that there is nothing to forge.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)

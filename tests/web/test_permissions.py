@@ -127,6 +127,15 @@ def room_test(thing: Thing) -> Options:
     return {"data": {**room_form(thing)["data"], "test": "0"}}
 
 
+def timetable(thing: Thing) -> Options:
+    sheet = f"course,days,start,end,room\nC-1,M,10:00,11:00,{thing.room}\n"
+    return {"data": sheet, "content_type": "text/csv"}
+
+
+def timetable_form(thing: Thing) -> Options:
+    return {"data": {"text": timetable(thing)["data"], "source": thing.room, "apply": "yes"}}
+
+
 def json_of(**values: Any) -> Callable[[Thing], Options]:
     return lambda _: {"json": values}
 
@@ -235,6 +244,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     },
     "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": [Act(of=one, least="editor", shows=True) for one in (picture, closed_picture)]},
     "/api/v1/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/api/v1/timetable": {"POST": [Act(ROOMS, World.room, changes=None, send=timetable)]},
+    "/api/v1/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/api/v1/users": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"json": {"email": f"new{thing.args['user']}@example.org"}})]},
     "/api/v1/users/<int:user>": {
         "GET": [Act(PEOPLE, World.user)],
@@ -297,6 +308,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/timetable/import": {"GET": [Act(ROOMS)], "POST": [Act(ROOMS, World.room, changes=None, send=timetable_form)]},
+    "/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/operations": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
     "/operations/state": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
     "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, shows=True, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},
@@ -323,7 +336,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
 }  # fmt: skip
 # Lists, and forms with a mistake in them: everybody is answered.
 ANSWERED = ("listed", "keys")
-MISTAKEN = {"/account/password": 422}
+MISTAKEN = {"/account/password": 422, "/timetable/refresh": 422, "/api/v1/timetable/refresh": 422}
 
 
 def is_more_than_less(act: Act, asker: Asker, thing: Thing) -> bool:

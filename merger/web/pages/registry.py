@@ -19,9 +19,10 @@ from merger.web.pages import (
     selected,
 )
 from merger.web.pages.base import Answer, blueprint
+from merger.web.pages.timetable import importing
 
 __all__ = [
-    "access", "account", "blueprint", "confirm", "discovered", "operations", "people",
+    "access", "account", "blueprint", "confirm", "discovered", "importing", "operations", "people",
     "record_edit", "records", "register", "request", "rooms", "selected",
 ]  # fmt: skip
 
