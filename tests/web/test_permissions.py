@@ -451,6 +451,10 @@ def ask(world: World, rule: str, method: str, act: Act, asker: Asker, thing: Thi
     assert built is not None
     options = dict(act.send(thing))
     headers |= options.pop("headers", {})
-    if rule.startswith("/api/") and method in ("POST", "PATCH") and "json" not in options:
+    if (
+        rule.startswith("/api/")
+        and method in ("POST", "PATCH")
+        and not options.keys() & {"json", "data"}
+    ):
         options["json"] = {}
     return client.open(built[1], method=method, headers=headers, buffered=True, **options)
