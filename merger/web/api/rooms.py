@@ -98,7 +98,7 @@ def create(body: RoomIn) -> Response:
         body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
-        *(_policy(name, getattr(body, name)) for name in _POLICIES),
+        _policy("requesters", body.requesters), _policy("watchers", body.watchers), body.papers,
     )  # fmt: skip
     room = store.create_room(service().engine, spec, service().recorder_of)
     return base.reply(_room_shown(room, who), 201, f"/rooms/{room}")
@@ -123,7 +123,7 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", *_LENGTHS)
+    required = ("name", "zone", "mails", "uploads_raw", "papers", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)
