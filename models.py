@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Computed,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -714,6 +715,118 @@ class MeetingEvent(Base):
     number: Mapped[str] = mapped_column(key(32), primary_key=True)
     kind: Mapped[str] = mapped_column(key(32), primary_key=True)  # merger/ports/meetings.py
     at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+
+
+class Series(Base):
+    """A lecture that repeats, or lies ahead: merger/series/."""
+
+    __tablename__ = "series"
+    __table_args__ = _table(UniqueConstraint("source", "source_key"), Index(None, "room_id"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    # Where it comes from, and what names it there: a timetable by its name, or "people".
+    source: Mapped[str] = mapped_column(key(64))
+    source_key: Mapped[str] = mapped_column(key())
+    course_code: Mapped[str | None] = mapped_column(String(255))
+    title: Mapped[str] = mapped_column(String(255))
+    # As people mean it: local times, and the zone by whose clock they are (`timetable.recurrence`).
+    zone: Mapped[str] = mapped_column(key(64))  # IANA
+    starts_local: Mapped[datetime] = mapped_column(DateTime)
+    length_s: Mapped[int] = mapped_column(Integer)  # 0: unknown
+    rule: Mapped[str | None] = mapped_column(Text)  # RFC 5545
+    until_day: Mapped[date | None] = mapped_column(Date)
+    exdates: Mapped[list[str]] = mapped_column(JSON)  # ISO 8601: dates, and local times
+    rdates: Mapped[list[str]] = mapped_column(JSON)
+    overrides: Mapped[list[list[str | None]]] = mapped_column(
+        JSON
+    )  # of the source: merger/series/rows.py
+    mode: Mapped[str] = mapped_column(key(8))  # asks, names, no: timetable.spec.Mode
+    meeting: Mapped[str | None] = mapped_column(key(32), index=True)  # the digits of its number
+    drive_folder: Mapped[str | None] = mapped_column(key())
+    layout: Mapped[str | None] = mapped_column(key(64))
+    profile: Mapped[str | None] = mapped_column(key(64))
+    external: Mapped[str | None] = mapped_column(key())  # its id in another system
+    priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    state: Mapped[str] = mapped_column(key(16))  # active, disabled, over
+    reason: Mapped[str | None] = mapped_column(String(255))  # why it is disabled, as people say it
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+
+    room: Mapped[Room] = relationship()
+    people: Mapped[list[SeriesPerson]] = relationship(
+        order_by="SeriesPerson.position", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class SeriesPerson(Base):
+    """Who gets the recordings of a series; position 0 is their owner."""
+
+    __tablename__ = "series_people"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    series_id: Mapped[int] = mapped_column(
+        ForeignKey("series.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(SmallInteger)
+
+    user: Mapped[User] = relationship()
+
+
+class Occurrence(Base):
+    """One lecture of a series, some weeks ahead and ever after: merger/series/."""
+
+    __tablename__ = "occurrences"
+    __table_args__ = _table(UniqueConstraint("series_id", "original_at"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id", ondelete="CASCADE"))
+    original_at: Mapped[datetime] = mapped_column(Instant)  # when the rule has it
+    start_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    end_at: Mapped[datetime] = mapped_column(Instant)  # the start, where its length is unknown
+    # Where they differ from those of the series.
+    name: Mapped[str | None] = mapped_column(String(255))
+    room_id: Mapped[int | None] = mapped_column(
+        ForeignKey("rooms.id", ondelete="SET NULL"), index=True
+    )
+    is_off: Mapped[bool] = mapped_column(default=False, server_default="0")
+    reason: Mapped[Message | None] = mapped_column(Words)  # why it is off
+    # Whether people have changed it: what the rule says does not change it any more.
+    is_changed: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # Its record, and since when it has had one: people may have removed that.
+    record_id: Mapped[int | None] = mapped_column(
+        ForeignKey("records.id", ondelete="SET NULL"), index=True
+    )
+    requested_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Whether the record was made for it, and is moved, renamed and called off with it.
+    follows: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # Whether people have given the record another name or course.
+    keeps_texts: Mapped[bool] = mapped_column(default=False, server_default="0")
+
+    series: Mapped[Series] = relationship()
+    room: Mapped[Room | None] = relationship()
+    record: Mapped[Record | None] = relationship()
+
+
+class DayOff(Base):
+    """Days without lectures, both included."""
+
+    __tablename__ = "days_off"
+    __table_args__ = _table(UniqueConstraint("first_day", "last_day", "room_id"))
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    first_day: Mapped[date] = mapped_column(Date)
+    last_day: Mapped[date] = mapped_column(Date)
+    name: Mapped[str] = mapped_column(String(255))
+    # Null: in all rooms.
+    room_id: Mapped[int | None] = mapped_column(
+        ForeignKey("rooms.id", ondelete="CASCADE"), index=True
+    )
+
+    room: Mapped[Room | None] = relationship()
 
 
 class Notification(Base):

@@ -55,7 +55,7 @@ def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
 def listing(options: argparse.Namespace, _: Context) -> Printed:
     """List the newest recordings."""
     from commands import tables
-    from merger.records import lists
+    from merger.records.browse import lists
 
     records = lists.list_records(
         database(), room=options.room, status=options.status, limit=max(1, options.limit)

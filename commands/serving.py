@@ -98,10 +98,11 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
 
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
-    """Send the notifications and read the calendars that are due: the background jobs."""
+    """Send the notifications, read the calendars and bring the series up to date: what is due."""
     from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
+    from merger.series.unroll import unroll_due
 
     settings = load_settings()
     logs.start_logging(settings.log_form)
@@ -109,13 +110,14 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     jobs = (
         partial(send_due, service, now(), context.stopping),
         partial(read_calendars, service, now()),
+        partial(unroll_due, service, now()),
     )
     for job in jobs:
         if context.stopping():
             break
         try:
             job()
-        except MergerError as error:  # the other is done all the same
+        except MergerError as error:  # the others are done all the same
             logging.warning("%s", error.message)
     return {}, ""
 

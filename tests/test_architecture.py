@@ -48,7 +48,8 @@ def modules(folder: str) -> dict[str, ast.Module]:
 
 
 MERGER, COMMANDS = modules("merger"), modules("commands")
-PURE = {name: tree for name, tree in MERGER.items() if name.split(".")[1] in ("timeline", "ports")}
+PURE_PACKAGES = ("timeline", "timetable", "ports")
+PURE = {name: tree for name, tree in MERGER.items() if name.split(".")[1] in PURE_PACKAGES}
 APP = {"app": ast.parse((ROOT / "app.py").read_text())}
 EVERYTHING = {**MERGER, **COMMANDS, **modules("recorders"), **modules("google_apis"), **APP}
 

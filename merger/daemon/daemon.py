@@ -19,6 +19,7 @@ from merger.records import outbox, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.rules.retry import delay
+from merger.series import unroll
 from merger.service import Service
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,9 @@ class Daemon:
 
 
 def background_jobs_are_due(service: Service, now: datetime) -> bool:
-    """Return whether somebody is to be told something now, or a calendar to be read."""
+    """Return whether there is a message to send now, a calendar to read, or a series to unroll."""
+    if unroll.is_due(service.engine, now):
+        return True
     if service.calendars is not None and is_any_due(service.engine, now):
         return True
     by = outbox.channels(service.settings)

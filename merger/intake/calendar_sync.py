@@ -18,13 +18,12 @@ from functools import partial
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from merger.accounts.external import name_users
 from merger.db.engine import reading, writing
 from merger.errors import MergerError, Refused
-from merger.i18n import Message, sentences
+from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.ports.calendar import CalendarEvent, CalendarReader, Changes, Channel
-from merger.records import requests
+from merger.records import planned, requests
 from merger.records.event_links import (
     kept_record,
     link_event,
@@ -32,11 +31,10 @@ from merger.records.event_links import (
     unlink_event,
     was_removed,
 )
-from merger.records.queue import add_history, release
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timeline.zones import zone_named
-from models import Calendar, EventLink, Record, RecordUser, Room
+from models import Calendar, EventLink, Record, Room
 
 log = logging.getLogger(__name__)
 
@@ -204,89 +202,31 @@ def _follow(session: Session, room: Room, event: CalendarEvent, now: datetime) -
 
 
 def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now: datetime) -> None:
-    # By an event, and not by a person.
-    was_cancelled = row.status == "cancelled" and row.error_code == requests.EVENT_OFF
-    if not (requests.is_untouched(row) or was_cancelled):
-        return
-    why = _why_off(event)
-    if why is not None or event.span is None:
-        if why is not None and not was_cancelled:
-            _call_off(session, row, why, now)
-        return
-    changes: list[Message] = []
-    if row.room_id != room.id:
-        if row.room_id is not None and _has_calendar(session, row.room_id, event.calendar):
-            return  # two rooms share a calendar: it is the first one's
-        row.room_id, row.zone = room.id, room.zone
-        changes.append(Message("history.event_of_room"))
-    if was_cancelled or (row.start_at, row.end_at) != (event.span.start, event.span.end):
-        other = requests.find_equal(session, row, room.id, event.span)
-        if other is not None:  # one video is enough
-            requests.add_users(session, other, _owner(event), now)
-            link_event(session, other, event, now)
-            if not was_cancelled:
-                _call_off(session, row, Message("calendar.same_time", record=other.id), now)
-            return
-    if (row.start_at, row.end_at) != (event.span.start, event.span.end):
-        row.start_at, row.end_at = event.span.start, event.span.end
-        row.run_after = max(event.span.end, now)
-        unlink_event(session, event, row.id, now)
-        changes.append(Message("history.event_moved"))
-    keeps_texts = row.event_link is not None and row.event_link.keeps_texts
-    if row.event_name != event.name and not keeps_texts:
-        row.event_name = event.name
-        changes.append(Message("history.event_renamed"))
-    if row.course_code != event.course_code and not keeps_texts:
-        row.course_code = event.course_code
-        changes.append(Message("history.event_of_course"))
-    if _add_owner(session, row, event, now):
-        changes.append(Message("history.event_of_owner"))
-    if was_cancelled and _is_to_be_made(event.span, now):
-        row.error_code = row.error_message = None
-        release(row, "queued", now)
-        changes.append(Message("history.event_on_again"))
-    if changes:
-        row.updated_at = now
-        add_history(session, row.id, row.attempt, now, "event", sentences(changes))
+    is_elsewhere = row.room_id is not None and row.room_id != room.id
+    if is_elsewhere and _has_calendar(session, row.room_id or 0, event.calendar):
+        return  # two rooms share a calendar: it is the first one's
+    plan = planned.Plan(
+        "event", room, event.span, event.name, event.course_code, _owner(event), _why_off(event)
+    )
+    other = planned.follow(
+        session, row, plan, now,
+        keeps_texts=bool(row.event_link and row.event_link.keeps_texts),
+        is_worth_it=event.span is not None and _is_to_be_made(event.span, now),
+        on_move=lambda: unlink_event(session, event, row.id, now),
+    )  # fmt: skip
+    if other is not None:
+        requests.add_users(session, other, _owner(event), now)
+        link_event(session, other, event, now)
 
 
 def _why_off(event: CalendarEvent) -> Message | None:
     """Return why an event is no lecture any more, or None. Pure."""
-    if event.is_off:
-        return Message("calendar.cancelled")
-    if event.span is None:
-        return Message("calendar.whole_days")
-    if event.span.length > LONGEST_RECORD:
-        return Message("calendar.too_long")
-    return None
+    return Message("calendar.cancelled") if event.is_off else planned.why_too_long(event.span)
 
 
 def _has_calendar(session: Session, room: int, calendar: str) -> bool:
     row = session.get(Room, room)
     return row is not None and row.calendar_id == calendar
-
-
-def _call_off(session: Session, row: Record, why: Message, now: datetime) -> None:
-    row.error_code, row.error_message = requests.EVENT_OFF, why
-    release(row, "cancelled", now)
-    add_history(session, row.id, row.attempt, now, "cancelled", why)
-
-
-def _add_owner(session: Session, row: Record, event: CalendarEvent, now: datetime) -> bool:
-    """Make the organiser the owner; who else wants the record stays."""
-    owner = _owner(event)
-    if not owner or (row.users and row.users[0].user.email == owner[0]):
-        return False
-    others = [entry for entry in row.users if entry.user.email != owner[0]]
-    for position, entry in enumerate(others, 1):
-        entry.position = position
-    mine = [entry for entry in row.users if entry.user.email == owner[0]]
-    if mine:
-        mine[0].position = 0
-    else:
-        [user] = name_users(session, owner, None, now)
-        row.users.append(RecordUser(user=user, position=0))
-    return True
 
 
 def _cancel_missing(
@@ -312,7 +252,7 @@ def _cancel_missing(
         )
         for row in session.scalars(wanted):
             if requests.is_untouched(row):
-                _call_off(session, row, Message("calendar.gone"), now)
+                planned.call_off(session, row, Message("calendar.gone"), now)
 
     writing(engine, cancel)
 

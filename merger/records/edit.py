@@ -23,6 +23,7 @@ from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.names import clean_name
 from merger.records import outbox
+from merger.records.event_links import keep_texts
 from merger.records.queue import add_history, queue_update
 from merger.records.requests import (
     LONGEST_NAME,
@@ -71,8 +72,7 @@ def edit_record(
         check_owner(row, by.only_of)
         lines = _change_texts(row, edit.texts, by)
         if lines:
-            if row.event_link is not None:
-                row.event_link.keeps_texts = True
+            keep_texts(session, row)
             if row.status == "delivered":
                 queue_update(row, now)
             elif row.status == "running" or row.delivered_version is not None:

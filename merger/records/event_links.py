@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from merger.i18n import Message
 from merger.ports.calendar import CalendarEvent
 from merger.records.queue import add_history
 from merger.timeline.clock import Span
-from models import Event, EventLink, Fact, Record
+from models import Event, EventLink, Fact, Occurrence, Record
 
 
 def links_of(event: CalendarEvent) -> Select[EventLink]:
@@ -90,19 +91,39 @@ def unlink_event(session: Session, event: CalendarEvent, but_for: int, now: date
         _note(session, row, Message("history.event_elsewhere", name=event.name), now)
 
 
-def keep_for_people(row: Record) -> None:
-    """Have the record of an event no longer follow it: people want it, whatever becomes of that.
+def keep_for_people(session: Session, row: Record) -> None:
+    """Have a record no longer follow its event or its series: people want it, whatever they do.
 
     As long as its span is still that of the event: before somebody changes it.
     """
+    _update_occurrences(session, row, follows=False)
     link = row.event_link
     if link is not None and link.follows:
         link.follows = None
         link.kept_start_at, link.kept_end_at = row.start_at, row.end_at
 
 
+def keep_texts(session: Session, row: Record) -> None:
+    """Have a record keep its name and its course, whatever its event or its series is called."""
+    _update_occurrences(session, row, keeps_texts=True)
+    if row.event_link is not None:
+        row.event_link.keeps_texts = True
+
+
+def forget_called_off(session: Session, row: Record) -> None:
+    """Have a record that is about to be removed be made again, should its lecture take place."""
+    _update_occurrences(session, row, requested_at=None)
+
+
+def _update_occurrences(session: Session, row: Record, **values: Any) -> None:
+    session.execute(update(Occurrence).where(Occurrence.record_id == row.id).values(**values))
+
+
 def note_removed(session: Session, row: Record, now: datetime) -> None:
-    """Remember of the event of a record that people removed it: it is not to be made again."""
+    """Remember of the event of a record that people removed it: it is not to be made again.
+
+    An occurrence knows by itself: it has had a record.
+    """
     if row.event_link is not None:
         name = _removal_fact(row.event_link.calendar_id, row.event_link.event_id)
         session.merge(Fact(name=name, value=now.isoformat()))

@@ -25,6 +25,7 @@ from merger.names import clean_name
 from merger.ports.calendar import CalendarEvent
 from merger.records import leave, outbox, versions
 from merger.records.event_links import (
+    forget_called_off,
     keep_for_people,
     link_event,
     link_own,
@@ -136,7 +137,7 @@ def enter_request(session: Session, request: Request, now: datetime) -> tuple[in
         add_history(session, row.id, 0, now, "asked", _message_of_request(request))
     elif request.event is None:
         leave.check_sharing(session, row, request.asked_by, users)
-        keep_for_people(row)
+        keep_for_people(session, row)
     if request.event is not None:
         link_event(session, row, request.event, now)
     new = add_users(session, row, users, now, request.naming)
@@ -234,6 +235,12 @@ def find_equal(session: Session, row: Record, room: int, span: Span) -> Record |
         if other.id != row.id and leave.shows_the_same(session, row, other):
             return other
     return None
+
+
+def find_live(session: Session, room: int, span: Span, layout: str, profile: str) -> Record | None:
+    """Return the record of a room, span, layout and profile that is, or will be."""
+    rows = _live(session, room, span, layout, profile)
+    return rows[0] if rows else None
 
 
 def _live(session: Session, room: int, span: Span, layout: str, profile: str) -> Sequence[Record]:
@@ -361,7 +368,7 @@ def retry(
         elif row.stage != "deliver" and row.status in ENDED:
             _mark_asked_again(row)
         if row.status == "cancelled" and row.error_code == EVENT_OFF:
-            keep_for_people(row)
+            keep_for_people(session, row)
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = is_update or (row.stage == "deliver" and row.status != "delivered")
@@ -405,7 +412,7 @@ def remerge(
             versions.begin_version(session, row)
         else:
             _mark_asked_again(row)
-        keep_for_people(row)
+        keep_for_people(session, row)
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
@@ -491,7 +498,9 @@ def withdraw(
         if row.status == "running":
             raise Conflict("status", "records.cancel_first", record=record)
         is_off = row.status == "cancelled" and row.error_code == EVENT_OFF
-        if not is_off:
+        if is_off:
+            forget_called_off(session, row)
+        else:
             note_removed(session, row, now)
         session.delete(row)
         return True

@@ -15,7 +15,6 @@ from merger.db.engine import reading
 from merger.errors import Refused
 from merger.i18n import document, from_json, to_json
 from merger.records import outbox
-from merger.records.files import pictures_of, transcripts_of
 from merger.records.requests import is_among, record_row, watched_row
 from merger.records.rules.progress import overall_share, ready_at
 from merger.timeline.filenames import CAPTIONS, VIDEOS
@@ -259,3 +258,14 @@ def record_state(engine: Engine, record: int, only_of: int | None = None) -> dic
     with reading(engine) as session:
         row = watched_row(session, record, only_of)
         return {"id": row.id, **_state(row, _estimates(session, [row]).get(row.id))}
+
+
+def pictures_of(text: str | None) -> list[dict[str, str]]:
+    """Return the pictures of a chunk, as they are kept in its row."""
+    return list(json.loads(text)) if text else []  # none before pictures were kept
+
+
+def transcripts_of(row: Record) -> list[str]:
+    """Return the names of the transcripts that a record has."""
+    found = (row.media or {}).get("papers", [])
+    return [name for name in found if isinstance(name, str)]

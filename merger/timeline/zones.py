@@ -19,6 +19,7 @@ from merger.timeline.timestamps import is_timestamp, parse_timestamp
 _LENGTH = re.compile(r"([0-9]+)\s*(s|m|h)")
 _UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 LONGEST_MARGIN = timedelta(hours=1)
 
 
@@ -123,6 +124,28 @@ def wall_time(local: datetime, zone: ZoneInfo) -> tuple[datetime, Message | None
     elif tz.datetime_ambiguous(aware):
         odd = Message("timeline.twice_file")
     return aware.astimezone(UTC), odd
+
+
+def first_instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant of a naive local time that people have agreed on.
+
+    A time in the repeated hour of autumn is the earlier one; in place of one that spring skips, it
+    is the first that exists.
+    """
+    aware = local.replace(tzinfo=zone)
+    before, after = aware.utcoffset(), aware.replace(fold=1).utcoffset()
+    if before is None or after is None or before >= after:
+        return aware.astimezone(UTC)
+    # The clocks go forward between these two: where exactly is found by halving.
+    whole = local.replace(microsecond=0, tzinfo=UTC)
+    early, late = whole - after, whole - before
+    while late - early > _SECOND:
+        middle = early + (late - early) // _SECOND // 2 * _SECOND
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late
 
 
 def half_hour_chunks(span: Span, length: timedelta, zone: ZoneInfo) -> list[Span]:

@@ -21,7 +21,7 @@ from merger.analysis import thumbnails
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Refused
-from merger.records import files
+from merger.records.browse import files
 from models import Chunk, Source
 from recorders.testing.clock import plain
 from tests.conftest import START, seconds

@@ -23,7 +23,7 @@ from merger.daemon.daemon import Daemon
 from merger.daemon.loop import Signals
 from merger.daemon.processes import Exit
 from merger.delivery import ledger
-from merger.records import lists
+from merger.records.browse import lists
 from merger.records.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of

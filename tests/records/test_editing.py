@@ -14,7 +14,8 @@ from merger.accounts.permissions import Principal, granted_scopes
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Conflict, Forbidden, Invalid, InvalidFields, NotFound
-from merger.records import lists, requests, views
+from merger.records import requests, views
+from merger.records.browse import lists
 from merger.records.edit import LONGEST_DESCRIPTION, Edit, edit_record
 from models import EventLink, Notification, Record, RecordUser, User
 from tests.support.databases import ON_SQLITE

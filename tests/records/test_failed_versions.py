@@ -17,7 +17,8 @@ from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.ports.destination import Upload
-from merger.records import files, queue, requests, stage_results
+from merger.records import queue, requests, stage_results
+from merger.records.browse import files
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat

@@ -16,7 +16,8 @@ from merger import failpoints
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.records import files, requests
+from merger.records import requests
+from merger.records.browse import files
 from merger.timeline.clock import utc
 from models import Source
 from tests.conftest import START, seconds

@@ -12,6 +12,7 @@ from merger.errors import Refused
 from merger.i18n import Message
 from merger.timeline.clock import Span
 from merger.timeline.zones import (
+    first_instant,
     half_hour_chunks,
     instant_from,
     length_from,
@@ -141,6 +142,25 @@ def test_what_did_not_happen_twice_has_no_choice(text: str) -> None:
 def test_the_edges_of_those_nights_are_plain(text: str, zone: ZoneInfo, offset: str) -> None:
     assert instant_from(text, zone, "start") == iso(text + offset)
     assert wall_time(datetime.fromisoformat(text), zone) == (iso(text + offset), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "instant"),
+    [
+        ("2026-03-29T01:59:59", BERLIN, "2026-03-29T01:59:59+01:00"),
+        ("2026-03-29T02:00", BERLIN, "2026-03-29T03:00+02:00"),
+        ("2026-03-29T02:59:59.5", BERLIN, "2026-03-29T03:00+02:00"),
+        ("2026-03-29T03:00", BERLIN, "2026-03-29T03:00+02:00"),
+        ("2026-10-25T02:30", BERLIN, "2026-10-25T02:30+02:00"),
+        ("2026-10-04T02:15", LORD_HOWE, "2026-10-04T02:30+11:00"),
+        ("2026-03-08T00:30", HAVANA, "2026-03-08T01:00-04:00"),
+        ("2011-12-30T12:00", ZoneInfo("Pacific/Apia"), "2011-12-31T00:00+14:00"),
+    ],
+)
+def test_what_people_agreed_on_takes_place_in_those_nights_too(
+    text: str, zone: ZoneInfo, instant: str
+) -> None:
+    assert first_instant(datetime.fromisoformat(text), zone) == iso(instant)
 
 
 def test_a_recorders_odd_local_times_are_read_and_told() -> None:

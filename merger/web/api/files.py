@@ -15,7 +15,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import NotFound
-from merger.records import files, previews
+from merger.records.browse import files, previews
 from merger.rooms import store
 from merger.storage import paths
 from merger.timeline.filenames import VIDEOS

@@ -11,7 +11,8 @@ from merger.errors import Invalid, Refused
 from merger.i18n import Message, document
 from merger.intake import asking
 from merger.mail_address import email_of
-from merger.records import lists, requests
+from merger.records import requests
+from merger.records.browse import lists
 from merger.timeline.zones import instant_from
 from merger.web.api import base
 from merger.web.api.schemas.montage import (

@@ -17,8 +17,9 @@ from merger.i18n import Message
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
-from merger.records import edit, lists, requests, views
+from merger.records import edit, requests, views
 from merger.records.access import store
+from merger.records.browse import lists
 from merger.timeline.clock import record_span
 from merger.timeline.layout import layout_named
 from merger.timeline.profiles import profile_named

@@ -14,9 +14,10 @@ from flask import flash, redirect, render_template, request
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.records import files, lists, previews, requests, views
+from merger.records import requests, views
+from merger.records.browse import files, lists, previews
+from merger.records.browse.previews import Preview
 from merger.records.leave import MEETING
-from merger.records.previews import Preview
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.filenames import CAPTIONS, VIDEOS

@@ -22,7 +22,7 @@ from merger.intake import calendar_sync, meetings
 from merger.live import bookings, source_status
 from merger.live.silence import Silence, silences
 from merger.ports.recorder import SourceOfRoom
-from merger.records import lists
+from merger.records.browse import lists
 from merger.rooms import probing, store
 from merger.rooms.spec import RoomSpec, warnings
 from merger.timeline.clock import Span

@@ -399,7 +399,7 @@ def test_a_mistake_in_the_program_tells_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("secret of the house")
 
-    monkeypatch.setattr("merger.records.lists.page_of_records", fail)
+    monkeypatch.setattr("merger.records.browse.lists.page_of_records", fail)
     said = problem(web.api("ann", "GET", "/records"), 500)
     assert "secret" not in str(said)
     assert "secret of the house" in caplog.text

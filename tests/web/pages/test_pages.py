@@ -8,7 +8,7 @@ import pytest
 
 from merger.errors import Refused
 from merger.i18n import render, say
-from merger.records import lists
+from merger.records.browse import lists
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import PASSWORD, Web
 from tests.web.markup import check_markup

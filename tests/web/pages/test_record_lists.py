@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
 from merger.i18n import Message, to_json
-from merger.records import lists
-from merger.records.previews import previews
+from merger.records.browse import lists
+from merger.records.browse.previews import previews
 from merger.timeline.clock import utc
 from merger.web.pages.selected import consequence
 from models import Chunk, Record, RecordUser

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
@@ -11,10 +10,11 @@ from sqlalchemy import Engine, select
 from merger.db.engine import reading
 from merger.errors import NotFound
 from merger.records.requests import watched_row
+from merger.records.views import pictures_of, transcripts_of
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem
 from merger.timeline.zones import zone_named
-from models import Chunk, Delivery, Record, Rendition
+from models import Chunk, Delivery, Rendition
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,6 @@ def rendition_file(
         return RenditionFile(rendition.path, name, rendition.sha256)
 
 
-def pictures_of(text: str | None) -> list[dict[str, str]]:
-    """Return the pictures of a chunk, as they are kept in its row."""
-    return list(json.loads(text)) if text else []  # none before pictures were kept
-
-
 def chunk_picture(
     engine: Engine, record: int, chunk: int, number: int, only_of: int | None = None
 ) -> bytes:
@@ -95,9 +90,3 @@ def chunk_picture(
     if not 0 <= number < len(pictures):
         raise NotFound("picture", "records.no_picture", record=record, chunk=chunk, number=number)
     return base64.b64decode(pictures[number]["jpeg"])
-
-
-def transcripts_of(row: Record) -> list[str]:
-    """Return the names of the transcripts that a record has."""
-    found = (row.media or {}).get("papers", [])
-    return [name for name in found if isinstance(name, str)]

@@ -1,0 +1,138 @@
+"""The records of occurrences: made, moved, renamed and called off with them.
+
+An occurrence has a record of its own, which follows it until work on it begins, or shares one that
+is there already, of its room and time: then that gets the name and the course of the series, and is
+not called off with it. A record that people have removed is not made again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from merger.i18n import Message
+from merger.records import planned, requests
+from merger.records.planned import Plan
+from merger.records.queue import add_history
+from merger.timeline.clock import Span
+from merger.timeline.layout import DEFAULT_LAYOUT
+from merger.timeline.profiles import DEFAULT_PROFILE
+from models import Occurrence, Record, Room, Series
+
+# A lecture that is over for so long is not requested any more.
+_LATEST = timedelta(days=1)
+
+
+def settle(session: Session, row: Occurrence, now: datetime) -> None:
+    """Have an occurrence recorded as its series says, or not any more.
+
+    Args:
+        row: in a transaction that writes; its series is locked.
+    """
+    series = row.series
+    if series.mode != "asks":
+        return
+    room = session.get(Room, row.room_id or series.room_id, with_for_update=True)
+    if room is None:
+        return
+    plan = _plan(series, row, room)
+    record = session.get(Record, row.record_id, with_for_update=True) if row.record_id else None
+    if record is not None and not row.follows and not _is_of(record, plan):
+        record = row.record = None  # of somebody who has moved it
+        row.requested_at = None
+    if record is not None:
+        if row.follows:
+            _follow(session, row, record, plan, now)
+    elif row.requested_at is None and plan.why_off is None and is_worth_it(row, now):
+        _request(session, row, plan, now)
+
+
+def is_worth_it(row: Occurrence, now: datetime) -> bool:
+    """Return whether an occurrence that has no record yet is to get one."""
+    return row.end_at > row.start_at and row.end_at > now - _LATEST
+
+
+def is_settled(row: Occurrence, now: datetime) -> bool:
+    """Return whether `settle` would find nothing to do; reads nothing but what is loaded."""
+    series, record = row.series, row.record
+    if series.mode != "asks":
+        return True
+    plan = _plan(series, row, row.room or series.room)
+    if record is None:
+        return row.requested_at is not None or plan.why_off is not None or not is_worth_it(row, now)
+    if not row.follows:
+        return _is_of(record, plan)
+    is_off = planned.is_called_off(record)
+    if not (requests.is_untouched(record) or is_off):
+        return True
+    if plan.why_off is not None:
+        return is_off
+    has_texts = (record.event_name, record.course_code) == (plan.name, plan.course_code)
+    return not is_off and _is_of(record, plan) and (row.keeps_texts or has_texts)
+
+
+def why_off(row: Occurrence) -> Message | None:
+    """Return why an occurrence does not take place, if so."""
+    series = row.series
+    if row.is_off:
+        return row.reason or Message("series.off")
+    if series.state == "disabled":
+        return Message("series.disabled", why=series.reason or "")
+    return Message("series.over") if series.state == "over" else None
+
+
+def _plan(series: Series, row: Occurrence, room: Room) -> Plan:
+    name = row.name or ": ".join(filter(None, (series.course_code, series.title)))
+    return Plan(
+        "lecture", room, Span(row.start_at, row.end_at), name, series.course_code,
+        tuple(entry.user.email for entry in series.people), why_off(row),
+    )  # fmt: skip
+
+
+def _is_of(record: Record, plan: Plan) -> bool:
+    """Return whether a record is of the room and the time of a plan."""
+    span = plan.span
+    assert span is not None
+    at = (record.room_id, record.start_at, record.end_at)
+    return at == (plan.room.id, span.start, span.end)
+
+
+def _follow(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
+    other = planned.follow(
+        session, record, plan, now, keeps_texts=row.keeps_texts, is_worth_it=is_worth_it(row, now)
+    )
+    if other is not None:
+        _share(session, row, other, plan, now)
+
+
+def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> None:
+    """Have an occurrence share a record that is there already, or have one made for it."""
+    span = plan.span
+    assert span is not None
+    layout = row.series.layout or DEFAULT_LAYOUT
+    profile = row.series.profile or DEFAULT_PROFILE
+    record = requests.find_live(session, plan.room.id, span, layout, profile)
+    if record is not None:
+        _share(session, row, record, plan, now)
+        return
+    request = requests.Request(
+        plan.room.name, span.start, span.end, name=plan.name, layout=layout, profile=profile,
+        users=plan.people, course_code=plan.course_code,
+    )  # fmt: skip
+    row.record_id, _ = requests.enter_request(session, requests.check_request(request, now), now)
+    row.follows, row.requested_at = True, now
+
+
+def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
+    """Have an occurrence share a record, which gets its name, its course and its people."""
+    row.record_id, row.follows, row.requested_at = record.id, False, now
+    requests.add_users(session, record, plan.people, now)
+    if not requests.is_untouched(record):
+        return  # what is made already keeps its name, by which people know it
+    for entry in record.users:
+        entry.title = entry.title or (record.event_name if record.event_name != plan.name else None)
+    planned.set_texts(record, plan)
+    record.updated_at = now
+    note = Message("history.lecture_too", name=plan.name)
+    add_history(session, record.id, record.attempt, now, "note", note)

@@ -1,0 +1,283 @@
+"""What people do with series and their occurrences: add, change, switch off; skip, move, rename.
+
+Editors may do all of that. The owner of a series, who is the first of its people, may skip, move
+and rename its lectures, and switch it off and on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from merger.accounts.permissions import Principal
+from merger.db.engine import reading, writing
+from merger.errors import Conflict, Forbidden, Invalid, NotFound
+from merger.i18n import Message
+from merger.names import clean_name
+from merger.records.requests import LONGEST_NAME, room_row
+from merger.series.occurrence_records import settle, why_off
+from merger.series.rows import spec_of, write_spec
+from merger.series.unroll import bring_up_to_date
+from merger.timeline.clock import Span
+from merger.timetable.recurrence import check_recurrence
+from merger.timetable.spec import SeriesSpec
+from models import Occurrence, Room, Series, SeriesPerson
+
+PEOPLE = "people"  # the source of series that no timetable has
+FARTHEST_MOVE = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class OccurrenceEdit:
+    """What somebody changes of an occurrence; None leaves it. is_off: it is skipped, or is not."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    room: str | None = None
+    name: str | None = None
+    is_off: bool | None = None
+
+
+def add_series(engine: Engine, spec: SeriesSpec, now: datetime) -> int:
+    """Add a series that somebody wants, and return its id. Raises Invalid.
+
+    Args:
+        spec: with its room; its key is made here.
+    """
+    return writing(engine, lambda session: insert_series(session, _new(spec), PEOPLE, now))
+
+
+def insert_series(session: Session, spec: SeriesSpec, source: str, now: datetime) -> int:
+    """Add a series within a transaction, with the occurrences of the coming weeks."""
+    check_spec(spec, now)
+    room = room_row(session, spec.room or "", lock=True)
+    row = Series(source=source, priority=0, state="active", created_at=now)
+    write_spec(session, row, spec, room, now)
+    session.add(row)
+    session.flush()
+    bring_up_to_date(session, row.id, now)
+    return row.id
+
+
+def change_series(
+    engine: Engine, series: int, spec: SeriesSpec, now: datetime, by: Principal | None
+) -> None:
+    """Change a series: what has not begun follows. Raises Invalid, NotFound, Forbidden."""
+
+    def change(session: Session) -> None:
+        row = lock_series(session, series, by)
+        check_spec(spec, now)
+        room = room_row(session, spec.room or "", lock=True)
+        write_spec(session, row, replace(spec, key=row.source_key), room, now)
+        session.flush()
+        bring_up_to_date(session, series, now)
+
+    writing(engine, change)
+
+
+def set_state(
+    engine: Engine, series: int, state: str, reason: str, now: datetime, by: Principal | None
+) -> None:
+    """Switch a series off or on, or end it for good. Raises Invalid, NotFound, Forbidden.
+
+    Args:
+        state: active, disabled, over.
+        reason: why it is disabled, for people.
+    """
+    why = clean_name(reason)[:LONGEST_NAME]
+    if state == "disabled" and not why:
+        raise Invalid("reason", "series.no_reason")
+
+    def change(session: Session) -> None:
+        row = lock_series(session, series, by)
+        row.state, row.reason, row.updated_at = state, why or None, now
+        session.flush()
+        bring_up_to_date(session, series, now)
+
+    writing(engine, change)
+
+
+def edit_occurrence(
+    engine: Engine, occurrence: int, edit: OccurrenceEdit, now: datetime, by: Principal | None
+) -> None:
+    """Change one lecture of a series; no rule changes it back.
+
+    Raises:
+        Invalid, NotFound, Forbidden
+        Conflict: it has begun.
+    """
+
+    def change(session: Session) -> None:
+        row = session.get(Occurrence, occurrence)
+        if row is None:
+            raise NotFound("occurrence", "series.no_occurrence", occurrence=occurrence)
+        lock_series(session, row.series_id, by)
+        session.refresh(row, with_for_update=True)
+        if row.start_at <= now:
+            raise Conflict("occurrence", "series.has_begun")
+        span = Span(row.start_at, row.end_at)
+        if edit.start is not None or edit.end is not None:
+            span = _moved(row, edit)
+        row.start_at, row.end_at = span.start, span.end
+        if edit.room is not None:
+            row.room = room_row(session, edit.room, lock=True)
+        if edit.name is not None:
+            row.name = clean_name(edit.name)[:LONGEST_NAME] or None
+        if edit.is_off is not None:
+            row.is_off = edit.is_off
+            row.reason = _reason(by) if edit.is_off else None
+        row.is_changed = True
+        session.flush()
+        settle(session, row, now)
+
+    writing(engine, change)
+
+
+def _moved(row: Occurrence, edit: OccurrenceEdit) -> Span:
+    start = edit.start or row.start_at
+    end = edit.end or start + (row.end_at - row.start_at)
+    if end < start:
+        raise Invalid("end", "series.no_end")
+    if abs(start - row.original_at) > FARTHEST_MOVE:
+        raise Invalid("start", "series.too_far_moved", days=FARTHEST_MOVE.days)
+    return Span(start, end)
+
+
+def _reason(by: Principal | None) -> Message:
+    if by is None:
+        return Message("series.skipped")
+    return Message("series.skipped_by", email=by.email)
+
+
+def check_spec(spec: SeriesSpec, now: datetime) -> None:
+    """Raise Invalid for a series that cannot be."""
+    check_recurrence(spec.recurrence, now)
+    if not spec.room:
+        raise Invalid("room", "series.no_room_here")
+    if spec.mode == "asks" and not spec.recurrence.length:
+        raise Invalid("length", "series.no_length")
+
+
+def lock_series(session: Session, series: int, by: Principal | None) -> Series:
+    """Return the row of a series, locked, to whoever may change it. Raises NotFound, Forbidden."""
+    row = session.get(Series, series, with_for_update=True)
+    if row is None:
+        raise NotFound("series", "series.no_series", series=series)
+    check_owner(row, by)
+    return row
+
+
+def check_owner(row: Series, by: Principal | None) -> None:
+    """Raise Forbidden, or NotFound for those who do not even see it."""
+    if by is None or by.sees_all:
+        return
+    users = [entry.user_id for entry in row.people]
+    if by.user not in users:
+        raise NotFound("series", "series.no_series", series=row.id)
+    if by.user != users[0]:
+        raise Forbidden("not_owner", "series.not_yours", owner=row.people[0].user.email)
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def list_series(
+    engine: Engine, *, only_of: int | None = None, room: str | None = None
+) -> list[dict[str, Any]]:
+    """Return series as plain values, those that are over last.
+
+    Args:
+        only_of: a user who sees those alone of which they are among the people.
+    """
+    with reading(engine) as session:
+        query = select(Series).options(*_WITH_ALL).order_by(Series.state == "over", Series.id)
+        if only_of is not None:
+            query = query.where(Series.people.any(SeriesPerson.user_id == only_of))
+        if room is not None:
+            query = query.where(Series.room_id == room_row(session, room).id)
+        return [series_document(row) for row in session.scalars(query)]
+
+
+def read_series(engine: Engine, series: int, by: Principal | None) -> dict[str, Any]:
+    """Return a series as plain values. Raises NotFound, Forbidden."""
+    with reading(engine) as session:
+        row = session.get(Series, series, options=_WITH_ALL)
+        if row is None:
+            raise NotFound("series", "series.no_series", series=series)
+        check_owner(row, by)
+        return series_document(row)
+
+
+_WITH_ALL = (
+    joinedload(Series.room),
+    selectinload(Series.people).joinedload(SeriesPerson.user),
+)
+
+
+def series_document(row: Series) -> dict[str, Any]:
+    """Return a series as plain values; times are those of its own zone."""
+    return {
+        "id": row.id, "source": row.source, "key": row.source_key, "room": row.room.name,
+        "course": row.course_code, "title": row.title, "name": spec_of(row).name, "zone": row.zone,
+        "start": row.starts_local.isoformat(), "length_s": row.length_s, "rule": row.rule,
+        "until": row.until_day.isoformat() if row.until_day else None, "exdates": row.exdates,
+        "mode": row.mode, "meeting": row.meeting, "layout": row.layout, "profile": row.profile,
+        "people": [entry.user.email for entry in row.people], "state": row.state,
+        "reason": row.reason,
+    }  # fmt: skip
+
+
+def list_occurrences(
+    engine: Engine, span: Span, *, only_of: int | None = None, rooms: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """Return the occurrences that begin within a span, in order, as plain values."""
+    with reading(engine) as session:
+        query = (
+            select(Occurrence)
+            .join(Occurrence.series)
+            .where(Occurrence.start_at >= span.start, Occurrence.start_at < span.end)
+            .where(Series.mode != "no")
+            .options(
+                joinedload(Occurrence.series).joinedload(Series.room),
+                joinedload(Occurrence.room), joinedload(Occurrence.record),
+            )
+            .order_by(Occurrence.start_at, Occurrence.id)
+        )  # fmt: skip
+        if only_of is not None:
+            query = query.where(Series.people.any(SeriesPerson.user_id == only_of))
+        if rooms is not None:
+            held_in = Occurrence.room_id.in_(rooms)
+            query = query.where(
+                held_in | (Occurrence.room_id.is_(None) & Series.room_id.in_(rooms))
+            )
+        return [occurrence_document(row) for row in session.scalars(query)]
+
+
+def occurrence_document(row: Occurrence) -> dict[str, Any]:
+    """Return an occurrence as plain values; instants in UTC."""
+    room: Room = row.room or row.series.room
+    off, record = why_off(row), row.record
+    return {
+        "id": row.id, "series": row.series_id, "room": room.name, "room_id": room.id,
+        "zone": room.zone, "name": row.name or spec_of_name(row.series),
+        "course": row.series.course_code, "original": row.original_at.isoformat(),
+        "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
+        "is_off": off is not None, "reason": off, "is_changed": row.is_changed,
+        "mode": row.series.mode, "record": row.record_id,
+        "status": record.status if record is not None else None,
+    }  # fmt: skip
+
+
+def spec_of_name(row: Series) -> str:
+    """Return what the recordings of a series are called."""
+    return ": ".join(filter(None, (row.course_code, row.title)))
+
+
+def _new(spec: SeriesSpec) -> SeriesSpec:
+    return replace(spec, key=secrets.token_hex(8))
