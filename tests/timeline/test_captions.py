@@ -182,6 +182,8 @@ def test_what_was_said_outside_of_a_record_is_left_out() -> None:
     span = Span(at(0, 3), at(5, 1))
     assert [c[:2] for c in cues(transcript(SAID, span=span))] == [(0.0, 1.5), (297.0, 298.0)]
     assert transcript(SAID, span=Span(at(1), at(2))) is None
+    hardly = Span(TEN, at(0, 1) + timedelta(microseconds=500))
+    assert [c[:2] for c in cues(transcript(SAID, span=hardly))] == [(1.0, 1.001)]
     assert transcript(SAID, zero=None) is None
 
 
@@ -215,6 +217,7 @@ HOSTILE = [
     "999:59:59\tAnn:\tabsurd\n00:00:01\tAnn:\tHello\n00:99:99\tAnn:\tno time",
     "00:00:01\t" + ":" * 100_000,
     "00:00:01\tAnn:\t" + "<v " * 33_000,
+    "00:00:01\tAnn:\t" + "<v." * 33_000,
     "00:00:01\tAnn:\t" + " " * 100_000 + "x",
     "00:00:01\tFrom " + " to " * 25_000 + " to Everyone: x",
     "00:00:01\tAnn:\tx\n" + "\n".join("--> <b>" + "y" * 12 for _ in range(5_000)),
@@ -239,6 +242,14 @@ def test_text_stays_text() -> None:
         "Ann: 00:00:09.000 --&gt; 00:00:10.000 &lt;script&gt;alert(1)&lt;/script&gt; &amp; &amp;amp;"
         " &amp;bogus;"
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_encodings_and_ends_of_lines(encoding: str, newline: str) -> None:
+    text = f"00:00:01\tАнна:\tone{newline}two{newline}00:00:09\tBob:\tthree"
+    found = [(start, said) for start, _, said in cues(chat(text.encode(encoding)))]
+    assert found == [(1, "Анна: one\ntwo"), (9, "Bob: three")]
 
 
 def test_other_encodings_are_no_errors() -> None:
