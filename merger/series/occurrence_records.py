@@ -120,7 +120,8 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
         plan.room.name, span.start, span.end, name=plan.name, layout=layout, profile=profile,
         users=plan.people, course_code=plan.course_code,
     )  # fmt: skip
-    row.record_id, _ = requests.enter_request(session, requests.check_request(request, now), now)
+    checked = requests.check_request(request, now)
+    row.record_id, _ = requests.enter_request(session, checked, now, plan.room)
     row.follows, row.requested_at = True, now
 
 
