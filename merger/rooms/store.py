@@ -89,7 +89,7 @@ def edit_room(
 
     Raises:
         NotFound: there is no such room.
-        Invalid: the new room has a mistake; the code is the field.
+        Invalid, InvalidFields: the new room has mistakes; they are named by field.
     """
 
     def change(session: Session) -> None:

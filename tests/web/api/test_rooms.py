@@ -129,6 +129,15 @@ def test_a_meeting_is_processed_until_its_recording_is_there(web: Web) -> None:
     assert state() == "none"
 
 
+def test_all_that_is_wrong_with_a_room_is_told_at_once(web: Web) -> None:
+    camera = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": "nowhere"}
+    room = {"name": "", "zone": "Mars/Phobos", "chunk": "soon", "sources": [camera]}
+    wrong = told(web.api("eve", "POST", "/rooms", json=room), 422)["errors"]
+    assert {error["field"] for error in wrong} == {"name", "zone", "chunk", "sources.0.address"}
+    changed = told(web.api("eve", "PATCH", "/rooms/1", json={"name": " ", "zone": "x"}), 422)
+    assert {error["field"] for error in changed["errors"]} == {"name", "zone"}
+
+
 def test_what_is_wrong_with_a_source_is_told_by_its_own_fields(web: Web) -> None:
     speaker, screen = told(web.api("eve", "GET", "/rooms/1"))["sources"]
     board = {"name": "board", "role": "board", "kind": "folder", "address": "/srv"}
