@@ -99,12 +99,15 @@ def create(body: RoomIn) -> Response:
     lengths = {
         name: base.note_refusal(wrong, _seconds, name, getattr(body, name)) for name in _LENGTHS
     }
-    policies = [base.note_refusal(wrong, _policy, n, getattr(body, n)) for n in _POLICIES]
+    requesters, watchers = (
+        base.note_refusal(wrong, _policy, n, getattr(body, n)) for n in _POLICIES
+    )
     spec = RoomSpec(
         body.name, body.zone, lengths["chunk"] or _ANY_CHUNK_S, body.sound_source,
         body.drive_folder, body.calendar_id,
         tuple(SourceSpec(**source.model_dump()) for source in body.sources),
-        lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw, *policies,
+        lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
+        requesters, watchers, body.papers,
     )  # fmt: skip
     for field, why in problems_of(spec, service().recorder_of):
         wrong.setdefault(field, why)
@@ -132,7 +135,7 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", *_LENGTHS)
+    required = ("name", "zone", "mails", "uploads_raw", "papers", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)
