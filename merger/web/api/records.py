@@ -12,7 +12,7 @@ from flask import Response, json
 from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
-from merger.errors import Invalid, Refused
+from merger.errors import Invalid, Refused, refuse
 from merger.i18n import Message
 from merger.intake import asking
 from merger.intake.discovered import ensure_record
@@ -122,7 +122,7 @@ def _span_of(body: Ask) -> tuple[datetime, datetime]:
         note(wrong, partial(email_of, is_known=True), email, "users")
     if start is not None and end is not None and zone is not None:
         note(wrong, record_span, start, end, here.now())
-    base.refuse(wrong)
+    refuse(wrong)
     assert start is not None and end is not None
     return start, end
 

@@ -236,6 +236,15 @@ class RenditionOut(BaseModel):
     frames: int
 
 
+class CaptionsOut(BaseModel):
+    """The chat or the transcript on the time of the video, as WebVTT; downloaded like the video."""
+
+    kind: Literal["transcript", "chat"]
+    version: int
+    bytes: int
+    sha256: str
+
+
 class DeliveryOut(BaseModel):
     """A rendition that is at a destination or on its way there."""
 
@@ -279,6 +288,7 @@ class RecordDetails(RecordOut):
     scenes: list[Scene]
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
+    captions: list[CaptionsOut]
     deliveries: list[DeliveryOut]
     messages: list[MessageOut]
     events: list[EventOut]
