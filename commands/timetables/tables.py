@@ -37,7 +37,7 @@ def import_lines(document: Mapping[str, Any]) -> str:
     lines += [say("warning", message=note) for note in document["notes"]]
     if not document["applied"]:
         lines.append(say("timetable.nothing_yet"))
-    return "\n".join(printable(part) for line in lines for part in line.split("\n"))
+    return "\n".join(printable(part.rstrip()) for line in lines for part in line.split("\n"))
 
 
 def source_lines(sources: Iterable[tuple[str, SourceState, Message | None]]) -> Iterator[str]:
