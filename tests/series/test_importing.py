@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -322,6 +323,14 @@ def test_half_a_sheet_does_not_empty_the_term(term: Term) -> None:
     assert report.needs_confirmation
     report = term.load(*rows[:9], removals="all")  # a person has looked
     assert report.is_applied and list(term.series().values()).count("active") == 9
+
+
+def test_two_imports_at_once_add_each_lecture_once(term: Term) -> None:
+    rows = [ALGEBRA, LOGIC, ONLINE]
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: term.load(*rows), range(2)))
+    assert (term.count(Series), term.count(Room)) == (3, 2)
+    assert len(term.local()) == 5 and not term.load(*rows).has_changes
 
 
 def test_timetables_leave_each_other_alone(term: Term) -> None:
