@@ -14,6 +14,7 @@ from merger.accounts.room_policy import RoomPolicy, create_policy
 from merger.errors import Invalid, NotFound
 from merger.i18n import Message
 from merger.intake import meetings
+from merger.names import clean_name
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
@@ -98,7 +99,8 @@ def create(body: RoomIn) -> Response:
         body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
         body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
-        *(_policy(name, getattr(body, name)) for name in _POLICIES),
+        _policy("requesters", body.requesters), _policy("watchers", body.watchers),
+        clean_name(body.default_course or "") or None, body.unmatched, _shortest(body.shortest),
     )  # fmt: skip
     room = store.create_room(service().engine, spec, service().recorder_of)
     return base.reply(_room_shown(room, who), 201, f"/rooms/{room}")
@@ -110,6 +112,10 @@ def _policy(field: str, data: PolicyData | None) -> RoomPolicy | None:
 
 def _seconds(field: str, text: str) -> int:
     return _LENGTHS[field](text, field) // timedelta(seconds=1)
+
+
+def _shortest(text: str | None) -> int | None:
+    return None if text is None else margin_from(text, "shortest") // timedelta(seconds=1)
 
 
 @blueprint.get("/rooms/<int:room>", responses=base.responses_of(RoomOut), operation_id="showRoom")
@@ -129,6 +135,10 @@ def change(path: RoomPath, body: RoomChange) -> Response:
     changes.pop("meetings", None)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
+    if "shortest" in changes:
+        changes["shortest_s"] = _shortest(changes.pop("shortest"))
+    if "default_course" in changes:
+        changes["default_course"] = clean_name(changes["default_course"] or "") or None
     for name in changes.keys() & {*_POLICIES}:
         changes[name] = _policy(name, getattr(body, name))
     _edit(path.room, lambda spec: replace(spec, **changes))
