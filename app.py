@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import checking, google, merging, recording, records, serving, upkeep
+    from commands import checking, discovered, google, merging, recording, records, serving, upkeep
     from commands.arguments import parser
     from commands.base import (
         BROKEN,
@@ -58,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "show": records.show,
     "cancel": records.cancel,
     "retry": records.retry,
+    "offers": discovered.offers,
     "rooms": upkeep.rooms,
     "courses": google.courses,
     "user": upkeep.user,

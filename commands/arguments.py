@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     retry = command("retry", "queue a failed or cancelled recording again")
     for sub in (show, cancel, retry):
         sub.add_argument("record", type=int, metavar="ID", help="the number of the recording")
+    offers = command("offers", "list the recordings that nobody requested, or match them again")
+    offers.add_argument("--again", action="store_true",
+                        help="match those without a lecture with the timetable again")  # fmt: skip
+    offers.add_argument("--state", metavar="WORD",
+                        help="only those that are ignored, unplaced, or a record")  # fmt: skip
+    offers.add_argument("--limit", type=_count, metavar="N", help="at most this many")
     rooms = command("rooms", "list the rooms, or import them from a file")
     actions = rooms.add_subparsers(dest="action", parser_class=_Parser, metavar="ACTION")
     load = actions.add_parser("import", help="add and change rooms as described in a YAML file")
@@ -86,8 +92,8 @@ def parser() -> argparse.ArgumentParser:
     rotate.add_argument("--lost", action="store_true",
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
     for sub in (
-        records, fetch, show, cancel, retry, rooms, courses, user, link, release, check, verify,
-        rotate,
+        records, fetch, show, cancel, retry, offers, rooms, courses, user, link, release, check,
+        verify, rotate,
     ):  # fmt: skip
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")
@@ -110,6 +116,12 @@ def parser() -> argparse.ArgumentParser:
     work.add_argument("attempt", type=int)
     work.add_argument("worker")
     return root
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError("write a whole number from 1 to 100000")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from merger.db.engine import reading, writing
+from merger.intake import again
 from merger.intake.placing import first_course
 from merger.records import requests
 from merger.series import store, unroll
@@ -333,3 +334,64 @@ def test_how_short_a_recording_may_be(
 ) -> None:
     campus.change_room(shortest_s=of_room)
     assert (campus.meet(local(7, 10), 100 / 3600)["record"] is None) is is_ignored
+
+
+# --- matched again --------------------------------------------------------------------------------
+
+
+@BOTH_DATABASES
+def test_what_was_of_no_lecture_is_matched_again(campus: Campus) -> None:
+    campus.set(MERGER_UNMATCHED="ignore")
+    assert campus.meet(local(7, 10))["record"] is None
+    assert campus.meet(local(8, 10), 60 / 3600)["record"] is None  # too short
+    assert campus.meet(local(9, 10), number=999999999)["record"] is None  # of no room
+    assert [found.is_changed for found in again.match_again(campus.service)] == [False, False]
+    campus.plan(at=campus.site.clock)
+    campus.add_room("505", "zoom:999999999")
+    campus.plan(datetime(2026, 9, 9, 10), course="PHYS-200", meeting="999999999", room="505")
+    campus.site.clock = utc(local(20, 10))
+    first, second = again.match_again(campus.service)
+    assert (first.record, second.record) == (1, 2) and first.is_changed and second.is_changed
+    assert [campus.row(n).course_code for n in (1, 2)] == ["MATH-101", "PHYS-200"]
+    assert again.match_again(campus.service) == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_what_was_delivered_without_a_course_gets_it(campus: Campus, is_renamed: bool) -> None:
+    record = campus.meet(local(7, 10))["record"]
+    writing(campus.site.engine, lambda session: _deliver(session, record, is_renamed))
+    campus.plan(at=utc(local(20, 9)), owners=("ada@example.org",))
+    (found,) = again.match_again(campus.service)
+    assert found == again.Rematch(1, "Algebra", record, True)
+    row = campus.row(record)
+    assert row.event_name == ("Chosen" if is_renamed else "MATH-101: Lecture")
+    assert (row.course_code, row.status, row.stage) == ("MATH-101", "queued", "deliver")
+    assert row.is_outdated and row.version == 1  # renamed, and not made anew
+    assert "ada@example.org" in campus.site.details(record)["users"]
+    assert again.match_again(campus.service) == []
+    assert campus.row(record).updated_at == row.updated_at
+
+
+def _deliver(session: Any, record: int, is_renamed: bool) -> None:
+    row = session.get(Record, record)
+    row.status, row.stage, row.delivered_version = "delivered", "deliver", 1
+    if is_renamed:
+        row.event_name = "Chosen"
+
+
+@ON_SQLITE
+def test_matched_again_from_the_command_line(campus: Campus) -> None:
+    campus.set(MERGER_UNMATCHED="ignore")
+    for day in (7, 14):
+        campus.meet(local(day, 10))
+    campus.plan(at=campus.site.clock)
+    assert [row["state"] for row in campus.site.said("offers")["offers"]] == ["ignored"] * 2
+    matched = campus.site.said("offers", "--again", "--limit", "1", "--state", "ignored")
+    assert [row["record"] for row in matched["offers"]] == [1]
+    assert (
+        "1 discovered recording matched again, 1 of them"
+        in campus.site.run("offers", "--again").stdout
+    )
+    wrong = campus.site.run("offers", "--again", "--state", "lost")
+    assert wrong.returncode == 2 and "the choices are ignored, unplaced, record" in wrong.stderr
