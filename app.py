@@ -59,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "cancel": records.cancel,
     "retry": records.retry,
     "offers": discovered.offers,
+    "where": discovered.where,
     "rooms": upkeep.rooms,
     "courses": google.courses,
     "user": upkeep.user,

@@ -57,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
     offers.add_argument("--state", metavar="WORD",
                         help="only those that are ignored, unplaced, or a record")  # fmt: skip
     offers.add_argument("--limit", type=_count, metavar="N", help="at most this many")
+    where = command("where", "find a lecture, and what became of its recordings")
+    where.add_argument("text", metavar="TEXT", nargs="+",
+                       help="a meeting's number, a course, a room, a day, or words")  # fmt: skip
+    where.add_argument("--limit", type=_count, default=20, metavar="N", help="at most this many")
     rooms = command("rooms", "list the rooms, or import them from a file")
     actions = rooms.add_subparsers(dest="action", parser_class=_Parser, metavar="ACTION")
     load = actions.add_parser("import", help="add and change rooms as described in a YAML file")
@@ -92,8 +96,8 @@ def parser() -> argparse.ArgumentParser:
     rotate.add_argument("--lost", action="store_true",
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
     for sub in (
-        records, fetch, show, cancel, retry, offers, rooms, courses, user, link, release, check,
-        verify, rotate,
+        records, fetch, show, cancel, retry, offers, where, rooms, courses, user, link, release,
+        check, verify, rotate,
     ):  # fmt: skip
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from commands.base import Context, Printed, database, load_settings, say
+from commands.base import Context, Printed, check_utf8, database, load_settings, say
 from merger.logs import printable
 
 
@@ -26,7 +26,7 @@ def _listing(options: argparse.Namespace) -> Printed:
         ).rstrip()
         for row in found
     ]  # fmt: skip
-    return {"offers": found}, printable("\n".join(lines) or say("no_offers"))
+    return {"offers": found}, "\n".join(map(printable, lines or [say("no_offers")]))
 
 
 def _again(options: argparse.Namespace, context: Context) -> Printed:
@@ -51,4 +51,15 @@ def _again(options: argparse.Namespace, context: Context) -> Printed:
         say("offer_matched", id=row.id, name=row.name, record=row.record or "-") for row in changed
     ]
     lines.append(say("offers_matched", count=len(found), changed=len(changed)))
-    return document, printable("\n".join(lines))
+    return document, "\n".join(map(printable, lines))
+
+
+def where(options: argparse.Namespace, context: Context) -> Printed:
+    """Find a lecture, and say what became of its recordings."""
+    from commands import tables
+    from merger.intake import where
+
+    check_utf8(options, "text")
+    service = context.create_service(load_settings(), database())
+    document = where.find(service, " ".join(options.text), None, limit=options.limit)
+    return document, tables.where_page(document)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from merger.config import Settings
 from merger.i18n import Message
 from merger.ports.discovery import DiscoveredRecording, Discovery
+from merger.rooms.store import room_rows
 from merger.series.lectures import Lecture, find_lectures
 from merger.timeline.zones import zone_named
 from merger.timetable.matching import Match, NoMatch, match
@@ -91,8 +91,7 @@ def _rooms_of(session: Session, recording: DiscoveredRecording, discovery: Disco
         is_kind = source.kind == recording.kind
         return is_kind and discovery.place_of(source.address) == recording.place
 
-    wanted = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
-    return [room for room in session.scalars(wanted) if any(map(is_at, room.sources))]
+    return [room for room in room_rows(session) if any(map(is_at, room.sources))]
 
 
 def _why_unwanted(room: Room, found: Match | NoMatch) -> Message | None:

@@ -215,6 +215,12 @@ def page_of_rooms(
     return found[:limit], found[limit - 1]["name"]
 
 
+def room_rows(session: Session) -> Sequence[Room]:
+    """Return the rows of all rooms, with their sources, without credentials."""
+    query = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
+    return session.scalars(query).all()
+
+
 def zones_of_rooms(engine: Engine, who: Principal | None = None) -> dict[str, str]:
     """Return the names of rooms, in order, with their time zones.
 

@@ -14,7 +14,7 @@ from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
 from merger.errors import Invalid, Refused
 from merger.i18n import Message
-from merger.intake import asking
+from merger.intake import asking, where
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
 from merger.records import edit, requests, views
@@ -166,12 +166,20 @@ def listing(query: RecordQuery) -> Response:
     )
     chosen = lists.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
-        day=_day(query.day), text=query.text, only_of=who.only_of, reader=who.user,
+        day=_day(query.day), text=query.text, meeting=_meeting(query.meeting),
+        occurrence=query.occurrence, only_of=who.only_of, reader=who.user,
         changed_since=since, start_from=start_from, start_before=start_before,
         is_rising=query.sort == "start",
     )  # fmt: skip
     found, following = lists.page_of_records(service().engine, chosen, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
+
+
+def _meeting(text: str | None) -> str | None:
+    number = where.number_of(text) if text else None
+    if text and number is None:
+        raise Invalid("meeting", "where.bad_number", text=text)
+    return number
 
 
 def _day(text: str | None) -> calendar_date | None:

@@ -1,4 +1,4 @@
-"""Records and discovered recordings in the API."""
+"""Records in the API."""
 
 from __future__ import annotations
 
@@ -112,6 +112,10 @@ class RecordQuery(RequestModel):
         None, description="The day on which they start, in the room's time zone, like 2026-11-20."
     )
     text: Text | None = Field(None, description="Part of the name.")
+    meeting: Text | None = Field(
+        None, description="The number of a meeting: recorded there, or by the timetable."
+    )
+    occurrence: Id | None = Field(None, description="The id of a lecture of the timetable.")
     changed_since: Since | None = Field(
         None,
         description="With an offset, or in UTC. Renaming a room does not change its records.",
@@ -319,27 +323,3 @@ class NewAccessId(BaseModel):
 
 class NewAccessAnswer(RootModel[AccessOut | NewAccessId]):
     """A request for access, which waits for leave; there is no record yet."""
-
-
-class OfferOut(BaseModel):
-    """A discovered recording: one that nobody requested."""
-
-    id: int
-    kind: str
-    origin: str
-    address: str
-    name: str
-    owner: str | None
-    start: At | None
-    end: At | None
-    state: Literal["record", "waiting", "unplaced", "ignored"]
-    reason: str | None
-    reason_message: MessageData | None
-    record: int | None
-    offered_at: At
-
-
-class OffersOut(BaseModel):
-    """Discovered recordings, newest first."""
-
-    offers: list[OfferOut]
