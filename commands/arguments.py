@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "show a recording with its history")
     cancel = command("cancel", "cancel a recording")
     retry = command("retry", "queue a failed or cancelled recording again")
-    for sub in (show, cancel, retry):
+    for sub in (show, cancel):
         sub.add_argument("record", type=int, metavar="ID", help="the number of the recording")
+    _retry(retry)
     offers = command("offers", "list the recordings that nobody requested, or match them again")
     offers.add_argument("--again", action="store_true",
                         help="match those without a lecture with the timetable again")  # fmt: skip
@@ -120,6 +123,26 @@ def parser() -> argparse.ArgumentParser:
     work.add_argument("attempt", type=int)
     work.add_argument("worker")
     return root
+
+
+def _retry(retry: argparse.ArgumentParser) -> None:
+    add = retry.add_argument
+    add("record", type=int, nargs="?", metavar="ID", help="the number of the recording")
+    add("--failed", action="store_true", help="all that failed, the earliest lecture first")
+    add("--code", metavar="WORD", help="with --failed: only those that failed with this code")
+    add("--room", metavar="NAME", help="with --failed: only those of this room")
+    add("--since", type=_age, metavar="LENGTH",
+        help="with --failed: only those that failed within this time, like 3d or 12h")  # fmt: skip
+    add("--limit", type=_count, metavar="N", help="with --failed: at most this many")
+    add("--dry-run", action="store_true", help="with --failed: only print which these are")
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError("write a length like 3d, 12h or 30m")
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def _count(text: str) -> int:

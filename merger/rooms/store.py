@@ -89,7 +89,7 @@ def edit_room(
 
     Raises:
         NotFound: there is no such room.
-        Invalid: the new room has a mistake; the code is the field.
+        Invalid, InvalidFields: the new room has mistakes; they are named by field.
     """
 
     def change(session: Session) -> None:
@@ -264,6 +264,7 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "calendar_id": room.calendar_id,
         "mails": room.mails,
         "uploads_raw": room.uploads_raw,
+        "papers": room.papers,
         "requesters": policy_text(room.requesters),
         "watchers": policy_text(room.watchers),
         "default_course": room.default_course,
@@ -288,8 +289,8 @@ def _spec_of(row: Room) -> RoomSpec:
     return RoomSpec(
         row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
-        policy_of_json(row.requesters), policy_of_json(row.watchers), row.default_course,
-        cast(Unmatched | None, row.unmatched), row.shortest_s,
+        policy_of_json(row.requesters), policy_of_json(row.watchers), row.papers,
+        row.default_course, cast(Unmatched | None, row.unmatched), row.shortest_s,
     )  # fmt: skip
 
 
@@ -300,7 +301,7 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.zone, row.chunk_s, row.sound_source = spec.zone, spec.chunk_s, spec.sound_source
     row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
-    row.mails, row.uploads_raw = spec.mails, spec.uploads_raw
+    row.mails, row.uploads_raw, row.papers = spec.mails, spec.uploads_raw, spec.papers
     row.requesters = policy_as_json(spec.requesters)
     row.watchers = policy_as_json(spec.watchers)
     row.default_course, row.unmatched = spec.default_course, spec.unmatched

@@ -24,6 +24,7 @@ API = {
     "/api/v1/records/<int:record>/events": {"GET": "read"},
     "/api/v1/records/<int:record>/picture": {"GET": "read"},
     "/api/v1/records/<int:record>/cancel": {"POST": "write"},
+    "/api/v1/records/retry": {"POST": "rooms"},
     "/api/v1/records/<int:record>/retry": {"POST": "write"},
     "/api/v1/records/<int:record>/remerge": {"POST": "write"},
     "/api/v1/records/<int:record>/renditions/<kind>": {"GET": "read"},
@@ -104,6 +105,7 @@ LECTURE = {"room": "nowhere", "start": "2026-11-20T10:00", "end": "2026-11-20T11
 # Requests that can be read, and change nothing.
 BODIES = {
     "/api/v1/records": LECTURE,
+    "/api/v1/records/retry": {"dry_run": True},
     "/api/v1/rooms": {"name": "506", "zone": "Mars/Olympus"},
     "/api/v1/rooms/<int:room>/sources": {"name": "a", "role": "board", "kind": "folder", "address": "/"},
     "/api/v1/access/<int:access>": {"allow": True},

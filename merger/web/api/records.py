@@ -12,12 +12,12 @@ from flask import Response, json
 from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
-from merger.errors import Invalid, Refused
-from merger.i18n import Message
+from merger.errors import Invalid, Refused, refuse
+from merger.i18n import Message, document
 from merger.intake import asking, where
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
-from merger.records import edit, requests, views
+from merger.records import edit, requests, retrying, views
 from merger.records.access import store
 from merger.records.browse import lists
 from merger.timeline.clock import record_span
@@ -37,6 +37,8 @@ from merger.web.api.schemas.records import (
     RecordPage,
     RecordPath,
     RecordQuery,
+    RetriedOut,
+    RetryFailed,
 )
 from merger.web.auth import require_principal, service
 
@@ -122,7 +124,7 @@ def _span_of(body: Ask) -> tuple[datetime, datetime]:
         note(wrong, partial(email_of, is_known=True), email, "users")
     if start is not None and end is not None and zone is not None:
         note(wrong, record_span, start, end, here.now())
-    base.refuse(wrong)
+    refuse(wrong)
     assert start is not None and end is not None
     return start, end
 
@@ -243,6 +245,25 @@ def retry(path: RecordPath) -> Response:
     who = require_principal("write")
     asking.retry(service(), path.record, service().now(), who)
     return _reply_details(path.record, who)
+
+
+@blueprint.post("/records/retry", responses={"200": RetriedOut}, operation_id="retryFailed")
+def retry_failed(body: RetryFailed) -> Response:
+    """Queue failed records again, the earliest lecture first; they start one after the other.
+
+    Only for editors. One that cannot be queued, because the same was requested anew, stops no
+    other.
+    """
+    who, engine, now = require_principal("rooms"), service().engine, service().now()
+    since = instant_from(body.since, ZoneInfo("UTC"), "since") if body.since else None
+    choice = retrying.Choice(body.code, body.room, since, body.limit)
+    if body.dry_run:
+        return base.reply({"records": retrying.failed_records(engine, choice), "refused": []})
+    retried = retrying.retry_failed(engine, choice, now, who)
+    refused = [
+        {"id": record, **document(why, "message")} for record, why in retried.refused.items()
+    ]
+    return base.reply({"records": retried.records, "refused": refused})
 
 
 @blueprint.post(

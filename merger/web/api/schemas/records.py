@@ -97,6 +97,34 @@ class Edit(RequestModel):
     )
 
 
+class RetryFailed(RequestModel):
+    """Which failed records to queue again; all, if nothing is said."""
+
+    code: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Why they failed: `code` of `error`."
+    )
+    room: Text | None = Field(None, description="The room's name.")
+    since: Since | None = Field(
+        None, description="They failed then, or later. With an offset, or in UTC."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(1000, description="Only the earliest.")
+    dry_run: bool = Field(False, description="Only say which these are.")
+
+
+class NotRetried(MessageData):
+    """A record that cannot be queued again."""
+
+    id: int
+    message: str
+
+
+class RetriedOut(BaseModel):
+    """The ids of the records that are queued again, in order."""
+
+    records: list[int]
+    refused: list[NotRetried]
+
+
 class RecordQuery(RequestModel):
     """Filters for records."""
 
@@ -240,6 +268,15 @@ class RenditionOut(BaseModel):
     frames: int
 
 
+class CaptionsOut(BaseModel):
+    """The chat or the transcript on the time of the video, as WebVTT; downloaded like the video."""
+
+    kind: Literal["transcript", "chat"]
+    version: int
+    bytes: int
+    sha256: str
+
+
 class DeliveryOut(BaseModel):
     """A rendition that is at a destination or on its way there."""
 
@@ -283,6 +320,7 @@ class RecordDetails(RecordOut):
     scenes: list[Scene]
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
+    captions: list[CaptionsOut]
     deliveries: list[DeliveryOut]
     messages: list[MessageOut]
     events: list[EventOut]

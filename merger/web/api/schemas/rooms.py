@@ -15,6 +15,7 @@ _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
 _MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
+_PAPERS_ABOUT = "Whether the chat and the transcript of a recording are delivered with its video."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
 _COURSE_ABOUT = (
@@ -103,6 +104,7 @@ class RoomIn(RequestModel):
     calendar_id: Text | None = None
     mails: bool = Field(True, description=_MAILS_ABOUT)
     uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
+    papers: bool = Field(False, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -151,6 +153,7 @@ class RoomChange(RequestModel):
     calendar_id: Text | None = None
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
+    papers: bool | None = Field(None, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -179,6 +182,7 @@ class RoomOut(BaseModel):
     calendar_id: str | None
     mails: bool
     uploads_raw: bool
+    papers: bool
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     default_course: str | None = Field(description=_COURSE_ABOUT)
