@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from commands.base import Context, Printed, check_utf8, database, load_settings, now, say, span_of
 from merger.errors import Refused
@@ -83,9 +84,37 @@ def cancel(options: argparse.Namespace, _: Context) -> Printed:
 
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
-    """Queue a recording again."""
+    """Queue a recording again, or all that failed."""
     from merger.records import requests
 
+    if options.failed:
+        return _retry_failed(options)
+    if options.record is None:
+        raise Refused("arguments", "commands.retry_what")
     requests.retry(database(), options.record, now())
     document = {"id": options.record, "status": "queued"}
     return document, say("queued_again", record=options.record)
+
+
+def _retry_failed(options: argparse.Namespace) -> Printed:
+    from merger.records import retrying
+
+    since = now() - options.since if options.since is not None else None
+    choice = retrying.Choice(options.code, options.room, since, options.limit)
+    if options.dry_run:
+        found = retrying.failed_records(database(), choice)
+        document = {"records": found, "refused": [], "dry_run": True}
+        return document, say("would_retry", count=len(found), records=_listed(found))
+    retried = retrying.retry_failed(database(), choice, now())
+    refused = [(record, str(why)) for record, why in retried.refused.items()]
+    lines = [say("retried_failed", count=len(retried.records), records=_listed(retried.records))]
+    lines += [say("not_retried", record=record, why=why) for record, why in refused]
+    document = {
+        "records": retried.records, "dry_run": False,
+        "refused": [{"id": record, "message": why} for record, why in refused],
+    }  # fmt: skip
+    return document, "\n".join(lines)
+
+
+def _listed(records: Sequence[int]) -> str:
+    return ", ".join(map(str, records))
