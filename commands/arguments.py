@@ -44,8 +44,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     records.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many")
     fetch = command("fetch-zoom", "request a meeting that was recorded by Zoom")
-    fetch.add_argument("recording", metavar="UUID|LINK",
+    fetch.add_argument("recording", nargs="?", metavar="UUID|LINK",
                        help="the meeting's UUID or a link to its recording")  # fmt: skip
+    fetch.add_argument("--from", dest="file", type=Path, metavar="FILE.csv",
+                       help="all in a file: a link and, in a second column, a course")  # fmt: skip
+    fetch.add_argument("--course", metavar="CODE", help="the code of its course")
     fetch.add_argument("--user", action="append", default=[], metavar="EMAIL",
                        help="share it with this person, too; may be repeated")  # fmt: skip
     show = command("show", "show a recording with its history")

@@ -31,7 +31,7 @@ class Choice:
 
 @dataclass
 class Retried:
-    """The records that are queued again, oldest first, and those that cannot be, with the reason."""
+    """The records that are queued again, in order, and why others cannot be."""
 
     records: list[int] = field(default_factory=list)
     refused: dict[int, Message] = field(default_factory=dict)

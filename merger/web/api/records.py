@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date as calendar_date
 from datetime import datetime
 from functools import partial
@@ -41,7 +42,10 @@ from merger.web.api.schemas.records import (
     RetryFailed,
 )
 from merger.web.auth import require_principal, service
+from models import ENDED
 
+# What may accompany a recording of Zoom, which says itself where and when it was.
+_WITH_ZOOM = {"zoom", "users", "name", "event_name", "course_code", "again"}
 blueprint = base.resources(
     "records", "A record is one requested recording: its state, its videos and its history."
 )
@@ -66,6 +70,7 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
     else:
         # What came later is left out where it is not used: answers to earlier requests still fit.
         later = {"name"} if body.name is None else set()
+        later |= set() if body.again else {"again"}
         content = json.dumps(body.model_dump(exclude=later), sort_keys=True)
         # The answer is stored in English: whoever sends the key again may read another language.
         status, text = answer_once(
@@ -86,6 +91,8 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
     engine = service().engine
     if body.zoom is not None:
         return _request_zoom_recording(who, body, body.zoom)
+    if body.again:
+        raise Invalid("again", "web.again_needs_zoom")
     start, end = _span_of(body)
     request = requests.Request(
         room=body.room or "",
@@ -136,7 +143,7 @@ def _granted(who: Principal, record: int, is_new: bool) -> tuple[int, str]:
 
 def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, str]:
     """Request a Zoom recording: editors any, others one of which they are the host."""
-    others = sorted(body.model_fields_set - {"zoom", "users"})
+    others = sorted(body.model_fields_set - _WITH_ZOOM)
     if any(getattr(body, name) is not None for name in others):
         raise Invalid(others[0], "web.only_users_with_zoom")
     here = service()
@@ -151,11 +158,28 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
         is_theirs = False  # so that nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Invalid("zoom", "web.zoom_not_found")
-    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True, asked_by=who)
+    name = body.name or body.event_name or ""
+    outcome = ensure_record(
+        here, offer, (who.email, *body.users), is_explicit=True, asked_by=who, name=name,
+        course_code=body.course_code,
+    )  # fmt: skip
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
+    if body.again and not outcome.is_new:
+        _remake(who, outcome.record, {"name": name, "course_code": body.course_code})
     return _granted(who, outcome.record, outcome.is_new)
+
+
+def _remake(who: Principal, record: int, texts: Mapping[str, str | None]) -> None:
+    """Make a new version of a record, if it has ended, with the texts that somebody says."""
+    here, now = service(), service().now()
+    if requests.status_of(here.engine, record) in ENDED:
+        asking.remerge(here, record, now, who)
+    said = {name: text for name, text in texts.items() if text}
+    if said:
+        naming = requester_of(who, here.settings)
+        edit.edit_record(here.engine, record, edit.Edit(said), now, who, naming)
 
 
 @blueprint.get("/records", responses=base.responses_of(RecordPage), operation_id="listRecords")

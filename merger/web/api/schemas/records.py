@@ -48,7 +48,13 @@ class Ask(RequestModel):
     end: Instant | None = Field(None, description="At most 24 hours after `start`.")
     zoom: Annotated[str, Field(max_length=2000)] | None = Field(
         None,
-        description="A meeting's UUID, or a link to its recording; only `users` may accompany it.",
+        description="A meeting's UUID, or a link to its recording; `users`, `name`, `course_code`"
+        " and `again` may accompany it.",
+    )
+    again: bool = Field(
+        False,
+        description="With `zoom`: if it has a record that has ended, make a new version of it, with"
+        " this name and course.",
     )
     name: Text | None = Field(None, description="The name of the lecture.", examples=["Optics"])
     event_name: Text | None = Field(
