@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt
 
 from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
@@ -51,7 +51,7 @@ class Ask(RequestModel):
         description="A meeting's UUID, or a link to its recording; `users`, `name`, `course_code`"
         " and `again` may accompany it.",
     )
-    again: bool = Field(
+    again: StrictBool = Field(
         False,
         description="With `zoom`: if it has a record that has ended, make a new version of it, with"
         " this name and course.",
@@ -113,8 +113,10 @@ class RetryFailed(RequestModel):
     since: Since | None = Field(
         None, description="They failed then, or later. With an offset, or in UTC."
     )
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(1000, description="Only the earliest.")
-    dry_run: bool = Field(False, description="Only say which these are.")
+    limit: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
+        1000, description="Only the earliest."
+    )
+    dry_run: StrictBool = Field(False, description="Only say which these are.")
 
 
 class NotRetried(MessageData):
