@@ -45,8 +45,8 @@ def watch_daemons(service: Service, now: datetime) -> None:
         return
     minutes = (now - last) // timedelta(minutes=1)
     why = Message("alarm.no_daemon", count=minutes)
-    if _raise(service, "no_daemon", lambda *_: why, now):
-        send_due(service, now)  # nobody else does
+    _raise(service, "no_daemon", lambda *_: why, now)
+    send_due(service, now)  # nobody else does
 
 
 def _raise(
@@ -54,23 +54,23 @@ def _raise(
     reason: str,
     look: Callable[[Session, datetime], Message | None],
     now: datetime,
-) -> bool:
-    """Queue the mails of one reason, if there is one; return whether there are any."""
+) -> None:
+    """Queue the mails of one reason, if there is one, and if there were none lately."""
     if outbox.MAIL not in outbox.channels(service.settings):
-        return False
+        return
 
-    def act(session: Session) -> bool:
+    def act(session: Session) -> None:
         fact = session.get(Fact, f"alarm-{reason}", with_for_update=True)
         if fact is not None and now - datetime.fromisoformat(fact.value) < BETWEEN:
-            return False
+            return
         why = look(session, now)
         if why is None:
-            return False
+            return
         session.merge(Fact(name=f"alarm-{reason}", value=now.isoformat()))
         log.warning("alarm: %s", why)
-        return outbox.add_alarm(session, reason, why, now) > 0
+        outbox.add_alarm(session, reason, why, now)
 
-    return writing(service.engine, act)
+    writing(service.engine, act)
 
 
 def _overdue(session: Session, now: datetime) -> Message | None:
@@ -89,9 +89,8 @@ def _failed(session: Session, now: datetime) -> Message | None:
     count = session.scalar(select(func.count()).where(lately)) or 0
     if not count:
         return None
-    last = session.scalar(
-        select(Record.id).where(lately).order_by(Record.updated_at.desc()).limit(1)
-    )
+    newest = select(Record.id).where(lately).order_by(Record.updated_at.desc(), Record.id.desc())
+    last = session.scalar(newest.limit(1))
     return Message("alarm.failed", count=count, record=last or 0)
 
 

@@ -51,11 +51,10 @@ def add_silent(session: Session, row: Record, message: Message, now: datetime) -
     _add(session, row, "silent", str(message), mails, facts, now)
 
 
-def add_alarm(session: Session, reason: str, why: Message, now: datetime) -> int:
-    """Queue mails to administrators about what is wrong with the service; return how many."""
+def add_alarm(session: Session, reason: str, why: Message, now: datetime) -> None:
+    """Queue mails to administrators about what is wrong with the service."""
     admins = session.scalars(select(User).where(User.role == "admin").order_by(User.id))
-    emails = _mailable(None, admins, "alarm")
-    for email in emails:
+    for email in _mailable(None, admins, "alarm"):
         session.add(
             Notification(
                 identity=_identity(MAIL, "alarm", reason, now.isoformat(), email), version=0,
@@ -63,7 +62,6 @@ def add_alarm(session: Session, reason: str, why: Message, now: datetime) -> int
                 created_at=now, facts={"text": document(why)},
             )
         )  # fmt: skip
-    return len(emails)
 
 
 def add_missed(session: Session, user: User, now: datetime) -> None:
