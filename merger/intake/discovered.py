@@ -112,13 +112,13 @@ def _ensure(service: Service, recording: DiscoveredRecording, wish: _Wish) -> Ou
     fed = writing(engine, lambda session: _joinable(session, known, place, recording, by, now))
     if fed is not None:
         _add_users(engine, fed, wish.users, now, recording, by, naming)
-        return _assign(engine, recording, fed, place, now, is_new=False, is_explicit=is_explicit)
+        return _assign(engine, recording, fed, place, wish, now, is_new=False)
     if place.unwanted is not None and not is_explicit:
         why = place.unwanted
         return writing(engine, lambda session: _save_reason(session, recording, "ignored", why))
     request = _request(recording, wish, place, naming)
     record, is_new = requests.request_record(engine, request, now)
-    return _assign(engine, recording, record, place, now, is_new=is_new, is_explicit=is_explicit)
+    return _assign(engine, recording, record, place, wish, now, is_new=is_new)
 
 
 def _request(
@@ -259,7 +259,8 @@ def _join_existing(
     for row in sorted(session.scalars(wanted), key=lambda row: row.id != of_lecture):
         if leave.limited_to(row.media) not in owners or not _may_join(row, recording, by):
             continue
-        if row.id == of_lecture or is_mostly_in(span, Span(row.start_at, row.end_at)):
+        is_shown = is_mostly_in(span, Span(row.start_at, row.end_at))
+        if is_shown or row.id == of_lecture:
             if row.status == "queued":
                 row.run_after = min(row.run_after, max(now, row.end_at))
             add_history(
@@ -268,7 +269,10 @@ def _join_existing(
                 row.attempt,
                 now,
                 "offered",
-                Message("history.recorded", kind=recording.kind),
+                Message(
+                    "history.recorded" if is_shown else "history.recorded_beyond",
+                    kind=recording.kind,
+                ),
             )
             return row.id
     return None
@@ -279,17 +283,20 @@ def _assign(
     recording: DiscoveredRecording,
     record: int,
     place: Place,
+    wish: _Wish,
     now: datetime,
     *,
     is_new: bool,
-    is_explicit: bool,
 ) -> Outcome:
     """Save which record a recording has, name that by its lecture, and extend it over all of it."""
 
     def assign(session: Session) -> None:
         row = row_of(session, recording)
         if place.lecture is not None and (row is None or row.record_id != record):
-            give_record(session, place.lecture, record, place.why, now, gives_owner=is_new)
+            give_record(
+                session, place.lecture, record, place.why, now,
+                gives_owner=is_new and wish.by is None, gives_name=not (is_new and wish.name),
+            )  # fmt: skip
         row = row_of(session, recording, lock=True)
         if row is None:
             return
@@ -298,7 +305,7 @@ def _assign(
         row.state, row.reason, row.record_id = "record", None, record
 
     writing(engine, assign)
-    _extend_record(engine, recording, record, now, is_explicit=is_explicit)
+    _extend_record(engine, recording, record, now, is_explicit=wish.is_explicit)
     return Outcome(record, is_new)
 
 

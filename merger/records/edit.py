@@ -65,23 +65,35 @@ def edit_record(
     Raises:
         InvalidFields, Invalid, NotFound, Forbidden
     """
-    edit = _checked(edit)
+    edit = check_edit(edit)
+    return writing(engine, lambda session: apply_edit(session, record, edit, now, by, naming))
 
-    def change(session: Session) -> bool:
-        row = lock_record(session, record, by.only_of)
-        check_owner(row, by.only_of)
-        lines = _change_texts(row, edit.texts, by)
-        if lines:
-            keep_texts(session, row)
-            _queue_update(row, now)
-        lines += _change_users(session, row, edit, now, by, naming)
-        for line in lines:
-            add_history(session, record, row.attempt, now, "edited", line)
-        if lines:
-            row.updated_at = now
-        return bool(lines)
 
-    return writing(engine, change)
+def apply_edit(
+    session: Session,
+    record: int,
+    edit: Edit,
+    now: datetime,
+    by: Principal,
+    naming: Requester | None,
+) -> bool:
+    """Change a record within a transaction, as `edit_record` does.
+
+    Args:
+        edit: as `check_edit` returns it.
+    """
+    row = lock_record(session, record, by.only_of)
+    check_owner(row, by.only_of)
+    lines = _change_texts(row, edit.texts, by)
+    if lines:
+        keep_texts(session, row)
+        _queue_update(row, now)
+    lines += _change_users(session, row, edit, now, by, naming)
+    for line in lines:
+        add_history(session, record, row.attempt, now, "edited", line)
+    if lines:
+        row.updated_at = now
+    return bool(lines)
 
 
 def update_texts(row: Record, texts: Mapping[str, str | None], now: datetime) -> None:
@@ -105,7 +117,7 @@ def _queue_update(row: Record, now: datetime) -> None:
         row.is_outdated = True  # when that is done, whatever comes of it
 
 
-def _checked(edit: Edit) -> Edit:
+def check_edit(edit: Edit) -> Edit:
     """Return what is to be changed in the form in which it is kept. Raises InvalidFields."""
     wrong: dict[str, Message] = {}
     texts = dict(edit.texts)

@@ -139,6 +139,7 @@ def give_record(
     now: datetime,
     *,
     gives_owner: bool = False,
+    gives_name: bool = True,
 ) -> None:
     """Have a lecture have the record of a recording of it, which gets its people and its texts.
 
@@ -147,6 +148,7 @@ def give_record(
     Args:
         why: the recording is of that lecture.
         gives_owner: the owner of the series becomes that of the record.
+        gives_name: the record is called as the lecture.
     """
     series = session.get(
         Series, lecture.series, with_for_update=True, options=_WITH_PEOPLE, populate_existing=True
@@ -161,7 +163,7 @@ def give_record(
         return  # which has them already, or what people have changed of them
     if occurrence.record_id is None:
         occurrence.record, occurrence.follows, occurrence.requested_at = row, False, now
-    adopt_record(session, occurrence, row, now, gives_owner=gives_owner)
+    adopt_record(session, occurrence, row, now, gives_owner=gives_owner, gives_name=gives_name)
 
 
 _WITH_PEOPLE = (selectinload(Series.people).joinedload(SeriesPerson.user),)

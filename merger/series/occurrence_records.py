@@ -144,15 +144,24 @@ def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: d
 
 
 def adopt_record(
-    session: Session, row: Occurrence, record: Record, now: datetime, *, gives_owner: bool
+    session: Session,
+    row: Occurrence,
+    record: Record,
+    now: datetime,
+    *,
+    gives_owner: bool,
+    gives_name: bool,
 ) -> None:
     """Give a record the people of an occurrence, and its texts as long as work has not begun.
 
     Args:
         record: locked.
         gives_owner: the owner of the series becomes its owner.
+        gives_name: it is called as the lecture.
     """
     plan = _plan(row.series, row, row.room or row.series.room)
+    if not gives_name:
+        plan = replace(plan, name=record.event_name)
     if gives_owner:
         planned.set_people(session, record, plan, now)
     _adopt(session, record, plan, now)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from merger.db.engine import reading, writing
-from merger.intake import again
+from merger.intake import again, discovered
 from merger.intake.placing import first_course
 from merger.records import requests
 from merger.series import store, unroll
@@ -21,7 +21,7 @@ from merger.timeline.clock import utc
 from merger.timetable.recurrence import Recurrence
 from merger.timetable.spec import SeriesSpec
 from models import Occurrence, Record, Room
-from tests.fakes.zoom import NUMBER, zoom_served
+from tests.fakes.zoom import NUMBER, UUID, zoom_served
 from tests.intake.test_zoom_webhook import HOST, Hooked
 from tests.support.databases import ON_SQLITE
 from tests.support.selection import BOTH_DATABASES
@@ -254,6 +254,30 @@ def test_what_is_off_is_no_lecture(campus: Campus) -> None:
     assert campus.row(campus.meet(local(14, 10))["record"]).course_code == "MATH-101"
     store.set_state(campus.site.engine, series, "over", "", campus.site.clock, None)
     assert campus.row(campus.meet(local(21, 10))["record"]).course_code is None
+
+
+@ON_SQLITE
+def test_much_more_than_a_lecture_was_recorded(campus: Campus) -> None:
+    """It has one record all the same, which shows what was planned."""
+    campus.plan(mode="asks")
+    record = campus.meet(local(7, 10), 4)["record"]
+    assert next(r.record_id for r in campus.occurrences()) == record
+    assert campus.row(record).end_at == utc(local(7, 11, 30))
+    assert "has recorded much more than this lecture" in campus.history(record)
+
+
+@ON_SQLITE
+def test_on_demand_with_a_name_and_a_course(campus: Campus) -> None:
+    campus.plan(owners=("ada@example.org",))
+    campus.zoom.add_meeting()
+    campus.zoom.add_file("active_speaker", local(7, 10), 5400)
+    found = campus.service.offering["zoom"].find_recording(UUID, campus.site.clock)
+    outcome = discovered.ensure_record(
+        campus.service, found, ("eve@x.org",), is_explicit=True, name="Rings", course_code="OWN-1"
+    )
+    row = campus.row(outcome.record or 0)
+    assert (row.event_name, row.course_code) == ("Rings", "OWN-1")
+    assert "ada@example.org" in campus.site.details()["users"]
 
 
 # --- of which course ------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from models import ENDED, STATUSES
 
 PAGE = 25  # records
 TABS = ("upcoming", "recordings")
+TIMES = ("start", "end")
 _SEARCH = ("whose", "q", "room", "status", "day")
 
 
@@ -209,16 +210,31 @@ def page_of_record(
         deliveries=sorted(details["deliveries"], key=_place_of_delivery),
         share=_share_link(details, zone), video=_video(details, renditions),
         edited=edited or edit_values(details), edit_errors=edit_errors or {},
+        is_movable=is_movable(details), rooms=store.zones_of_rooms(service().engine, who),
+        edit_offsets={n: offsets_of_twice((edited or {}).get(n, ""), zone) for n in TIMES},
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
     return (page, 422) if edit_errors and isinstance(page, str) else page
 
 
 def edit_values(details: Mapping[str, Any]) -> dict[str, str]:
-    """Return the current values of the form that changes a record."""
+    """Return the current values of the form that changes a record.
+
+    Its room and its times are among them as long as they can be changed.
+    """
     values = {name: details[name] or "" for name in ("name", "description", "course_code")}
     others = details["users"][1:]
-    return values | {"users": "\n".join(others), "users_before": " ".join(others)}
+    values |= {"users": "\n".join(others), "users_before": " ".join(others)}
+    if is_movable(details):
+        values |= {"room": details["room"] or "", **times_of(details)}
+    return values
+
+
+def is_movable(details: Mapping[str, Any]) -> bool:
+    """Return whether a record may still get another room or time: work on it has not begun."""
+    return (details["status"], details["stage"]) == ("queued", "collect") and not details[
+        "delivered_version"
+    ]
 
 
 def _without_paths(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,8 +373,13 @@ def remerge(record: int) -> Answer:
 
 def form_values(details: Mapping[str, Any]) -> dict[str, str]:
     """Return the current values of the form for a new version."""
+    return {"layout": details["layout"], "profile": details["profile"], **times_of(details)}
+
+
+def times_of(details: Mapping[str, Any]) -> dict[str, str]:
+    """Return the times of a record as a form has them, by the clock of its room."""
     zone = zone_named(details["zone"])
-    values = {"layout": details["layout"], "profile": details["profile"]}
+    values: dict[str, str] = {}
     for name in ("start", "end"):
         at = datetime.fromisoformat(details[name]).astimezone(zone)  # whose fold is set
         values |= {name: _local(details[name]), f"{name}_which": turn_of(at, zone)}

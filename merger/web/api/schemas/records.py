@@ -101,6 +101,11 @@ class Edit(RequestModel):
     users: Annotated[list[Annotated[str, Field(max_length=254)]], Field(min_length=1)] | None = (
         Field(None, description="Email addresses of all who are to have it, with the owner's.")
     )
+    room: Text | None = Field(
+        None, description="Its room, and times: as long as work on it has not begun."
+    )
+    start: Instant | None = None
+    end: Instant | None = None
 
 
 class RetryFailed(RequestModel):
