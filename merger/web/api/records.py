@@ -177,8 +177,7 @@ def _remake(who: Principal, record: int, texts: Mapping[str, str | None]) -> Non
         asking.remerge(here, record, now, who)
     said = {name: text for name, text in texts.items() if text}
     if said:
-        naming = requester_of(who, here.settings)
-        edit.edit_record(here.engine, record, edit.Edit(said), now, who, naming)
+        moving.change_record(here, record, edit.Edit(said), moving.Move(), now, who)
 
 
 @blueprint.get("/records", responses=base.responses_of(RecordPage), operation_id="listRecords")
