@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import checking, google, merging, recording, records, serving, upkeep
+    from commands import checking, discovered, google, merging, recording, records, serving, upkeep
     from commands.arguments import parser
     from commands.base import (
         BROKEN,
@@ -59,6 +59,8 @@ COMMANDS: dict[str, Command] = {
     "show": records.show,
     "cancel": records.cancel,
     "retry": records.retry,
+    "offers": discovered.offers,
+    "where": discovered.where,
     "rooms": upkeep.rooms,
     "courses": google.courses,
     "timetable": importing.timetable,

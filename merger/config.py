@@ -30,7 +30,9 @@ EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 LogForm = Literal["text", "json"]
 Access = Literal["", "ask", "open"]
 Confinement = Literal["auto", "off"]
+Unmatched = Literal["keep", "ignore"]
 
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _SMALLEST_CACHE = 64 * 1024**2  # with less, no part survives until it is needed
 
 
@@ -57,6 +59,11 @@ def _require(pattern: str, text: str) -> re.Match[str]:
 
 def _seconds(text: str) -> timedelta:
     return timedelta(seconds=float(_require(r"\d{1,9}(\.\d{1,6})?", text)[0]))
+
+
+def _length(text: str) -> timedelta:
+    number, unit = _require(r"(\d{1,6})([smh])", text).groups()
+    return int(number) * _UNITS[unit]
 
 
 def _days(text: str) -> timedelta:
@@ -121,6 +128,7 @@ def _check_port(address: str) -> str:
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+Length = Annotated[timedelta, BeforeValidator(_length)]
 Days = Annotated[timedelta, BeforeValidator(_days)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
@@ -150,6 +158,11 @@ def _between(least: int, most: int) -> Values:
 def _seconds_between(least: float, most: float) -> Values:
     what = Message("config.values.seconds", least=f"{least:g}", most=f"{most:g}")
     return Values(what, {"ge": timedelta(seconds=least), "le": timedelta(seconds=most)})
+
+
+def _lengths_until(hours: int) -> Values:
+    what = Message("config.values.length", most=hours)
+    return Values(what, {"le": timedelta(hours=hours)})
 
 
 def _days_until(most: int) -> Values:
@@ -363,6 +376,26 @@ class Settings(BaseSettings):
         "MERGER_ZOOM_HOSTS", "zoom.us,zoomgov.com", DOMAINS,
         "Domains, including their subdomains, from which recordings are downloaded; an IP address"
         " listed here may be a local one.",
+    )  # fmt: skip
+    shortest: Length = _setting(
+        "MERGER_SHORTEST", "2m", _lengths_until(24),
+        "Recordings that nobody requested, such as Zoom meetings, are ignored if they are shorter;"
+        " rooms may have a length of their own.",
+    )  # fmt: skip
+    timetable_tolerance: Length = _setting(
+        "MERGER_TIMETABLE_TOLERANCE", "30m", _lengths_until(12),
+        "How far the start of a recording may be from that of a lecture in the timetable to be of"
+        " that lecture.",
+    )  # fmt: skip
+    unmatched: Unmatched = _setting(
+        "MERGER_UNMATCHED", "keep", _choice(get_args(Unmatched)),
+        "What becomes of recordings that nobody requested and that are of no lecture in the"
+        " timetable; rooms may decide otherwise.",
+    )  # fmt: skip
+    default_course: str = _setting(
+        "MERGER_DEFAULT_COURSE", "", TEXT,
+        "The code of the course of recordings that nobody requested, if neither the timetable nor"
+        " their room names one.",
     )  # fmt: skip
     google_credentials: MaybePath = _setting(
         "MERGER_GOOGLE_CREDENTIALS", "", _any("file"),
