@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.interfaces import ORMOption
 
 from merger.accounts.external import Requester, name_users
 from merger.accounts.permissions import Principal
@@ -109,14 +110,17 @@ def check_request(request: Request, now: datetime) -> Request:
     )
 
 
-def enter_request(session: Session, request: Request, now: datetime) -> tuple[int, bool]:
+def enter_request(
+    session: Session, request: Request, now: datetime, room: Room | None = None
+) -> tuple[int, bool]:
     """Queue a record within a transaction, as `request_record` does.
 
     Args:
         request: as `check_request` returns it.
+        room: that of the request, where it is locked already.
     """
     span, users = Span(request.start, request.end), list(request.users)
-    room = room_row(session, request.room, lock=True)
+    room = room or room_row(session, request.room, lock=True)
     row = _requested_before(session, request, room.id, span, *users[:1])
     is_new = row is None
     if row is None:
@@ -126,7 +130,7 @@ def enter_request(session: Session, request: Request, now: datetime) -> tuple[in
             layout=request.layout, profile=request.profile,
             idempotency_key=request.idempotency_key, created_at=now, updated_at=now,
             run_after=max(span.end, now), status="queued", stage="collect", attempt=0,
-            media=leave.new_leave(request.asked_by),
+            media=leave.new_leave(request.asked_by), users=[],
         )  # fmt: skip
         if request.event is not None:
             link_own(row, request.event)
@@ -518,13 +522,21 @@ def record_row(
     return row
 
 
-def watched_row(session: Session, record: int, only_of: int | None = None) -> Record:
+def watched_row(
+    session: Session,
+    record: int,
+    only_of: int | None = None,
+    options: Sequence[ORMOption] = (),
+) -> Record:
     """Return the row of a record for somebody who looks at it, and changes nothing.
+
+    Args:
+        options: of what belongs to it, which is loaded with it.
 
     Raises:
         NotFound: it is not there, or they are not among its people and may not watch it either.
     """
-    row = session.get(Record, record)
+    row = session.get(Record, record, options=options)
     if row is None or not (is_among(row, only_of) or _may_watch(session, row, only_of)):
         raise NotFound("record", "records.not_found", record=record)
     return row

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, Select, and_, or_, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
 from merger.errors import Refused
@@ -25,7 +25,10 @@ from models import (
     Event,
     Notification,
     Record,
+    RecordUser,
     Rendition,
+    Room,
+    User,
 )
 
 
@@ -127,6 +130,13 @@ def _local(zone: str, instant: datetime | None) -> str | None:
         return instant.isoformat()
 
 
+_WITH_ALL = (
+    joinedload(Record.room).selectinload(Room.sources),
+    selectinload(Record.users).joinedload(RecordUser.user).joinedload(User.confirmation),
+    undefer(Record.report),
+)
+
+
 def record_details(
     engine: Engine, record: int, only_of: int | None = None, reader: int | None = None
 ) -> dict[str, Any]:
@@ -137,7 +147,7 @@ def record_details(
         reader: who looks, as of a `Filter`.
     """
     with reading(engine) as session:
-        row = watched_row(session, record, only_of)
+        row = watched_row(session, record, only_of, _WITH_ALL)
         chunks = session.scalars(
             select(Chunk)
             .where(Chunk.record_id == record)

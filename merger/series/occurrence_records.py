@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester
 from merger.accounts.permissions import Principal
+from merger.errors import Forbidden
 from merger.i18n import Message
 from merger.records import planned, requests
 from merger.records.access.links import principal_of
@@ -170,10 +171,13 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
         plan.room.name, span.start, span.end, name=plan.name, layout=layout, profile=profile,
         users=plan.people, course_code=plan.course_code, asked_by=owner, naming=plan.naming,
     )  # fmt: skip
-    row.record_id, row.follows = requests.enter_request(
-        session, requests.check_request(request, now), now
-    )
-    row.requested_at = now
+    checked = requests.check_request(request, now)
+    try:
+        row.record_id, row.follows = requests.enter_request(session, checked, now, plan.room)
+    except Forbidden as error:  # it may show meetings of others
+        row.is_off, row.is_changed, row.reason = True, True, error.message
+    else:
+        row.requested_at = now
 
 
 def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
