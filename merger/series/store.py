@@ -378,7 +378,8 @@ def occurrence_document(row: Occurrence) -> dict[str, Any]:
         "zone": room.zone, "name": row.name or spec_of_name(row.series),
         "course": row.series.course_code, "original": row.original_at.isoformat(),
         "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
-        "is_off": off is not None, "reason": off, "is_changed": row.is_changed,
+        "is_off": off is not None, "is_skipped": row.is_off, "reason": off,
+        "is_changed": row.is_changed, "stamp": row.series.updated_at.isoformat(),
         "mode": row.series.mode, "record": row.record_id,
         "status": record.status if record is not None else None,
     }  # fmt: skip

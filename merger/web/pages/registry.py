@@ -19,10 +19,12 @@ from merger.web.pages import (
     selected,
 )
 from merger.web.pages.base import Answer, blueprint
+from merger.web.pages.timetable import days_off, feeds, lecture, series, week, words
 
 __all__ = [
-    "access", "account", "blueprint", "confirm", "discovered", "operations", "people",
-    "record_edit", "records", "register", "request", "rooms", "selected",
+    "access", "account", "blueprint", "confirm", "days_off", "discovered", "feeds", "lecture",
+    "operations", "people", "record_edit", "records", "register", "request", "rooms", "selected",
+    "series", "week",
 ]  # fmt: skip
 
 
@@ -34,6 +36,6 @@ def home() -> Answer:
 
 def register(app: Flask) -> None:
     """Add the pages to an application."""
-    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS})
+    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS, **words.HELPERS})
     app.register_blueprint(blueprint)
     app.after_request(base.add_language_headers)
