@@ -30,7 +30,7 @@ from merger.series.unroll import bring_up_to_date
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timetable.recurrence import check_recurrence
 from merger.timetable.spec import SeriesSpec
-from models import Occurrence, Room, Series, SeriesPerson
+from models import Occurrence, Record, Room, Series, SeriesPerson
 
 FARTHEST_MOVE = timedelta(days=14)
 
@@ -272,6 +272,20 @@ def owns_series(row: Series, by: Principal | None) -> bool:
 # --- looking --------------------------------------------------------------------------------------
 
 
+# What documents of occurrences hold: a week has many, and records have much that is not shown.
+_FOR_DOCUMENTS = (
+    joinedload(Occurrence.series)
+    .load_only(
+        Series.course_code, Series.mode, Series.reason, Series.room_id, Series.state,
+        Series.title, Series.updated_at,
+    )
+    .joinedload(Series.room)
+    .load_only(Room.name, Room.zone),
+    joinedload(Occurrence.room).load_only(Room.name, Room.zone),
+    joinedload(Occurrence.record).load_only(Record.status),
+)  # fmt: skip
+
+
 def list_series(
     engine: Engine, *, only_of: int | None = None, room: str | None = None
 ) -> list[dict[str, Any]]:
@@ -347,7 +361,7 @@ def list_occurrences(
             .join(Occurrence.series)
             .where(Occurrence.start_at >= span.start, Occurrence.start_at < span.end)
             .where(Series.mode != "no")
-            .options(*_WITH_SERIES)
+            .options(*_FOR_DOCUMENTS)
             .order_by(Occurrence.start_at, Occurrence.id)
         )
         if only_of is not None:
