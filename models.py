@@ -70,6 +70,15 @@ class LeaveGiven(TypedDict, total=False):
     span: list[str]
 
 
+class TranscriptData(TypedDict):
+    """Where the times of a chat or a transcript lie: `merger.timeline.captions.Transcript`."""
+
+    name: str
+    kind: str
+    zero: str | None
+    stretches: list[list[str]]
+
+
 class RecordMedia(TypedDict, total=False):
     """What a record is made of (`records.media`).
 
@@ -78,6 +87,7 @@ class RecordMedia(TypedDict, total=False):
         incomplete: names of the sources of which more might have come.
         warnings: messages about what is missing.
         papers: names of the files of transcripts.
+        transcripts: where the times of those lie of which that was asked.
         late: where media came after the record was made.
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
@@ -88,6 +98,7 @@ class RecordMedia(TypedDict, total=False):
     incomplete: list[str]
     warnings: list[Any]
     papers: list[str]
+    transcripts: list[TranscriptData]
     late: LateMedia
     asked_again: bool
     leave: LeaveGiven
@@ -255,6 +266,9 @@ class Room(Base):
     late_s: Mapped[int] = mapped_column(Integer, default=120, server_default="120")
     mails: Mapped[bool] = mapped_column(default=True, server_default="1")  # to those who asked
     uploads_raw: Mapped[bool] = mapped_column(default=False, server_default="0")  # live segments
+    papers: Mapped[bool] = mapped_column(
+        default=False, server_default="0"
+    )  # captions are delivered
     # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
     requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -626,7 +640,7 @@ class Rendition(Base):
     path: Mapped[str | None] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(key(64))
-    frames: Mapped[int] = mapped_column(Integer)
+    frames: Mapped[int] = mapped_column(Integer)  # none of captions, which have no size either
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     made_at: Mapped[datetime] = mapped_column(Instant)

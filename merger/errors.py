@@ -60,6 +60,14 @@ class InvalidFields(Refused):
         self.fields = dict(fields)
 
 
+def refuse(wrong: Mapping[str, Message]) -> None:
+    """Raise Invalid, or InvalidFields, where something is wrong with some fields."""
+    if len(wrong) > 1:
+        raise InvalidFields(wrong)
+    for field, why in wrong.items():
+        raise Invalid(field, why)
+
+
 class NotFound(Refused):
     """What was named is not there, or not for this person. code: what it is."""
 

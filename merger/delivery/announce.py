@@ -19,6 +19,7 @@ from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from merger.records.leases import Lease
 from merger.records.versions import ANNOUNCEMENT
+from merger.timeline.filenames import VIDEOS
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +94,12 @@ def _note(lease: Lease, announcer: Announcer, error: MergerError) -> None:
 
 
 def links_of(lease: Lease, destinations: Sequence[str]) -> tuple[Link, ...]:
-    """Return where the renditions of a record are, the merge of each destination first."""
+    """Return where the videos of a record are, the merge of each destination first."""
     return tuple(
         Link(destination, entry.kind, entry.link, entry.state.get("id"))
         for destination in destinations
         for entry in sorted(
             ledger.entries(lease, destination).values(), key=lambda e: e.kind != "merge"
         )
-        if entry.status == "delivered" and entry.link
+        if entry.kind in VIDEOS and entry.status == "delivered" and entry.link
     )

@@ -67,7 +67,7 @@ def request_record(service: Service, request: requests.Request, now: datetime) -
             decision = _decision(session, room, by, span, now, mode)
             # Who owns what it overlaps with is asked, whether or not that is a meeting.
             if not decision.owners:
-                _check_meetings(session, service, Room.id == room.id, [span], by)
+                check_meetings(session, service, Room.id == room.id, [span], by)
 
     def enter(session: Session) -> Outcome:
         room = requests.room_row(session, checked.room, lock=True)
@@ -114,7 +114,7 @@ def remerge(
             before = Span(row.start_at, row.end_at)
             span = record_span(start or before.start, end or before.end, now)
             added = list(_outside(span, before))
-            _check_meetings(session, service, Room.id == row.room_id, added, by, before)
+            check_meetings(session, service, Room.id == row.room_id, added, by, before)
             _check_leave(session, service, row, added, by, now)
             _check_own_time(session, service, row, by)
     requests.remerge(
@@ -188,7 +188,7 @@ def _check_sharing(session: Session, room: Room, request: requests.Request) -> N
 # --- meetings -------------------------------------------------------------------------------------
 
 
-def _check_meetings(
+def check_meetings(
     session: Session,
     service: Service,
     room: ColumnElement[bool],

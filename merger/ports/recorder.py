@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from merger.i18n import Message
 from merger.mail_address import normal_form
+from merger.timeline.captions import Transcript
 from merger.timeline.clock import Span
 
 
@@ -202,8 +203,8 @@ class HasTranscripts(Protocol):
 
     def collect_transcripts(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
-    ) -> list[str]:
-        """Collect them into a folder, each complete or not at all; return the names there."""
+    ) -> list[Transcript]:
+        """Collect them into a folder, each complete or not at all; return those there."""
 
 
 def fills_roles(recorder: Recorder) -> tuple[str, ...]:

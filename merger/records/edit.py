@@ -65,29 +65,41 @@ def edit_record(
     Raises:
         InvalidFields, Invalid, NotFound, Forbidden
     """
-    edit = _checked(edit)
-
-    def change(session: Session) -> bool:
-        row = lock_record(session, record, by.only_of)
-        check_owner(row, by.only_of)
-        lines = _change_texts(row, edit.texts, by)
-        if lines:
-            keep_texts(session, row)
-            if row.status == "delivered":
-                queue_update(row, now)
-            elif row.status == "running" or row.delivered_version is not None:
-                row.is_outdated = True  # when that is done, whatever comes of it
-        lines += _change_users(session, row, edit, now, by, naming)
-        for line in lines:
-            add_history(session, record, row.attempt, now, "edited", line)
-        if lines:
-            row.updated_at = now
-        return bool(lines)
-
-    return writing(engine, change)
+    edit = check_edit(edit)
+    return writing(engine, lambda session: apply_edit(session, record, edit, now, by, naming))
 
 
-def _checked(edit: Edit) -> Edit:
+def apply_edit(
+    session: Session,
+    record: int,
+    edit: Edit,
+    now: datetime,
+    by: Principal,
+    naming: Requester | None,
+) -> bool:
+    """Change a record within a transaction, as `edit_record` does.
+
+    Args:
+        edit: as `check_edit` returns it.
+    """
+    row = lock_record(session, record, by.only_of)
+    check_owner(row, by.only_of)
+    lines = _change_texts(row, edit.texts, by)
+    if lines:
+        keep_texts(session, row)
+        if row.status == "delivered":
+            queue_update(row, now)
+        elif row.status == "running" or row.delivered_version is not None:
+            row.is_outdated = True  # when that is done, whatever comes of it
+    lines += _change_users(session, row, edit, now, by, naming)
+    for line in lines:
+        add_history(session, record, row.attempt, now, "edited", line)
+    if lines:
+        row.updated_at = now
+    return bool(lines)
+
+
+def check_edit(edit: Edit) -> Edit:
     """Return what is to be changed in the form in which it is kept. Raises InvalidFields."""
     wrong: dict[str, Message] = {}
     texts = dict(edit.texts)

@@ -18,7 +18,7 @@ from merger.i18n import Message
 from merger.ports.calendar import CalendarEvent
 from merger.records.queue import add_history
 from merger.timeline.clock import Span
-from models import Event, EventLink, Fact, Occurrence, Record
+from models import Event, EventLink, Fact, Occurrence, Record, Room
 
 
 def links_of(event: CalendarEvent) -> Select[EventLink]:
@@ -108,6 +108,12 @@ def keep_texts(session: Session, row: Record) -> None:
     _update_occurrences(session, row, keeps_texts=True)
     if row.event_link is not None:
         row.event_link.keeps_texts = True
+
+
+def move_occurrences(session: Session, row: Record, room: Room, span: Span) -> None:
+    """Have the lectures of a timetable take place where people have moved their record."""
+    start, end = span.start, span.end
+    _update_occurrences(session, row, start_at=start, end_at=end, room_id=room.id, is_changed=True)
 
 
 def forget_called_off(session: Session, row: Record) -> None:

@@ -32,6 +32,7 @@ class Job:
         media: what it is made of, as far as that was collected.
         users: mail addresses, the owner's first; without those who are still to confirm.
         drive_folder: of the room.
+        delivers_captions: whether the captions of its video are delivered, too.
         calendar_id, event_id: of the event that it was requested for.
         is_outdated: what was delivered does not show the latest texts yet, or file name.
     """
@@ -55,6 +56,7 @@ class Job:
     media: RecordMedia
     users: tuple[str, ...] = ()
     drive_folder: str | None = None
+    delivers_captions: bool = False
     calendar_id: str | None = None
     event_id: str | None = None
     course_code: str | None = None
@@ -101,6 +103,7 @@ def job_from_row(session: Session, row: Record) -> Job:
         media=row.media or {},
         users=tuple(entry.user.email for entry in row.users if entry.user.is_confirmed),
         drive_folder=room.drive_folder if room else None,
+        delivers_captions=room.papers if room else False,
         calendar_id=row.event_link.calendar_id if row.event_link else None,
         event_id=row.event_link.event_id if row.event_link else None,
         course_code=row.course_code,

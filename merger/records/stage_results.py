@@ -18,7 +18,9 @@ from merger.i18n import Message, to_json
 from merger.ports.recorder import Collected
 from merger.records.jobs import Job, job_from_row
 from merger.records.leases import Lease
-from models import Chunk, Record, RecordMedia, Rendition, Segment
+from merger.timeline.captions import Transcript
+from merger.timeline.clock import Span
+from models import Chunk, Record, RecordMedia, Rendition, Segment, TranscriptData
 
 if TYPE_CHECKING:  # heavy: whoever only collects or delivers does not pay for it
     from merger.analysis.sampling import Look
@@ -62,7 +64,7 @@ def save_segments(
     before: RecordMedia,
     *,
     incomplete: Sequence[str] = (),
-    transcripts: Iterable[str] = (),
+    transcripts: Sequence[Transcript] = (),
     warnings: Sequence[Message] = (),
 ) -> RecordMedia:
     """Write down what was collected for a record, and return what it is made of.
@@ -77,7 +79,7 @@ def save_segments(
         ids: of the sources, by their names.
         before: what the record was made of until now (`Job.media`).
         incomplete: names of the sources of which more might have come.
-        transcripts: names of files that are there to be read.
+        transcripts: whose files are there to be read.
         warnings: about what is missing, for whoever goes on from there.
     """
     # What was left of a source that has something else now was taken out by somebody.
@@ -99,7 +101,8 @@ def save_segments(
             "items": items,
             "incomplete": list(incomplete),
             "warnings": [to_json(message) for message in warnings],
-            "papers": sorted({*before.get("papers", ()), *transcripts}),
+            "papers": sorted({*before.get("papers", ()), *(t.name for t in transcripts)}),
+            "transcripts": _transcript_documents(before, transcripts),
         }
         media.pop("asked_again", None)
         row.media, row.updated_at = media, now
@@ -142,6 +145,34 @@ def _items(files: Sequence[Collected], data: Path) -> list[list[str]]:
         ]
         for file in files
     ]  # fmt: skip
+
+
+def _transcript_documents(
+    before: RecordMedia, transcripts: Iterable[Transcript]
+) -> list[TranscriptData]:
+    """Return where the times of transcripts lie; what is no longer where it came from stays."""
+    by_name = {document["name"]: document for document in before.get("transcripts", ())}
+    for one in transcripts:
+        by_name[one.name] = {
+            "name": one.name,
+            "kind": one.kind,
+            "zero": one.zero.isoformat() if one.zero else None,
+            "stretches": [[s.start.isoformat(), s.end.isoformat()] for s in one.stretches],
+        }
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def kept_transcripts(media: RecordMedia) -> list[Transcript]:
+    """Return the chats and transcripts of which it is known where their times lie. Pure."""
+    return [
+        Transcript(
+            document["name"],
+            document["kind"],
+            datetime.fromisoformat(document["zero"]) if document["zero"] else None,
+            tuple(Span(*map(datetime.fromisoformat, pair)) for pair in document["stretches"]),
+        )
+        for document in media.get("transcripts", ())
+    ]
 
 
 def kept_segments(media: RecordMedia) -> list[KeptSegment]:

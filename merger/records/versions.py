@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, undefer
 
-from merger.timeline.filenames import name_key
+from merger.timeline.filenames import VIDEOS, name_key
 from models import Chunk, Delivery, Record, RecordMedia, Rendition
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
@@ -146,4 +146,8 @@ def is_half_replaced(session: Session, row: Record) -> bool:
         version = entry.version if entry.status == "delivered" else None
         delivered.setdefault(entry.destination, {})[entry.kind] = version
     wanted: dict[str, int | None] = {kind: row.version for kind, _ in ours}
-    return any(kinds != wanted for kinds in delivered.values())
+    # Captions go where the room says so.
+    needed = {kind: version for kind, version in wanted.items() if kind in VIDEOS}
+    return any(
+        not needed.items() <= kinds.items() <= wanted.items() for kinds in delivered.values()
+    )

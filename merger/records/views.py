@@ -17,6 +17,7 @@ from merger.i18n import document, from_json, to_json
 from merger.records import outbox
 from merger.records.requests import is_among, record_row, watched_row
 from merger.records.rules.progress import overall_share, ready_at
+from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
 from models import (
@@ -156,7 +157,7 @@ def record_details(
         )
         renditions = session.scalars(
             select(Rendition).where(Rendition.record_id == record).order_by(Rendition.id)
-        )
+        ).all()
         deliveries = session.scalars(
             select(Delivery).where(Delivery.record_id == record).order_by(Delivery.id)
         )
@@ -193,6 +194,12 @@ def record_details(
                     "sha256": r.sha256, "width": r.width, "height": r.height, "frames": r.frames,
                 }
                 for r in renditions
+                if r.kind in VIDEOS
+            ],
+            "captions": [
+                {"kind": r.kind, "version": r.version, "bytes": r.size_bytes, "sha256": r.sha256}
+                for r in renditions
+                if r.kind in CAPTIONS
             ],
             "deliveries": [
                 {

@@ -38,6 +38,7 @@ def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
         ("calendar_id", old.calendar_id, new.calendar_id),
         ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
         ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
+        ("papers", _yes_or_no(old.papers), _yes_or_no(new.papers)),
         ("requesters", policy_text(old.requesters), policy_text(new.requesters)),
         ("watchers", policy_text(old.watchers), policy_text(new.watchers)),
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from merger.errors import Invalid, MergerError, Refused, did_you_mean
+from merger.errors import MergerError, Refused, did_you_mean, refuse
 from merger.i18n import Message, Param, verbatim
 from merger.ports.recorder import ChecksCredentials, Recorder, SourceOfRoom
 from merger.rooms.spec import (
@@ -94,9 +94,11 @@ def _refusals(
 
 
 def check_room(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> None:
-    """Raise Invalid, with the field as its code, for the first thing that is wrong with a room."""
+    """Raise Invalid, or InvalidFields, with all that is wrong with a room, by its fields."""
+    wrong: dict[str, Message] = {}
     for field, why in problems_of(room, recorder_of):
-        raise Invalid(field, why)
+        wrong.setdefault(field, why)
+    refuse(wrong)
 
 
 def kept_credentials(before: SourceSpec, kind: str, address: str) -> str | None:

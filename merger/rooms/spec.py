@@ -34,6 +34,7 @@ class RoomSpec:
     early_s, late_s: for how long before and after a record its live sources are recorded.
     mails: whether those who requested a record are notified by mail.
     uploads_raw: whether what is recorded live is delivered as it is, too.
+    papers: whether the chat and the transcript of a record are delivered beside its video.
     requesters, watchers: who may request its recordings, and watch others'; None: the default.
     """
 
@@ -50,6 +51,7 @@ class RoomSpec:
     uploads_raw: bool = False
     requesters: RoomPolicy | None = None
     watchers: RoomPolicy | None = None
+    papers: bool = False
 
 
 def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:

@@ -89,7 +89,7 @@ def edit_room(
 
     Raises:
         NotFound: there is no such room.
-        Invalid: the new room has a mistake; the code is the field.
+        Invalid, InvalidFields: the new room has mistakes; they are named by field.
     """
 
     def change(session: Session) -> None:
@@ -258,6 +258,7 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "calendar_id": room.calendar_id,
         "mails": room.mails,
         "uploads_raw": room.uploads_raw,
+        "papers": room.papers,
         "requesters": policy_text(room.requesters),
         "watchers": policy_text(room.watchers),
         "sources": [
@@ -279,7 +280,7 @@ def _spec_of(row: Room) -> RoomSpec:
     return RoomSpec(
         row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
-        policy_of_json(row.requesters), policy_of_json(row.watchers),
+        policy_of_json(row.requesters), policy_of_json(row.watchers), row.papers,
     )  # fmt: skip
 
 
@@ -290,7 +291,7 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.zone, row.chunk_s, row.sound_source = spec.zone, spec.chunk_s, spec.sound_source
     row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
-    row.mails, row.uploads_raw = spec.mails, spec.uploads_raw
+    row.mails, row.uploads_raw, row.papers = spec.mails, spec.uploads_raw, spec.papers
     row.requesters = policy_as_json(spec.requesters)
     row.watchers = policy_as_json(spec.watchers)
     by_name = {source.name: source for source in row.sources}

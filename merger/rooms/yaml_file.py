@@ -34,7 +34,7 @@ _DEEPEST = 10  # the composer calls itself for every level
 _MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
-    "mails", "uploads_raw", "requesters", "watchers", "sources",
+    "mails", "uploads_raw", "papers", "requesters", "watchers", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # true and false are how YAML itself writes it.
@@ -266,6 +266,7 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
             calendar_id=entry.text("calendar_id") or None,
             mails=entry.boolean("mails", True),
             uploads_raw=entry.boolean("uploads_raw", False),
+            papers=entry.boolean("papers", False),
             requesters=_policy(entry, "requesters"),
             watchers=_policy(entry, "watchers"),
             sources=_sources(entry, kinds, secrets),

@@ -118,7 +118,7 @@ def why_off(row: Occurrence) -> Message | None:
     """Return why an occurrence does not take place, if so."""
     series = row.series
     if row.is_off:
-        return row.reason or Message("series.off")
+        return row.reason or Message("series.not_held")
     if series.state == "disabled":
         return Message("series.disabled", why=series.reason or "")
     return Message("series.over") if series.state == "over" else None

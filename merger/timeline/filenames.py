@@ -30,8 +30,12 @@ _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad/\\:*?\"<>|\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
-# What comes behind the stem of a result, by its kind.
-ENDINGS = {"merge": ".mp4", "backup": "_backup.mp4"}
+# What comes behind the stem of a result, by its kind: videos, and captions of them.
+VIDEOS, CAPTIONS = ("merge", "backup"), ("transcript", "chat")
+ENDINGS = {
+    "merge": ".mp4", "backup": "_backup.mp4",
+    "transcript": "_transcript.vtt", "chat": "_chat.vtt",
+}  # fmt: skip
 _LONGEST_BYTES = 255  # of one name, on every common file system
 # How much later than its name says a file may begin. A name without seconds leaves a minute open,
 # but recorders that are content with minutes begin at full ones, and a gap is not to be explained

@@ -20,6 +20,7 @@ from merger.records.stage_results import KeptSegment
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.files import make_folder
+from merger.timeline.captions import Transcript
 from merger.worker.library import open_library
 from merger.worker.task import Task
 from merger.worker.work import Work
@@ -160,12 +161,12 @@ def _check_complete(service: Service, task: Task, found: Mapping[str, Found]) ->
 
 def _collect_transcripts(
     service: Service, lease: Lease, task: Task
-) -> tuple[list[str], list[Message]]:
-    """Collect what there is to read beside the media; return the files' names, and warnings.
+) -> tuple[list[Transcript], list[Message]]:
+    """Collect what there is to read beside the media; return it, and warnings.
 
     Without it, a video is made all the same.
     """
-    names: list[str] = []
+    there: list[Transcript] = []
     warnings: list[Message] = []
     into = paths.transcripts_of(service.settings.data, task.job.record)
     for source, port, recorder in task.sources:
@@ -173,12 +174,12 @@ def _collect_transcripts(
             continue
         make_folder(into, _OURS)
         try:
-            names += recorder.collect_transcripts(port, task.request.span, into, lease.should_stop)
+            there += recorder.collect_transcripts(port, task.request.span, into, lease.should_stop)
         except Cancelled:
             raise
         except MergerError as error:
             warnings.append(Message("worker.no_transcripts", source=source.name, why=error.message))
-    return names, warnings
+    return there, warnings
 
 
 def _missing_files(

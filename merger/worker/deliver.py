@@ -25,7 +25,7 @@ from merger.storage import paths
 from merger.storage.copying import sha256_of
 from merger.storage.files import translate_write_errors
 from merger.timeline.clock import Span
-from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.filenames import ENDINGS, VIDEOS, result_stem
 from merger.timeline.zones import zone_named
 from merger.worker.work import Work
 from models import Record
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finished:
-    """The videos of a version, the merge last, and what is told of it.
+    """The videos of a version and their captions, the merge last, and what is told of it.
 
     Their names are of the data folder: what they are called elsewhere is decided when they go.
     """
@@ -91,12 +91,16 @@ def _load(work: Work) -> Finished | None:
 
 
 def deliver_everywhere(work: Work, finished: Finished) -> None:
-    """Bring the videos of a record to all destinations, announce them, and end the record."""
+    """Bring the videos of a record to all destinations, announce them, and end the record.
+
+    Captions go with them where the room says so; what was there of them before goes where not.
+    """
     lease, destinations, job = work.lease, work.service.destinations, work.task.job
     names = _file_names(job)  # people may have changed it while the videos were being made
     uploads = [
         replace(upload, name=names[upload.kind], description=job.description)
         for upload in finished.uploads
+        if upload.kind in VIDEOS or job.delivers_captions
     ]
     for n, destination in enumerate(destinations):
         lease.progress = n / len(destinations)

@@ -14,8 +14,10 @@ from merger.records.leases import Lease
 from merger.render.progress import Silent
 from merger.storage import paths
 from merger.storage.files import make_folder, publish, work_folder
+from merger.timeline.filenames import VIDEOS
 from merger.timeline.layout import Corner, corner_named, layout_named, least_hidden_corner
 from merger.worker import deliver
+from merger.worker.captions import write_captions
 from merger.worker.work import Work
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from merger.media.library import Library
     from merger.render.context import RenderContext, Watch
     from merger.timeline.plan import EditPlan
-    from merger.timeline.report import MergeResult
+    from merger.timeline.report import MergeResult, Rendition
 
 
 class _Progress(Silent):
@@ -80,7 +82,7 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         result = render(context, request, analysed.library, analysed.looks, out, on_plan)
         failpoint("encode.joined")
-        _publish(work, result)
+        _publish(work, result, write_captions(work, out))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
@@ -117,19 +119,20 @@ def _rendering(work: Work, watch: Watch) -> Iterator[RenderContext]:
         yield RenderContext(settings, tool, watch, work.lease.should_stop, cached)
 
 
-def _publish(work: Work, result: MergeResult) -> None:
+def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> None:
     """Give the renditions names of this attempt alone: no other can write over them."""
-    from merger.timeline.report import Rendition, result_document
+    from merger.timeline.report import result_document
 
     data, lease = work.service.settings.data, work.lease
     folder = paths.attempt_folder(data, lease.record, lease.attempt)
     published: list[Rendition] = []
-    for rendition in result.renditions:
+    for rendition in (*result.renditions, *captions):
         lease.confirm()
         folder.mkdir(exist_ok=True)
-        final = folder / f"{rendition.kind}.mp4"
+        final = folder / f"{rendition.kind}{rendition.path.suffix}"
         publish(rendition.path, final)
         published.append(replace(rendition, path=final))
         failpoint("encode.published")
-    report = result_document(replace(result, renditions=published), work.task.request.zone)
+    videos = [rendition for rendition in published if rendition.kind in VIDEOS]
+    report = result_document(replace(result, renditions=videos), work.task.request.zone)
     work.load(stage_results.save_renditions(lease, data, published, report))

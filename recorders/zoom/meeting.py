@@ -72,10 +72,21 @@ class File:
             return None
         return Span(self.start, self.end)
 
+    @property
+    def paused_stretches(self) -> tuple[Span, ...]:
+        """When it was recorded, where it is known to have been paused; else nothing."""
+        # Else nothing is known of what it begins with.
+        is_whole = self.stretches and self.stretches[0].start == self.start
+        return self.stretches if is_whole and len(self.stretches) > 1 else ()
+
 
 @dataclass(frozen=True)
 class Meeting:
-    """A meeting that was recorded. host: a mail address, or empty; links: where people watch it."""
+    """A meeting that was recorded.
+
+    host: a mail address, or empty. links: where people watch it. start: when the meeting began,
+    which is before its recording did; None where Zoom does not say it.
+    """
 
     uuid: str
     number: str
@@ -83,6 +94,12 @@ class Meeting:
     host: str
     files: tuple[File, ...]
     links: tuple[str, ...] = ()
+    start: datetime | None = None
+
+    @property
+    def has_transcript(self) -> bool:
+        """Whether Zoom has written down what people said."""
+        return any(file.file_type == "TRANSCRIPT" and file.url for file in self.files)
 
 
 class Malformed(ValueError):
@@ -111,6 +128,7 @@ def meeting_of(document: Any) -> Meeting:
         document["uuid"], number, _text(document, "topic"), _text(document, "host_email"),
         tuple(_file(file) for file in files),
         tuple(link for link in links if isinstance(link, str) and link),
+        _instant(document.get("start_time")),
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from merger.ports.meetings import MeetingEvent
 from merger.ports.recorder import Probe
 from merger.storage.copying import sha256_of
 from merger.storage.files import publish
+from merger.timeline.captions import Transcript
 from merger.timeline.clock import Span
 from recorders import base
 from recorders.base import Collected, Found, Item, Skipped, SourceOfRoom, invalid_source
@@ -123,10 +124,10 @@ class Zoom:
 
     def collect_transcripts(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
-    ) -> list[str]:
+    ) -> list[Transcript]:
         """Load the chats and the transcripts of the meetings in a span."""
         client = self.client(source)
-        names: list[str] = []
+        there: list[Transcript] = []
         trouble: Temporary | None = None
         for meeting, _ in self._meetings(source, span):
             for file in meeting.files:
@@ -145,10 +146,10 @@ class Zoom:
                 except Temporary as error:  # one bad file never stops the others
                     trouble = error
                     continue
-                names.append(final.name)
-        if trouble and not names:
+                there.append(_transcript(meeting, file, final.name))
+        if trouble and not there:
             raise trouble
-        return names
+        return there
 
     def client(self, source: SourceOfRoom | None = None) -> Client:
         """Return what asks Zoom, for a source perhaps. Raises Invalid without credentials."""
@@ -306,13 +307,22 @@ def _load_media(
 def _sidecar(file: File, sha256: str) -> bytes:
     """Return what places a file: its start, its end, and when it was recorded in between."""
     assert file.span is not None
-    known = file.stretches or (file.span,)
-    first, last = known[0], known[-1]
-    is_whole = first.start == file.span.start  # else nothing is known of what it begins with
+    end = file.stretches[-1].end if file.stretches else file.span.end
     return sidecar_bytes(
-        file.span.start, last.end, sha256, exact_to_s=1,
-        stretches=known if is_whole and len(known) > 1 else (),
-    )  # fmt: skip
+        file.span.start, end, sha256, exact_to_s=1, stretches=file.paused_stretches
+    )
+
+
+def _transcript(meeting: Meeting, file: File, name: str) -> Transcript:
+    """Return where the times of a chat or a transcript lie.
+
+    Those of a chat count from the start of the meeting, not of the recording. Captions say the same
+    as a transcript, where there is one.
+    """
+    if file.file_type == "CHAT":
+        return Transcript(name, "chat", meeting.start)
+    is_placed = file.file_type == "TRANSCRIPT" or not meeting.has_transcript
+    return Transcript(name, "transcript", file.start if is_placed else None, file.paused_stretches)
 
 
 def _load(

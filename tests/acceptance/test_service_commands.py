@@ -162,6 +162,7 @@ def test_from_nothing_to_a_video(desk: Desk) -> None:
 
 
 @ON_MARIADB
+@pytest.mark.rarely("on MariaDB, as on SQLite")
 def test_from_nothing_to_a_video_on_a_server(desk: Desk) -> None:
     """The same in short: what the commands say is the same on either database."""
     assert "python app.py init-db" in desk.refused("records", code=1)

@@ -93,7 +93,7 @@ def made(site: Site, record: int) -> Path:
     done = site.command("daemon", "--once")
     assert done.returncode == 0, done.stderr
     row = site.row(record)
-    assert row.status == "delivered", (row.error_text, done.stderr)
+    assert row.status == "delivered", (row.error_message, done.stderr)
     links = {d["kind"]: d["link"] for d in site.details(record)["deliveries"]}
     return Path(links["merge"])
 

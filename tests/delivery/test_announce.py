@@ -164,6 +164,14 @@ def test_a_whole_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "note" in site.events()
 
 
+def test_captions_are_not_announced(telling: Telling) -> None:
+    """They are no videos: an event would show them as such."""
+    for kind in ("merge", "chat"):
+        ledger.reserve_name(telling.lease, "drive", kind, [f"a.{kind}"], lambda _: False)
+        ledger.mark_delivered(telling.lease, "drive", kind, 1, "0" * 64, f"https://d/{kind}")
+    assert [link.kind for link in links_of(telling.lease, ["drive"])] == ["merge"]
+
+
 def test_the_words_of_an_announcement(telling: Telling) -> None:
     text: Callable[[str], str] = lambda language: announcement_text(language, telling.news())  # type: ignore[arg-type] # noqa: E731
     assert text("en") == "Lecture recording: Algebra, 2026-11-20, 10:00-11:20, 504"

@@ -19,10 +19,11 @@ from merger.i18n import verbatim
 from merger.ports.destination import Upload
 from merger.records import queue, requests, stage_results
 from merger.records.browse import files
+from merger.records.versions import is_half_replaced
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat
-from models import Notification, Record
+from models import Delivery, Notification, Record, Rendition
 from tests.conftest import START, seconds
 from tests.records.versions import (
     CUT_S,
@@ -409,3 +410,28 @@ def test_what_had_failed_before_is_no_reason_of_who_cancels(
     requests.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("delivered", "is_half"), [(None, False), (1, False), (2, True)], ids=["none", "ours", "newer"]
+)
+def test_captions_are_missed_nowhere_but_must_be_of_the_version(
+    lecture: Site, delivered: int | None, is_half: bool
+) -> None:
+    """They are delivered where the room says so: a place without them has all of a version."""
+    chat = Rendition(
+        record_id=1, version=1, kind="chat", path="chat.vtt", size_bytes=1, sha256="c" * 64,
+        frames=0, width=0, height=0, made_at=lecture.clock,
+    )  # fmt: skip
+    entry = Delivery(
+        record_id=1, destination="folder", kind="chat", name="chat.vtt", name_key="c", state={},
+        status="delivered", version=delivered,
+    )  # fmt: skip
+
+    def ask(session: Session) -> bool:
+        session.add_all([chat] if delivered is None else [chat, entry])
+        session.flush()
+        return is_half_replaced(session, session.get_one(Record, 1))
+
+    assert writing(lecture.engine, ask) is is_half

@@ -35,7 +35,7 @@ HALL = RoomSpec("Актовый зал", "Asia/Tokyo", 600, "camera", "0AbC", "a
 OWN = RoomSpec(
     "OWN", "UTC", early_s=0, late_s=3600, mails=False, uploads_raw=True,
     requesters=RoomPolicy("named", ("ada@example.org", "@example.edu")),
-    watchers=RoomPolicy("everybody"),
+    watchers=RoomPolicy("everybody"), papers=True,
 )  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
     changed = RoomSpec(
         "Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources,
         early_s=0, late_s=90, mails=False, uploads_raw=True, watchers=RoomPolicy("editors"),
+        papers=True,
     )  # fmt: skip
     assert applied(engine, changed) == [
         "changed zone of room 'Актовый зал' from 'Asia/Tokyo' to 'Europe/Moscow'",
@@ -102,6 +103,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
         "changed calendar_id of room 'Актовый зал' from 'a@b' to nothing",
         "changed mails of room 'Актовый зал' from 'yes' to 'no'",
         "changed uploads_raw of room 'Актовый зал' from 'no' to 'yes'",
+        "changed papers of room 'Актовый зал' from 'no' to 'yes'",
         "changed watchers of room 'Актовый зал' from nothing to 'editors'",
     ]
     assert stored_rooms(engine) == [changed]
@@ -274,6 +276,7 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         "calendar_id": "a@b",
         "mails": True,
         "uploads_raw": False,
+        "papers": False,
         "requesters": None,
         "watchers": None,
         "sources": [

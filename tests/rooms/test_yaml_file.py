@@ -32,6 +32,7 @@ rooms:
     calendar_id: room@example.org
     mails: no
     uploads_raw: yes
+    papers: yes
     sources:
       - {name: camera, role: speaker, kind: folder, address: /srv/recordings}
       - {name: slides, role: screen, kind: folder, address: "/srv/recordings#504_slides"}
@@ -85,7 +86,7 @@ def test_a_file() -> None:
                 SourceSpec("slides", "screen", "folder", "/srv/recordings#504_slides"),
                 SourceSpec("board", "board", "folder", "/srv/recordings", "sehr-geheim"),
             ),
-            300, 90, mails=False, uploads_raw=True,
+            300, 90, mails=False, uploads_raw=True, papers=True,
         ),
         RoomSpec("Актовый зал", "Asia/Tokyo", 1800),
     ]  # fmt: skip
@@ -253,7 +254,7 @@ def test_all_mistakes_are_told_together_up_to_twenty() -> None:
         FILE.replace("Moscow", "Moskow").replace("speaker", "talker").replace("10m", "10")
     )
     assert [part.split(":")[0] for part in told.split("; ") if part.startswith("line")] == [
-        "line 3", "line 4", "line 13",
+        "line 3", "line 4", "line 14",
     ]  # fmt: skip
     assert "and more" not in told
     many = refusal("rooms:\n" + " - a\n" * 30)
@@ -390,6 +391,7 @@ def files(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "chunk": f"{draw(st.integers(1, 24))}h",
                 "late": f"{draw(st.integers(0, 3600))}s",
                 "uploads_raw": draw(st.booleans()),
+                "papers": draw(st.booleans()),
                 "sound_source": draw(st.sampled_from([None, *names])),
                 "drive_folder": draw(TEXTS),
                 "sources": [
@@ -413,6 +415,7 @@ def test_what_others_write_is_read_as_they_mean_it(rooms: list[dict[str, Any]], 
         assert room.drive_folder == meant["drive_folder"]
         assert f"{room.late_s}s" == meant["late"]
         assert room.uploads_raw is meant["uploads_raw"]
+        assert room.papers is meant["papers"]
         assert room.chunk_s == 3600 * int(meant["chunk"][:-1])
         assert [(s.role, s.address) for s in room.sources] == [
             (s["role"], s["address"]) for s in meant["sources"]

@@ -90,9 +90,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported is no garbage, now or ever: nobody need look at it each time."""
+    """What was imported is no garbage, now or ever: nobody need look at it each time.
+
+    Nor at what a test makes as often as a service would have to, which runs for months.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 CONTROLS = {"input", "select", "textarea"}
 POINTERS = ("for", "aria-describedby", "aria-labelledby", "list")
-EMPTY = {"meta", "link", "input", "img", "br", "hr", "rect", "line", "circle", "path"}
+EMPTY = {"meta", "link", "input", "img", "br", "hr", "track", "rect", "line", "circle", "path"}
 LANDMARKS = {"header", "main", "footer"}
 
 

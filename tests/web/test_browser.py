@@ -26,7 +26,9 @@ from merger.rooms import store
 from merger.series import days_off
 from merger.series import store as series_store
 from merger.series.store import OccurrenceEdit
-from merger.timeline.clock import Span
+from merger.storage import paths
+from merger.timeline.captions import Transcript, chat_captions
+from merger.timeline.clock import Span, utc
 from merger.timetable.recurrence import Recurrence
 from merger.timetable.spec import SeriesSpec
 from models import Record, RecordUser, Rendition
@@ -274,6 +276,53 @@ def test_who_watches_goes_on_while_another_version_is_made(
     expect(page.locator(".badge.delivered")).to_be_visible()
     assert not page.evaluate(is_kept)
     expect(page.locator("video")).to_have_attribute("data-sha256", "2" * 64)
+
+
+def test_what_strangers_wrote_in_a_chat_is_text_in_the_player(
+    running: Running, browser: Browser
+) -> None:
+    span = Span(utc(START), utc(START + timedelta(minutes=1)))
+    said = "<script>alert(1)</script> <b>--></b> &amp; \u202e<c.x><00:00:01.000>"
+    file = f"00:00:05\tAnn <v>:\t{said}\r\n".encode()
+    captions = chat_captions([(Transcript("chat.txt", "chat", span.start), file)], span)
+    assert captions is not None
+
+    def add(session: Session) -> int:
+        row = Record(
+            room_id=1, start_at=span.start, end_at=span.end, zone="Europe/Moscow",
+            event_name="Chatty", layout="side_by_side", profile="540p", created_at=START,
+            updated_at=START, run_after=START, status="delivered", stage="deliver",
+            delivered_version=1,
+            users=[RecordUser(user=users.user_row(session, "bob@example.org"), position=0)],
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        folder = paths.attempt_folder(running.site.settings.data, row.id, 1)
+        folder.mkdir(parents=True)
+        for kind, path in (("merge", folder / "merge.mp4"), ("chat", folder / "chat.vtt")):
+            path.write_text(captions)
+            row_of_file = Rendition(
+                record_id=row.id, version=1, kind=kind, frames=0, width=1280, height=360,
+                path=str(path.relative_to(running.site.settings.data)), size_bytes=1,
+                sha256=kind * 12, made_at=START,
+            )  # fmt: skip
+            session.add(row_of_file)
+        return row.id
+
+    record = writing(running.site.engine, add)
+    page = running.signed_in(browser, "bob")
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(f"/records/{record}")
+    track = page.locator("video track")
+    expect(track).to_have_attribute("label", "Chat")
+    cues = track.evaluate(
+        "track => new Promise(told => { track.addEventListener('load', () =>"
+        " told([...track.track.cues].map(cue => [cue.startTime, cue.getCueAsHTML().textContent,"
+        " cue.getCueAsHTML().childElementCount]))); track.track.mode = 'showing' })"
+    )
+    assert cues == [[5, f"Ann <v>: {said}", 0]]
+    assert not [text for text in refused if "Content Security Policy" in text]
 
 
 def test_the_form_says_at_once_what_is_wrong(running: Running, browser: Browser) -> None:

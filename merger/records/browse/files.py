@@ -19,7 +19,10 @@ from models import Chunk, Delivery, Rendition
 
 @dataclass(frozen=True)
 class RenditionFile:
-    """A video for people. path: below the data folder, None once it was removed; name: for them."""
+    """A video for people, or its captions.
+
+    path: below the data folder, None once it was removed. name: for them.
+    """
 
     path: str | None
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from flask import Response, current_app, json, request
@@ -11,7 +11,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ValidationError
 
 from merger.accounts.permissions import Principal
-from merger.errors import Invalid, InvalidFields, Refused
+from merger.errors import Invalid, Refused
 from merger.i18n import Message
 from merger.records import requests
 from merger.web import problems
@@ -111,14 +111,6 @@ def note_refusal(wrong: dict[str, Message], check: Callable[..., T], *args: Any)
     except Refused as error:
         wrong.setdefault(error.code, error.message)
         return None
-
-
-def refuse(wrong: Mapping[str, Message]) -> None:
-    """Raise Invalid, or InvalidFields, where something is wrong with some fields."""
-    if len(wrong) > 1:
-        raise InvalidFields(wrong)
-    for field, why in wrong.items():
-        raise Invalid(field, why)
 
 
 def changes_of(model: BaseModel, required: Iterable[str] = ()) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from merger.errors import NotFound
 from merger.records.browse import files, previews
 from merger.rooms import store
 from merger.storage import paths
+from merger.timeline.filenames import VIDEOS
 from merger.web.api import base
 from merger.web.api.schemas.base import RequestModel
 from merger.web.api.schemas.records import RecordPath
@@ -26,7 +27,7 @@ from merger.web.auth import require_principal, service
 
 blueprint = base.resources("files", "Videos, transcripts and pictures.")
 
-_VIDEO, _JPEG = "video/mp4", "image/jpeg"
+_VIDEO, _CAPTIONS, _JPEG = "video/mp4", "text/vtt", "image/jpeg"
 # Whoever has one asks each time whether it is still the same: a version has the same address.
 _OWN = "private, no-cache"
 _PREVIEW = "private, max-age=300"  # a list of them is looked at again and again
@@ -37,7 +38,7 @@ _BLOCK = 1 << 16  # bytes
 class RenditionPath(RecordPath):
     """The id of a record, and the kind of rendition."""
 
-    kind: Literal["merge", "backup"]
+    kind: Literal["merge", "backup", "transcript", "chat"]
 
 
 class PaperPath(RecordPath):
@@ -47,7 +48,7 @@ class PaperPath(RecordPath):
 
 
 class Download(RequestModel):
-    """How the video is sent."""
+    """How the file is sent."""
 
     download: bool = Field(False, description="Send it as an attachment with a readable file name.")
 
@@ -67,8 +68,8 @@ class PicturePath(RecordPath):
     number: Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-def _file(what: str, kind: str) -> dict[str, Any]:
-    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
+def _file(what: str, *kinds: str) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
     return {"description": what, "content": content}
 
 
@@ -85,19 +86,23 @@ _IN_PIECES: dict[Any, Any] = {
 @blueprint.get(
     "/records/<int:record>/renditions/<kind>",
     responses={
-        "200": _file("The video", _VIDEO), "206": _file("A range of it", _VIDEO), **_IN_PIECES,
+        "200": _file("The video, or its captions", _VIDEO, _CAPTIONS),
+        "206": _file("A range of it", _VIDEO, _CAPTIONS), **_IN_PIECES,
     },
     operation_id="downloadRendition",
 )  # fmt: skip
 def rendition(path: RenditionPath, query: Download) -> Response:
-    """Download a video or ranges of it: the version delivered last, or about to be."""
+    """Download a video or its captions, or ranges of it: of the version delivered last, or about
+    to be.
+    """
     who = require_principal("read")
     file = files.rendition_file(service().engine, path.record, path.kind, who.only_of)
     gone = NotFound("rendition", "web.rendition_gone", kind=path.kind, record=path.record)
     if file.path is None:
         raise gone
     return _send(
-        service().settings.data / file.path, gone, _OWN, mimetype=_VIDEO, etag=file.sha256,
+        service().settings.data / file.path, gone, _OWN,
+        mimetype=_VIDEO if path.kind in VIDEOS else _CAPTIONS, etag=file.sha256,
         download_name=file.name, as_attachment=query.download,
     )  # fmt: skip
 

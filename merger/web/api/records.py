@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date as calendar_date
 from datetime import datetime
 from functools import partial
@@ -9,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, json
 
-from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
-from merger.errors import Invalid, Refused
+from merger.errors import Invalid, Refused, refuse
 from merger.i18n import Message
-from merger.intake import asking
+from merger.intake import asking, moving
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
 from merger.records import edit, requests, views
@@ -122,7 +122,7 @@ def _span_of(body: Ask) -> tuple[datetime, datetime]:
         note(wrong, partial(email_of, is_known=True), email, "users")
     if start is not None and end is not None and zone is not None:
         note(wrong, record_span, start, end, here.now())
-    base.refuse(wrong)
+    refuse(wrong)
     assert start is not None and end is not None
     return start, end
 
@@ -201,17 +201,39 @@ def _reply_details(record: int, who: Principal) -> Response:
 def change(path: RecordPath, body: Edit) -> Response:
     """Change a record's name, description, course or users, whether it is delivered or not.
 
-    Files that are delivered already are renamed within a minute, at every destination. Only for the
-    record's owner and editors. The owner stays among its users.
+    Files that are delivered already are renamed within a minute, at every destination. Its room and
+    its times can be changed as long as work on it has not begun; then 409. Only for the record's
+    owner and editors. The owner stays among its users.
     """
     who = require_principal("write")
-    texts = base.changes_of(body, ("name", "users"))
-    users = texts.pop("users", None)
-    edit.edit_record(
-        service().engine, path.record, edit.Edit(texts, users), service().now(), who,
-        requester_of(who, service().settings),
-    )  # fmt: skip
+    texts = base.changes_of(body, ("name", "users", "room", "start", "end"))
+    users, room = texts.pop("users", None), texts.pop("room", None)
+    times: dict[str, str] = {n: texts.pop(n) for n in ("start", "end") if n in texts}
+    move = _move_of(path.record, who, room, times)
+    moving.change_record(
+        service(), path.record, edit.Edit(texts, users), move, service().now(), who
+    )
     return _reply_details(path.record, who)
+
+
+def _move_of(
+    record: int, who: Principal, room: str | None, times: Mapping[str, str]
+) -> moving.Move:
+    """Return where a record is to go; times without an offset are by the clock of its room."""
+    if not times:
+        return moving.Move(room=room)
+    engine = service().engine
+    if room is not None:
+        zone = requests.room_zone(engine, room)
+    else:
+        zone = zone_named(views.record_summary_of(engine, record, who.only_of)["zone"])
+    wrong: dict[str, Message] = {}
+    found = {
+        name: base.note_refusal(wrong, instant_from, text, zone, name)
+        for name, text in times.items()
+    }
+    refuse(wrong)
+    return moving.Move(found.get("start"), found.get("end"), room)
 
 
 @blueprint.post(

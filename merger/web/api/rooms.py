@@ -11,11 +11,11 @@ from flask import Response
 
 from merger.accounts.permissions import Principal
 from merger.accounts.room_policy import RoomPolicy, create_policy
-from merger.errors import Invalid, NotFound
+from merger.errors import Invalid, InvalidFields, NotFound, refuse
 from merger.i18n import Message
 from merger.intake import meetings
 from merger.rooms import store
-from merger.rooms.rules import kept_credentials
+from merger.rooms.rules import kept_credentials, problems_of
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
 from merger.timeline.zones import length_from, margin_from
 from merger.web.api import base
@@ -44,6 +44,7 @@ _READ_ONLY = {
 }
 _POLICIES = ("requesters", "watchers")
 _LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
+_ANY_CHUNK_S = 1800  # where the one that was given is wrong: all the rest is looked at as well
 
 
 @blueprint.get("/rooms", responses=base.responses_of(RoomsOut), operation_id="listRooms")
@@ -94,12 +95,23 @@ def _hide_names(room: dict[str, Any], who: Principal) -> dict[str, Any]:
 def create(body: RoomIn) -> Response:
     """Add a room."""
     who = require_principal("rooms")
+    wrong: dict[str, Message] = {}
+    lengths = {
+        name: base.note_refusal(wrong, _seconds, name, getattr(body, name)) for name in _LENGTHS
+    }
+    requesters, watchers = (
+        base.note_refusal(wrong, _policy, n, getattr(body, n)) for n in _POLICIES
+    )
     spec = RoomSpec(
-        body.name, body.zone, _seconds("chunk", body.chunk), body.sound_source, body.drive_folder,
-        body.calendar_id, tuple(SourceSpec(**source.model_dump()) for source in body.sources),
-        _seconds("early", body.early), _seconds("late", body.late), body.mails, body.uploads_raw,
-        *(_policy(name, getattr(body, name)) for name in _POLICIES),
+        body.name, body.zone, lengths["chunk"] or _ANY_CHUNK_S, body.sound_source,
+        body.drive_folder, body.calendar_id,
+        tuple(SourceSpec(**source.model_dump()) for source in body.sources),
+        lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
+        requesters, watchers, body.papers,
     )  # fmt: skip
+    for field, why in problems_of(spec, service().recorder_of):
+        wrong.setdefault(field, why)
+    refuse(wrong)
     room = store.create_room(service().engine, spec, service().recorder_of)
     return base.reply(_room_shown(room, who), 201, f"/rooms/{room}")
 
@@ -123,7 +135,7 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", *_LENGTHS)
+    required = ("name", "zone", "mails", "uploads_raw", "papers", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)
@@ -270,8 +282,9 @@ def _edit(room: int, act: Callable[[RoomSpec], RoomSpec], source: str | None = N
 
     try:
         store.edit_room(service().engine, room, edit, service().recorder_of)
-    except Invalid as error:
-        raise Invalid(_field_of_source(error.code, positions), error.message) from error
+    except (Invalid, InvalidFields) as error:
+        fields = error.fields if isinstance(error, InvalidFields) else {error.code: error.message}
+        refuse({_field_of_source(field, positions): why for field, why in fields.items()})
 
 
 def _field_of_source(code: str, positions: Sequence[int]) -> str:

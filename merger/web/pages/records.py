@@ -20,6 +20,7 @@ from merger.records.browse.previews import Preview
 from merger.records.leave import MEETING
 from merger.rooms import store
 from merger.timeline import profiles
+from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
@@ -41,8 +42,8 @@ from merger.web.pages.selected import ask_about
 from models import ENDED, STATUSES
 
 PAGE = 25  # records
-KINDS = ("merge", "backup")
 TABS = ("upcoming", "recordings")
+TIMES = ("start", "end")
 _SEARCH = ("whose", "q", "room", "status", "day")
 
 
@@ -198,25 +199,42 @@ def page_of_record(
     """
     zone = zone_named(details["zone"])
     [shown] = with_states([details], who)
-    renditions = _renditions(details)
+    renditions = _kept(details["id"], details["renditions"], VIDEOS)
     if not who.sees_all:
         details = _without_paths(details)
     page = form(
         "record.html", errors, one=shown, record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
         has_ended=details["status"] in ENDED, renditions=renditions,
+        captions=_kept(details["id"], details["captions"], CAPTIONS),
+        deliveries=sorted(details["deliveries"], key=_place_of_delivery),
         share=_share_link(details, zone), video=_video(details, renditions),
         edited=edited or edit_values(details), edit_errors=edit_errors or {},
+        is_movable=is_movable(details), rooms=store.zones_of_rooms(service().engine, who),
+        edit_offsets={n: offsets_of_twice((edited or {}).get(n, ""), zone) for n in TIMES},
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
     return (page, 422) if edit_errors and isinstance(page, str) else page
 
 
 def edit_values(details: Mapping[str, Any]) -> dict[str, str]:
-    """Return the current values of the form that changes a record."""
+    """Return the current values of the form that changes a record.
+
+    Its room and its times are among them as long as they can be changed.
+    """
     values = {name: details[name] or "" for name in ("name", "description", "course_code")}
     others = details["users"][1:]
-    return values | {"users": "\n".join(others), "users_before": " ".join(others)}
+    values |= {"users": "\n".join(others), "users_before": " ".join(others)}
+    if is_movable(details):
+        values |= {"room": details["room"] or "", **times_of(details)}
+    return values
+
+
+def is_movable(details: Mapping[str, Any]) -> bool:
+    """Return whether a record may still get another room or time: work on it has not begun."""
+    return (details["status"], details["stage"]) == ("queued", "collect") and not details[
+        "delivered_version"
+    ]
 
 
 def _without_paths(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,18 +268,26 @@ def _clock(at: datetime) -> str:
     return f"{at:%H:%M:%S}".removesuffix(":00")
 
 
-def _renditions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the videos that can be played, by kind."""
+def _kept(
+    record: int, listed: Sequence[Mapping[str, Any]], kinds: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the files of a record that can be played, or shown, by kind."""
     found = {}
-    for kind in KINDS:
+    for kind in kinds:
         try:
-            file = files.rendition_file(service().engine, details["id"], kind)
+            file = files.rendition_file(service().engine, record, kind)
         except Refused:
             continue
-        for video in details["renditions"]:
-            if file.path is not None and (video["kind"], video["sha256"]) == (kind, file.sha256):
-                found[kind] = video
+        for one in listed:
+            if file.path is not None and (one["kind"], one["sha256"]) == (kind, file.sha256):
+                found[kind] = one
     return found
+
+
+def _place_of_delivery(delivery: Mapping[str, Any]) -> int:
+    """Return where a delivery stands in the list: files in their order, then announcements."""
+    order, kind = (*VIDEOS, *CAPTIONS), delivery["kind"]
+    return order.index(kind) if kind in order else len(order)
 
 
 def _video(details: Mapping[str, Any], renditions: Mapping[str, Mapping[str, Any]]) -> str:
@@ -347,8 +373,13 @@ def remerge(record: int) -> Answer:
 
 def form_values(details: Mapping[str, Any]) -> dict[str, str]:
     """Return the current values of the form for a new version."""
+    return {"layout": details["layout"], "profile": details["profile"], **times_of(details)}
+
+
+def times_of(details: Mapping[str, Any]) -> dict[str, str]:
+    """Return the times of a record as a form has them, by the clock of its room."""
     zone = zone_named(details["zone"])
-    values = {"layout": details["layout"], "profile": details["profile"]}
+    values: dict[str, str] = {}
     for name in ("start", "end"):
         at = datetime.fromisoformat(details[name]).astimezone(zone)  # whose fold is set
         values |= {name: _local(details[name]), f"{name}_which": turn_of(at, zone)}

@@ -37,6 +37,7 @@ from recorders.supervisor.probe import probe_camera
 from tests.recorders.cameras import CAMERAS, Camera, Recorded, camera, looked_at, uncut_zone
 from tests.recorders.conftest import MOSCOW
 from tests.support.databases import ON_SQLITE
+from tests.support.selection import rarely
 from tests.support.site import Site
 from tests.support.truth import beep_onsets, error_ms, frames_seen, sound_of
 from tests.support.waiting import DEADLINE_S, living, status_of, until
@@ -124,7 +125,7 @@ def ask(site: Site, from_s: float = -1, until_s: float = 3600) -> int:
     return site.ask(start=begin + timedelta(seconds=from_s), end=begin + timedelta(seconds=until_s))
 
 
-@pytest.mark.parametrize("command", ["recorder", "run"])
+@pytest.mark.parametrize("command", ["recorder", rarely("run", why="in one process with all else")])
 def test_a_booked_room_is_recorded_exactly(live: Site, command: str) -> None:
     live.environ["MERGER_PORT"] = "0"
     with camera("--pitch", "440") as one:

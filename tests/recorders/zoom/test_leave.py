@@ -49,6 +49,6 @@ def test_what_may_not_be_shown(
     assert [item.origin.split(" ")[0] for item in found.items] == hosts
     notes = [note.key for note in found.notes]
     assert notes == ([] if len(hosts) == 2 else ["recorders.zoom.of_another"])
-    names = kind.collect_transcripts(source, BOTH, tmp_path, never)
-    assert sorted((tmp_path / name).read_text() for name in names) == hosts
+    there = kind.collect_transcripts(source, BOTH, tmp_path, never)
+    assert sorted((tmp_path / one.name).read_text() for one in there) == hosts
     assert zoom.count("/rec/download") == len(hosts)

@@ -24,7 +24,7 @@ from recorders.zoom import api
 from recorders.zoom.download import check_address, rules_of
 from recorders.zoom.source import Zoom
 from recorders.zoom.views import VIEWS
-from tests.fakes.zoom import NUMBER, UUID, Fault, ZoomServer, zoom_served
+from tests.fakes.zoom import NUMBER, UUID, Fault, ZoomServer, instant, zoom_served
 from tests.recorders.conftest import CLIP_S, MOSCOW, TEN, never, span
 
 Clip = Callable[[datetime], bytes]
@@ -480,12 +480,13 @@ def test_what_was_written_and_said_is_kept(zoom: ZoomServer, tmp_path: Path) -> 
     gone = zoom.add_file("chat_file", TEN, 3600, b"gone", file_type="CHAT")
     del zoom.media[gone["id"]]
     recorder = Zoom(zoom.account)
-    names = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
+    there = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
+    names = [one.name for one in there]
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
     assert sorted(name.split("-")[0] for name in names) == ["audio_transcript", "cc", "chat_file"]
     assert {(tmp_path / name).read_bytes() for name in names} == {b"10:00 Ann: hello", b"WEBVTT"}
     asked = zoom.count("/rec/download")
-    assert recorder.collect_transcripts(source(), HOUR, tmp_path, never) == names
+    assert recorder.collect_transcripts(source(), HOUR, tmp_path, never) == there
     assert zoom.count("/rec/download") == asked + 2  # the one that is gone, twice
     assert not find(zoom).more_expected  # nobody waits for them
 
@@ -498,8 +499,34 @@ def test_the_size_of_what_was_written_is_not_believed(
     zoom.add_file("active_speaker", TEN, 3600)
     zoom.add_file("chat_file", TEN, 3600, b"10:00 Ann: hello", file_type="CHAT", file_size=999)
     stop = asked_too_often(zoom)
-    (name,) = Zoom(zoom.account).collect_transcripts(source(), HOUR, tmp_path, stop)
-    assert (tmp_path / name).read_bytes() == b"10:00 Ann: hello"
+    (chat,) = Zoom(zoom.account).collect_transcripts(source(), HOUR, tmp_path, stop)
+    assert (tmp_path / chat.name).read_bytes() == b"10:00 Ann: hello"
+
+
+def test_where_the_times_of_what_was_written_and_said_lie(zoom: ZoomServer, tmp_path: Path) -> None:
+    """A chat counts from the start of the meeting, a transcript goes with its recording."""
+    began = TEN - timedelta(seconds=130)
+    zoom.meetings[UUID]["start_time"] = instant(began)
+    for view, kind in (
+        ("active_speaker", "MP4"), ("chat_file", "CHAT"), ("audio_transcript", "TRANSCRIPT"),
+        ("closed_caption", "CC"),
+    ):  # fmt: skip
+        zoom.add_file(view, TEN, 600, view.encode(), file_type=kind)
+    events = [
+        MeetingEvent(UUID, str(NUMBER), f"recording.{kind}", TEN + timedelta(seconds=s))
+        for kind, s in (("started", 0), ("paused", 120), ("resumed", 330), ("stopped", 600))
+    ]
+    recorder = Zoom(zoom.account, events_of=lambda uuid: events)
+    there = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
+    ran = span(0, 120), span(330, 600)
+    assert [(one.kind, one.zero, one.stretches) for one in there] == [
+        ("chat", began, ()), ("transcript", TEN, ran), ("transcript", None, ran),
+    ]  # fmt: skip
+    del zoom.meetings[UUID]["start_time"]
+    del zoom.meetings[UUID]["recording_files"][2]
+    chat, captions = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
+    assert chat.zero is None
+    assert captions.zero == TEN  # nothing else says what they say
 
 
 def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Path) -> None:
@@ -510,7 +537,7 @@ def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Pat
     zoom.faults = [Fault(f"/rec/download/{name}", "drop", times=99)]
     recorder = Zoom(zoom.account)
     (brought,) = recorder.collect_transcripts(source(), HOUR, tmp_path, never)
-    assert brought.startswith("closed_caption")
+    assert brought.name.startswith("closed_caption")
     del zoom.meetings[UUID]["recording_files"][2]
     with pytest.raises(Temporary, match="keeps breaking"):
         recorder.collect_transcripts(source(), HOUR, tmp_path, never)

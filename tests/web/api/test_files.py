@@ -250,7 +250,7 @@ def test_the_first_version_is_given_as_soon_as_it_is_ready(ann: Web) -> None:
 @ON_SQLITE
 def test_a_video_that_is_not_there(ann: Web) -> None:
     said = problem(ann.api("ann", "GET", BACKUP), 404)
-    assert (said["code"], said["detail"]) == ("rendition", "recording 1 has no video 'backup'")
+    assert (said["code"], said["detail"]) == ("rendition", "recording 1 has no file 'backup'")
     problem(ann.api("ann", "GET", "/records/1/renditions/original"), 422, "kind")
     problem(ann.api("ann", "GET", "/records/2/renditions/merge"), 404)
     path = ann.site.settings.data / "records/1/attempt-1/merge.mp4"

@@ -295,6 +295,10 @@ def test_a_record_is_changed(web: Web) -> None:
     problem(web.api("bob", "GET", "/records/1"), 404)
     cleared = told(web.api("eve", "PATCH", "/records/1", json={"course_code": None}))
     assert cleared["course_code"] is None and cleared["name"] == "Rings"
+    later = {"start": "2026-11-20T15:00", "end": "2026-11-20T16:00:30"}  # by the clock of the room
+    moved = told(web.api("ann", "PATCH", "/records/1", json=later))
+    assert moved["start"] == "2026-11-20T15:00:00+03:00"
+    assert moved["end"] == "2026-11-20T16:00:30+03:00"
 
 
 @ON_SQLITE
@@ -307,6 +311,9 @@ def test_a_record_is_changed(web: Web) -> None:
         ({"users": ["bob@example.org"]}, {"users"}),
         ({"users": ["ann@example.org", "x@y"]}, {"users"}),
         ({"name": None}, {"name"}),
+        ({"start": "soon", "end": "2026-11-20T25:00"}, {"start", "end"}),
+        ({"name": "New", "end": "2026-11-19T10:00"}, {"end"}),
+        ({"name": "New", "room": "nowhere"}, {"room"}),
         ({"description": "x" * 4001}, {"description"}),
     ],
 )

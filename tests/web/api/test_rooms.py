@@ -28,7 +28,7 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
     )
     room = f"/rooms/{made['id']}"
     assert (made["early"], made["late"]) == ("90s", "2m")
-    assert (made["mails"], made["uploads_raw"]) == (True, False)
+    assert (made["mails"], made["uploads_raw"], made["papers"]) == (True, False, False)
     assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
     assert told(web.api("ann", "GET", room)) == made
     assert made in told(web.api("ann", "GET", "/rooms"))["rooms"]
@@ -52,7 +52,7 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
         )
     )
     assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
-    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True}
+    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True, "papers": True}
     assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
     problem(web.api("eve", "DELETE", where), 422, "sound_source")
     told(web.api("eve", "PATCH", room, json={"sound_source": None}))
@@ -129,6 +129,15 @@ def test_a_meeting_is_processed_until_its_recording_is_there(web: Web) -> None:
     assert state() == "none"
 
 
+def test_all_that_is_wrong_with_a_room_is_told_at_once(web: Web) -> None:
+    camera = {"name": "camera", "role": "speaker", "kind": "rtsp", "address": "nowhere"}
+    room = {"name": "", "zone": "Mars/Phobos", "chunk": "soon", "sources": [camera]}
+    wrong = told(web.api("eve", "POST", "/rooms", json=room), 422)["errors"]
+    assert {error["field"] for error in wrong} == {"name", "zone", "chunk", "sources.0.address"}
+    changed = told(web.api("eve", "PATCH", "/rooms/1", json={"name": " ", "zone": "x"}), 422)
+    assert {error["field"] for error in changed["errors"]} == {"name", "zone"}
+
+
 def test_what_is_wrong_with_a_source_is_told_by_its_own_fields(web: Web) -> None:
     speaker, screen = told(web.api("eve", "GET", "/rooms/1"))["sources"]
     board = {"name": "board", "role": "board", "kind": "folder", "address": "/srv"}
@@ -185,7 +194,7 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     ):  # fmt: skip
         said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
         assert "secret" not in said["detail"]
-    for field in ("name", "chunk", "early", "mails", "uploads_raw"):
+    for field in ("name", "chunk", "early", "mails", "uploads_raw", "papers"):
         problem(web.api("eve", "PATCH", "/rooms/1", json={field: None}), 422, field)
     problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
     problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)

@@ -381,6 +381,11 @@ def test_a_record_is_changed_on_its_page(web: Web) -> None:
     page = ann.wrong("/records/1", "/records/1/edit", {**bad, "users": ""})
     assert "This field is required" in page
     assert web.site.details()["name"] == "Rings"
+    moved = {"start": "2026-11-20T15:00", "end": "2026-11-20T16:00"}
+    ann.done("/records/1", "/records/1/edit", {**typed, **moved, "users": "", "users_before": ""})
+    assert web.site.details()["start"] == "2026-11-20T15:00:00+03:00"
+    page = ann.wrong("/records/1", "/records/1/edit", {**typed, **moved, "end": "2026-11-20T14:00"})
+    assert "2026-11-20T14:00" in page and web.site.details()["end"] == "2026-11-20T16:00:00+03:00"
 
 
 def test_each_reads_the_title_that_they_gave_it(web: Web) -> None:

@@ -95,6 +95,11 @@ class Edit(RequestModel):
     users: Annotated[list[Annotated[str, Field(max_length=254)]], Field(min_length=1)] | None = (
         Field(None, description="Email addresses of all who are to have it, with the owner's.")
     )
+    room: Text | None = Field(
+        None, description="Its room, and times: as long as work on it has not begun."
+    )
+    start: Instant | None = None
+    end: Instant | None = None
 
 
 class RecordQuery(RequestModel):
@@ -236,6 +241,15 @@ class RenditionOut(BaseModel):
     frames: int
 
 
+class CaptionsOut(BaseModel):
+    """The chat or the transcript on the time of the video, as WebVTT; downloaded like the video."""
+
+    kind: Literal["transcript", "chat"]
+    version: int
+    bytes: int
+    sha256: str
+
+
 class DeliveryOut(BaseModel):
     """A rendition that is at a destination or on its way there."""
 
@@ -279,6 +293,7 @@ class RecordDetails(RecordOut):
     scenes: list[Scene]
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
+    captions: list[CaptionsOut]
     deliveries: list[DeliveryOut]
     messages: list[MessageOut]
     events: list[EventOut]

@@ -15,6 +15,7 @@ _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
 _MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
+_PAPERS_ABOUT = "Whether the chat and the transcript of a recording are delivered with its video."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
 
@@ -91,6 +92,7 @@ class RoomIn(RequestModel):
     calendar_id: Text | None = None
     mails: bool = Field(True, description=_MAILS_ABOUT)
     uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
+    papers: bool = Field(False, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     sources: list[SourceIn] = Field([], max_length=100)
@@ -136,6 +138,7 @@ class RoomChange(RequestModel):
     calendar_id: Text | None = None
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
+    papers: bool | None = Field(None, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     id: int | None = Field(None, description=_READ_ABOUT)
@@ -161,6 +164,7 @@ class RoomOut(BaseModel):
     calendar_id: str | None
     mails: bool
     uploads_raw: bool
+    papers: bool
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     sources: list[SourceOut]
