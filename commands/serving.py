@@ -108,7 +108,7 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
-    from merger.series.refreshing import refresh_due
+    from merger.series.timetables.refreshing import refresh_due
     from merger.series.unroll import unroll_due
 
     settings = load_settings()

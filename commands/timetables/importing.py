@@ -12,8 +12,8 @@ from merger.errors import Invalid, Refused
 
 if TYPE_CHECKING:
     from merger.config import Settings
-    from merger.series.importing import Report
-    from merger.series.timetable_texts import TimetableText
+    from merger.series.timetables.importing import Report
+    from merger.series.timetables.texts import TimetableText
     from merger.service import Service
 
 
@@ -26,7 +26,7 @@ def timetable(options: argparse.Namespace, context: Context) -> Printed:
 
 
 def _import(options: argparse.Namespace, service: Service) -> Printed:
-    from merger.series.importing import import_timetable, preview_import
+    from merger.series.timetables.importing import import_timetable, preview_import
 
     check_utf8(options, "source", "sheet", "tabs")
     texts = _with_options(_texts(options, service), options, service.settings)
@@ -36,9 +36,9 @@ def _import(options: argparse.Namespace, service: Service) -> Printed:
 
 
 def _texts(options: argparse.Namespace, service: Service) -> TimetableText:
-    from merger.series.importing import check_source
-    from merger.series.refreshing import read_sheet
-    from merger.series.timetable_texts import Tab, TimetableText
+    from merger.series.timetables.importing import check_source
+    from merger.series.timetables.refreshing import read_sheet
+    from merger.series.timetables.texts import Tab, TimetableText
     from merger.timetable.sheet import sheet_text
     from merger.timetable.table import LARGEST
 
@@ -61,7 +61,7 @@ def _texts(options: argparse.Namespace, service: Service) -> TimetableText:
 def _with_options(
     texts: TimetableText, options: argparse.Namespace, settings: Settings
 ) -> TimetableText:
-    from merger.series.refreshing import with_term
+    from merger.series.timetables.refreshing import with_term
     from merger.timeline.zones import zone_named
 
     if options.zone:
@@ -77,8 +77,8 @@ def _day(text: str) -> date:
 
 
 def _refresh(options: argparse.Namespace, service: Service) -> Printed:
-    from merger.series.refreshing import refresh_timetable
-    from merger.series.source_state import configured_sources
+    from merger.series.timetables.refreshing import refresh_timetable
+    from merger.series.timetables.source_state import configured_sources
 
     sources = configured_sources(service.settings)
     if not sources:
@@ -93,7 +93,7 @@ def _refresh(options: argparse.Namespace, service: Service) -> Printed:
 
 def _printed(reports: list[Report]) -> Printed:
     from commands.timetables.tables import import_lines
-    from merger.series.import_document import import_document
+    from merger.series.timetables.import_document import import_document
 
     documents = [import_document(report) for report in reports]
     text = "\n".join(import_lines(document) for document in documents) or say("no_changes")
@@ -103,8 +103,8 @@ def _printed(reports: list[Report]) -> Printed:
 def _show(options: argparse.Namespace, service: Service) -> Printed:
     from commands.timetables.tables import lecture_lines, source_lines
     from merger.i18n import document as message_document
-    from merger.series.source_state import findings_of_sources
     from merger.series.store import list_occurrences
+    from merger.series.timetables.source_state import findings_of_sources
     from merger.timeline.clock import Span
 
     at = now()

@@ -10,7 +10,7 @@ from commands.base import say
 from commands.tables import columns
 from merger.i18n import Message
 from merger.logs import printable
-from merger.series.source_state import SourceState
+from merger.series.timetables.source_state import SourceState
 from merger.timeline.zones import zone_named
 
 _CHANGES = ("added", "changed", "ended", "missing")

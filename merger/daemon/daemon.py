@@ -19,7 +19,8 @@ from merger.records import outbox, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.rules.retry import delay
-from merger.series import refreshing, unroll
+from merger.series import unroll
+from merger.series.timetables import refreshing
 from merger.service import Service
 
 log = logging.getLogger(__name__)

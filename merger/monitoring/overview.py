@@ -28,7 +28,7 @@ from merger.monitoring.metrics import Disks, Readings
 from merger.records import outbox
 from merger.records.views import summaries
 from merger.render import ffmpeg
-from merger.series.source_state import findings_of_sources
+from merger.series.timetables.source_state import findings_of_sources
 from merger.service import Service
 from models import Record, RecordUser, Room, User
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from merger.accounts.external import name_users
+from merger.accounts.external import Requester, name_users
 from merger.i18n import Message, sentences
 from merger.records import requests
 from merger.records.queue import add_history, release
@@ -26,7 +26,8 @@ class Plan:
     """What a record is to be.
 
     kind: of the plan, by which the history calls it. span: None where nothing can be recorded.
-    people: mail addresses, the owner first. why_off: it does not take place.
+    people: mail addresses, the owner first. why_off: it does not take place. naming: as whom the
+    people are named; None where that word is enough.
     """
 
     kind: Literal["event", "lecture"]
@@ -36,6 +37,7 @@ class Plan:
     course_code: str | None
     people: tuple[str, ...] = ()
     why_off: Message | None = None
+    naming: Requester | None = None
 
 
 def is_called_off(row: Record) -> bool:
@@ -132,7 +134,8 @@ def set_people(session: Session, row: Record, plan: Plan, now: datetime) -> bool
     Returns:
         Whether anything is different.
     """
-    new = requests.add_users(session, row, plan.people[1:], now) if plan.people[1:] else []
+    others = plan.people[1:]
+    new = requests.add_users(session, row, others, now, plan.naming) if others else []
     return _set_owner(session, row, plan.people[:1], now) or bool(new)
 
 

@@ -3,6 +3,9 @@
 An occurrence has a record of its own, which follows it until work on it begins, or shares one that
 is there already, of its room and time: then that gets the name and the course of the series, and is
 not called off with it. A record that people have removed is not made again.
+
+A series that somebody has requested for themselves gets what they could request: where others have
+requested the time of an occurrence, it does not take place, and says why.
 """
 
 from __future__ import annotations
@@ -12,10 +15,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from merger.accounts.external import Requester
+from merger.accounts.permissions import Principal
+from merger.errors import Forbidden
 from merger.i18n import Message
 from merger.records import planned, requests
+from merger.records.access.links import principal_of
+from merger.records.access.store import decision_on
 from merger.records.planned import Plan
 from merger.records.queue import add_history
+from merger.series.rows import REQUESTED
 from merger.timeline.clock import Span
 from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.profiles import DEFAULT_PROFILE
@@ -25,11 +34,12 @@ from models import Occurrence, Record, Room, Series
 _LATEST = timedelta(days=1)
 
 
-def settle(session: Session, row: Occurrence, now: datetime) -> None:
+def settle(session: Session, row: Occurrence, now: datetime, *, is_allowed: bool = False) -> None:
     """Have an occurrence recorded as its series says, or not any more.
 
     Args:
         row: in a transaction that writes; its series is locked.
+        is_allowed: by an editor, whoever else has requested its time.
     """
     series = row.series
     if series.mode != "asks":
@@ -42,11 +52,43 @@ def settle(session: Session, row: Occurrence, now: datetime) -> None:
     if record is not None and not row.follows and not _is_shared(row, record, plan, now):
         record = row.record = None  # of somebody who has moved it
         row.requested_at = None
+    is_wanted = plan.why_off is None and is_worth_it(row, now)
+    if is_wanted and not is_allowed and _is_new(row, record, plan):
+        row.reason = why_not_theirs(session, row, room, owner_of(series), now)
+        if row.reason is not None:
+            row.is_off = row.is_changed = True  # until its owner finds another time
+            plan = _plan(series, row, room)
     if record is not None:
         if row.follows:
             _follow(session, row, record, plan, now)
     elif row.requested_at is None and plan.why_off is None and is_worth_it(row, now):
         _request(session, row, plan, now)
+
+
+def _is_new(row: Occurrence, record: Record | None, plan: Plan) -> bool:
+    """Return whether an occurrence is to be recorded at a time at which it is not, so far."""
+    if record is None:
+        return row.requested_at is None
+    return row.follows and (planned.is_called_off(record) or not _is_of(record, plan))
+
+
+def owner_of(series: Series) -> Principal | None:
+    """Return as whom a series is recorded; None for those that may have all that there is."""
+    if series.source != REQUESTED or not series.people:
+        return None
+    return principal_of(series.people[0].user)
+
+
+def why_not_theirs(
+    session: Session, row: Occurrence, room: Room, who: Principal | None, now: datetime
+) -> Message | None:
+    """Return why somebody cannot have an occurrence recorded when it takes place, if so."""
+    span = Span(row.start_at, row.end_at)
+    # Whether or not others are asked about single requests: nobody could be asked every week.
+    outcome = decision_on(session, room, who, span, now, "ask", without=row.record_id).outcome
+    if outcome == "forbidden":
+        return Message("access.room_closed", room=room.name)
+    return Message("series.time_taken") if outcome == "needs_leave" else None
 
 
 def is_worth_it(row: Occurrence, now: datetime) -> bool:
@@ -87,8 +129,16 @@ def _plan(series: Series, row: Occurrence, room: Room) -> Plan:
     name = row.name or ": ".join(filter(None, (series.course_code, series.title)))
     return Plan(
         "lecture", room, Span(row.start_at, row.end_at), name, series.course_code,
-        tuple(entry.user.email for entry in series.people), why_off(row),
+        tuple(entry.user.email for entry in series.people), why_off(row), _naming(series),
     )  # fmt: skip
+
+
+def _naming(series: Series) -> Requester | None:
+    """Return as whom the people of a series are named in its records."""
+    if series.source != REQUESTED or not series.people:
+        return None
+    # They were named, and counted, when they came into the series: nobody new is named here.
+    return Requester(series.people[0].user_id, most_external=0)
 
 
 def _is_of(record: Record, plan: Plan) -> bool:
@@ -121,17 +171,22 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
     assert span is not None
     layout = row.series.layout or DEFAULT_LAYOUT
     profile = row.series.profile or DEFAULT_PROFILE
+    owner = owner_of(row.series)
     record = requests.find_live(session, plan.room.id, span, layout, profile)
-    if record is not None:
+    if record is not None and owner is None:
         _share(session, row, record, plan, now)
         return
     request = requests.Request(
         plan.room.name, span.start, span.end, name=plan.name, layout=layout, profile=profile,
-        users=plan.people, course_code=plan.course_code,
+        users=plan.people, course_code=plan.course_code, asked_by=owner, naming=plan.naming,
     )  # fmt: skip
     checked = requests.check_request(request, now)
-    row.record_id, _ = requests.enter_request(session, checked, now, plan.room)
-    row.follows, row.requested_at = True, now
+    try:
+        row.record_id, row.follows = requests.enter_request(session, checked, now, plan.room)
+    except Forbidden as error:  # it may show meetings of others
+        row.is_off, row.is_changed, row.reason = True, True, error.message
+    else:
+        row.requested_at = now
 
 
 def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
@@ -140,7 +195,9 @@ def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: d
     if requests.is_untouched(record):
         note = Message("history.lecture_too", name=plan.name)
         add_history(session, record.id, record.attempt, now, "note", note)
-    _adopt(session, record, plan, now)
+    # A record of others keeps the name by which they know it, unless a timetable says otherwise.
+    gives_texts = row.series.source != REQUESTED
+    _adopt(session, record, plan, now, gives_texts=gives_texts)
 
 
 def adopt_record(
@@ -167,14 +224,16 @@ def adopt_record(
     _adopt(session, record, plan, now)
 
 
-def _adopt(session: Session, record: Record, plan: Plan, now: datetime) -> None:
+def _adopt(
+    session: Session, record: Record, plan: Plan, now: datetime, *, gives_texts: bool = True
+) -> None:
     """Give a record the people of a plan, and its texts as long as work has not begun.
 
     What is made already keeps its name, by which people know it. A course that somebody has asked
     for stays, too; that of an event does not.
     """
-    requests.add_users(session, record, plan.people, now)
-    if requests.is_untouched(record):
+    requests.add_users(session, record, plan.people, now, plan.naming)
+    if gives_texts and requests.is_untouched(record):
         for entry in record.users:
             is_known_as = record.event_name if record.event_name != plan.name else None
             entry.title = entry.title or is_known_as

@@ -8,12 +8,15 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
-from merger.accounts.external import name_users
+from merger.accounts.external import Requester, name_users
 from merger.timeline.clock import Span
 from merger.timetable.recurrence import Override, Recurrence
 from merger.timetable.spec import Mode, SeriesSpec
 from models import Room, Series, SeriesPerson
 
+PEOPLE = "people"  # the source of series that no timetable has
+# That of series whose owner may request them, and has no say over what is another's.
+REQUESTED = "requested"
 _SECOND = timedelta(seconds=1)
 
 
@@ -55,8 +58,19 @@ def spec_of(row: Series) -> SeriesSpec:
     )  # fmt: skip
 
 
-def write_spec(session: Session, row: Series, spec: SeriesSpec, room: Room, now: datetime) -> None:
-    """Write what a source says of a series into its row; into one that is new, before the flush."""
+def write_spec(
+    session: Session,
+    row: Series,
+    spec: SeriesSpec,
+    room: Room,
+    now: datetime,
+    naming: Requester | None = None,
+) -> None:
+    """Write what a source says of a series into its row; into one that is new, before the flush.
+
+    Args:
+        naming: as whom its people are named; None where the source's word is enough.
+    """
     when = spec.recurrence
     row.room, row.source_key = room, spec.key
     row.course_code, row.title = spec.course or None, spec.title
@@ -68,7 +82,7 @@ def write_spec(session: Session, row: Series, spec: SeriesSpec, room: Room, now:
     row.mode, row.meeting, row.drive_folder = spec.mode, spec.meeting, spec.folder
     row.layout, row.profile, row.external = spec.layout, spec.profile, spec.external
     row.updated_at = now
-    _write_people(session, row, spec.owners, now)
+    _write_people(session, row, spec.owners, now, naming)
 
 
 def _texts(override: Override) -> list[str | None]:
@@ -81,10 +95,16 @@ def _texts(override: Override) -> list[str | None]:
     ]
 
 
-def _write_people(session: Session, row: Series, owners: Sequence[str], now: datetime) -> None:
+def _write_people(
+    session: Session,
+    row: Series,
+    owners: Sequence[str],
+    now: datetime,
+    naming: Requester | None,
+) -> None:
     if owners == tuple(entry.user.email for entry in row.people):
         return
-    users = name_users(session, owners, None, now)
+    users = name_users(session, owners, naming, now)
     present = {entry.user.email: entry for entry in row.people}
     people = [present.get(user.email) or SeriesPerson(user=user) for user in users]
     for position, entry in enumerate(people):

@@ -1,7 +1,8 @@
 """What people do with series and their occurrences: add, change, switch off; skip, move, rename.
 
 Editors may do all of that. The owner of a series, who is the first of its people, may skip, move
-and rename its lectures, and switch it off and on.
+and rename its lectures, and switch it off and on. What somebody has requested for themselves they
+may change and end as well; it never takes the time of others.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from merger.accounts.external import Requester
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound
 from merger.i18n import Message
 from merger.names import clean_name
 from merger.records.requests import LONGEST_NAME, room_row
-from merger.series.occurrence_records import settle, why_off
-from merger.series.rows import spec_of, write_spec
+from merger.series import clashes
+from merger.series.occurrence_records import settle, why_not_theirs, why_off
+from merger.series.rows import PEOPLE, REQUESTED, spec_of, write_spec
 from merger.series.unroll import bring_up_to_date
-from merger.timeline.clock import Span
+from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timetable.recurrence import check_recurrence
 from merger.timetable.spec import SeriesSpec
-from models import Occurrence, Room, Series, SeriesPerson
+from models import Occurrence, Record, Room, Series, SeriesPerson
 
-PEOPLE = "people"  # the source of series that no timetable has
 FARTHEST_MOVE = timedelta(days=14)
 
 
@@ -44,21 +46,63 @@ class OccurrenceEdit:
     is_off: bool | None = None
 
 
-def add_series(engine: Engine, spec: SeriesSpec, now: datetime) -> int:
-    """Add a series that somebody wants, and return its id. Raises Invalid.
+def add_series(
+    engine: Engine,
+    spec: SeriesSpec,
+    now: datetime,
+    by: Principal | None = None,
+    naming: Requester | None = None,
+) -> int:
+    """Add a series that somebody wants, and return its id.
 
     Args:
         spec: with its room; its key is made here.
+        by: who wants it; None for the operator.
+        naming: as whom they name its people.
+
+    Raises:
+        Invalid: it cannot be.
+        Forbidden: they may not request recordings of the room.
+        Conflict: others have requested some of its times.
     """
-    return writing(engine, lambda session: insert_series(session, _new(spec), PEOPLE, now))
+    spec = replace(spec, key=secrets.token_hex(8))
+
+    def add(session: Session) -> int:
+        if by is None or by.sees_all:
+            return insert_series(session, spec, PEOPLE, now)
+        check_spec(spec, now)
+        room = room_row(session, spec.room or "", lock=True)
+        clashes.refuse(clashes.dates_of(session, spec, room, by, now), room, by)
+        return insert_series(session, spec, REQUESTED, now, naming)
+
+    return writing(engine, add)
 
 
-def insert_series(session: Session, spec: SeriesSpec, source: str, now: datetime) -> int:
+def preview_series(
+    engine: Engine, spec: SeriesSpec, now: datetime, by: Principal | None
+) -> list[clashes.Date]:
+    """Return the coming lectures that a series would have, and what is in their way.
+
+    Raises:
+        Invalid: it cannot be.
+    """
+    check_spec(spec, now)
+    with reading(engine) as session:
+        return clashes.dates_of(session, spec, room_row(session, spec.room or ""), by, now)
+
+
+def insert_series(
+    session: Session,
+    spec: SeriesSpec,
+    source: str,
+    now: datetime,
+    naming: Requester | None = None,
+) -> int:
     """Add a series within a transaction, with the occurrences of the coming weeks."""
     check_spec(spec, now)
     room = room_row(session, spec.room or "", lock=True)
     row = Series(source=source, priority=0, state="active", created_at=now)
-    write_spec(session, row, spec, room, now)
+    write_spec(session, row, spec, room, now, naming)
     session.add(row)
     session.flush()
     bring_up_to_date(session, row.id, now)
@@ -66,15 +110,31 @@ def insert_series(session: Session, spec: SeriesSpec, source: str, now: datetime
 
 
 def change_series(
-    engine: Engine, series: int, spec: SeriesSpec, now: datetime, by: Principal | None
+    engine: Engine,
+    series: int,
+    spec: SeriesSpec,
+    now: datetime,
+    by: Principal | None,
+    naming: Requester | None = None,
 ) -> None:
-    """Change a series: what has not begun follows. Raises Invalid, NotFound, Forbidden."""
+    """Change a series: what has not begun follows.
+
+    Raises:
+        Invalid, NotFound, Forbidden
+        Conflict: a timetable has it, or others have requested some of its new times.
+    """
 
     def change(session: Session) -> None:
         row = lock_series(session, series, by)
+        if row.source not in (PEOPLE, REQUESTED):
+            raise Conflict("series", "series.of_timetable", timetable=row.source)
         check_spec(spec, now)
         room = room_row(session, spec.room or "", lock=True)
-        write_spec(session, row, replace(spec, key=row.source_key), room, now)
+        if by is not None and not by.sees_all:
+            if row.source != REQUESTED:
+                raise Forbidden("series", "series.of_editors")
+            clashes.refuse(clashes.dates_of(session, spec, room, by, now, series), room, by)
+        write_spec(session, row, replace(spec, key=row.source_key), room, now, naming)
         session.flush()
         bring_up_to_date(session, series, now)
 
@@ -96,6 +156,9 @@ def set_state(
 
     def change(session: Session) -> None:
         row = lock_series(session, series, by)
+        is_limited = by is not None and not by.sees_all
+        if is_limited and row.source != REQUESTED and "over" in (state, row.state):
+            raise Forbidden("series", "series.of_editors")
         row.state, row.reason, row.updated_at = state, why or None, now
         session.flush()
         bring_up_to_date(session, series, now)
@@ -110,13 +173,11 @@ def edit_occurrence(
 
     Raises:
         Invalid, NotFound, Forbidden
-        Conflict: it has begun.
+        Conflict: it has begun, or others have requested its new time.
     """
 
     def change(session: Session) -> None:
-        row = session.get(Occurrence, occurrence)
-        if row is None:
-            raise NotFound("occurrence", "series.no_occurrence", occurrence=occurrence)
+        row = _occurrence_row(session, occurrence, by)
         lock_series(session, row.series_id, by)
         session.refresh(row, with_for_update=True)
         if row.start_at <= now:
@@ -134,16 +195,32 @@ def edit_occurrence(
             row.reason = _reason(by) if edit.is_off else None
         row.is_changed = True
         session.flush()
-        settle(session, row, now)
+        if by is not None and not by.sees_all:
+            _check_time(session, row, edit, by, now)
+        settle(session, row, now, is_allowed=by is None or by.sees_all)
 
     writing(engine, change)
+
+
+def _check_time(
+    session: Session, row: Occurrence, edit: OccurrenceEdit, by: Principal, now: datetime
+) -> None:
+    """Raise Conflict where others have requested the time at which somebody wants a lecture."""
+    is_asked = (edit.start, edit.end, edit.room) != (None, None, None) or edit.is_off is False
+    if row.is_off or not is_asked:
+        return
+    why = why_not_theirs(session, row, row.room or row.series.room, by, now)
+    if why is not None:
+        raise Conflict("start" if edit.room is None else "room", why)
 
 
 def _moved(row: Occurrence, edit: OccurrenceEdit) -> Span:
     start = edit.start or row.start_at
     end = edit.end or start + (row.end_at - row.start_at)
-    if end < start:
+    if end < start or (end == start and edit.end is not None):
         raise Invalid("end", "series.no_end")
+    if end - start > LONGEST_RECORD:
+        raise Invalid("end", "series.too_long")
     if abs(start - row.original_at) > FARTHEST_MOVE:
         raise Invalid("start", "series.too_far_moved", days=FARTHEST_MOVE.days)
     return Span(start, end)
@@ -164,27 +241,49 @@ def check_spec(spec: SeriesSpec, now: datetime) -> None:
         raise Invalid("length", "series.no_length")
 
 
-def lock_series(session: Session, series: int, by: Principal | None) -> Series:
-    """Return the row of a series, locked, to whoever may change it. Raises NotFound, Forbidden."""
-    row = session.get(Series, series, with_for_update=True)
-    if row is None:
-        raise NotFound("series", "series.no_series", series=series)
-    check_owner(row, by)
+def _occurrence_row(session: Session, occurrence: int, by: Principal | None) -> Occurrence:
+    """Return the row of an occurrence to whoever may see it. Raises NotFound."""
+    row = session.get(Occurrence, occurrence, options=_WITH_SERIES)
+    if row is None or not sees_series(row.series, by):
+        raise NotFound("occurrence", "series.no_occurrence", occurrence=occurrence)
     return row
 
 
-def check_owner(row: Series, by: Principal | None) -> None:
-    """Raise Forbidden, or NotFound for those who do not even see it."""
-    if by is None or by.sees_all:
-        return
-    users = [entry.user_id for entry in row.people]
-    if by.user not in users:
-        raise NotFound("series", "series.no_series", series=row.id)
-    if by.user != users[0]:
+def lock_series(session: Session, series: int, by: Principal | None) -> Series:
+    """Return the row of a series, locked, to whoever may change it. Raises NotFound, Forbidden."""
+    row = session.get(Series, series, with_for_update=True)
+    if row is None or not sees_series(row, by):
+        raise NotFound("series", "series.no_series", series=series)
+    if not owns_series(row, by):
         raise Forbidden("not_owner", "series.not_yours", owner=row.people[0].user.email)
+    return row
+
+
+def sees_series(row: Series, by: Principal | None) -> bool:
+    """Return whether somebody is among the people of a series, or sees all."""
+    return by is None or by.sees_all or by.user in [entry.user_id for entry in row.people]
+
+
+def owns_series(row: Series, by: Principal | None) -> bool:
+    """Return whether somebody may change a series, and its lectures."""
+    return by is None or by.owns([entry.user.email for entry in row.people])
 
 
 # --- looking --------------------------------------------------------------------------------------
+
+
+# What documents of occurrences hold: a week has many, and records have much that is not shown.
+_FOR_DOCUMENTS = (
+    joinedload(Occurrence.series)
+    .load_only(
+        Series.course_code, Series.mode, Series.reason, Series.room_id, Series.state,
+        Series.title, Series.updated_at,
+    )
+    .joinedload(Series.room)
+    .load_only(Room.name, Room.zone),
+    joinedload(Occurrence.room).load_only(Room.name, Room.zone),
+    joinedload(Occurrence.record).load_only(Record.status),
+)  # fmt: skip
 
 
 def list_series(
@@ -205,18 +304,31 @@ def list_series(
 
 
 def read_series(engine: Engine, series: int, by: Principal | None) -> dict[str, Any]:
-    """Return a series as plain values. Raises NotFound, Forbidden."""
+    """Return a series as plain values. Raises NotFound, for those who do not see it as well."""
     with reading(engine) as session:
         row = session.get(Series, series, options=_WITH_ALL)
-        if row is None:
+        if row is None or not sees_series(row, by):
             raise NotFound("series", "series.no_series", series=series)
-        check_owner(row, by)
         return series_document(row)
+
+
+def read_spec(engine: Engine, series: int, by: Principal | None) -> SeriesSpec:
+    """Return a series as `change_series` takes it. Raises NotFound."""
+    with reading(engine) as session:
+        row = session.get(Series, series, options=_WITH_ALL)
+        if row is None or not sees_series(row, by):
+            raise NotFound("series", "series.no_series", series=series)
+        return spec_of(row)
 
 
 _WITH_ALL = (
     joinedload(Series.room),
     selectinload(Series.people).joinedload(SeriesPerson.user),
+)
+_WITH_SERIES = (
+    joinedload(Occurrence.series).joinedload(Series.room),
+    joinedload(Occurrence.room),
+    joinedload(Occurrence.record),
 )
 
 
@@ -224,6 +336,7 @@ def series_document(row: Series) -> dict[str, Any]:
     """Return a series as plain values; times are those of its own zone."""
     return {
         "id": row.id, "source": row.source, "key": row.source_key, "room": row.room.name,
+        "room_id": row.room_id,
         "course": row.course_code, "title": row.title, "name": spec_of(row).name, "zone": row.zone,
         "start": row.starts_local.isoformat(), "length_s": row.length_s, "rule": row.rule,
         "until": row.until_day.isoformat() if row.until_day else None, "exdates": row.exdates,
@@ -234,7 +347,12 @@ def series_document(row: Series) -> dict[str, Any]:
 
 
 def list_occurrences(
-    engine: Engine, span: Span, *, only_of: int | None = None, rooms: Sequence[int] | None = None
+    engine: Engine,
+    span: Span,
+    *,
+    only_of: int | None = None,
+    rooms: Sequence[int] | None = None,
+    series: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the occurrences that begin within a span, in order, as plain values."""
     with reading(engine) as session:
@@ -243,12 +361,9 @@ def list_occurrences(
             .join(Occurrence.series)
             .where(Occurrence.start_at >= span.start, Occurrence.start_at < span.end)
             .where(Series.mode != "no")
-            .options(
-                joinedload(Occurrence.series).joinedload(Series.room),
-                joinedload(Occurrence.room), joinedload(Occurrence.record),
-            )
+            .options(*_FOR_DOCUMENTS)
             .order_by(Occurrence.start_at, Occurrence.id)
-        )  # fmt: skip
+        )
         if only_of is not None:
             query = query.where(Series.people.any(SeriesPerson.user_id == only_of))
         if rooms is not None:
@@ -256,7 +371,16 @@ def list_occurrences(
             query = query.where(
                 held_in | (Occurrence.room_id.is_(None) & Series.room_id.in_(rooms))
             )
+        if series is not None:
+            query = query.where(Occurrence.series_id == series)
         return [occurrence_document(row) for row in session.scalars(query)]
+
+
+def read_occurrence(engine: Engine, occurrence: int, by: Principal | None) -> dict[str, Any]:
+    """Return an occurrence as plain values, and whether somebody may change it. Raises NotFound."""
+    with reading(engine) as session:
+        row = _occurrence_row(session, occurrence, by)
+        return {**occurrence_document(row), "is_yours": owns_series(row.series, by)}
 
 
 def occurrence_document(row: Occurrence) -> dict[str, Any]:
@@ -268,7 +392,8 @@ def occurrence_document(row: Occurrence) -> dict[str, Any]:
         "zone": room.zone, "name": row.name or spec_of_name(row.series),
         "course": row.series.course_code, "original": row.original_at.isoformat(),
         "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
-        "is_off": off is not None, "reason": off, "is_changed": row.is_changed,
+        "is_off": off is not None, "is_skipped": row.is_off, "reason": off,
+        "is_changed": row.is_changed, "stamp": row.series.updated_at.isoformat(),
         "mode": row.series.mode, "record": row.record_id,
         "status": record.status if record is not None else None,
     }  # fmt: skip
@@ -277,7 +402,3 @@ def occurrence_document(row: Occurrence) -> dict[str, Any]:
 def spec_of_name(row: Series) -> str:
     """Return what the recordings of a series are called."""
     return ": ".join(filter(None, (row.course_code, row.title)))
-
-
-def _new(spec: SeriesSpec) -> SeriesSpec:
-    return replace(spec, key=secrets.token_hex(8))

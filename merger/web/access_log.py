@@ -16,6 +16,13 @@ log = logging.getLogger(__name__)
 _DEBUG_ONLY = ("static", "operations.alive", "operations.ready", "operations.metrics")
 
 
+def logged_path() -> str:
+    """Return the path of the request as logs hold it: without its query, and other secrets."""
+    if request.url_rule is not None and "token" in (request.view_args or {}):
+        return request.url_rule.rule
+    return printable(request.path)
+
+
 def register(app: Flask) -> None:
     """Log each request. To be registered before others, so that their time counts."""
 
@@ -29,7 +36,7 @@ def register(app: Flask) -> None:
         who = g.get("principal")
         values = {
             "method": request.method,
-            "path": printable(request.path),  # without the query, which may hold secrets
+            "path": logged_path(),
             "status": response.status_code,
             "ms": round(1000 * (time.monotonic() - g.started_s)),
             "user": who.user if who else None,

@@ -17,14 +17,17 @@ from merger.service import Service
 from merger.web import access_log, auth, login, operations, passwords, problems
 from merger.web.api import (
     access,
+    days_off,
     discovered,
     events,
     files,
     keys,
     montage,
+    occurrences,
     records,
     reference,
     rooms,
+    series,
     timetable_import,
     users,
 )
@@ -101,7 +104,11 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     problems.register(app)
     auth.register(app)
     csrf = CSRFProtect(app)
-    for api in (records, access, rooms, users, keys, montage, discovered, timetable_import):
+    resources = (
+        records, access, rooms, series, occurrences, days_off, users, keys, montage, discovered,
+        timetable_import,
+    )  # fmt: skip
+    for api in resources:
         # Sessions may only read there, so that there is nothing to forge.
         csrf.exempt(api.blueprint)
         app.register_api(api.blueprint)

@@ -22,6 +22,7 @@ from merger.errors import (
     Refused,
 )
 from merger.i18n import Message, sentences, verbatim
+from merger.web.access_log import logged_path
 from merger.web.language import language
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def register(app: Flask) -> None:
     def answer_ours(error: MergerError) -> Any:
         status, title = status_and_title(error)
         if status >= 500:
-            log.error("%s %s: %s", request.method, request.path, error.message)
+            log.error("%s %s: %s", request.method, logged_path(), error.message)
         detail = error.message if status < 500 else Message("error.see_log", title=title)
         fields = [(error.code, error.message)] if status == 422 else []
         if isinstance(error, InvalidFields):
@@ -159,7 +160,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)  # the web's last resort
     def answer_mistake(error: Exception) -> Any:
-        log.exception("%s %s: a bug in this program", request.method, request.path)
+        log.exception("%s %s: a bug in this program", request.method, logged_path())
         return _answer(500, _BROKEN, Message("error.program_mistake"), "internal")
 
 

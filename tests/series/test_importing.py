@@ -19,11 +19,12 @@ from sqlalchemy import event, func, select
 from merger import failpoints
 from merger.db.engine import reading, writing
 from merger.errors import Invalid
-from merger.series import days_off, importing, store, unroll
-from merger.series.import_document import import_document
-from merger.series.importing import Removals, Report
+from merger.series import days_off, store, unroll
 from merger.series.store import OccurrenceEdit
-from merger.series.timetable_texts import Tab, TimetableText
+from merger.series.timetables import importing
+from merger.series.timetables.import_document import import_document
+from merger.series.timetables.importing import Removals, Report
+from merger.series.timetables.texts import Tab, TimetableText
 from merger.timeline.clock import utc
 from models import DayOff, Occurrence, Record, Room, Series
 from tests.support.selection import BOTH_DATABASES

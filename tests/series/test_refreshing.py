@@ -26,8 +26,8 @@ from merger.db.engine import reading
 from merger.errors import MergerError, Refused, Temporary
 from merger.monitoring.checks.timetables import look_at_timetables
 from merger.network import fetching
-from merger.series import refreshing
-from merger.series.source_state import configured_sources, findings_of_sources, sheet_id
+from merger.series.timetables import refreshing
+from merger.series.timetables.source_state import configured_sources, findings_of_sources, sheet_id
 from merger.service import Service
 from models import Series
 from tests.fakes.google import google_served

@@ -23,9 +23,14 @@ from merger.accounts import password_links, users
 from merger.analysis import thumbnails
 from merger.db.engine import writing
 from merger.rooms import store
+from merger.series import days_off
+from merger.series import store as series_store
+from merger.series.store import OccurrenceEdit
 from merger.storage import paths
 from merger.timeline.captions import Transcript, chat_captions
 from merger.timeline.clock import Span, utc
+from merger.timetable.recurrence import DayOff, Recurrence
+from merger.timetable.spec import SeriesSpec
 from models import Record, RecordUser, Rendition
 from tests.conftest import START
 from tests.support.site import ROOT, Site
@@ -361,12 +366,38 @@ def test_the_form_follows_the_chosen_room(running: Running, browser: Browser) ->
     assert page.locator("#f-end").input_value() == "02:30"
 
 
+def plan(running: Running) -> tuple[int, int]:
+    """Plan a weekly lecture in a room of its own; return the numbers of the series and its first."""
+    site, now = running.site, datetime.now(UTC)
+    site.add_room("Timetable")
+    tomorrow = now.replace(tzinfo=None, hour=10, minute=0, second=0, microsecond=0) + timedelta(
+        days=1
+    )
+    weekly = Recurrence("Europe/Moscow", tomorrow, timedelta(minutes=90), "FREQ=WEEKLY")
+    spec = SeriesSpec(
+        "", "MATH-301", "Algebraic topology", weekly, room="Timetable", owners=("ada@example.org",)
+    )
+    series = series_store.add_series(site.engine, spec, now)
+    days_off.add_day_off(
+        site.engine, DayOff(*[tomorrow.date() + timedelta(days=14)] * 2, "Holiday"), now
+    )
+    month = Span(now, now + timedelta(days=30))
+    first, second, *_ = series_store.list_occurrences(site.engine, month, series=series)
+    series_store.edit_occurrence(site.engine, second["id"], OccurrenceEdit(is_off=True), now, None)
+    return series, first["id"]
+
+
 def test_every_page_is_accessible_in_both_languages(running: Running, browser: Browser) -> None:
+    series, lecture = plan(running)
     for locale in ("en-GB", "ru-RU"):
         page = running.signed_in(browser, "ada", locale)
         for path in (
             "/records?whose=all",
             "/request",
+            "/timetable",
+            f"/timetable/{lecture}",
+            "/timetable/days-off",
+            f"/series/{series}",
             "/rooms",
             "/rooms/new",
             "/rooms/1/edit",
@@ -447,6 +478,32 @@ def test_without_javascript_and_with_the_keyboard(running: Running, browser: Bro
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/records/\d+$"))
     expect(page.get_by_role("heading", name="By keyboard")).to_be_visible()
+
+
+def test_weekly_recordings_are_requested_without_javascript(
+    running: Running, browser: Browser
+) -> None:
+    context = running.context(browser, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/request")
+    page.get_by_label("Email address").fill("bob@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/request"))
+    first = datetime.now(UTC) + timedelta(days=3)
+    page.locator("#f-room").select_option("504")
+    page.locator("#f-date").fill(f"{first:%Y-%m-%d}")
+    page.locator("#f-start").fill("10:00")
+    page.locator("#f-end").fill("11:30")
+    page.locator("#f-name").fill("Every week")
+    page.get_by_text("Repeat every week").click()
+    page.locator("#f-until").fill(f"{first + timedelta(days=21):%Y-%m-%d}")
+    page.get_by_role("button", name="Request recording").click()
+    expect(page.get_by_role("heading", name="Request weekly recordings")).to_be_visible()
+    shoot(page, "weekly")
+    page.get_by_role("button", name="Request all 4 lectures").click()
+    expect(page).to_have_url(re.compile(r"/series/\d+$"))
+    expect(page.get_by_text("4 lectures requested.")).to_be_visible()
 
 
 def test_enter_saves_a_room(running: Running, browser: Browser) -> None:
@@ -530,6 +587,7 @@ def test_nothing_comes_from_another_host_and_nothing_breaks_the_policy(
     for path in (
         "/records",
         "/request",
+        "/timetable",
         "/rooms",
         "/rooms/1/edit",
         "/people",

@@ -136,6 +136,14 @@ def timetable_form(thing: Thing) -> Options:
     return {"data": {"text": timetable(thing)["data"], "source": thing.room, "apply": "yes"}}
 
 
+def new_series(thing: Thing) -> Options:
+    return {"json": {"room": thing.room, "start": "2027-11-20T10:00", "length": "1h"}}
+
+
+def tomorrow(thing: Thing) -> Options:
+    return {"query_string": {"room": thing.args["room"]}}
+
+
 def json_of(**values: Any) -> Callable[[Thing], Options]:
     return lambda _: {"json": values}
 
@@ -243,6 +251,25 @@ TABLE: dict[str, dict[str, list[Act]]] = {
         "DELETE": [Act(ROOMS, World.source, changes=True)],
     },
     "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": [Act(of=one, least="editor", shows=True) for one in (picture, closed_picture)]},
+    "/api/v1/series": {
+        "GET": [Act(of=World.series, least="listed", shows=True)],
+        "POST": [Act("write", World.room, changes=True, send=new_series)],
+    },
+    "/api/v1/series/<int:series>": {
+        "GET": [Act(of=World.series, least="user", shows=True)],
+        "PATCH": [Act("write", World.series, "owner", shows=True, changes=True, refused=NOT_OWNER, send=json_of(course_code="x"))],
+        "DELETE": [Act("write", World.series, "owner", changes=True, refused=NOT_OWNER)],
+    },
+    "/api/v1/occurrences": {"GET": [Act(of=World.series, least="listed", shows=True)]},
+    "/api/v1/occurrences/<int:occurrence>": {
+        "GET": [Act(of=World.occurrence, least="user", shows=True)],
+        "PATCH": [Act("write", World.occurrence, "owner", shows=True, changes=True, refused=NOT_OWNER, send=json_of(is_off=True))],
+    },
+    "/api/v1/days-off": {
+        "GET": [Act()],
+        "POST": [Act(ROOMS, World.room, changes=True, send=lambda thing: {"json": {"first": "2025-01-01", "room": thing.room}})],
+    },
+    "/api/v1/days-off/<int:day_off>": {"DELETE": [Act(ROOMS, World.day_off, changes=True)]},
     "/api/v1/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
     "/api/v1/timetable": {"POST": [Act(ROOMS, World.room, changes=None, send=timetable)]},
     "/api/v1/timetable/refresh": {"POST": [Act(ROOMS)]},
@@ -302,6 +329,23 @@ TABLE: dict[str, dict[str, list[Act]]] = {
         ],
     },
     "/request/check": {"POST": [Act("write")]},
+    "/timetable": {"GET": [Act(of=World.series, least="listed", shows=True, send=tomorrow)]},
+    "/timetable/<int:occurrence>": {
+        "GET": [Act(of=World.occurrence, least="user", shows=True)],
+        "POST": [Act("write", World.occurrence, "owner", changes=True, refused=NOT_OWNER, send=form_of(act="skip"))],
+    },
+    "/timetable/days-off": {
+        "GET": [Act(ROOMS)],
+        "POST": [Act(ROOMS, World.room, changes=True, send=lambda thing: {"data": {"first": "2025-01-01", "room": thing.room}})],
+    },
+    "/timetable/days-off/<int:day>/delete": {"POST": [Act(ROOMS, World.day_off, changes=True)]},
+    "/series/<int:series>": {
+        "GET": [Act(of=World.series, least="user", shows=True)],
+        "POST": [Act("write", World.series, "owner", changes=True, refused=NOT_OWNER, send=form_of(act="end"))],
+    },
+    "/calendars/<token>.ics": {"GET": OPEN},
+    "/account/calendar": {"POST": [Act("write")]},
+    "/rooms/<int:room>/calendar": {"POST": [Act(ROOMS, World.room)]},
     "/rooms": {"GET": [Act(of=everything, least="listed", shows=True)]},
     "/rooms/new": {"GET": [Act(ROOMS)], "POST": [Act(ROOMS, World.room, changes=True, send=lambda thing: {"data": {**room_form(thing)["data"], "name": f"form {thing.room}"}})]},
     "/rooms/<int:room>/sources": {"GET": [Act(of=World.room)]},
@@ -382,7 +426,7 @@ def test_what_names_something_of_somebody_asks_whose_it_is(world: World) -> None
     for rule in rules(world):
         for method in methods_of(rule):
             for act in TABLE[rule.rule][method]:
-                if rule.arguments & {"record", "key", "access"}:
+                if rule.arguments & {"record", "key", "access", "series", "occurrence"}:
                     some = ("user", "owner", "self", "people", "watcher")
                     assert act.least in some, rule.rule
 

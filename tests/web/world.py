@@ -25,21 +25,29 @@ from merger.accounts.permissions import SCOPES_OF
 from merger.analysis import thumbnails
 from merger.db.engine import reading, writing
 from merger.i18n import verbatim
+from merger.series import days_off, store
 from merger.storage import paths
 from merger.timeline.clock import utc
+from merger.timetable.recurrence import DayOff, Recurrence
+from merger.timetable.spec import SeriesSpec
 from models import (
     AccessRequest,
     ApiKey,
     Chunk,
     Event,
+    Occurrence,
     Offer,
     PasswordLink,
     Record,
     RecordUser,
     Rendition,
     Room,
+    Series,
     Source,
     User,
+)
+from models import (
+    DayOff as DayOffRow,
 )
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
@@ -49,7 +57,7 @@ ROLES = {"bob": "user", "rea": "user", "ann": "user", "eve": "editor", "ada": "a
 KEYS = ("ann/read", "ann/write", "eve/rooms", "ada/people")
 FIRST = datetime.fromisoformat("2025-11-20T10:00:00+00:00")
 HOUR = timedelta(hours=1)
-COUNTED = (Record, Room, Source, User, ApiKey, PasswordLink)
+COUNTED = (Record, Room, Source, User, ApiKey, PasswordLink, Series, DayOffRow)
 
 
 @dataclass(frozen=True)
@@ -241,6 +249,43 @@ class World:
         with reading(self.site.engine) as session:
             source = session.scalar(select(Source.id).where(Source.room_id == room))
         return Thing({"room": room, "source": source}, row=(Room, room), room=name)
+
+    def series(self) -> Thing:
+        """Add a series of Ann's that she shares with Rea: one lecture, in a room of its own."""
+        made = self.room()
+        tomorrow = (self.site.clock + 24 * HOUR).replace(tzinfo=None, microsecond=0)
+        spec = SeriesSpec(
+            "", "", SECRET, Recurrence("UTC", tomorrow, HOUR), room=made.room,
+            owners=(address("ann"), address("rea")),
+        )  # fmt: skip
+        series = store.add_series(self.site.engine, spec, self.site.clock)
+
+        def request(session: Session) -> None:
+            session.get_one(Series, series).source = "requested"
+
+        writing(self.site.engine, request)
+        with reading(self.site.engine) as session:
+            wanted = select(Occurrence.id).where(Occurrence.series_id == series)
+            occurrence = session.scalars(wanted).one()
+        args = {**made.args, "series": series, "occurrence": occurrence}
+        return Thing(args, "ann", ("ann", "rea"), (Series, series), room=made.room)
+
+    def occurrence(self) -> Thing:
+        made = self.series()
+        return replace(made, row=(Occurrence, made.args["occurrence"]))
+
+    def day_off(self) -> Thing:
+        """Add a day off of a room of its own, long ago."""
+        made = self.room()
+        day = FIRST.date()
+        added = days_off.add_day_off(
+            self.site.engine, DayOff(day, day, "", made.room), self.site.clock
+        )
+        return replace(
+            made,
+            args={**made.args, "day_off": added["id"], "day": added["id"]},
+            row=(DayOffRow, added["id"]),
+        )
 
     def source(self) -> Thing:
         made = self.room()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from merger.config import Settings
 from merger.i18n import Message
 from merger.monitoring.findings import Finding
-from merger.series.source_state import findings_of_sources
+from merger.series.timetables.source_state import findings_of_sources
 
 
 def look_at_timetables(settings: Settings, engine: Engine) -> Iterator[Finding]:

@@ -54,11 +54,18 @@ def decision_on(
     if decision is not None:
         return decision
     recordings = [
-        _recording(row, room, who)
-        for row in _overlapping(session, room.id, span)
+        recording
+        for row, recording in recordings_within(session, room, who, span)
         if row.id != without
     ]
     return decide(policy, who, span, now, recordings, mode)
+
+
+def recordings_within(
+    session: Session, room: Room, who: Principal | None, span: Span
+) -> list[tuple[Record, Recording]]:
+    """Return the records of a room that overlap with a span, and what they are to somebody."""
+    return [(row, _recording(row, room, who)) for row in _overlapping(session, room.id, span)]
 
 
 def _overlapping(session: Session, room: int, span: Span) -> Sequence[Record]:

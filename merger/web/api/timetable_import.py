@@ -7,11 +7,11 @@ from flask import request as flask_request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from merger.errors import Invalid
-from merger.series.import_document import import_document
-from merger.series.importing import check_source, import_timetable, preview_import
-from merger.series.refreshing import refresh_timetable, with_term
-from merger.series.source_state import configured_sources
-from merger.series.timetable_texts import Tab, TimetableText
+from merger.series.timetables.import_document import import_document
+from merger.series.timetables.importing import check_source, import_timetable, preview_import
+from merger.series.timetables.refreshing import refresh_timetable, with_term
+from merger.series.timetables.source_state import configured_sources
+from merger.series.timetables.texts import Tab, TimetableText
 from merger.timetable.sheet import sheet_text
 from merger.web.api import base
 from merger.web.api.schemas.timetable_import import (

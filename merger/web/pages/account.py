@@ -18,6 +18,7 @@ from merger.web.auth import require_principal, service
 from merger.web.language import keep_language, t
 from merger.web.login import local_path
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
+from merger.web.pages.timetable.feeds import address_of_person
 from models import User
 
 
@@ -142,7 +143,7 @@ def _account_form(who: Principal, errors: Errors, key: str | None = None, **type
         scopes=[scope for scope in SCOPES if who.may(scope)], has_password=_has_password(who),
         shortest=users.SHORTEST_PASSWORD, zones=sorted(available_timezones()),
         chosen=typed.get("profile") or profile.get_profile(here.engine, who.user),
-        mails=profile.mails_of(who.role),
+        mails=profile.mails_of(who.role), feed=address_of_person(who.user),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -36,7 +36,7 @@ def local(instant: str | datetime, zone: str | None = None) -> datetime:
     return at.astimezone(zone_named(zone)) if zone else at
 
 
-def day(at: datetime) -> str:
+def day(at: date) -> str:
     weekday, month = t(f"weekday.{at.isoweekday()}"), t(f"month.{at.month}")
     return t("time.day", weekday=weekday, day=at.day, month=month, year=at.year)
 

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from merger.errors import Refused
-from merger.timeline.clock import record_span
+from merger.timeline.clock import is_plausible, record_span
 from merger.timeline.zones import instant_from, offsets_of_twice
 from merger.web.language import t
 from merger.web.pages.base import Errors, field_problem, phrases_of_error
 
 TURNS = ("first", "second")  # in the night in which the clocks are put back
+_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
+
+
+def is_clock(text: str) -> bool:
+    """Return whether a text is a time of day. Pure."""
+    try:
+        return bool(_TIME.fullmatch(text) and time.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def date_of(text: str, errors: Errors, name: str = "date") -> date | None:
+    """Return the date that was typed into a field; None, and an error added, if there is none."""
+    try:
+        on = date.fromisoformat(text)
+        if not is_plausible(datetime.combine(on, time())):
+            raise ValueError(text)
+        return on
+    except ValueError:
+        errors[name] = field_problem("date" if text else "missing", given=text)
+        return None
+
+
+def local_text(on: date, clock: str, *, is_end: bool) -> str:
+    """Return the local time of a field, in ISO 8601; midnight is the end of a day. Pure."""
+    if is_end and clock == "00:00" and on < date.max:
+        on += timedelta(days=1)
+    return f"{on.isoformat()}T{clock}"
 
 
 def turn_of(local: datetime, zone: ZoneInfo) -> str:

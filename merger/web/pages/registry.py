@@ -19,11 +19,12 @@ from merger.web.pages import (
     selected,
 )
 from merger.web.pages.base import Answer, blueprint
-from merger.web.pages.timetable import importing
+from merger.web.pages.timetable import days_off, feeds, importing, lecture, series, week, words
 
 __all__ = [
-    "access", "account", "blueprint", "confirm", "discovered", "importing", "operations", "people",
-    "record_edit", "records", "register", "request", "rooms", "selected",
+    "access", "account", "blueprint", "confirm", "days_off", "discovered", "feeds", "importing",
+    "lecture", "operations", "people", "record_edit", "records", "register", "request", "rooms",
+    "selected", "series", "week",
 ]  # fmt: skip
 
 
@@ -35,6 +36,6 @@ def home() -> Answer:
 
 def register(app: Flask) -> None:
     """Add the pages to an application."""
-    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS})
+    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS, **words.HELPERS})
     app.register_blueprint(blueprint)
     app.after_request(base.add_language_headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,20 +23,27 @@ from merger.records.leave import MEETING
 from merger.records.rules.due import HALF_HOUR
 from merger.rooms import store
 from merger.timeline import profiles
-from merger.timeline.clock import is_plausible
 from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import Phrases, t
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
-from merger.web.pages.form_times import check_span, choices, instant_of, turn_of
+from merger.web.pages.form_times import (
+    check_span,
+    choices,
+    date_of,
+    instant_of,
+    is_clock,
+    local_text,
+    turn_of,
+)
+from merger.web.pages.timetable.weekly import check_until, request_weekly
 
 FIELDS = (
     "room", "date", "start", "start_which", "end", "end_which", "name", "layout", "profile",
-    "course_code", "users",
+    "course_code", "users", "until",
 )  # fmt: skip
-_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?")
 _BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
 
 
@@ -48,6 +55,7 @@ class Parsed:
     start: datetime | None = None
     end: datetime | None = None
     users: tuple[str, ...] = ()
+    until: date | None = None  # for one that repeats
 
 
 @blueprint.get("/request")
@@ -68,6 +76,9 @@ def send_request() -> Answer:
     parsed = parse(typed, zones, service().now())
     if not parsed.errors:
         try:
+            if parsed.until is not None and parsed.start and parsed.end:
+                span = parsed.start, parsed.end
+                return request_weekly(who, typed, span, parsed.until, parsed.users)
             outcome = _request_record(who, typed, parsed)
         except Refused as error:
             field_name = "room" if error.code in (MEETING, CODE) else error.code
@@ -150,7 +161,7 @@ def _form(typed: Mapping[str, str], zones: Mapping[str, str], errors: Errors) ->
 
 def _offsets(typed: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return the offsets of the times that happened twice, by field."""
-    on = _date(typed["date"], {})
+    on = date_of(typed["date"], {})
     if on is None or typed["room"] not in zones:
         return {}
     zone = zone_named(zones[typed["room"]])
@@ -180,12 +191,14 @@ def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> 
     if typed["room"] not in zones:
         key = "no_room" if typed["room"] else "missing"
         errors["room"] = field_problem(key, room=typed["room"])
-    on = _date(typed["date"], errors)
+    on = date_of(typed["date"], errors)
     for name in ("start", "end"):
-        if not _is_time(typed[name]):
+        if not is_clock(typed[name]):
             errors[name] = field_problem("time" if typed[name] else "missing", given=typed[name])
     if not errors.keys() & {"room", "date", "start", "end"} and on is not None:
         _parse_span(typed, on, zone_named(zones[typed["room"]]), now, found)
+    if typed["until"]:
+        found.until = check_until(typed["until"], on, now, errors)
     for name in ("name", "course_code"):
         if len(typed[name]) > requests.LONGEST_NAME:
             errors[name] = field_problem("too_long", longest=requests.LONGEST_NAME)
@@ -194,24 +207,6 @@ def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> 
             errors[name] = field_problem("choose")
     found.users = parse_addresses(typed["users"], errors)
     return found
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return bool(_TIME.fullmatch(text) and time.fromisoformat(text))
-    except ValueError:
-        return False
-
-
-def _date(text: str, errors: Errors) -> date | None:
-    try:
-        on = date.fromisoformat(text)
-        if not is_plausible(datetime.combine(on, time())):
-            raise ValueError(text)
-        return on
-    except ValueError:
-        errors["date"] = field_problem("date" if text else "missing", given=text)
-        return None
 
 
 def _parse_span(
@@ -227,9 +222,7 @@ def _parse_span(
 
 def _local(on: date, typed: Mapping[str, str], name: str) -> str:
     """Return the local time of a field."""
-    if name == "end" and typed["end"] == "00:00" and on < date.max:
-        on += timedelta(days=1)  # midnight is the end of a day
-    return f"{on.isoformat()}T{typed[name]}"
+    return local_text(on, typed[name], is_end=name == "end")
 
 
 def parse_addresses(text: str, errors: Errors) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from tests.web.pages.reader import LECTURE, Reader, error_at, reader
 pytestmark = ON_SQLITE
 
 
-PATHS = ("/records", "/request", "/rooms", "/account")
+PATHS = ("/records", "/request", "/timetable", "/rooms", "/account")
 
 
 def test_who_is_not_signed_in_is_sent_to_do_so(web: Web) -> None:
@@ -112,7 +112,8 @@ FORMS = (
     "/records/1/delete", "/records/1/edit", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
     "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm", "/access/1",
-    "/access/1/withdraw",
+    "/access/1/withdraw", "/timetable/1", "/timetable/days-off", "/timetable/days-off/1/delete",
+    "/series/1", "/account/calendar", "/rooms/1/calendar",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from flask_openapi3 import RawModel
 from pydantic import BaseModel, Field
 
-from merger.series.importing import LONGEST_SOURCE
+from merger.series.timetables.importing import LONGEST_SOURCE
 from merger.web.api.schemas.base import MessageData, RequestModel
 
 

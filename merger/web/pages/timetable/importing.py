@@ -8,11 +8,11 @@ from typing import Any
 from flask import request
 
 from merger.errors import Invalid, MergerError
-from merger.series.import_document import import_document
-from merger.series.importing import check_source, import_timetable, preview_import
-from merger.series.refreshing import refresh_timetable, with_term
-from merger.series.source_state import findings_of_sources
-from merger.series.timetable_texts import Tab, TimetableText
+from merger.series.timetables.import_document import import_document
+from merger.series.timetables.importing import check_source, import_timetable, preview_import
+from merger.series.timetables.refreshing import refresh_timetable, with_term
+from merger.series.timetables.source_state import findings_of_sources
+from merger.series.timetables.texts import Tab, TimetableText
 from merger.timeline.zones import zone_named
 from merger.timetable.cells import read_date
 from merger.timetable.sheet import sheet_text

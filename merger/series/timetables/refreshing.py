@@ -19,8 +19,8 @@ from merger.errors import Invalid, MergerError, did_you_mean
 from merger.i18n import Message
 from merger.network.fetching import fetch
 from merger.ports.sheets import SheetReader
-from merger.series.importing import Removals, Report, import_timetable, preview_import
-from merger.series.source_state import (
+from merger.series.timetables.importing import Removals, Report, import_timetable, preview_import
+from merger.series.timetables.source_state import (
     URL_SOURCE,
     SourceState,
     claim,
@@ -32,7 +32,7 @@ from merger.series.source_state import (
     sheet_id,
     sheet_source,
 )
-from merger.series.timetable_texts import Tab, TimetableText
+from merger.series.timetables.texts import Tab, TimetableText
 from merger.service import Service
 from merger.timetable.sheet import sheet_text, tab_names
 from merger.timetable.table import LARGEST

@@ -14,7 +14,7 @@ from typing import Any
 from merger.errors import Invalid
 from merger.i18n import Message, document
 from merger.rooms.spec import RoomSpec
-from merger.series.places import Places, online_name, online_room
+from merger.series.timetables.places import Places, online_name, online_room
 from merger.timeline.zones import zone_named
 from merger.timetable.ics import EventComplaint, parse_calendar
 from merger.timetable.recurrence import DayOff

@@ -21,12 +21,11 @@ from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.names import clean_name
 from merger.rooms import store as rooms
-from merger.series import days_off
-from merger.series.days_off import DaysOffChanges
-from merger.series.places import places_of
-from merger.series.rows import spec_of, write_spec
-from merger.series.store import PEOPLE
-from merger.series.timetable_texts import Timetable, TimetableText, read_timetable
+from merger.series.rows import PEOPLE, REQUESTED, spec_of, write_spec
+from merger.series.timetables import days_off
+from merger.series.timetables.days_off import DaysOffChanges
+from merger.series.timetables.places import places_of
+from merger.series.timetables.texts import Timetable, TimetableText, read_timetable
 from merger.series.unroll import bring_up_to_date, stale_series
 from merger.timetable.changes import Changes, compare
 from merger.timetable.spec import SeriesSpec
@@ -71,7 +70,7 @@ def check_source(name: str) -> str:
         raise Invalid("source", "error.missing")
     if len(source) > LONGEST_SOURCE:
         raise Invalid("source", "error.too_long", longest=LONGEST_SOURCE)
-    if source == PEOPLE:
+    if source in (PEOPLE, REQUESTED):
         raise Invalid("source", "timetable.import.not_people", source=source)
     return source
 

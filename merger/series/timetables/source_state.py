@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.i18n import Message, from_json, to_json
-from merger.series.importing import LONGEST_SOURCE
+from merger.series.timetables.importing import LONGEST_SOURCE
 from models import Fact
 
 EVERY = timedelta(hours=1)
