@@ -267,6 +267,21 @@ def test_much_more_than_a_lecture_was_recorded(campus: Campus) -> None:
 
 
 @ON_SQLITE
+def test_a_recording_is_enough_for_its_lecture(campus: Campus) -> None:
+    """Though it begins and ends at other times: nothing else is requested for that lecture."""
+    campus.plan(mode="asks")
+    requests.withdraw(campus.site.engine, 1, campus.site.clock)
+    record = campus.meet(local(7, 10, 5), 1.25)["record"]
+    assert campus.occurrences()[0].record_id == record
+    before = campus.count(Record)
+    campus.site.clock = utc(local(7, 12))
+    unroll.unroll(campus.site.engine, campus.site.clock)
+    assert campus.occurrences()[0].record_id == record
+    assert campus.count(Record) - before <= 1  # of the week that came into sight
+    assert unroll.unroll(campus.site.engine, campus.site.clock) == 0
+
+
+@ON_SQLITE
 def test_on_demand_with_a_name_and_a_course(campus: Campus) -> None:
     campus.plan(owners=("ada@example.org",))
     campus.zoom.add_meeting()
