@@ -6,7 +6,7 @@ from datetime import date
 
 from flask import Response
 
-from merger.errors import Invalid
+from merger.errors import Invalid, refuse
 from merger.i18n import Message
 from merger.series import days_off
 from merger.web.api import base
@@ -30,7 +30,7 @@ def create(body: DayOffIn) -> Response:
     wrong: dict[str, Message] = {}
     first = base.note_refusal(wrong, _day, body.first, "first")
     last = base.note_refusal(wrong, _day, body.last, "last") if body.last else first
-    base.refuse(wrong)
+    refuse(wrong)
     assert first is not None and last is not None
     here = service()
     return base.reply(

@@ -11,6 +11,7 @@ from flask import Response
 from merger import i18n
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading
+from merger.errors import refuse
 from merger.i18n import Message
 from merger.records.requests import room_row
 from merger.series import store
@@ -63,7 +64,7 @@ def _span_of(query: OccurrenceQuery) -> Span:
         wrong.setdefault("to", Message("series.no_end"))
     elif to - since > LONGEST:
         wrong.setdefault("to", Message("series.list_too_long", days=LONGEST.days))
-    base.refuse(wrong)
+    refuse(wrong)
     return Span(since, to)
 
 
@@ -110,7 +111,7 @@ def _edit_of(changes: dict[str, Any], before: dict[str, Any]) -> store.Occurrenc
         begins = start or datetime.fromisoformat(before["start"])
         if end <= begins:
             wrong["end"] = Message("series.no_end")
-    base.refuse(wrong)
+    refuse(wrong)
     name = changes.get("name") or "" if "name" in changes else None
     return store.OccurrenceEdit(start, end, changes.get("room"), name, changes.get("is_off"))
 

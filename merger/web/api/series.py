@@ -12,7 +12,7 @@ from flask import Response
 from merger import i18n
 from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
-from merger.errors import Invalid
+from merger.errors import Invalid, refuse
 from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.names import clean_name
@@ -190,7 +190,7 @@ def _spec(
     when = _recurrence(given, before, wrong)
     if when is not None and not wrong:
         base.note_refusal(wrong, check_recurrence, when, service().now())
-    base.refuse(wrong)
+    refuse(wrong)
     assert when is not None
     spec = before or SeriesSpec("", "", "", when)
     course, title = given.get("course_code", spec.course), given.get("name", spec.title)
