@@ -112,7 +112,7 @@ FORMS = (
     "/records/1/delete", "/records/1/edit", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
     "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm", "/access/1",
-    "/access/1/withdraw",
+    "/access/1/withdraw", "/timetable/import", "/timetable/refresh",
 )  # fmt: skip
 
 
