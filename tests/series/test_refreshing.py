@@ -165,6 +165,8 @@ def test_a_url_is_read_hourly(site: Site, by_url: Service, place: Place) -> None
     assert len(place.asked) == 1
     refreshing.refresh_due(by_url, NOW + HOUR)
     assert "If-None-Match" in place.asked[1]
+    report = refreshing.refresh_timetable(by_url, "url", "few", NOW + HOUR, dry_run=True)
+    assert report is not None and len(report.changes.unchanged) == 1  # people always get an answer
     place.text = sheet(LOGIC)
     refreshing.refresh_due(by_url, NOW + 2 * HOUR)
     assert courses(site) == ["LOG-2"]  # few may end by themselves

@@ -164,6 +164,10 @@ def of_ann(thing: Thing) -> Options:
     return {"query_string": {**of_day(thing)["query_string"], "user": address("ann")}}
 
 
+def found_by_day(thing: Thing) -> Options:
+    return {"query_string": {"q": f"{thing.start:%Y-%m-%d}"}}
+
+
 def all_of_day(thing: Thing) -> Options:
     return {"query_string": {"day": f"{thing.start:%Y-%m-%d}", "whose": "all"}}
 
@@ -271,6 +275,8 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     },
     "/api/v1/days-off/<int:day_off>": {"DELETE": [Act(ROOMS, World.day_off, changes=True)]},
     "/api/v1/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/api/v1/records/retry": {"POST": [Act(ROOMS, send=json_of(dry_run=True))]},
+    "/api/v1/where": {"GET": [Act(of=everything, least="listed", shows=True, send=found_by_day)]},
     "/api/v1/timetable": {"POST": [Act(ROOMS, World.room, changes=None, send=timetable)]},
     "/api/v1/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/api/v1/users": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"json": {"email": f"new{thing.args['user']}@example.org"}})]},
@@ -352,6 +358,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/where": {"GET": [Act(of=everything, least="listed", shows=True, send=found_by_day)]},
     "/timetable/import": {"GET": [Act(ROOMS)], "POST": [Act(ROOMS, World.room, changes=None, send=timetable_form)]},
     "/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/operations": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},

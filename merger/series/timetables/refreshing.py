@@ -59,7 +59,7 @@ def refresh_due(service: Service, now: datetime) -> None:
         if not writing(service.engine, lambda session, s=source: claim(session, s, now)):  # type: ignore[misc]
             continue
         try:
-            refresh_timetable(service, source, "few", now)
+            refresh_timetable(service, source, "few", now, only_news=True)
         except MergerError as error:
             log.warning("the timetable %s cannot be read: %s", source, error.message)
         except Exception:  # what others write is odd at times
@@ -68,9 +68,19 @@ def refresh_due(service: Service, now: datetime) -> None:
 
 
 def refresh_timetable(
-    service: Service, source: str, removals: Removals, now: datetime, *, dry_run: bool = False
+    service: Service,
+    source: str,
+    removals: Removals,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    only_news: bool = False,
 ) -> Report | None:
-    """Read a timetable of the settings, and import it; None where it is what it was.
+    """Read a timetable of the settings, and import it.
+
+    Args:
+        dry_run: only say what that would change.
+        only_news: return None where its server says that it is what it was.
 
     Raises:
         MergerError: it cannot be read; the last one stays, and the state says so.
@@ -78,8 +88,7 @@ def refresh_timetable(
     engine = service.engine
     state = read_states(engine, [source])[source]
     try:
-        etag = state.etag if removals == "few" else ""
-        found = _read(service, source, etag)
+        found = _read(service, source, state.etag if only_news else "")
         if found is None:
             note(engine, source, SourceState(now, now, etag=state.etag))
             return None
