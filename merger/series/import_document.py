@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from merger.i18n import Message, to_json
-from merger.series.days_off import day_off_document
 from merger.series.importing import Report
+from merger.series.timetable_days_off import day_off_document
 from merger.timetable.rules import WEEKDAYS, Rule, parse_rule
 from merger.timetable.spec import SeriesSpec
 

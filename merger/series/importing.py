@@ -21,11 +21,10 @@ from merger.failpoints import failpoint
 from merger.i18n import Message
 from merger.names import clean_name
 from merger.rooms import store as rooms
-from merger.series import days_off
-from merger.series.days_off import DaysOffChanges
 from merger.series.places import places_of
 from merger.series.rows import spec_of, write_spec
 from merger.series.store import PEOPLE
+from merger.series.timetable_days_off import DaysOffChanges, compare_days_off, write_days_off
 from merger.series.timetable_texts import Timetable, TimetableText, read_timetable
 from merger.series.unroll import bring_up_to_date, stale_series
 from merger.timetable.changes import Changes, compare
@@ -151,7 +150,7 @@ class _Stored:
             why = "complaints" if not is_complete else "too_many" if needs_confirmation else "kept"
             total = len(before)
             notes.append(Message(f"timetable.import.{why}", count=count, total=total))
-        days = days_off.compare_days_off(session, timetable)
+        days = compare_days_off(session, timetable)
         return Report(timetable, before, changes, days, ends, needs_confirmation, tuple(notes))
 
     def _was_ended_by_people(self, key: str) -> bool:
@@ -165,7 +164,7 @@ class _Stored:
             rooms.insert_room(session, room)
         session.flush()
         failpoint("import.rooms")
-        days_off.write_days_off(session, report.timetable.source, report.days_off)
+        write_days_off(session, report.timetable.source, report.days_off)
         failpoint("import.days_off")
         touched = [
             self._write_series(session, report.timetable.source, series, row, now)
