@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from commands import checking, google, merging, recording, records, serving, upkeep
+    from commands import checking, discovered, google, merging, recording, records, serving, upkeep
     from commands.arguments import parser
     from commands.base import (
         BROKEN,
@@ -28,6 +28,7 @@ try:
         load_settings,
         now,
     )
+    from commands.timetables import importing, series
     from merger import logs
     from merger.errors import Broken, Cancelled, MergerError, NoMedia, Refused
     from merger.i18n import Message
@@ -58,8 +59,13 @@ COMMANDS: dict[str, Command] = {
     "show": records.show,
     "cancel": records.cancel,
     "retry": records.retry,
+    "offers": discovered.offers,
+    "where": discovered.where,
     "rooms": upkeep.rooms,
     "courses": google.courses,
+    "timetable": importing.timetable,
+    "days-off": importing.days_off,
+    "series": series.series,
     "user": upkeep.user,
     "set-password": upkeep.set_password,
     "password-link": upkeep.password_link,
@@ -145,6 +151,7 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
     from google_apis.drive.destination import DriveDestination
     from google_apis.drive.folders import Folders
     from google_apis.drive.raw import RawDrive
+    from google_apis.sheets import Sheets
     from merger.db.key_value import KeyValueStore
     from merger.delivery.announce import announcement_text
     from merger.rooms import store
@@ -171,6 +178,7 @@ def _with_google(service: Service, account: GoogleAccount) -> Service:
         ),
         # Google calls only addresses with a certificate that it can check.
         calendars=Calendars(google, hook if hook.startswith("https://") else ""),
+        sheets=Sheets(google),
     )
 
 

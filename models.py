@@ -272,6 +272,10 @@ class Room(Base):
     # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
     requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+    # Of recordings that nobody requested; null: as the settings say.
+    default_course: Mapped[str | None] = mapped_column(String(255))
+    unmatched: Mapped[str | None] = mapped_column(key(8))  # keep, ignore: of no lecture
+    shortest_s: Mapped[int | None] = mapped_column(Integer)
 
     sources: Mapped[list[Source]] = relationship(
         back_populates="room", order_by="Source.id", cascade="all, delete-orphan"
@@ -689,7 +693,9 @@ class Offer(Base):
     """A recording that nobody requested, and what became of it: merger/intake/discovered.py."""
 
     __tablename__ = "offers"
-    __table_args__ = _table(UniqueConstraint("kind", "origin"))
+    __table_args__ = _table(
+        UniqueConstraint("kind", "origin"), Index(None, "place", "id"), Index(None, "record_id")
+    )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     kind: Mapped[str] = mapped_column(key(32))  # of the sources that it may belong to

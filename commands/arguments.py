@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from commands.timetables.arguments import add_timetable_commands
 from merger.errors import Refused
 from merger.timeline.layout import CORNERS, DEFAULT_CORNER, DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
@@ -42,15 +45,29 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     records.add_argument("--limit", type=int, default=50, metavar="N", help="at most this many")
     fetch = command("fetch-zoom", "request a meeting that was recorded by Zoom")
-    fetch.add_argument("recording", metavar="UUID|LINK",
+    fetch.add_argument("recording", nargs="?", metavar="UUID|LINK",
                        help="the meeting's UUID or a link to its recording")  # fmt: skip
+    fetch.add_argument("--from", dest="file", type=Path, metavar="FILE.csv",
+                       help="all in a file: a link and, in a second column, a course")  # fmt: skip
+    fetch.add_argument("--course", metavar="CODE", help="the code of its course")
     fetch.add_argument("--user", action="append", default=[], metavar="EMAIL",
                        help="share it with this person, too; may be repeated")  # fmt: skip
     show = command("show", "show a recording with its history")
     cancel = command("cancel", "cancel a recording")
     retry = command("retry", "queue a failed or cancelled recording again")
-    for sub in (show, cancel, retry):
+    for sub in (show, cancel):
         sub.add_argument("record", type=int, metavar="ID", help="the number of the recording")
+    _retry(retry)
+    offers = command("offers", "list the recordings that nobody requested, or match them again")
+    offers.add_argument("--again", action="store_true",
+                        help="match those without a lecture with the timetable again")  # fmt: skip
+    offers.add_argument("--state", metavar="WORD",
+                        help="only those that are ignored, unplaced, or a record")  # fmt: skip
+    offers.add_argument("--limit", type=_count, metavar="N", help="at most this many")
+    where = command("where", "find a lecture, and what became of its recordings")
+    where.add_argument("text", metavar="TEXT", nargs="+",
+                       help="a meeting's number, a course, a room, a day, or words")  # fmt: skip
+    where.add_argument("--limit", type=_count, default=20, metavar="N", help="at most this many")
     rooms = command("rooms", "list the rooms, or import them from a file")
     actions = rooms.add_subparsers(dest="action", parser_class=_Parser, metavar="ACTION")
     load = actions.add_parser("import", help="add and change rooms as described in a YAML file")
@@ -71,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     courses = command("courses", "list the course codes and their Classroom courses, or set them")
     courses.add_argument("courses", nargs="*", metavar="CODE=ID",
                          help="set the course of a code; CODE= removes the code")  # fmt: skip
+    for_programs = add_timetable_commands(command, _Parser)
     check = command("check", "check whether everything the service needs is in place")
     check.add_argument("--here", action="store_true",
                        help="connect to no cameras and to no servers elsewhere")  # fmt: skip
@@ -86,8 +104,8 @@ def parser() -> argparse.ArgumentParser:
     rotate.add_argument("--lost", action="store_true",
                         help="the key is lost: remove the secrets that cannot be read")  # fmt: skip
     for sub in (
-        records, fetch, show, cancel, retry, rooms, courses, user, link, release, check, verify,
-        rotate,
+        records, fetch, show, cancel, retry, offers, where, rooms, courses, user, link, release,
+        check, verify, rotate, *for_programs,
     ):  # fmt: skip
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     command("init-db", "create the database tables, or bring them up to date; encrypt secrets")
@@ -110,6 +128,32 @@ def parser() -> argparse.ArgumentParser:
     work.add_argument("attempt", type=int)
     work.add_argument("worker")
     return root
+
+
+def _retry(retry: argparse.ArgumentParser) -> None:
+    add = retry.add_argument
+    add("record", type=int, nargs="?", metavar="ID", help="the number of the recording")
+    add("--failed", action="store_true", help="all that failed, the earliest lecture first")
+    add("--code", metavar="WORD", help="with --failed: only those that failed with this code")
+    add("--room", metavar="NAME", help="with --failed: only those of this room")
+    add("--since", type=_age, metavar="LENGTH",
+        help="with --failed: only those that failed within this time, like 3d or 12h")  # fmt: skip
+    add("--limit", type=_count, metavar="N", help="with --failed: at most this many")
+    add("--dry-run", action="store_true", help="with --failed: only print which these are")
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError("write a length like 3d, 12h or 30m")
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError("write a whole number from 1 to 100000")
+    return int(text)
 
 
 def _port(text: str) -> int:

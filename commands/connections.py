@@ -145,3 +145,5 @@ def _uses(settings: Settings, engine: Engine) -> Iterator[Use]:
         yield Use("webhooks", settings.webhook_url, "MERGER_WEBHOOK_URL")
     if settings.oidc_issuer:
         yield Use("oidc", settings.oidc_issuer, "MERGER_OIDC_ISSUER")
+    if url := settings.timetable_url.reveal():
+        yield Use("timetables", url, "MERGER_TIMETABLE_URL")

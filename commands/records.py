@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from commands.base import Context, Printed, check_utf8, database, load_settings, now, say, span_of
-from merger.errors import Refused
+from commands.base import (
+    REFUSED,
+    Context,
+    Printed,
+    check_utf8,
+    database,
+    load_settings,
+    now,
+    say,
+    span_of,
+)
+from merger.errors import MergerError, Refused
 from merger.i18n import Message
+from merger.logs import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from merger.intake.discovered import Outcome
+    from merger.service import Service
 
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
@@ -35,21 +54,60 @@ def request(options: argparse.Namespace, context: Context) -> Printed:
 
 def fetch_zoom(options: argparse.Namespace, context: Context) -> Printed:
     """Request a meeting that was recorded by Zoom, however short it is."""
-    from merger.intake import discovered
     from merger.records import views
 
-    check_utf8(options, "recording")
+    if (options.recording is None) is (options.file is None):
+        raise Refused("arguments", "commands.fetch_what")
+    check_utf8(options, "recording", "course")
     engine = database()
     service = context.create_service(load_settings(), engine)
-    recording = service.offering["zoom"].find_recording(options.recording, now())
-    outcome = discovered.ensure_record(service, recording, options.user, is_explicit=True)
-    if outcome.record is None:
-        raise Refused("zoom", "commands.no_recording", why=outcome.reason or Message("nothing"))
+    if options.file is not None:
+        return _fetch_listed(options, context, service)
+    outcome = _fetch(service, options.recording, options.course, options.user)
     document = {
-        **views.record_details(engine, outcome.record), "is_new": outcome.is_new,
+        **views.record_details(engine, outcome.record or 0), "is_new": outcome.is_new,
     }  # fmt: skip
     key = "recording" if outcome.is_new else "recording_exists"
-    return document, say(key, record=outcome.record)
+    return document, say(key, record=outcome.record or 0)
+
+
+def _fetch(service: Service, link: str, course: str | None, users: Sequence[str]) -> Outcome:
+    """Return what became of a recording. Raises Refused where there is no record of it."""
+    from merger.intake.discovered import ensure_record
+
+    recording = service.offering["zoom"].find_recording(link, now())
+    outcome = ensure_record(service, recording, users, is_explicit=True, course_code=course)
+    if outcome.record is None:
+        raise Refused("zoom", "commands.no_recording", why=outcome.reason or Message("nothing"))
+    return outcome
+
+
+def _fetch_listed(options: argparse.Namespace, context: Context, service: Service) -> Printed:
+    """Request all recordings that a file lists; one that is wrong stops none."""
+    from merger.intake.links_file import parse_lines
+
+    found: list[dict[str, Any]] = []
+    text = []
+    for line in parse_lines(_read(options.file)):
+        try:
+            outcome = _fetch(service, line.link, line.course or options.course, options.user)
+        except MergerError as error:
+            found.append({"line": line.number, "record": None, "error": str(error)})
+            text.append(say("line_failed", line=line.number, why=error.message))
+            context.exit = REFUSED
+            continue
+        found.append({"line": line.number, "record": outcome.record, "is_new": outcome.is_new})
+        key = "recording" if outcome.is_new else "recording_exists"
+        text.append(say(key, record=outcome.record or 0))
+    return {"recordings": found}, "\n".join(map(printable, text))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise Refused("from", "commands.file_unreadable", file=str(file), why=why) from error
 
 
 def listing(options: argparse.Namespace, _: Context) -> Printed:
@@ -83,9 +141,37 @@ def cancel(options: argparse.Namespace, _: Context) -> Printed:
 
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
-    """Queue a recording again."""
+    """Queue a recording again, or all that failed."""
     from merger.records import requests
 
+    if options.failed:
+        return _retry_failed(options)
+    if options.record is None:
+        raise Refused("arguments", "commands.retry_what")
     requests.retry(database(), options.record, now())
     document = {"id": options.record, "status": "queued"}
     return document, say("queued_again", record=options.record)
+
+
+def _retry_failed(options: argparse.Namespace) -> Printed:
+    from merger.records import retrying
+
+    since = now() - options.since if options.since is not None else None
+    choice = retrying.Choice(options.code, options.room, since, options.limit)
+    if options.dry_run:
+        found = retrying.failed_records(database(), choice)
+        document = {"records": found, "refused": [], "dry_run": True}
+        return document, say("would_retry", count=len(found), records=_listed(found))
+    retried = retrying.retry_failed(database(), choice, now())
+    refused = [(record, str(why)) for record, why in retried.refused.items()]
+    lines = [say("retried_failed", count=len(retried.records), records=_listed(retried.records))]
+    lines += [say("not_retried", record=record, why=why) for record, why in refused]
+    document = {
+        "records": retried.records, "dry_run": False,
+        "refused": [{"id": record, "message": why} for record, why in refused],
+    }  # fmt: skip
+    return document, "\n".join(lines)
+
+
+def _listed(records: Sequence[int]) -> str:
+    return ", ".join(map(str, records))

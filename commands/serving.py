@@ -34,10 +34,16 @@ _POLL_S = 0.2
 
 def web(options: argparse.Namespace, context: Context) -> Printed:
     """Serve the pages and the API until asked to stop."""
+    from merger.monitoring.alarms import NO_DAEMON
+
     service = _start(options, context)
     server = _listen(service, context)
+    look_at = service.now() + NO_DAEMON
     try:
         while server.lives and not context.stopping():
+            if service.now() >= look_at:
+                look_at = service.now() + NO_DAEMON
+                _watch_daemons(service)
             time.sleep(_POLL_S)
         _require_running(server)
     finally:
@@ -98,10 +104,11 @@ def keep_house(_: argparse.Namespace, context: Context) -> Printed:
 
 
 def errands(_: argparse.Namespace, context: Context) -> Printed:
-    """Send the notifications, read the calendars and bring the series up to date: what is due."""
+    """Send the notifications, read calendars and timetables, unroll series: what is due."""
     from merger.db.engine import connect
     from merger.intake.calendar_sync import read_calendars
     from merger.notifications.sender import send_due
+    from merger.series.timetables.refreshing import refresh_due
     from merger.series.unroll import unroll_due
 
     settings = load_settings()
@@ -110,6 +117,7 @@ def errands(_: argparse.Namespace, context: Context) -> Printed:
     jobs = (
         partial(send_due, service, now(), context.stopping),
         partial(read_calendars, service, now()),
+        partial(refresh_due, service, now()),
         partial(unroll_due, service, now()),
     )
     for job in jobs:
@@ -178,6 +186,16 @@ def _listen(service: Service, context: Context) -> Server:
     server.start()
     logging.info("listening on %s", server.address)
     return server
+
+
+def _watch_daemons(service: Service) -> None:
+    """Look whether there is a daemon; pages are served whatever comes of it."""
+    from merger.monitoring.alarms import watch_daemons
+
+    try:
+        watch_daemons(service, service.now())
+    except MergerError as error:
+        logging.warning("looking for a daemon: %s", error.message)
 
 
 def _require_running(server: Server) -> None:

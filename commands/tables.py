@@ -22,6 +22,11 @@ def records_table(records: Sequence[Mapping[str, Any]]) -> str:
         )
         for r in records
     ]  # fmt: skip
+    return columns(rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines of a table; the last column may be as wide as it likes."""
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
     return "\n".join(
         printable(
@@ -106,3 +111,20 @@ def _label(group: str, value: str) -> str:
 def _moment(instant: str) -> str:
     """Return an instant without its offset, and without seconds where there are none."""
     return instant[: 16 if instant[16:19] == ":00" else 19].replace("T", " ")
+
+
+def where_page(answer: Mapping[str, Any]) -> str:
+    """Return where a lecture is as lines."""
+    lines = [answer["note"]] if answer["note"] else []
+    for meeting in answer["meetings"]:
+        lines.append("  ".join(filter(None, (meeting["number"], meeting["room"], meeting["live"]))))
+        lines += [f"  {one['name']}  {one['next'] or '-'}" for one in meeting["timetable"]]
+        for one in meeting["recordings"]:
+            record, offer = one["record"], one["offer"]
+            if record is not None:
+                what = f"{record['id']}  {record['status']}  {record['name']}"
+            else:
+                what = f"-  {offer['state']}  {offer['name']}  {offer['reason'] or ''}".rstrip()
+            lines.append(f"  {_moment(one['start'])}  {what}")
+            lines += [f"    {_moment(line['at'])}  {line['text']}" for line in one["history"]]
+    return "\n".join(map(printable, lines))

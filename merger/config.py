@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,7 +30,9 @@ EncoderChoice = Literal["auto", "software", "nvenc", "vaapi"]
 LogForm = Literal["text", "json"]
 Access = Literal["", "ask", "open"]
 Confinement = Literal["auto", "off"]
+Unmatched = Literal["keep", "ignore"]
 
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _SMALLEST_CACHE = 64 * 1024**2  # with less, no part survives until it is needed
 
 
@@ -56,6 +59,11 @@ def _require(pattern: str, text: str) -> re.Match[str]:
 
 def _seconds(text: str) -> timedelta:
     return timedelta(seconds=float(_require(r"\d{1,9}(\.\d{1,6})?", text)[0]))
+
+
+def _length(text: str) -> timedelta:
+    number, unit = _require(r"(\d{1,6})([smh])", text).groups()
+    return int(number) * _UNITS[unit]
 
 
 def _days(text: str) -> timedelta:
@@ -94,6 +102,18 @@ def _check_webhook_secret(secret: Secret) -> Secret:
     return secret
 
 
+def _check_https(address: Secret) -> Secret:
+    _require(r"(https://[^\s/?#@]+(/[^\s#]*)?)?", address.reveal())
+    return address
+
+
+def _check_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key if name else name
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(name) from error
+
+
 def _check_language(name: str) -> str:
     if name not in languages():
         raise ValueError(name)
@@ -108,6 +128,7 @@ def _check_port(address: str) -> str:
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+Length = Annotated[timedelta, BeforeValidator(_length)]
 Days = Annotated[timedelta, BeforeValidator(_days)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
@@ -117,6 +138,7 @@ Domains = Annotated[tuple[str, ...], BeforeValidator(_domains)]
 Networks = Annotated[tuple[tuple[Purpose, IPv4Network | IPv6Network], ...],
                      BeforeValidator(listed_networks)]  # fmt: skip
 WebAddress = Annotated[str, AfterValidator(_without_slash)]
+MaybeDay = Annotated[date | None, BeforeValidator(lambda text: text or None)]
 MailServer = Annotated[str, AfterValidator(_without_slash), AfterValidator(_check_port)]
 
 
@@ -136,6 +158,11 @@ def _between(least: int, most: int) -> Values:
 def _seconds_between(least: float, most: float) -> Values:
     what = Message("config.values.seconds", least=f"{least:g}", most=f"{most:g}")
     return Values(what, {"ge": timedelta(seconds=least), "le": timedelta(seconds=most)})
+
+
+def _lengths_until(hours: int) -> Values:
+    what = Message("config.values.length", most=hours)
+    return Values(what, {"le": timedelta(hours=hours)})
 
 
 def _days_until(most: int) -> Values:
@@ -249,8 +276,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     allowed_networks: Networks = _setting(
         "MERGER_ALLOWED_NETWORKS", "", _any("networks"),
-        "Networks that connections to cameras, to the webhook or to the OpenID Connect issuer may"
-        " lead to although they are refused by default; see docs/operating.md.",
+        "Networks that connections to cameras, to the webhook, to the OpenID Connect issuer or to"
+        " the timetable may lead to although they are refused by default; see docs/operating.md.",
     )  # fmt: skip
     workers: int = _setting(
         "MERGER_WORKERS", "1", _between(1, 64),
@@ -350,6 +377,26 @@ class Settings(BaseSettings):
         "Domains, including their subdomains, from which recordings are downloaded; an IP address"
         " listed here may be a local one.",
     )  # fmt: skip
+    shortest: Length = _setting(
+        "MERGER_SHORTEST", "2m", _lengths_until(24),
+        "Recordings that nobody requested, such as Zoom meetings, are ignored if they are shorter;"
+        " rooms may have a length of their own.",
+    )  # fmt: skip
+    timetable_tolerance: Length = _setting(
+        "MERGER_TIMETABLE_TOLERANCE", "30m", _lengths_until(12),
+        "How far the start of a recording may be from that of a lecture in the timetable to be of"
+        " that lecture.",
+    )  # fmt: skip
+    unmatched: Unmatched = _setting(
+        "MERGER_UNMATCHED", "keep", _choice(get_args(Unmatched)),
+        "What becomes of recordings that nobody requested and that are of no lecture in the"
+        " timetable; rooms may decide otherwise.",
+    )  # fmt: skip
+    default_course: str = _setting(
+        "MERGER_DEFAULT_COURSE", "", TEXT,
+        "The code of the course of recordings that nobody requested, if neither the timetable nor"
+        " their room names one.",
+    )  # fmt: skip
     google_credentials: MaybePath = _setting(
         "MERGER_GOOGLE_CREDENTIALS", "", _any("file"),
         "The JSON file of a service account key or of a user's token; if empty, Google is not"
@@ -378,6 +425,31 @@ class Settings(BaseSettings):
     courses_range: str = _setting(
         "MERGER_COURSES_RANGE", "A2:B", _any("range"),
         "The range of cells with the codes and IDs in that sheet.",
+    )  # fmt: skip
+    timetable_sheet: str = _setting(
+        "MERGER_TIMETABLE_SHEET", "", _any("sheet"),
+        "A Google sheet with the timetable, read hourly; see docs/timetable.md.",
+    )  # fmt: skip
+    timetable_tabs: str = _setting(
+        "MERGER_TIMETABLE_TABS", "", _any("tabs"),
+        "Its tabs with lectures; if empty, the first. A tab `Days off` is read as well.",
+    )  # fmt: skip
+    timetable_url: Annotated[Secret, AfterValidator(_check_https)] = _setting(
+        "MERGER_TIMETABLE_URL", "", _any("https_address"),
+        "Where the timetable is as CSV or iCalendar, read hourly.",
+    )  # fmt: skip
+    timetable_zone: Annotated[str, AfterValidator(_check_zone)] = _setting(
+        "MERGER_TIMETABLE_ZONE", "", _any("zone"),
+        "The time zone of lectures that a timetable gives no room; if empty, that of all rooms.",
+    )  # fmt: skip
+    timetable_from: MaybeDay = _setting(
+        "MERGER_TIMETABLE_FROM", "", _any("day"),
+        "The first day of the term, for rows that do not say so; if empty, the day on which each is"
+        " read first.",
+    )  # fmt: skip
+    timetable_until: MaybeDay = _setting(
+        "MERGER_TIMETABLE_UNTIL", "", _any("day"),
+        "The last day of the term, for rows that do not say so; if empty, they go on.",
     )  # fmt: skip
     mail_server: MailServer = _setting(
         "MERGER_MAIL_SERVER", "",

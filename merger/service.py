@@ -13,6 +13,7 @@ from merger.ports.calendar import CalendarReader
 from merger.ports.destination import Destination, RawDestination
 from merger.ports.discovery import Discovery
 from merger.ports.recorder import Recorder
+from merger.ports.sheets import SheetReader
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -35,6 +36,7 @@ class Service:
     # Of sources that there are, to choose from, each with an example of an address.
     kinds: Mapping[str, str] = field(default_factory=dict)
     raw_destinations: Sequence[RawDestination] = ()  # of rooms that have their segments uploaded
+    sheets: SheetReader | None = None  # None where nobody has any
 
     def __post_init__(self) -> None:
         use_key_file(self.engine, self.settings.secret_file)

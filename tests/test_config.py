@@ -1,7 +1,7 @@
 """Settings from the environment, and the documents that are made from their fields."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -65,6 +65,10 @@ def test_the_defaults_need_nothing() -> None:
         "zoom_api": "https://api.zoom.us/v2",
         "zoom_oauth": "https://zoom.us/oauth/token",
         "zoom_hosts": ("zoom.us", "zoomgov.com"),
+        "shortest": timedelta(minutes=2),
+        "timetable_tolerance": timedelta(minutes=30),
+        "unmatched": "keep",
+        "default_course": "",
         "google_credentials": None,
         "google_subject": "",
         "google_address": "",
@@ -72,6 +76,12 @@ def test_the_defaults_need_nothing() -> None:
         "drive_tells": False,
         "courses_sheet": "",
         "courses_range": "A2:B",
+        "timetable_sheet": "",
+        "timetable_tabs": "",
+        "timetable_url": config.Secret(""),
+        "timetable_zone": "",
+        "timetable_from": None,
+        "timetable_until": None,
         "mail_server": "",
         "mail_password": config.Secret(""),
         "mail_from": "",
@@ -130,6 +140,10 @@ def test_every_setting_is_read() -> None:
             "MERGER_ZOOM_API": "https://api.zoomgov.com/v2",
             "MERGER_ZOOM_OAUTH": "https://zoomgov.com/oauth/token",
             "MERGER_ZOOM_HOSTS": "zoomgov.com",
+            "MERGER_SHORTEST": "90s",
+            "MERGER_TIMETABLE_TOLERANCE": "1h",
+            "MERGER_UNMATCHED": "ignore",
+            "MERGER_DEFAULT_COURSE": "MISC",
             "MERGER_GOOGLE_CREDENTIALS": "/run/secrets/google.json",
             "MERGER_GOOGLE_SUBJECT": "lectures@example.edu",
             "MERGER_GOOGLE_ADDRESS": "http://127.0.0.1:9000/",
@@ -137,6 +151,12 @@ def test_every_setting_is_read() -> None:
             "MERGER_DRIVE_TELLS": "yes",
             "MERGER_COURSES_SHEET": "sheet",
             "MERGER_COURSES_RANGE": "Codes!A2:B",
+            "MERGER_TIMETABLE_SHEET": "timetable",
+            "MERGER_TIMETABLE_TABS": "foo , bar",
+            "MERGER_TIMETABLE_URL": "https://example.edu/a.ics?token=hush",
+            "MERGER_TIMETABLE_ZONE": "Europe/Moscow",
+            "MERGER_TIMETABLE_FROM": "2026-09-01",
+            "MERGER_TIMETABLE_UNTIL": "2026-12-20",
             "MERGER_MAIL_SERVER": "smtp://merger@mail.example.edu:587/",
             "MERGER_MAIL_PASSWORD": "hush",
             "MERGER_MAIL_FROM": "lectures@example.edu",
@@ -157,8 +177,11 @@ def test_every_setting_is_read() -> None:
         "0.0.0.0", 80, "https://lectures.example.edu", "10.0.0.2", "https://id.example.edu", "merger",
         config.Secret("hush"), ("example.edu", "example.org"), "ask", 0, config.Secret("account:client:hush"),
         config.Secret("hush"), "https://api.zoomgov.com/v2", "https://zoomgov.com/oauth/token",
-        ("zoomgov.com",), Path("/run/secrets/google.json"), "lectures@example.edu",
+        ("zoomgov.com",), timedelta(seconds=90), timedelta(hours=1), "ignore", "MISC",
+        Path("/run/secrets/google.json"), "lectures@example.edu",
         "http://127.0.0.1:9000", "folder", True, "sheet", "Codes!A2:B",
+        "timetable", "foo , bar", config.Secret("https://example.edu/a.ics?token=hush"),
+        "Europe/Moscow", date(2026, 9, 1), date(2026, 12, 20),
         "smtp://merger@mail.example.edu:587", config.Secret("hush"), "lectures@example.edu",
         "me@example.edu", "https://chat.example.edu/hook?room=1", config.Secret("hush"), False, "json",
     ]  # fmt: skip
@@ -179,6 +202,8 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
     assert config.secrets({})("CAMERA") is None
     with pytest.raises(Refused, match="CAMERA_FILE"):
         config.secrets({"CAMERA_FILE": none})("CAMERA")
+    timetable = refusal({"MERGER_TIMETABLE_URL": "http://example.edu/a.ics?token=hush"})
+    assert "https" in timetable and "hush" not in timetable
     # A password in an address is a mistake, which is reported without repeating it.
     address = refusal({"MERGER_MAIL_SERVER": "smtp://merger:hush@mail.example.edu"})
     assert "without the password" in address and "hush" not in address
@@ -188,7 +213,8 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
     ("variable", "text"),
     [("MERGER_ALLOW_LOCAL_CAMERAS", "perhaps"), ("MERGER_ALLOWED_NETWORKS", "fd00::/8"),
      ("MERGER_ALLOWED_NETWORKS", "mail=10.0.0.0/8"), ("MERGER_ALLOWED_NETWORKS", "cameras=10.0.0.5/8"),
-     ("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
+     ("MERGER_TIMETABLE_ZONE", "Moscow"),
+     ("MERGER_TIMETABLE_FROM", "1 September"), ("MERGER_WORKERS", "0"), ("MERGER_WORKERS", "two"), ("MERGER_PARALLEL", "-1"), ("MERGER_POLL", "0"),
      ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_LEASE", "inf"), ("MERGER_LEASE", "3601"),
      ("MERGER_KEEP_VIDEOS_DAYS", "3651"), ("MERGER_OIDC_DOMAINS", "example.edu,edu"), ("MERGER_MAIL_FROM", "ada"),
      ("MERGER_MAIL_SERVER", "smtp://mail.example.edu:0"), ("MERGER_WEB_ADDRESS", "example.edu"), ("MERGER_WEBHOOK_URL", "chat/"),

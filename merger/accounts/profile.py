@@ -15,9 +15,9 @@ from merger.errors import Invalid, NotFound
 from merger.timeline.zones import zone_named
 from models import User
 
-# Mails that people may do without. Of these, only who looks after rooms gets the last one.
-MAILS = ("ready", "failed", "access", "silent")
-_OF_EDITORS = ("silent",)
+# Mails that people may do without, and of some, who gets them alone.
+MAILS = ("ready", "failed", "access", "silent", "alarm")
+_ONLY_OF = {"silent": ("editor", "admin"), "alarm": ("admin",)}
 
 
 class Profile(TypedDict):
@@ -30,7 +30,7 @@ class Profile(TypedDict):
 
 def mails_of(role: str) -> tuple[str, ...]:
     """Return the kinds of mails that somebody with a role may get. Pure."""
-    return tuple(kind for kind in MAILS if role != "user" or kind not in _OF_EDITORS)
+    return tuple(kind for kind in MAILS if role in _ONLY_OF.get(kind, (role,)))
 
 
 def get_profile(engine: Engine, user: int) -> Profile:

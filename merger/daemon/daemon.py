@@ -20,6 +20,7 @@ from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.rules.retry import delay
 from merger.series import unroll
+from merger.series.timetables import refreshing
 from merger.service import Service
 
 log = logging.getLogger(__name__)
@@ -214,8 +215,11 @@ class Daemon:
 
 
 def background_jobs_are_due(service: Service, now: datetime) -> bool:
-    """Return whether there is a message to send now, a calendar to read, or a series to unroll."""
-    if unroll.is_due(service.engine, now):
+    """Return whether there is a message to send, a calendar to read, or series to bring up to date.
+
+    A timetable is one that the settings name.
+    """
+    if unroll.is_due(service.engine, now) or refreshing.is_due(service, now):
         return True
     if service.calendars is not None and is_any_due(service.engine, now):
         return True

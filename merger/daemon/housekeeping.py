@@ -13,6 +13,7 @@ from merger.errors import MergerError
 from merger.intake import meetings
 from merger.intake.reconciliation import find_discovered
 from merger.live.raw_uploads import upload_raw_segments
+from merger.monitoring.alarms import raise_alarms
 from merger.records import outbox
 from merger.records.access import store as access
 from merger.service import Service
@@ -26,6 +27,7 @@ def keep_house(service: Service, now: datetime) -> None:
     # is ended. Uploads last: they may take long.
     chores = (
         forget_old,
+        raise_alarms,
         remove_expired,
         find_late_media,
         find_discovered,

@@ -7,13 +7,13 @@ hand; in whatever order and however often that happens, it is one row and one re
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester, requester_of
 from merger.accounts.permissions import Principal
@@ -21,18 +21,21 @@ from merger.db.engine import reading, writing
 from merger.errors import Refused
 from merger.i18n import Message
 from merger.intake.discovered_rows import is_covered, name_of, row_of, save_span, set_span, upsert
+from merger.intake.placing import Place, find_place, first_course
 from merger.mail_address import email_of
 from merger.ports.discovery import DiscoveredRecording
 from merger.ports.recorder import is_mostly_in
 from merger.records import leave, requests
 from merger.records.queue import add_history
+from merger.series.lectures import give_record
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
-from models import ENDED, Record, Room, Source
+from merger.timeline.layout import DEFAULT_LAYOUT
+from merger.timeline.profiles import DEFAULT_PROFILE
+from models import ENDED, Record, Room
 
 log = logging.getLogger(__name__)
 
-SHORTEST = timedelta(minutes=2)
 # By what was wrong with a request: its span, or its room, which was removed this very moment.
 _REFUSALS = {"start": "ignored", "end": "ignored", "room": "unplaced"}
 
@@ -46,6 +49,17 @@ class Outcome:
     reason: Message | None = None
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """What somebody wants of a recording. users: beside its owner. by: None for an operator."""
+
+    users: tuple[str, ...]
+    is_explicit: bool
+    by: Principal | None
+    name: str
+    course_code: str | None
+
+
 def ensure_record(
     service: Service,
     recording: DiscoveredRecording,
@@ -53,6 +67,8 @@ def ensure_record(
     *,
     is_explicit: bool = False,
     asked_by: Principal | None = None,
+    name: str = "",
+    course_code: str | None = None,
 ) -> Outcome:
     """Create the record of a discovered recording, or extend the one that it has.
 
@@ -60,13 +76,15 @@ def ensure_record(
         requested_by: addresses of those who want it, beside its owner.
         is_explicit: somebody requests this very recording, however short it is.
         asked_by: who does; None for an operator.
+        name, course_code: what they say of it; a record that is there keeps its own.
 
     Raises:
         Refused: there can be no record; only if `is_explicit`, else it is the outcome's reason.
     """
     users = [email_of(text, "users", is_known=True) for text in requested_by]
+    wish = _Wish(tuple(users), is_explicit, asked_by, name, course_code)
     try:
-        return _ensure(service, recording, users, is_explicit=is_explicit, by=asked_by)
+        return _ensure(service, recording, wish)
     except Refused as error:
         refused = error
     outcome = writing(service.engine, lambda session: _save_refusal(session, recording, refused))
@@ -75,42 +93,49 @@ def ensure_record(
     return outcome
 
 
-def _ensure(
-    service: Service,
-    recording: DiscoveredRecording,
-    requested_by: Sequence[str],
-    *,
-    is_explicit: bool,
-    by: Principal | None,
-) -> Outcome:
-    engine, now = service.engine, service.now()
+def _ensure(service: Service, recording: DiscoveredRecording, wish: _Wish) -> Outcome:
+    engine, now, by, is_explicit = service.engine, service.now(), wish.by, wish.is_explicit
     naming = requester_of(by, service.settings)
-    place_of = service.offering[recording.kind].place_of
     known, was_removed = writing(engine, lambda session: upsert(session, recording, now))
     if was_removed and not is_explicit:
         return Outcome(None, reason=Message("discovered.removed"))
     if known is not None and not is_explicit:
         _extend_record(engine, recording, known, now, is_explicit=False)
-        _add_users(engine, known, requested_by, now, recording, by, naming)
+        _add_users(engine, known, wish.users, now, recording, by, naming)
         return Outcome(known)
-    room = _room_of(engine, recording, place_of)
-    state, reason = _classify(recording, room, is_explicit)
-    if reason is not None or room is None or recording.span is None:
+    with reading(engine) as session:
+        discovery = service.offering[recording.kind]
+        place = find_place(session, service.settings, discovery, recording)
+    state, reason = _classify(recording, place, is_explicit)
+    if reason is not None or place.room is None or recording.span is None:
         return writing(engine, lambda session: _save_reason(session, recording, state, reason))
-    fed = writing(
-        engine,
-        lambda session: _joinable(session, known, room, recording, by, now),
-    )
+    fed = writing(engine, lambda session: _joinable(session, known, place, recording, by, now))
     if fed is not None:
-        _add_users(engine, fed, requested_by, now, recording, by, naming)
-        return _assign(engine, recording, fed, now, is_new=False, is_explicit=is_explicit)
-    request = requests.Request(
-        room, recording.span.start, recording.span.end, name=name_of(recording),
-        users=tuple(dict.fromkeys((*_owner_addresses(recording.owner), *requested_by))),
+        _add_users(engine, fed, wish.users, now, recording, by, naming)
+        return _assign(engine, recording, fed, place, wish, now, is_new=False)
+    if place.unwanted is not None and not is_explicit:
+        why = place.unwanted
+        return writing(engine, lambda session: _save_reason(session, recording, "ignored", why))
+    request = _request(recording, wish, place, naming)
+    record, is_new = requests.request_record(engine, request, now)
+    return _assign(engine, recording, record, place, wish, now, is_new=is_new)
+
+
+def _request(
+    recording: DiscoveredRecording, wish: _Wish, place: Place, naming: Requester | None
+) -> requests.Request:
+    """Return the request of a record of a recording's own."""
+    span, lecture = recording.span, place.lecture
+    assert span is not None and place.room is not None
+    return requests.Request(
+        place.room, span.start, span.end,
+        name=wish.name or (lecture.name if lecture else name_of(recording)),
+        course_code=first_course(wish.course_code, place.course),
+        layout=(lecture.layout if lecture else None) or DEFAULT_LAYOUT,
+        profile=(lecture.profile if lecture else None) or DEFAULT_PROFILE,
+        users=tuple(dict.fromkeys((*_owner_addresses(recording.owner), *wish.users))),
         idempotency_key=_key_of(recording), naming=naming,
     )  # fmt: skip
-    record, is_new = requests.request_record(engine, request, now)
-    return _assign(engine, recording, record, now, is_new=is_new, is_explicit=is_explicit)
 
 
 def _add_users(
@@ -138,34 +163,18 @@ def _add_users(
         writing(engine, add)
 
 
-def _room_of(
-    engine: Engine, recording: DiscoveredRecording, place_of: Callable[[str], str]
-) -> str | None:
-    """Return the first room with a source that yields this recording."""
-    with reading(engine) as session:
-        wanted = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
-        for room in session.scalars(wanted):
-            if any(_is_at(source, recording, place_of) for source in room.sources):
-                return room.name
-    return None
-
-
-def _is_at(source: Source, recording: DiscoveredRecording, place_of: Callable[[str], str]) -> bool:
-    return source.kind == recording.kind and place_of(source.address) == recording.place
-
-
 def _classify(
-    recording: DiscoveredRecording, room: str | None, is_explicit: bool
+    recording: DiscoveredRecording, place: Place, is_explicit: bool
 ) -> tuple[str, Message | None]:
     """Return the state of a recording, and why it becomes no record, if so. Pure."""
     if not recording.is_complete:
         return "waiting", Message("discovered.incomplete")
     if recording.span is None:
         return "ignored", Message("discovered.nothing_to_show")
-    if recording.length < SHORTEST and not is_explicit:
+    if recording.length < place.shortest and not is_explicit:
         length_s = recording.length // timedelta(seconds=1)
         return "ignored", Message("discovered.too_short", seconds=length_s)
-    if room is None:
+    if place.room is None:
         return "unplaced", Message(
             "discovered.no_room", address=f"{recording.kind}:{recording.place}"
         )
@@ -197,7 +206,7 @@ def _save_refusal(session: Session, recording: DiscoveredRecording, error: Refus
 def _joinable(
     session: Session,
     known: int | None,
-    room: str,
+    place: Place,
     recording: DiscoveredRecording,
     by: Principal | None,
     now: datetime,
@@ -206,7 +215,7 @@ def _joinable(
     row = session.get(Record, known) if known is not None else None
     if row is not None and _may_join(row, recording, by):
         return row.id
-    return _join_existing(session, room, recording, by, now)
+    return _join_existing(session, place, recording, by, now)
 
 
 def _may_join(row: Record, recording: DiscoveredRecording, by: Principal | None) -> bool:
@@ -221,19 +230,23 @@ def _may_join(row: Record, recording: DiscoveredRecording, by: Principal | None)
 
 def _join_existing(
     session: Session,
-    room: str,
+    place: Place,
     recording: DiscoveredRecording,
     by: Principal | None,
     now: datetime,
 ) -> int | None:
-    """Return a record that covers most of a recording already, after waking it up."""
+    """Return a record that covers most of a recording already, after waking it up.
+
+    That of its lecture comes first, and shows what is recorded of that, however much longer the
+    recording is.
+    """
     span = recording.span
     assert span is not None
     wanted = (
         select(Record)
         .join(Record.room)
         .where(
-            Room.name == room,
+            Room.name == place.room,
             Record.start_at < span.end,
             Record.end_at > span.start,
             Record.status.not_in(("failed", "cancelled")),
@@ -242,10 +255,12 @@ def _join_existing(
         .with_for_update(of=Record)
     )
     owners = (None, *_owner_addresses(recording.owner))
-    for row in session.scalars(wanted):
+    of_lecture = place.lecture.record if place.lecture is not None else None
+    for row in sorted(session.scalars(wanted), key=lambda row: row.id != of_lecture):
         if leave.limited_to(row.media) not in owners or not _may_join(row, recording, by):
             continue
-        if is_mostly_in(span, Span(row.start_at, row.end_at)):
+        is_shown = is_mostly_in(span, Span(row.start_at, row.end_at))
+        if is_shown or row.id == of_lecture:
             if row.status == "queued":
                 row.run_after = min(row.run_after, max(now, row.end_at))
             add_history(
@@ -254,7 +269,10 @@ def _join_existing(
                 row.attempt,
                 now,
                 "offered",
-                Message("history.recorded", kind=recording.kind),
+                Message(
+                    "history.recorded" if is_shown else "history.recorded_beyond",
+                    kind=recording.kind,
+                ),
             )
             return row.id
     return None
@@ -264,14 +282,21 @@ def _assign(
     engine: Engine,
     recording: DiscoveredRecording,
     record: int,
+    place: Place,
+    wish: _Wish,
     now: datetime,
     *,
     is_new: bool,
-    is_explicit: bool,
 ) -> Outcome:
-    """Save which record a recording has, and extend that record over it."""
+    """Save which record a recording has, name that by its lecture, and extend it over all of it."""
 
-    def place(session: Session) -> None:
+    def assign(session: Session) -> None:
+        row = row_of(session, recording)
+        if place.lecture is not None and (row is None or row.record_id != record):
+            give_record(
+                session, place.lecture, record, place.why, now,
+                gives_owner=is_new and wish.by is None, gives_name=not (is_new and wish.name),
+            )  # fmt: skip
         row = row_of(session, recording, lock=True)
         if row is None:
             return
@@ -279,8 +304,8 @@ def _assign(
             set_span(row, None)  # none of it is covered yet
         row.state, row.reason, row.record_id = "record", None, record
 
-    writing(engine, place)
-    _extend_record(engine, recording, record, now, is_explicit=is_explicit)
+    writing(engine, assign)
+    _extend_record(engine, recording, record, now, is_explicit=wish.is_explicit)
     return Outcome(record, is_new)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from merger.db.engine import reading
+from merger.errors import Invalid
 from merger.i18n import to_json
 from merger.names import clean_name
 from merger.ports.discovery import DiscoveredRecording
@@ -74,20 +76,54 @@ def name_of(recording: DiscoveredRecording) -> str:
     return clean_name(recording.name)[:_LONGEST_NAME]
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Which discovered recordings are meant; None: all. since: when they were found first."""
+
+    kind: str | None = None
+    state: str | None = None
+    place: str | None = None
+    since: datetime | None = None
+
+
+def page_of_discovered(
+    engine: Engine, wanted: Filter, cursor: str | None = None, limit: int = 100
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return discovered recordings as plain values, newest first, and the next page's cursor.
+
+    Raises:
+        Invalid: the cursor is none.
+    """
+    query = select(OfferRow).order_by(OfferRow.id.desc()).limit(limit + 1)
+    for name in ("kind", "state", "place"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(getattr(OfferRow, name) == value)
+    if wanted.since is not None:
+        query = query.where(OfferRow.offered_at >= wanted.since)
+    if cursor is not None:
+        if not cursor.isascii() or not cursor.isdecimal() or int(cursor) >= 2**63:
+            raise Invalid("cursor", "records.cursor")
+        query = query.where(OfferRow.id < int(cursor))
+    with reading(engine) as session:
+        rows = session.scalars(query).all()
+    following = str(rows[limit - 1].id) if len(rows) > limit else None
+    return [offer_document(row) for row in rows[:limit]], following
+
+
 def list_discovered(engine: Engine, limit: int = 100) -> list[dict[str, Any]]:
     """Return discovered recordings as plain values, newest first."""
-    with reading(engine) as session:
-        rows = session.scalars(select(OfferRow).order_by(OfferRow.id.desc()).limit(limit))
-        return [
-            {
-                "id": row.id, "kind": row.kind, "origin": row.origin,
-                "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
-                "start": row.start_at.isoformat() if row.start_at else None,
-                "end": row.end_at.isoformat() if row.end_at else None,
-                "state": row.state, "reason": str(row.reason) if row.reason else None,
-                "reason_message": to_json(row.reason) if row.reason else None,
-                "record": row.record_id,
-                "offered_at": row.offered_at.isoformat(),
-            }
-            for row in rows
-        ]  # fmt: skip
+    return page_of_discovered(engine, Filter(), limit=limit)[0]
+
+
+def offer_document(row: OfferRow) -> dict[str, Any]:
+    """Return a discovered recording as plain values."""
+    return {
+        "id": row.id, "kind": row.kind, "origin": row.origin,
+        "address": f"{row.kind}:{row.place}", "name": row.name, "owner": row.owner,
+        "start": row.start_at.isoformat() if row.start_at else None,
+        "end": row.end_at.isoformat() if row.end_at else None,
+        "state": row.state, "reason": str(row.reason) if row.reason else None,
+        "reason_message": to_json(row.reason) if row.reason else None,
+        "record": row.record_id,
+        "offered_at": row.offered_at.isoformat(),
+    }  # fmt: skip

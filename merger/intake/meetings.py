@@ -110,24 +110,24 @@ def live_states(
     }
     if not numbers:
         return {}
-    states = _states_by_number(engine, {*numbers.values()}, now)
+    with reading(engine) as session:
+        states = states_of_numbers(session, {*numbers.values()}, now)
     return {source: states.get(number, LiveState()) for source, number in numbers.items()}
 
 
-def _states_by_number(
-    engine: Engine, numbers: Collection[str], now: datetime
+def states_of_numbers(
+    session: Session, numbers: Collection[str], now: datetime
 ) -> dict[str, LiveState]:
     """Return the state of the latest meeting of each number that had one of late."""
     recent = select(EventRow).where(
         EventRow.number.in_(numbers), EventRow.at > now - LONGEST_RECORD
     )
     by_meeting: dict[tuple[str, str], list[MeetingEvent]] = defaultdict(list)
-    with reading(engine) as session:
-        for row in session.scalars(recent):
-            by_meeting[row.number, row.uuid].append(_event_of(row))
-        uuids = [uuid for _, uuid in by_meeting]
-        finished = select(Offer.origin).where(Offer.origin.in_(uuids), Offer.state != "waiting")
-        is_processed = {*session.scalars(finished)}
+    for row in session.scalars(recent):
+        by_meeting[row.number, row.uuid].append(_event_of(row))
+    uuids = [uuid for _, uuid in by_meeting]
+    finished = select(Offer.origin).where(Offer.origin.in_(uuids), Offer.state != "waiting")
+    is_processed = {*session.scalars(finished)}
     states: dict[str, LiveState] = {}
     for (number, uuid), events in sorted(by_meeting.items(), key=lambda item: _begins(item[1])):
         state = state_of(events)

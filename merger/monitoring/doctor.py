@@ -30,6 +30,7 @@ from merger.monitoring.checks.programs import (
     look_at_setpriv,
 )
 from merger.monitoring.checks.rooms import look_at_rooms
+from merger.monitoring.checks.timetables import look_at_timetables
 from merger.monitoring.findings import Check, Finding, findings_of, look_at_all
 from merger.ports.recorder import Recorder
 
@@ -83,6 +84,7 @@ def _side_by_side(
     return (
         Check("access", partial(look_at_access, settings, engine), needs_tables=True),
         Check("rooms", partial(look_at_rooms, engine, recorder_of, now), needs_tables=True),
+        Check("timetables", partial(look_at_timetables, settings, engine), needs_tables=True),
         Check("ffmpeg", partial(look_at_ffmpeg, settings)),
         Check("setpriv", look_at_setpriv),
         Check("confinement", look_at_confinement),

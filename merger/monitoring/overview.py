@@ -28,6 +28,7 @@ from merger.monitoring.metrics import Disks, Readings
 from merger.records import outbox
 from merger.records.views import summaries
 from merger.render import ffmpeg
+from merger.series.timetables.source_state import findings_of_sources
 from merger.service import Service
 from models import Record, RecordUser, Room, User
 
@@ -108,7 +109,14 @@ def read_overview(service: Service, looks: Disks, now: datetime) -> Overview:
     checks = metrics.readiness(engine, settings, readings.disks, now)
     return Overview(
         readings=readings,
-        problems=_problems(checks, found, readings, days_left),
+        problems=[
+            *_problems(checks, found, readings, days_left),
+            *(
+                Problem("timetable", why, source)
+                for source, _, why in findings_of_sources(engine, settings)
+                if why is not None
+            ),
+        ],
         running=running,
         failures=failures,
         days_left=days_left,

@@ -11,7 +11,8 @@ from typing import Literal, get_args
 from merger.errors import Broken
 from merger.i18n import Message
 
-Purpose = Literal["cameras", "webhooks", "oidc"]  # each has networks of its own that are allowed
+# Each has networks of its own that are allowed.
+Purpose = Literal["cameras", "webhooks", "oidc", "timetables"]
 Address = IPv4Address | IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Kind = Literal[
@@ -61,6 +62,7 @@ _EARLIER = {
     "cameras": _OTHERS,
     "webhooks": (*_OTHERS, *LOCAL_NETWORKS),
     "oidc": (*_OTHERS, *LOCAL_NETWORKS),
+    "timetables": (),
 }
 
 # IPv6 addresses that stand for an IPv4 one: below which prefix, how many bits from the right, and

@@ -36,6 +36,7 @@ _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/;,()'\"«»]+/)*(?=[^\s/])")  # of 
 _TEMPLATES = {
     **dict.fromkeys(_PAGES_OF_LINKS, "link"),
     **dict.fromkeys(("leave", "allowed", "refused"), "access"),
+    "alarm": "alarm",
 }
 
 
@@ -134,6 +135,10 @@ def _values_of(letter: Letter) -> dict[str, Any]:
         return {"words": {"email": letter.recipient}, "link": link}
     if _TEMPLATES.get(letter.kind) == "access":
         return _values_of_access(letter)
+    if letter.kind == "alarm":
+        why = _words(letter.language, letter.facts["text"])
+        page = f"{letter.web}/operations" if letter.web else ""
+        return {"words": {"why": why}, "page": page}
     facts, zone = letter.facts, zone_named(str(letter.facts["zone"]))
     start, end = (datetime.fromisoformat(facts[key]).astimezone(zone) for key in ("start", "end"))
     error = facts.get("error")

@@ -87,16 +87,34 @@ def apply_edit(
     lines = _change_texts(row, edit.texts, by)
     if lines:
         keep_texts(session, row)
-        if row.status == "delivered":
-            queue_update(row, now)
-        elif row.status == "running" or row.delivered_version is not None:
-            row.is_outdated = True  # when that is done, whatever comes of it
+        _queue_update(row, now)
     lines += _change_users(session, row, edit, now, by, naming)
     for line in lines:
         add_history(session, record, row.attempt, now, "edited", line)
     if lines:
         row.updated_at = now
     return bool(lines)
+
+
+def update_texts(row: Record, texts: Mapping[str, str | None], now: datetime) -> None:
+    """Give a record other texts that no person has chosen, and what is delivered of it, too.
+
+    Args:
+        row: locked.
+        texts: as those of an `Edit`.
+    """
+    for name, text in texts.items():
+        setattr(row, _COLUMNS[name], text)
+    row.updated_at = now
+    _queue_update(row, now)
+
+
+def _queue_update(row: Record, now: datetime) -> None:
+    """Have what was delivered of a record get the texts that it has now."""
+    if row.status == "delivered":
+        queue_update(row, now)
+    elif row.status == "running" or row.delivered_version is not None:
+        row.is_outdated = True  # when that is done, whatever comes of it
 
 
 def check_edit(edit: Edit) -> Edit:

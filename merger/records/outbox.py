@@ -51,6 +51,19 @@ def add_silent(session: Session, row: Record, message: Message, now: datetime) -
     _add(session, row, "silent", str(message), mails, facts, now)
 
 
+def add_alarm(session: Session, reason: str, why: Message, now: datetime) -> None:
+    """Queue mails to administrators about what is wrong with the service."""
+    admins = session.scalars(select(User).where(User.role == "admin").order_by(User.id))
+    for email in _mailable(None, admins, "alarm"):
+        session.add(
+            Notification(
+                identity=_identity(MAIL, "alarm", reason, now.isoformat(), email), version=0,
+                kind="alarm", channel=MAIL, recipient=email, status="pending", tries=0, due_at=now,
+                created_at=now, facts={"text": document(why)},
+            )
+        )  # fmt: skip
+
+
 def add_missed(session: Session, user: User, now: datetime) -> None:
     """Queue what somebody was not told until they confirmed: which of their videos are there."""
     wanted = (

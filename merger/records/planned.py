@@ -97,7 +97,7 @@ def follow(
         lines.append(Message(f"history.{plan.kind}_moved"))
     if not keeps_texts:
         lines += set_texts(row, plan)
-    if _set_people(session, row, plan, now):
+    if set_people(session, row, plan, now):
         lines.append(Message(f"history.{plan.kind}_of_owner"))
     if was_off and is_worth_it:
         row.error_code = row.error_message = None
@@ -128,8 +128,12 @@ def why_too_long(span: Span | None) -> Message | None:
     return Message("calendar.too_long") if span.length > LONGEST_RECORD else None
 
 
-def _set_people(session: Session, row: Record, plan: Plan, now: datetime) -> bool:
-    """Make the first of the plan's people the owner, and add the others; whoever has it stays."""
+def set_people(session: Session, row: Record, plan: Plan, now: datetime) -> bool:
+    """Make the first of the plan's people the owner, and add the others; whoever has it stays.
+
+    Returns:
+        Whether anything is different.
+    """
     others = plan.people[1:]
     new = requests.add_users(session, row, others, now, plan.naming) if others else []
     return _set_owner(session, row, plan.people[:1], now) or bool(new)

@@ -346,10 +346,12 @@ def retry(
     only_of: int | None = None,
     *,
     asked_by: Principal | None = None,
+    after: datetime | None = None,
 ) -> None:
-    """Queue a record again at once. Raises Conflict where there is nothing to try again.
+    """Queue a record again. Raises Conflict where there is nothing to try again.
 
     Args:
+        after: not before then; None for at once.
         asked_by: who wants it; with an editor, it gets the meetings that it had to do without.
     """
 
@@ -376,7 +378,7 @@ def retry(
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = is_update or (row.stage == "deliver" and row.status != "delivered")
-        requeue(row, now, now, "deliver" if is_made else "collect")
+        requeue(row, after or now, now, "deliver" if is_made else "collect")
         message = _by(asked_by, "history.retried")
         add_history(session, record, row.attempt, now, "retried", message)
 

@@ -41,6 +41,9 @@ def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
         ("papers", _yes_or_no(old.papers), _yes_or_no(new.papers)),
         ("requesters", policy_text(old.requesters), policy_text(new.requesters)),
         ("watchers", policy_text(old.watchers), policy_text(new.watchers)),
+        ("default_course", old.default_course, new.default_course),
+        ("unmatched", old.unmatched, new.unmatched),
+        ("shortest", shortest_text(old.shortest_s), shortest_text(new.shortest_s)),
     )
     by_name = {source.name: source for source in old.sources}
     for source in new.sources:
@@ -123,6 +126,11 @@ def _yes_or_no(value: bool) -> str:
 def policy_text(policy: RoomPolicy | None) -> str | None:
     """Return who may, as a file has it; None for the default."""
     return None if policy is None else str(policy)
+
+
+def shortest_text(seconds: int | None) -> str | None:
+    """Return the length that a room ignores below, as a file has it; None for the default."""
+    return None if seconds is None else length_text(seconds)
 
 
 def length_text(seconds: int) -> str:

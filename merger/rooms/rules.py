@@ -15,6 +15,7 @@ from merger.rooms.spec import (
     LONGEST_KEY,
     LONGEST_NAME,
     LONGEST_TEXT,
+    UNMATCHED,
     RoomSpec,
     SourceSpec,
     mask_passwords,
@@ -41,9 +42,16 @@ def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Itera
     for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
         if not 0 <= margin_s <= LONGEST_MARGIN.total_seconds():
             yield field, Message("rooms.margin", seconds=margin_s)
-    for field, text in (("drive_folder", room.drive_folder), ("calendar_id", room.calendar_id)):
+    for field, text in _texts(room):
         if len(text or "") > LONGEST_KEY:
             yield field, Message("error.too_long", longest=LONGEST_KEY)
+    if room.unmatched not in (None, *UNMATCHED):
+        yield "unmatched", Message(
+            "rooms.no_choice", word=room.unmatched or "",
+            hint=did_you_mean(room.unmatched or "", UNMATCHED),
+        )  # fmt: skip
+    if not 0 <= (room.shortest_s or 0) <= LONGEST_MARGIN.total_seconds():
+        yield "shortest", Message("rooms.margin", seconds=room.shortest_s or 0)
     names = [source.name for source in room.sources]
     if room.sound_source is not None and room.sound_source not in names:
         yield "sound_source", no_source(room.sound_source, names)
@@ -71,6 +79,13 @@ def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Itera
             code = refusal.code if known else "address"
             why = without_secrets(reason_of(source.name, refusal.message), source.credentials)
             yield f"{field}.{code}", _of_source(source, why)
+
+
+def _texts(room: RoomSpec) -> Iterator[tuple[str, str | None]]:
+    """Yield the optional texts of a room, by field."""
+    yield "drive_folder", room.drive_folder
+    yield "calendar_id", room.calendar_id
+    yield "default_course", room.default_course
 
 
 def _refusals(

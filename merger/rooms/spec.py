@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from merger.accounts.room_policy import RoomPolicy
 from merger.i18n import Message
 from merger.logs import mask_passwords as mask_passwords  # which belongs to rooms as well
 
 DEFAULT_CHUNK_S = 1800
+Unmatched = Literal["keep", "ignore"]
+UNMATCHED: tuple[str, ...] = get_args(Unmatched)
 DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
 LONGEST_NAME = 200  # bytes; a file name holds 255, of which a time and an extension need some
 LONGEST_KEY = 255  # characters, as the tables have it
@@ -36,6 +39,8 @@ class RoomSpec:
     uploads_raw: whether what is recorded live is delivered as it is, too.
     papers: whether the chat and the transcript of a record are delivered beside its video.
     requesters, watchers: who may request its recordings, and watch others'; None: the default.
+    default_course, unmatched, shortest_s: of recordings that nobody requested: their course, what
+    becomes of those of no lecture, and how short they may be; None: as the settings say.
     """
 
     name: str
@@ -52,6 +57,9 @@ class RoomSpec:
     requesters: RoomPolicy | None = None
     watchers: RoomPolicy | None = None
     papers: bool = False
+    default_course: str | None = None
+    unmatched: Unmatched | None = None
+    shortest_s: int | None = None
 
 
 def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:

@@ -6,7 +6,7 @@ A file is the whole truth about the rooms that it lists, and says nothing about 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Engine, Select, func, select
 from sqlalchemy.orm import Session, selectinload
@@ -17,9 +17,9 @@ from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound
 from merger.i18n import Message
 from merger.ports.recorder import Recorder
-from merger.rooms.changes import changes_of, length_text, policy_text, removals_of
+from merger.rooms.changes import changes_of, length_text, policy_text, removals_of, shortest_text
 from merger.rooms.rules import Problem, check_room, problems_of
-from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
+from merger.rooms.spec import RoomSpec, SourceSpec, Unmatched, mask_passwords
 from models import Record, Room, Source
 
 RecorderOf = Callable[[str], Recorder]
@@ -66,20 +66,26 @@ def apply_rooms(
 def stored_rooms(engine: Engine) -> list[RoomSpec]:
     """Return all rooms of the tables, unchecked, with credentials."""
     with reading(engine) as session:
-        return [_spec_of(row) for row in session.scalars(_all_rooms())]
+        return rooms_of(session)
+
+
+def rooms_of(session: Session) -> list[RoomSpec]:
+    """Return all rooms within a transaction, unchecked, with credentials."""
+    return [_spec_of(row) for row in session.scalars(_all_rooms())]
 
 
 def create_room(engine: Engine, spec: RoomSpec, recorder_of: RecorderOf) -> int:
     """Add a room; return its id. Raises Invalid, with the field as its code."""
     check_room(spec, recorder_of)
+    return writing(engine, lambda session: insert_room(session, spec))
 
-    def add(session: Session) -> int:
-        _check_name_is_free(session, spec.name)
-        row = _write(session, None, spec)
-        session.flush()
-        return row.id
 
-    return writing(engine, add)
+def insert_room(session: Session, spec: RoomSpec) -> int:
+    """Add a room that is right within a transaction; return its id. Raises Invalid."""
+    _check_name_is_free(session, spec.name)
+    row = _write(session, None, spec)
+    session.flush()
+    return row.id
 
 
 def edit_room(
@@ -215,6 +221,12 @@ def page_of_rooms(
     return found[:limit], found[limit - 1]["name"]
 
 
+def room_rows(session: Session) -> Sequence[Room]:
+    """Return the rows of all rooms, with their sources, without credentials."""
+    query = select(Room).options(selectinload(Room.sources)).order_by(Room.id)
+    return session.scalars(query).all()
+
+
 def zones_of_rooms(engine: Engine, who: Principal | None = None) -> dict[str, str]:
     """Return the names of rooms, in order, with their time zones.
 
@@ -261,6 +273,9 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "papers": room.papers,
         "requesters": policy_text(room.requesters),
         "watchers": policy_text(room.watchers),
+        "default_course": room.default_course,
+        "unmatched": room.unmatched,
+        "shortest": shortest_text(room.shortest_s),
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": mask_passwords(s.address)}
             for s in room.sources
@@ -281,6 +296,7 @@ def _spec_of(row: Room) -> RoomSpec:
         row.name, row.zone, row.chunk_s, row.sound_source, row.drive_folder, row.calendar_id,
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
         policy_of_json(row.requesters), policy_of_json(row.watchers), row.papers,
+        row.default_course, cast(Unmatched | None, row.unmatched), row.shortest_s,
     )  # fmt: skip
 
 
@@ -294,6 +310,8 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.mails, row.uploads_raw, row.papers = spec.mails, spec.uploads_raw, spec.papers
     row.requesters = policy_as_json(spec.requesters)
     row.watchers = policy_as_json(spec.watchers)
+    row.default_course, row.unmatched = spec.default_course, spec.unmatched
+    row.shortest_s = spec.shortest_s
     by_name = {source.name: source for source in row.sources}
     # Sources that are no longer listed are deleted, because they have no room any more.
     row.sources = [by_name.get(source.name) or Source(name=source.name) for source in spec.sources]

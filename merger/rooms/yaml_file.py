@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 import yaml
@@ -14,6 +14,7 @@ import yaml
 from merger.accounts.room_policy import RoomPolicy, policy_of_text
 from merger.errors import Invalid, Refused, did_you_mean
 from merger.i18n import Message, sentences, verbatim
+from merger.names import clean_name
 from merger.rooms.rules import no_source, role_taken
 from merger.rooms.spec import (
     DEFAULT_CHUNK_S,
@@ -22,8 +23,10 @@ from merger.rooms.spec import (
     LONGEST_KEY,
     LONGEST_NAME,
     LONGEST_TEXT,
+    UNMATCHED,
     RoomSpec,
     SourceSpec,
+    Unmatched,
     mask_passwords,
 )
 from merger.timeline.zones import length_from, margin_from, zone_named
@@ -34,7 +37,8 @@ _DEEPEST = 10  # the composer calls itself for every level
 _MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
-    "mails", "uploads_raw", "papers", "requesters", "watchers", "sources",
+    "mails", "uploads_raw", "papers", "requesters", "watchers", "default_course", "unmatched",
+    "shortest", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # true and false are how YAML itself writes it.
@@ -212,6 +216,10 @@ class _Entry:
             return ""
         return word
 
+    def maybe_choice(self, key: str, words: Collection[str]) -> str | None:
+        """Return a word that must be one of some; None if nothing is written."""
+        return self.choice(key, words) if self.text(key) else None
+
     def boolean(self, key: str, default: bool) -> bool:
         """Return whether yes is written; the default if nothing is."""
         word = self.text(key)
@@ -227,6 +235,10 @@ class _Entry:
         except Refused as error:
             self.add_mistake(key, error.message)
             return default
+
+    def maybe_seconds(self, key: str, read: Callable[[str, str], timedelta]) -> int | None:
+        """Return a length such as 30m in seconds; None if nothing is written."""
+        return self.seconds(key, 0, read) if self.text(key) else None
 
     def entries(
         self, key: str, place_of: Callable[[int], Message], keys: Sequence[str]
@@ -269,6 +281,9 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
             papers=entry.boolean("papers", False),
             requesters=_policy(entry, "requesters"),
             watchers=_policy(entry, "watchers"),
+            default_course=clean_name(entry.text("default_course")) or None,
+            unmatched=cast(Unmatched | None, entry.maybe_choice("unmatched", UNMATCHED)),
+            shortest_s=entry.maybe_seconds("shortest", margin_from),
             sources=_sources(entry, kinds, secrets),
         )
         names = [source.name for source in room.sources]

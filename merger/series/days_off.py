@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +14,8 @@ from merger.errors import Conflict, Invalid, NotFound
 from merger.names import clean_name
 from merger.records.requests import LONGEST_NAME, room_row
 from merger.series.unroll import unroll
-from models import DayOff
+from merger.timetable.recurrence import DayOff
+from models import DayOff as DayOffRow
 
 LONGEST = 366  # days
 
@@ -21,36 +23,39 @@ LONGEST = 366  # days
 def list_days_off(engine: Engine) -> list[dict[str, Any]]:
     """Return all days off as plain values, the earliest first."""
     with reading(engine) as session:
-        wanted = select(DayOff).options(joinedload(DayOff.room))
-        rows = session.scalars(wanted.order_by(DayOff.first_day, DayOff.id))
+        wanted = select(DayOffRow).options(joinedload(DayOffRow.room))
+        rows = session.scalars(wanted.order_by(DayOffRow.first_day, DayOffRow.id))
         return [_document(row) for row in rows]
 
 
-def add_day_off(
-    engine: Engine, first: date, last: date, name: str, room: str | None, now: datetime
-) -> dict[str, Any]:
-    """Add days off, of a room or of all, and return them as plain values.
+def day_off_document(day: DayOff) -> dict[str, Any]:
+    """Return days off as plain values."""
+    return {
+        "first": day.first.isoformat(), "last": day.last.isoformat(), "name": day.name,
+        "room": day.room,
+    }  # fmt: skip
+
+
+def add_day_off(engine: Engine, day: DayOff, now: datetime) -> dict[str, Any]:
+    """Have no lectures take place on some days; return these as plain values.
 
     Raises:
         Invalid: they end before they begin, are too many, or there is no such room.
         Conflict: they are there already.
     """
-    if last < first:
-        raise Invalid("last", "timetable.cell.backwards", first=str(first), last=str(last))
-    if (last - first).days >= LONGEST:
+    if day.last < day.first:
+        first, last = day.first.isoformat(), day.last.isoformat()
+        raise Invalid("last", "timetable.cell.backwards", first=first, last=last)
+    if (day.last - day.first).days >= LONGEST:
         raise Invalid("last", "series.too_many_days_off", most=LONGEST)
+    name = clean_name(day.name)[:LONGEST_NAME]
 
     def add(session: Session) -> dict[str, Any]:
-        place = room_row(session, room, lock=True) if room is not None else None
-        same = select(DayOff.id).where(
-            DayOff.first_day == first, DayOff.last_day == last,
-            DayOff.room_id == place.id if place is not None else DayOff.room_id.is_(None),
-        )  # fmt: skip
-        if session.scalar(same.limit(1)) is not None:
+        # Whoever enters the same days at the same time waits here, and then finds them.
+        room = None if day.room is None else room_row(session, day.room, lock=True)
+        if place_of(day) in {place_of(day_off_of(row)) for row in day_off_rows(session)}:
             raise Conflict("first", "series.day_off_exists")
-        row = DayOff(
-            first_day=first, last_day=last, name=clean_name(name)[:LONGEST_NAME], room=place
-        )
+        row = DayOffRow(first_day=day.first, last_day=day.last, name=name, room=room)
         session.add(row)
         session.flush()
         return _document(row)
@@ -64,7 +69,7 @@ def remove_day_off(engine: Engine, day_off: int, now: datetime) -> None:
     """Remove days off: what was to be held then takes place again. Raises NotFound."""
 
     def remove(session: Session) -> None:
-        row = session.get(DayOff, day_off)
+        row = session.get(DayOffRow, day_off, with_for_update=True)
         if row is None:
             raise NotFound("day_off", "series.no_day_off")
         session.delete(row)
@@ -73,8 +78,21 @@ def remove_day_off(engine: Engine, day_off: int, now: datetime) -> None:
     unroll(engine, now)
 
 
-def _document(row: DayOff) -> dict[str, Any]:
-    return {
-        "id": row.id, "first": row.first_day.isoformat(), "last": row.last_day.isoformat(),
-        "name": row.name, "room": row.room.name if row.room is not None else None,
-    }  # fmt: skip
+def day_off_rows(session: Session) -> Iterable[DayOffRow]:
+    """Select the rows of all days off, with their rooms."""
+    wanted = select(DayOffRow).options(joinedload(DayOffRow.room)).order_by(DayOffRow.id)
+    return session.scalars(wanted)
+
+
+def day_off_of(row: DayOffRow) -> DayOff:
+    """Return the days off of a row."""
+    return DayOff(row.first_day, row.last_day, row.name, row.room.name if row.room else None)
+
+
+def _document(row: DayOffRow) -> dict[str, Any]:
+    return {"id": row.id, **day_off_document(day_off_of(row))}
+
+
+def place_of(day: DayOff) -> tuple[date, date, str | None]:
+    """Return what makes days off the same, whatever they are called."""
+    return day.first, day.last, day.room

@@ -10,6 +10,7 @@ requested the time of an occurrence, it does not take place, and says why.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -48,7 +49,7 @@ def settle(session: Session, row: Occurrence, now: datetime, *, is_allowed: bool
         return
     plan = _plan(series, row, room)
     record = session.get(Record, row.record_id, with_for_update=True) if row.record_id else None
-    if record is not None and not row.follows and not _is_of(record, plan):
+    if record is not None and not row.follows and not _is_shared(row, record, plan, now):
         record = row.record = None  # of somebody who has moved it
         row.requested_at = None
     is_wanted = plan.why_off is None and is_worth_it(row, now)
@@ -104,7 +105,7 @@ def is_settled(row: Occurrence, now: datetime) -> bool:
     if record is None:
         return row.requested_at is not None or plan.why_off is not None or not is_worth_it(row, now)
     if not row.follows:
-        return _is_of(record, plan)
+        return _is_shared(row, record, plan, now)
     is_off = planned.is_called_off(record)
     if not (requests.is_untouched(record) or is_off):
         return True
@@ -148,6 +149,14 @@ def _is_of(record: Record, plan: Plan) -> bool:
     return at == (plan.room.id, span.start, span.end)
 
 
+def _is_shared(row: Occurrence, record: Record, plan: Plan, now: datetime) -> bool:
+    """Return whether an occurrence goes on to share a record: one of its time, or of a recording.
+
+    People begin and end when they like: a lecture that has begun keeps the record that it has.
+    """
+    return _is_of(record, plan) or row.start_at <= now
+
+
 def _follow(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
     other = planned.follow(
         session, record, plan, now, keeps_texts=row.keeps_texts, is_worth_it=is_worth_it(row, now)
@@ -183,12 +192,53 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
 def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
     """Have an occurrence share a record, which gets its name, its course and its people."""
     row.record_id, row.follows, row.requested_at = record.id, False, now
+    if requests.is_untouched(record):
+        note = Message("history.lecture_too", name=plan.name)
+        add_history(session, record.id, record.attempt, now, "note", note)
+    # A record of others keeps the name by which they know it, unless a timetable says otherwise.
+    gives_texts = row.series.source != REQUESTED
+    _adopt(session, record, plan, now, gives_texts=gives_texts)
+
+
+def adopt_record(
+    session: Session,
+    row: Occurrence,
+    record: Record,
+    now: datetime,
+    *,
+    gives_owner: bool,
+    gives_name: bool,
+) -> None:
+    """Give a record the people of an occurrence, and its texts as long as work has not begun.
+
+    Args:
+        record: locked.
+        gives_owner: the owner of the series becomes its owner.
+        gives_name: it is called as the lecture.
+    """
+    plan = _plan(row.series, row, row.room or row.series.room)
+    if not gives_name:
+        plan = replace(plan, name=record.event_name)
+    if gives_owner:
+        planned.set_people(session, record, plan, now)
+    _adopt(session, record, plan, now)
+
+
+def _adopt(
+    session: Session, record: Record, plan: Plan, now: datetime, *, gives_texts: bool = True
+) -> None:
+    """Give a record the people of a plan, and its texts as long as work has not begun.
+
+    What is made already keeps its name, by which people know it. A course that somebody has asked
+    for stays, too; that of an event does not.
+    """
     requests.add_users(session, record, plan.people, now, plan.naming)
-    if row.series.source == REQUESTED or not requests.is_untouched(record):
-        return  # what is made already, or another's, keeps the name by which people know it
-    for entry in record.users:
-        entry.title = entry.title or (record.event_name if record.event_name != plan.name else None)
-    planned.set_texts(record, plan)
+    if gives_texts and requests.is_untouched(record):
+        for entry in record.users:
+            is_known_as = record.event_name if record.event_name != plan.name else None
+            entry.title = entry.title or is_known_as
+        is_events = record.event_link is not None and bool(record.event_link.follows)
+        keeps_course = bool(record.course_code) and not is_events
+        course = record.course_code if keeps_course else plan.course_code
+        planned.set_texts(record, replace(plan, course_code=course))
     record.updated_at = now
-    note = Message("history.lecture_too", name=plan.name)
-    add_history(session, record.id, record.attempt, now, "note", note)

@@ -64,7 +64,7 @@ def unroll(engine: Engine, now: datetime) -> int:
     second finds nothing to do.
     """
     with reading(engine) as session:
-        stale = _stale(session, now)
+        stale = stale_series(session, now)
     for series in stale:
         writing(engine, lambda session, series=series: bring_up_to_date(session, series, now))  # type: ignore[misc]
     return len(stale)
@@ -75,7 +75,7 @@ def bring_up_to_date(session: Session, series: int, now: datetime) -> None:
     row = session.get(Series, series, with_for_update=True, populate_existing=True)
     if row is None:
         return
-    days_off = _days_off(session)
+    days_off = list_days_off(session)
     rows = _rows_of(session, [series], now)[series]
     _update_rows(session, row, rows, days_off, now)
     session.flush()
@@ -83,14 +83,14 @@ def bring_up_to_date(session: Session, series: int, now: datetime) -> None:
         settle(session, occurrence, now)
 
 
-def _stale(session: Session, now: datetime) -> list[int]:
+def stale_series(session: Session, now: datetime) -> list[int]:
     """Return the series of which something is not as it is to be."""
     wanted = select(Series).options(
         joinedload(Series.room), selectinload(Series.people).joinedload(SeriesPerson.user)
     )
     all_series = session.scalars(wanted.order_by(Series.id)).all()
     rows = _rows_of(session, [series.id for series in all_series], now)
-    days_off = _days_off(session)
+    days_off = list_days_off(session)
     return [
         series.id
         for series in all_series
@@ -130,7 +130,8 @@ def _window(now: datetime) -> Span:
     return Span(now - WINDOW[0], now + WINDOW[1])
 
 
-def _days_off(session: Session) -> list[tuple[int | None, DayOff]]:
+def list_days_off(session: Session) -> list[tuple[int | None, DayOff]]:
+    """Return all days off, each with the id of its room, if it is of one."""
     rows = session.scalars(select(DayOffRow).order_by(DayOffRow.id))
     return [(row.room_id, DayOff(row.first_day, row.last_day, row.name)) for row in rows]
 

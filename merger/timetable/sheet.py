@@ -96,9 +96,10 @@ class Sheet:
 
 @dataclass(frozen=True)
 class DaysOffSheet:
-    """What a file of days off holds."""
+    """What a file of days off holds. lines: that on which each of the days stands."""
 
     days_off: tuple[DayOff, ...]
+    lines: tuple[int, ...]
     complaints: tuple[Complaint, ...]
     unknown: tuple[str, ...] = ()
 
@@ -145,7 +146,7 @@ def parse_sheet(text: str) -> Sheet:
 def parse_days_off(text: str) -> DaysOffSheet:
     """Return the days off of a file. Raises Invalid as `parse_sheet` does."""
     table = read_table(text, DAYS_OFF_COLUMNS, [("first",)])
-    days_off = []
+    days_off, lines = [], []
     for line in table.good_lines():
         first, last = line.required("first", cells.read_date_range, (date.min, date.min))
         last = line.optional("last", cells.read_date, last)
@@ -155,7 +156,8 @@ def parse_days_off(text: str) -> DaysOffSheet:
         room = line.optional("room", cells.read_name, "") or None
         if not line.complaints:
             days_off.append(DayOff(first, last, name, room))
-    return DaysOffSheet(tuple(days_off), table.complaints(), table.unknown)
+            lines.append(line.number)
+    return DaysOffSheet(tuple(days_off), tuple(lines), table.complaints(), table.unknown)
 
 
 def tab_names(text: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from merger.web.api import (
     reference,
     rooms,
     series,
+    timetable_import,
     users,
 )
 from merger.web.pages import account
@@ -105,6 +106,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     csrf = CSRFProtect(app)
     resources = (
         records, access, rooms, series, occurrences, days_off, users, keys, montage, discovered,
+        timetable_import,
     )  # fmt: skip
     for api in resources:
         # Sessions may only read there, so that there is nothing to forge.

@@ -73,9 +73,23 @@ class Sheets:
 
     values: dict[tuple[str, str], list[list[str]]] = field(default_factory=dict)
 
+    def put_tab(self, sheet: str, name: str, *lines: str) -> None:
+        """Write a tab whose cells hold no commas."""
+        quoted = name.replace("'", "''")
+        self.values[sheet, f"'{quoted}'"] = [line.split(",") for line in lines]
+
+    def _tabs(self, sheet: str) -> list[dict[str, Any]]:
+        ranges = [range for known, range in self.values if known == sheet]
+        if not ranges:
+            raise Wrong(404, "notFound", "Requested entity was not found.")
+        titles = [range[1:-1].replace("''", "'") for range in ranges]
+        return [{"properties": {"title": title}} for title in titles]
+
     def answer(self, asked: Asked) -> Said:
         """Answer a call below /v4/spreadsheets."""
         parts = parts_of(asked.path)
+        if len(parts) == 3:
+            return Said(document={"sheets": self._tabs(parts[2])})
         rows = self.values.get((parts[2], parts[4]))
         if rows is None:
             raise Wrong(404, "notFound", "Requested entity was not found.")

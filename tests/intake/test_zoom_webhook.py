@@ -234,7 +234,7 @@ def test_no_room_has_the_meeting(hooked: Hooked) -> None:
 def test_a_short_recording_is_ignored_unless_asked_for(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.record(hours=100 / 3600)
-    assert "shorter than two minutes (100 s)" in hooked.tell().get_json()["reason"]
+    assert "too short (100 s)" in hooked.tell().get_json()["reason"]
     assert hooked.offers()[0]["state"] == "ignored"
     named = hooked.service.offering["zoom"].find_recording(UUID, hooked.site.clock)
     outcome = discovered.ensure_record(hooked.service, named, ["ann@example.org"], is_explicit=True)

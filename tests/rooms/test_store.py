@@ -91,7 +91,7 @@ def test_a_room_is_changed(engine: Engine) -> None:
     changed = RoomSpec(
         "Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources,
         early_s=0, late_s=90, mails=False, uploads_raw=True, watchers=RoomPolicy("editors"),
-        papers=True,
+        papers=True, default_course="MISC", unmatched="ignore", shortest_s=90,
     )  # fmt: skip
     assert applied(engine, changed) == [
         "changed zone of room 'Актовый зал' from 'Asia/Tokyo' to 'Europe/Moscow'",
@@ -105,6 +105,9 @@ def test_a_room_is_changed(engine: Engine) -> None:
         "changed uploads_raw of room 'Актовый зал' from 'no' to 'yes'",
         "changed papers of room 'Актовый зал' from 'no' to 'yes'",
         "changed watchers of room 'Актовый зал' from nothing to 'editors'",
+        "changed default_course of room 'Актовый зал' from nothing to 'MISC'",
+        "changed unmatched of room 'Актовый зал' from nothing to 'ignore'",
+        "changed shortest of room 'Актовый зал' from nothing to '90s'",
     ]
     assert stored_rooms(engine) == [changed]
 
@@ -279,6 +282,9 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         "papers": False,
         "requesters": None,
         "watchers": None,
+        "default_course": None,
+        "unmatched": None,
+        "shortest": None,
         "sources": [
             {"name": s.name, "role": s.role, "kind": s.kind, "address": s.address}
             for s in HALL.sources

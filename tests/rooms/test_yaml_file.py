@@ -33,6 +33,9 @@ rooms:
     mails: no
     uploads_raw: yes
     papers: yes
+    default_course: MISC
+    unmatched: ignore
+    shortest: 90s
     sources:
       - {name: camera, role: speaker, kind: folder, address: /srv/recordings}
       - {name: slides, role: screen, kind: folder, address: "/srv/recordings#504_slides"}
@@ -86,7 +89,8 @@ def test_a_file() -> None:
                 SourceSpec("slides", "screen", "folder", "/srv/recordings#504_slides"),
                 SourceSpec("board", "board", "folder", "/srv/recordings", "sehr-geheim"),
             ),
-            300, 90, mails=False, uploads_raw=True, papers=True,
+            300, 90, mails=False, uploads_raw=True, papers=True, default_course="MISC",
+            unmatched="ignore", shortest_s=90,
         ),
         RoomSpec("Актовый зал", "Asia/Tokyo", 1800),
     ]  # fmt: skip
@@ -201,6 +205,8 @@ def test_yes_and_no(written: str, means: bool) -> None:
         (room("late: 61m"), "late: 61m is not between 0s and 1h"),
         (room("earli: 1m"), "there is no key 'earli'; did you mean 'early'?"),
         (room("mails: maybe"), "line 5: room 'a': mails: 'maybe' is neither yes nor no"),
+        (room("unmatched: drop"), "unmatched: 'drop' is not possible here"),
+        (room("shortest: long"), "shortest: 'long'"),
         (room("uploads_raw: [yes]"), "uploads_raw: write a single value"),
         (room("requesters: nobody"), "requesters: 'nobody' isn't a valid email address"),
         (room("watchers: everybody, '@'"), "watchers: 'everybody' isn't a valid email address"),
@@ -254,7 +260,7 @@ def test_all_mistakes_are_told_together_up_to_twenty() -> None:
         FILE.replace("Moscow", "Moskow").replace("speaker", "talker").replace("10m", "10")
     )
     assert [part.split(":")[0] for part in told.split("; ") if part.startswith("line")] == [
-        "line 3", "line 4", "line 14",
+        "line 3", "line 4", "line 17",
     ]  # fmt: skip
     assert "and more" not in told
     many = refusal("rooms:\n" + " - a\n" * 30)

@@ -28,7 +28,9 @@ ROOT = Path(i18n.__file__).parents[1]
 WEB = ROOT / "merger" / "web"
 SHIPPED = [name for name in PROFILES if not name.startswith("tiny")]
 OTHERS = [language for language in languages() if language != SOURCE]
-CODE = "\n".join(path.read_text() for path in (*WEB.glob("**/*.py"), *WEB.glob("templates/*.html")))
+CODE = "\n".join(
+    path.read_text() for path in (*WEB.glob("**/*.py"), *WEB.glob("templates/**/*.html"))
+)
 
 
 def placeholders(text: i18n.Text) -> set[str]:

@@ -24,6 +24,7 @@ API = {
     "/api/v1/records/<int:record>/events": {"GET": "read"},
     "/api/v1/records/<int:record>/picture": {"GET": "read"},
     "/api/v1/records/<int:record>/cancel": {"POST": "write"},
+    "/api/v1/records/retry": {"POST": "rooms"},
     "/api/v1/records/<int:record>/retry": {"POST": "write"},
     "/api/v1/records/<int:record>/remerge": {"POST": "write"},
     "/api/v1/records/<int:record>/renditions/<kind>": {"GET": "read"},
@@ -35,6 +36,7 @@ API = {
     "/api/v1/rooms/<int:room>/sources/<int:source>": {"GET": "read", "PATCH": "rooms", "DELETE": "rooms"},
     "/api/v1/rooms/<int:room>/sources/<int:source>/picture": {"GET": "read"},
     "/api/v1/offers": {"GET": "rooms"},
+    "/api/v1/where": {"GET": "read"},
     "/api/v1/users": {"GET": "people", "POST": "people"},
     "/api/v1/users/<int:user>": {"GET": "people", "PATCH": "people", "DELETE": "people"},
     "/api/v1/users/<int:user>/password-link": {"POST": "people"},
@@ -90,6 +92,7 @@ PAGES = {
     "/rooms/<int:room>/edit": {"GET": "rooms", "POST": "rooms"},
     "/rooms/<int:room>/delete": {"POST": "rooms"},
     "/offers": {"GET": "rooms"},
+    "/where": {"GET": "read"},
     "/operations": {"GET": "all"},
     "/operations/state": {"GET": "all"},
     "/people": {"GET": "people", "POST": "people"},
@@ -116,6 +119,7 @@ LECTURE = {"room": "nowhere", "start": "2026-11-20T10:00", "end": "2026-11-20T11
 # Requests that can be read, and change nothing.
 BODIES = {
     "/api/v1/records": LECTURE,
+    "/api/v1/records/retry": {"dry_run": True},
     "/api/v1/rooms": {"name": "506", "zone": "Mars/Olympus"},
     "/api/v1/rooms/<int:room>/sources": {"name": "a", "role": "board", "kind": "folder", "address": "/"},
     "/api/v1/access/<int:access>": {"allow": True},

@@ -29,7 +29,7 @@ from merger.series.store import OccurrenceEdit
 from merger.storage import paths
 from merger.timeline.captions import Transcript, chat_captions
 from merger.timeline.clock import Span, utc
-from merger.timetable.recurrence import Recurrence
+from merger.timetable.recurrence import DayOff, Recurrence
 from merger.timetable.spec import SeriesSpec
 from models import Record, RecordUser, Rendition
 from tests.conftest import START
@@ -379,12 +379,7 @@ def plan(running: Running) -> tuple[int, int]:
     )
     series = series_store.add_series(site.engine, spec, now)
     days_off.add_day_off(
-        site.engine,
-        tomorrow.date() + timedelta(days=14),
-        tomorrow.date() + timedelta(days=14),
-        "Holiday",
-        None,
-        now,
+        site.engine, DayOff(*[tomorrow.date() + timedelta(days=14)] * 2, "Holiday"), now
     )
     month = Span(now, now + timedelta(days=30))
     first, second, *_ = series_store.list_occurrences(site.engine, month, series=series)

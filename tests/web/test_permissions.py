@@ -127,6 +127,15 @@ def room_test(thing: Thing) -> Options:
     return {"data": {**room_form(thing)["data"], "test": "0"}}
 
 
+def timetable(thing: Thing) -> Options:
+    sheet = f"course,days,start,end,room\nC-1,M,10:00,11:00,{thing.room}\n"
+    return {"data": sheet, "content_type": "text/csv"}
+
+
+def timetable_form(thing: Thing) -> Options:
+    return {"data": {"text": timetable(thing)["data"], "source": thing.room, "apply": "yes"}}
+
+
 def new_series(thing: Thing) -> Options:
     return {"json": {"room": thing.room, "start": "2027-11-20T10:00", "length": "1h"}}
 
@@ -153,6 +162,10 @@ def of_day(thing: Thing) -> Options:
 
 def of_ann(thing: Thing) -> Options:
     return {"query_string": {**of_day(thing)["query_string"], "user": address("ann")}}
+
+
+def found_by_day(thing: Thing) -> Options:
+    return {"query_string": {"q": f"{thing.start:%Y-%m-%d}"}}
 
 
 def all_of_day(thing: Thing) -> Options:
@@ -262,6 +275,10 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     },
     "/api/v1/days-off/<int:day_off>": {"DELETE": [Act(ROOMS, World.day_off, changes=True)]},
     "/api/v1/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/api/v1/records/retry": {"POST": [Act(ROOMS, send=json_of(dry_run=True))]},
+    "/api/v1/where": {"GET": [Act(of=everything, least="listed", shows=True, send=found_by_day)]},
+    "/api/v1/timetable": {"POST": [Act(ROOMS, World.room, changes=None, send=timetable)]},
+    "/api/v1/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/api/v1/users": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, changes=True, send=lambda thing: {"json": {"email": f"new{thing.args['user']}@example.org"}})]},
     "/api/v1/users/<int:user>": {
         "GET": [Act(PEOPLE, World.user)],
@@ -341,6 +358,9 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/rooms/<int:room>/edit": {"GET": [Act(ROOMS, World.room)], "POST": [Act(ROOMS, World.room, changes=True, send=room_form), Act(ROOMS, World.room, send=room_test)]},
     "/rooms/<int:room>/delete": {"POST": [Act(ROOMS, World.room, changes=True)]},
     "/offers": {"GET": [Act(ROOMS, everything, shows=True)]},
+    "/where": {"GET": [Act(of=everything, least="listed", shows=True, send=found_by_day)]},
+    "/timetable/import": {"GET": [Act(ROOMS)], "POST": [Act(ROOMS, World.room, changes=None, send=timetable_form)]},
+    "/timetable/refresh": {"POST": [Act(ROOMS)]},
     "/operations": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
     "/operations/state": {"GET": [Act(of=everything, least="editor", shows=None, refused=(403,))]},
     "/people": {"GET": [Act(PEOPLE, shows=True)], "POST": [Act(PEOPLE, World.user, shows=True, changes=True, send=lambda thing: {"data": {"email": f"form{thing.args['user']}@example.org", "role": "user"}})]},
@@ -367,7 +387,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
 }  # fmt: skip
 # Lists, and forms with a mistake in them: everybody is answered.
 ANSWERED = ("listed", "keys")
-MISTAKEN = {"/account/password": 422}
+MISTAKEN = {"/account/password": 422, "/timetable/refresh": 422, "/api/v1/timetable/refresh": 422}
 
 
 def is_more_than_less(act: Act, asker: Asker, thing: Thing) -> bool:
@@ -482,6 +502,10 @@ def ask(world: World, rule: str, method: str, act: Act, asker: Asker, thing: Thi
     assert built is not None
     options = dict(act.send(thing))
     headers |= options.pop("headers", {})
-    if rule.startswith("/api/") and method in ("POST", "PATCH") and "json" not in options:
+    if (
+        rule.startswith("/api/")
+        and method in ("POST", "PATCH")
+        and not options.keys() & {"json", "data"}
+    ):
         options["json"] = {}
     return client.open(built[1], method=method, headers=headers, buffered=True, **options)

@@ -28,13 +28,12 @@ from merger.i18n import verbatim
 from merger.series import days_off, store
 from merger.storage import paths
 from merger.timeline.clock import utc
-from merger.timetable.recurrence import Recurrence
+from merger.timetable.recurrence import DayOff, Recurrence
 from merger.timetable.spec import SeriesSpec
 from models import (
     AccessRequest,
     ApiKey,
     Chunk,
-    DayOff,
     Event,
     Occurrence,
     Offer,
@@ -47,6 +46,9 @@ from models import (
     Source,
     User,
 )
+from models import (
+    DayOff as DayOffRow,
+)
 from tests.fakes.zoom import NUMBER, ZoomServer
 from tests.support.site import Site
 
@@ -55,7 +57,7 @@ ROLES = {"bob": "user", "rea": "user", "ann": "user", "eve": "editor", "ada": "a
 KEYS = ("ann/read", "ann/write", "eve/rooms", "ada/people")
 FIRST = datetime.fromisoformat("2025-11-20T10:00:00+00:00")
 HOUR = timedelta(hours=1)
-COUNTED = (Record, Room, Source, User, ApiKey, PasswordLink, Series, DayOff)
+COUNTED = (Record, Room, Source, User, ApiKey, PasswordLink, Series, DayOffRow)
 
 
 @dataclass(frozen=True)
@@ -276,11 +278,13 @@ class World:
         """Add a day off of a room of its own, long ago."""
         made = self.room()
         day = FIRST.date()
-        added = days_off.add_day_off(self.site.engine, day, day, "", made.room, self.site.clock)
+        added = days_off.add_day_off(
+            self.site.engine, DayOff(day, day, "", made.room), self.site.clock
+        )
         return replace(
             made,
             args={**made.args, "day_off": added["id"], "day": added["id"]},
-            row=(DayOff, added["id"]),
+            row=(DayOffRow, added["id"]),
         )
 
     def source(self) -> Thing:

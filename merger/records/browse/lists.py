@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -17,8 +17,9 @@ from merger.errors import Invalid, Refused
 from merger.mail_address import normal_form
 from merger.records.requests import room_row
 from merger.records.views import summaries
+from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
-from models import STATUSES, Record, RecordUser, Room, User
+from models import STATUSES, Occurrence, Offer, Record, RecordUser, Room, Series, User
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Filter:
     course: str | None = None
     day: date | None = None
     text: str | None = None  # a part of the name
+    about: str | None = None  # the course, the room, or a part of the name
+    meeting: str | None = None  # the digits of its number
+    occurrence: int | None = None
     changed_since: datetime | None = None
     start_from: datetime | None = None
     start_before: datetime | None = None
@@ -64,7 +68,7 @@ def page_of_records(
         if status not in STATUSES:
             raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
-        query = _query_of(session, wanted)
+        query = query_of(session, wanted)
         is_rising = wanted.is_rising or wanted.upcoming_at is not None
         if cursor is not None:
             at, record = _position(cursor)
@@ -104,7 +108,7 @@ def running_records(
     in_order = (Record.start_at, Record.id)
     place = func.row_number().over(partition_by=Record.room_id, order_by=in_order)
     with reading(engine) as session:
-        places = _query_of(session, wanted).with_only_columns(Record.id, place.label("place"))
+        places = query_of(session, wanted).with_only_columns(Record.id, place.label("place"))
         if rooms is not None:
             places = places.where(Record.room_id.in_(rooms))
         ranked = places.subquery()
@@ -119,7 +123,8 @@ _LOADED = (
 )
 
 
-def _query_of(session: Session, wanted: Filter) -> Select[Record]:
+def query_of(session: Session, wanted: Filter) -> Select[Record]:
+    """Return the query for the records that are meant, in no order. Raises Invalid."""
     query = select(Record)
     if wanted.room is not None:
         query = query.where(Record.room_id == room_row(session, wanted.room).id)
@@ -134,6 +139,13 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
         )
         own = Record.event_name.icontains(wanted.text, autoescape=True)
         query = query.where(or_(own, Record.id.in_(theirs)))
+    if wanted.about:
+        query = query.where(_is_about(wanted.about))
+    if wanted.meeting is not None:
+        query = query.where(_is_of_meeting(wanted.meeting))
+    if wanted.occurrence is not None:
+        of_lecture = select(Occurrence.record_id).where(Occurrence.id == wanted.occurrence)
+        query = query.where(Record.id.in_(of_lecture))
     if wanted.changed_since is not None:
         query = query.where(Record.updated_at >= wanted.changed_since)
     if wanted.user is not None:
@@ -156,6 +168,24 @@ def _query_of(session: Session, wanted: Filter) -> Select[Record]:
     if wanted.finished_at is not None:
         query = query.where(not_(_is_upcoming(wanted.finished_at)))
     return query
+
+
+def _is_about(words: str) -> ColumnElement[bool]:
+    """Return the condition that words are the course or the room of a record, or in its name."""
+    rooms = select(Room.id).where(Room.name == words)
+    of_name = Record.event_name.icontains(words, autoescape=True)
+    return or_(of_name, Record.course_code == words, Record.room_id.in_(rooms))
+
+
+def _is_of_meeting(number: str) -> ColumnElement[bool]:
+    """Return the condition that a record is of a meeting: recorded there, or by the timetable."""
+    recorded = select(Offer.record_id).where(Offer.place == number, Offer.record_id.is_not(None))
+    planned = (
+        select(Occurrence.record_id)
+        .join(Occurrence.series)
+        .where(Series.meeting == number, Occurrence.record_id.is_not(None))
+    )
+    return or_(Record.id.in_(recorded), Record.id.in_(planned))
 
 
 def _of_user(user: ColumnElement[bool]) -> Select[int]:
@@ -186,6 +216,15 @@ def _of_day(session: Session, day: date) -> Iterator[ColumnElement[bool]]:
     """Yield, for each zone that rooms have, that a record begins on a day of that zone."""
     yield false()
     for zone in session.scalars(select(Record.zone).distinct()):
+        for span in days_of(day, [zone]):
+            yield and_(
+                Record.zone == zone, Record.start_at >= span.start, Record.start_at < span.end
+            )
+
+
+def days_of(day: date, zones: Iterable[str]) -> Iterator[Span]:
+    """Yield a day by the clock of each zone that there is. Pure."""
+    for zone in zones:
         try:
             midnights = [
                 datetime.combine(day + timedelta(days=n), time(), zone_named(zone)).astimezone(UTC)
@@ -193,9 +232,7 @@ def _of_day(session: Session, day: date) -> Iterator[ColumnElement[bool]]:
             ]
         except (Refused, OverflowError):
             continue
-        yield and_(
-            Record.zone == zone, Record.start_at >= midnights[0], Record.start_at < midnights[1]
-        )
+        yield Span(*midnights)
 
 
 def _position(cursor: str) -> tuple[datetime, int]:
@@ -217,5 +254,5 @@ def list_records(
     if status is not None and status not in STATUSES:
         raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
-        query = _query_of(session, wanted).order_by(Record.id.desc()).limit(limit)
+        query = query_of(session, wanted).order_by(Record.id.desc()).limit(limit)
         return summaries(session, session.scalars(query).all()[::-1])

@@ -9,6 +9,7 @@ from flask import Response
 from merger.errors import Invalid, refuse
 from merger.i18n import Message
 from merger.series import days_off
+from merger.timetable.recurrence import DayOff
 from merger.web.api import base
 from merger.web.api.schemas.series import DayOffIn, DayOffOut, DayOffPath, DaysOff
 from merger.web.auth import require_principal, service
@@ -33,9 +34,8 @@ def create(body: DayOffIn) -> Response:
     refuse(wrong)
     assert first is not None and last is not None
     here = service()
-    return base.reply(
-        days_off.add_day_off(here.engine, first, last, body.name, body.room, here.now()), 201
-    )
+    day = DayOff(first, last, body.name, body.room)
+    return base.reply(days_off.add_day_off(here.engine, day, here.now()), 201)
 
 
 @blueprint.delete(

@@ -13,11 +13,11 @@ from flask import Response, json
 from merger.accounts.permissions import Principal
 from merger.db.idempotency import answer_once
 from merger.errors import Invalid, Refused, refuse
-from merger.i18n import Message
-from merger.intake import asking, moving
+from merger.i18n import Message, document
+from merger.intake import asking, moving, where
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
-from merger.records import edit, requests, views
+from merger.records import edit, requests, retrying, views
 from merger.records.access import store
 from merger.records.browse import lists
 from merger.timeline.clock import record_span
@@ -37,9 +37,14 @@ from merger.web.api.schemas.records import (
     RecordPage,
     RecordPath,
     RecordQuery,
+    RetriedOut,
+    RetryFailed,
 )
 from merger.web.auth import require_principal, service
+from models import ENDED
 
+# What may accompany a recording of Zoom, which says itself where and when it was.
+_WITH_ZOOM = {"zoom", "users", "name", "event_name", "course_code", "again"}
 blueprint = base.resources(
     "records", "A record is one requested recording: its state, its videos and its history."
 )
@@ -64,6 +69,7 @@ def request_record(header: AskHeaders, body: Ask) -> Response:
     else:
         # What came later is left out where it is not used: answers to earlier requests still fit.
         later = {"name"} if body.name is None else set()
+        later |= set() if body.again else {"again"}
         content = json.dumps(body.model_dump(exclude=later), sort_keys=True)
         # The answer is stored in English: whoever sends the key again may read another language.
         status, text = answer_once(
@@ -84,6 +90,8 @@ def _request_record(who: Principal, body: Ask) -> tuple[int, str]:
     engine = service().engine
     if body.zoom is not None:
         return _request_zoom_recording(who, body, body.zoom)
+    if body.again:
+        raise Invalid("again", "web.again_needs_zoom")
     start, end = _span_of(body)
     request = requests.Request(
         room=body.room or "",
@@ -134,7 +142,7 @@ def _granted(who: Principal, record: int, is_new: bool) -> tuple[int, str]:
 
 def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, str]:
     """Request a Zoom recording: editors any, others one of which they are the host."""
-    others = sorted(body.model_fields_set - {"zoom", "users"})
+    others = sorted(body.model_fields_set - _WITH_ZOOM)
     if any(getattr(body, name) is not None for name in others):
         raise Invalid(others[0], "web.only_users_with_zoom")
     here = service()
@@ -149,11 +157,27 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
         is_theirs = False  # so that nobody learns what there is by trying
     if not (who.sees_all or is_theirs):
         raise Invalid("zoom", "web.zoom_not_found")
-    outcome = ensure_record(here, offer, (who.email, *body.users), is_explicit=True, asked_by=who)
+    name = body.name or body.event_name or ""
+    outcome = ensure_record(
+        here, offer, (who.email, *body.users), is_explicit=True, asked_by=who, name=name,
+        course_code=body.course_code,
+    )  # fmt: skip
     if outcome.record is None:
         why = outcome.reason or Message("nothing")
         raise Invalid("zoom", "web.zoom_without_record", why=why)
+    if body.again and not outcome.is_new:
+        _remake(who, outcome.record, {"name": name, "course_code": body.course_code})
     return _granted(who, outcome.record, outcome.is_new)
+
+
+def _remake(who: Principal, record: int, texts: Mapping[str, str | None]) -> None:
+    """Make a new version of a record, if it has ended, with the texts that somebody says."""
+    here, now = service(), service().now()
+    if requests.status_of(here.engine, record) in ENDED:
+        asking.remerge(here, record, now, who)
+    said = {name: text for name, text in texts.items() if text}
+    if said:
+        moving.change_record(here, record, edit.Edit(said), moving.Move(), now, who)
 
 
 @blueprint.get("/records", responses=base.responses_of(RecordPage), operation_id="listRecords")
@@ -166,12 +190,20 @@ def listing(query: RecordQuery) -> Response:
     )
     chosen = lists.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
-        day=_day(query.day), text=query.text, only_of=who.only_of, reader=who.user,
+        day=_day(query.day), text=query.text, meeting=_meeting(query.meeting),
+        occurrence=query.occurrence, only_of=who.only_of, reader=who.user,
         changed_since=since, start_from=start_from, start_before=start_before,
         is_rising=query.sort == "start",
     )  # fmt: skip
     found, following = lists.page_of_records(service().engine, chosen, query.cursor, query.limit)
     return base.reply({"records": found, "next": following})
+
+
+def _meeting(text: str | None) -> str | None:
+    number = where.number_of(text) if text else None
+    if text and number is None:
+        raise Invalid("meeting", "where.bad_number", text=text)
+    return number
 
 
 def _day(text: str | None) -> calendar_date | None:
@@ -257,6 +289,25 @@ def retry(path: RecordPath) -> Response:
     who = require_principal("write")
     asking.retry(service(), path.record, service().now(), who)
     return _reply_details(path.record, who)
+
+
+@blueprint.post("/records/retry", responses={"200": RetriedOut}, operation_id="retryFailed")
+def retry_failed(body: RetryFailed) -> Response:
+    """Queue failed records again, the earliest lecture first; they start one after the other.
+
+    Only for editors. One that cannot be queued, because the same was requested anew, stops no
+    other.
+    """
+    who, engine, now = require_principal("rooms"), service().engine, service().now()
+    since = instant_from(body.since, ZoneInfo("UTC"), "since") if body.since else None
+    choice = retrying.Choice(body.code, body.room, since, body.limit)
+    if body.dry_run:
+        return base.reply({"records": retrying.failed_records(engine, choice), "refused": []})
+    retried = retrying.retry_failed(engine, choice, now, who)
+    refused = [
+        {"id": record, **document(why, "message")} for record, why in retried.refused.items()
+    ]
+    return base.reply({"records": retried.records, "refused": refused})
 
 
 @blueprint.post(

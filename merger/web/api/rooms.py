@@ -14,6 +14,7 @@ from merger.accounts.room_policy import RoomPolicy, create_policy
 from merger.errors import Invalid, InvalidFields, NotFound, refuse
 from merger.i18n import Message
 from merger.intake import meetings
+from merger.names import clean_name
 from merger.rooms import store
 from merger.rooms.rules import kept_credentials, problems_of
 from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
@@ -102,12 +103,14 @@ def create(body: RoomIn) -> Response:
     requesters, watchers = (
         base.note_refusal(wrong, _policy, n, getattr(body, n)) for n in _POLICIES
     )
+    shortest = base.note_refusal(wrong, _shortest, body.shortest)
     spec = RoomSpec(
         body.name, body.zone, lengths["chunk"] or _ANY_CHUNK_S, body.sound_source,
         body.drive_folder, body.calendar_id,
         tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
-        requesters, watchers, body.papers,
+        requesters, watchers, body.papers, clean_name(body.default_course or "") or None,
+        body.unmatched, shortest,
     )  # fmt: skip
     for field, why in problems_of(spec, service().recorder_of):
         wrong.setdefault(field, why)
@@ -122,6 +125,10 @@ def _policy(field: str, data: PolicyData | None) -> RoomPolicy | None:
 
 def _seconds(field: str, text: str) -> int:
     return _LENGTHS[field](text, field) // timedelta(seconds=1)
+
+
+def _shortest(text: str | None) -> int | None:
+    return None if text is None else margin_from(text, "shortest") // timedelta(seconds=1)
 
 
 @blueprint.get("/rooms/<int:room>", responses=base.responses_of(RoomOut), operation_id="showRoom")
@@ -141,6 +148,10 @@ def change(path: RoomPath, body: RoomChange) -> Response:
     changes.pop("meetings", None)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
+    if "shortest" in changes:
+        changes["shortest_s"] = _shortest(changes.pop("shortest"))
+    if "default_course" in changes:
+        changes["default_course"] = clean_name(changes["default_course"] or "") or None
     for name in changes.keys() & {*_POLICIES}:
         changes[name] = _policy(name, getattr(body, name))
     _edit(path.room, lambda spec: replace(spec, **changes))

@@ -19,12 +19,12 @@ from merger.web.pages import (
     selected,
 )
 from merger.web.pages.base import Answer, blueprint
-from merger.web.pages.timetable import days_off, feeds, lecture, series, week, words
+from merger.web.pages.timetable import days_off, feeds, importing, lecture, series, week, words
 
 __all__ = [
-    "access", "account", "blueprint", "confirm", "days_off", "discovered", "feeds", "lecture",
-    "operations", "people", "record_edit", "records", "register", "request", "rooms", "selected",
-    "series", "week",
+    "access", "account", "blueprint", "confirm", "days_off", "discovered", "feeds", "importing",
+    "lecture", "operations", "people", "record_edit", "records", "register", "request", "rooms",
+    "selected", "series", "week",
 ]  # fmt: skip
 
 

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from flask import request
 
 from merger.accounts.room_policy import RoomPolicy, create_policy, policy_of_json
 from merger.errors import Refused
+from merger.names import clean_name
 from merger.rooms.rules import Problem, kept_credentials, reason_of
-from merger.rooms.spec import LONGEST_TEXT, RoomSpec, SourceSpec, mask_passwords
+from merger.rooms.spec import LONGEST_TEXT, RoomSpec, SourceSpec, Unmatched, mask_passwords
 from merger.timeline.zones import length_from, margin_from, zone_named
 from merger.web.language import phrases_of, t
 from merger.web.pages.base import Errors, field_problem, phrases_of_error
@@ -23,7 +24,10 @@ from models import ROLES
 LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
 CHECKBOXES = ("mails", "uploads_raw", "papers")
 POLICIES = ("requesters", "watchers")
-_PLAIN = ("name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES)
+_PLAIN = (
+    "name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES,
+    "default_course", "unmatched", "shortest",
+)  # fmt: skip
 FIELDS = (*_PLAIN, *POLICIES, *(f"{name}_names" for name in POLICIES))
 EMPTY: Mapping[str, str] = {
     **dict.fromkeys(FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
@@ -33,7 +37,7 @@ _OF_SOURCE = (*_REQUIRED, "credentials")
 # As the page has them from its top.
 _ORDER = (
     "name", "zone", "chunk", "sources", "sound_source", "drive_folder", "calendar_id", "early",
-    "late", *(f"{name}_names" for name in POLICIES),
+    "late", "default_course", "unmatched", "shortest", *(f"{name}_names" for name in POLICIES),
 )  # fmt: skip
 _BETWEEN = re.compile(r"[\s,;]+")  # names
 _MOST_SOURCES = 20  # rows of a form
@@ -109,6 +113,9 @@ class RoomForm:
             calendar_id=typed["calendar_id"] or None,
             requesters=self._policy("requesters", before.requesters),
             watchers=self._policy("watchers", before.watchers),
+            default_course=clean_name(typed["default_course"]) or None,
+            unmatched=cast(Unmatched | None, typed["unmatched"] or None),
+            shortest_s=self._shortest(before.shortest_s),
             sources=(
                 *(source_of(row, stored.get(row.name)) for _, row in self.sources),
                 *(source for name, source in stored.items() if name not in listed),
@@ -118,6 +125,13 @@ class RoomForm:
     def _seconds(self, name: str, otherwise: int) -> int:
         try:
             return LENGTHS[name](self.typed[name], name) // timedelta(seconds=1)
+        except Refused:
+            return otherwise
+
+    def _shortest(self, otherwise: int | None) -> int | None:
+        text = self.typed["shortest"]
+        try:
+            return margin_from(text, "shortest") // timedelta(seconds=1) if text else None
         except Refused:
             return otherwise
 
@@ -163,6 +177,10 @@ class RoomForm:
                 length(self.typed[name], name)
             except Refused:
                 errors[name] = field_problem("chunk" if name == "chunk" else "margin")
+        try:
+            margin_from(self.typed["shortest"] or "0s", "shortest")
+        except Refused:
+            errors["shortest"] = field_problem("margin")
         for name in POLICIES:
             try:
                 policy_of(name, self.typed)
@@ -190,7 +208,9 @@ class RoomForm:
             "name": t("room.name"), "zone": t("room.zone"), "chunk": t("room.chunk"),
             "sound_source": t("room.sound_source"), "drive_folder": t("room.drive_folder"),
             "calendar_id": t("room.calendar_id"), "early": t("room.early"),
-            "late": t("room.late"), "sources": t("room.sources"),
+            "late": t("room.late"), "default_course": t("room.default_course"),
+            "unmatched": t("room.unmatched"), "shortest": t("room.shortest"),
+            "sources": t("room.sources"),
         }  # fmt: skip
         labels |= {f"{name}_names": t(f"room.{name}") for name in POLICIES}
         of_source = {

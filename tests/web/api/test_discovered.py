@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import app
 from merger.db.engine import writing
-from models import Room, Source
+from models import Record, Room, Source
 from tests.conftest import START
 from tests.fakes.zoom import NUMBER, UUID, ZoomServer, zoom_served
 from tests.support.databases import ON_SQLITE
@@ -104,3 +106,44 @@ def test_the_command(web: Web, zoom: ZoomServer) -> None:
     assert said["is_new"] and said["users"] == ["ann@example.org", "bob@example.org"]
     again = web.site.run("fetch-zoom", UUID)
     assert again.stdout == f"recording {said['id']} (already exists)\n"
+
+
+def delivered(web: Web) -> None:
+    done = update(Record).values(status="delivered", stage="deliver", delivered_version=1)
+    writing(web.site.engine, lambda session: session.execute(done))
+
+
+def test_with_a_name_and_a_course_and_again(web: Web, zoom: ZoomServer) -> None:
+    add_room(web)
+    wanted = {"zoom": UUID, "event_name": "Rings", "course_code": "MATH-101"}
+    made = told(web.api("eve", "POST", "/records", json=wanted), 201)
+    assert (made["name"], made["course_code"]) == ("Rings", "MATH-101")
+    delivered(web)
+    other = {"zoom": UUID, "name": "Fields", "course_code": "MATH-102"}
+    kept = told(web.api("eve", "POST", "/records", json=other))
+    assert (kept["name"], kept["course_code"], kept["version"]) == ("Rings", "MATH-101", 1)
+    remade = told(web.api("eve", "POST", "/records", json={**other, "again": True}))
+    assert (remade["name"], remade["course_code"]) == ("Fields", "MATH-102")
+    assert (remade["status"], remade["version"], remade["id"]) == ("queued", 2, made["id"])
+    still = told(web.api("eve", "POST", "/records", json={"zoom": UUID, "again": True}))
+    assert still["version"] == 2  # that one is still to be made
+    room = {"room": "504", "start": "2026-11-20T10:00", "end": "2026-11-20T11:00", "again": True}
+    problem(web.api("eve", "POST", "/records", json=room), 422, "again")
+
+
+def test_a_file_of_links(web: Web, zoom: ZoomServer) -> None:
+    add_room(web)
+    other = "otherUUID/111111111=="
+    zoom.add_meeting(other)
+    zoom.add_file("active_speaker", START + timedelta(hours=3), 3600, uuid=other)
+    file = web.site.folder / "links.csv"
+    file.write_text(f"\ufefflink, course\n{LINK}, MATH-101\n\nnonsense, X\n{other},\n")
+    done = web.site.run("fetch-zoom", "--from", str(file), "--course", "MISC")
+    assert done.returncode == 2
+    first, wrong, last = done.stdout.splitlines()
+    assert (first, last) == ("recording 1", "recording 2") and wrong.startswith("line 4: ")
+    assert [web.site.row(n).course_code for n in (1, 2)] == ["MATH-101", "MISC"]
+    file.write_text("link;course\n")
+    assert "the file lists nothing" in web.site.run("fetch-zoom", "--from", str(file)).stderr
+    assert web.site.run("fetch-zoom", "--from", str(file), UUID).returncode == 2
+    assert web.site.run("fetch-zoom", "--from", "/nowhere.csv").returncode == 2

@@ -9,9 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
 
+from merger.db.engine import writing
 from merger.errors import Broken
 from merger.timeline.clock import utc
+from models import Record
 from tests.conftest import START
 from tests.support.databases import ON_SQLITE
 from tests.support.selection import BOTH_DATABASES
@@ -475,3 +478,20 @@ def test_a_range_in_either_order_and_in_pages(web: Web) -> None:
     assert ids("start") == [2, 3, 4] and ids("-start") == [4, 3, 2]
     problem(web.api("ann", "GET", "/records?start_from=yesterday"), 422, "start_from")
     problem(web.api("ann", "GET", "/records?sort=name"), 422, "sort")
+
+
+@ON_SQLITE
+def test_editors_try_again_all_that_failed(web: Web) -> None:
+    ask(web)
+    fail = update(Record).values(status="failed", error_code="no_media")
+    writing(web.site.engine, lambda session: session.execute(fail))
+    problem(web.api("ann", "POST", "/records/retry", json={}), 403)
+    problem(web.api("eve", "POST", "/records/retry", json={"room": "nowhere"}), 422, "room")
+    wanted = {"code": "no_media", "room": "504", "dry_run": True}
+    assert told(web.api("eve", "POST", "/records/retry", json=wanted))["records"] == [1]
+    assert told(web.api("ann", "GET", "/records/1"))["status"] == "failed"
+    wanted["dry_run"] = False
+    done = {"records": [1], "refused": []}
+    assert told(web.api("eve", "POST", "/records/retry", json=wanted)) == done
+    assert told(web.api("ann", "GET", "/records/1"))["status"] == "queued"
+    assert told(web.api("eve", "POST", "/records/retry", json={})) == {"records": [], "refused": []}

@@ -52,7 +52,10 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
         )
     )
     assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
-    own = {"early": "0s", "late": "1h", "mails": False, "uploads_raw": True, "papers": True}
+    own = {
+        "early": "0s", "late": "1h", "mails": False, "uploads_raw": True, "papers": True,
+        "default_course": "MISC", "unmatched": "ignore", "shortest": "90s",
+    }  # fmt: skip
     assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
     problem(web.api("eve", "DELETE", where), 422, "sound_source")
     told(web.api("eve", "PATCH", room, json={"sound_source": None}))

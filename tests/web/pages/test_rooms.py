@@ -147,6 +147,7 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     room = {
         "name": "Aula", "zone": "Europe/Berlin", **LENGTHS, "sound_source": "",
         "drive_folder": "", "calendar_id": "", "uploads_raw": "on", "papers": "on",
+        "default_course": "MISC", "unmatched": "ignore", "shortest": "90s",
         **source(0, name="camera", role="speaker", address=folder, credentials="s3cret"),
         **source(1, name="slides", role="screen", address=folder), **source(2, kind=""),
     }  # fmt: skip
@@ -155,19 +156,21 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     page = eve.get("/rooms/2/edit")
     assert value_of(page, "chunk") == "30m" and "s3cret" not in page
     assert (value_of(page, "early"), value_of(page, "late")) == ("1m", "2m")
+    assert (value_of(page, "default_course"), value_of(page, "shortest")) == ("MISC", "90s")
     assert not is_checked(page, "mails") and is_checked(page, "uploads_raw")
     assert is_checked(page, "papers")
     assert "Leave this empty to keep them. If you change the kind" in page
 
     known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
     changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on"}
-    changed |= {"sources-0-credentials": "", "uploads_raw": "", "papers": ""}
+    changed |= {"sources-0-credentials": "", "uploads_raw": "", "papers": "", "shortest": ""}
     changed |= {"sources-1-is_removed": "on"}
     changed |= source(2, name="board", role="board", address=folder)
     assert "Room Aula saved." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
     spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert (spec.chunk_s, spec.early_s, spec.late_s) == (600, 60, 0)
     assert (spec.mails, spec.uploads_raw, spec.papers) == (True, False, False)
+    assert (spec.default_course, spec.unmatched, spec.shortest_s) == ("MISC", "ignore", None)
     assert [one.name for one in spec.sources] == ["camera", "board"]
     assert spec.sources[0].credentials == "s3cret"
 

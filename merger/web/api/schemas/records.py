@@ -1,10 +1,10 @@
-"""Records and discovered recordings in the API."""
+"""Records in the API."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt
 
 from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
@@ -48,7 +48,13 @@ class Ask(RequestModel):
     end: Instant | None = Field(None, description="At most 24 hours after `start`.")
     zoom: Annotated[str, Field(max_length=2000)] | None = Field(
         None,
-        description="A meeting's UUID, or a link to its recording; only `users` may accompany it.",
+        description="A meeting's UUID, or a link to its recording; `users`, `name`, `course_code`"
+        " and `again` may accompany it.",
+    )
+    again: StrictBool = Field(
+        False,
+        description="With `zoom`: if it has a record that has ended, make a new version of it, with"
+        " this name and course.",
     )
     name: Text | None = Field(None, description="The name of the lecture.", examples=["Optics"])
     event_name: Text | None = Field(
@@ -102,6 +108,36 @@ class Edit(RequestModel):
     end: Instant | None = None
 
 
+class RetryFailed(RequestModel):
+    """Which failed records to queue again; all, if nothing is said."""
+
+    code: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Why they failed: `code` of `error`."
+    )
+    room: Text | None = Field(None, description="The room's name.")
+    since: Since | None = Field(
+        None, description="They failed then, or later. With an offset, or in UTC."
+    )
+    limit: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
+        1000, description="Only the earliest."
+    )
+    dry_run: StrictBool = Field(False, description="Only say which these are.")
+
+
+class NotRetried(MessageData):
+    """A record that cannot be queued again."""
+
+    id: int
+    message: str
+
+
+class RetriedOut(BaseModel):
+    """The ids of the records that are queued again, in order."""
+
+    records: list[int]
+    refused: list[NotRetried]
+
+
 class RecordQuery(RequestModel):
     """Filters for records."""
 
@@ -117,6 +153,10 @@ class RecordQuery(RequestModel):
         None, description="The day on which they start, in the room's time zone, like 2026-11-20."
     )
     text: Text | None = Field(None, description="Part of the name.")
+    meeting: Text | None = Field(
+        None, description="The number of a meeting: recorded there, or by the timetable."
+    )
+    occurrence: Id | None = Field(None, description="The id of a lecture of the timetable.")
     changed_since: Since | None = Field(
         None,
         description="With an offset, or in UTC. Renaming a room does not change its records.",
@@ -334,27 +374,3 @@ class NewAccessId(BaseModel):
 
 class NewAccessAnswer(RootModel[AccessOut | NewAccessId]):
     """A request for access, which waits for leave; there is no record yet."""
-
-
-class OfferOut(BaseModel):
-    """A discovered recording: one that nobody requested."""
-
-    id: int
-    kind: str
-    origin: str
-    address: str
-    name: str
-    owner: str | None
-    start: At | None
-    end: At | None
-    state: Literal["record", "waiting", "unplaced", "ignored"]
-    reason: str | None
-    reason_message: MessageData | None
-    record: int | None
-    offered_at: At
-
-
-class OffersOut(BaseModel):
-    """Discovered recordings, newest first."""
-
-    offers: list[OfferOut]

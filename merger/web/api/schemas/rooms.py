@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merger.accounts.room_policy import MOST_NAMES
 from merger.intake.meetings import State
-from merger.rooms.spec import LONGEST_TEXT
+from merger.rooms.spec import LONGEST_TEXT, Unmatched
 from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
@@ -18,6 +18,18 @@ _MAILS_ABOUT = "Whether people get emails about the recordings that they request
 _PAPERS_ABOUT = "Whether the chat and the transcript of a recording are delivered with its video."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
+_COURSE_ABOUT = (
+    "The course of recordings that nobody requested, if the timetable names none; null: as the"
+    " settings say."
+)
+_UNMATCHED_ABOUT = (
+    "What becomes of recordings that nobody requested and that are of no lecture in the timetable;"
+    " null: as the settings say."
+)
+_SHORTEST_ABOUT = (
+    "Recordings that nobody requested are ignored if they are shorter; 0s to 1h. null: as the"
+    " settings say."
+)
 
 
 _REQUESTERS_ABOUT = "Who may request recordings of the room; null: everybody who may sign in."
@@ -95,6 +107,9 @@ class RoomIn(RequestModel):
     papers: bool = Field(False, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
+    default_course: Text | None = Field(None, description=_COURSE_ABOUT)
+    unmatched: Unmatched | None = Field(None, description=_UNMATCHED_ABOUT)
+    shortest: Text | None = Field(None, description=_SHORTEST_ABOUT)
     sources: list[SourceIn] = Field([], max_length=100)
 
 
@@ -141,6 +156,9 @@ class RoomChange(RequestModel):
     papers: bool | None = Field(None, description=_PAPERS_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
+    default_course: Text | None = Field(None, description=_COURSE_ABOUT)
+    unmatched: Unmatched | None = Field(None, description=_UNMATCHED_ABOUT)
+    shortest: Text | None = Field(None, description=_SHORTEST_ABOUT)
     id: int | None = Field(None, description=_READ_ABOUT)
     sources: list[SourceRead] | None = Field(
         None, max_length=100, description=f"{_READ_ABOUT} See /rooms/{{room}}/sources."
@@ -167,6 +185,9 @@ class RoomOut(BaseModel):
     papers: bool
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
+    default_course: str | None = Field(description=_COURSE_ABOUT)
+    unmatched: Unmatched | None = Field(description=_UNMATCHED_ABOUT)
+    shortest: str | None = Field(description=_SHORTEST_ABOUT)
     sources: list[SourceOut]
     meetings: list[MeetingOut] = Field(description=_MEETINGS_ABOUT)
 

@@ -7,6 +7,7 @@ from flask import flash, redirect, request
 from merger.errors import Refused
 from merger.rooms.store import zones_of_rooms
 from merger.series import days_off
+from merger.timetable.recurrence import DayOff
 from merger.web.auth import require_principal, service
 from merger.web.language import t
 from merger.web.pages.base import Answer, Errors, blueprint, form, phrases_of_error
@@ -32,9 +33,8 @@ def add_days_off() -> Answer:
     last = date_of(typed["last"], errors, "last") if typed["last"] else first
     if first is not None and last is not None and not errors:
         try:
-            days_off.add_day_off(
-                here.engine, first, last, typed["name"], typed["room"] or None, here.now()
-            )
+            day = DayOff(first, last, typed["name"], typed["room"] or None)
+            days_off.add_day_off(here.engine, day, here.now())
         except Refused as error:
             if error.code not in FIELDS:
                 raise

@@ -1,0 +1,1 @@
+"""Commands about timetables: importing them, the lectures ahead, days off, series."""
