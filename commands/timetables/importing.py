@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from commands.base import Context, Printed, check_utf8, database, load_settings, now, say
-from merger.errors import Invalid, Refused
+from merger.errors import Conflict, Invalid, Refused
 
 if TYPE_CHECKING:
     from merger.config import Settings
@@ -137,9 +138,10 @@ def days_off(options: argparse.Namespace, _: Context) -> Printed:
         stored.remove_day_off(engine, options.remove, now())
     if options.days is not None:
         check_utf8(options, "name", "room")
-        if options.name is None:
+        if not (options.name or "").strip():
             raise Invalid("name", "error.missing")
         first, last = read_date_range(options.days)
-        stored.add_day_off(engine, DayOff(first, last, options.name, options.room), now())
+        with suppress(Conflict):  # they are there already
+            stored.add_day_off(engine, DayOff(first, last, options.name, options.room), now())
     there: list[dict[str, Any]] = stored.list_days_off(engine)
     return {"days_off": there}, day_lines(there)
