@@ -159,6 +159,16 @@ def test_a_lecture_that_was_skipped_does_not_come_back_over_others(web: Web) -> 
     assert lectures(web)[0]["status_code"] == 900
 
 
+def test_a_series_that_is_switched_on_again_leaves_others_their_time(web: Web) -> None:
+    path = f"/series/{told(add(web), 201)['id']}"
+    told(web.api("ann", "PATCH", path, json={"state": "disabled", "reason": "ill"}))
+    told(ask(web, "bob", start="2026-11-23T10:00", end="2026-11-23T11:30"), 201)
+    told(web.api("ann", "PATCH", path, json={"state": "active"}))
+    assert [one["is_off"] for one in lectures(web)] == [True, False, False, False, False]
+    taken = told(web.api("bob", "GET", "/records?user=bob@example.org"))["records"]
+    assert [record["users"] for record in taken] == [["bob@example.org"]]
+
+
 def test_a_lecture_is_skipped_moved_and_renamed_by_its_owner(web: Web) -> None:
     told(add(web), 201)
     one = lectures(web)[0]["id"]
