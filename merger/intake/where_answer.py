@@ -115,6 +115,7 @@ def _documents(
         {
             "number": meeting.number,
             "room": room.name if (room := known.rooms.get(meeting.room or 0)) else None,
+            "zone": room.zone if room else None,
             "timetable": [entry for series, entry in timetable if _belongs(series, meeting)],
             "live": live(meeting.number),
             "recordings": meeting.recordings,

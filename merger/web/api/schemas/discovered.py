@@ -138,6 +138,7 @@ class FoundMeeting(BaseModel):
 
     number: str | None
     room: str | None
+    zone: str | None = Field(description="Of the room.")
     timetable: list[PlannedOut]
     live: State
     recordings: list[FoundRecording]
