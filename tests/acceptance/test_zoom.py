@@ -14,7 +14,6 @@ from werkzeug.test import TestResponse
 
 import app
 from merger.db.engine import writing
-from merger.intake import discovered
 from models import Room, Source
 from recorders.testing.clock import plain
 from recorders.zoom.webhook import signature
@@ -33,11 +32,6 @@ END_S = 27
 SECRET = "a secret token"
 
 pytestmark = ON_SQLITE
-
-
-@pytest.fixture(autouse=True)
-def no_meeting_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovered, "SHORTEST", timedelta())
 
 
 @pytest.fixture
@@ -71,7 +65,8 @@ def add_room(site: Site, *sources: tuple[str, str, str]) -> None:
 
 def call(site: Site, zoom: ZoomServer, body: dict[str, Any], *more: dict[str, Any]) -> TestResponse:
     """Have Zoom call, once for each body; return the last answer."""
-    site.environ |= {**zoom.variables, "MERGER_ZOOM_HOOK_SECRET": SECRET}
+    short = {"MERGER_SHORTEST": "1s"}  # no meeting is too short
+    site.environ |= {**zoom.variables, **short, "MERGER_ZOOM_HOOK_SECRET": SECRET}
     client = app.create_web(app.create_service(site.settings, site.engine)).test_client()
     for data in (json.dumps(said).encode() for said in (body, *more)):
         stamp = str(int(datetime.now(UTC).timestamp()))

@@ -16,14 +16,14 @@ from merger.db.engine import writing
 from merger.records import requests
 from models import Room
 from recorders.testing.clock import plain
-from tests.acceptance.test_zoom import add_room, call, made, no_meeting_is_too_short, zoom
+from tests.acceptance.test_zoom import add_room, call, made, zoom
 from tests.conftest import CARRIED, SMALL
 from tests.fakes.zoom import NUMBER, UUID, ZoomServer, instant
 from tests.support import films
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
 
-__all__ = ["no_meeting_is_too_short", "zoom"]
+__all__ = ["zoom"]
 
 pytestmark = ON_SQLITE
 

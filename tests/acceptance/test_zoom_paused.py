@@ -21,7 +21,6 @@ from tests.acceptance.test_zoom import (
     add_room,
     call,
     made,
-    no_meeting_is_too_short,
     tell,
     zoom,
 )
@@ -32,7 +31,7 @@ from tests.support.databases import ON_SQLITE
 from tests.support.site import Site
 from tests.support.truth import error_ms, frames_seen, instant_of
 
-__all__ = ["no_meeting_is_too_short", "zoom"]
+__all__ = ["zoom"]
 
 pytestmark = ON_SQLITE
 

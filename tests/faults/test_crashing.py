@@ -57,8 +57,8 @@ PLACES = sorted(
         # A camera is recorded by another process: tests/recorders/rtsp/test_recordings.py. What it sent
         # is uploaded by the housekeeping: tests/live/test_raw_uploads.py. People are told by an
         # errand: tests/notifications/test_sender.py. Nothing is announced here: test_announcing.py.
-        # Nothing is renamed either: test_renaming.py.
-        if not name.startswith(("recording.", "raw.", "post.", "announce.", "rename."))
+        # Nothing is renamed or imported either: test_renaming.py, tests/series/test_importing.py.
+        if not name.startswith(("recording.", "raw.", "post.", "announce.", "rename.", "import."))
         and name != "folder.renaming"
     }
 )

@@ -151,7 +151,7 @@ def ask(page: Page, *, name: str, layout: str = "side_by_side") -> int:
     page.locator("#f-end").fill("10:01")
     page.locator("#f-name").fill(name)
     page.locator(f"input[name=layout][value={layout}]").check()
-    page.locator("details.more summary").click()
+    page.get_by_text("More options").click()
     page.locator("#f-profile").select_option("540p")
     page.locator("main form button").last.click()
     expect(page).to_have_url(re.compile(r"/records/\d+$"))
