@@ -241,4 +241,6 @@ def _adopt(
         keeps_course = bool(record.course_code) and not is_events
         course = record.course_code if keeps_course else plan.course_code
         planned.set_texts(record, replace(plan, course_code=course))
+        if record.event_link is not None:  # which would call it as itself when it is read next
+            record.event_link.keeps_texts = True
     record.updated_at = now

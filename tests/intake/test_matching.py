@@ -14,10 +14,12 @@ from sqlalchemy import select, update
 
 from merger.db.engine import reading, writing
 from merger.intake import again, discovered
+from merger.intake.calendar_sync import apply_changes
 from merger.intake.placing import first_course
+from merger.ports.calendar import CalendarEvent
 from merger.records import requests
 from merger.series import store, unroll
-from merger.timeline.clock import utc
+from merger.timeline.clock import Span, utc
 from merger.timetable.recurrence import Recurrence
 from merger.timetable.spec import SeriesSpec
 from models import Occurrence, Record, Room
@@ -179,9 +181,26 @@ def test_a_lecture_of_before_its_timetable_was_known(campus: Campus) -> None:
 
 
 @BOTH_DATABASES
-def test_one_record_of_what_everybody_knows(campus: Campus) -> None:
-    """By the timetable, by hand, and by Zoom."""
+@pytest.mark.parametrize("comes", ["before the series", "after it"])
+def test_one_record_of_what_everybody_knows(campus: Campus, comes: str) -> None:
+    """By the timetable, by a calendar, by hand, and by Zoom."""
+    planned = Span(utc(local(7, 10)), utc(local(7, 11, 30)))
+    event = CalendarEvent(
+        "504@x", "event", "Booked", planned, "cal@example.org", "OTHER", is_off=False
+    )
+
+    def read_calendar() -> None:
+        with reading(campus.site.engine) as session:
+            room = requests.room_row(session, "504")
+            session.expunge(room)
+        apply_changes(campus.site.engine, room, event, campus.site.clock)
+
+    if comes == "before the series":
+        campus.site.clock = utc(local(6, 10))
+        read_calendar()
     campus.plan(mode="asks", owners=("ada@example.org",))
+    for _ in range(2):
+        read_calendar()
     asked = requests.Request(
         "504", utc(local(7, 10)), utc(local(7, 11, 30)), "mine", users=("eve@example.org",)
     )
@@ -191,7 +210,9 @@ def test_one_record_of_what_everybody_knows(campus: Campus) -> None:
     assert unroll.unroll(campus.site.engine, campus.site.clock) <= 1
     row = campus.row(record)
     assert (row.event_name, row.course_code) == ("MATH-101: Lecture", "MATH-101")
-    assert campus.site.details(record)["users"] == ["ada@example.org", "eve@example.org"]
+    people = {"ada@example.org", "eve@example.org", "cal@example.org"}
+    assert set(campus.site.details(record)["users"]) == people
+    assert row.event_link is not None and row.event_link.event_id == "event"
     at_that_time = [r for r in campus.occurrences() if r.start_at == utc(local(7, 10))]
     assert [r.record_id for r in at_that_time] == [record]
     with reading(campus.site.engine) as session:
