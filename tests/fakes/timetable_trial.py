@@ -108,6 +108,7 @@ def trial(
     environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Trial]:
     """Have the stand-in at hand, and a service beside it in a folder."""
+    folder = folder.absolute()  # its commands run in there
     folder.mkdir(parents=True, exist_ok=True)
     with zoom_served() as zoom:
         variables = {
@@ -116,7 +117,7 @@ def trial(
             "MERGER_DATA": str(folder / "data"), "MERGER_CACHE": str(folder / "cache"),
             "MERGER_POLL": "0.2", **zoom.variables, **environ,
         }  # fmt: skip
-        yield Trial(folder.absolute(), zoom, variables, film, say)
+        yield Trial(folder, zoom, variables, film, say)
 
 
 def show(one: Trial) -> None:
