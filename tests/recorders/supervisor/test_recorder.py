@@ -279,14 +279,15 @@ def test_kill_9_of_what_records_loses_two_seconds_at_most(live: Site) -> None:
             os.kill(child, signal.SIGKILL)
             killed_at = now()
             until(lambda: finished(live))
-            until(lambda: raw_bytes(live, since=killed_at) > 30_000)
+            until(lambda: raw_bytes(live, since=killed_at) > 60_000)
             ended(process)
     first, second = (looked_at(path) for path in finished(live))
     last = first.start + timedelta(milliseconds=FRAME_MS * first.frames)
     assert timedelta() < killed_at - last < timedelta(seconds=2)
     assert second.start - killed_at < timedelta(seconds=15)
     for seen in (first, second):
-        assert max(map(abs, seen.errors_ms)) <= 1
+        # Until a camera has told its clock, ours is believed: late by the way of its packets.
+        assert max(map(abs, seen.errors_ms)) <= (1 if seen.clock == "camera" else 1000)
     assert len(told(live, "outage")) == 1
 
 
