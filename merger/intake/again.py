@@ -65,13 +65,13 @@ def match_again(
     if state is not None and state not in STATES:
         raise Invalid("state", "discovered.no_state", value=state, choices=STATES)
     with reading(service.engine) as session:
-        wanted = _wanted(state)
+        wanted = _select_offers(state)
         rows = [row for row in session.scalars(wanted) if _is_open(row)][:limit]
         session.expunge_all()
     return [found for row in rows for found in _match_again(service, row)]
 
 
-def _wanted(state: str | None) -> Select[Offer]:
+def _select_offers(state: str | None) -> Select[Offer]:
     without_course: ColumnElement[bool] = and_(
         Record.course_code.is_(None), Record.status.in_(("queued", "running", "delivered"))
     )

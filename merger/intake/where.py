@@ -85,7 +85,7 @@ def find(
     """
     question = understand(text)
     with reading(service.engine) as session:
-        known = _known(session, service)
+        known = _read_rooms(session, service)
         after = _position(cursor) if cursor else None
         found, following = _recordings(session, question, known, who, after, limit)
         all_series = [] if after else _series(session, question, who)
@@ -103,7 +103,7 @@ def _why_nothing(question: Question) -> Message:
     return Message("where.nothing")
 
 
-def _known(session: Session, service: Service) -> Known:
+def _read_rooms(session: Session, service: Service) -> Known:
     """Return the rooms, and the places of the recordings that they yield."""
     rooms = store.room_rows(session)
     places: dict[int, list[str]] = {}

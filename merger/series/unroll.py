@@ -136,7 +136,7 @@ def list_days_off(session: Session) -> list[tuple[int | None, DayOff]]:
     return [(row.room_id, DayOff(row.first_day, row.last_day, row.name)) for row in rows]
 
 
-def _wanted(
+def _occurrences_by_rule(
     series: Series, days_off: Iterable[tuple[int | None, DayOff]], now: datetime
 ) -> dict[datetime, _Wanted]:
     """Return the occurrences that a series is to have around now, by what names them."""
@@ -162,7 +162,7 @@ def _differences(
     now: datetime,
 ) -> dict[datetime, _Wanted | None]:
     """Return the occurrences whose rows are missing, or not as wanted; None: it is off."""
-    wanted = _wanted(series, days_off, now)
+    wanted = _occurrences_by_rule(series, days_off, now)
     found: dict[datetime, _Wanted | None] = dict(wanted)
     for row in rows:
         one = wanted.get(row.original_at)
@@ -209,7 +209,7 @@ def _rename_rows(
 ) -> None:
     """Have rows name the times that theirs became, where the times of a series were changed."""
     present = {row.original_at: row for row in rows}
-    wanted = _wanted(series, days_off, now)
+    wanted = _occurrences_by_rule(series, days_off, now)
     before = [at for at, row in present.items() if at not in wanted and row.start_at > now]
     after = wanted.keys() - present.keys()
     for at, new in pair_occurrences(before, after, zone_named(series.zone)).items():

@@ -53,7 +53,7 @@ _MODES: Mapping[str, Mode] = {
 }  # fmt: skip
 
 
-def shown(text: str) -> str:
+def excerpt(text: str) -> str:
     """Return a text as a complaint repeats it: one line, and not all of a long one."""
     line = clean_name(text)
     return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
@@ -76,7 +76,7 @@ def read_days(text: str) -> tuple[int, ...]:
         else:
             days |= _days_of_codes(word)
     if not days:
-        raise Invalid("days", "timetable.cell.no_days", text=shown(text))
+        raise Invalid("days", "timetable.cell.no_days", text=excerpt(text))
     return tuple(sorted(days))
 
 
@@ -88,7 +88,7 @@ def _days_of_codes(word: str) -> set[int]:
         raise Invalid("days", "timetable.cell.thursday")
     if set(word.upper()) <= set(CODES):
         return {CODES.index(code) for code in word.upper()}
-    raise Invalid("days", "timetable.cell.no_days", text=shown(word))
+    raise Invalid("days", "timetable.cell.no_days", text=excerpt(word))
 
 
 def read_time(text: str) -> time:
@@ -100,7 +100,7 @@ def read_time(text: str) -> time:
         # 12:05am is five past midnight, 12:05pm five past noon.
         hour = hour % 12 + (12 if half == "p" else 0) if 1 <= hour <= 12 else -1
     if not (0 <= hour <= 23 and minute <= 59):
-        raise Invalid("time", "timetable.cell.no_time", text=shown(text))
+        raise Invalid("time", "timetable.cell.no_time", text=excerpt(text))
     return time(hour, minute)
 
 
@@ -109,7 +109,7 @@ def read_minutes(text: str) -> timedelta:
     match = _MINUTES.fullmatch(text)
     minutes = int(match[1]) if match else 0
     if not 1 <= minutes <= 24 * 60:
-        raise Invalid("minutes", "timetable.cell.no_minutes", text=shown(text))
+        raise Invalid("minutes", "timetable.cell.no_minutes", text=excerpt(text))
     return timedelta(minutes=minutes)
 
 
@@ -157,7 +157,7 @@ def _date(text: str) -> date:
 
 
 def _no_date(text: str) -> Invalid:
-    return Invalid("date", "timetable.cell.no_date", text=shown(text))
+    return Invalid("date", "timetable.cell.no_date", text=excerpt(text))
 
 
 def read_meeting(text: str) -> str:
@@ -197,11 +197,11 @@ def read_profile(text: str) -> str:
 
 
 def _word(text: str) -> str:
-    return shown(re.sub(r"[\s-]+", "_", text.casefold()))
+    return excerpt(re.sub(r"[\s-]+", "_", text.casefold()))
 
 
 def read_mode(text: str) -> Mode:
     """Return a mode: whether a row asks for recordings, or only names them."""
     if text.casefold() not in _MODES:
-        raise Invalid("records", "timetable.cell.no_mode", text=shown(text))
+        raise Invalid("records", "timetable.cell.no_mode", text=excerpt(text))
     return _MODES[text.casefold()]

@@ -12,7 +12,7 @@ from icalendar.prop import vDuration
 from merger.errors import Invalid
 from merger.timeline.clock import is_plausible
 from merger.timeline.zones import first_instant
-from merger.timetable.cells import shown
+from merger.timetable.cells import excerpt
 from merger.timetable.ics_text import Property
 from merger.timetable.ics_zones import Zones
 from merger.timetable.recurrence import MOST_EXDATES
@@ -69,7 +69,7 @@ def read_length(text: str) -> timedelta:
             raise ValueError(text)
         length: timedelta = vDuration.from_ical(text)  # type: ignore[no-untyped-call]  # as it is
     except (ValueError, OverflowError) as error:
-        raise Invalid("length", "timetable.ics.no_length", text=shown(text)) from error
+        raise Invalid("length", "timetable.ics.no_length", text=excerpt(text)) from error
     return length
 
 
@@ -85,7 +85,7 @@ def _read(value: str, found: Property, zones: Zones, field: str) -> tuple[date |
         if not is_plausible(day):
             raise ValueError(text)
     except ValueError as error:
-        raise Invalid(field, "timetable.ics.no_time", text=shown(text)) from error
+        raise Invalid(field, "timetable.ics.no_time", text=excerpt(text)) from error
     if "T" not in text:
         return day.date(), zones.default
     if text.endswith("Z"):

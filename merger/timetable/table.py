@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from merger.errors import Invalid
 from merger.i18n import Message
-from merger.timetable.cells import shown
+from merger.timetable.cells import excerpt
 
 LARGEST = 1_000_000  # bytes
 MOST_ROWS = 5_000
@@ -141,7 +141,7 @@ def read_table(text: str, names: Names, needed: Sequence[tuple[str, ...]]) -> Ta
         raise Invalid("timetable", "timetable.sheet.empty")
     known = tuple(column for column in columns if column)
     unknown = tuple(
-        shown(h) for h, column in zip(headings, columns, strict=True) if h and not column
+        excerpt(h) for h, column in zip(headings, columns, strict=True) if h and not column
     )
     return Table(known, tuple(below), unknown)
 
@@ -151,7 +151,7 @@ def _check_columns(
 ) -> None:
     for n, column in enumerate(columns):
         if column and column in columns[:n]:
-            both = tuple(shown(headings[at]) for at in (columns.index(column), n))
+            both = tuple(excerpt(headings[at]) for at in (columns.index(column), n))
             why = Message("timetable.sheet.two_columns", column=column, headings=both)
             raise Invalid("timetable", why)
     lacking = tuple("/".join(some) for some in needed if not set(some) & set(columns))

@@ -193,12 +193,12 @@ class _Reader:
             if event.is_off:
                 continue
             try:
-                self._add(self._placed(event.series))
+                self._add(self._assign_room(event.series))
             except Invalid as error:
                 complaint = EventComplaint(event.series.name, error.code, error.message)
                 self.complaints.append(ComplaintOfTab(tab.name, complaint))
 
-    def _placed(self, series: SeriesSpec) -> SeriesSpec:
+    def _assign_room(self, series: SeriesSpec) -> SeriesSpec:
         if series.room not in self.places.zones and series.meeting is not None:
             # People write all sorts of places beside a link.
             series = replace(series, room=None, mode="names")

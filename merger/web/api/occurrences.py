@@ -48,7 +48,7 @@ def listing(query: OccurrenceQuery) -> Response:
     found = store.list_occurrences(
         here.engine, span, only_of=who.only_of, rooms=rooms, series=query.series
     )
-    return base.reply({"occurrences": [_shown(one) for one in found]})
+    return base.reply({"occurrences": [_document_of(one) for one in found]})
 
 
 def _span_of(query: OccurrenceQuery) -> Span:
@@ -119,10 +119,10 @@ def _edit_of(changes: dict[str, Any], before: dict[str, Any]) -> store.Occurrenc
 def _reply(occurrence: int, who: Principal) -> Response:
     if not who.may("read"):
         return base.reply({"id": occurrence})
-    return base.reply(_shown(store.read_occurrence(service().engine, occurrence, who)))
+    return base.reply(_document_of(store.read_occurrence(service().engine, occurrence, who)))
 
 
-def _shown(occurrence: dict[str, Any]) -> dict[str, Any]:
+def _document_of(occurrence: dict[str, Any]) -> dict[str, Any]:
     """Return an occurrence as the API has it."""
     zone, why = zone_named(occurrence["zone"]), occurrence["reason"]
     state = state_of(occurrence, service().now())

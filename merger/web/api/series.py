@@ -51,7 +51,7 @@ def listing(query: SeriesQuery) -> Response:
     """List series: those of which you are among the people; to editors, all."""
     who = require_principal("read")
     found = store.list_series(service().engine, only_of=who.only_of, room=query.room)
-    return base.reply({"series": [_shown(one) for one in found]})
+    return base.reply({"series": [_document_of(one) for one in found]})
 
 
 @blueprint.get(
@@ -60,7 +60,7 @@ def listing(query: SeriesQuery) -> Response:
 def show(path: SeriesPath) -> Response:
     """Show a series."""
     who = require_principal("read")
-    return base.reply(_shown(store.read_series(service().engine, path.series, who)))
+    return base.reply(_document_of(store.read_series(service().engine, path.series, who)))
 
 
 @blueprint.post("/series", responses={"201": NewSeriesAnswer}, operation_id="addSeries")
@@ -117,11 +117,11 @@ def _reply(
     location = f"/series/{series}" if status == 201 else None
     if not who.may("read"):
         return base.reply({"id": series}, status, location)
-    shown = _shown(store.read_series(service().engine, series, who))
+    shown = _document_of(store.read_series(service().engine, series, who))
     return base.reply({**shown, **(more or {})}, status, location)
 
 
-def _shown(series: dict[str, Any]) -> dict[str, Any]:
+def _document_of(series: dict[str, Any]) -> dict[str, Any]:
     """Return a series as the API has it. Pure."""
     same = (
         "id", "source", "room", "room_id", "zone", "start", "rule", "until", "exdates", "mode",

@@ -199,14 +199,14 @@ def page_of_record(
     """
     zone = zone_named(details["zone"])
     [shown] = with_states([details], who)
-    renditions = _kept(details["id"], details["renditions"], VIDEOS)
+    renditions = _files_by_kind(details["id"], details["renditions"], VIDEOS)
     if not who.sees_all:
         details = _without_paths(details)
     page = form(
         "record.html", errors, one=shown, record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
         has_ended=details["status"] in ENDED, renditions=renditions,
-        captions=_kept(details["id"], details["captions"], CAPTIONS),
+        captions=_files_by_kind(details["id"], details["captions"], CAPTIONS),
         deliveries=sorted(details["deliveries"], key=_place_of_delivery),
         share=_share_link(details, zone), video=_video(details, renditions),
         edited=edited or edit_values(details), edit_errors=edit_errors or {},
@@ -268,7 +268,7 @@ def _clock(at: datetime) -> str:
     return f"{at:%H:%M:%S}".removesuffix(":00")
 
 
-def _kept(
+def _files_by_kind(
     record: int, listed: Sequence[Mapping[str, Any]], kinds: Sequence[str]
 ) -> dict[str, Mapping[str, Any]]:
     """Return the files of a record that can be played, or shown, by kind."""
