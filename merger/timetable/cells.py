@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
 from merger.errors import Invalid
+from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.names import clean_name
 from merger.timeline.clock import is_plausible
@@ -51,6 +52,11 @@ _DIGITS = re.compile(r"[0-9]{6,11}")
 _MODES: Mapping[str, Mode] = {
     "asks": "asks", "yes": "asks", "да": "asks", "names": "names", "no": "no", "нет": "no",
 }  # fmt: skip
+
+
+def of_field(field: str, why: Message) -> Message:
+    """Return what is wrong with a field, with its name where it has one."""
+    return Message("error.of_field", field=field, why=why) if field else why
 
 
 def excerpt(text: str) -> str:

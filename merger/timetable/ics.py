@@ -17,7 +17,7 @@ from merger.mail_address import normal_form
 from merger.names import clean_name
 from merger.timeline.clock import Span
 from merger.timeline.zones import first_instant, zone_named
-from merger.timetable.cells import LONGEST_TEXT
+from merger.timetable.cells import LONGEST_TEXT, of_field
 from merger.timetable.ics_text import Component, parse_calendars
 from merger.timetable.ics_times import (
     read_day,
@@ -57,10 +57,7 @@ class EventComplaint:
     @property
     def sentence(self) -> Message:
         """Return the complaint with its event and field."""
-        why = self.message
-        if self.field:
-            why = Message("error.of_field", field=self.field, why=why)
-        return Message("timetable.event", event=self.event, why=why)
+        return Message("timetable.event", event=self.event, why=of_field(self.field, self.message))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from merger.errors import Invalid
 from merger.i18n import Message
-from merger.timetable.cells import excerpt
+from merger.timetable.cells import excerpt, of_field
 
 LARGEST = 1_000_000  # bytes
 MOST_ROWS = 5_000
@@ -34,10 +34,7 @@ class Complaint:
     @property
     def sentence(self) -> Message:
         """Return the complaint with its line and field."""
-        why = self.message
-        if self.field:
-            why = Message("error.of_field", field=self.field, why=why)
-        return Message("timetable.line", line=self.line, why=why)
+        return Message("timetable.line", line=self.line, why=of_field(self.field, self.message))
 
 
 class Line:
