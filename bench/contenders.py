@@ -22,6 +22,7 @@ from merger.timeline import profiles
 from merger.timeline.clock import Span, picture_track, utc
 from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, Part, Sources, plan_edit
+from merger.timeline.screen.decisions import decide_chunks
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import PartSpec, SoundSpec
 from merger.timeline.zones import half_hour_chunks
@@ -61,7 +62,7 @@ def plan_lecture(lecture: Lecture, profile: str) -> PlannedLecture:
     cells = half_hour_chunks(span, _CHUNK, ZONE)
     seen = [sample_chunk(cell, track, library.media).chunk for cell in cells]
     table = profiles.profile_named(profile)
-    plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen)
+    plan = plan_edit(span, table.rate, "side_by_side", _SOURCES, here, seen, decide_chunks(seen))
     if plan.gaps() or not all(chunk.presence for chunk in seen):
         raise RuntimeError("the lecture has gaps, or its slides are not taken for a presentation")
     return PlannedLecture(library, plan, table)

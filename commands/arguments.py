@@ -176,8 +176,9 @@ def _merge(merge: argparse.ArgumentParser) -> None:
     _look(merge)
     add("--corner", default=DEFAULT_CORNER, metavar="NAME",
         help=f"where screen_large shows the speaker: {', '.join(CORNERS)}")  # fmt: skip
-    add("--chunk", default="30m", metavar="LENGTH",
-        help="how often to decide whether a presentation is shown: 30m, 10s")  # fmt: skip
+    add("--chunk", metavar="LENGTH",
+        help="decide once for each so long whether a presentation is shown: 30m, 10s; "
+        "otherwise it is decided for every instant")  # fmt: skip
     add("--name", default="lecture", metavar="TEXT", help="the beginning of the result's file name")
     add("--card", action="append", default=[], nargs="+", type=Path, metavar="IMAGE",
         help="the picture that the screen encoder sends without a signal")  # fmt: skip

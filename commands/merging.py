@@ -23,7 +23,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
         value = getattr(options, argument)
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
             raise Invalid(argument, "commands.not_in_file_name", value=value)
-    chunk = length_from(options.chunk, "chunk")
+    chunk = length_from(options.chunk or "30m", "chunk")
 
     from merger.analysis.cards import read_card
     from merger.render import ffmpeg
@@ -49,6 +49,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
         layout=options.layout,
         corner=corner,
         chunk=chunk,
+        decide="chunk" if options.chunk else "instant",
         cards=tuple(read_card(path) for paths in options.card for path in paths),
     )
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)

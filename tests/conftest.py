@@ -187,7 +187,7 @@ class Room:
 
     def chunks(self, until_s: float = 10.0, **changes: Any) -> list[Chunk]:
         """Decide in which chunks a presentation is shown, and encode nothing."""
-        request = self.request(until_s, **changes)
+        request = self.request(until_s, **{"decide": "chunk", **changes})
         configured = load({"MERGER_CACHE": str(self.cache)})
         library = read_library(
             self.library, request.room, request.sources.names, request.span, request.zone
@@ -195,7 +195,7 @@ class Room:
         self.cache.mkdir(exist_ok=True)
         with work_folder(self.cache) as work:
             context = RenderContext(configured, self.tool, Watch(Silent()), lambda: False, work)
-            return [look.chunk for look in analyse_presence(context, request, library)]
+            return analyse_presence(context, request, library).chunks
 
     def cached(self) -> set[str]:
         """Return the names of all finished files in the cache, without verdicts about chunks."""

@@ -54,6 +54,34 @@ def sample_targets(
         check_readable(file)
 
 
+def decode_from(file: MediaFile, start_us: int, until_us: int) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode every picture of a file between two times, both included, in the colours of BT.709.
+
+    Begins with a key frame from which the first is right; what cannot be decoded is left out.
+
+    Raises:
+        Temporary, Broken: the file cannot be read, which says nothing of its pictures.
+    """
+    assert file.video is not None
+    key = file.key_before(start_us) or 0
+    try:
+        with open_container(file.path, file.demuxer) as container:
+            stream = cast(Any, container.streams[file.video.stream])
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            _seek(container, stream, file, Target(str(file.path), key, start_us))
+            for packet in container.demux(stream):
+                for frame in _decode_packet(packet):
+                    if frame.pts is None:
+                        continue
+                    at_us = round(frame.pts * stream.time_base * 1_000_000)
+                    if at_us > until_us:
+                        return
+                    if at_us >= start_us:
+                        yield at_us, in_standard_colours(frame, file.video)
+    except av.FFmpegError as error:
+        explain_failure(file, error)
+
+
 def _is_key(file: MediaFile, target: Target) -> bool:
     return bool(len(file.key_us)) and int(file.key_us[target.key]) == target.at_us
 

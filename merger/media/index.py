@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -149,6 +149,7 @@ def _index(
         is_irregular=packets.is_irregular or (demuxer == "mpegts" and changes_streams(path)),
         changes=_changes(described, watch, base),
         still=_still_stretches(packets.shown, base, demuxer),
+        picture_bytes=_bytes_of(picture_us, packets.sizes, base),
     )
 
 
@@ -193,6 +194,7 @@ class _Packets:
     picture: av.video.frame.VideoFrame | None = None  # the first that can be decoded
     complaints: list[Message] = field(default_factory=list)
     is_irregular: bool = False
+    sizes: dict[int, int] = field(default_factory=dict)  # bytes of pictures, by when they are shown
 
 
 def _read_packets(
@@ -254,6 +256,7 @@ def _read_packets(
                 has_picture = found.picture is not None
         if not packet.is_discard:
             shown.append((pts, packet.duration or 0))
+            found.sizes[pts] = packet.size
     if tries and not has_picture and tries < _PROBED_PACKETS:
         # A file of few pictures ends before the decoder has given out the first.
         found.picture = _first_picture(video.codec_context, None)
@@ -360,6 +363,16 @@ def _torn_stretches(
         if end > at_us:
             torn.append(Stretch(at_us, end))
     return tuple(torn)
+
+
+def _bytes_of(picture_us: Microseconds, sizes: Mapping[int, int], base: Any) -> Microseconds:
+    """Return how many bytes each picture takes."""
+    if not len(picture_us):
+        return np.empty(0, np.int64)
+    times_us = _microseconds(list(sizes), base)
+    order = np.argsort(times_us)
+    found = np.searchsorted(times_us[order], picture_us)
+    return np.array(list(sizes.values()), np.int64)[order][found]
 
 
 def _still_stretches(shown: list[tuple[int, int]], base: Any, demuxer: str) -> tuple[Stretch, ...]:

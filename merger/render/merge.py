@@ -56,8 +56,8 @@ def merge(
         out = later.enter_context(work_folder(output))
         context = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
-            looks = analyse_presence(context, request, library)
-        result = render(context, request, library, looks, out)
+            presence = analyse_presence(context, request, library)
+        result = render(context, request, library, presence, out)
         with watch.stage("publish"):
             _publish(request, result, out, output)
     context.cache.shrink()

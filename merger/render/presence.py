@@ -1,33 +1,150 @@
-"""In which chunks a presentation is shown: looked at once, and kept in the cache."""
+"""What stands beside the speaker: the screen is watched or sampled, and what was seen is kept.
+
+All is kept in the cache by what it depends on: who tries again decides the same.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from merger.analysis.cards import Card
 from merger.analysis.sampling import Look, sample_chunk
+from merger.analysis.watching.summary import summarise
+from merger.analysis.watching.watch import watch
 from merger.i18n import Message, from_json, to_json
+from merger.isolation import reader
+from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
-from merger.timeline.clock import Span, Track, microseconds, picture_track
-from merger.timeline.plan import Chunk
+from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
+from merger.timeline.media import MediaFile
+from merger.timeline.plan import Chunk, Decision
+from merger.timeline.screen.decisions import decide_chunks, decide_instants
+from merger.timeline.screen.signals import (
+    NO_MEDIA,
+    WINDOW_US,
+    Mark,
+    Observation,
+    Picture,
+    ScreenSignal,
+    Shown,
+    screen_signal,
+    windows_of,
+)
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
 ANALYSIS = 4
 
 
-def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
-    """Decide presence for each chunk; what was decided before is not looked at again."""
+@dataclass(frozen=True)
+class Presence:
+    """What the screen showed in each chunk, and what was decided for each instant."""
+
+    looks: Sequence[Look]
+    decisions: Sequence[Decision]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return [look.chunk for look in self.looks]
+
+
+def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> Presence:
+    """Decide what stands beside the speaker; what was looked at before is not looked at again."""
     screen = request.sources.screen
     still_us = microseconds(context.settings.screen_still)
     found = segments(library.entries, screen, {}, still_us)
     track = picture_track(screen, request.span, found) if screen else None
     cells = half_hour_chunks(request.span, request.chunk, request.zone)
+    if request.decide == "chunk":
+        looks = _sample(context, request, library, track, cells)
+        return Presence(looks, decide_chunks([look.chunk for look in looks]))
+    signal = _screen_signal(context, request, library, track)
+    looks = [summarise(signal, cell) for cell in cells]
+    return Presence(looks, decide_instants(signal))
+
+
+# --- every instant ----------------------------------------------------------------------------
+
+
+def _screen_signal(
+    context: RenderContext, request: MergeRequest, library: Library, track: Track | None
+) -> ScreenSignal:
+    if track is None:
+        return ScreenSignal((Shown(request.span, "missing", NO_MEDIA),))
+    if request.screen_is_known:
+        return ScreenSignal(tuple(_believe(item) for item in track.items))
+    wanted = list(dict.fromkeys(
+        (clip.segment.file, n) for clip in track.clips for n in windows_of(clip)
+    ))  # fmt: skip
+    seen: dict[tuple[str, int], Observation] = {}
+    for done, (file, n) in enumerate(wanted):
+        context.progress(done, len(wanted))
+        name = f"{_window_hash(library.identities[file], n, request.cards)}.watched.json"
+        facts = context.cache.recall(name, context.work)
+        if facts:
+            seen[file, n] = _observation_of(facts)
+            continue
+        with context.budget.slot(context.cancelled):
+            seen[file, n] = _watch(library.media[file], n, request.cards)
+        context.cache.remember(name, _facts_of_observation(seen[file, n]), context.work)
+    return screen_signal(track, seen)
+
+
+def _watch(file: MediaFile, n: int, own_cards: Sequence[Card]) -> Observation:
+    stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
+    try:
+        return reader.call(watch, file, stretch, own_cards)
+    except Unreadable:  # as pictures that cannot be decoded
+        return Observation((), (), (), ())
+
+
+def _believe(item: Clip | Gap) -> Shown:
+    """Return that a presentation is shown wherever there is media: the recorder knows."""
+    if isinstance(item, Clip):
+        return Shown(item.span, "presentation", Message("analysis.recorder_knows"))
+    return Shown(item.span, "missing", NO_MEDIA)
+
+
+def _window_hash(identity: str, n: int, own_cards: Sequence[Card]) -> str:
+    return _hash([ANALYSIS, WINDOW_US, identity, n, _card_facts(own_cards)])
+
+
+def _facts_of_observation(seen: Observation) -> list[Any]:
+    return [
+        [[mark.at_us, mark.kind, to_json(mark.reason)] for mark in seen.marks],
+        seen.changes_us,
+        seen.looks_us,
+        [[p.at_us, p.kind, base64.b64encode(p.jpeg).decode()] for p in seen.pictures],
+    ]
+
+
+def _observation_of(facts: Sequence[Any]) -> Observation:
+    marks, changes_us, looks_us, pictures = facts
+    return Observation(
+        tuple(Mark(at_us, kind, from_json(reason)) for at_us, kind, reason in marks),
+        tuple(changes_us),
+        tuple(looks_us),
+        tuple(Picture(at_us, kind, base64.b64decode(jpeg)) for at_us, kind, jpeg in pictures),
+    )
+
+
+# --- half hours -------------------------------------------------------------------------------
+
+
+def _sample(
+    context: RenderContext,
+    request: MergeRequest,
+    library: Library,
+    track: Track | None,
+    cells: Sequence[Span],
+) -> list[Look]:
     if request.screen_is_known:
         return [_look_at_shared(cell, track) for cell in cells]
     looks: list[Look] = []
@@ -64,12 +181,7 @@ def _chunk_hash(
         for clip in (track.clips if track else ())
         if clip.span.cut_to(cell)
     ]  # fmt: skip
-    card_facts = [
-        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
-        for card in own_cards
-    ]
-    text = json.dumps([ANALYSIS, str(cell), track is None, clips, card_facts])
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+    return _hash([ANALYSIS, str(cell), track is None, clips, _card_facts(own_cards)])
 
 
 def _facts_of(look: Look) -> list[Any]:
@@ -83,3 +195,17 @@ def _look_of(cell: Span, facts: Sequence[Any]) -> Look:
     presence, verdict, score, samples, reasons, pictures = facts
     chunk = Chunk(cell, presence, verdict, Fraction(*score), samples)
     return Look(chunk, [from_json(reason) for reason in reasons], pictures)
+
+
+# --- names in the cache -----------------------------------------------------------------------
+
+
+def _card_facts(own_cards: Sequence[Card]) -> list[Any]:
+    return [
+        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        for card in own_cards
+    ]
+
+
+def _hash(facts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:40]

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from merger.analysis.sampling import Look
 from merger.config import Settings
 from merger.errors import Broken, NoMedia
 from merger.i18n import Message, Param, sentences
@@ -23,6 +22,7 @@ from merger.media.verify import Expected
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_missing
+from merger.render.presence import Presence
 from merger.render.sound_step import SoundUndecodable
 from merger.render.steps import DamageFound, EncoderFailed, Holes, Step, join
 from merger.storage.disk_space import make_room
@@ -31,7 +31,7 @@ from merger.timeline.clock import Span, Stretch, microseconds, without_spans
 from merger.timeline.filenames import nearest
 from merger.timeline.layout import Size
 from merger.timeline.parts import part_spec
-from merger.timeline.plan import Chunk, EditPlan, plan_edit
+from merger.timeline.plan import EditPlan, plan_edit
 from merger.timeline.profiles import Encoder, Profile
 from merger.timeline.report import MergeResult, Rendition, warnings_about
 from merger.timeline.sound import sound_spec
@@ -85,20 +85,20 @@ def render(
     context: RenderContext,
     request: MergeRequest,
     library: Library,
-    looks: Sequence[Look],
+    presence: Presence,
     out: Path,
     on_plan: Callable[[EditPlan], None] = lambda plan: None,
 ) -> MergeResult:
     """Make the renditions in a folder, checked and not yet under their final names.
 
     Args:
-        looks: what looking at the chunks of the screen has shown.
+        presence: what the screen showed, and what was decided.
         on_plan: gets each plan before it is encoded: another one when inputs prove broken.
     """
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(context.tool, profile, context.settings.encoder)
     warnings = [*library.warnings, *notes]
-    job = _Job(context, request, profile, library, [look.chunk for look in looks], on_plan)
+    job = _Job(context, request, profile, library, presence, on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:
             specs, encoding_warnings = job.encode(chosen)
@@ -116,7 +116,7 @@ def render(
     warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
     return MergeResult(
         job.plan, renditions, chosen.name, list(dict.fromkeys(warnings)),
-        [look.reasons for look in looks], context.watch.timings,
+        [look.reasons for look in presence.looks], context.watch.timings,
     )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ class _Job:
     request: MergeRequest
     profile: Profile
     library: Library
-    chunks: list[Chunk]
+    presence: Presence
     on_plan: Callable[[EditPlan], None]
     holes: Holes = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)  # files whose sound cannot be decoded
@@ -157,7 +157,7 @@ class _Job:
             found = segments(self.library.entries, request.sources.screen, self.holes, still_us)
             plan = plan_edit(
                 request.span, self.profile.rate, request.layout, request.sources, found,
-                self.chunks, request.corner,
+                self.presence.chunks, self.presence.decisions, request.corner,
             )  # fmt: skip
             self.on_plan(plan)
             return plan

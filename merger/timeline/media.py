@@ -123,6 +123,8 @@ class MediaFile:
     # From when on its pictures are of another kind, such as another size: at key frames, sorted.
     changes: tuple[tuple[int, Video], ...] = ()
     still: tuple[Stretch, ...] = ()  # pauses over which its own table shows the picture before
+    # How many bytes each picture takes: where a still picture changes, it is many.
+    picture_bytes: Microseconds | None = None
 
     @property
     def ends_us(self) -> int:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from typing import Literal
 
+from merger.i18n import Message
 from merger.timeline.clock import (
     FrameGrid,
     Gap,
@@ -27,7 +28,12 @@ from merger.timeline.clock import (
 )
 from merger.timeline.layout import ALONE, DEFAULT_CORNER, LAYOUTS, Corner
 
-Verdict = Literal["presentation", "no_signal", "blank", "missing"]
+Verdict = Literal[
+    "presentation", "no_signal", "blank", "bars", "noise", "standby", "desktop", "lock",
+    "screensaver", "missing",
+]  # fmt: skip
+# What stands on the right-hand side: the speaker means nothing, and the speaker alone.
+Right = Literal["screen", "board", "speaker"]
 SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
 
 PART_US = 120_000_000  # parts end at multiples of this, of wall clock
@@ -75,6 +81,15 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What is to stand on the right-hand side in a span, and why."""
+
+    span: Span
+    right: Right
+    why: Message
+
+
+@dataclass(frozen=True)
 class Slate:
     """A picture that we draw where there is no media."""
 
@@ -116,6 +131,7 @@ class EditPlan:
     """All tracks, and what holds when, for one record.
 
     Attributes:
+        decisions: what was to stand on the right-hand side.
         corner: where the speaker lies above the screen; None in layouts without that.
     """
 
@@ -127,6 +143,7 @@ class EditPlan:
     scenes: tuple[Scene, ...]
     sound: tuple[Sound, ...]
     parts: tuple[Part, ...]
+    decisions: tuple[Decision, ...] = ()
     corner: Corner | None = None
 
     @property
@@ -161,6 +178,7 @@ def plan_edit(
     sources: Sources,
     segments: Sequence[Segment],
     chunks: Sequence[Chunk],
+    decisions: Sequence[Decision],
     corner: Corner = DEFAULT_CORNER,
 ) -> EditPlan:
     """Decide what is seen and heard at every instant of a span.
@@ -169,6 +187,7 @@ def plan_edit(
 
     Args:
         chunks: tile the span.
+        decisions: tile it, too.
         corner: for a layout in which the speaker lies above the screen.
     """
     frame = timedelta(microseconds=round(1_000_000 / rate))
@@ -176,7 +195,7 @@ def plan_edit(
     frames = frame_count(span, rate)
     grid = FrameGrid(span.start, rate)
     lanes = {name: _to_frames(track, grid, frames) for name, track in tracks.items()}
-    scenes = _scenes(grid, frames, layout, sources, lanes, chunks)
+    scenes = _scenes(grid, frames, layout, sources, lanes, chunks, decisions)
     return EditPlan(
         span=span,
         rate=rate,
@@ -186,6 +205,7 @@ def plan_edit(
         scenes=tuple(scenes),
         sound=tuple(plan_sound(span, sources, segments)),
         parts=tuple(plan_parts(grid, frames, [scene.first for scene in scenes])),
+        decisions=tuple(decisions),
         corner=corner if LAYOUTS[layout].inset else None,
     )
 
@@ -213,19 +233,17 @@ def _scenes(
     sources: Sources,
     lanes: Mapping[str, _Frames],
     chunks: Sequence[Chunk],
+    decisions: Sequence[Decision],
 ) -> list[Scene]:
-    cells = [
-        (max(0, grid.first_at(c.span.start)), min(frames, grid.first_at(c.span.end)), c)
-        for c in chunks
-    ]
-    if cells:
-        cells[-1] = (cells[-1][0], frames, cells[-1][2])
+    cells = _cells(grid, frames, [chunk.span for chunk in chunks])
+    decided = _cells(grid, frames, [decision.span for decision in decisions])
     edges = {0, frames}
-    edges.update(edge for first, end, _ in cells for edge in (first, end))
+    edges.update(edge for first, end in (*cells, *decided) for edge in (first, end))
     edges.update(edge for lane in lanes.values() for first, end, _ in lane for edge in (first, end))
     scenes: list[Scene] = []
     for first, end in pairwise(sorted(edges)):
-        begins, ends, chunk = cells[bisect_right(cells, first, key=lambda cell: cell[0]) - 1]
+        begins, ends = cells[_cell_at(cells, first)]
+        right = decisions[_cell_at(decided, first)].right
         shown = {name: _shown_at(lane, first) for name, lane in lanes.items()}
         board = lanes[sources.board] if sources.board is not None else []
         scene = Scene(
@@ -233,7 +251,7 @@ def _scenes(
             end,
             layout,
             shown[sources.speaker] or Slate("no_speaker"),
-            _right_view(layout, sources, shown, chunk.presence, _has_media(board, begins, ends)),
+            _right_view(layout, sources, shown, right, _has_media(board, begins, ends)),
         )
         without_speaker = LAYOUTS[layout].without_speaker
         if scene.right is None:
@@ -244,6 +262,18 @@ def _scenes(
             scene = replace(scene, first=scenes.pop().first)
         scenes.append(scene)
     return scenes
+
+
+def _cells(grid: FrameGrid, frames: int, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Return spans that tile the record as frames [first, end)."""
+    cells = [
+        (max(0, grid.first_at(span.start)), min(frames, grid.first_at(span.end))) for span in spans
+    ]
+    return [*cells[:-1], (cells[-1][0], frames)] if cells else []
+
+
+def _cell_at(cells: Sequence[tuple[int, int]], frame: int) -> int:
+    return bisect_right(cells, frame, key=lambda cell: cell[0]) - 1
 
 
 def _shown_at(lane: _Frames, frame: int) -> Segment | None:
@@ -265,18 +295,18 @@ def _right_view(
     layout: str,
     sources: Sources,
     shown: Mapping[str, Segment | None],
-    presence: bool,
+    right: Right,
     has_board: bool,
 ) -> Segment | Slate | None:
-    """Return the right-hand view: the screen where it has presence, else the board, else none.
+    """Return the right-hand view: the screen where it is to be, else the board, else none.
 
     Args:
         has_board: whether the board has media anywhere in the chunk.
     """
-    if layout == ALONE:
+    if layout == ALONE or right == "speaker":
         return None
     board = shown[sources.board] if sources.board else None
-    if presence and sources.screen:
+    if right == "screen" and sources.screen:
         return shown[sources.screen] or board or Slate("no_screen")
     if has_board:
         return board or Slate("no_board")

@@ -81,6 +81,15 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
             }
             for chunk, reasons in zip(plan.chunks, result.reasons, strict=True)
         ],
+        "decisions": [
+            {
+                **span_document(decision.span, zone),
+                "right": decision.right,
+                "reason": str(decision.why),
+                "reason_message": to_json(decision.why),
+            }
+            for decision in plan.decisions
+        ],
         "corner": plan.corner,
         "scenes": scenes_document(plan, zone),
         "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
@@ -126,6 +135,7 @@ def failure_document(
         "span": span_document(span, zone) if span and zone else None,
         "renditions": [],
         "chunks": [],
+        "decisions": [],
         "corner": None,
         "scenes": [],
         "gaps": [],
@@ -203,6 +213,10 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
                 "verdict": c.verdict, "score": _fraction(c.score), "samples": c.samples,
             }
             for c in plan.chunks
+        ],
+        "decisions": [
+            {"start": _utc(d.span.start), "end": _utc(d.span.end), "right": d.right}
+            for d in plan.decisions
         ],
         "corner": plan.corner,
         "scenes": [

@@ -21,9 +21,9 @@ from merger.worker.captions import write_captions
 from merger.worker.work import Work
 
 if TYPE_CHECKING:
-    from merger.analysis.sampling import Look
     from merger.media.library import Library
     from merger.render.context import RenderContext, Watch
+    from merger.render.presence import Presence
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
 
@@ -40,24 +40,24 @@ class _Progress(Silent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """Media, and what was decided about its chunks. watch: with the time that it took."""
+    """Media, and what was decided about its screen. watch: with the time that it took."""
 
     library: Library
-    looks: Sequence[Look]
+    presence: Presence
     watch: Watch
 
 
 def analyse(work: Work, library: Library) -> Analysed:
-    """Decide in which chunks a presentation is shown, and write it down."""
+    """Decide when a presentation is shown, and write it down."""
     from merger.render.context import Watch
     from merger.render.presence import analyse_presence
 
     watch = Watch(_Progress(work.lease))
     with _rendering(work, watch) as context, watch.stage("analyse"):
-        looks = analyse_presence(context, work.task.request, library)
-        stage_results.save_chunks(work.lease, looks)
+        presence = analyse_presence(context, work.task.request, library)
+        stage_results.save_chunks(work.lease, presence.looks)
     failpoint("analyse.written")
-    return Analysed(library, looks, watch)
+    return Analysed(library, presence, watch)
 
 
 def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
@@ -80,7 +80,7 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
             if work.stage != "encode":  # else it is planned anew around damage
                 work.enter("encode")
 
-        result = render(context, request, analysed.library, analysed.looks, out, on_plan)
+        result = render(context, request, analysed.library, analysed.presence, out, on_plan)
         failpoint("encode.joined")
         _publish(work, result, write_captions(work, out))
     failpoint("encode.written")

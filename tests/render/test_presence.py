@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import card_from_picture, draw_cards
+from merger.timeline.clock import utc
 from recorders.testing.clock import plain
+from tests.analysis.watching.screens import Scene, still, write_screen
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import path_of
 from tests.support.selection import BOTH_FFMPEGS
@@ -45,7 +47,7 @@ def test_a_card_for_a_part_of_a_chunk(room: Room, card_s: int, presence: bool) -
     film_screen(room, card_s, 30 - card_s, slide())
     room.film("speaker", 0, 30)
     room.film("board", 0, 30)
-    result = room.merge(30.0, roles=("speaker", "screen", "board"), chunk=HALF)
+    result = room.merge(30.0, roles=("speaker", "screen", "board"), chunk=HALF, decide="chunk")
     (chunk,) = result.plan.chunks
     assert (chunk.presence, chunk.verdict) == (
         presence,
@@ -57,6 +59,32 @@ def test_a_card_for_a_part_of_a_chunk(room: Room, card_s: int, presence: bool) -
         s.right and s.right.source for s in frames_seen(path_of(result), wanted=range(0, 750, 50))
     }
     assert rights == ({None} if presence else {3})
+
+
+@BOTH_FFMPEGS
+def test_the_screen_takes_over_at_the_frame_at_which_it_shows_something(room: Room) -> None:
+    """A computer is plugged in late, sleeps for two seconds, and is unplugged before the end."""
+    room.film("speaker", 0, 30)
+    room.film("board", 0, 30)
+    scenes = [
+        (185, card()),
+        (200, slide()),
+        (50, np.zeros_like(slide())),
+        (115, slide()),
+        (200, card()),
+    ]
+    write_screen(
+        room.library / "2026-11-20_10-00-00_504_screen.mp4",
+        [Scene(frames, still(picture)) for frames, picture in scenes], group=120,
+    )  # fmt: skip
+    result = room.merge(30.0, roles=("speaker", "screen", "board"))
+    seen = {s.frame: s for s in frames_seen(path_of(result), wanted=range(170, 570))}
+    rights = {frame: bool(s.right and s.right.source == 3) for frame, s in seen.items()}
+    assert [frame for frame in range(171, 570) if rights[frame] != rights[frame - 1]] == [185, 550]
+    assert rights[170]  # the board
+    assert [(d.right, (d.span.start - utc(START)).total_seconds()) for d in result.plan.decisions] == [
+        ("board", 0), ("screen", 7.4), ("board", 22),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(draw_cards()))

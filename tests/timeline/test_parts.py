@@ -21,6 +21,7 @@ from merger.timeline.media import Audio, MediaFile, Video
 from merger.timeline.parts import cells, part_spec
 from merger.timeline.plan import PART_US, Chunk, EditPlan, Slate, Sources, plan_edit, plan_parts
 from merger.timeline.profiles import ENCODERS, SAMPLE_RATE
+from merger.timeline.screen.decisions import decide_chunks
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import (
     PartSpec,
@@ -115,7 +116,15 @@ class Record:
         span = Span(start, start + timedelta(milliseconds=40 * frames))
         seen = Chunk(span, presence, "presentation", Fraction(1), 5)
         sources = Sources("speaker", "screen")
-        return plan_edit(span, Fraction(25), "side_by_side", sources, self.segments, [seen])
+        return plan_edit(
+            span,
+            Fraction(25),
+            "side_by_side",
+            sources,
+            self.segments,
+            [seen],
+            decide_chunks([seen]),
+        )
 
     def spec(self, plan: EditPlan | None = None, n: int = 1, **changes: Any) -> PartSpec:
         plan = plan or self.plan()

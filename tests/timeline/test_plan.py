@@ -18,6 +18,7 @@ from merger.timeline.plan import (
     plan_parts,
     plan_sound,
 )
+from merger.timeline.screen.decisions import decide_chunks
 
 pytestmark = pytest.mark.quick
 
@@ -56,7 +57,8 @@ def plan(
     rate: Fraction = Fraction(25),
 ) -> EditPlan:
     span = Span(START, at(LENGTH_S))
-    return plan_edit(span, rate, layout, sources, segments, chunks(presences))
+    cells = chunks(presences)
+    return plan_edit(span, rate, layout, sources, segments, cells, decide_chunks(cells))
 
 
 def named(view: Segment | Slate | None) -> str | None:

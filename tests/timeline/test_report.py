@@ -17,6 +17,7 @@ from merger.timeline.report import (
     warnings_about,
     warnings_of,
 )
+from merger.timeline.screen.decisions import decide_chunks
 
 pytestmark = pytest.mark.quick
 
@@ -28,7 +29,7 @@ SOURCES = Sources("camera", "slides")
 
 def plan_of_nothing(layout: str = "side_by_side") -> EditPlan:
     chunk = Chunk(MINUTE, False, "missing", Fraction(0), 0)
-    return plan_edit(MINUTE, Fraction(25), layout, SOURCES, [], [chunk])
+    return plan_edit(MINUTE, Fraction(25), layout, SOURCES, [], [chunk], decide_chunks([chunk]))
 
 
 def test_the_owner_reads_what_is_missing_in_any_language() -> None:

@@ -1,0 +1,140 @@
+"""What the screen shows over a record, and what follows from it for the right-hand side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merger.analysis.watching.summary import summarise
+from merger.i18n import Message
+from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_track
+from merger.timeline.plan import Verdict
+from merger.timeline.screen.decisions import SHORTEST_OFF, SHORTEST_ON, decide_instants, settle
+from merger.timeline.screen.signals import (
+    WINDOW_US,
+    Mark,
+    Observation,
+    Picture,
+    ScreenSignal,
+    Shown,
+    screen_signal,
+)
+
+pytestmark = pytest.mark.quick
+
+START = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
+WHY = Message("analysis.no_card")
+S = 1_000_000
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def signal(*runs: tuple[float, Verdict]) -> ScreenSignal:
+    """Return a signal from lengths in seconds and what was shown for so long."""
+    shown, begins = [], 0.0
+    for length, kind in runs:
+        shown.append(Shown(Span(at(begins), at(begins + length)), kind, WHY))
+        begins += length
+    return ScreenSignal(tuple(shown))
+
+
+def decided(*runs: tuple[float, Verdict]) -> list[tuple[float, str]]:
+    return [
+        ((d.span.start - START).total_seconds(), d.right) for d in decide_instants(signal(*runs))
+    ]
+
+
+def test_the_right_hand_side_follows_the_screen_where_it_happened() -> None:
+    assert decided((600, "no_signal"), (120, "presentation"), (7, "blank"), (60, "presentation")) == [
+        (0, "board"), (600, "screen"), (720, "board"), (727, "screen"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        pytest.param(
+            [(60, "presentation"), (4.9, "blank"), (60, "presentation")], [(0, "screen")],
+            id="a blackout",
+        ),
+        pytest.param(
+            [(60, "no_signal"), (2.9, "presentation"), (60, "blank")], [(0, "board")], id="a flash",
+        ),
+        pytest.param(
+            [(60, "presentation"), (3, "blank"), (3, "no_signal"), (60, "presentation")],
+            [(0, "screen"), (60, "board"), (66, "screen")],
+            id="two kinds of nothing are long together",
+        ),
+        pytest.param(
+            [(60, "no_signal"), (3.5, "presentation"), (2, "blank"), (3.5, "presentation")],
+            [(0, "board"), (60, "screen")],
+            id="the shortest goes first",
+        ),
+        pytest.param(
+            [(1, "no_signal"), (60, "presentation"), (1, "missing")],
+            [(0, "board"), (1, "screen"), (61, "board")],
+            id="the ends of the record stay",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_too_short_for_a_switch(
+    runs: list[tuple[float, Verdict]], expected: list[tuple[float, str]]
+) -> None:
+    assert decided(*runs) == expected
+
+
+KINDS: list[Verdict] = ["presentation", "no_signal", "blank", "missing", "noise"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.sampled_from(KINDS)), min_size=1, max_size=40))
+def test_switches_are_never_near_each_other(runs: list[tuple[float, Verdict]]) -> None:
+    whole = signal(*runs)
+    settled = settle(whole.shown)
+    assert settled[0].span.start == START and settled[-1].span.end == whole.shown[-1].span.end
+    for before, after in pairwise(settled):
+        assert before.span.end == after.span.start
+        assert (before.kind == "presentation") != (after.kind == "presentation")
+    for run in settled[1:-1]:
+        assert run.span.length >= (SHORTEST_ON if run.kind == "presentation" else SHORTEST_OFF)
+    edges = {shown.span.start for shown in whole.shown}
+    assert {run.span.start for run in settled} <= edges  # each where it happened
+
+
+def segment(name: str, begins_s: float, length_s: float) -> Segment:
+    stretch = (Stretch(0, round(length_s * S)),)
+    return Segment("screen", name, ClockMap(at(begins_s), 0), stretch, ())
+
+
+def test_files_and_their_windows_become_one_signal() -> None:
+    window_s = WINDOW_US / S
+    track = picture_track(
+        "screen", Span(START, at(2000)), [segment("a", -100, 1000), segment("b", 950, 500)]
+    )
+    seen = {
+        ("a", 0): Observation(
+            (Mark(0, "no_signal", WHY), Mark(130 * S, "presentation", WHY)), (130 * S,), (0, 130 * S),
+            (Picture(50 * S, "no_signal", b"early"), Picture(140 * S, "presentation", b"jpeg")),
+        ),
+        ("a", 1): Observation((Mark(WINDOW_US, "presentation", WHY),), (WINDOW_US + 5 * S,), (), ()),
+        ("b", 0): Observation((Mark(40_000, "blank", WHY),), (), (), ()),
+    }  # fmt: skip
+    found = screen_signal(track, seen)
+    assert [((s.span.start - START).total_seconds(), s.kind) for s in found.shown] == [
+        (0, "no_signal"), (30, "presentation"), (900, "missing"), (950, "blank"), (1450, "missing"),
+    ]  # fmt: skip
+    assert found.changes == (at(30), at(window_s - 100 + 5))
+    assert [p.jpeg for p in found.pictures] == [b"jpeg"]
+    assert found.still_since(at(400)) == at(30)
+    assert found.still_since(at(1000)) == at(950)
+    look = summarise(found, Span(START, at(1800)))
+    assert (look.chunk.presence, look.chunk.verdict) == (True, "presentation")
+    assert look.chunk.score == Fraction(870, 1400)
+    assert [picture["verdict"] for picture in look.pictures] == ["presentation"]
+    assert summarise(found, Span(at(1500), at(1600))).chunk.verdict == "missing"
