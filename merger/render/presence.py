@@ -24,11 +24,12 @@ from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.media import MediaFile
-from merger.timeline.plan import Chunk, Decision
+from merger.timeline.plan import Chunk, Decision, Verdict
 from merger.timeline.screen.decisions import decide_chunks, decide_instants
 from merger.timeline.screen.signals import (
     NO_MEDIA,
     WINDOW_US,
+    Change,
     Mark,
     Observation,
     Picture,
@@ -102,7 +103,7 @@ def _watch(file: MediaFile, n: int, own_cards: Sequence[Card]) -> Observation:
     try:
         return reader.call(watch, file, stretch, own_cards)
     except Unreadable:  # as pictures that cannot be decoded
-        return Observation((), (), (), ())
+        return Observation(())
 
 
 def _believe(item: Clip | Gap) -> Shown:
@@ -119,20 +120,30 @@ def _window_hash(identity: str, n: int, own_cards: Sequence[Card]) -> str:
 def _facts_of_observation(seen: Observation) -> list[Any]:
     return [
         [[mark.at_us, mark.kind, to_json(mark.reason)] for mark in seen.marks],
-        seen.changes_us,
+        [[change.at_us, change.is_build] for change in seen.changes],
         seen.looks_us,
-        [[p.at_us, p.kind, base64.b64encode(p.jpeg).decode()] for p in seen.pictures],
+        [_facts_of_picture(picture) for picture in seen.pictures],
+        [_facts_of_picture(picture) for picture in seen.slides],
     ]
 
 
 def _observation_of(facts: Sequence[Any]) -> Observation:
-    marks, changes_us, looks_us, pictures = facts
+    marks, changes, looks_us, pictures, slides = facts
     return Observation(
         tuple(Mark(at_us, kind, from_json(reason)) for at_us, kind, reason in marks),
-        tuple(changes_us),
+        tuple(Change(at_us, is_build) for at_us, is_build in changes),
         tuple(looks_us),
-        tuple(Picture(at_us, kind, base64.b64decode(jpeg)) for at_us, kind, jpeg in pictures),
+        tuple(_picture_of(*picture) for picture in pictures),
+        tuple(_picture_of(*picture) for picture in slides),
     )
+
+
+def _facts_of_picture(picture: Picture) -> list[Any]:
+    return [picture.at_us, picture.kind, base64.b64encode(picture.jpeg).decode()]
+
+
+def _picture_of(at_us: int, kind: Verdict, jpeg: str) -> Picture:
+    return Picture(at_us, kind, base64.b64decode(jpeg))
 
 
 # --- half hours -------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ _LEVELS = 14
 # Of all cells: a mouse pointer takes 28 of 14,400, a line of text 60 and more.
 CHANGED = 0.002
 SAME = 0.0004
+_STROKE = 12  # levels between a stroke and its surroundings
+_KEPT = 0.95  # of the strokes of a slide are still there when a bullet point is added
 
 
 def thumb_of(frame: VideoFrame) -> Thumb:
@@ -36,3 +38,18 @@ def difference(one: Thumb, other: Thumb) -> float:
 def is_changed(one: Thumb, other: Thumb) -> bool:
     """Return whether two pictures differ by more than a pointer."""
     return difference(one, other) > CHANGED
+
+
+def only_adds(before: Thumb, after: Thumb) -> bool:
+    """Return whether a picture is another with something added, such as the next bullet point."""
+    drawn = _drawn(before)
+    if not drawn.any():
+        return False
+    kept = np.abs(before - after) <= _LEVELS
+    return float(kept[drawn].mean()) >= _KEPT and _drawn(after).sum() > drawn.sum()
+
+
+def _drawn(thumb: Thumb) -> npt.NDArray[np.bool_]:
+    """Return a mask of what stands out from its surroundings: letters and lines."""
+    surroundings = cv2.blur(thumb, (9, 9))
+    return np.asarray(np.abs(thumb - surroundings) > _STROKE)

@@ -26,12 +26,19 @@ from merger.analysis.watching.activity import (
     largest_share,
 )
 from merger.analysis.watching.savers import find_savers, find_spot
-from merger.analysis.watching.thumbs import SAME, Thumb, difference, is_changed, thumb_of
+from merger.analysis.watching.thumbs import (
+    SAME,
+    Thumb,
+    difference,
+    is_changed,
+    only_adds,
+    thumb_of,
+)
 from merger.i18n import Message
 from merger.timeline.clock import Stretch
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
-from merger.timeline.screen.signals import Mark, Observation, Picture
+from merger.timeline.screen.signals import Change, Mark, Observation, Picture
 
 _EVERY_US = 2_000_000  # key frames are looked at
 _KNOWN = 12  # pictures that were classified last: a screen returns to them
@@ -46,6 +53,8 @@ _AFTER = 2  # pictures after a burst are decoded, too: encoders sharpen what the
 _LARGEST_PICTURE = Size(192, 108)
 _PICTURE_EVERY_US = 100_000_000  # for people, besides those of new pictures
 _MOST_PICTURES = 40  # of a window
+_SLIDE = Size(1280, 720)  # in which words of a slide can be read
+_MOST_SLIDES = 200  # of a window: three seconds each
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,9 @@ class _Watch:
     cards: Sequence[Card]
     known: list[tuple[Thumb, Sample]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    changes_us: list[int] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     looks_us: list[int] = field(default_factory=list)
+    slides: list[Picture] = field(default_factory=list)
 
     def classify(self, at_us: int, frame: VideoFrame, thumb: Thumb) -> Sample:
         """Return what a picture shows; one like those that were classified last is as they are."""
@@ -83,6 +93,13 @@ class _Watch:
     def mark(self, at_us: int, sample: Sample) -> None:
         self.marks.append(Mark(at_us, sample.verdict, sample.reason))
 
+    def keep_slide(self, at_us: int, sample: Sample, frame: VideoFrame) -> None:
+        """Keep a picture that stands, with words that can be read."""
+        if sample.verdict == "presentation" and len(self.slides) < _MOST_SLIDES:
+            assert self.file.video is not None
+            jpeg = encode_jpeg(frame, self.file.video, _SLIDE)
+            self.slides.append(Picture(at_us, sample.verdict, jpeg))
+
 
 def watch(file: MediaFile, stretch: Stretch, own_cards: Sequence[Card]) -> Observation:
     """Return what a stretch of a file shows; what was before it counts as far as it goes on.
@@ -95,13 +112,19 @@ def watch(file: MediaFile, stretch: Stretch, own_cards: Sequence[Card]) -> Obser
     bursts = find_bursts(file)
     pictures: list[Picture] = []
     looks: list[_Look] = []
+    before: VideoFrame | None = None
     for look, frame in _look_at_keys(state, stretch):
         is_new = not looks or is_changed(looks[-1].thumb, look.thumb)
+        if is_new and before is not None:
+            state.keep_slide(looks[-1].at_us, looks[-1].sample, before)
+        before = frame
         is_late = not pictures or look.at_us - pictures[-1].at_us >= _PICTURE_EVERY_US
         if (is_new or is_late) and len(pictures) < _MOST_PICTURES and look.at_us < stretch.end_us:
             jpeg = encode_jpeg(frame, file.video, _LARGEST_PICTURE)
             pictures.append(Picture(look.at_us, look.sample.verdict, jpeg))
         looks.append(look)
+    if before is not None:
+        state.keep_slide(looks[-1].at_us, looks[-1].sample, before)
     savers = find_savers([k.at_us for k in looks], [find_spot(k.thumb) for k in looks])
     looks = _with_savers(looks, savers)
     for n, look in enumerate(looks):
@@ -175,11 +198,11 @@ def _look_between(
         return
     is_near = after.at_us - look.at_us < _HIDDEN_US
     if not inside and is_near and (kinds_agree or after.is_extra):
-        state.changes_us.append(after.at_us)
+        state.changes.append(Change(after.at_us, only_adds(look.thumb, after.thumb)))
         return
     reached = _follow(state, look, inside[-1].last if inside else look.index, end, after)
     if is_changed(reached, after.thumb):
-        state.changes_us.append(after.at_us)
+        state.changes.append(Change(after.at_us, only_adds(reached, after.thumb)))
 
 
 def _follow(state: _Watch, look: _Look, last: int, end: int, after: _Look | None) -> Thumb:
@@ -194,9 +217,9 @@ def _follow(state: _Watch, look: _Look, last: int, end: int, after: _Look | None
         the last picture that was looked at, small.
     """
     times_us = state.file.picture_us
-    changed = _Changes(state, look)
     if end - 1 <= look.index:
         return look.thumb
+    changed = _Changes(state, look)
     for at_us, frame in decode_from(state.file, look.at_us, int(times_us[end - 1])):
         number = int(np.searchsorted(times_us, at_us - 1))
         if number <= look.index:
@@ -205,6 +228,7 @@ def _follow(state: _Watch, look: _Look, last: int, end: int, after: _Look | None
         is_over = after is None or not is_changed(changed.before, after.thumb)
         if number >= last + _AFTER and is_over:
             break
+    changed.finish()
     return changed.before
 
 
@@ -214,6 +238,7 @@ class _Changes:
     def __init__(self, state: _Watch, look: _Look) -> None:
         self._state = state
         self.before = look.thumb
+        self._stood = look.thumb  # what stood last
         self._sample = look.sample
         self._moving: list[tuple[int, Thumb]] = []  # all since it began to move
         self._classified_us = look.at_us
@@ -223,9 +248,8 @@ class _Changes:
         moves = is_changed(self.before, thumb)
         self.before = thumb
         if moves:
-            if not self._moving or at_us - self._moving[-1][0] > _ONE_CHANGE_US:
-                self._state.changes_us.append(at_us)
-                self._moving = []
+            if self._moving and at_us - self._moving[-1][0] > _ONE_CHANGE_US:
+                self.finish()
             if not self._moving or at_us - self._classified_us >= _MOVING_EVERY_US:
                 self._take(at_us, at_us, frame, thumb)
             self._moving.append((at_us, thumb))
@@ -233,6 +257,15 @@ class _Changes:
             # It stands: what it is now it has been since it first looked like this.
             since_us = next(us for us, seen in self._moving if not is_changed(seen, thumb))
             self._take(since_us, at_us, frame, thumb)
+            self._state.keep_slide(at_us, self._sample, frame)
+            self.finish()
+
+    def finish(self) -> None:
+        """Write down the change that is over."""
+        if self._moving:
+            is_build = only_adds(self._stood, self.before)
+            self._state.changes.append(Change(self._moving[0][0], is_build))
+            self._stood = self.before
             self._moving = []
 
     def _take(self, since_us: int, at_us: int, frame: VideoFrame, thumb: Thumb) -> None:
@@ -255,7 +288,15 @@ def _cut(state: _Watch, pictures: Sequence[Picture], stretch: Stretch) -> Observ
             marks.pop()
         if not marks or marks[-1].kind != mark.kind:
             marks.append(mark)
-    changes = sorted({us for us in state.changes_us if us in stretch})
-    looks = sorted(us for us in state.looks_us if us in stretch)
-    inside = tuple(p for p in pictures if p.at_us in stretch)
-    return Observation(tuple(marks), tuple(changes), tuple(looks), inside)
+    by_time = {change.at_us: change for change in state.changes if change.at_us in stretch}
+    return Observation(
+        tuple(marks),
+        changes=tuple(by_time[us] for us in sorted(by_time)),
+        looks_us=tuple(sorted(us for us in state.looks_us if us in stretch)),
+        pictures=_in_order(pictures, stretch),
+        slides=_in_order(state.slides, stretch),
+    )
+
+
+def _in_order(pictures: Sequence[Picture], stretch: Stretch) -> tuple[Picture, ...]:
+    return tuple(sorted((p for p in pictures if p.at_us in stretch), key=lambda p: p.at_us))

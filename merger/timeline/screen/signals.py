@@ -32,7 +32,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small copy (JPEG) of what is shown at a time, for people."""
+    """A copy (JPEG) of what is shown at a time."""
 
     at_us: int
     kind: Kind
@@ -40,19 +40,30 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A picture became another. is_build: only by what was added, such as the next bullet point."""
+
+    at_us: int
+    is_build: bool = False
+
+
+@dataclass(frozen=True)
 class Observation:
-    """What watching a window of a file has shown. Times are file time.
+    """What watching a window of a file has shown. Times are file time, and all is in order.
 
     Attributes:
-        marks: in order; each holds until the next.
-        changes_us: when a still picture became another.
+        marks: each holds until the next.
+        changes: of pictures, but for those of a film.
         looks_us: of the pictures that were classified, or were alike to such.
+        pictures: small ones, for people.
+        slides: larger ones, with words that can be read: the last of each picture that stood.
     """
 
     marks: tuple[Mark, ...]
-    changes_us: tuple[int, ...]
-    looks_us: tuple[int, ...]
-    pictures: tuple[Picture, ...]
+    changes: tuple[Change, ...] = ()
+    looks_us: tuple[int, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    slides: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """A small copy (JPEG) of what is shown at an instant."""
+    """A copy (JPEG) of what is shown at an instant."""
 
     at: datetime
     kind: Kind
@@ -80,14 +91,18 @@ class ScreenSignal:
     Attributes:
         shown: tile the record.
         changes: when the picture became another, in order.
+        builds: those of them that only added something.
         looks: when pictures were classified, in order.
-        pictures: some of them, in order.
+        pictures: some of them, small, in order.
+        slides: one at least of each that stood, larger, in order.
     """
 
     shown: tuple[Shown, ...]
     changes: tuple[datetime, ...] = ()
+    builds: frozenset[datetime] = frozenset()
     looks: tuple[datetime, ...] = ()
     pictures: tuple[ShownPicture, ...] = ()
+    slides: tuple[ShownPicture, ...] = ()
 
     def still_since(self, at: datetime) -> datetime:
         """Return since when the picture of an instant has been shown."""
@@ -113,9 +128,10 @@ Observations = Mapping[tuple[str, int], Observation]  # by file and number of it
 def screen_signal(track: Track, observations: Observations) -> ScreenSignal:
     """Return what a screen shows at every instant of a track."""
     shown: list[Shown] = []
-    changes: list[datetime] = []
+    changes: list[tuple[datetime, bool]] = []
     looks: list[datetime] = []
     pictures: list[ShownPicture] = []
+    slides: list[ShownPicture] = []
     for item in track.items:
         if not isinstance(item, Clip):
             shown.append(Shown(item.span, "missing", NO_MEDIA))
@@ -127,18 +143,32 @@ def screen_signal(track: Track, observations: Observations) -> ScreenSignal:
         ]
         shown += _shown_in(item, [mark for window in seen for mark in window.marks])
         wall = item.segment.clock.wall
-        changes += [at for w in seen for us in w.changes_us if (at := wall(us)) in item.span]
-        looks += [at for w in seen for us in w.looks_us if (at := wall(us)) in item.span]
-        pictures += [
-            ShownPicture(at, picture.kind, picture.jpeg)
-            for window in seen
-            for picture in window.pictures
-            if (at := wall(picture.at_us)) in item.span
-        ]
-    pictures.sort(key=lambda picture: picture.at)
+        for window in seen:
+            changes += [
+                (at, change.is_build)
+                for change in window.changes
+                if (at := wall(change.at_us)) in item.span
+            ]
+            looks += [at for us in window.looks_us if (at := wall(us)) in item.span]
+            pictures += _pictures_in(item, window.pictures)
+            slides += _pictures_in(item, window.slides)
     return ScreenSignal(
-        tuple(join_alike(shown)), tuple(sorted(changes)), tuple(sorted(looks)), tuple(pictures)
+        tuple(join_alike(shown)),
+        changes=tuple(sorted(at for at, _ in changes)),
+        builds=frozenset(at for at, is_build in changes if is_build),
+        looks=tuple(sorted(looks)),
+        pictures=tuple(sorted(pictures, key=lambda picture: picture.at)),
+        slides=tuple(sorted(slides, key=lambda picture: picture.at)),
     )
+
+
+def _pictures_in(clip: Clip, pictures: Sequence[Picture]) -> list[ShownPicture]:
+    wall = clip.segment.clock.wall
+    return [
+        ShownPicture(at, picture.kind, picture.jpeg)
+        for picture in pictures
+        if (at := wall(picture.at_us)) in clip.span
+    ]
 
 
 def _shown_in(clip: Clip, marks: Sequence[Mark]) -> list[Shown]:

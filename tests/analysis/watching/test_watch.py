@@ -100,15 +100,20 @@ def test_little_is_decoded_of_a_still_screen(tmp_path: Path, monkeypatch: Any) -
 
     monkeypatch.setattr(module, "decode_from", counted)
     seen = watched(tmp_path / "screen.mp4")
-    assert [round(us / FRAME_US) for us in seen.changes_us] == [1000]
+    assert [round(c.at_us / FRAME_US) for c in seen.changes] == [1000]
     assert len(decoded) + len(seen.looks_us) <= 1500 / 20
 
 
 def test_slides_and_what_is_new_on_them_are_changes(tmp_path: Path) -> None:
     scenes = [Scene(60, still(slide(7, lines))) for lines in range(4)]
+    scenes.append(Scene(60, still(slide(8, 4))))
     write_screen(tmp_path / "screen.mp4", scenes, group=250)
     seen = watched(tmp_path / "screen.mp4")
-    assert [round(us / FRAME_US) for us in seen.changes_us] == [60, 120, 180]
+    assert [(round(c.at_us / FRAME_US), c.is_build) for c in seen.changes] == [
+        (60, True), (120, True), (180, True), (240, False),
+    ]  # fmt: skip
+    # The last of each slide, and of each step of it, can be read.
+    assert {min(4, picture.at_us // (60 * FRAME_US)) for picture in seen.slides} == {0, 1, 2, 3, 4}
     assert [mark.kind for mark in seen.marks] == ["presentation"]
 
 
@@ -137,9 +142,9 @@ def test_windows_say_together_what_the_whole_says(tmp_path: Path) -> None:
         assert seen.marks[0].at_us == start
         goes_on = bool(marks) and marks[-1].kind == seen.marks[0].kind
         marks += seen.marks[goes_on:]
-        changes += seen.changes_us
+        changes += seen.changes
     assert [(m.at_us, m.kind) for m in marks] == [(m.at_us, m.kind) for m in whole.marks]
-    assert changes == list(whole.changes_us)
+    assert changes == list(whole.changes)
 
 
 def test_a_screen_that_sends_pictures_only_when_something_changes(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from merger.timeline.plan import Verdict
 from merger.timeline.screen.decisions import SHORTEST_OFF, SHORTEST_ON, decide_instants, settle
 from merger.timeline.screen.signals import (
     WINDOW_US,
+    Change,
     Mark,
     Observation,
     Picture,
@@ -119,17 +120,18 @@ def test_files_and_their_windows_become_one_signal() -> None:
     )
     seen = {
         ("a", 0): Observation(
-            (Mark(0, "no_signal", WHY), Mark(130 * S, "presentation", WHY)), (130 * S,), (0, 130 * S),
+            (Mark(0, "no_signal", WHY), Mark(130 * S, "presentation", WHY)), (Change(130 * S),), (0, 130 * S),
             (Picture(50 * S, "no_signal", b"early"), Picture(140 * S, "presentation", b"jpeg")),
         ),
-        ("a", 1): Observation((Mark(WINDOW_US, "presentation", WHY),), (WINDOW_US + 5 * S,), (), ()),
-        ("b", 0): Observation((Mark(40_000, "blank", WHY),), (), (), ()),
+        ("a", 1): Observation((Mark(WINDOW_US, "presentation", WHY),), (Change(WINDOW_US + 5 * S, is_build=True),)),
+        ("b", 0): Observation((Mark(40_000, "blank", WHY),)),
     }  # fmt: skip
     found = screen_signal(track, seen)
     assert [((s.span.start - START).total_seconds(), s.kind) for s in found.shown] == [
         (0, "no_signal"), (30, "presentation"), (900, "missing"), (950, "blank"), (1450, "missing"),
     ]  # fmt: skip
     assert found.changes == (at(30), at(window_s - 100 + 5))
+    assert found.builds == {at(window_s - 100 + 5)}
     assert [p.jpeg for p in found.pictures] == [b"jpeg"]
     assert found.still_since(at(400)) == at(30)
     assert found.still_since(at(1000)) == at(950)
