@@ -97,7 +97,7 @@ def render(
     """
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(context.tool, profile, context.settings.encoder)
-    warnings = [*library.warnings, *notes]
+    warnings = [*library.warnings, *presence.warnings, *notes]
     job = _Job(context, request, profile, library, presence, on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:
