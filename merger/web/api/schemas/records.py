@@ -297,7 +297,7 @@ class DeliveryOut(BaseModel):
     kind: str
     status: Literal["pending", "delivered"]
     version: int | None
-    link: str | None
+    link: str | None = Field(description="A path on the server is shown to editors alone.")
     sha256: str | None
 
 

@@ -120,7 +120,7 @@ class SourceOut(BaseModel):
     name: str
     role: str
     kind: str
-    address: str
+    address: str | None = Field(description="Null for those who cannot change rooms.")
     has_credentials: bool
 
 
