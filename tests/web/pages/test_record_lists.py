@@ -157,6 +157,7 @@ def add_chunks(web: Web, record: int, *chunks: tuple[str, list[dict[str, str]] |
     writing(web.site.engine, lambda session: session.add_all(rows))
 
 
+@BOTH_DATABASES
 def test_a_line_shows_the_first_slide(web: Web) -> None:
     with_slides, without, old = (add(web, name, -DAY, "failed") for name in "abc")
     add_chunks(
@@ -168,13 +169,18 @@ def test_a_line_shows_the_first_slide(web: Web) -> None:
     )  # fmt: skip
     add_chunks(web, without, ("no_signal", [picture("no_signal", b"card")]), ("presentation", []))
     add_chunks(web, old, ("presentation", None))
-    found = previews(web.site.engine, [with_slides, without, old, 99])
-    assert {record for record, seen in found.items() if seen.has_picture} == {with_slides}
+    # The worker has kept one of the video.
+    frame = json.dumps({"warnings": [], "picture": base64.b64encode(b"frame").decode()})
+    board = add(web, "d", -2 * DAY, "delivered", delivered_version=1, report=frame)
+    never = add(web, "of no version that people have", -2 * DAY, "failed", report=frame)
+    found = previews(web.site.engine, [with_slides, without, old, board, never, 99])
+    assert {record for record, seen in found.items() if seen.has_picture} == {with_slides, board}
     page = reader(web, "ann").get("/records?tab=recordings")
     assert re.findall(r'loading="lazy"[^>]* src="([^"]+)"', page) == [
-        f"/api/v1/records/{with_slides}/picture"
+        f"/api/v1/records/{record}/picture" for record in (with_slides, board)
     ]
-    assert page.count('<svg class="thumbnail" aria-hidden="true"') == 2
+    assert page.count('<svg class="thumbnail" aria-hidden="true"') == 3
+    assert web.api("ann", "GET", f"/records/{board}/picture").data == b"frame"
     shown = web.api("ann", "GET", f"/records/{with_slides}/picture")
     assert (shown.data, shown.mimetype) == (b"slide", "image/jpeg")
     assert "private" in shown.headers["Cache-Control"]
@@ -182,7 +188,7 @@ def test_a_line_shows_the_first_slide(web: Web) -> None:
     assert (
         web.api("ann", "GET", f"/records/{with_slides}/picture", headers=again).status_code == 304
     )
-    for record, who in ((without, "ann"), (old, "ann"), (with_slides, "bob")):
+    for record, who in ((without, "ann"), (old, "ann"), (never, "ann"), (with_slides, "bob")):
         assert web.api(who, "GET", f"/records/{record}/picture").status_code == 404
 
 
