@@ -489,6 +489,8 @@ class Record(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     progress: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")  # 0..1
+    # How far the whole was when somebody tried again: what people see never goes back.
+    reached: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
     error_code: Mapped[str | None] = mapped_column(key(64))
     error_message: Mapped[Message | None] = mapped_column("error_text", Words)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)

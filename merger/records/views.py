@@ -16,7 +16,7 @@ from merger.errors import Refused
 from merger.i18n import Message, document, from_json, to_json
 from merger.records import outbox
 from merger.records.requests import is_among, record_row, watched_row
-from merger.records.rules.progress import overall_share, ready_at
+from merger.records.rules.progress import reached_share, ready_at
 from merger.records.rules.server_paths import is_web_link, without_folders
 from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.report import warnings_of
@@ -115,7 +115,7 @@ def _state(row: Record, ready: datetime | None, only_of: int | None) -> dict[str
         "status": row.status,
         "stage": row.stage,
         "progress": round(row.progress, 4),
-        "overall_progress": overall_share(row.status, row.stage, row.progress),
+        "overall_progress": reached_share(row),
         "ready_at": _local(row.zone, ready),
         "version": row.version,
         "delivered_version": row.delivered_version,

@@ -1,4 +1,4 @@
-"""Recordings in the order in which they were ready."""
+"""Recordings in the order in which they were ready; how far those are that are tried again."""
 
 from typing import Any
 
@@ -31,3 +31,4 @@ def upgrade() -> None:
     )
     _add_column("records", sa.Column("listed_at", INSTANT, listed_at))
     _create_index("records", "listed_at", "id")
+    _add_column("records", sa.Column("reached", sa.Double(), nullable=False, server_default="0"))

@@ -204,8 +204,8 @@ class RecordOut(BaseModel):
     stage: Stage
     progress: float = Field(description="Of the stage, 0 to 1.")
     overall_progress: float = Field(
-        description="Of the version that is made, 0 to 1; it never goes back, except that a retry"
-        " that somebody requests begins anew."
+        description="Of the version that is made, 0 to 1; it never goes back, however often that"
+        " is tried."
     )
     ready_at: At | None = Field(description="When encoding will be done, as far as it is known.")
     run_after: At | None
