@@ -9,9 +9,9 @@ from pydantic import ConfigDict
 Example = dict[str, Any]
 
 
-def shown_by(example: Example, **config: Any) -> ConfigDict:
+def shown_by(example: Example) -> ConfigDict:
     """Return the configuration of a model that shows an example."""
-    return ConfigDict(json_schema_extra={"examples": [example]}, **config)
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 # --- records --------------------------------------------------------------------------------------
