@@ -540,7 +540,9 @@ def check_header(page: Page) -> None:
     menu = page.locator(".menu")
     if menu.count():
         menu.locator("summary").click()
-        expect(menu.get_by_role("link").first).to_be_in_viewport(ratio=1)
+        for width in (1280, 390, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            expect(menu.get_by_role("link").first).to_be_in_viewport(ratio=1)
         accessible(page)
         shoot(page, f"menu-{page.locator('html').get_attribute('lang')}")
 
