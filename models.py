@@ -269,6 +269,7 @@ class Room(Base):
     papers: Mapped[bool] = mapped_column(
         default=False, server_default="0"
     )  # captions are delivered
+    archives: Mapped[bool] = mapped_column(default=False, server_default="0")  # all views are kept
     # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
     requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -435,6 +436,20 @@ class RecordUser(Base):
     title: Mapped[str | None] = mapped_column(String(255))
 
     user: Mapped[User] = relationship()
+
+
+class RecordLeaver(Base):
+    """Who has left a record, or was removed: what it follows does not bring them back."""
+
+    __tablename__ = "record_leavers"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class Record(Base):
@@ -756,6 +771,8 @@ class Series(Base):
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     state: Mapped[str] = mapped_column(key(16))  # active, disabled, over
     reason: Mapped[str | None] = mapped_column(String(255))  # why it is disabled, as people say it
+    # timetable, people: who has ended it; what a timetable has ended begins again with it.
+    ended_by: Mapped[str | None] = mapped_column(key(16))
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
 

@@ -232,7 +232,7 @@ def _adopt(
     What is made already keeps its name, by which people know it. A course that somebody has asked
     for stays, too; that of an event does not.
     """
-    requests.add_users(session, record, plan.people, now, plan.naming)
+    planned.add_people(session, record, plan.people, now, plan.naming)
     if gives_texts and requests.is_untouched(record):
         for entry in record.users:
             is_known_as = record.event_name if record.event_name != plan.name else None
