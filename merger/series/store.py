@@ -160,6 +160,7 @@ def set_state(
         if is_limited and row.source != REQUESTED and "over" in (state, row.state):
             raise Forbidden("series", "series.of_editors")
         row.state, row.reason, row.updated_at = state, why or None, now
+        row.ended_by = "people" if state == "over" else None
         session.flush()
         bring_up_to_date(session, series, now)
 
