@@ -89,6 +89,8 @@ class RecordMedia(TypedDict, total=False):
         papers: names of the files of transcripts.
         transcripts: where the times of those lie of which that was asked.
         late: where media came after the record was made.
+        late_transcripts: when it was last reported that there are more of them; until they are
+            collected.
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
         corner: where the speaker lies above the screen, from the first time that is planned on.
@@ -100,6 +102,7 @@ class RecordMedia(TypedDict, total=False):
     papers: list[str]
     transcripts: list[TranscriptData]
     late: LateMedia
+    late_transcripts: str
     asked_again: bool
     leave: LeaveGiven
     corner: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from merger.errors import Cancelled, MergerError, Temporary
@@ -168,18 +169,26 @@ def _collect_transcripts(
     """
     there: list[Transcript] = []
     warnings: list[Message] = []
-    into = paths.transcripts_of(service.settings.data, task.job.record)
-    for source, port, recorder in task.sources:
-        if not isinstance(recorder, HasTranscripts) or source not in task.job.sources:
-            continue
-        make_folder(into, _OURS)
+    for source, load in transcripts_of_sources(service, lease, task):
         try:
-            there += recorder.collect_transcripts(port, task.request.span, into, lease.should_stop)
+            there += load()
         except Cancelled:
             raise
         except MergerError as error:
             warnings.append(Message("worker.no_transcripts", source=source.name, why=error.message))
     return there, warnings
+
+
+def transcripts_of_sources(
+    service: Service, lease: Lease, task: Task
+) -> Iterator[tuple[SourceRow, Callable[[], list[Transcript]]]]:
+    """Yield the sources that have something to read, each with what collects that."""
+    into = paths.transcripts_of(service.settings.data, task.job.record)
+    for source, port, recorder in task.sources:
+        if isinstance(recorder, HasTranscripts) and source in task.job.sources:
+            make_folder(into, _OURS)
+            span, stop = task.request.span, lease.should_stop
+            yield source, partial(recorder.collect_transcripts, port, span, into, stop)
 
 
 def _missing_files(
