@@ -831,6 +831,8 @@ class Occurrence(Base):
     follows: Mapped[bool] = mapped_column(default=False, server_default="0")
     # Whether people have given the record another name or course.
     keeps_texts: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # When it was last changed by itself; null: never, only with its series.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     series: Mapped[Series] = relationship()
     room: Mapped[Room | None] = relationship()

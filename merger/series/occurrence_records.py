@@ -57,6 +57,7 @@ def settle(session: Session, row: Occurrence, now: datetime, *, is_allowed: bool
         row.reason = why_not_theirs(session, row, room, owner_of(series), now)
         if row.reason is not None:
             row.is_off = row.is_changed = True  # until its owner finds another time
+            row.updated_at = now
             plan = _plan(series, row, room)
     if record is not None:
         if row.follows:
@@ -187,6 +188,7 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
         row.record_id, row.follows = requests.enter_request(session, checked, now, plan.room)
     except Forbidden as error:  # it may show meetings of others
         row.is_off, row.is_changed, row.reason = True, True, error.message
+        row.updated_at = now
     else:
         row.requested_at = now
 

@@ -194,7 +194,7 @@ def edit_occurrence(
         if edit.is_off is not None:
             row.is_off = edit.is_off
             row.reason = _reason(by) if edit.is_off else None
-        row.is_changed = True
+        row.is_changed, row.updated_at = True, now
         session.flush()
         if by is not None and not by.sees_all:
             _check_time(session, row, edit, by, now)
@@ -388,13 +388,14 @@ def occurrence_document(row: Occurrence) -> dict[str, Any]:
     """Return an occurrence as plain values; instants in UTC."""
     room: Room = row.room or row.series.room
     off, record = why_off(row), row.record
+    stamps = row.updated_at, row.series.updated_at
     return {
         "id": row.id, "series": row.series_id, "room": room.name, "room_id": room.id,
         "zone": room.zone, "name": row.name or spec_of_name(row.series),
         "course": row.series.course_code, "original": row.original_at.isoformat(),
         "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
         "is_off": off is not None, "is_skipped": row.is_off, "reason": off,
-        "is_changed": row.is_changed, "stamp": row.series.updated_at.isoformat(),
+        "is_changed": row.is_changed, "stamp": max(filter(None, stamps)).isoformat(),
         "mode": row.series.mode, "record": row.record_id,
         "status": record.status if record is not None else None,
     }  # fmt: skip

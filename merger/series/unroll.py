@@ -192,12 +192,13 @@ def _update_rows(
         if wanted is None:
             assert row is not None
             row.is_off, row.reason = True, Message("series.not_any_more")
+            row.updated_at = now
             continue
         if row is None:
             row = Occurrence(series=series, original_at=original_at)
             session.add(row)
         row.start_at, row.end_at, row.name = wanted.span.start, wanted.span.end, wanted.name
-        row.is_off, row.reason = wanted.off is not None, wanted.off
+        row.is_off, row.reason, row.updated_at = wanted.off is not None, wanted.off, now
 
 
 def _rename_rows(

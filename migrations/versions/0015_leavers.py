@@ -1,4 +1,4 @@
-"""Who has left a record, and stays away from it; by whom a series was ended."""
+"""Who has left a record; by whom a series was ended; when a lecture was changed; archives."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.dialects import mysql
 revision = "0015"
 down_revision = "0014"
 
+INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
 IDENTITY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -44,6 +45,7 @@ def upgrade() -> None:
     if "ix_record_leavers_user_id" not in {index["name"] for index in indexes}:
         op.create_index("ix_record_leavers_user_id", "record_leavers", ["user_id"])
     _add_column("series", sa.Column("ended_by", _key(16)))
+    _add_column("occurrences", sa.Column("updated_at", INSTANT))
     # Until now, what a timetable had ended said so in its reason.
     op.execute(
         sa.text(
