@@ -25,7 +25,7 @@ from merger.names import clean_name
 from merger.records.requests import LONGEST_NAME, room_row
 from merger.series import clashes
 from merger.series.occurrence_records import settle, why_not_theirs, why_off
-from merger.series.rows import PEOPLE, REQUESTED, spec_of, write_spec
+from merger.series.rows import PEOPLE, REQUESTED, can_be_changed, spec_of, write_spec
 from merger.series.unroll import bring_up_to_date
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timetable.recurrence import check_recurrence
@@ -79,16 +79,24 @@ def add_series(
 
 
 def preview_series(
-    engine: Engine, spec: SeriesSpec, now: datetime, by: Principal | None
+    engine: Engine,
+    spec: SeriesSpec,
+    now: datetime,
+    by: Principal | None,
+    without: int | None = None,
 ) -> list[clashes.Date]:
     """Return the coming lectures that a series would have, and what is in their way.
+
+    Args:
+        without: the series that is to be changed into this one.
 
     Raises:
         Invalid: it cannot be.
     """
     check_spec(spec, now)
     with reading(engine) as session:
-        return clashes.dates_of(session, spec, room_row(session, spec.room or ""), by, now)
+        room = room_row(session, spec.room or "")
+        return clashes.dates_of(session, spec, room, by, now, without)
 
 
 def insert_series(
@@ -126,7 +134,7 @@ def change_series(
 
     def change(session: Session) -> None:
         row = lock_series(session, series, by)
-        if row.source not in (PEOPLE, REQUESTED):
+        if not can_be_changed(row.source):
             raise Conflict("series", "series.of_timetable", timetable=row.source)
         check_spec(spec, now)
         room = room_row(session, spec.room or "", lock=True)

@@ -144,6 +144,21 @@ def test_whoever_requests_it_too_keeps_it(term: Term) -> None:
     assert term.site.row(record).status == "queued"
 
 
+def test_a_lecture_that_has_begun_stays_whatever_becomes_of_its_series(term: Term) -> None:
+    series = term.add()
+    term.now += 3 * HOUR  # at 11:00
+    for start in (9, 12):
+        later = replace(MONDAYS, starts_local=datetime(2026, 10, 5, start), length=HOUR)
+        changed = replace(ALGEBRA, recurrence=later)
+        store.change_series(term.site.engine, series, changed, term.now, None)
+        assert term.local()[:2] == ["10-12 10:00", f"10-19 {start:02}:00"]
+        assert term.site.row(1).end_at - term.site.row(1).start_at == 1.5 * HOUR
+    off = DayOff(first_day=date(2026, 10, 12), last_day=date(2026, 10, 12), name="Strike")
+    writing(term.site.engine, lambda session: session.add(off))
+    term.unroll()
+    assert term.local()[0] == "10-12 10:00" and term.unroll() == 0
+
+
 def test_whoever_leaves_a_lecture_stays_away(term: Term) -> None:
     owners = ("ada@example.org", "bob@example.org", "cid@example.org")
     series = term.add(replace(ALGEBRA, owners=owners))
