@@ -32,6 +32,7 @@ class Job:
         media: what it is made of, as far as that was collected.
         users: mail addresses, the owner's first; without those who are still to confirm.
         drive_folder: of the series that the record is of, or of the room.
+        archives: whether all views of what was recorded are kept.
         delivers_captions: whether the captions of its video are delivered, too.
         calendar_id, event_id: of the event that it was requested for.
         is_outdated: what was delivered does not show the latest texts yet, or file name.
@@ -57,6 +58,7 @@ class Job:
     users: tuple[str, ...] = ()
     drive_folder: str | None = None
     delivers_captions: bool = False
+    archives: bool = False
     calendar_id: str | None = None
     event_id: str | None = None
     course_code: str | None = None
@@ -104,6 +106,7 @@ def job_from_row(session: Session, row: Record) -> Job:
         users=tuple(entry.user.email for entry in row.users if entry.user.is_confirmed),
         drive_folder=_folder_of_series(session, row) or (room.drive_folder if room else None),
         delivers_captions=room.papers if room else False,
+        archives=room.archives if room else False,
         calendar_id=row.event_link.calendar_id if row.event_link else None,
         event_id=row.event_link.event_id if row.event_link else None,
         course_code=row.course_code,

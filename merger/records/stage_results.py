@@ -113,6 +113,11 @@ def save_segments(
     return lease.write(write)
 
 
+def save_views(lease: Lease, data: Path, source: int, files: Sequence[Collected]) -> None:
+    """Write down all views that were collected of a source; a record need not show them."""
+    lease.write(lambda session, _: _save_files(session, data, source, files, lease.now()))
+
+
 def _save_files(
     session: Session, data: Path, source: int, files: Sequence[Collected], now: datetime
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, from_json, sentences, verbatim
-from merger.ports.recorder import Collected, Found, HasTranscripts
+from merger.ports.recorder import Collected, Found, HasTranscripts, HasViews
 from merger.records import stage_results
 from merger.records.jobs import SourceRow
 from merger.records.leases import Lease
@@ -105,6 +105,8 @@ def collect_media(service: Service, lease: Lease, task: Task) -> CollectedMedia:
         collected[source.name] = files
         failpoint("collect.brought")
         warnings += _missing_files(source, found[source.name], files, task, service.now())
+    if task.job.archives:
+        warnings += _collect_views(service, lease, task)
     transcripts, complaints = _collect_transcripts(service, lease, task)
     ids = {source.name: source.id for source, _, _ in task.sources}
     media = stage_results.save_segments(
@@ -158,6 +160,27 @@ def _check_complete(service: Service, task: Task, found: Mapping[str, Found]) ->
     names = tuple(name for name, there in found.items() if there.more_expected)
     at = f"{until.astimezone(task.request.zone):%Y-%m-%d %H:%M}"
     raise NotYet(until, Message("history.waits", sources=names, until=at))
+
+
+def _collect_views(service: Service, lease: Lease, task: Task) -> list[Message]:
+    """Collect all views of what was recorded, for the archive; return warnings.
+
+    Without them, a video is made all the same. They are uploaded by `merger.live.raw_uploads`.
+    """
+    warnings: list[Message] = []
+    for source, port, recorder in task.sources:
+        if not isinstance(recorder, HasViews) or source not in task.job.sources:
+            continue
+        into = paths.source_folder(service.settings.data, source.id)
+        try:
+            files = recorder.collect_views(port, task.request.span, into, lease.should_stop)
+        except Cancelled:
+            raise
+        except MergerError as error:
+            warnings.append(Message("worker.no_views", source=source.name, why=error.message))
+        else:
+            stage_results.save_views(lease, service.settings.data, source.id, files)
+    return warnings
 
 
 def _collect_transcripts(
