@@ -14,9 +14,9 @@ from merger.records import edit, requests
 from merger.timeline.zones import zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
+from merger.web.pages.addresses import parse_addresses
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, phrases_of_error
 from merger.web.pages.form_times import instant_of
-from merger.web.pages.people.addresses import parse_addresses
 from merger.web.pages.records import (
     TIMES,
     details_of,

@@ -25,6 +25,7 @@ from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import t
+from merger.web.pages.addresses import parse_addresses
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.form_times import (
     check_span,
@@ -35,7 +36,6 @@ from merger.web.pages.form_times import (
     local_text,
     turn_of,
 )
-from merger.web.pages.people.addresses import parse_addresses
 from merger.web.pages.timetable.weekly import check_until, request_weekly
 
 FIELDS = (

@@ -23,9 +23,9 @@ from merger.timetable.rules import WEEKDAYS, Rule, parse_rule
 from merger.timetable.spec import SeriesSpec
 from merger.web.auth import require_principal, service
 from merger.web.language import t
+from merger.web.pages.addresses import parse_addresses
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.form_times import date_of, is_clock
-from merger.web.pages.people.addresses import parse_addresses
 from merger.web.pages.timetable.words import when_in_words
 
 FIELDS = (
