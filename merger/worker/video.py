@@ -22,6 +22,7 @@ from merger.worker.captions import write_captions
 from merger.worker.work import Work
 
 if TYPE_CHECKING:
+    from merger.analysis.sampling import Look
     from merger.media.library import Library
     from merger.render.context import RenderContext, Watch
     from merger.render.presence import Presence
@@ -85,7 +86,7 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         result = render(context, request, analysed.library, analysed.presence, out, on_plan)
         failpoint("encode.joined")
-        _publish(work, result, write_captions(work, out), _has_slides(analysed.looks))
+        _publish(work, result, write_captions(work, out), _has_slides(analysed.presence.looks))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
