@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from merger.render.context import RenderContext, Watch
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
+    from merger.timeline.sync import Sync
 
 
 class _Progress(Silent):
@@ -40,24 +41,27 @@ class _Progress(Silent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """Media, and what was decided about its chunks. watch: with the time that it took."""
+    """Media, and what was decided about clocks and chunks. watch: with the time that it took."""
 
     library: Library
     looks: Sequence[Look]
     watch: Watch
+    syncs: Sequence[Sync]
 
 
 def analyse(work: Work, library: Library) -> Analysed:
-    """Decide in which chunks a presentation is shown, and write it down."""
+    """Put sources on one clock, decide in which chunks a presentation is shown; write it down."""
     from merger.render.context import Watch
     from merger.render.presence import analyse_presence
+    from merger.render.sync import synchronise
 
     watch = Watch(_Progress(work.lease))
     with _rendering(work, watch) as context, watch.stage("analyse"):
+        syncs = synchronise(context, work.task.request, library)
         looks = analyse_presence(context, work.task.request, library)
         stage_results.save_chunks(work.lease, looks)
     failpoint("analyse.written")
-    return Analysed(library, looks, watch)
+    return Analysed(library, looks, watch, syncs)
 
 
 def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
@@ -73,14 +77,17 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         def on_plan(plan: EditPlan) -> None:
             document = out / "plan.json"
-            document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            facts = plan_document(plan, analysed.syncs)
+            document.write_text(json.dumps(facts, ensure_ascii=False, indent=1))
             work.lease.confirm()  # its name is that of every attempt
             publish(document, folder / "plan.json")
             failpoint("plan.written")
             if work.stage != "encode":  # else it is planned anew around damage
                 work.enter("encode")
 
-        result = render(context, request, analysed.library, analysed.looks, out, on_plan)
+        result = render(
+            context, request, analysed.library, analysed.looks, out, on_plan, analysed.syncs
+        )
         failpoint("encode.joined")
         _publish(work, result, write_captions(work, out))
     failpoint("encode.written")

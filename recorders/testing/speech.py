@@ -6,6 +6,10 @@ them alike. Nobody understands a word; loudness, onsets and pauses are those of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +18,27 @@ Samples = npt.NDArray[np.float32]
 
 _BAND_HZ = (150.0, 3_000.0)
 _BLOCK_S = 60
+
+
+@dataclass(frozen=True)
+class Lecture:
+    """Speech that begins at an instant; two numbers have nothing in common."""
+
+    number: int
+    begins: datetime
+
+    def heard(
+        self, start: datetime, count: int, sample_rate: int, media_rate: Fraction = Fraction(1)
+    ) -> Samples:
+        """Return what a device hears from an instant on.
+
+        Args:
+            media_rate: of its clock, in seconds per second of wall clock.
+        """
+        after_s = (start - self.begins) / timedelta(seconds=1)
+        at_s = after_s + np.arange(count) / (sample_rate * float(media_rate))
+        whole = speech(float(at_s[-1]) + 1, self.number)
+        return np.interp(at_s * SAMPLE_RATE, np.arange(len(whole)), whole).astype(np.float32)
 
 
 def speech(length_s: float, lecture: int) -> Samples:

@@ -12,7 +12,6 @@ The same voice in one room has one answer; another lecture, or a sound that repe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -176,9 +175,9 @@ def _by_onsets(reference: Samples, other: Samples, rough: tuple[float, float]) -
         if start + count <= 0 or start >= len(reference):
             continue
         piece = _cut(reference, start - margin, start + count + margin)
-        part = other[first : first + count]
-        if not (_is_audible(piece) and _is_audible(part)):
+        if not _is_audible(piece):
             continue
+        part = other[first : first + count]
         around, within = onsets(piece), onsets(part)
         energy = np.concatenate([[0.0], np.cumsum(around.astype(np.float64) ** 2)])
         energies = np.maximum(energy[len(within) :] - energy[: -len(within)], 1e-9)
@@ -206,7 +205,7 @@ def _by_phase(reference: Samples, other: Samples, near: Alignment) -> Alignment 
         at = np.arange(first, first + count, dtype=np.float64)
         wanted = at * (1 + near.drift) + near.offset_s * SAMPLE_RATE
         part, piece = other[first : first + count], _read_at(reference, wanted)
-        if not (_is_audible(part) and _is_audible(piece)):
+        if not _is_audible(piece):
             continue
         offset, sharpness = _phase_offset(piece, part, reach)
         if sharpness >= _LEAST_SHARPNESS:
@@ -251,12 +250,13 @@ def _read_at(samples: Samples, wanted: Floats) -> Floats:
 # --- what the steps share -------------------------------------------------------------------------
 
 
-def _windows(samples: Samples, window_s: float) -> Iterator[tuple[int, int]]:
-    """Yield windows that cover a sound, or are spread over it, as first sample and length."""
+def _windows(samples: Samples, window_s: float) -> list[tuple[int, int]]:
+    """Return windows in which there is sound, spread over it, as first sample and length."""
     count = round(window_s * SAMPLE_RATE)
-    windows = min(_MOST_WINDOWS, max(2, 2 * len(samples) // count - 1))
-    for first in np.linspace(0, len(samples) - count, windows).astype(int).tolist():
-        yield first, count
+    firsts = range(0, len(samples) - count + 1, count // 2)
+    audible = [first for first in firsts if _is_audible(samples[first : first + count])]
+    chosen = np.linspace(0, len(audible) - 1, min(len(audible), _MOST_WINDOWS)).round()
+    return [(audible[n], count) for n in chosen.astype(int).tolist()]
 
 
 def _is_audible(samples: npt.NDArray[Any]) -> bool:

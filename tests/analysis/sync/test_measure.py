@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from merger.analysis.sync.lines import most_agreed_line
 from merger.analysis.sync.loudness import SAMPLE_RATE
 from merger.analysis.sync.measure import align
+from merger.timeline.clock import ClockMap
+from merger.timeline.sync import Measured, moved_clock
 from recorders.testing.speech import speech
 from tests.conftest import CARRIED
 from tests.support.selection import rarely
@@ -123,3 +126,23 @@ def test_a_line_is_what_most_agree_on() -> None:
     assert (line.at_zero, line.slope) == pytest.approx((3, 0.001))
     assert most_agreed_line(points, tolerance=0.05, steepest=0.0001) is None
     assert most_agreed_line(points[:1], tolerance=0.05, steepest=0.01) is None
+
+
+def test_clocks_after_three_hours() -> None:
+    """Fifty seconds of every ten minutes are spoken. The clocks are those that a merge would have."""
+    hours_s, spoken_s, every_s = 3 * 3600, 49, 600
+    offset_s, ppm = 1.2, 300.0
+    sounds = [np.zeros(hours_s * SAMPLE_RATE, np.int16) for _ in range(2)]
+    for lecture, at_s in enumerate(range(0, hours_s, every_s)):
+        first, end = at_s * SAMPLE_RATE, (at_s + spoken_s) * SAMPLE_RATE
+        late_s = offset_s + ppm * 1e-6 * at_s
+        sounds[0][first:end] = as_samples(heard(lecture, spoken_s, lead_s=5))
+        sounds[1][first:end] = as_samples(heard(lecture, spoken_s, late_s, ppm, lead_s=5))
+    found = align(*sounds)
+    assert not isinstance(found, str), found
+    measured = Measured("same", round(found.offset_s * 1e6), round(found.drift * 1e9))
+    start = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
+    clock = moved_clock(ClockMap(start, 0), measured, start)
+    for at_s in (0, hours_s):
+        right = start + timedelta(seconds=at_s + offset_s + ppm * 1e-6 * at_s)
+        assert abs(clock.wall(at_s * 1_000_000) - right) <= timedelta(milliseconds=5)
