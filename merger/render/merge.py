@@ -16,7 +16,7 @@ from merger.render.context import MergeRequest, RenderContext, Watch
 from merger.render.presence import analyse_presence
 from merger.render.progress import Reporter
 from merger.render.renderer import render, require_media
-from merger.render.sync import synchronise
+from merger.render.sync.step import synchronise
 from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles
 from merger.timeline.filenames import ENDINGS, result_stem

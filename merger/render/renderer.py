@@ -36,7 +36,7 @@ from merger.timeline.profiles import Encoder, Profile
 from merger.timeline.report import MergeResult, Rendition, warnings_about
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import spec_hash
-from merger.timeline.sync import Sync
+from merger.timeline.sync.outcome import Sync
 
 
 def require_media(

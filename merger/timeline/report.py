@@ -19,7 +19,7 @@ from merger.i18n import Message, from_json, to_json
 from merger.timeline.clock import Clip, Segment, Span
 from merger.timeline.layout import ALONE, Size
 from merger.timeline.plan import EditPlan, Slate, Sources
-from merger.timeline.sync import Sync, sync_document
+from merger.timeline.sync.outcome import Sync, sync_document
 
 PLAN_VERSION = 1
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from merger.render.context import RenderContext, Watch
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
-    from merger.timeline.sync import Sync
+    from merger.timeline.sync.outcome import Sync
 
 
 class _Progress(Silent):
@@ -53,7 +53,7 @@ def analyse(work: Work, library: Library) -> Analysed:
     """Put sources on one clock, decide in which chunks a presentation is shown; write it down."""
     from merger.render.context import Watch
     from merger.render.presence import analyse_presence
-    from merger.render.sync import synchronise
+    from merger.render.sync.step import synchronise
 
     watch = Watch(_Progress(work.lease))
     with _rendering(work, watch) as context, watch.stage("analyse"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,7 @@ def speech(length_s: float, lecture: int) -> Samples:
     return np.concatenate(blocks)[: round(length_s * SAMPLE_RATE)]
 
 
+@lru_cache(maxsize=8)  # two devices hear the same
 def _block(lecture: int, number: int) -> Samples:
     """Return a minute, which begins and ends with a pause."""
     chance = np.random.default_rng([lecture, number])

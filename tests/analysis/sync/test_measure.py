@@ -15,7 +15,7 @@ from merger.analysis.sync.lines import most_agreed_line
 from merger.analysis.sync.loudness import SAMPLE_RATE
 from merger.analysis.sync.measure import align
 from merger.timeline.clock import ClockMap
-from merger.timeline.sync import Measured, moved_clock
+from merger.timeline.sync.outcome import Measured, moved_clock
 from recorders.testing.speech import speech
 from tests.conftest import CARRIED
 from tests.support.selection import rarely
@@ -129,8 +129,8 @@ def test_a_line_is_what_most_agree_on() -> None:
 
 
 def test_clocks_after_three_hours() -> None:
-    """Fifty seconds of every ten minutes are spoken. The clocks are those that a merge would have."""
-    hours_s, spoken_s, every_s = 3 * 3600, 49, 600
+    """Fifty seconds of every twenty minutes are spoken. The clocks are those that a merge would have."""
+    hours_s, spoken_s, every_s = 3 * 3600, 49, 1200
     offset_s, ppm = 1.2, 300.0
     sounds = [np.zeros(hours_s * SAMPLE_RATE, np.int16) for _ in range(2)]
     for lecture, at_s in enumerate(range(0, hours_s, every_s)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from merger.render import sync as step
+from merger.render.sync import step
 from merger.timeline.clock import utc
 from merger.timeline.report import MergeResult
 from recorders.testing.speech import Lecture

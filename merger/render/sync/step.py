@@ -27,7 +27,7 @@ from merger.render.context import MergeRequest, RenderContext
 from merger.storage.files import translate_write_errors
 from merger.timeline.clock import Clip, Span, microseconds, sound_track
 from merger.timeline.media import MediaFile
-from merger.timeline.sync import Measured, Sync, choose_reference, decide, moved_clock
+from merger.timeline.sync.outcome import Measured, Sync, choose_reference, decide, moved_clock
 
 # Raise it when the same sound would be measured otherwise.
 MEASURING = 1

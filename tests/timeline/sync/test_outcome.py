@@ -9,7 +9,7 @@ import pytest
 
 from merger.timeline.clock import ClockMap, Span
 from merger.timeline.plan import Sources
-from merger.timeline.sync import Measured, choose_reference, decide, moved_clock
+from merger.timeline.sync.outcome import Measured, choose_reference, decide, moved_clock
 
 pytestmark = pytest.mark.quick
 
