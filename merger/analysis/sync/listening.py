@@ -10,8 +10,9 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 
-from merger.analysis.sync.loudness import SAMPLE_RATE, Samples
+from merger.analysis.sync.loudness import SAMPLE_RATE
 from merger.media.container import channel_count, explain_failure, open_container, seek
 from merger.timeline.media import MediaFile
 
@@ -35,6 +36,22 @@ class Piece:
     def sample(self, at_us: Fraction | int) -> int:
         """Return the number of the sample at a time of the file."""
         return self.first + round((at_us - self.start_us) * self.rate * SAMPLE_RATE / 1_000_000)
+
+
+class SampleFile:
+    """The samples of a file: no more of them are in memory than are looked at."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count = path.stat().st_size // _SAMPLE_BYTES
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, wanted: slice) -> npt.NDArray[np.int16]:
+        first, end, _ = wanted.indices(self._count)
+        count = max(0, end - first)
+        return np.fromfile(self._path, np.int16, count, offset=first * _SAMPLE_BYTES)
 
 
 def write_samples(media: MediaFile, pieces: Sequence[Piece], target: Path) -> int:
@@ -61,7 +78,9 @@ def write_samples(media: MediaFile, pieces: Sequence[Piece], target: Path) -> in
     return written // _SAMPLE_BYTES
 
 
-def _decoded(container: Any, media: MediaFile, piece: Piece) -> Iterator[tuple[int, Samples]]:
+def _decoded(
+    container: Any, media: MediaFile, piece: Piece
+) -> Iterator[tuple[int, npt.NDArray[np.int16]]]:
     """Yield the sound of a piece, each block with the number of its first sample."""
     stream = container.streams[piece.stream]
     if stream.time_base is None:
@@ -87,5 +106,5 @@ def _decoded(container: Any, media: MediaFile, piece: Piece) -> Iterator[tuple[i
                 yield piece.sample(at_us), _samples_of(made)
 
 
-def _samples_of(frame: av.AudioFrame) -> Samples:
+def _samples_of(frame: av.AudioFrame) -> npt.NDArray[np.int16]:
     return np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)

@@ -5,7 +5,7 @@ Samples are 16-bit integers, 8,000 a second; what was not recorded is exact sile
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,16 @@ SAMPLE_RATE = 8_000
 LOUDNESS_HOP = 80  # samples: 10 ms
 ONSET_HOP = 16  # samples: 2 ms
 
-Samples = npt.NDArray[np.int16]
 Curve = npt.NDArray[np.float32]
+
+
+class Samples(Protocol):
+    """Samples in memory, or in a file that is too long for it: a slice of them is an array."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, wanted: slice, /) -> npt.NDArray[np.int16]: ...
+
 
 _AT_ONCE = 1 << 14  # hops: a day of sound is not held as floats
 _GROUND_S = 3.0  # loudness is told against that of the seconds around
@@ -36,7 +44,7 @@ def loudness(samples: Samples) -> Curve:
     return np.where(is_there, np.clip(level - ground, -3, 3), 0).astype(np.float32)
 
 
-def onsets(samples: npt.NDArray[Any]) -> Curve:
+def onsets(samples: Samples) -> Curve:
     """Return how much louder each 2 ms is than what was just before it, in nepers of power."""
     level = np.log(_power(samples, ONSET_HOP) + 4)
     reach = round(_BEFORE_S * SAMPLE_RATE / ONSET_HOP)
@@ -47,7 +55,7 @@ def onsets(samples: npt.NDArray[Any]) -> Curve:
     return np.asarray(rise - rise.mean(), np.float32)
 
 
-def _power(samples: npt.NDArray[Any], hop: int) -> npt.NDArray[np.float64]:
+def _power(samples: Samples, hop: int) -> npt.NDArray[np.float64]:
     count = len(samples) // hop
     power = np.empty(count)
     for first in range(0, count, _AT_ONCE):
@@ -58,7 +66,6 @@ def _power(samples: npt.NDArray[Any], hop: int) -> npt.NDArray[np.float64]:
 
 
 def _sum_around(values: npt.NDArray[Any], reach: int) -> npt.NDArray[np.float64]:
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    at = np.arange(len(values))
-    first, end = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(values))
-    return np.asarray(total[end] - total[first])
+    padded = np.pad(values, (reach + 1, reach))
+    total = np.cumsum(padded, dtype=np.float64)
+    return np.asarray(total[2 * reach + 1 :] - total[: len(values)])

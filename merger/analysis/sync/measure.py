@@ -275,7 +275,7 @@ def _alignment(offset_s: float, drift: float, line: Line) -> Alignment:
     return Alignment(offset_s, drift, len(line.agrees), agreeing, line.spread)
 
 
-def _cut(values: npt.NDArray[Any], first: int, end: int) -> npt.NDArray[Any]:
+def _cut(values: npt.NDArray[Any] | Samples, first: int, end: int) -> npt.NDArray[Any]:
     """Return values from one index to another; zeros where there are none."""
     inside = values[max(0, first) : max(0, min(end, len(values)))]
     before = min(max(0, -first), end - first)

@@ -13,11 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
-import numpy as np
-
-from merger.analysis.sync.listening import Piece, write_samples
+from merger.analysis.sync.listening import Piece, SampleFile, write_samples
 from merger.analysis.sync.loudness import SAMPLE_RATE, Samples
 from merger.analysis.sync.measure import SHORTEST_S, align
 from merger.isolation import reader
@@ -143,7 +140,7 @@ def _samples(
             ]
             with translate_write_errors(context.work):
                 _listen(media[file_name], pieces, target)
-    return cast(Samples, np.memmap(target, np.int16, "r"))
+    return SampleFile(target)
 
 
 def _listen(media: MediaFile, pieces: Sequence[Piece], target: Path) -> None:

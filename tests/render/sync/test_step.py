@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from merger.config import load
+from merger.media.library import Library, read_library
+from merger.render.context import RenderContext, Watch
+from merger.render.progress import Silent
 from merger.render.sync import step
+from merger.storage.files import work_folder
 from merger.timeline.clock import utc
-from merger.timeline.report import MergeResult
+from merger.timeline.sync.outcome import Sync
 from recorders.testing.speech import Lecture
 from tests.conftest import START, Room, seconds
 from tests.render.test_time import check_instants, path_of
@@ -37,8 +43,15 @@ def write_sidecar(film: Path, at_s: float = 0.0) -> None:
     film.with_suffix(".json").write_text(json.dumps({"start": (START + seconds(at_s)).isoformat()}))
 
 
-def told(result: MergeResult) -> list[tuple[str, str, str]]:
-    return [(sync.source, sync.reference, sync.outcome) for sync in result.syncs]
+def told(syncs: Sequence[Sync]) -> list[tuple[str, str, str]]:
+    return [(sync.source, sync.reference, sync.outcome) for sync in syncs]
+
+
+@pytest.fixture
+def few(one_room: Room) -> Room:
+    """A room whose pictures are few: here, it is listened to."""
+    one_room.rate = Fraction(5)
+    return one_room
 
 
 @pytest.mark.parametrize("trusted", [None, "screen"])
@@ -50,7 +63,7 @@ def test_two_cameras_apart(one_room: Room, trusted: str | None) -> None:
     if trusted:
         write_sidecar(right)
     result = one_room.merge(30.0, from_s=1.0)
-    assert told(result) == [(moved, reference, "moved")] and result.warnings == []
+    assert told(result.syncs) == [(moved, reference, "moved")] and result.warnings == []
     seen = frames_seen(path_of(result), wanted=[*range(50), *range(675, 725)])
     check_instants(seen, START + seconds(1))
     for frame in seen:
@@ -62,32 +75,69 @@ def test_two_cameras_apart(one_room: Room, trusted: str | None) -> None:
     assert document["confidence"] > 0.9 and document["message"]["key"] == "sync.moved"
 
 
-def test_it_is_measured_once(one_room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_room.rate = Fraction(5)
-    film(one_room, "speaker")
-    film_apart(one_room, "screen")
-    first = one_room.merge(30.0, layout="speaker_only")
+def synchronised(room: Room, until_s: float = 30.0) -> tuple[list[Sync], Library]:
+    """Do what a merge does before it looks at pictures."""
+    request = room.request(until_s)
+    configured = load({"MERGER_CACHE": str(room.cache), **room.environ})
+    library = read_library(
+        room.library, request.room, request.sources.names, request.span, request.zone
+    )
+    room.cache.mkdir(exist_ok=True)
+    with work_folder(room.cache) as work:
+        context = RenderContext(configured, room.tool, Watch(Silent()), lambda: False, work)
+        syncs = step.synchronise(context, request, library)
+        assert not any(path.suffix == ".pcm" for path in work.rglob("*"))
+    return syncs, library
+
+
+def test_it_is_measured_once(few: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    film(few, "speaker")
+    film_apart(few, "screen")
+    first, library = synchronised(few)
     monkeypatch.setattr(step, "align", None)
-    again = one_room.merge(30.0, layout="speaker_only")
-    assert told(again) == [("screen", "speaker", "moved")] and again.syncs == first.syncs
-    assert again.plan == first.plan
-    one_room.environ["MERGER_SYNC"] = "no"
-    assert one_room.merge(30.0, layout="speaker_only").syncs == []
+    again, as_before = synchronised(few)
+    assert told(again) == [("screen", "speaker", "moved")] and again == first
+    clocks = [[entry.clock for entry in one.entries] for one in (library, as_before)]
+    assert clocks[0] == clocks[1]
+    few.environ["MERGER_SYNC"] = "no"
+    assert synchronised(few)[0] == []
 
 
-@pytest.mark.parametrize("case", ["another lecture", "both know the time", "the same instant"])
-def test_what_is_not_moved(one_room: Room, case: str) -> None:
-    one_room.rate = Fraction(5)
-    write_sidecar(film(one_room, "speaker"))
-    if case == "another lecture":
-        film_apart(one_room, "screen", Lecture(2, START - seconds(5)))
-    elif case == "both know the time":
-        write_sidecar(film_apart(one_room, "screen"))
+@pytest.mark.parametrize("container", ["ts", "mkv"])
+def test_files_of_a_source_move_as_one(few: Room, container: str) -> None:
+    """Two files that meet, named to the second by a clock that is ahead."""
+    film(few, "speaker")
+    for at_s in (0, 16):
+        few.film(
+            "screen", at_s - 1.2, 16.0, name=f"2026-11-20_10-00-{at_s:02}_504_screen.{container}",
+            lecture=LECTURE, container=container,
+        )  # fmt: skip
+    syncs, library = synchronised(few, 32.0)
+    assert told(syncs) == [("screen", "speaker", "moved")]
+    for entry in library.entries:
+        if entry.source == "screen":
+            number = 16 * entry.file.endswith(f"16_504_screen.{container}")
+            begun = utc(START + seconds(number - 1.2))
+            assert abs(entry.clock.wall(entry.begins_us) - begun) < seconds(0.03)
+
+
+@pytest.mark.parametrize("lecture", [1, 2])
+def test_what_is_not_moved(few: Room, lecture: int) -> None:
+    write_sidecar(film(few, "speaker"))
+    if lecture == 1:
+        film(few, "screen")
     else:
-        film(one_room, "screen")
-    result = one_room.merge(30.0, layout="speaker_only")
-    outcome = {"another lecture": "unrelated", "both know the time": "apart"}.get(case, "together")
-    assert told(result) == [("screen", "speaker", outcome)]
-    assert [w.key for w in result.warnings] == (["sync.apart"] if outcome == "apart" else [])
+        film_apart(few, "screen", Lecture(2, START - seconds(5)))
+    syncs, library = synchronised(few)
+    assert told(syncs) == [("screen", "speaker", "together" if lecture == 1 else "unrelated")]
+    assert {entry.clock.wall_zero for entry in library.entries} == {utc(START)}
+
+
+def test_two_known_clocks_that_disagree_are_told(few: Room) -> None:
+    write_sidecar(film(few, "speaker"))
+    write_sidecar(film_apart(few, "screen"))
+    result = few.merge(30.0, layout="speaker_only")
+    assert told(result.syncs) == [("screen", "speaker", "apart")]
+    assert result.warnings == [result.syncs[0].message]
     screen = next(track for track in result.plan.tracks if track.source == "screen")
     assert {clip.segment.clock.wall_zero for clip in screen.clips} == {utc(START)}
