@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from merger.analysis.sync.loudness import SAMPLE_RATE
+from merger.analysis.sync.measure import align
 from merger.config import load
 from merger.media.library import Library, read_library
 from merger.render.context import RenderContext, Watch
@@ -20,7 +23,7 @@ from merger.timeline.sync.outcome import Sync
 from recorders.testing.speech import Lecture
 from tests.conftest import START, Room, seconds
 from tests.render.test_time import check_instants, path_of
-from tests.support.truth import frames_seen
+from tests.support.truth import frames_seen, sound_of
 
 LENGTH_S = 32.0
 LECTURE = Lecture(1, START - seconds(5))
@@ -69,6 +72,10 @@ def test_two_cameras_apart(one_room: Room, trusted: str | None) -> None:
     for frame in seen:
         assert frame.left is not None and frame.right is not None
         assert abs(frame.left.day_ms - frame.right.day_ms) <= MOST_APART_MS
+    sound = sound_of(path_of(result))[:: 48_000 // SAMPLE_RATE]
+    spoken = LECTURE.heard(START + seconds(1), len(sound), SAMPLE_RATE)
+    heard = align(*((wave * 8_000).astype(np.int16) for wave in (spoken, sound)))
+    assert not isinstance(heard, str) and abs(heard.offset_s) < MOST_APART_MS / 1000
     (document,) = json.loads(next(one_room.output.glob("*.plan.json")).read_text())["sync"]
     assert document["offset_ms"] == pytest.approx(-1200.3, abs=2)  # its file ran for 1 s by then
     assert document["ppm"] == pytest.approx(-300, abs=30)
