@@ -101,7 +101,8 @@ def render(
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(context.tool, profile, context.settings.encoder)
     apart = [sync.message for sync in syncs if sync.outcome == "apart"]
-    warnings = [*library.warnings, *notes, *apart]
+    unseen = [warning for look in looks for warning in look.warnings]
+    warnings = [*library.warnings, *unseen, *notes, *apart]
     job = _Job(context, request, profile, library, [look.chunk for look in looks], on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:
