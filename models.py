@@ -89,6 +89,8 @@ class RecordMedia(TypedDict, total=False):
         papers: names of the files of transcripts.
         transcripts: where the times of those lie of which that was asked.
         late: where media came after the record was made.
+        late_transcripts: when it was last reported that there are more of them; until they are
+            collected.
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
         corner: where the speaker lies above the screen, from the first time that is planned on.
@@ -100,6 +102,7 @@ class RecordMedia(TypedDict, total=False):
     papers: list[str]
     transcripts: list[TranscriptData]
     late: LateMedia
+    late_transcripts: str
     asked_again: bool
     leave: LeaveGiven
     corner: str
@@ -269,6 +272,7 @@ class Room(Base):
     papers: Mapped[bool] = mapped_column(
         default=False, server_default="0"
     )  # captions are delivered
+    archives: Mapped[bool] = mapped_column(default=False, server_default="0")  # all views are kept
     # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
     requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -435,6 +439,20 @@ class RecordUser(Base):
     title: Mapped[str | None] = mapped_column(String(255))
 
     user: Mapped[User] = relationship()
+
+
+class RecordLeaver(Base):
+    """Who has left a record, or was removed: what it follows does not bring them back."""
+
+    __tablename__ = "record_leavers"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class Record(Base):
@@ -768,6 +786,8 @@ class Series(Base):
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     state: Mapped[str] = mapped_column(key(16))  # active, disabled, over
     reason: Mapped[str | None] = mapped_column(String(255))  # why it is disabled, as people say it
+    # timetable, people: who has ended it; what a timetable has ended begins again with it.
+    ended_by: Mapped[str | None] = mapped_column(key(16))
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -823,6 +843,8 @@ class Occurrence(Base):
     follows: Mapped[bool] = mapped_column(default=False, server_default="0")
     # Whether people have given the record another name or course.
     keeps_texts: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # When it was last changed by itself; null: never, only with its series.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     series: Mapped[Series] = relationship()
     room: Mapped[Room | None] = relationship()

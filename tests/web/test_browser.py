@@ -473,7 +473,7 @@ def show_all(running: Running) -> dict[str, dict[str, str]]:
             "/records?whose=all": "records", "/records?whose=all&tab=recordings": "recordings",
             "/records?q=nothing": "records-none", "/request": "request", "/timetable": "timetable",
             f"/timetable/{lecture}": "lecture", "/timetable/days-off": "days-off",
-            "/timetable/import": "import", f"/series/{series}": "series", "/where": "where",
+            "/timetable/import": "import", f"/series/{series}": "series", f"/series/{series}/edit": "series-edit", "/where": "where",
             "/rooms": "rooms", "/rooms/new": "rooms-new", "/rooms/1/edit": "rooms-edit",
             "/operations": "operations", "/people": "people", "/account": "account",
             "/offers": "offers", "/api/docs": "docs", "/records/4711": "problem",

@@ -110,7 +110,7 @@ def create(body: RoomIn) -> Response:
         tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
         requesters, watchers, body.papers, clean_name(body.default_course or "") or None,
-        body.unmatched, shortest,
+        body.unmatched, shortest, body.archives,
     )  # fmt: skip
     for field, why in problems_of(spec, service().recorder_of):
         wrong.setdefault(field, why)
@@ -142,7 +142,7 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", "papers", *_LENGTHS)
+    required = ("name", "zone", "mails", "uploads_raw", "papers", "archives", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)

@@ -185,6 +185,7 @@ ROOM: Example = {
     "mails": True,
     "uploads_raw": False,
     "papers": False,
+    "archives": False,
     "requesters": {"who": "named", "names": ["@example.org"]},
     "watchers": None,
     "default_course": None,

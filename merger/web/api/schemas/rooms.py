@@ -16,6 +16,7 @@ _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
 _MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
+_ARCHIVES_ABOUT = "Whether all views of its meetings are kept, each as it was recorded."
 _PAPERS_ABOUT = "Whether the chat and the transcript of a recording are delivered with its video."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
@@ -110,6 +111,7 @@ class RoomIn(RequestModel):
     mails: bool = Field(True, description=_MAILS_ABOUT)
     uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
     papers: bool = Field(False, description=_PAPERS_ABOUT)
+    archives: bool = Field(False, description=_ARCHIVES_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -161,6 +163,7 @@ class RoomChange(RequestModel):
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
     papers: bool | None = Field(None, description=_PAPERS_ABOUT)
+    archives: bool | None = Field(None, description=_ARCHIVES_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -192,6 +195,7 @@ class RoomOut(BaseModel):
     mails: bool
     uploads_raw: bool
     papers: bool
+    archives: bool
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     default_course: str | None = Field(description=_COURSE_ABOUT)
