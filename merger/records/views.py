@@ -173,6 +173,7 @@ def record_details(
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed_sources(row),
+            "sync": report.get("sync", []),
             "gaps": report.get("gaps", []),
             "papers": transcripts_of(row),
             "scenes": report.get("scenes", []),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from merger.render.presence import Presence
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
+    from merger.timeline.sync.outcome import Sync
 
 _PICTURE_AT = 1 / 3  # of a video: the lecture has begun, and it is not the break
 
@@ -44,24 +45,27 @@ class _Progress(Silent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """Media, and what was decided about its screen. watch: with the time that it took."""
+    """Media, and what was decided about clocks and the screen. watch: with the time that it took."""
 
     library: Library
     presence: Presence
     watch: Watch
+    syncs: Sequence[Sync]
 
 
 def analyse(work: Work, library: Library) -> Analysed:
-    """Decide when a presentation is shown, and write it down."""
+    """Put sources on one clock, decide when a presentation is shown; write it down."""
     from merger.render.context import Watch
     from merger.render.presence import analyse_presence
+    from merger.render.sync.step import synchronise
 
     watch = Watch(_Progress(work.lease))
     with _rendering(work, watch) as context, watch.stage("analyse"):
+        syncs = synchronise(context, work.task.request, library)
         presence = analyse_presence(context, work.task.request, library)
         stage_results.save_chunks(work.lease, presence.looks)
     failpoint("analyse.written")
-    return Analysed(library, presence, watch)
+    return Analysed(library, presence, watch, syncs)
 
 
 def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
@@ -77,14 +81,17 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         def on_plan(plan: EditPlan) -> None:
             document = out / "plan.json"
-            document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            facts = plan_document(plan, analysed.syncs)
+            document.write_text(json.dumps(facts, ensure_ascii=False, indent=1))
             work.lease.confirm()  # its name is that of every attempt
             publish(document, folder / "plan.json")
             failpoint("plan.written")
             if work.stage != "encode":  # else it is planned anew around damage
                 work.enter("encode")
 
-        result = render(context, request, analysed.library, analysed.presence, out, on_plan)
+        result = render(
+            context, request, analysed.library, analysed.presence, out, on_plan, analysed.syncs
+        )
         failpoint("encode.joined")
         _publish(work, result, write_captions(work, out), _has_slides(analysed.presence.looks))
     failpoint("encode.written")

@@ -249,6 +249,20 @@ class Gap(BaseModel):
     end: At
 
 
+class SyncOut(BaseModel):
+    """How the clock of a source lies beside that of another, by their sound, and what was done."""
+
+    model_config = ConfigDict(extra="allow")
+    source: str
+    reference: str
+    done: Literal["moved", "together", "apart", "unrelated", "too_short"]
+    offset_ms: float | None = Field(description="Later by the other's clock, at the start.")
+    ppm: float | None = Field(description="How much more of that each second, in millionths.")
+    confidence: float = Field(description="The share of the pieces compared that agree, 0 to 1.")
+    text: str
+    message: MessageData
+
+
 class Scene(BaseModel):
     """A span in which the video shows the same views."""
 
@@ -340,6 +354,7 @@ class RecordDetails(RecordOut):
     warning_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     sources: list[str] = Field(description="The sources whose pictures are in the video.")
     papers: list[str]  # what was said or written, in the folder of the record
+    sync: list[SyncOut]
     gaps: list[Gap]
     scenes: list[Scene]
     chunks: list[ChunkOut]
