@@ -27,7 +27,10 @@ from merger.timeline.clock import (
 )
 from merger.timeline.layout import ALONE, DEFAULT_CORNER, LAYOUTS, Corner
 
-Verdict = Literal["presentation", "no_signal", "blank", "missing"]
+Verdict = Literal[
+    "presentation", "no_signal", "blank", "bars", "noise", "standby", "desktop", "lock",
+    "screensaver", "missing",
+]  # fmt: skip
 SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
 
 PART_US = 120_000_000  # parts end at multiples of this, of wall clock
