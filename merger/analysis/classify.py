@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from merger.analysis.cards import Card, Picture
+from merger.analysis.cards import Card, Picture, Plane
 from merger.analysis.kinds.bars import colour_bars, even_tiles
 from merger.analysis.kinds.card_match import find_card
 from merger.analysis.kinds.noise import noise_share
-from merger.analysis.kinds.phrases import meaning_of
+from merger.analysis.kinds.phrases import MOST_LINES, Meaning, meaning_of
 from merger.analysis.kinds.plain import has_many_levels, stray_share, unsmooth_share
-from merger.analysis.kinds.strokes import LEAST, SPARSE, stroke_share
+from merger.analysis.kinds.strokes import LARGE, is_sparse, stroke_share
 from merger.analysis.kinds.view import (
     Box,
     Chroma,
@@ -21,6 +21,7 @@ from merger.analysis.kinds.view import (
     reduce_planes,
     screen_boxes,
 )
+from merger.analysis.kinds.written import written_phrase
 from merger.analysis.words.reading import Line, read_words
 from merger.i18n import Message
 from merger.timeline.plan import Verdict
@@ -28,6 +29,9 @@ from merger.timeline.plan import Verdict
 # Cells beside bars that the encoder mixes with them: after 5 cells one colour is even to 4 levels
 # (blue at 320x180), after 3 cells only to 7.
 MIXED = 5
+NOISY = 0.08  # the share of strokes: noise that an encoder has left has 0.09 and more
+MOST_WRITTEN = 2  # the tallest lines, of those that are in scripts that are not read
+READ = 0.85  # of a line's reading: in a script that the networks know, it has more
 RING = 1  # cells at a picture's own edges, where capture boxes leave lines of other pictures
 
 
@@ -39,11 +43,16 @@ class Sample:
     reason: Message
 
 
+def read_few(picture: Picture) -> list[Line]:
+    """Read the words of a picture if they may be those of a device: if there are few lines."""
+    return read_words(picture, unless_more=MOST_LINES)
+
+
 def classify(
     luma: Picture,
     chroma: Chroma | None,
     cards: Sequence[Card],
-    read: Callable[[Picture], list[Line]] = read_words,
+    read: Callable[[Picture], list[Line]] = read_few,
 ) -> Sample:
     """Classify one picture. A doubtful one is a presentation.
 
@@ -55,13 +64,16 @@ def classify(
     small = reduce_planes(luma, chroma)
     height, width = (float(side) for side in small.shape[1:])
     full, inside = (0.0, 0.0, width, height), boxes_between_bars(small)
-    boxes = (full, *screen_boxes(width, height), *inside)
+    by_card = _as_card(small, (full, *screen_boxes(width, height), *inside), cards)
+    if by_card:
+        return by_card
+    views = [(grid_view(small, full), RING), *((grid_view(small, box), MIXED) for box in inside)]
+    strokes = stroke_share(small[0])
     return (
-        _as_card(small, boxes, cards)
-        or _as_ground(small, full, inside)
-        or _as_test_card(small, (full, *inside))
-        or _as_noise(luma, small, inside)
-        or _by_words(luma, chroma, small, read)
+        _as_ground(small, views, strokes)
+        or _as_test_card([view for view, _ in views])
+        or (_as_noise(small, full, inside) if strokes > NOISY else None)
+        or (_by_words(luma, chroma, read) if is_sparse(small[0]) else None)
         or Sample("presentation", Message("analysis.no_card"))
     )
 
@@ -76,27 +88,23 @@ def _as_card(small: Picture, boxes: Sequence[Box], cards: Sequence[Card]) -> Sam
     return None
 
 
-def _as_ground(small: Picture, full: Box, inside: Sequence[Box]) -> Sample | None:
-    places = [(full, RING), *((box, MIXED) for box in inside)]
-    for box, margin in places:
-        if box is full and has_many_levels(small[0]):
-            share = None
-        else:
-            share = stray_share(grid_view(small, box), margin)
+def _as_ground(
+    small: Picture, views: Sequence[tuple[Plane, int]], strokes: float
+) -> Sample | None:
+    plain = views[1:] if has_many_levels(small[0]) else views
+    for view, margin in plain:
+        share = stray_share(view, margin)
         if share is not None:
             return Sample("blank", Message("analysis.differs", percent=round(100 * share, 2)))
-    if stroke_share(small[0]) > SPARSE:
-        return None
-    for box, margin in places:
-        share = unsmooth_share(grid_view(small, box), margin)
+    for view, margin in views if strokes < LARGE else ():
+        share = unsmooth_share(view, margin)
         if share is not None:
             return Sample("blank", Message("analysis.smooth", percent=round(100 * share, 2)))
     return None
 
 
-def _as_test_card(small: Picture, boxes: Sequence[Box]) -> Sample | None:
-    for box in boxes:
-        view = grid_view(small, box)
+def _as_test_card(views: Sequence[Plane]) -> Sample | None:
+    for view in views:
         share = colour_bars(view)
         if share is not None:
             return Sample("bars", Message("analysis.colour_bars", percent=round(100 * share)))
@@ -106,28 +114,39 @@ def _as_test_card(small: Picture, boxes: Sequence[Box]) -> Sample | None:
     return None
 
 
-def _as_noise(luma: Picture, small: Picture, inside: Sequence[Box]) -> Sample | None:
-    scale = luma.shape[1] / small.shape[2]
-    planes = [luma]
-    for box in inside:
-        left, top, right, bottom = (round(side * scale) for side in box)
-        planes.append(luma[top:bottom, left:right])
-    for plane in planes:
-        share = noise_share(plane)
+def _as_noise(small: Picture, full: Box, inside: Sequence[Box]) -> Sample | None:
+    for box in (full, *inside):
+        left, top, right, bottom = (round(side) for side in box)
+        share = noise_share(small[0, top:bottom, left:right])
         if share is not None:
             return Sample("noise", Message("analysis.noise", percent=round(100 * share)))
     return None
 
 
 def _by_words(
-    luma: Picture, chroma: Chroma | None, small: Picture, read: Callable[[Picture], list[Line]]
+    luma: Picture, chroma: Chroma | None, read: Callable[[Picture], list[Line]]
 ) -> Sample | None:
-    if not LEAST < stroke_share(small[0]) < SPARSE:
-        return None
-    meaning = meaning_of(read(_in_colours(luma, chroma)))
+    lines = read(_in_colours(luma, chroma))
+    meaning = meaning_of(lines) or _written_meaning(luma, lines)
     if meaning is None:
         return None
     return Sample(meaning.verdict, Message("analysis.says", words=meaning.words))
+
+
+def _written_meaning(luma: Picture, lines: Sequence[Line]) -> Meaning | None:
+    """Return what lines mean that could not be read, by their looks."""
+    if len(lines) > MOST_LINES:
+        return None
+    height, width = luma.shape
+    unread = [line for line in lines if not line.text or line.score < READ]
+    for line in sorted(unread, key=lambda line: -line.height)[:MOST_WRITTEN]:
+        left, top, right, bottom = line.box
+        found = written_phrase(
+            luma[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+        )
+        if found:
+            return Meaning(found[0], found[1])
+    return None
 
 
 def _in_colours(luma: Picture, chroma: Chroma | None) -> Picture:

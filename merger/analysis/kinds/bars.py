@@ -123,15 +123,18 @@ def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int,
 
 
 def _is_on_a_slide(planes: Plane, block: _Block) -> bool:
-    """Return whether one light ground surrounds the bars, and reaches the edges of the picture."""
+    """Return whether one light ground surrounds the bars."""
     luma = planes[0]
     top, bottom = int(block.rows[0]), int(block.rows[-1]) + 1
     middle = slice(top, bottom)
-    sides = [
+    return _is_one_light_ground(
         luma[middle, : max(0, block.left - 2)], luma[middle, block.right + 2 :],
         luma[: max(0, top - 2), block.left : block.right],
         luma[bottom + 2 :, block.left : block.right],
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _is_one_light_ground(*sides: Plane) -> bool:
     grounds = [float(np.median(side)) for side in sides if side.size]
     return len(grounds) >= 3 and min(grounds) > LIGHT and np.ptp(grounds) < SAME_GROUND
 
@@ -145,6 +148,9 @@ def even_tiles(view: Plane) -> tuple[int, int] | None:
     count = len(columns) - 1, len(rows) - 1
     is_chart = count[0] >= FEWEST_COLUMNS and count[1] >= FEWEST_ROWS
     if not (is_chart or max(count) >= FEWEST_IN_LINE):
+        return None
+    luma = view[0]
+    if _is_one_light_ground(luma[:1], luma[-1:], luma[:, :1], luma[:, -1:]):
         return None
     inside = _inside(columns)[None, :] & _inside(rows)[:, None]
     differs = np.zeros(view.shape[1:], np.bool_)

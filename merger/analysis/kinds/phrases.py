@@ -23,7 +23,12 @@ from merger.timeline.plan import Verdict
 # and locked computers more: they explain how to go on.
 MOST_WORDS: dict[Verdict, int] = {"no_signal": 20, "standby": 26, "lock": 45, "desktop": 40}
 MOST_LINES = 7  # and so many lines: a slide with bullets has more words or more lines
-LETTERS_PER_ERROR = 7  # of a phrase: "no signal" may have one error, and "no sigmas" has two
+# Letters of a phrase for one error: "no signal" may have one, and "no sigmas" has two.
+LETTERS_PER_ERROR = 8
+# A line that is read with less than this is small or blurred. There a long phrase may have more
+# errors, and words beside it that mean nothing; titles are large, and read well.
+CLEAR = 0.88
+LONG, GARBLED_LETTERS_PER_ERROR, MOST_GARBLED = 12, 5, 5
 SURE = 0.6  # of a line's reading: what is read from patterns has 0.5 at most
 
 # In each language that devices speak: as read, without accents, signs, or upper case. A word of
@@ -118,7 +123,7 @@ _OF_DEVICES = """
     verifique cabo entrada sprawdz kabel wejscie kabloyu kontrol edin giris
 """
 _IS_OF_DEVICES = re.compile(
-    r"\d{1,4}[:.\-/]\d{1,2}([:.\-/]\d{1,4})?|\b(hdmi|vga|dvi|displayport|sdi|k?hz|ch|input|camera)\b"
+    r"\d{1,4}[:.\-/]\d{1,2}([:.\-/]\d{1,4})?|\b(hdmi|vga|dvi|displayport|sdi|k?h[z2]|ch|input|camera)\b"
 )
 # On one colour, near an edge, a display tells which of its inputs it shows, and how.
 _ON_SCREEN_DISPLAY = re.compile(
@@ -128,7 +133,7 @@ _ON_SCREEN_DISPLAY = re.compile(
 _NAMES_AN_INPUT = re.compile(r"hdmi|vga|dvi|displayport|display port|sdi|usb c|input|source|mute")
 _EDGE, _SMALL = 0.25, 0.09  # of the height: where such a line lies, and how high it is
 
-_CLAUSE_ENDS = re.compile(r"[.:;·•|!—–―()\[\]…]+|\s-\s|,\s")
+_CLAUSE_ENDS = re.compile(r"[.:;·•!—–―()\[\]…]+|\s-\s|,\s")
 _QUESTION = re.compile(r"[?？]")
 
 
@@ -142,34 +147,42 @@ class Meaning:
 
 def meaning_of(lines: Sequence[Line]) -> Meaning | None:
     """Return what the words of a picture with few strokes mean; None: perhaps a presentation."""
-    read = [line for line in lines if line.score >= SURE]
-    if not read or len(lines) > MOST_LINES:
+    read = [line for line in lines if line.text and line.score >= SURE]
+    if not read or len(lines) > MOST_LINES or any(_QUESTION.search(line.text) for line in read):
         return None
-    clauses = [clause for line in read for clause in _clauses(line.text)]
-    count = sum(len(clause.split()) for clause in clauses)
+    clauses = [clause for line in read for clause in _clauses(line)]
+    count = sum(len(clause.text.split()) for clause in clauses)
     for verdict, most in MOST_WORDS.items():
         if count > most:
             continue
         for n, clause in enumerate(clauses):
             others = clauses[:n] + clauses[n + 1 :]
-            is_device = any(_IS_OF_DEVICES.search(other) for other in others)
+            is_device = any(_IS_OF_DEVICES.search(other.text) for other in others)
             for book in (_PHRASES, _WEAK) if is_device else (_PHRASES,):
                 phrase = _phrase_in(clause, book.get(verdict, ""), free=verdict != "no_signal")
-                if phrase and not any(_is_asked(line.text) for line in read):
+                if phrase:
                     return Meaning(verdict, phrase)
     if all(_is_on_screen_display(line) for line in read) and any(
-        _NAMES_AN_INPUT.search(clause) for clause in clauses
+        _NAMES_AN_INPUT.search(clause.text) for clause in clauses
     ):
         return Meaning("blank", " ".join(line.text for line in read))
     return None
 
 
-def _is_asked(text: str) -> bool:
-    return bool(_QUESTION.search(text))
+@dataclass(frozen=True)
+class _Clause:
+    """Words between two signs, simplified. clear: they are read well."""
+
+    text: str
+    clear: bool
 
 
-def _clauses(text: str) -> list[str]:
-    return [clause for part in _CLAUSE_ENDS.split(text) if (clause := simplify(part))]
+def _clauses(line: Line) -> list[_Clause]:
+    return [
+        _Clause(text, line.score >= CLEAR)
+        for part in _CLAUSE_ENDS.split(line.text)
+        if (text := simplify(part))
+    ]
 
 
 def simplify(text: str) -> str:
@@ -177,10 +190,10 @@ def simplify(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.replace("ł", "l").replace("ı", "i")).lower()
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     plain = unicodedata.normalize("NFC", plain.replace("'", "").replace("’", "").replace("|", "i"))
-    return " ".join(re.sub(r"[^\w:./\-]+|_|(?<!\d)[:./\-]|[:./\-](?!\d)", " ", plain).split())
+    return " ".join(re.sub(r"[^\w:./\-]+|_|(?<!\w)[:./\-]|[:./\-](?!\w)", " ", plain).split())
 
 
-def _phrase_in(clause: str, book: str, free: bool) -> str | None:
+def _phrase_in(clause: _Clause, book: str, free: bool) -> str | None:
     """Return the phrase that a clause says.
 
     Args:
@@ -189,13 +202,15 @@ def _phrase_in(clause: str, book: str, free: bool) -> str | None:
     phrases = _split(book)
     if not phrases:
         return None
-    errors, ends = _nearest(clause, phrases)
-    allowed = np.array([len(phrase) // LETTERS_PER_ERROR for phrase in phrases])
-    fits = np.flatnonzero(errors <= allowed)
-    for n in sorted(fits, key=lambda n: -len(phrases[n])):
-        begin = max(0, int(ends[n]) - len(phrases[n]) - int(errors[n]))
-        before, after = clause[:begin].split(), clause[int(ends[n]) :].split()
-        if free or all(_is_word_of_devices(word) for word in (*before, *after)):
+    lengths = np.array([len(phrase) for phrase in phrases])
+    is_garbled = (lengths >= LONG) & (not clause.clear)
+    errors, ends = _nearest(clause.text, phrases)
+    allowed = lengths // np.where(is_garbled, GARBLED_LETTERS_PER_ERROR, LETTERS_PER_ERROR)
+    for n in sorted(np.flatnonzero(errors <= allowed), key=lambda n: -lengths[n]):
+        begin = max(0, int(ends[n] - lengths[n] - errors[n]))
+        beside = [*clause.text[:begin].split(), *clause.text[int(ends[n]) :].split()]
+        strange = sum(not _is_word_of_devices(word) for word in beside)
+        if free or strange <= (MOST_GARBLED if is_garbled[n] else 0):
             return phrases[n]
     return None
 

@@ -48,24 +48,29 @@ class Line:
         return self.box[3] - self.box[1]
 
 
-def read_words(picture: Picture, most: int = MOST_LINES) -> list[Line]:
+def read_words(
+    picture: Picture, most: int = MOST_LINES, unless_more: int | None = None
+) -> list[Line]:
     """Read the words of a picture, from top to bottom.
 
-    Latin, Chinese and Japanese; other scripts come out as what they look like, with low scores.
+    Latin, Chinese and Japanese. Lines in other scripts come out as what they look like, with low
+    scores, or as no text at all: where they lie is known all the same.
 
     Args:
         picture: (H, W, 3) uint8, BGR, as sharp as there is: it is reduced here.
-        most: lines to read; of more, the tallest.
+        most: lines to read; of more, the tallest. The others have no text.
+        unless_more: with more lines than these, none is read.
     """
     height, width = picture.shape[:2]
-    boxes = sorted(_find_lines(picture), key=lambda box: box[1] - box[3])[:most]
+    boxes = sorted(_find_lines(picture), key=lambda box: box[1] - box[3])
+    if unless_more is not None and len(boxes) > unless_more:
+        most = 0
     lines = []
-    for left, top, right, bottom in sorted(boxes, key=lambda box: (box[1], box[0])):
-        text, score = _read_line(picture[top:bottom, left:right])
-        if text:
-            box = (left / width, top / height, right / width, bottom / height)
-            lines.append(Line(text, box, score))
-    return lines
+    for n, (left, top, right, bottom) in enumerate(boxes):
+        text, score = _read_line(picture[top:bottom, left:right]) if n < most else ("", 0.0)
+        box = (left / width, top / height, right / width, bottom / height)
+        lines.append(Line(text, box, score))
+    return sorted(lines, key=lambda line: (line.box[1], line.box[0]))
 
 
 def _find_lines(picture: Picture) -> list[Box]:
