@@ -88,9 +88,7 @@ def _as_card(small: Picture, boxes: Sequence[Box], cards: Sequence[Card]) -> Sam
     return None
 
 
-def _as_ground(
-    small: Picture, views: Sequence[tuple[Plane, int]], strokes: float
-) -> Sample | None:
+def _as_ground(small: Picture, views: Sequence[tuple[Plane, int]], strokes: float) -> Sample | None:
     plain = views[1:] if has_many_levels(small[0]) else views
     for view, margin in plain:
         share = stray_share(view, margin)
@@ -142,7 +140,10 @@ def _written_meaning(luma: Picture, lines: Sequence[Line]) -> Meaning | None:
     for line in sorted(unread, key=lambda line: -line.height)[:MOST_WRITTEN]:
         left, top, right, bottom = line.box
         found = written_phrase(
-            luma[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+            luma[
+                round(top * height) : round(bottom * height),
+                round(left * width) : round(right * width),
+            ]
         )
         if found:
             return Meaning(found[0], found[1])

@@ -18,7 +18,7 @@ from merger.timeline.plan import Chunk
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
-ANALYSIS = 4
+ANALYSIS = 5
 
 
 def analyse_presence(context: RenderContext, request: MergeRequest, library: Library) -> list[Look]:
@@ -65,7 +65,7 @@ def _chunk_hash(
         if clip.span.cut_to(cell)
     ]  # fmt: skip
     card_facts = [
-        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        [card.name, card.kind, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
         for card in own_cards
     ]
     text = json.dumps([ANALYSIS, str(cell), track is None, clips, card_facts])

@@ -25,7 +25,9 @@ COLOURED = 28.0
 # Cells of 160x90.
 NARROWEST = 4  # of a bar: those in the middle of a round card, in 4:3, are 8 wide
 MIXED = 3  # between two bars, where the encoder mixes their colours
-UNEVEN = 1.8  # the widest bar over the narrowest, and MIXED on top: 7 columns of 160 cells, 23 or 22
+UNEVEN = (
+    1.8  # the widest bar over the narrowest, and MIXED on top: 7 columns of 160 cells, 23 or 22
+)
 FLAT = 14.0  # levels of Cb and Cr within a bar: of a spectrum 30 and more
 # Shares of the width, and of the height.
 WIDE = 0.55  # bars that fill the screen, in any order
@@ -81,11 +83,7 @@ def colour_bars(view: Plane) -> float | None:
 def _find_block(colours: npt.NDArray[np.int8], planes: Plane) -> _Block | None:
     """Return the block of bars in the rows, if they are those of a test card."""
     height, width = colours.shape
-    found = [
-        (row, *six)
-        for row in range(height)
-        for six in _sixes(colours[row], planes[1:, row])
-    ]
+    found = [(row, *six) for row in range(height) for six in _sixes(colours[row], planes[1:, row])]
     if not found:
         return None
     lefts, rights = (np.array([item[n] for item in found]) for n in (1, 2))
@@ -118,7 +116,9 @@ def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int,
         gaps = [after[1] - before[2] for before, after in pairwise(six)]
         if max(widths) > UNEVEN * min(widths) + MIXED or max(gaps) > MIXED:
             continue
-        if all(np.ptp(chroma[:, first + 1 : end - 1], axis=1).max() < FLAT for _, first, end in six):
+        if all(
+            np.ptp(chroma[:, first + 1 : end - 1], axis=1).max() < FLAT for _, first, end in six
+        ):
             yield six[0][1], six[-1][2], order in (CARD_ORDER, CARD_ORDER[::-1])
 
 
