@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -76,7 +75,7 @@ def colour_bars(view: Plane) -> float | None:
     for turned, planes in ((colours, view), (colours.T, view.transpose(0, 2, 1))):
         block = _find_block(turned, planes)
         if block is not None and not _is_on_a_slide(planes, block):
-            return (block.right - block.left) / turned.shape[1]
+            return (block.right - block.left) / int(turned.shape[1])
     return None
 
 
@@ -100,7 +99,7 @@ def _find_block(colours: npt.NDArray[np.int8], planes: Plane) -> _Block | None:
 
 
 def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int, bool]]:
-    """Yield where six even runs of all six colours stand side by side, and if in the usual order."""
+    """Yield where six even runs of the six colours stand side by side, and if in usual order."""
     edges = np.flatnonzero(np.diff(row)) + 1
     runs = [
         (int(row[first]), int(first), int(end))
@@ -123,15 +122,22 @@ def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int,
 
 
 def _is_on_a_slide(planes: Plane, block: _Block) -> bool:
-    """Return whether one light ground surrounds the bars."""
+    """Return whether one light ground surrounds the bars, or wide bars do not fill the picture."""
     luma = planes[0]
+    if (block.right - block.left) / luma.shape[1] > WIDE and _has_light_edges(luma):
+        return True
     top, bottom = int(block.rows[0]), int(block.rows[-1]) + 1
     middle = slice(top, bottom)
     return _is_one_light_ground(
-        luma[middle, : max(0, block.left - 2)], luma[middle, block.right + 2 :],
+        luma[middle, : max(0, block.left - 2)],
+        luma[middle, block.right + 2 :],
         luma[: max(0, top - 2), block.left : block.right],
         luma[bottom + 2 :, block.left : block.right],
-    )  # fmt: skip
+    )
+
+
+def _has_light_edges(luma: Plane) -> bool:
+    return _is_one_light_ground(luma[:1], luma[-1:], luma[:, :1], luma[:, -1:])
 
 
 def _is_one_light_ground(*sides: Plane) -> bool:
@@ -149,8 +155,7 @@ def even_tiles(view: Plane) -> tuple[int, int] | None:
     is_chart = count[0] >= FEWEST_COLUMNS and count[1] >= FEWEST_ROWS
     if not (is_chart or max(count) >= FEWEST_IN_LINE):
         return None
-    luma = view[0]
-    if _is_one_light_ground(luma[:1], luma[-1:], luma[:, :1], luma[:, -1:]):
+    if _has_light_edges(view[0]):
         return None
     inside = _inside(columns)[None, :] & _inside(rows)[:, None]
     differs = np.zeros(view.shape[1:], np.bool_)

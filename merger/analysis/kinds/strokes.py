@@ -35,5 +35,5 @@ def is_sparse(luma: Picture) -> bool:
 
 
 def _strokes(luma: Picture) -> Picture:
-    around = cv2.blur(luma, (AROUND, AROUND))
-    return np.asarray(cv2.compare(cv2.absdiff(luma, around), STROKE, cv2.CMP_GT), np.uint8)
+    differences = cv2.absdiff(luma, cv2.blur(luma, (AROUND, AROUND)))
+    return np.asarray(cv2.threshold(differences, STROKE, 255, cv2.THRESH_BINARY)[1], np.uint8)
