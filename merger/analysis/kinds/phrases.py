@@ -233,10 +233,19 @@ def _phrase_in(clause: _Clause, book: str, free: bool) -> str | None:
 
 
 def _is_word_of_devices(word: str) -> bool:
-    known = _words_of_devices()
-    if word in known or len(word) <= 1 or any(sign.isdigit() for sign in word):
+    if any(sign.isdigit() for sign in word):
         return True
-    return len(word) >= LETTERS_PER_ERROR and _nearest(word, known)[0].min() <= 1
+    return all(_is_known(part) for part in re.split(r"[:./\-]", word))
+
+
+def _is_known(word: str) -> bool:
+    known = _words_of_devices()
+    if word in known or len(word) <= 1:
+        return True
+    if len(word) < LETTERS_PER_ERROR:
+        return False
+    alike = tuple(other for other in known if abs(len(other) - len(word)) <= 1)
+    return bool(alike) and int(_nearest(word, alike)[0].min()) <= 1
 
 
 @cache
