@@ -448,6 +448,7 @@ class Record(Base):
         Index(None, "room_id", "start_at"),
         Index("ix_records_updated_at", "updated_at", "id"),
         Index("ix_records_start_at", "start_at", "id"),
+        Index("ix_records_listed_at", "listed_at", "id"),
         counts_on=True,
     )
 
@@ -488,6 +489,8 @@ class Record(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     progress: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")  # 0..1
+    # How far the whole was when somebody tried again: what people see never goes back.
+    reached: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
     error_code: Mapped[str | None] = mapped_column(key(64))
     error_message: Mapped[Message | None] = mapped_column("error_text", Words)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -495,6 +498,15 @@ class Record(Base):
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
     delivered_version: Mapped[int | None] = mapped_column(Integer)
     delivered_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Where it stands among recordings: when its video was ready, or could have been, at first.
+    listed_at: Mapped[datetime] = mapped_column(
+        Instant,
+        Computed(
+            "COALESCE(delivered_at, CASE WHEN created_at > end_at THEN created_at ELSE end_at END)",
+            persisted=False,
+        ),
+        nullable=True,  # it never is, but MariaDB cannot be told so
+    )
     # What was delivered, while another version is made; what one was to be that came to nothing.
     delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     # Until when media that comes late makes a delivered record again; null: nothing is missing.

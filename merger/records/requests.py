@@ -34,6 +34,7 @@ from merger.records.event_links import (
     own_record,
 )
 from merger.records.queue import add_history, end_without_result, requeue
+from merger.records.rules.progress import reached_share
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
@@ -367,6 +368,7 @@ def retry(
             row.run_after = now  # what failed is tried again when that is done
             return
         is_update = row.status == "delivered" and row.is_outdated and not is_wished
+        reached = 0.0 if row.status == "delivered" else reached_share(row)
         if is_update:
             pass  # what failed is to give what was delivered its latest texts
         elif row.status == "delivered":
@@ -378,7 +380,7 @@ def retry(
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = is_update or (row.stage == "deliver" and row.status != "delivered")
-        requeue(row, after or now, now, "deliver" if is_made else "collect")
+        requeue(row, after or now, now, "deliver" if is_made else "collect", reached)
         message = _by(asked_by, "history.retried")
         add_history(session, record, row.attempt, now, "retried", message)
 

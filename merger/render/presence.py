@@ -40,7 +40,8 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
             continue
         with context.budget.slot(context.cancelled):
             look = sample_chunk(cell, track, library.media, request.cards)
-        context.cache.remember(name, _facts_of(look), context.work)
+        if not look.warnings:  # else the next run looks again: what ended may not end then
+            context.cache.remember(name, _facts_of(look), context.work)
         looks.append(look)
     return looks
 

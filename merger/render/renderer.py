@@ -97,7 +97,8 @@ def render(
     """
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(context.tool, profile, context.settings.encoder)
-    warnings = [*library.warnings, *notes]
+    unseen = [warning for look in looks for warning in look.warnings]
+    warnings = [*library.warnings, *unseen, *notes]
     job = _Job(context, request, profile, library, [look.chunk for look in looks], on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:

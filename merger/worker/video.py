@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from merger.render.context import RenderContext, Watch
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
+
+_PICTURE_AT = 1 / 3  # of a video: the lecture has begun, and it is not the break
 
 
 class _Progress(Silent):
@@ -82,7 +85,7 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         result = render(context, request, analysed.library, analysed.looks, out, on_plan)
         failpoint("encode.joined")
-        _publish(work, result, write_captions(work, out))
+        _publish(work, result, write_captions(work, out), _has_slides(analysed.looks))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
@@ -119,7 +122,14 @@ def _rendering(work: Work, watch: Watch) -> Iterator[RenderContext]:
         yield RenderContext(settings, tool, watch, work.lease.should_stop, cached)
 
 
-def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> None:
+def _has_slides(looks: Sequence[Look]) -> bool:
+    """Return whether a picture of a slide is kept, which lists show of a record."""
+    return any(look.pictures and look.chunk.verdict == "presentation" for look in looks)
+
+
+def _publish(
+    work: Work, result: MergeResult, captions: Sequence[Rendition], has_slides: bool
+) -> None:
     """Give the renditions names of this attempt alone: no other can write over them."""
     from merger.timeline.report import result_document
 
@@ -135,4 +145,17 @@ def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> 
         failpoint("encode.published")
     videos = [rendition for rendition in published if rendition.kind in VIDEOS]
     report = result_document(replace(result, renditions=videos), work.task.request.zone)
+    if not has_slides and (picture := _picture_of(videos)) is not None:
+        report["picture"] = picture
     work.load(stage_results.save_renditions(lease, data, published, report))
+
+
+def _picture_of(videos: Sequence[Rendition]) -> str | None:
+    """Return what lists show of a record without slides: a small JPEG of its video, in base64."""
+    from merger.analysis.glance import small_picture
+    from merger.isolation import reader
+
+    with suppress(reader.Unreadable, OSError):  # nobody misses a video for its picture
+        picture = reader.call(small_picture, videos[0].path, _PICTURE_AT)
+        return base64.b64encode(picture).decode() if picture else None
+    return None

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from merger.analysis import sampling
+from merger.analysis.cards import Card
+from merger.analysis.targets import Sight, Target
 from merger.errors import Broken, NoMedia, Temporary
 from merger.i18n import Message, from_json
 from merger.isolation import reader
@@ -316,3 +319,25 @@ def test_a_file_of_absurd_times_is_left_out(
     why = Message("media.absurd_times")
     assert Message("media.left_out", file=bad.name, why=why) in result.warnings
     assert {s.right and s.right.source for s in result.plan.scenes} == {"screen"}
+
+
+def end_looking(
+    file: MediaFile, wanted: Sequence[Target], to_show: Sequence[Target], own_cards: Sequence[Card]
+) -> list[Sight]:
+    """Look at a file whose decoder ends the process."""
+    os.abort()
+
+
+def test_a_screen_that_nobody_can_look_at_is_named(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not shown, as what it shows is not known; the next run looks at it again."""
+    screen = one_room.film("screen", 0, 2)
+    one_room.film("speaker", 0, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(sampling, "look_at", end_looking)
+        result = one_room.merge(2.0)
+    died = Message("media.reader_died", how="SIGABRT")
+    assert Message("media.of_file", file=screen.name, what=died) in result.warnings
+    assert not any(chunk.presence for chunk in result.plan.chunks)
+    assert all(chunk.presence for chunk in one_room.chunks(2.0))

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.accounts.room_policy import MOST_NAMES
 from merger.intake.meetings import State
 from merger.rooms.spec import LONGEST_TEXT, Unmatched
-from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
+from merger.web.api.schemas import examples
+from merger.web.api.schemas.base import CURSOR_ABOUT, At, Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
@@ -62,6 +63,8 @@ class SourcePath(RoomPath):
 class SourceIn(RequestModel):
     """A source of a room."""
 
+    model_config = examples.shown_by(examples.SOURCE_REQUEST)
+
     name: Text
     role: Role
     kind: Annotated[str, Field(max_length=32)] = Field(
@@ -90,6 +93,8 @@ class SourceChange(RequestModel):
 
 class RoomIn(RequestModel):
     """A room."""
+
+    model_config = examples.shown_by(examples.ROOM_REQUEST)
 
     name: Text
     zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
@@ -120,7 +125,7 @@ class SourceOut(BaseModel):
     name: str
     role: str
     kind: str
-    address: str
+    address: str | None = Field(description="Null for those who cannot change rooms.")
     has_credentials: bool
 
 
@@ -137,11 +142,13 @@ class MeetingOut(BaseModel):
     state: State = Field(
         description="`processing`: the meeting has ended, and its recording is not there yet."
     )
-    since: str | None = Field(description="Since when, in UTC; null for `none`.")
+    since: At | None = Field(description="Since when, in UTC; null for `none`.")
 
 
 class RoomChange(RequestModel):
     """Changes to a room; its sources have a resource of their own."""
+
+    model_config = examples.shown_by(examples.ROOM_EDIT)
 
     name: Text | None = None
     zone: Text | None = None
@@ -170,6 +177,8 @@ class RoomChange(RequestModel):
 
 class RoomOut(BaseModel):
     """A room with its sources."""
+
+    model_config = examples.shown_by(examples.ROOM)
 
     id: int
     name: str
