@@ -504,7 +504,7 @@ def test_words_are_read_only_where_little_is_drawn() -> None:
         asked.append(picture)
         return [Line("no signal", (0.4, 0.4, 0.6, 0.5), 0.9)]
 
-    for draw in (dense_words, bar_chart, lambda: plain(WHITE), lambda: DRAWN["no signal, blue"]):
+    for draw in (dense_words, round_card, lambda: plain(WHITE), lambda: DRAWN["no signal, blue"]):
         luma, *chroma = recompressed(resized(draw(), (960, 540)), 35)
         classify(luma, (chroma[0], chroma[1]), cards(), read)
     assert asked == []
