@@ -41,7 +41,7 @@ from merger.timeline.screen.signals import (
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
-ANALYSIS = 4
+ANALYSIS = 5
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _look_of(cell: Span, facts: Sequence[Any]) -> Look:
 
 def _card_facts(own_cards: Sequence[Card]) -> list[Any]:
     return [
-        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        [card.name, card.kind, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
         for card in own_cards
     ]
 

@@ -45,7 +45,7 @@ class _Progress(Silent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """Media, and what was decided about clocks and the screen. watch: with the time that it took."""
+    """Media, and what was decided about it. watch: with the time that it took."""
 
     library: Library
     presence: Presence
