@@ -72,13 +72,16 @@ def _load(name: str) -> Network:
     options.enable_cpu_mem_arena = False  # else it keeps the most that any picture has needed
     options.log_severity_level = _ERRORS
     path = Path(package.submodule_search_locations[0]) / "models" / name
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with _without_warnings():
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     return Network(session, session.get_inputs()[0].name)
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep from the log what an import writes to stderr, which looks for GPUs."""
+    """Keep from the log what its start writes to stderr, which looks for GPUs."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
