@@ -94,6 +94,7 @@ class RecordMedia(TypedDict, total=False):
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
         corner: where the speaker lies above the screen, from the first time that is planned on.
+        overrules: what editors want beside the speaker: start, end, and which of `Right`.
     """
 
     items: dict[str, list[list[str]]]
@@ -106,6 +107,7 @@ class RecordMedia(TypedDict, total=False):
     asked_again: bool
     leave: LeaveGiven
     corner: str
+    overrules: list[list[str]]
 
 
 class Instant(TypeDecorator[datetime]):

@@ -23,7 +23,7 @@ from merger.ports.discovery import KINDS_OF_PEOPLE
 from merger.records import leave, requests
 from merger.records.access import store as access
 from merger.records.access.mode import mode_of
-from merger.records.access.rules import Decision, Mode
+from merger.records.access.rules import Mode, Ruling
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
 from models import Offer, Record, Room, Source
@@ -85,7 +85,7 @@ def request_record(service: Service, request: requests.Request, now: datetime) -
 
 def _decision(
     session: Session, room: Room, by: Principal | None, span: Span, now: datetime, mode: Mode
-) -> Decision:
+) -> Ruling:
     """Return what becomes of a request. Raises Forbidden where they may not request at all."""
     decision = access.decision_on(session, room, by, span, now, mode)
     if decision.outcome == "forbidden":

@@ -37,6 +37,7 @@ from merger.records.queue import add_history, end_without_result, requeue
 from merger.records.rules.progress import reached_share
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
+from merger.timeline.plan import Overrule
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
 from merger.timeline.zones import zone_named
 from models import ENDED, Record, RecordKey, RecordLeaver, RecordUser, Room, User
@@ -44,6 +45,7 @@ from models import ENDED, Record, RecordKey, RecordLeaver, RecordUser, Room, Use
 LONGEST_NAME = 255
 DEFAULT_NAME = "lecture"  # of a record that nobody has named
 MOST_USERS = 100  # that somebody names at once
+MOST_OVERRULES = 100
 EVENT_OFF = "event_off"  # why a record was cancelled; when the event is on again, so is the record
 
 
@@ -406,6 +408,7 @@ def remerge(
     profile: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    overrules: Sequence[Overrule] | None = None,
     asked_by: Principal | None = None,
 ) -> None:
     """Queue another version of a record that has ended; None keeps what it is now.
@@ -414,6 +417,7 @@ def remerge(
     Refused.
 
     Args:
+        overrules: what is to stand beside the speaker, in place of all that was wanted before.
         asked_by: who wants it; with an editor, it gets all meetings of its span.
     """
 
@@ -433,6 +437,8 @@ def remerge(
         row.layout = layout_named(layout or row.layout).name
         row.profile = profile_named(profile or row.profile).name
         row.start_at, row.end_at = span.start, span.end
+        if overrules is not None:
+            row.media = {**(row.media or {}), "overrules": [_facts_of(one) for one in overrules]}
         leave.limit_to_before(session, row, asked_by, before)
         _check_only(session, row)
         requeue(row, max(span.end, now), now)
@@ -445,6 +451,11 @@ def remerge(
         add_history(session, record, row.attempt, now, "remerged", what)
 
     writing(engine, again)
+
+
+def _facts_of(overrule: Overrule) -> list[str]:
+    span = overrule.span
+    return [span.start.isoformat(), span.end.isoformat(), overrule.right]
 
 
 def _by(who: Principal | None, key: str, **params: Param) -> Message:

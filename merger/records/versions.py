@@ -76,6 +76,8 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
             media["late"] = row.media["late"]
         if row.media and "leave" in row.media:  # also for what it was to be, if that is tried again
             media["leave"] = row.media["leave"]
+        if row.media and "overrules" in row.media:
+            media["overrules"] = row.media["overrules"]
         if row.media and "corner" in row.media:  # so that what is encoded of it is found again
             media["corner"] = row.media["corner"]
         row.media = media

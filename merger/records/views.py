@@ -177,6 +177,18 @@ def record_details(
             "gaps": report.get("gaps", []),
             "papers": transcripts_of(row),
             "scenes": report.get("scenes", []),
+            "overrules": [
+                {
+                    "start": local(datetime.fromisoformat(start)),
+                    "end": local(datetime.fromisoformat(end)),
+                    "right": right,
+                }
+                for start, end, right in (row.media or {}).get("overrules", ())
+            ],
+            "decisions": [
+                {**decision, "reason": str(told(from_json(decision["reason_message"])))}
+                for decision in report.get("decisions", [])
+            ],
             "chunks": [
                 {
                     "start": local(c.start_at), "end": local(c.end_at),

@@ -21,7 +21,7 @@ from merger.storage.cache import Cache
 from merger.timeline import profiles
 from merger.timeline.clock import Span
 from merger.timeline.layout import DEFAULT_CORNER, DEFAULT_LAYOUT, Corner
-from merger.timeline.plan import Sources
+from merger.timeline.plan import Overrule, Sources
 from merger.timeline.screen.decisions import Decide
 
 if TYPE_CHECKING:  # heavy: a request says what is wanted, and looks at no picture
@@ -42,6 +42,7 @@ class MergeRequest:
     corner: Corner = DEFAULT_CORNER  # where a layout has the speaker above the screen
     chunk: timedelta = timedelta(minutes=30)
     decide: Decide = "instant"
+    overrules: tuple[Overrule, ...] = ()
     cards: tuple[Card, ...] = ()
     screen_is_known: bool = False  # it has media only while something is shared
 

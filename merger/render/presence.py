@@ -25,7 +25,7 @@ from merger.render.context import MergeRequest, RenderContext
 from merger.render.frozen import warn_of_frozen
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.plan import Chunk, Decision, Verdict
-from merger.timeline.screen.decisions import decide_chunks, decide_instants
+from merger.timeline.screen.decisions import decide_chunks, decide_instants, overrule
 from merger.timeline.screen.signals import (
     NO_MEDIA,
     WINDOW_US,
@@ -71,11 +71,12 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     if request.decide == "chunk":
         looks = _sample(context, request, library, track, cells)
         unseen = [warning for look in looks for warning in look.warnings]
-        return Presence(looks, decide_chunks([look.chunk for look in looks]), unseen)
+        decided = decide_chunks([look.chunk for look in looks])
+        return Presence(looks, overrule(decided, request.overrules), unseen)
     signal, warnings = _screen_signal(context, request, library, track)
     warnings += warn_of_frozen(context, request, library, signal)
     looks = [summarise(signal, cell) for cell in cells]
-    return Presence(looks, decide_instants(signal), warnings)
+    return Presence(looks, overrule(decide_instants(signal), request.overrules), warnings)
 
 
 # --- every instant ----------------------------------------------------------------------------

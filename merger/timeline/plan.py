@@ -82,11 +82,23 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to stand on the right-hand side in a span, and why."""
+    """What is to stand on the right-hand side in a span, and why.
+
+    verdict: what the screen shows.
+    """
 
     span: Span
     right: Right
+    verdict: Verdict
     why: Message
+
+
+@dataclass(frozen=True)
+class Overrule:
+    """What an editor wants on the right-hand side in a span, whatever the screen shows."""
+
+    span: Span
+    right: Right
 
 
 @dataclass(frozen=True)

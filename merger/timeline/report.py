@@ -87,6 +87,7 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
             {
                 **span_document(decision.span, zone),
                 "right": decision.right,
+                "verdict": decision.verdict,
                 "reason": str(decision.why),
                 "reason_message": to_json(decision.why),
             }
@@ -223,7 +224,10 @@ def plan_document(plan: EditPlan, syncs: Sequence[Sync] = ()) -> dict[str, Any]:
             for c in plan.chunks
         ],
         "decisions": [
-            {"start": _utc(d.span.start), "end": _utc(d.span.end), "right": d.right}
+            {
+                "start": _utc(d.span.start), "end": _utc(d.span.end), "right": d.right,
+                "verdict": d.verdict,
+            }
             for d in plan.decisions
         ],
         "sync": [sync_document(sync) for sync in syncs],

@@ -16,8 +16,9 @@ from merger.render.context import MergeRequest
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, record_span
 from merger.timeline.layout import layout_named
-from merger.timeline.plan import Sources
+from merger.timeline.plan import Overrule, Sources
 from merger.timeline.profiles import profile_named
+from merger.timeline.screen.decisions import right_named
 from merger.timeline.zones import zone_named
 
 
@@ -58,6 +59,10 @@ def resolve_task(service: Service, job: Job) -> Task:
     request = MergeRequest(
         room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
         layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+        overrules=tuple(
+            Overrule(record_span(*map(datetime.fromisoformat, (start, end))), right_named(right))
+            for start, end, right in job.media.get("overrules", ())
+        ),
         screen_is_known=any(s.name == sources.screen and fills_roles(r) for s, _, r in found),
     )  # fmt: skip
     settle = max(recorder.settle for _, _, recorder in found)

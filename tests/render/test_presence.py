@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import cv2
 import numpy as np
@@ -11,10 +11,11 @@ import pytest
 
 from merger.analysis.cards import card_from_picture, draw_cards
 from merger.analysis.words.networks import are_there
-from merger.timeline.clock import utc
+from merger.timeline.clock import Span, utc
+from merger.timeline.plan import Overrule
 from recorders.testing.clock import plain
 from tests.analysis.watching.screens import Scene, still, write_screen
-from tests.conftest import CARRIED, START, Room
+from tests.conftest import CARRIED, MOSCOW, START, Room, seconds
 from tests.render.test_time import path_of
 from tests.support.selection import BOTH_FFMPEGS
 from tests.support.truth import error_ms, frames_seen, instant_of
@@ -86,6 +87,22 @@ def test_the_screen_takes_over_at_the_frame_at_which_it_shows_something(room: Ro
     assert [(d.right, (d.span.start - utc(START)).total_seconds()) for d in result.plan.decisions] == [
         ("board", 0), ("screen", 7.4), ("board", 22),
     ]  # fmt: skip
+
+
+def test_an_editor_has_the_board_shown_in_a_span(one_room: Room) -> None:
+    """What is not touched is not encoded again."""
+    roles, start = ("speaker", "screen", "board"), datetime(2026, 11, 20, 10, 1, 56, tzinfo=MOSCOW)
+    for source in roles:
+        one_room.film(source, 0, 8, start=start)
+    one_room.merge(8.0, start=start, roles=roles)
+    before = one_room.cached()
+    wanted = Overrule(Span(utc(start + seconds(1)), utc(start + seconds(3))), "board")
+    result = one_room.merge(8.0, start=start, roles=roles, overrules=(wanted,))
+    seen = frames_seen(path_of(result), wanted=range(0, 200, 5))
+    sides = {s.frame: s.right.source for s in seen if s.right}
+    assert {n for n, source in sides.items() if source == 3} == set(range(25, 75, 5))
+    # Of two parts of each video, the first.
+    assert len([name for name in one_room.cached() - before if ".mp4" in name]) in (1, 2)
 
 
 @pytest.mark.parametrize("name", sorted(draw_cards()))

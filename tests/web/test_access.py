@@ -76,6 +76,7 @@ PAGES = {
     "/records/<int:record>/cancel": {"GET": "write", "POST": "write"},
     "/records/<int:record>/edit": {"POST": "write"},
     "/records/<int:record>/retry": {"POST": "write"},
+    "/records/<int:record>/overrule": {"POST": "write"},
     "/records/<int:record>/remerge": {"POST": "write"},
     "/records/<int:record>/delete": {"POST": "write"},
     "/request": {"GET": "write", "POST": "write"},

@@ -108,6 +108,11 @@ def remerged(thing: Thing) -> Options:
     return {"data": {"layout": "speaker_only", "profile": "720p", **times}}
 
 
+def overruled(thing: Thing) -> Options:
+    start, end = thing.start.isoformat(), (thing.start + HOUR).isoformat()
+    return {"data": {"start-0": start, "end-0": end, "right-0": "board"}}
+
+
 def new_room(thing: Thing) -> Options:
     return {"json": {"name": f"new {thing.room}", "zone": "UTC"}}
 
@@ -333,6 +338,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/records/<int:record>/cancel": {"GET": [Act("read write", lecture, "user", shows=True)], "POST": [Act("write", World.upcoming, "owner", changes=True, refused=NOT_OWNER)]},
     "/records/<int:record>/retry": {"POST": [Act("write", World.failed, "user", changes=True)]},
     "/records/<int:record>/remerge": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=remerged)]},
+    "/records/<int:record>/overrule": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=overruled)]},
     "/records/<int:record>/edit": {"POST": [Act("write", World.record, "owner", changes=True, refused=NOT_OWNER, send=form_of(name="x", description="x"))]},
     "/records/<int:record>/delete": {"POST": [Act("write", World.record, "user", changes=True)]},
     "/request": {

@@ -33,7 +33,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Ruling:
     """What becomes of a request.
 
     owners: all of whom have to allow it, where it needs leave; with nobody, an editor has to. An
@@ -44,10 +44,10 @@ class Decision:
     owners: tuple[str, ...] = ()
 
 
-ALLOWED, FORBIDDEN = Decision("allowed"), Decision("forbidden")
+ALLOWED, FORBIDDEN = Ruling("allowed"), Ruling("forbidden")
 
 
-def decide_by_room(policy: RoomPolicy | None, who: Principal | None, mode: Mode) -> Decision | None:
+def decide_by_room(policy: RoomPolicy | None, who: Principal | None, mode: Mode) -> Ruling | None:
     """Return what the room's policy alone decides; None where its recordings matter.
 
     The arguments are those of `decide`.
@@ -66,7 +66,7 @@ def decide(
     now: datetime,
     recordings: Sequence[Recording],
     mode: Mode,
-) -> Decision:
+) -> Ruling:
     """Return whether somebody may have a span of a room, or who has to allow it.
 
     Args:
@@ -90,8 +90,8 @@ def decide(
         return ALLOWED
     owners = {recording.owner for recording in others}
     if None in owners or past > (MARGIN if others else timedelta()):
-        return Decision("needs_leave")
-    return Decision("needs_leave", tuple(sorted(owner for owner in owners if owner)))
+        return Ruling("needs_leave")
+    return Ruling("needs_leave", tuple(sorted(owner for owner in owners if owner)))
 
 
 def past_of_nobody(span: Span, now: datetime, recorded: Iterable[Span]) -> timedelta:

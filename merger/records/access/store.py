@@ -20,7 +20,7 @@ from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, NotFound
 from merger.records import outbox, requests
 from merger.records.access.links import principal_of
-from merger.records.access.rules import Decision, Mode, Recording, decide, decide_by_room
+from merger.records.access.rules import Mode, Recording, Ruling, decide, decide_by_room
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from models import AccessAsk, AccessRequest, ApiKey, Record, RecordUser, Room, User
@@ -43,7 +43,7 @@ def decision_on(
     mode: Mode,
     *,
     without: int | None = None,
-) -> Decision:
+) -> Ruling:
     """Return what becomes of a request for a span of a room.
 
     Args:
@@ -204,19 +204,19 @@ def settle(engine: Engine, access: int, now: datetime, who: Principal, *, allow:
     return writing(engine, write)
 
 
-def _decision(session: Session, row: AccessRequest, room: Room) -> Decision:
+def _decision(session: Session, row: AccessRequest, room: Room) -> Ruling:
     """Return whose leave a request needs as things stand now."""
     asker, span = principal_of(row.user), Span(row.start_at, row.end_at)
     # What was not past when it was requested is not held against it now.
     return decision_on(session, room, asker, span, row.created_at, "ask")
 
 
-def _may_settle(row: AccessRequest, decision: Decision, who: Principal) -> bool:
+def _may_settle(row: AccessRequest, decision: Ruling, who: Principal) -> bool:
     return who.sees_all or (who.email in decision.owners and who.user != row.user_id)
 
 
 def _missing_leave(
-    session: Session, row: AccessRequest, decision: Decision, who: Principal, now: datetime
+    session: Session, row: AccessRequest, decision: Ruling, who: Principal, now: datetime
 ) -> list[str]:
     """Note the leave of an owner; return the addresses of those whose leave it still needs."""
     ask = next((ask for ask in row.asks if ask.user_id == who.user), None)

@@ -7,15 +7,18 @@ where it happened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
+from merger.errors import Invalid
 from merger.i18n import Message
 from merger.timeline.clock import Span
-from merger.timeline.plan import Chunk, Decision
+from merger.timeline.plan import Chunk, Decision, Overrule, Right
 from merger.timeline.screen.signals import ScreenSignal, Shown, join_alike
 
+OVERRULED = "decision.overruled"
+RIGHTS: tuple[Right, ...] = get_args(Right)
 Decide = Literal["instant", "chunk"]
 
 # What is shorter is given to its neighbours: a computer that changes its resolution is black for a
@@ -34,10 +37,18 @@ class Run:
     shown: Shown
 
 
+def right_named(name: str) -> Right:
+    """Return what may stand on the right-hand side. Raises Invalid for an unknown name."""
+    for right in RIGHTS:
+        if right == name:
+            return right
+    raise Invalid("right", "timeline.no_right", name=name, rights=RIGHTS)
+
+
 def decide_instants(signal: ScreenSignal) -> list[Decision]:
     """Return what follows from what the screen shows: the screen, or the board."""
     return [
-        Decision(run.span, "screen" if run.is_on else "board", _why(run.shown))
+        Decision(run.span, "screen" if run.is_on else "board", run.shown.kind, _why(run.shown))
         for run in settle(signal.shown)
     ]
 
@@ -48,10 +59,32 @@ def decide_chunks(chunks: Sequence[Chunk]) -> list[Decision]:
         Decision(
             chunk.span,
             "screen" if chunk.presence else "board",
+            chunk.verdict,
             Message("decision.chunk", verdict=Message(f"verdict.{chunk.verdict}")),
         )
         for chunk in chunks
     ]
+
+
+def overrule(decisions: Sequence[Decision], overrules: Sequence[Overrule]) -> list[Decision]:
+    """Return decisions with what an editor wants in their place; of two, the later one counts."""
+    for one in overrules:
+        changed: list[Decision] = []
+        for decision in decisions:
+            here = decision.span.cut_to(one.span)
+            if not here:
+                changed.append(decision)
+                continue
+            before = Span(decision.span.start, here.start)
+            after = Span(here.end, decision.span.end)
+            by_hand = replace(decision, span=here, right=one.right, why=Message(OVERRULED))
+            changed += [
+                *([replace(decision, span=before)] if before else ()),
+                by_hand,
+                *([replace(decision, span=after)] if after else ()),
+            ]
+        decisions = changed
+    return list(decisions)
 
 
 def settle(shown: Sequence[Shown]) -> list[Run]:

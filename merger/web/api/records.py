@@ -22,6 +22,7 @@ from merger.records.access import store
 from merger.records.browse import lists
 from merger.timeline.clock import record_span
 from merger.timeline.layout import layout_named
+from merger.timeline.plan import Overrule
 from merger.timeline.profiles import profile_named
 from merger.timeline.zones import instant_from, zone_named
 from merger.web.api import base
@@ -324,9 +325,24 @@ def remerge(path: RecordPath, body: Again) -> Response:
         instant_from(text, zone, name) if text else None
         for name, text in (("start", body.start), ("end", body.end))
     )
+    overrules = (
+        None
+        if body.overrules is None
+        else [
+            Overrule(
+                record_span(
+                    instant_from(one.start, zone, "overrules"),
+                    instant_from(one.end, zone, "overrules"),
+                ),
+                one.right,
+            )
+            for one in body.overrules
+        ]
+    )
     asking.remerge(
         service(), path.record, service().now(), who,
         layout=body.layout, profile=body.profile, start=start, end=end,
+        overrules=overrules,
     )  # fmt: skip
     return _reply_details(path.record, who)
 

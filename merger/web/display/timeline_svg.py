@@ -101,7 +101,8 @@ def timeline(record: Mapping[str, Any], zone: ZoneInfo) -> Timeline | None:
     rows: list[tuple[str, str, Iterable[Bar | None]]] = []
     if scenes:
         rows += [("source", name, _media(axis, name, record["gaps"])) for name in sources]
-    rows.append(("chunks", "", (_of(axis, c["verdict"], c["verdict"], c) for c in chunks)))
+    decided = record.get("decisions") or chunks
+    rows.append(("chunks", "", (_of(axis, d["verdict"], d["verdict"], d) for d in decided)))
     if scenes:
         rows += [(side, "", _views(axis, side, sources, scenes)) for side in ("left", "right")]
     lanes = tuple(

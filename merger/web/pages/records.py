@@ -20,9 +20,12 @@ from merger.records.browse.previews import Preview
 from merger.records.leave import MEETING
 from merger.rooms import store
 from merger.timeline import profiles
+from merger.timeline.clock import Span, record_span
 from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.layout import LAYOUTS
-from merger.timeline.zones import offsets_of_twice, zone_named
+from merger.timeline.plan import Overrule
+from merger.timeline.screen.decisions import right_named
+from merger.timeline.zones import instant_from, offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.display.record_state import State, state_of
 from merger.web.display.timeline_svg import timeline
@@ -351,6 +354,35 @@ def remerge(record: int) -> Answer:
         return page_of_record(details, who, typed, errors)
     flash(t("record.new_version"))
     return redirect(f"/records/{record}", 303)
+
+
+@blueprint.post("/records/<int:record>/overrule")
+def overrule(record: int) -> Answer:
+    """Request a new version with other views beside the speaker, where they were chosen."""
+    who = require_principal("write")
+    details = details_of(record, who)
+    chosen = []
+    for n in range(requests.MOST_OVERRULES):
+        start, end, right = (
+            request.form.get(f"{name}-{n}", "") for name in ("start", "end", "right")
+        )
+        if right:
+            zone = zone_named(details["zone"])
+            span = record_span(instant_from(start, zone, "start"), instant_from(end, zone, "end"))
+            chosen.append(Overrule(span, right_named(right)))
+    if [(one.span, one.right) for one in chosen] == _overruled(details):
+        flash(t("overrule.nothing"))
+        return redirect(f"/records/{record}", 303)
+    asking.remerge(service(), record, service().now(), who, overrules=chosen)
+    flash(t("record.new_version"))
+    return redirect(f"/records/{record}", 303)
+
+
+def _overruled(details: Mapping[str, Any]) -> list[tuple[Span, str]]:
+    return [
+        (Span(*(datetime.fromisoformat(one[name]) for name in ("start", "end"))), one["right"])
+        for one in details["overrules"]
+    ]
 
 
 def form_values(details: Mapping[str, Any]) -> dict[str, str]:

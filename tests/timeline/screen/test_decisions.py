@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from merger.analysis.watching.summary import summarise
 from merger.i18n import Message
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_track
-from merger.timeline.plan import Verdict
-from merger.timeline.screen.decisions import SHORTEST_OFF, SHORTEST_ON, decide_instants, settle
+from merger.timeline.plan import Overrule, Verdict
+from merger.timeline.screen.decisions import (
+    OVERRULED,
+    SHORTEST_OFF,
+    SHORTEST_ON,
+    decide_instants,
+    overrule,
+    settle,
+)
 from merger.timeline.screen.signals import (
     WINDOW_US,
     Change,
@@ -99,6 +106,21 @@ def test_what_is_too_short_for_a_switch(
     runs: list[tuple[float, Verdict]], expected: list[tuple[float, str]]
 ) -> None:
     assert decided(*runs) == expected
+
+
+def test_an_editor_overrules_a_span() -> None:
+    decisions = decide_instants(signal((60, "presentation"), (60, "no_signal")))
+    wanted = [
+        Overrule(Span(at(50), at(70)), "speaker"),
+        Overrule(Span(at(65), at(90)), "screen"),
+        Overrule(Span(at(500), at(600)), "board"),
+    ]
+    assert [
+        ((d.span.start - START).total_seconds(), d.right, d.why.key) for d in overrule(decisions, wanted)
+    ] == [
+        (0, "screen", "decision.shows"), (50, "speaker", OVERRULED), (60, "speaker", OVERRULED),
+        (65, "screen", OVERRULED), (70, "screen", OVERRULED), (90, "board", "decision.shows"),
+    ]  # fmt: skip
 
 
 KINDS: list[Verdict] = ["presentation", "no_signal", "blank", "missing", "noise"]

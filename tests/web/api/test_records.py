@@ -230,9 +230,22 @@ def test_what_is_done_to_a_record(web: Web) -> None:
             "ann",
             "POST",
             "/records/1/remerge",
-            json={"layout": "screen_large", "end": "2026-11-20T11:00"},
+            json={
+                "layout": "screen_large",
+                "end": "2026-11-20T11:00",
+                "overrules": [
+                    {"start": "2026-11-20T10:10", "end": "2026-11-20T10:20", "right": "board"}
+                ],
+            },
         )
     )
+    assert again["overrules"] == [
+        {
+            "start": "2026-11-20T10:10:00+03:00",
+            "end": "2026-11-20T10:20:00+03:00",
+            "right": "board",
+        }
+    ]
     assert (again["status"], again["layout"], again["end"]) == (
         "queued",
         "screen_large",
@@ -243,6 +256,7 @@ def test_what_is_done_to_a_record(web: Web) -> None:
         ({"layout": "x"}, "layout"),
         ({"end": "2026-11-20T10:00"}, "end"),
         ({"room": "505"}, "room"),
+        ({"overrules": [{"start": "10", "end": "11", "right": "board"}]}, "overrules"),
     ):
         problem(web.api("ann", "POST", "/records/1/remerge", json=change), 422, field)
     assert web.api("ann", "DELETE", "/records/1").status_code == 204

@@ -108,7 +108,7 @@ def test_people_after_a_number_that_no_database_holds(web: Web) -> None:
 
 
 FORMS = (
-    "/request", "/request/check", "/records/selected", "/records/1/cancel", "/records/1/retry", "/records/1/remerge",
+    "/request", "/request/check", "/records/selected", "/records/1/cancel", "/records/1/retry", "/records/1/remerge", "/records/1/overrule",
     "/records/1/delete", "/records/1/edit", "/rooms/new", "/rooms/1/edit", "/rooms/1/delete", "/people", "/people/1",
     "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm", "/access/1",

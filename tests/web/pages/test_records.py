@@ -273,6 +273,28 @@ def test_a_record_is_merged_again(merged: Web) -> None:
     assert "Ready" in ann.get("/records/1")
 
 
+def test_who_watches_has_something_else_shown_beside_the_speaker(merged: Web) -> None:
+    ann = reader(merged, "ann")
+    [decision] = merged.site.details()["decisions"]
+    assert decision["right"] == "screen" and "Choose what to show instead" in ann.get("/records/1")
+    wanted = {"start-0": decision["start"], "end-0": decision["end"], "right-0": "speaker"}
+    path = "/records/1/overrule"
+    page = ann.done("/records/1", path, {**wanted, "right-0": ""})
+    assert "Nothing was changed." in page and merged.site.row().version == 1
+    assert "New version requested." in ann.done("/records/1", path, wanted)
+    assert merged.site.work() == "delivered"
+    [decision] = merged.site.details()["decisions"]
+    assert (decision["right"], decision["reason"]) == ("speaker", "chosen by hand")
+    assert {scene["right"] for scene in merged.site.details()["scenes"]} == {None}
+    assert "Nothing was changed." in ann.done("/records/1", path, wanted)
+    # It stays in later versions, until it is taken back.
+    requests.remerge(merged.site.engine, 1, merged.site.clock, layout="side_by_side_16x9")
+    assert merged.site.work() == "delivered"
+    assert merged.site.details()["decisions"][0]["right"] == "speaker"
+    ann.done("/records/1", path, {**wanted, "right-0": ""})
+    assert merged.site.details()["overrules"] == []
+
+
 def test_another_version_begins_at_the_second_of_two_times(web: Web) -> None:
     """In the night in which clocks are put back, a form keeps which of them is meant."""
     web.site.add_room("Berlin", zone="Europe/Berlin")

@@ -76,7 +76,25 @@ RECORD_DETAILS: Example = {
             "end": "2026-11-20T10:06:30+03:00",
         }
     ],
+    "sync": [],
     "scenes": [{"start": "2026-11-20T10:05:00+03:00", "end": "2026-11-20T11:20:00+03:00"}],
+    "decisions": [
+        {
+            "start": "2026-11-20T10:05:00+03:00",
+            "end": "2026-11-20T11:20:00+03:00",
+            "right": "screen",
+            "verdict": "presentation",
+            "reason": "presentation: nothing says that it is none",
+            "reason_message": {
+                "key": "decision.shows",
+                "params": {
+                    "verdict": {"key": "verdict.presentation", "params": {}},
+                    "why": {"key": "analysis.no_card", "params": {}},
+                },
+            },
+        }
+    ],
+    "overrules": [],
     "chunks": [
         {
             "start": "2026-11-20T10:05:00+03:00",

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt
 
 from merger.records.edit import LONGEST_DESCRIPTION
-from merger.records.requests import MOST_USERS
+from merger.records.requests import MOST_OVERRULES, MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT
-from merger.timeline.plan import Verdict
+from merger.timeline.plan import Right, Verdict
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.web.api.schemas import examples
 from merger.web.api.schemas.access import AccessOut
@@ -80,6 +80,14 @@ class AskHeaders(BaseModel):
     )  # fmt: skip
 
 
+class OverruleIn(RequestModel):
+    """What to show beside the speaker in a span, whatever was decided."""
+
+    start: Instant
+    end: Instant
+    right: Right
+
+
 class Again(RequestModel):
     """A new version of a record; fields that are left out stay as they are."""
 
@@ -89,6 +97,11 @@ class Again(RequestModel):
     profile: Profile | None = None
     start: Instant | None = None
     end: Instant | None = None
+    overrules: list[OverruleIn] | None = Field(
+        None,
+        max_length=MOST_OVERRULES,
+        description="In place of all that was overruled before; an empty list takes it back.",
+    )
 
 
 class Edit(RequestModel):
@@ -271,6 +284,26 @@ class Scene(BaseModel):
     end: At
 
 
+class DecisionOut(BaseModel):
+    """What was to stand beside the speaker in a span, and why."""
+
+    model_config = ConfigDict(extra="allow")
+    start: At
+    end: At
+    right: Right
+    verdict: Verdict = Field(description="What the screen shows.")
+    reason: str
+    reason_message: MessageData
+
+
+class OverruleOut(BaseModel):
+    """What somebody wants to be shown in a span, whatever was decided."""
+
+    start: At
+    end: At
+    right: Right
+
+
 class ChunkPicture(BaseModel):
     """A picture of the screen that was checked."""
 
@@ -357,6 +390,8 @@ class RecordDetails(RecordOut):
     sync: list[SyncOut]
     gaps: list[Gap]
     scenes: list[Scene]
+    decisions: list[DecisionOut]
+    overrules: list[OverruleOut]
     chunks: list[ChunkOut]
     renditions: list[RenditionOut]
     captions: list[CaptionsOut]
