@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from merger.analysis.image_size import image_size
 from merger.errors import Invalid
+from merger.timeline.plan import Verdict
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -40,11 +41,13 @@ class Card:
             range, averaged over the grid's cells.
         spare: the share of cells, 0 to 1, that may differ from the card, such as a clock or a
             station name laid over colour bars.
+        kind: what a picture is that shows it.
     """
 
     name: str
     signatures: Plane
     spare: float = 0.0
+    kind: Verdict = "no_signal"
 
     @cached_property
     def rough(self) -> Plane:
@@ -52,11 +55,13 @@ class Card:
         return rough_form(self.signatures[0, 0])
 
 
-def card_from_picture(name: str, bgr: Picture, spare: float = 0.0) -> Card:
+def card_from_picture(
+    name: str, bgr: Picture, spare: float = 0.0, kind: Verdict = "no_signal"
+) -> Card:
     """Return a card made from an (H, W, 3) uint8 BGR picture of any size and aspect."""
     planes = np.einsum("mpc,hwc->mphw", np.array([BT601, BT709]), to_grid(bgr))
     planes[:, 1:] += 128
-    return Card(name, planes.astype(np.float32), spare)
+    return Card(name, planes.astype(np.float32), spare, kind)
 
 
 def rough_form(luma: Picture | Plane) -> Plane:
@@ -121,7 +126,9 @@ def shipped_cards() -> tuple[Card, ...]:
     A quarter of a bars card may differ: makers place a text, a clock or other bottom rows there.
     """
     return tuple(
-        card_from_picture(name, picture, spare=0.25 if "bars" in name else 0.0)
+        card_from_picture(name, picture, spare=0.25, kind="bars")
+        if "bars" in name
+        else card_from_picture(name, picture)
         for name, picture in draw_cards().items()
     )
 

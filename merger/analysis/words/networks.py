@@ -1,0 +1,63 @@
+"""The two networks that find and read words: loaded once, when they are first asked.
+
+Only the weights are taken from rapidocr, not its code: that imports an HTTP client, writes to the
+log, and takes a second to begin with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Tensor = npt.NDArray[np.float32]
+
+_FINDS, _READS = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with one input and one output."""
+
+    session: Any
+    input: str
+
+    def run(self, tensor: Tensor) -> Tensor:
+        return np.asarray(self.session.run(None, {self.input: tensor})[0], np.float32)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the file of the network says beside its weights."""
+        return dict(self.session.get_modelmeta().custom_metadata_map)
+
+
+def finder() -> Network:
+    """Return what finds words: (1, 3, H, W), multiples of 32, to (1, 1, H, W), likelihoods."""
+    return _load(_FINDS)
+
+
+def word_reader() -> Network:
+    """Return what reads words: (N, 3, 48, W) to (N, T, C), likelihoods of characters in T steps."""
+    return _load(_READS)
+
+
+@cache
+def _load(name: str) -> Network:
+    import onnxruntime  # 0.2 s, and 40 MB: nobody pays who reads no words
+
+    package = find_spec("rapidocr")
+    assert package is not None and package.submodule_search_locations
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # else it keeps the most that any picture has needed
+    options.log_severity_level = 3  # errors: a confined process hears of all that it may not read
+    path = Path(package.submodule_search_locations[0]) / "models" / name
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"]
+    )
+    return Network(session, session.get_inputs()[0].name)
