@@ -21,10 +21,12 @@ from merger.i18n import Message, from_json, to_json
 from merger.isolation import reader
 from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
+from merger.render.chapters import read_chapters
 from merger.render.context import MergeRequest, RenderContext
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.media import MediaFile
-from merger.timeline.plan import Chunk, Decision, Verdict
+from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
+from merger.timeline.screen.chapters import find_slides
 from merger.timeline.screen.decisions import decide_chunks, decide_instants
 from merger.timeline.screen.signals import (
     NO_MEDIA,
@@ -46,10 +48,11 @@ ANALYSIS = 4
 
 @dataclass(frozen=True)
 class Presence:
-    """What the screen showed in each chunk, and what was decided for each instant."""
+    """What the screen showed in each chunk, what was decided for each instant, and the slides."""
 
     looks: Sequence[Look]
     decisions: Sequence[Decision]
+    chapters: Sequence[Chapter] = ()
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -68,7 +71,8 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
         return Presence(looks, decide_chunks([look.chunk for look in looks]))
     signal = _screen_signal(context, request, library, track)
     looks = [summarise(signal, cell) for cell in cells]
-    return Presence(looks, decide_instants(signal))
+    decisions = decide_instants(signal)
+    return Presence(looks, decisions, read_chapters(context, find_slides(signal, decisions)))
 
 
 # --- every instant ----------------------------------------------------------------------------

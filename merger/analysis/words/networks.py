@@ -36,6 +36,11 @@ class Network:
         return dict(self.session.get_modelmeta().custom_metadata_map)
 
 
+def are_there() -> bool:
+    """Return whether the packages are installed: there are systems that they do not exist for."""
+    return all(find_spec(name) is not None for name in ("onnxruntime", "rapidocr"))
+
+
 def finder() -> Network:
     """Return what finds words: (1, 3, H, W), multiples of 32, to (1, 1, H, W), likelihoods."""
     return _load(_FINDS)
@@ -57,7 +62,5 @@ def _load(name: str) -> Network:
     options.enable_cpu_mem_arena = False  # else it keeps the most that any picture has needed
     options.log_severity_level = 3  # errors: a confined process hears of all that it may not read
     path = Path(package.submodule_search_locations[0]) / "models" / name
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return Network(session, session.get_inputs()[0].name)

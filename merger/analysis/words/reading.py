@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from merger.analysis.words.networks import Tensor, finder, word_reader
+from merger.analysis.words.networks import Tensor, are_there, finder, word_reader
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 3), BGR
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -51,7 +51,7 @@ class Line:
 def read_words(
     picture: Picture, most: int = MOST_LINES, unless_more: int | None = None
 ) -> list[Line]:
-    """Read the words of a picture, from top to bottom.
+    """Read the words of a picture, from top to bottom; none where the networks are not installed.
 
     Latin, Chinese and Japanese. Lines in other scripts come out as what they look like, with low
     scores, or as no text at all: where they lie is known all the same.
@@ -61,6 +61,8 @@ def read_words(
         most: lines to read; of more, the tallest. The others have no text.
         unless_more: with more lines than these, none is read.
     """
+    if not are_there():
+        return []
     height, width = picture.shape[:2]
     boxes = sorted(_find_lines(picture), key=lambda box: box[1] - box[3])
     if unless_more is not None and len(boxes) > unless_more:
