@@ -20,6 +20,7 @@ from merger.media.library import Library, segments
 from merger.media.silence import is_silent
 from merger.media.verify import Expected
 from merger.render import ffmpeg
+from merger.render.chapter_marks import ChapterMark, chapter_marks
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_missing
 from merger.render.presence import Presence
@@ -158,6 +159,7 @@ class _Job:
             plan = plan_edit(
                 request.span, self.profile.rate, request.layout, request.sources, found,
                 self.presence.chunks, self.presence.decisions, request.corner,
+                self.presence.chapters,
             )  # fmt: skip
             self.on_plan(plan)
             return plan
@@ -256,10 +258,15 @@ class _Job:
                     self.plan.frames, self.plan.rate, size, self.profile.codec,
                     specs.sound.samples, moov_in_front=True,
                 )  # fmt: skip
-                join(self.step, kind, parts[kind], specs.sound_name, path, expected)
+                marks = self._marks() if kind == "merge" else ()
+                join(self.step, kind, parts[kind], specs.sound_name, path, expected, marks)
             with self.watch.stage("check"):
                 renditions.append(_rendition(kind, path, self.plan, size, self.profile))
         return renditions
+
+    def _marks(self) -> list[ChapterMark]:
+        plan, language = self.plan, self.context.settings.language
+        return chapter_marks(plan.chapters, plan.span, language)
 
 
 def _rendition(kind: str, path: Path, plan: EditPlan, size: Size, profile: Profile) -> Rendition:

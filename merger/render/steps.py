@@ -19,6 +19,7 @@ from merger.media.colour import cube
 from merger.media.damage import Inspection, inspect_damage
 from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render.arguments import join_command
+from merger.render.chapter_marks import ChapterMark, marks_bytes, metadata_of
 from merger.render.ffmpeg import Outcome, Tool, input_files, run
 from merger.render.filtergraph import part_command
 from merger.render.slate import slate_png
@@ -295,12 +296,19 @@ def _stretches(spec: PartSpec, shots: Sequence[Shot]) -> Holes:
 
 
 def join(
-    step: Step, kind: str, parts: Sequence[str], sound: str, output: Path, expected: Expected
+    step: Step,
+    kind: str,
+    parts: Sequence[str],
+    sound: str,
+    output: Path,
+    expected: Expected,
+    marks: Sequence[ChapterMark] = (),
 ) -> None:
     """Join parts and sound by stream copy into a file, and accept it by reading every packet.
 
     Args:
         parts, sound: names in the work folder.
+        marks: the chapters that the file is to have.
 
     Raises:
         Broken: the result is not as expected.
@@ -310,8 +318,13 @@ def join(
         raise Broken("parts", "render.parts_differ")
     listing = step.folder / f"{kind}.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
-    for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
-        arguments = join_command(listing.name, sound, str(output), index)
+    chapters = None
+    if marks:
+        chapters = f"{kind}.chapters"
+        (step.folder / chapters).write_text(metadata_of(marks), encoding="utf-8", newline="\n")
+    moov_bytes = _moov_bytes(expected) + marks_bytes(marks)
+    for index in (("-moov_size", str(moov_bytes)), ("-movflags", "+faststart")):
+        arguments = join_command(listing.name, sound, str(output), index, chapters)
         outcome = run_ffmpeg(step, arguments, reads=files, onto=output.parent)
         wrong = find_mismatch(output, expected)
         if not wrong:

@@ -90,6 +90,10 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
             }
             for decision in plan.decisions
         ],
+        "chapters": [
+            {**span_document(c.span, zone), "title": c.title, "words": c.words}
+            for c in plan.chapters
+        ],
         "corner": plan.corner,
         "scenes": scenes_document(plan, zone),
         "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
@@ -136,6 +140,7 @@ def failure_document(
         "renditions": [],
         "chunks": [],
         "decisions": [],
+        "chapters": [],
         "corner": None,
         "scenes": [],
         "gaps": [],
@@ -217,6 +222,10 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
         "decisions": [
             {"start": _utc(d.span.start), "end": _utc(d.span.end), "right": d.right}
             for d in plan.decisions
+        ],
+        "chapters": [
+            {"start": _utc(c.span.start), "end": _utc(c.span.end), "title": c.title}
+            for c in plan.chapters
         ],
         "corner": plan.corner,
         "scenes": [

@@ -46,7 +46,7 @@ def only_adds(before: Thumb, after: Thumb) -> bool:
     if not drawn.any():
         return False
     kept = np.abs(before - after) <= _LEVELS
-    return float(kept[drawn].mean()) >= _KEPT and _drawn(after).sum() > drawn.sum()
+    return bool(kept[drawn].mean() >= _KEPT and _drawn(after).sum() > drawn.sum())
 
 
 def _drawn(thumb: Thumb) -> npt.NDArray[np.bool_]:
