@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from merger.db.engine import reading
 from merger.errors import Refused
 from merger.i18n import document, from_json, to_json
 from merger.records import outbox
+from merger.records.browse.slides import slides_of
 from merger.records.requests import is_among, record_row, watched_row
 from merger.records.rules.progress import overall_share, ready_at
 from merger.timeline.filenames import CAPTIONS, VIDEOS
@@ -187,6 +188,15 @@ def record_details(
                     ],
                 }
                 for c in chunks
+            ],
+            "chapters": [
+                {
+                    "start": local(row.start_at + timedelta(milliseconds=slide.start_ms)),
+                    "end": local(row.start_at + timedelta(milliseconds=slide.end_ms)),
+                    "start_s": slide.start_ms / 1000, "title": slide.title, "words": slide.words,
+                    "has_picture": has_picture,
+                }
+                for slide, has_picture in slides_of(session, row)
             ],
             "renditions": [
                 {

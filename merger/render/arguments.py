@@ -44,7 +44,8 @@ def join_command(
         "-protocol_whitelist", "file", "-f", "concat", "-safe", "1", "-i", listing,
         "-protocol_whitelist", "file", "-f", "mov", "-i", sound,
         *named,
-        "-map", "0:v", "-map", "1:a", "-c", "copy", "-map_metadata:g", "-1", "-map_metadata:s", "-1",
+        "-map", "0:v", "-map", "1:a", "-c", "copy",
+        "-map_metadata:g", "-1", "-map_metadata:s", "-1",  # those of chapters are their names
         "-map_chapters", "2" if chapters else "-1",
         *index, "-f", "mp4", output,
     ]  # fmt: skip

@@ -20,7 +20,6 @@ from merger.media.library import Library, segments
 from merger.media.silence import is_silent
 from merger.media.verify import Expected
 from merger.render import ffmpeg
-from merger.render.chapter_marks import ChapterMark, chapter_marks
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_missing
 from merger.render.presence import Presence
@@ -35,6 +34,7 @@ from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, plan_edit
 from merger.timeline.profiles import Encoder, Profile
 from merger.timeline.report import MergeResult, Rendition, warnings_about
+from merger.timeline.screen.chapter_marks import ChapterMark, chapter_marks
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import spec_hash
 

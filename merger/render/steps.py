@@ -19,7 +19,6 @@ from merger.media.colour import cube
 from merger.media.damage import Inspection, inspect_damage
 from merger.media.verify import Expected, find_mismatch, has_same_codec_header
 from merger.render.arguments import join_command
-from merger.render.chapter_marks import ChapterMark, marks_bytes, metadata_of
 from merger.render.ffmpeg import Outcome, Tool, input_files, run
 from merger.render.filtergraph import part_command
 from merger.render.slate import slate_png
@@ -28,6 +27,7 @@ from merger.timeline.clock import Stretch
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import SlateKey
+from merger.timeline.screen.chapter_marks import ChapterMark, marks_bytes, metadata_of
 from merger.timeline.specs import LaneSpec, PartSpec, Shot
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.

@@ -82,7 +82,7 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         result = render(context, request, analysed.library, analysed.presence, out, on_plan)
         failpoint("encode.joined")
-        _publish(work, result, write_captions(work, out))
+        _publish(work, result, write_captions(work, out, result.plan.chapters))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
@@ -135,4 +135,5 @@ def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> 
         failpoint("encode.published")
     videos = [rendition for rendition in published if rendition.kind in VIDEOS]
     report = result_document(replace(result, renditions=videos), work.task.request.zone)
-    work.load(stage_results.save_renditions(lease, data, published, report))
+    chapters = result.plan.chapters
+    work.load(stage_results.save_renditions(lease, data, published, report, chapters))

@@ -21,6 +21,7 @@ SHORTEST_SLIDE = timedelta(seconds=3)
 _FEWEST_OF_FILM, _KEY_FRAMES = 4, timedelta(seconds=25)
 
 _LONGEST_TITLE, _LONGEST_WORDS = 120, 4_000  # characters
+_SHORTEST_WORD, _LONGEST_WORD = 2, 64  # characters, of words that are looked for
 _SUREST, _SURE = 0.6, 0.5  # that a line is read rightly: for a title, and to be looked for
 _UPPER = 0.42  # of the picture: where headings are
 _AS_TALL = 0.8  # of the tallest line: what is one heading with it
@@ -168,6 +169,13 @@ def words_of(lines: Sequence[Line]) -> str:
     """Return all that a slide says, from top to bottom."""
     rows = _rows([line for line in lines if line.score >= _SURE and line.text])
     return _shorten(" ".join(line.text for row in rows for line in row), _LONGEST_WORDS)
+
+
+def sought(text: str) -> list[str]:
+    """Return the words of a text as they are looked for: each once, in any case, and ё is е."""
+    folded = text.casefold().replace("ё", "е")
+    found = (word[:_LONGEST_WORD] for word in re.findall(r"\w+", folded))
+    return sorted({word for word in found if len(word) >= _SHORTEST_WORD})
 
 
 def _shorten(text: str, longest: int) -> str:

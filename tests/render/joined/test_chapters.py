@@ -15,7 +15,7 @@ import pytest
 from merger.analysis.words.networks import are_there
 from merger.media.verify import has_moov_in_front
 from merger.render.arguments import join_command
-from merger.render.chapter_marks import ChapterMark, chapter_marks, marks_bytes, metadata_of
+from merger.timeline.screen.chapter_marks import ChapterMark, chapter_marks, marks_bytes, metadata_of
 from merger.timeline.clock import Span
 from merger.timeline.plan import Chapter
 from merger.timeline.report import result_document
