@@ -14,15 +14,22 @@ import pytest
 
 from merger.analysis.words.networks import are_there
 from merger.media.verify import has_moov_in_front
+from merger.render import ffmpeg
 from merger.render.arguments import join_command
-from merger.timeline.screen.chapter_marks import ChapterMark, chapter_marks, marks_bytes, metadata_of
 from merger.timeline.clock import Span
 from merger.timeline.plan import Chapter
 from merger.timeline.report import result_document
+from merger.timeline.screen.chapter_marks import (
+    ChapterMark,
+    chapter_marks,
+    marks_bytes,
+    metadata_of,
+)
 from tests.analysis.watching.screens import Scene, still, write_screen
 from tests.analysis.words.drawn import draw_slide
-from tests.conftest import CARRIED, MOSCOW, START, Room
+from tests.conftest import MOSCOW, START, Room
 from tests.render.test_time import path_of
+from tests.support.selection import BOTH_FFMPEGS
 
 RATE = Fraction(5)
 SIZE = (640, 360)
@@ -91,12 +98,15 @@ def test_what_is_between_slides_is_a_chapter_too() -> None:
     ]  # fmt: skip
 
 
-def test_names_are_names_whatever_they_hold_and_the_index_has_room(tmp_path: Path) -> None:
+@BOTH_FFMPEGS
+def test_names_are_names_whatever_they_hold_and_the_index_has_room(
+    tmp_path: Path, tool: ffmpeg.Tool
+) -> None:
     names = ["a=b;c#d\\e", "[CHAPTER]", "title=x", "ж" * 127, *(f"Slide {n}" for n in range(1000))]
     marks = [ChapterMark(n, n + 1, name) for n, name in enumerate(names)]
 
     def run(*arguments: str) -> None:
-        command = [CARRIED.path, *arguments]
+        command = [tool.path, *arguments]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
     (tmp_path / "chapters").write_text(metadata_of(marks), encoding="utf-8")
