@@ -1,7 +1,8 @@
 # The merge service. ./run_docker.sh builds it and starts it.
 
 # The Python and the Debian that the tests run on; every pin in requirements.txt has a wheel for it.
-# By its digest: docs/docker.md, "Exactly these images".
+# It is named by its version, and not by its digest: docs/docker.md, "Exactly these images", says how
+# to pin it.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM $BASE_IMAGE
 

@@ -187,14 +187,16 @@ def create_web(service: Service) -> Flask:
     from google_apis.calendar import webhook as calendar_webhook
     from merger.intake import calendar_sync
     from merger.intake.discovered import ensure_record
+    from merger.intake.late_transcripts import take_up_transcript
     from merger.intake.meetings import save_event
     from merger.web import app
     from recorders.zoom import webhook as zoom_webhook
 
     secret = service.settings.zoom_hook_secret.reveal()
     zoom = zoom_webhook.blueprint(
-        secret, service.now, partial(ensure_record, service), partial(save_event, service.engine)
-    )
+        secret, service.now, partial(ensure_record, service), partial(save_event, service.engine),
+        partial(take_up_transcript, service),
+    )  # fmt: skip
     calendar = calendar_webhook.blueprint(
         lambda channel, token: calendar_sync.mark_calendar_stale(
             service.engine, channel, token, service.now()

@@ -91,6 +91,8 @@ class RecordMedia(TypedDict, total=False):
         papers: names of the files of transcripts.
         transcripts: where the times of those lie of which that was asked.
         late: where media came after the record was made.
+        late_transcripts: when it was last reported that there are more of them; until they are
+            collected.
         asked_again: people requested it again after it had failed.
         leave: whose meetings it may show; without it, all (`merger/records/leave.py`).
         corner: where the speaker lies above the screen, from the first time that is planned on.
@@ -102,6 +104,7 @@ class RecordMedia(TypedDict, total=False):
     papers: list[str]
     transcripts: list[TranscriptData]
     late: LateMedia
+    late_transcripts: str
     asked_again: bool
     leave: LeaveGiven
     corner: str
@@ -272,6 +275,7 @@ class Room(Base):
     papers: Mapped[bool] = mapped_column(
         default=False, server_default="0"
     )  # captions are delivered
+    archives: Mapped[bool] = mapped_column(default=False, server_default="0")  # all views are kept
     # Who may request and watch its recordings: merger/accounts/room_policy.py; null: the default.
     requesters: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
     watchers: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -440,6 +444,20 @@ class RecordUser(Base):
     user: Mapped[User] = relationship()
 
 
+class RecordLeaver(Base):
+    """Who has left a record, or was removed: what it follows does not bring them back."""
+
+    __tablename__ = "record_leavers"
+    __table_args__ = _table(Index(None, "user_id"))
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 class Record(Base):
     """One requested video, and its place in the queue. See docs/design/lifecycle.md."""
 
@@ -451,6 +469,7 @@ class Record(Base):
         Index(None, "room_id", "start_at"),
         Index("ix_records_updated_at", "updated_at", "id"),
         Index("ix_records_start_at", "start_at", "id"),
+        Index("ix_records_listed_at", "listed_at", "id"),
         counts_on=True,
     )
 
@@ -491,6 +510,8 @@ class Record(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(Instant)
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     progress: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")  # 0..1
+    # How far the whole was when somebody tried again: what people see never goes back.
+    reached: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
     error_code: Mapped[str | None] = mapped_column(key(64))
     error_message: Mapped[Message | None] = mapped_column("error_text", Words)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -498,6 +519,15 @@ class Record(Base):
     version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # being made
     delivered_version: Mapped[int | None] = mapped_column(Integer)
     delivered_at: Mapped[datetime | None] = mapped_column(Instant)
+    # Where it stands among recordings: when its video was ready, or could have been, at first.
+    listed_at: Mapped[datetime] = mapped_column(
+        Instant,
+        Computed(
+            "COALESCE(delivered_at, CASE WHEN created_at > end_at THEN created_at ELSE end_at END)",
+            persisted=False,
+        ),
+        nullable=True,  # it never is, but MariaDB cannot be told so
+    )
     # What was delivered, while another version is made; what one was to be that came to nothing.
     delivered_as: Mapped[Any | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     # Until when media that comes late makes a delivered record again; null: nothing is missing.
@@ -795,6 +825,8 @@ class Series(Base):
     priority: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     state: Mapped[str] = mapped_column(key(16))  # active, disabled, over
     reason: Mapped[str | None] = mapped_column(String(255))  # why it is disabled, as people say it
+    # timetable, people: who has ended it; what a timetable has ended begins again with it.
+    ended_by: Mapped[str | None] = mapped_column(key(16))
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -850,6 +882,8 @@ class Occurrence(Base):
     follows: Mapped[bool] = mapped_column(default=False, server_default="0")
     # Whether people have given the record another name or course.
     keeps_texts: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # When it was last changed by itself; null: never, only with its series.
+    updated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     series: Mapped[Series] = relationship()
     room: Mapped[Room | None] = relationship()

@@ -16,13 +16,22 @@ if TYPE_CHECKING:
     from merger.monitoring.findings import Finding
 
 
+_DAYS_OF_WARNING = 3
+
+
 def look_at_google(settings: Settings) -> Iterator[Finding]:
     """Look whether Google lets us in, where it is used at all."""
-    from google_apis.checking import check_access
+    from google_apis.checking import check_access, days_left
+    from merger.i18n import Message
     from merger.monitoring.findings import Finding
 
-    if settings.google_credentials is not None:
-        yield Finding("google", "ok", check_access(_account(settings)))
+    if settings.google_credentials is None:
+        return
+    account = _account(settings)
+    yield Finding("google", "ok", check_access(account))
+    days = days_left(account)
+    if days is not None and days < _DAYS_OF_WARNING:
+        yield Finding("google", "warning", Message("google.token_ends", count=days + 1))
 
 
 def _account(settings: Settings) -> Account:

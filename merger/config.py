@@ -241,6 +241,11 @@ class Settings(BaseSettings):
         "How long a picture of a screen may stand while its file has no other, but says that it"
         " goes on; then the screen counts as missing.",
     )  # fmt: skip
+    sync: bool = _setting(
+        "MERGER_SYNC", "yes", YES_NO,
+        "Whether sources whose recorders did not write down when they began are moved by their"
+        " sound, so that both sides show the same instant.",
+    )  # fmt: skip
     language: Annotated[Language, AfterValidator(_check_language)] = _setting(
         "MERGER_LANGUAGE", "en", _choice(languages()),
         "The language of slates in the video, of announcements, and of emails to people whose"

@@ -35,6 +35,7 @@ def test_the_defaults_need_nothing() -> None:
         "cache_bytes": 20 * GIB,
         "encoder": "auto",
         "screen_still": timedelta(seconds=60),
+        "sync": True,
         "language": "en",
         "data": Path.home() / ".local/share/lecture-merger",
         "secret_path": None,
@@ -110,6 +111,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_CACHE_BYTES": "64M",
             "MERGER_ENCODER": "software",
             "MERGER_SCREEN_STILL": "90",
+            "MERGER_SYNC": "no",
             "MERGER_LANGUAGE": "ru",
             "MERGER_DATA": "/srv/data",
             "MERGER_SECRET_FILE": "/srv/secret.key",
@@ -170,7 +172,7 @@ def test_every_setting_is_read() -> None:
     )
     assert [value for _, value in settings] == [
         "/usr/bin/ffmpeg", "off", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
-        "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
+        False, "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
         config.Secret("mysql+pymysql://merger:hush@db/merger"), True,
         (("cameras", IPv6Network("fd12:3456::/32")), ("oidc", IPv4Network("127.0.0.1/32"))), 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),

@@ -32,6 +32,10 @@ def add_timetable_commands(
                       help="the time zone of lectures without a room")  # fmt: skip
     load.add_argument("--from", dest="first", metavar="DAY", help="the first day of the term")
     load.add_argument("--until", dest="last", metavar="DAY", help="the last day of the term")
+    load.add_argument("--adopt", metavar="NAME",
+                      help="an earlier name of it, whose series it takes over")  # fmt: skip
+    load.add_argument("--end", metavar="NAME",
+                      help="another timetable, whose series end")  # fmt: skip
     refresh = actions.add_parser("refresh", help="read the timetables of the settings now")
     for sub in (load, refresh):
         sub.add_argument("--dry-run", action="store_true", help="only print what would change")

@@ -27,12 +27,13 @@ def timetable(options: argparse.Namespace, context: Context) -> Printed:
 
 
 def _import(options: argparse.Namespace, service: Service) -> Printed:
-    from merger.series.timetables.importing import import_timetable, preview_import
+    from merger.series.timetables.importing import earlier_of, import_timetable, preview_import
 
-    check_utf8(options, "source", "sheet", "tabs")
+    check_utf8(options, "source", "sheet", "tabs", "adopt", "end")
     texts = _with_options(_texts(options, service), options, service.settings)
     act = preview_import if options.dry_run else import_timetable
-    report = act(service.engine, texts, "all" if options.remove else "never", now())
+    earlier = earlier_of(options.adopt, options.end)
+    report = act(service.engine, texts, "all" if options.remove else "never", now(), earlier)
     return _printed([report])
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from commands.base import Context, Printed, check_utf8, database, now
-from merger.errors import Invalid
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -39,7 +37,7 @@ def _add(engine: Engine, options: argparse.Namespace) -> int:
     from merger.series import store
     from merger.timeline.layout import layout_named
     from merger.timeline.profiles import profile_named
-    from merger.timeline.zones import length_from
+    from merger.timeline.zones import length_from, local_from
     from merger.timetable.cells import read_date, read_dates, read_name
     from merger.timetable.recurrence import Recurrence
     from merger.timetable.spec import SeriesSpec
@@ -53,7 +51,7 @@ def _add(engine: Engine, options: argparse.Namespace) -> int:
             title=read_name(options.title),
             recurrence=Recurrence(
                 zone=room_zone(engine, options.room).key,
-                starts_local=_local(options.start),
+                starts_local=local_from(options.start, "start"),
                 length=length_from(options.length, "length"),
                 rule=options.rule,
                 until_day=read_date(options.until) if options.until else None,
@@ -66,12 +64,3 @@ def _add(engine: Engine, options: argparse.Namespace) -> int:
         ),
         now(),
     )
-
-
-def _local(text: str) -> datetime:
-    """Return a local time. Raises Invalid."""
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid("start", "timeline.no_instant", text=text) from error
-    return local

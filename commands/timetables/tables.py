@@ -13,7 +13,7 @@ from merger.logs import printable
 from merger.series.timetables.source_state import SourceState
 from merger.timeline.zones import zone_named
 
-_CHANGES = ("added", "changed", "ended", "missing")
+_CHANGES = ("added", "changed", "ended", "missing", "adopted", "replaced")
 
 
 def import_lines(document: Mapping[str, Any]) -> str:

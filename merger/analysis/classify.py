@@ -32,7 +32,6 @@ MIXED = 5
 NOISY = 0.08  # the share of strokes: noise that an encoder has left has 0.09 and more
 MOST_WRITTEN = 2  # the tallest lines, of those that are in scripts that are not read
 READ = 0.85  # of a line's reading: in a script that the networks know, it has more
-RING = 1  # cells at a picture's own edges, where capture boxes leave lines of other pictures
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def classify(
     by_card = _as_card(small, (full, *screen_boxes(width, height), *inside), cards)
     if by_card:
         return by_card
-    views = [(grid_view(small, full), RING), *((grid_view(small, box), MIXED) for box in inside)]
+    views = [(grid_view(small, full), 0), *((grid_view(small, box), MIXED) for box in inside)]
     strokes = stroke_share(small[0])
     return (
         _as_ground(small, views, strokes)
@@ -88,9 +87,7 @@ def _as_card(small: Picture, boxes: Sequence[Box], cards: Sequence[Card]) -> Sam
     return None
 
 
-def _as_ground(
-    small: Picture, views: Sequence[tuple[Plane, int]], strokes: float
-) -> Sample | None:
+def _as_ground(small: Picture, views: Sequence[tuple[Plane, int]], strokes: float) -> Sample | None:
     plain = views[1:] if has_many_levels(small[0]) else views
     for view, margin in plain:
         share = stray_share(view, margin)
@@ -142,7 +139,10 @@ def _written_meaning(luma: Picture, lines: Sequence[Line]) -> Meaning | None:
     for line in sorted(unread, key=lambda line: -line.height)[:MOST_WRITTEN]:
         left, top, right, bottom = line.box
         found = written_phrase(
-            luma[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+            luma[
+                round(top * height) : round(bottom * height),
+                round(left * width) : round(right * width),
+            ]
         )
         if found:
             return Meaning(found[0], found[1])

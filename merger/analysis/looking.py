@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 
 from merger.analysis.cards import Card, shipped_cards
-from merger.analysis.classify import classify
+from merger.analysis.classify import classify, read_few
 from merger.analysis.decoding import planes, sample_targets
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.targets import Sight, Target
+from merger.analysis.words.memory import remember
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 
@@ -37,9 +38,10 @@ def look_at(
     """
     assert file.video is not None
     cards = (*shipped_cards(), *own_cards)
+    read = remember(read_few)
     sights = []
     for target, frame in sample_targets(file, wanted):
-        sample = classify(*planes(frame), cards)
+        sample = classify(*planes(frame), cards, read)
         is_shown = target in to_show
         jpeg = encode_jpeg(frame, file.video, _LARGEST_PICTURE) if is_shown else None
         sights.append(Sight(target, sample.verdict, sample.reason, jpeg))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 
@@ -28,11 +28,13 @@ class Look:
 
     Args:
         pictures: plain values, in order of time: {"at": ISO, "verdict", "jpeg": in base64}.
+        warnings: about files that could not be looked at.
     """
 
     chunk: Chunk
     reasons: list[Message]
     pictures: list[dict[str, str]]
+    warnings: list[Message] = field(default_factory=list)
 
 
 def sample_chunk(
@@ -54,13 +56,16 @@ def sample_chunk(
     verdicts: list[Verdict] = ["missing"] * missing
     reasons: Counter[tuple[Verdict, Message]] = Counter()
     pictures: list[dict[str, str]] = []
+    warnings: list[Message] = []
     by_file: dict[str, list[Target]] = {}
     for target in wanted:
         by_file.setdefault(target.file, []).append(target)
     for file, of_file in by_file.items():
         try:
             sights = reader.call(look_at, media[file], of_file, to_show, own_cards)
-        except Unreadable:  # as pictures that cannot be decoded
+        except Unreadable as error:  # as pictures that cannot be decoded
+            name = media[file].path.name
+            warnings.append(Message("media.of_file", file=name, what=error.message))
             continue
         for sight in sights:
             verdicts.append(sight.verdict)
@@ -72,7 +77,7 @@ def sample_chunk(
         Message("analysis.reason", count=count, verdict=Message(f"verdict.{verdict}"), why=reason)
         for (verdict, reason), count in reasons.most_common(3)
     ]
-    return Look(decide_chunk(chunk, verdicts), why, pictures)
+    return Look(decide_chunk(chunk, verdicts), why, pictures, warnings)
 
 
 def _instant(track: Track, target: Target) -> datetime:

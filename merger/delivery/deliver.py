@@ -31,6 +31,12 @@ def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -
     return links
 
 
+def deliver_more(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -> None:
+    """Bring renditions to a destination beside those that are there."""
+    for upload in uploads:
+        _send(lease, destination, upload)
+
+
 def rename(
     lease: Lease, destination: Destination, wishes: Mapping[str, str], description: str
 ) -> None:

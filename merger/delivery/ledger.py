@@ -257,6 +257,9 @@ def complete_update(lease: Lease, shown: Job) -> None:
     def write(session: Session, row: Record) -> None:
         now = lease.now()
         add_history(session, row.id, lease.attempt, now, "updated", Message("history.updated"))
+        media = row.media or {}
+        if media.get("late_transcripts") == shown.media.get("late_transcripts"):
+            row.media = {name: value for name, value in media.items() if name != "late_transcripts"}  # type: ignore[assignment]
         _end(row, shown, now)
 
     lease.write_last(write, "updated")
@@ -269,7 +272,7 @@ def _end(row: Record, shown: Job | None, now: datetime) -> None:
     texts = (row.event_name, row.description or "", row.course_code)
     row.is_outdated = shown is not None and shown.shown_texts != texts
     release(row, "delivered", now)
-    if row.is_outdated:
+    if row.is_outdated or "late_transcripts" in (row.media or {}):
         queue_update(row, now)
 
 

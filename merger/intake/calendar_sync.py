@@ -215,7 +215,7 @@ def _change(session: Session, row: Record, room: Room, event: CalendarEvent, now
         on_move=lambda: unlink_event(session, event, row.id, now),
     )  # fmt: skip
     if other is not None:
-        requests.add_users(session, other, _owner(event), now)
+        planned.add_people(session, other, _owner(event), now)
         link_event(session, other, event, now)
 
 

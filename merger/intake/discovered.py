@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, and_, or_, select
 from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester, requester_of
@@ -32,7 +32,7 @@ from merger.service import Service
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.profiles import DEFAULT_PROFILE
-from models import ENDED, Record, Room
+from models import ENDED, Occurrence, Offer, Record, Room
 
 log = logging.getLogger(__name__)
 
@@ -238,44 +238,52 @@ def _join_existing(
     """Return a record that covers most of a recording already, after waking it up.
 
     That of its lecture comes first, and shows what is recorded of that, however much longer the
-    recording is.
+    recording is; made of a recording itself, it is made longer where the meeting was begun again.
     """
     span = recording.span
     assert span is not None
+    of_lecture = place.lecture.record if place.lecture is not None else None
+    is_then = and_(Record.start_at < span.end, Record.end_at > span.start)
     wanted = (
         select(Record)
         .join(Record.room)
         .where(
             Room.name == place.room,
-            Record.start_at < span.end,
-            Record.end_at > span.start,
+            or_(is_then, Record.id == of_lecture),
             Record.status.not_in(("failed", "cancelled")),
         )
         .order_by(Record.id)
         .with_for_update(of=Record)
     )
     owners = (None, *_owner_addresses(recording.owner))
-    of_lecture = place.lecture.record if place.lecture is not None else None
     for row in sorted(session.scalars(wanted), key=lambda row: row.id != of_lecture):
         if leave.limited_to(row.media) not in owners or not _may_join(row, recording, by):
             continue
-        is_shown = is_mostly_in(span, Span(row.start_at, row.end_at))
+        row_span = Span(row.start_at, row.end_at)
+        is_apart = not row_span.cut_to(span)
+        if is_apart and not _grows(session, row, recording.kind):
+            continue  # of the same lecture, but of times that somebody chose
+        is_shown = is_mostly_in(span, row_span)
         if is_shown or row.id == of_lecture:
             if row.status == "queued":
                 row.run_after = min(row.run_after, max(now, row.end_at))
-            add_history(
-                session,
-                row.id,
-                row.attempt,
-                now,
-                "offered",
-                Message(
-                    "history.recorded" if is_shown else "history.recorded_beyond",
-                    kind=recording.kind,
-                ),
-            )
+            what = "recorded" if is_shown else "recorded_again" if is_apart else "recorded_beyond"
+            message = Message(f"history.{what}", kind=recording.kind)
+            add_history(session, row.id, row.attempt, now, "offered", message)
             return row.id
     return None
+
+
+def _grows(session: Session, row: Record, kind: str) -> bool:
+    """Return whether a record is made of recordings of one lecture, and of nothing else's times.
+
+    Who ends a meeting by mistake begins it again: both pieces are of the same lecture.
+    """
+    of_lecture = select(Occurrence.id).where(Occurrence.record_id == row.id)
+    if row.idempotency_key is None or session.scalar(of_lecture.limit(1)) is None:
+        return False
+    origins = select(Offer.origin).where(Offer.record_id == row.id, Offer.kind == kind)
+    return row.idempotency_key in {f"{kind} {origin}" for origin in session.scalars(origins)}
 
 
 def _assign(
@@ -312,7 +320,7 @@ def _assign(
 def _extend_record(
     engine: Engine, recording: DiscoveredRecording, record: int, now: datetime, *, is_explicit: bool
 ) -> None:
-    """Extend a recording's own record over what was recorded since.
+    """Extend a recording's own record, or that of its lecture, over what was recorded since.
 
     A record that has not started is made longer; one that has ended gets another version. One in
     progress is left alone: the row's span says what is covered, and until that is all of it, the
@@ -348,7 +356,9 @@ def _extend_queued(
     assert recording.span is not None
     known = row_of(session, recording)
     row = session.get(Record, record, with_for_update=True)
-    if known is None or row is None or row.idempotency_key != _key_of(recording):
+    if known is None or row is None:
+        return None
+    if row.idempotency_key != _key_of(recording) and not _grows(session, row, recording.kind):
         return None  # of somebody who chose the times
     span = Span(row.start_at, row.end_at)
     both = Span(min(span.start, recording.span.start), max(span.end, recording.span.end))

@@ -102,7 +102,7 @@ def _move(
     session: Session, row: Record, room: Room, span: Span, now: datetime, by: Principal
 ) -> None:
     keep_for_people(session, row)
-    move_occurrences(session, row, room, span)
+    move_occurrences(session, row, room, span, now)
     row.room, row.zone = room, room.zone
     row.start_at, row.end_at, row.updated_at = span.start, span.end, now
     row.run_after = max(span.end, now)

@@ -51,7 +51,7 @@ def find_place(
     session: Session, settings: Settings, discovery: Discovery, recording: DiscoveredRecording
 ) -> Place:
     """Return where a recording belongs."""
-    rooms = _rooms_of(session, recording, discovery)
+    rooms = rooms_of(session, recording, discovery)
     lectures: Sequence[Lecture] = []
     if recording.span is not None:
         ids = [room.id for room in rooms]
@@ -84,7 +84,7 @@ def _match(
     return found, lectures[int(found.occurrence.key)] if isinstance(found, Match) else None
 
 
-def _rooms_of(session: Session, recording: DiscoveredRecording, discovery: Discovery) -> list[Room]:
+def rooms_of(session: Session, recording: DiscoveredRecording, discovery: Discovery) -> list[Room]:
     """Return the rooms with a source that yields a recording."""
 
     def is_at(source: Source) -> bool:

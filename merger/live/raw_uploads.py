@@ -1,4 +1,4 @@
-"""Uploads what cameras sent, as it was recorded, for rooms that are set up so.
+"""Uploads what cameras sent, as it was recorded, and all views of meetings, for rooms set up so.
 
 Each file goes once: it has a row, `pending`, before anything is sent, and is `uploaded` when it is
 there. After a crash in between the destination finds what has arrived. A sidecar goes before its
@@ -7,6 +7,7 @@ media, as everywhere. Until then the media is not removed here.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,11 +29,12 @@ from merger.i18n import Message
 from merger.live.recordings import list_recordings
 from merger.media.sidecar import sidecar_path
 from merger.ports.destination import RawDestination
+from merger.ports.recorder import HasViews
 from merger.service import Service
 from merger.storage.copying import never_cancelled, sha256_of
 from merger.storage.files import translate_write_errors
 from merger.timeline.zones import zone_named
-from models import Room, Source, Upload
+from models import Room, Segment, Source, Upload
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ _SETTLED = ("uploaded", "refused")
 class _File:
     """A file to be uploaded: media, or its sidecar. media: the path of the media in any case.
 
-    sha256: None where it is not known yet.
+    sha256: None where it is not known yet. name: what it is to be called.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class _File:
     day: date
     start: datetime
     sha256: str | None
+    name: str
 
 
 def upload_raw_segments(service: Service, now: datetime) -> None:
@@ -62,7 +65,7 @@ def upload_raw_segments(service: Service, now: datetime) -> None:
 
     A failure with one file is a line of the log, and none of the others waits for it.
     """
-    if not service.raw_destinations or not _raw_sources(service.engine):
+    if not service.raw_destinations or not _is_wanted(service.engine):
         return  # no room is set up so
     begun_s, logged = time.monotonic(), set[Message]()
     with _lock(service.settings.data) as is_ours:
@@ -85,13 +88,12 @@ def waiting_uploads(service: Service) -> set[Path]:
 
 
 def _due_files(service: Service) -> list[tuple[RawDestination, _File]]:
-    files = sorted(_list_files(service), key=lambda file: file.start)
+    both = (*_list_files(service), *_list_views(service))
+    files = sorted(both, key=lambda file: file.start)
     due: list[tuple[RawDestination, _File]] = []
     for destination in service.raw_destinations:
         settled = _settled_names(service.engine, destination.name, files)
-        due += [
-            (destination, file) for file in files if (file.source, file.path.name) not in settled
-        ]
+        due += [(destination, file) for file in files if (file.source, file.name) not in settled]
     return due
 
 
@@ -111,7 +113,40 @@ def _list_files(service: Service) -> Iterator[_File]:
             (recording.path, recording.sha256),
         ):
             day = start.astimezone(zone).date()
-            yield _File(path, recording.path, number, room, day, start, sha256)
+            yield _File(path, recording.path, number, room, day, start, sha256, path.name)
+
+
+def _is_wanted(engine: Engine) -> bool:
+    with reading(engine) as session:
+        wanted = select(Room.id).where(Room.uploads_raw | Room.archives)
+        return session.scalar(wanted.limit(1)) is not None
+
+
+def _list_views(service: Service) -> Iterator[_File]:
+    """Yield all views that were collected of rooms that archive them: each sidecar, then a view."""
+    if not service.raw_destinations:
+        return
+    with reading(service.engine) as session:
+        rows = session.execute(
+            select(Segment, Source.kind, Room.name, Room.zone)
+            .join(Source, Source.id == Segment.source_id)
+            .join(Room, Room.id == Source.room_id)
+            .where(Room.archives, Segment.path.is_not(None))
+        ).all()
+    for segment, kind, room, zone in rows:
+        recorder = service.recorder_of(kind)
+        media = service.settings.data / (segment.path or "")
+        if not isinstance(recorder, HasViews) or not media.is_file():
+            continue
+        local = segment.start_at.astimezone(zone_named(zone))
+        mark = hashlib.sha256(segment.origin.encode()).hexdigest()[:6]
+        stem = f"{local:%Y-%m-%d_%H-%M-%S}_{recorder.view_of(segment.origin)}_{mark}"
+        final = Path(f"{stem}{media.suffix}")
+        for path, name in ((sidecar_path(media), sidecar_path(final).name), (media, final.name)):
+            if path.is_file():
+                yield _File(
+                    path, media, segment.source_id, room, local.date(), segment.start_at, None, name
+                )
 
 
 def _raw_sources(engine: Engine) -> dict[int, tuple[str, ZoneInfo]]:
@@ -135,7 +170,7 @@ def _settled_names(
     """Return the files that need nothing any more, by source and name."""
     names: dict[int, list[str]] = {}
     for file in files:
-        names.setdefault(file.source, []).append(file.path.name)
+        names.setdefault(file.source, []).append(file.name)
     found = set()
     with reading(engine) as session:
         for source, of_source in names.items():
@@ -153,14 +188,14 @@ def _settled_names(
 
 def _upload(engine: Engine, destination: RawDestination, file: _File, now: datetime) -> None:
     """Upload one file. Raises Temporary or Broken, after which it is tried again."""
-    row = _Row(engine, file.source, destination.name, file.path.name)
+    row = _Row(engine, file.source, destination.name, file.name)
     state = row.reserve()
     failpoint("raw.reserved")
     try:
         sha256 = file.sha256 or _hash(file.path)
         try:
             link = destination.put(
-                file.path, file.room, file.day, file.path.name, sha256, state, row.keep
+                file.path, file.room, file.day, file.name, sha256, state, row.keep
             )
         except Temporary as error:
             if error.code == "copy" and _hash(file.path) != sha256:

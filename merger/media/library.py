@@ -47,6 +47,7 @@ class Entry:
     """A file of the library that belongs to a record, and how it lies on the wall clock.
 
     window: the part of it that this is about, where a pause cuts it; None: all of it.
+    is_timed: its recorder wrote down when it began; else its name or Zoom says so, to a second.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Entry:
     audible: bool = True  # or its sound is digital silence, which still says that the source ran
     leeway: timedelta = timedelta(0)  # so much later than its name says it may have begun
     window: Stretch | None = None
+    is_timed: bool = False
 
     @property
     def file(self) -> str:
@@ -310,9 +312,12 @@ def _place(file: Candidate, media: MediaFile, library: Library) -> list[Entry]:
     copied = "-repaired" if media.path != path else ""
     identity = f"{stat.st_size}-{stat.st_mtime_ns}-{sidecar.sha256 or path.name}{copied}"
     return [
-        Entry(file.source, media, p.clock, identity, leeway=file.leeway, window=p.window)
+        Entry(
+            file.source, media, p.clock, identity, leeway=file.leeway, window=p.window,
+            is_timed=sidecar.knows_time,
+        )
         for p in placements
-    ]
+    ]  # fmt: skip
 
 
 def _join(entries: Sequence[Entry]) -> list[Entry]:

@@ -31,6 +31,7 @@ class Sidecar:
 
     exact_to: how far off its instants may be; zero where they are as exact as they are written.
     stretches: when the recording ran, where it was paused; the first begins at its start.
+    is_by_name: a power cut left its recorder nothing but the name of the file to go by.
     """
 
     start: datetime | None = None
@@ -38,6 +39,12 @@ class Sidecar:
     sha256: str | None = None
     exact_to: timedelta = timedelta(0)
     stretches: tuple[Span, ...] = ()
+    is_by_name: bool = False
+
+    @property
+    def knows_time(self) -> bool:
+        """Whether its recorder knew when the file began, and not to a second only."""
+        return self.start is not None and not self.exact_to and not self.is_by_name
 
 
 class MalformedSidecar(Exception):
@@ -107,7 +114,7 @@ def _parse(text: bytes, file: str) -> Sidecar:
         coarse_s = 0
     return Sidecar(
         start, end if start else None, digest if is_digest else None, timedelta(seconds=coarse_s),
-        stretches,
+        stretches, document.get("clock") == "name",
     )  # fmt: skip
 
 

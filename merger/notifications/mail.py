@@ -5,7 +5,6 @@ Nothing that people wrote can become a header: names are one line, addresses wer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from merger import i18n
 from merger.errors import Refused
 from merger.names import clean_name
+from merger.records.rules.server_paths import is_web_link, without_folders
 from merger.timeline.zones import zone_named
 
 FOLDER = Path(__file__).with_name("mail_templates")
@@ -32,7 +32,6 @@ _LONGEST_SUBJECT = 150
 _PAGES_OF_LINKS = {
     "confirm": "/confirm", "password": "/login/password", "invited": "/login/password",
 }  # fmt: skip
-_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/;,()'\"«»]+/)*(?=[^\s/])")  # of an absolute path
 _TEMPLATES = {
     **dict.fromkeys(_PAGES_OF_LINKS, "link"),
     **dict.fromkeys(("leave", "allowed", "refused"), "access"),
@@ -187,15 +186,12 @@ def _warnings_of(facts: Mapping[str, Any]) -> Sequence[Mapping[str, Any] | str]:
 
 def _is_link(link: Mapping[str, Any]) -> bool:
     """Return whether somebody can follow a link to a video; folders of the server they cannot."""
-    return link["kind"] != "news" and str(link["link"]).startswith(("https://", "http://"))
+    return link["kind"] != "news" and is_web_link(link["link"])
 
 
 def _words(language: str, message: Mapping[str, Any] | str) -> str:
-    """Return a message in words; rows that are older than keys hold a sentence.
-
-    Where files lie on the server is nobody's business: of paths, the last name is left.
-    """
-    return _FOLDERS.sub("", i18n.render(language, i18n.from_json(message)))
+    """Return a message in words; rows that are older than keys hold a sentence."""
+    return i18n.render(language, without_folders(i18n.from_json(message)))
 
 
 def _reason(language: str, error: Mapping[str, Any]) -> str:

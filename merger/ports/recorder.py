@@ -207,6 +207,23 @@ class HasTranscripts(Protocol):
         """Collect them into a folder, each complete or not at all; return those there."""
 
 
+@runtime_checkable
+class HasViews(Protocol):
+    """A recorder that has recorded the same in several views, of which a record shows some."""
+
+    def collect_views(
+        self,
+        source: SourceOfRoom,
+        span: Span,
+        into: Path,
+        cancelled: Callable[[], bool],
+    ) -> list[Collected]:
+        """Collect all views of a span into a folder, as `collect` does; return those there."""
+
+    def view_of(self, origin: str) -> str:
+        """Return the name of the view that an item is, fit for a file's name. Pure."""
+
+
 def fills_roles(recorder: Recorder) -> tuple[str, ...]:
     """Return the roles that a source of a recorder fills beside its own."""
     return recorder.fills if isinstance(recorder, FillsRoles) else ()

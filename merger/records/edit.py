@@ -31,6 +31,7 @@ from merger.records.requests import (
     add_users,
     check_owner,
     lock_record,
+    note_leavers,
 )
 from models import Record
 
@@ -190,6 +191,8 @@ def _change_users(
     lines = []
     if removed:
         gone = [email for email in present if email in removed]
+        leaving = [entry.user_id for entry in row.users if entry.user.email in removed]
+        note_leavers(session, row, leaving)
         row.users = [entry for entry in row.users if entry.user.email not in removed]
         for email in gone:
             outbox.forget_user(session, row, email)

@@ -110,10 +110,12 @@ def keep_texts(session: Session, row: Record) -> None:
         row.event_link.keeps_texts = True
 
 
-def move_occurrences(session: Session, row: Record, room: Room, span: Span) -> None:
+def move_occurrences(session: Session, row: Record, room: Room, span: Span, now: datetime) -> None:
     """Have the lectures of a timetable take place where people have moved their record."""
-    start, end = span.start, span.end
-    _update_occurrences(session, row, start_at=start, end_at=end, room_id=room.id, is_changed=True)
+    _update_occurrences(
+        session, row, start_at=span.start, end_at=span.end, room_id=room.id, is_changed=True,
+        updated_at=now,
+    )  # fmt: skip
 
 
 def forget_called_off(session: Session, row: Record) -> None:

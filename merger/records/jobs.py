@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from models import Record, RecordMedia, Source
+from models import Occurrence, Record, RecordMedia, Series, Source
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Job:
         tries: failures in a row.
         media: what it is made of, as far as that was collected.
         users: mail addresses, the owner's first; without those who are still to confirm.
-        drive_folder: of the room.
+        drive_folder: of the series that the record is of, or of the room.
+        archives: whether all views of what was recorded are kept.
         delivers_captions: whether the captions of its video are delivered, too.
         calendar_id, event_id: of the event that it was requested for.
         is_outdated: what was delivered does not show the latest texts yet, or file name.
@@ -57,6 +58,7 @@ class Job:
     users: tuple[str, ...] = ()
     drive_folder: str | None = None
     delivers_captions: bool = False
+    archives: bool = False
     calendar_id: str | None = None
     event_id: str | None = None
     course_code: str | None = None
@@ -102,11 +104,23 @@ def job_from_row(session: Session, row: Record) -> Job:
         delivered_version=row.delivered_version,
         media=row.media or {},
         users=tuple(entry.user.email for entry in row.users if entry.user.is_confirmed),
-        drive_folder=room.drive_folder if room else None,
+        drive_folder=_folder_of_series(session, row) or (room.drive_folder if room else None),
         delivers_captions=room.papers if room else False,
+        archives=room.archives if room else False,
         calendar_id=row.event_link.calendar_id if row.event_link else None,
         event_id=row.event_link.event_id if row.event_link else None,
         course_code=row.course_code,
         description=row.description or "",
         is_outdated=row.is_outdated,
     )
+
+
+def _folder_of_series(session: Session, row: Record) -> str | None:
+    """Return the folder in Drive of the series that a record is of, of several the first's."""
+    wanted = (
+        select(Series.drive_folder)
+        .join(Occurrence, Occurrence.series_id == Series.id)
+        .where(Occurrence.record_id == row.id, Series.drive_folder.is_not(None))
+        .order_by(Occurrence.id)
+    )
+    return session.scalar(wanted.limit(1))

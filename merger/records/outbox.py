@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from merger.config import Settings
 from merger.db.engine import reading, writing
 from merger.i18n import Message, document, to_json, verbatim
+from merger.records.rules.server_paths import without_folders
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
 from models import AccessRequest, Delivery, Notification, Record, RecordUser, Room, User
@@ -286,11 +287,18 @@ def _facts(session: Session, row: Record) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def error_document(row: Record) -> dict[str, Any] | None:
-    """Return why a record, or its newest version, failed; None where nothing did."""
+def error_document(row: Record, only_of: int | None = None) -> dict[str, Any] | None:
+    """Return why a record, or its newest version, failed; None where nothing did.
+
+    Args:
+        row: of the record.
+        only_of: a user who is not told where files lie on the server.
+    """
     if row.error_code is None:
         return None
     message = row.error_message or verbatim("")
+    if only_of is not None:
+        message = without_folders(message)
     return {"code": row.error_code, **document(message, "message")}
 
 

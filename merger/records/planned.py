@@ -6,11 +6,12 @@ renames or calls off a record here is the plan, never a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester, name_users
@@ -18,7 +19,7 @@ from merger.i18n import Message, sentences
 from merger.records import requests
 from merger.records.queue import add_history, release
 from merger.timeline.clock import LONGEST_RECORD, Span
-from models import Record, RecordUser, Room
+from models import Record, RecordLeaver, RecordUser, Room, User
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,33 @@ def why_too_long(span: Span | None) -> Message | None:
 def set_people(session: Session, row: Record, plan: Plan, now: datetime) -> bool:
     """Make the first of the plan's people the owner, and add the others; whoever has it stays.
 
+    Whoever has left stays away.
+
     Returns:
         Whether anything is different.
     """
-    others = plan.people[1:]
-    new = requests.add_users(session, row, others, now, plan.naming) if others else []
-    return _set_owner(session, row, plan.people[:1], now) or bool(new)
+    left = _leavers(session, row)
+    owner = tuple(email for email in plan.people[:1] if email not in left)
+    new = add_people(session, row, plan.people[1:], now, plan.naming)
+    return _set_owner(session, row, owner, now) or bool(new)
+
+
+def add_people(
+    session: Session,
+    row: Record,
+    emails: Iterable[str],
+    now: datetime,
+    naming: Requester | None = None,
+) -> list[str]:
+    """Add the people of a plan to a record, but for those who have left it; return the new ones."""
+    left = _leavers(session, row)
+    staying = [email for email in emails if email not in left]
+    return requests.add_users(session, row, staying, now, naming) if staying else []
+
+
+def _leavers(session: Session, row: Record) -> set[str]:
+    wanted = select(User.email).join(RecordLeaver, RecordLeaver.user_id == User.id)
+    return set(session.scalars(wanted.where(RecordLeaver.record_id == row.id)))
 
 
 def _set_owner(session: Session, row: Record, owner: tuple[str, ...], now: datetime) -> bool:

@@ -153,10 +153,20 @@ def end_without_result(session: Session, row: Record, status: str, now: datetime
     release(row, status, now)
 
 
-def requeue(row: Record, run_after: datetime, now: datetime, stage: str = "collect") -> None:
-    """Queue a record anew: nothing of it has failed yet."""
+def requeue(
+    row: Record,
+    run_after: datetime,
+    now: datetime,
+    stage: str = "collect",
+    reached: float = 0.0,
+) -> None:
+    """Queue a record anew: nothing of it has failed yet.
+
+    Args:
+        reached: how far the whole was before, where the same is tried again.
+    """
     row.stage, row.run_after, row.tries, row.lost = stage, run_after, 0, 0
-    row.progress = 0.0
+    row.progress, row.reached = 0.0, reached
     row.error_code = row.error_message = None
     release(row, "queued", now)
 

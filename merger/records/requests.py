@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -34,11 +34,12 @@ from merger.records.event_links import (
     own_record,
 )
 from merger.records.queue import add_history, end_without_result, requeue
+from merger.records.rules.progress import reached_share
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named
 from merger.timeline.zones import zone_named
-from models import ENDED, Record, RecordKey, RecordUser, Room, User
+from models import ENDED, Record, RecordKey, RecordLeaver, RecordUser, Room, User
 
 LONGEST_NAME = 255
 DEFAULT_NAME = "lecture"  # of a record that nobody has named
@@ -281,10 +282,19 @@ def add_users(
     after = max((entry.position for entry in row.users), default=-1) + 1
     for position, user in enumerate(new, after):
         row.users.append(RecordUser(user=user, position=position))
+    if present and new:  # they are back, for somebody wants it so
+        back = RecordLeaver.user_id.in_([user.id for user in new if user.id is not None])
+        session.execute(delete(RecordLeaver).where(RecordLeaver.record_id == row.id, back))
     for user in users:
         if not user.is_confirmed:
             outbox.ask_to_confirm(session, row, user, now)
     return [user.email for user in new]
+
+
+def note_leavers(session: Session, row: Record, users: Iterable[int]) -> None:
+    """Remember who leaves a record, or is removed: what it follows does not bring them back."""
+    for user in users:
+        session.merge(RecordLeaver(record_id=row.id, user_id=user))
 
 
 def is_made_with(engine: Engine, record: int, key: int | None) -> bool:
@@ -367,6 +377,7 @@ def retry(
             row.run_after = now  # what failed is tried again when that is done
             return
         is_update = row.status == "delivered" and row.is_outdated and not is_wished
+        reached = 0.0 if row.status == "delivered" else reached_share(row)
         if is_update:
             pass  # what failed is to give what was delivered its latest texts
         elif row.status == "delivered":
@@ -378,7 +389,7 @@ def retry(
         _check_only(session, row)
         # What was missing, or refused, may have been put right at any stage.
         is_made = is_update or (row.stage == "deliver" and row.status != "delivered")
-        requeue(row, after or now, now, "deliver" if is_made else "collect")
+        requeue(row, after or now, now, "deliver" if is_made else "collect", reached)
         message = _by(asked_by, "history.retried")
         add_history(session, record, row.attempt, now, "retried", message)
 
@@ -495,6 +506,7 @@ def withdraw(
         row = record_row(session, record, only_of, lock=True)
         others = [entry for entry in row.users if entry.user_id != only_of]
         if only_of is not None and others:
+            note_leavers(session, row, [only_of])
             row.users = others
             for position, entry in enumerate(others):
                 entry.position = position

@@ -108,10 +108,17 @@ def save_segments(
             "transcripts": _transcript_documents(before, transcripts),
         }
         media.pop("asked_again", None)
+        if media.get("late_transcripts") == before.get("late_transcripts"):
+            media.pop("late_transcripts", None)  # they are among these
         row.media, row.updated_at = media, now
         return media
 
     return lease.write(write)
+
+
+def save_views(lease: Lease, data: Path, source: int, files: Sequence[Collected]) -> None:
+    """Write down all views that were collected of a source; a record need not show them."""
+    lease.write(lambda session, _: _save_files(session, data, source, files, lease.now()))
 
 
 def _save_files(
@@ -276,14 +283,7 @@ def save_renditions(
         session.execute(
             delete(Rendition).where(Rendition.record_id == row.id, Rendition.version == row.version)
         )
-        session.add_all(
-            Rendition(
-                record_id=row.id, version=row.version, kind=r.kind,
-                path=str(r.path.relative_to(data)), size_bytes=r.size_bytes, sha256=r.sha256,
-                frames=r.frames, width=r.size.width, height=r.size.height, made_at=now,
-            )
-            for r in renditions
-        )  # fmt: skip
+        session.add_all(_rendition_rows(row, data, renditions, now))
         session.execute(
             delete(Slide).where(Slide.record_id == row.id, Slide.version == row.version)
         )
@@ -309,6 +309,50 @@ def _slide_row(row: Record, number: int, chapter: Chapter) -> Slide:
         record_id=row.id, version=row.version, number=number, start_ms=starts, end_ms=ends,
         title=chapter.title, words=chapter.words, picture=chapter.picture or None,
     )  # fmt: skip
+
+
+def save_transcripts(lease: Lease, transcripts: Sequence[Transcript]) -> Job:
+    """Write down what there is to read of a record that was made; return the record as it is."""
+
+    def write(session: Session, row: Record) -> Job:
+        before = row.media or RecordMedia()
+        row.media = {
+            **before,
+            "papers": sorted({*before.get("papers", ()), *(t.name for t in transcripts)}),
+            "transcripts": _transcript_documents(before, transcripts),
+        }
+        return job_from_row(session, row)
+
+    return lease.write(write)
+
+
+def save_captions(lease: Lease, data: Path, captions: Sequence[RenditionMade]) -> None:
+    """Write down the captions of the version that there is, instead of those that it had."""
+
+    def write(session: Session, row: Record) -> None:
+        session.execute(
+            delete(Rendition).where(
+                Rendition.record_id == row.id,
+                Rendition.version == row.version,
+                Rendition.kind.in_([caption.kind for caption in captions]),
+            )
+        )
+        session.add_all(_rendition_rows(row, data, captions, lease.now()))
+
+    lease.write(write)
+
+
+def _rendition_rows(
+    row: Record, data: Path, renditions: Iterable[RenditionMade], now: datetime
+) -> list[Rendition]:
+    return [
+        Rendition(
+            record_id=row.id, version=row.version, kind=r.kind,
+            path=str(r.path.relative_to(data)), size_bytes=r.size_bytes, sha256=r.sha256,
+            frames=r.frames, width=r.size.width, height=r.size.height, made_at=now,
+        )
+        for r in renditions
+    ]  # fmt: skip
 
 
 def load_finished(lease: Lease, version: int) -> tuple[list[KeptRendition], dict[str, Any]]:

@@ -46,6 +46,7 @@ def begin_version(session: Session, row: Record, *, as_wished: bool = False) -> 
         ],
     }  # fmt: skip
     row.version += 1
+    row.reached = 0.0
     if wished:
         _wish(row, wished)
 
@@ -59,6 +60,7 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     assert row.delivered_version is not None
     is_another = row.version != row.delivered_version
     row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
+    row.reached = 0.0
     # Nobody will deliver what was ready of the other: the housekeeping removes its files.
     delete_other_versions(session, row)
     was, wished = row.delivered_as, _wishes(row)

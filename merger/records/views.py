@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from merger.db.engine import reading
 from merger.errors import Refused
-from merger.i18n import document, from_json, to_json
+from merger.i18n import Message, document, from_json, to_json
 from merger.records import outbox
 from merger.records.browse.slides import slides_of
 from merger.records.requests import is_among, record_row, watched_row
-from merger.records.rules.progress import overall_share, ready_at
+from merger.records.rules.progress import reached_share, ready_at
+from merger.records.rules.server_paths import is_web_link, without_folders
 from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
@@ -96,7 +97,7 @@ def record_summary(
         "zone": row.zone,
         "layout": row.layout,
         "profile": row.profile,
-        **_state(row, ready),
+        **_state(row, ready, only_of),
         "run_after": local(row.run_after) if row.status == "queued" else None,
         "attempt": row.attempt,
         "is_outdated": row.is_outdated,
@@ -110,16 +111,16 @@ def record_summary(
     }
 
 
-def _state(row: Record, ready: datetime | None) -> dict[str, Any]:
+def _state(row: Record, ready: datetime | None, only_of: int | None) -> dict[str, Any]:
     return {
         "status": row.status,
         "stage": row.stage,
         "progress": round(row.progress, 4),
-        "overall_progress": overall_share(row.status, row.stage, row.progress),
+        "overall_progress": reached_share(row),
         "ready_at": _local(row.zone, ready),
         "version": row.version,
         "delivered_version": row.delivered_version,
-        "error": outbox.error_document(row),
+        "error": outbox.error_document(row, only_of),
     }
 
 
@@ -145,9 +146,10 @@ def record_details(
     """Return all there is about a record as plain values. Raises NotFound for an unknown one.
 
     Args:
-        only_of: a user for whom the records of others do not exist.
+        only_of: a user for whom the records of others do not exist, nor paths of the server.
         reader: who looks, as of a `Filter`.
     """
+    told = _as_it_is if only_of is None else without_folders
     with reading(engine) as session:
         row = watched_row(session, record, only_of, _WITH_ALL)
         chunks = session.scalars(
@@ -164,7 +166,7 @@ def record_details(
         )
         events = session.scalars(select(Event).where(Event.record_id == record).order_by(Event.id))
         report = json.loads(row.report) if row.report else {}
-        warnings = warnings_of(report)
+        warnings = [told(warning) for warning in warnings_of(report)]
         is_yours = is_among(row, only_of)
         local = partial(_local, row.zone)
         return {
@@ -172,6 +174,7 @@ def record_details(
             "warnings": [str(warning) for warning in warnings],
             "warning_messages": [to_json(warning) for warning in warnings],
             "sources": _filmed_sources(row),
+            "sync": report.get("sync", []),
             "gaps": report.get("gaps", []),
             "papers": transcripts_of(row),
             "scenes": report.get("scenes", []),
@@ -180,8 +183,8 @@ def record_details(
                     "start": local(c.start_at), "end": local(c.end_at),
                     "presence": c.presence, "verdict": c.verdict, "score": round(c.score, 4),
                     "samples": c.samples,
-                    "reasons": [str(from_json(reason)) for reason in c.reasons],
-                    "reason_messages": [to_json(from_json(reason)) for reason in c.reasons],
+                    "reasons": [str(told(from_json(reason))) for reason in c.reasons],
+                    "reason_messages": [to_json(told(from_json(reason))) for reason in c.reasons],
                     "pictures": [
                         {"at": local(datetime.fromisoformat(p["at"])), "verdict": p["verdict"]}
                         for p in pictures_of(c.pictures)
@@ -214,7 +217,8 @@ def record_details(
             "deliveries": [
                 {
                     "destination": d.destination, "kind": d.kind, "status": d.status,
-                    "version": d.version, "link": d.link, "sha256": d.sha256,
+                    "version": d.version, "sha256": d.sha256,
+                    "link": d.link if only_of is None or is_web_link(d.link) else None,
                 }
                 for d in deliveries
             ],
@@ -222,19 +226,23 @@ def record_details(
                 {
                     "kind": m.kind, "channel": m.channel, "recipient": m.recipient,
                     "status": m.status, "at": (m.sent_at or m.due_at).isoformat(),
-                    "error": str(m.error_message) if m.error_message else None,
-                    "error_message": to_json(m.error_message) if m.error_message else None,
+                    "error": str(told(m.error_message)) if m.error_message else None,
+                    "error_message": to_json(told(m.error_message)) if m.error_message else None,
                 }
                 for m in (session.scalars(_messages_of(record, only_of)) if is_yours else ())
             ],
             "events": [
                 {
                     "at": e.at.isoformat(), "attempt": e.attempt, "kind": e.kind,
-                    **document(e.message),
+                    **document(told(e.message)),
                 }
                 for e in (events if is_yours else ())  # which name people
             ],
         }  # fmt: skip
+
+
+def _as_it_is(message: Message) -> Message:
+    return message
 
 
 def _messages_of(record: int, only_of: int | None) -> Select[Notification]:
@@ -277,7 +285,7 @@ def record_state(engine: Engine, record: int, only_of: int | None = None) -> dic
     """
     with reading(engine) as session:
         row = watched_row(session, record, only_of)
-        return {"id": row.id, **_state(row, _estimates(session, [row]).get(row.id))}
+        return {"id": row.id, **_state(row, _estimates(session, [row]).get(row.id), only_of)}
 
 
 def pictures_of(text: str | None) -> list[dict[str, str]]:

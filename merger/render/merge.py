@@ -16,6 +16,7 @@ from merger.render.context import MergeRequest, RenderContext, Watch
 from merger.render.presence import analyse_presence
 from merger.render.progress import Reporter
 from merger.render.renderer import render, require_media
+from merger.render.sync.step import synchronise
 from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles
 from merger.timeline.filenames import ENDINGS, result_stem
@@ -56,8 +57,11 @@ def merge(
         out = later.enter_context(work_folder(output))
         context = RenderContext(settings, tool, watch, cancelled, work)
         with watch.stage("analyse"):
+            syncs = synchronise(context, request, library)
+            for sync in syncs:
+                reporter.note(sync.message)
             presence = analyse_presence(context, request, library)
-        result = render(context, request, library, presence, out)
+        result = render(context, request, library, presence, out, syncs=syncs)
         with watch.stage("publish"):
             _publish(request, result, out, output)
     context.cache.shrink()
@@ -82,7 +86,9 @@ def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path
     names = {kind: stem + ending for kind, ending in ENDINGS.items()}
     result.warnings += _warn_of_replaced(output / f"{stem}.plan.json", result.plan)
     document = out / "plan.json"
-    document.write_text(json.dumps(plan_document(result.plan), ensure_ascii=False, indent=1))
+    document.write_text(
+        json.dumps(plan_document(result.plan, result.syncs), ensure_ascii=False, indent=1)
+    )
     publish(document, output / f"{stem}.plan.json")
     order = sorted(
         range(len(result.renditions)), key=lambda n: result.renditions[n].kind == "merge"

@@ -23,8 +23,8 @@ from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
 from merger.render.chapters import read_chapters
 from merger.render.context import MergeRequest, RenderContext
+from merger.render.frozen import warn_of_frozen
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
-from merger.timeline.media import MediaFile
 from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
 from merger.timeline.screen.chapters import find_slides
 from merger.timeline.screen.decisions import decide_chunks, decide_instants
@@ -43,15 +43,20 @@ from merger.timeline.screen.signals import (
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
-ANALYSIS = 4
+ANALYSIS = 5
 
 
 @dataclass(frozen=True)
 class Presence:
-    """What the screen showed in each chunk, what was decided for each instant, and the slides."""
+    """What the screen showed in each chunk, what was decided for each instant, and the slides.
+
+    Attributes:
+        warnings: about files that could not be looked at, and pictures that stand too long.
+    """
 
     looks: Sequence[Look]
     decisions: Sequence[Decision]
+    warnings: Sequence[Message] = ()
     chapters: Sequence[Chapter] = ()
 
     @property
@@ -68,11 +73,14 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     cells = half_hour_chunks(request.span, request.chunk, request.zone)
     if request.decide == "chunk":
         looks = _sample(context, request, library, track, cells)
-        return Presence(looks, decide_chunks([look.chunk for look in looks]))
-    signal = _screen_signal(context, request, library, track)
+        unseen = [warning for look in looks for warning in look.warnings]
+        return Presence(looks, decide_chunks([look.chunk for look in looks]), unseen)
+    signal, warnings = _screen_signal(context, request, library, track)
+    warnings += warn_of_frozen(context, request, library, signal)
     looks = [summarise(signal, cell) for cell in cells]
     decisions = decide_instants(signal)
-    return Presence(looks, decisions, read_chapters(context, find_slides(signal, decisions)))
+    chapters = read_chapters(context, find_slides(signal, decisions))
+    return Presence(looks, decisions, warnings, chapters)
 
 
 # --- every instant ----------------------------------------------------------------------------
@@ -80,15 +88,17 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
 
 def _screen_signal(
     context: RenderContext, request: MergeRequest, library: Library, track: Track | None
-) -> ScreenSignal:
+) -> tuple[ScreenSignal, list[Message]]:
+    """Return what the screen shows, and warnings about files that could not be looked at."""
     if track is None:
-        return ScreenSignal((Shown(request.span, "missing", NO_MEDIA),))
+        return ScreenSignal((Shown(request.span, "missing", NO_MEDIA),)), []
     if request.screen_is_known:
-        return ScreenSignal(tuple(_believe(item) for item in track.items))
+        return ScreenSignal(tuple(_believe(item) for item in track.items)), []
     wanted = list(dict.fromkeys(
         (clip.segment.file, n) for clip in track.clips for n in windows_of(clip)
     ))  # fmt: skip
     seen: dict[tuple[str, int], Observation] = {}
+    unseen: list[Message] = []
     for done, (file, n) in enumerate(wanted):
         context.progress(done, len(wanted))
         name = f"{_window_hash(library.identities[file], n, request.cards)}.watched.json"
@@ -96,18 +106,16 @@ def _screen_signal(
         if facts:
             seen[file, n] = _observation_of(facts)
             continue
-        with context.budget.slot(context.cancelled):
-            seen[file, n] = _watch(library.media[file], n, request.cards)
+        media = library.media[file]
+        stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
+        try:
+            with context.budget.slot(context.cancelled):
+                seen[file, n] = reader.call(watch, media, stretch, request.cards)
+        except Unreadable as error:  # the next run looks again: what ended may not end then
+            unseen.append(Message("media.of_file", file=media.path.name, what=error.message))
+            continue
         context.cache.remember(name, _facts_of_observation(seen[file, n]), context.work)
-    return screen_signal(track, seen)
-
-
-def _watch(file: MediaFile, n: int, own_cards: Sequence[Card]) -> Observation:
-    stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
-    try:
-        return reader.call(watch, file, stretch, own_cards)
-    except Unreadable:  # as pictures that cannot be decoded
-        return Observation(())
+    return screen_signal(track, seen), list(dict.fromkeys(unseen))
 
 
 def _believe(item: Clip | Gap) -> Shown:
@@ -172,7 +180,8 @@ def _sample(
             continue
         with context.budget.slot(context.cancelled):
             look = sample_chunk(cell, track, library.media, request.cards)
-        context.cache.remember(name, _facts_of(look), context.work)
+        if not look.warnings:  # else the next run looks again: what ended may not end then
+            context.cache.remember(name, _facts_of(look), context.work)
         looks.append(look)
     return looks
 
@@ -217,7 +226,7 @@ def _look_of(cell: Span, facts: Sequence[Any]) -> Look:
 
 def _card_facts(own_cards: Sequence[Card]) -> list[Any]:
     return [
-        [card.name, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        [card.name, card.kind, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
         for card in own_cards
     ]
 

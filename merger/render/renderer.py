@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from merger.timeline.report import MergeResult, Rendition, warnings_about
 from merger.timeline.screen.chapter_marks import ChapterMark, chapter_marks
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import spec_hash
+from merger.timeline.sync.outcome import Sync
 
 
 def require_media(
@@ -89,16 +90,19 @@ def render(
     presence: Presence,
     out: Path,
     on_plan: Callable[[EditPlan], None] = lambda plan: None,
+    syncs: Sequence[Sync] = (),
 ) -> MergeResult:
     """Make the renditions in a folder, checked and not yet under their final names.
 
     Args:
         presence: what the screen showed, and what was decided.
         on_plan: gets each plan before it is encoded: another one when inputs prove broken.
+        syncs: what was measured of the sources' clocks, and done.
     """
     profile = profiles.profile_named(request.profile)
     encoder, notes = ffmpeg.choose_encoder(context.tool, profile, context.settings.encoder)
-    warnings = [*library.warnings, *notes]
+    apart = [sync.message for sync in syncs if sync.outcome == "apart"]
+    warnings = [*library.warnings, *presence.warnings, *notes, *apart]
     job = _Job(context, request, profile, library, presence, on_plan)
     for chosen in (encoder, profiles.software(profile)):
         try:
@@ -117,7 +121,7 @@ def render(
     warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
     return MergeResult(
         job.plan, renditions, chosen.name, list(dict.fromkeys(warnings)),
-        [look.reasons for look in presence.looks], context.watch.timings,
+        [look.reasons for look in presence.looks], context.watch.timings, syncs,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ def _room_changes(old: RoomSpec, new: RoomSpec) -> list[Message]:
         ("mails", _yes_or_no(old.mails), _yes_or_no(new.mails)),
         ("uploads_raw", _yes_or_no(old.uploads_raw), _yes_or_no(new.uploads_raw)),
         ("papers", _yes_or_no(old.papers), _yes_or_no(new.papers)),
+        ("archives", _yes_or_no(old.archives), _yes_or_no(new.archives)),
         ("requesters", policy_text(old.requesters), policy_text(new.requesters)),
         ("watchers", policy_text(old.watchers), policy_text(new.watchers)),
         ("default_course", old.default_course, new.default_course),

@@ -38,6 +38,7 @@ class RoomSpec:
     mails: whether those who requested a record are notified by mail.
     uploads_raw: whether what is recorded live is delivered as it is, too.
     papers: whether the chat and the transcript of a record are delivered beside its video.
+    archives: whether all views of its meetings are kept with what is recorded live.
     requesters, watchers: who may request its recordings, and watch others'; None: the default.
     default_course, unmatched, shortest_s: of recordings that nobody requested: their course, what
     becomes of those of no lecture, and how short they may be; None: as the settings say.
@@ -60,6 +61,7 @@ class RoomSpec:
     default_course: str | None = None
     unmatched: Unmatched | None = None
     shortest_s: int | None = None
+    archives: bool = False
 
 
 def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:

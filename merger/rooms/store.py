@@ -271,6 +271,7 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "mails": room.mails,
         "uploads_raw": room.uploads_raw,
         "papers": room.papers,
+        "archives": room.archives,
         "requesters": policy_text(room.requesters),
         "watchers": policy_text(room.watchers),
         "default_course": room.default_course,
@@ -297,6 +298,7 @@ def _spec_of(row: Room) -> RoomSpec:
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
         policy_of_json(row.requesters), policy_of_json(row.watchers), row.papers,
         row.default_course, cast(Unmatched | None, row.unmatched), row.shortest_s,
+        row.archives,
     )  # fmt: skip
 
 
@@ -311,7 +313,7 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
     row.requesters = policy_as_json(spec.requesters)
     row.watchers = policy_as_json(spec.watchers)
     row.default_course, row.unmatched = spec.default_course, spec.unmatched
-    row.shortest_s = spec.shortest_s
+    row.shortest_s, row.archives = spec.shortest_s, spec.archives
     by_name = {source.name: source for source in row.sources}
     # Sources that are no longer listed are deleted, because they have no room any more.
     row.sources = [by_name.get(source.name) or Source(name=source.name) for source in spec.sources]

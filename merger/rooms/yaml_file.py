@@ -37,8 +37,8 @@ _DEEPEST = 10  # the composer calls itself for every level
 _MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
     "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
-    "mails", "uploads_raw", "papers", "requesters", "watchers", "default_course", "unmatched",
-    "shortest", "sources",
+    "mails", "uploads_raw", "papers", "archives", "requesters", "watchers", "default_course",
+    "unmatched", "shortest", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # true and false are how YAML itself writes it.
@@ -279,6 +279,7 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
             mails=entry.boolean("mails", True),
             uploads_raw=entry.boolean("uploads_raw", False),
             papers=entry.boolean("papers", False),
+            archives=entry.boolean("archives", False),
             requesters=_policy(entry, "requesters"),
             watchers=_policy(entry, "watchers"),
             default_course=clean_name(entry.text("default_course")) or None,

@@ -22,6 +22,7 @@ from merger.timeline.clock import Span
 from models import Fact, Room, User
 
 Kind = Literal["person", "room"]
+_YEAR_2026 = 1_767_225_600  # whole seconds of a clock: no lecture was changed before
 BEFORE = timedelta(days=60)  # so far back a feed goes
 
 
@@ -107,6 +108,8 @@ def _event(lecture: Mapping[str, Any], language: str, address: str) -> Event:
     event.add("uid", f"lecture-{lecture['id']}@{host}")
     for name, key in (("dtstamp", "stamp"), ("dtstart", "start"), ("dtend", "end")):
         event.add(name, datetime.fromisoformat(lecture[key]))
+    # It grows with each change, so that calendars take the latest.
+    event.add("sequence", int(datetime.fromisoformat(lecture["stamp"]).timestamp()) - _YEAR_2026)
     event.add("summary", lecture["name"])
     event.add("location", lecture["room"])
     event.add("url", vUri(f"{address}/timetable/{lecture['id']}"))

@@ -50,13 +50,14 @@ def settle(session: Session, row: Occurrence, now: datetime, *, is_allowed: bool
     plan = _plan(series, row, room)
     record = session.get(Record, row.record_id, with_for_update=True) if row.record_id else None
     if record is not None and not row.follows and not _is_shared(row, record, plan, now):
-        record = row.record = None  # of somebody who has moved it
+        record = row.record = None  # of somebody who has moved it, or called it off
         row.requested_at = None
     is_wanted = plan.why_off is None and is_worth_it(row, now)
     if is_wanted and not is_allowed and _is_new(row, record, plan):
         row.reason = why_not_theirs(session, row, room, owner_of(series), now)
         if row.reason is not None:
             row.is_off = row.is_changed = True  # until its owner finds another time
+            row.updated_at = now
             plan = _plan(series, row, room)
     if record is not None:
         if row.follows:
@@ -152,9 +153,11 @@ def _is_of(record: Record, plan: Plan) -> bool:
 def _is_shared(row: Occurrence, record: Record, plan: Plan, now: datetime) -> bool:
     """Return whether an occurrence goes on to share a record: one of its time, or of a recording.
 
-    People begin and end when they like: a lecture that has begun keeps the record that it has.
+    People begin and end when they like: a lecture that has begun keeps the record that it has. One
+    that another lecture had brought, and that was called off with it, is of no use to this one.
     """
-    return _is_of(record, plan) or row.start_at <= now
+    is_gone = planned.is_called_off(record) and record.event_link is None
+    return (_is_of(record, plan) and not is_gone) or row.start_at <= now
 
 
 def _follow(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
@@ -185,6 +188,7 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
         row.record_id, row.follows = requests.enter_request(session, checked, now, plan.room)
     except Forbidden as error:  # it may show meetings of others
         row.is_off, row.is_changed, row.reason = True, True, error.message
+        row.updated_at = now
     else:
         row.requested_at = now
 
@@ -232,7 +236,7 @@ def _adopt(
     What is made already keeps its name, by which people know it. A course that somebody has asked
     for stays, too; that of an event does not.
     """
-    requests.add_users(session, record, plan.people, now, plan.naming)
+    planned.add_people(session, record, plan.people, now, plan.naming)
     if gives_texts and requests.is_untouched(record):
         for entry in record.users:
             is_known_as = record.event_name if record.event_name != plan.name else None

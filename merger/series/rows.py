@@ -20,6 +20,11 @@ REQUESTED = "requested"
 _SECOND = timedelta(seconds=1)
 
 
+def can_be_changed(source: str) -> bool:
+    """Return whether a series of a source is changed here, and not in a timetable. Pure."""
+    return source in (PEOPLE, REQUESTED)
+
+
 def recurrence_of(row: Series) -> Recurrence:
     """Return when a series takes place."""
     return Recurrence(

@@ -25,7 +25,7 @@ from merger.names import clean_name
 from merger.records.requests import LONGEST_NAME, room_row
 from merger.series import clashes
 from merger.series.occurrence_records import settle, why_not_theirs, why_off
-from merger.series.rows import PEOPLE, REQUESTED, spec_of, write_spec
+from merger.series.rows import PEOPLE, REQUESTED, can_be_changed, spec_of, write_spec
 from merger.series.unroll import bring_up_to_date
 from merger.timeline.clock import LONGEST_RECORD, Span
 from merger.timetable.recurrence import check_recurrence
@@ -79,16 +79,24 @@ def add_series(
 
 
 def preview_series(
-    engine: Engine, spec: SeriesSpec, now: datetime, by: Principal | None
+    engine: Engine,
+    spec: SeriesSpec,
+    now: datetime,
+    by: Principal | None,
+    without: int | None = None,
 ) -> list[clashes.Date]:
     """Return the coming lectures that a series would have, and what is in their way.
+
+    Args:
+        without: the series that is to be changed into this one.
 
     Raises:
         Invalid: it cannot be.
     """
     check_spec(spec, now)
     with reading(engine) as session:
-        return clashes.dates_of(session, spec, room_row(session, spec.room or ""), by, now)
+        room = room_row(session, spec.room or "")
+        return clashes.dates_of(session, spec, room, by, now, without)
 
 
 def insert_series(
@@ -126,7 +134,7 @@ def change_series(
 
     def change(session: Session) -> None:
         row = lock_series(session, series, by)
-        if row.source not in (PEOPLE, REQUESTED):
+        if not can_be_changed(row.source):
             raise Conflict("series", "series.of_timetable", timetable=row.source)
         check_spec(spec, now)
         room = room_row(session, spec.room or "", lock=True)
@@ -160,6 +168,7 @@ def set_state(
         if is_limited and row.source != REQUESTED and "over" in (state, row.state):
             raise Forbidden("series", "series.of_editors")
         row.state, row.reason, row.updated_at = state, why or None, now
+        row.ended_by = "people" if state == "over" else None
         session.flush()
         bring_up_to_date(session, series, now)
 
@@ -193,7 +202,7 @@ def edit_occurrence(
         if edit.is_off is not None:
             row.is_off = edit.is_off
             row.reason = _reason(by) if edit.is_off else None
-        row.is_changed = True
+        row.is_changed, row.updated_at = True, now
         session.flush()
         if by is not None and not by.sees_all:
             _check_time(session, row, edit, by, now)
@@ -387,13 +396,14 @@ def occurrence_document(row: Occurrence) -> dict[str, Any]:
     """Return an occurrence as plain values; instants in UTC."""
     room: Room = row.room or row.series.room
     off, record = why_off(row), row.record
+    stamps = row.updated_at, row.series.updated_at
     return {
         "id": row.id, "series": row.series_id, "room": room.name, "room_id": room.id,
         "zone": room.zone, "name": row.name or spec_of_name(row.series),
         "course": row.series.course_code, "original": row.original_at.isoformat(),
         "start": row.start_at.isoformat(), "end": row.end_at.isoformat(),
         "is_off": off is not None, "is_skipped": row.is_off, "reason": off,
-        "is_changed": row.is_changed, "stamp": row.series.updated_at.isoformat(),
+        "is_changed": row.is_changed, "stamp": max(filter(None, stamps)).isoformat(),
         "mode": row.series.mode, "record": row.record_id,
         "status": record.status if record is not None else None,
     }  # fmt: skip

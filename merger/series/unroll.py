@@ -157,16 +157,21 @@ def _occurrences_by_rule(
 
 def _differences(
     series: Series,
-    rows: Iterable[Occurrence],
+    rows: Sequence[Occurrence],
     days_off: Iterable[tuple[int | None, DayOff]],
     now: datetime,
 ) -> dict[datetime, _Wanted | None]:
     """Return the occurrences whose rows are missing, or not as wanted; None: it is off."""
     wanted = _occurrences_by_rule(series, days_off, now)
     found: dict[datetime, _Wanted | None] = dict(wanted)
+    zone, begun = zone_named(series.zone), set()
     for row in rows:
         one = wanted.get(row.original_at)
-        if row.is_changed and series.state != "over":
+        if row.start_at <= now:
+            found.pop(row.original_at, None)
+            if one is None:
+                begun.add(row.original_at.astimezone(zone).date())
+        elif row.is_changed and series.state != "over":
             found.pop(row.original_at, None)
         elif one is None:
             if not row.is_off and row.start_at > now:
@@ -175,7 +180,13 @@ def _differences(
             (row.name, row.is_off, row.reason) == (one.name, one.off is not None, one.off)
         ):
             del found[row.original_at]
-    return found
+    # The time of one may have been changed since it began: it has taken place all the same.
+    known = {row.original_at for row in rows}
+    return {
+        at: one
+        for at, one in found.items()
+        if at in known or at.astimezone(zone).date() not in begun
+    }
 
 
 def _update_rows(
@@ -192,12 +203,13 @@ def _update_rows(
         if wanted is None:
             assert row is not None
             row.is_off, row.reason = True, Message("series.not_any_more")
+            row.updated_at = now
             continue
         if row is None:
             row = Occurrence(series=series, original_at=original_at)
             session.add(row)
         row.start_at, row.end_at, row.name = wanted.span.start, wanted.span.end, wanted.name
-        row.is_off, row.reason = wanted.off is not None, wanted.off
+        row.is_off, row.reason, row.updated_at = wanted.off is not None, wanted.off, now
 
 
 def _rename_rows(

@@ -36,15 +36,16 @@ def continuous(times_us: Sequence[int], steps: Sequence[int] = ()) -> tuple[list
     Returns:
         The times, and by how much the clock was set.
     """
-    lengths = [b - a for a, b in pairwise(times_us) if 0 < b - a <= _SECOND_US]
+    lengths = [b - a for a, b in pairwise(times_us) if 0 < b - a <= FORTH_US]
     length_us = int(median(lengths)) if lengths else 0
+    far_us = max(BACK_US, 2 * length_us)  # forward, and no usual step
     found: list[int] = []
     taken: list[int] = []
     offset_us, last_us, n = 0, None, 0
     while n < len(times_us):
         at_us = times_us[n]
-        if last_us is not None and jumps(last_us, at_us):
-            back = _where_it_returns(times_us, n, last_us)
+        if last_us is not None and _leaps(last_us, at_us, far_us):
+            back = _where_it_returns(times_us, n, last_us, far_us)
             if back is not None:
                 between_us = (times_us[back] - last_us) / (back - n + 1)
                 found += [
@@ -52,6 +53,7 @@ def continuous(times_us: Sequence[int], steps: Sequence[int] = ()) -> tuple[list
                 ]
                 n = back
                 continue
+        if last_us is not None and jumps(last_us, at_us):
             step_us = last_us + length_us - at_us
             near = [s for s in steps if abs(s - step_us) <= _SAME_STEP_US]
             step_us = min(near, key=lambda s: abs(s - step_us), default=step_us)
@@ -63,9 +65,19 @@ def continuous(times_us: Sequence[int], steps: Sequence[int] = ()) -> tuple[list
     return found, taken
 
 
-def _where_it_returns(times_us: Sequence[int], first: int, last_us: int) -> int | None:
-    """Return the number of the packet that goes on where the stream was before a stray one."""
+def _leaps(before_us: int, after_us: int, far_us: int) -> bool:
+    return not -BACK_US <= after_us - before_us <= far_us
+
+
+def _where_it_returns(times_us: Sequence[int], first: int, last_us: int, far_us: int) -> int | None:
+    """Return the number of the packet that goes on where the stream was before a stray one.
+
+    It leaps there, and somewhere on the way the clock goes back: after a pause it does not.
+    """
+    goes_back = times_us[first] < last_us - BACK_US
     for n in range(first + 1, min(len(times_us), first + 1 + _MOST_STRAYS)):
-        if -BACK_US <= times_us[n] - last_us <= _RETURNS_US:
+        goes_back |= times_us[n] < times_us[n - 1] - BACK_US
+        is_back = -BACK_US <= times_us[n] - last_us <= _RETURNS_US
+        if goes_back and is_back and _leaps(times_us[n - 1], times_us[n], far_us):
             return n
     return None

@@ -5,7 +5,7 @@ Pure. Others script against these: fields are added, never renamed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -19,6 +19,7 @@ from merger.i18n import Message, from_json, to_json
 from merger.timeline.clock import Clip, Segment, Span
 from merger.timeline.layout import ALONE, Size
 from merger.timeline.plan import EditPlan, Slate, Sources
+from merger.timeline.sync.outcome import Sync, sync_document
 
 PLAN_VERSION = 1
 
@@ -46,6 +47,7 @@ class MergeResult:
     warnings: list[Message] = field(default_factory=list)
     reasons: list[list[Message]] = field(default_factory=list)  # by chunk: why it was decided so
     timings: dict[str, float] = field(default_factory=dict)
+    syncs: Sequence[Sync] = ()
 
 
 def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
         ],
         "corner": plan.corner,
         "scenes": scenes_document(plan, zone),
+        "sync": [sync_document(sync) for sync in result.syncs],
         "gaps": [{"source": source, **span_document(span, zone)} for source, span in plan.gaps()],
         "warnings": [str(warning) for warning in result.warnings],
         "warning_messages": [to_json(warning) for warning in result.warnings],
@@ -143,6 +146,7 @@ def failure_document(
         "chapters": [],
         "corner": None,
         "scenes": [],
+        "sync": [],
         "gaps": [],
         "warnings": [],
         "warning_messages": [],
@@ -179,8 +183,12 @@ def _view(view: Segment | Slate | None) -> str | None:
     return "slate" if view else None
 
 
-def plan_document(plan: EditPlan) -> dict[str, Any]:
-    """Return a whole plan as plain values: it explains a result and can be compared."""
+def plan_document(plan: EditPlan, syncs: Sequence[Sync] = ()) -> dict[str, Any]:
+    """Return a whole plan as plain values: it explains a result and can be compared.
+
+    Args:
+        syncs: what was measured of the sources' clocks, and done, before it was made.
+    """
     names = _names_of_segments(plan)
     return {
         "version": PLAN_VERSION,
@@ -227,6 +235,7 @@ def plan_document(plan: EditPlan) -> dict[str, Any]:
             {"start": _utc(c.span.start), "end": _utc(c.span.end), "title": c.title}
             for c in plan.chapters
         ],
+        "sync": [sync_document(sync) for sync in syncs],
         "corner": plan.corner,
         "scenes": [
             {

@@ -67,6 +67,27 @@ def instant_from(text: str, zone: ZoneInfo, field: str) -> datetime:
     return at
 
 
+def local_from(text: str, field: str) -> datetime:
+    """Return the local time, to the second, that a text without an offset names.
+
+    Args:
+        text: RFC 3339, seconds optional.
+        field: the code of an error.
+
+    Raises:
+        Invalid: the text has another form, or an offset.
+    """
+    if not is_timestamp(text):
+        raise Invalid(field, "timeline.no_instant", text=text)
+    try:
+        local = parse_timestamp(text)
+    except (ValueError, OverflowError) as error:
+        raise Invalid(field, "timeline.not_in_calendar", text=text) from error
+    if local.tzinfo is not None:
+        raise Invalid(field, "timetable.not_local", time=text)
+    return local.replace(microsecond=0)
+
+
 def offsets_of_twice(text: str, zone: ZoneInfo) -> tuple[str, ...]:
     """Return the offsets, like +02:00, of a local time that happened twice, the earlier one first.
 

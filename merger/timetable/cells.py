@@ -49,6 +49,10 @@ _LINK = re.compile(r"https://[\w.:-]+/(?:[^?#\s]*/)?([0-9-]+)/?(?:[?#].*)?", re.
 # A number, and perhaps its passcode behind it.
 _NUMBER = re.compile(r"([0-9][0-9 \u00a0-]*)(?:[^0-9.].*)?", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{6,11}")
+_FOLDER_LINK = re.compile(
+    r"https://drive\.google\.com/drive/(?:u/[0-9]+/)?folders/([A-Za-z0-9_-]+)(?:[/?#].*)?"
+)
+_FOLDER = re.compile(r"[A-Za-z0-9_-]{19,255}")  # what is shorter is a name
 _MODES: Mapping[str, Mode] = {
     "asks": "asks", "yes": "asks", "да": "asks", "names": "names", "no": "no", "нет": "no",
 }  # fmt: skip
@@ -190,6 +194,15 @@ def read_owners(text: str) -> tuple[str, ...]:
 def read_external(text: str) -> str:
     """Return an id in another system: what a link has after its #, without slashes, or a text."""
     return read_name(text.rpartition("#")[2].replace("/", "") if "#" in text else text)
+
+
+def read_folder(text: str) -> str:
+    """Return the id of a folder in Drive, of itself or of its link. Raises Invalid."""
+    name = read_name(text)
+    link = _FOLDER_LINK.fullmatch(name)
+    if link is None and not _FOLDER.fullmatch(name):
+        raise Invalid("folder", "timetable.cell.no_folder", text=excerpt(text))
+    return link[1] if link else name
 
 
 def read_layout(text: str) -> str:

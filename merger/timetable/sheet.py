@@ -254,7 +254,7 @@ def _row(line: Line, columns: Collection[str]) -> Row:
         last=last,
         exdates=line.optional("except", cells.read_dates, ()),
         owners=line.optional("owners", cells.read_owners, ()),
-        folder=line.optional("folder", cells.read_name, "") or None,
+        folder=line.optional("folder", cells.read_folder, "") or None,
         layout=line.optional("layout", cells.read_layout, None),
         profile=line.optional("profile", cells.read_profile, None),
         external=line.optional("series", cells.read_external, "") or None,

@@ -17,23 +17,20 @@ from merger.service import Service
 from merger.web import access_log, auth, login, operations, passwords, problems
 from merger.web.api import (
     access,
-    days_off,
     discovered,
     events,
     files,
     keys,
     montage,
-    occurrences,
     records,
     reference,
     rooms,
-    series,
-    timetable_import,
     users,
 )
-from merger.web.pages import account
+from merger.web.api.timetable import days_off, importing, occurrences, series
 from merger.web.pages import registry as pages
 from merger.web.pages.base import Number
+from merger.web.pages.people import account
 from merger.web.proxy import BehindProxy
 from models import Secret
 
@@ -106,7 +103,7 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     csrf = CSRFProtect(app)
     resources = (
         records, access, rooms, series, occurrences, days_off, users, keys, montage, discovered,
-        timetable_import,
+        importing,
     )  # fmt: skip
     for api in resources:
         # Sessions may only read there, so that there is nothing to forge.

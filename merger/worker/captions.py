@@ -23,7 +23,7 @@ _MAKERS = {"chat": chat_captions, "transcript": transcript_captions}
 _LARGEST = 20_000_000  # bytes that are read of a file: a day of talk is a tenth of that
 
 
-def write_captions(work: Work, out: Path, chapters: Sequence[Chapter]) -> list[Rendition]:
+def write_captions(work: Work, out: Path, chapters: Sequence[Chapter] = ()) -> list[Rendition]:
     """Write the captions of a record into a folder; return those of which there are any.
 
     Made of what was collected for it, as far as it is known where the times of that lie, and of the

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, from_json, sentences, verbatim
-from merger.ports.recorder import Collected, Found, HasTranscripts
+from merger.ports.recorder import Collected, Found, HasTranscripts, HasViews
 from merger.records import stage_results
 from merger.records.jobs import SourceRow
 from merger.records.leases import Lease
@@ -104,6 +105,8 @@ def collect_media(service: Service, lease: Lease, task: Task) -> CollectedMedia:
         collected[source.name] = files
         failpoint("collect.brought")
         warnings += _missing_files(source, found[source.name], files, task, service.now())
+    if task.job.archives:
+        warnings += _collect_views(service, lease, task)
     transcripts, complaints = _collect_transcripts(service, lease, task)
     ids = {source.name: source.id for source, _, _ in task.sources}
     media = stage_results.save_segments(
@@ -159,6 +162,27 @@ def _check_complete(service: Service, task: Task, found: Mapping[str, Found]) ->
     raise NotYet(until, Message("history.waits", sources=names, until=at))
 
 
+def _collect_views(service: Service, lease: Lease, task: Task) -> list[Message]:
+    """Collect all views of what was recorded, for the archive; return warnings.
+
+    Without them, a video is made all the same. They are uploaded by `merger.live.raw_uploads`.
+    """
+    warnings: list[Message] = []
+    for source, port, recorder in task.sources:
+        if not isinstance(recorder, HasViews) or source not in task.job.sources:
+            continue
+        into = paths.source_folder(service.settings.data, source.id)
+        try:
+            files = recorder.collect_views(port, task.request.span, into, lease.should_stop)
+        except Cancelled:
+            raise
+        except MergerError as error:
+            warnings.append(Message("worker.no_views", source=source.name, why=error.message))
+        else:
+            stage_results.save_views(lease, service.settings.data, source.id, files)
+    return warnings
+
+
 def _collect_transcripts(
     service: Service, lease: Lease, task: Task
 ) -> tuple[list[Transcript], list[Message]]:
@@ -168,18 +192,26 @@ def _collect_transcripts(
     """
     there: list[Transcript] = []
     warnings: list[Message] = []
-    into = paths.transcripts_of(service.settings.data, task.job.record)
-    for source, port, recorder in task.sources:
-        if not isinstance(recorder, HasTranscripts) or source not in task.job.sources:
-            continue
-        make_folder(into, _OURS)
+    for source, load in transcripts_of_sources(service, lease, task):
         try:
-            there += recorder.collect_transcripts(port, task.request.span, into, lease.should_stop)
+            there += load()
         except Cancelled:
             raise
         except MergerError as error:
             warnings.append(Message("worker.no_transcripts", source=source.name, why=error.message))
     return there, warnings
+
+
+def transcripts_of_sources(
+    service: Service, lease: Lease, task: Task
+) -> Iterator[tuple[SourceRow, Callable[[], list[Transcript]]]]:
+    """Yield the sources that have something to read, each with what collects that."""
+    into = paths.transcripts_of(service.settings.data, task.job.record)
+    for source, port, recorder in task.sources:
+        if isinstance(recorder, HasTranscripts) and source in task.job.sources:
+            make_folder(into, _OURS)
+            span, stop = task.request.span, lease.should_stop
+            yield source, partial(recorder.collect_transcripts, port, span, into, stop)
 
 
 def _missing_files(

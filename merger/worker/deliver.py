@@ -26,6 +26,7 @@ from merger.storage.copying import sha256_of
 from merger.storage.files import translate_write_errors
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, VIDEOS, result_stem
+from merger.timeline.report import Rendition
 from merger.timeline.zones import zone_named
 from merger.worker.work import Work
 from models import Record
@@ -71,10 +72,8 @@ def require_finished(work: Work) -> Finished:
 
 
 def _load(work: Work) -> Finished | None:
-    job, request = work.task.job, work.task.request
-    renditions, report = stage_results.load_finished(work.lease, job.version)
-    day = request.span.start.astimezone(request.zone).date()
-    placement = Placement(request.room, job.drive_folder, day, job.users)
+    renditions, report = stage_results.load_finished(work.lease, work.task.job.version)
+    placement = _placement(work)
     uploads = []
     # The merge last: once it is there, everything is.
     for rendition in sorted(renditions, key=lambda r: r.kind == "merge"):
@@ -113,6 +112,24 @@ def deliver_everywhere(work: Work, finished: Finished) -> None:
     failpoint("deliver.all")
     ledger.complete_record(lease, watched, len(report.get("warnings", [])), job)
     failpoint("completed")
+
+
+def captions_to_deliver(work: Work, captions: Sequence[Rendition]) -> list[Upload]:
+    """Return captions of the version that was delivered as they go to destinations."""
+    job, names = work.task.job, _file_names(work.task.job)
+    return [
+        Upload(
+            job.version, one.kind, names[one.kind], one.path, one.size_bytes, one.sha256,
+            _placement(work), description=job.description,
+        )
+        for one in captions
+    ]  # fmt: skip
+
+
+def _placement(work: Work) -> Placement:
+    job, request = work.task.job, work.task.request
+    day = request.span.start.astimezone(request.zone).date()
+    return Placement(request.room, job.drive_folder, day, job.users)
 
 
 def is_only_outdated(lease: Lease, job: Job) -> bool:

@@ -26,6 +26,7 @@ from merger.timeline.zones import zone_named
 from merger.worker.collect import NotYet
 from merger.worker.deliver import is_only_outdated, update_everywhere
 from merger.worker.heartbeat import Heartbeat, beating
+from merger.worker.late_captions import bring_late_captions
 from merger.worker.stages import run_stages
 from merger.worker.task import resolve_task
 from merger.worker.work import Work
@@ -105,8 +106,13 @@ def _run(service: Service, lease: Lease) -> str:
 
 
 def _update(service: Service, lease: Lease, job: Job) -> str:
-    """Have what was delivered show the latest texts: that needs neither sources nor media."""
+    """Have what was delivered show the latest texts, and give it captions that came late.
+
+    The texts need neither sources nor media.
+    """
     try:
+        if "late_transcripts" in job.media:
+            bring_late_captions(service, lease, job)
         update_everywhere(service, lease, job)
         return "updated"
     except Temporary as error:

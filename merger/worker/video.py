@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,15 @@ from merger.worker.captions import write_captions
 from merger.worker.work import Work
 
 if TYPE_CHECKING:
+    from merger.analysis.sampling import Look
     from merger.media.library import Library
     from merger.render.context import RenderContext, Watch
     from merger.render.presence import Presence
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
+    from merger.timeline.sync.outcome import Sync
+
+_PICTURE_AT = 1 / 3  # of a video: the lecture has begun, and it is not the break
 
 
 class _Progress(Silent):
@@ -40,24 +45,27 @@ class _Progress(Silent):
 
 @dataclass(frozen=True)
 class Analysed:
-    """Media, and what was decided about its screen. watch: with the time that it took."""
+    """Media, and what was decided about it. watch: with the time that it took."""
 
     library: Library
     presence: Presence
     watch: Watch
+    syncs: Sequence[Sync]
 
 
 def analyse(work: Work, library: Library) -> Analysed:
-    """Decide when a presentation is shown, and write it down."""
+    """Put sources on one clock, decide when a presentation is shown; write it down."""
     from merger.render.context import Watch
     from merger.render.presence import analyse_presence
+    from merger.render.sync.step import synchronise
 
     watch = Watch(_Progress(work.lease))
     with _rendering(work, watch) as context, watch.stage("analyse"):
+        syncs = synchronise(context, work.task.request, library)
         presence = analyse_presence(context, work.task.request, library)
         stage_results.save_chunks(work.lease, presence.looks)
     failpoint("analyse.written")
-    return Analysed(library, presence, watch)
+    return Analysed(library, presence, watch, syncs)
 
 
 def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
@@ -73,16 +81,20 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
 
         def on_plan(plan: EditPlan) -> None:
             document = out / "plan.json"
-            document.write_text(json.dumps(plan_document(plan), ensure_ascii=False, indent=1))
+            facts = plan_document(plan, analysed.syncs)
+            document.write_text(json.dumps(facts, ensure_ascii=False, indent=1))
             work.lease.confirm()  # its name is that of every attempt
             publish(document, folder / "plan.json")
             failpoint("plan.written")
             if work.stage != "encode":  # else it is planned anew around damage
                 work.enter("encode")
 
-        result = render(context, request, analysed.library, analysed.presence, out, on_plan)
+        result = render(
+            context, request, analysed.library, analysed.presence, out, on_plan, analysed.syncs
+        )
         failpoint("encode.joined")
-        _publish(work, result, write_captions(work, out, result.plan.chapters))
+        captions = write_captions(work, out, result.plan.chapters)
+        _publish(work, result, captions, _has_slides(analysed.presence.looks))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
@@ -119,7 +131,14 @@ def _rendering(work: Work, watch: Watch) -> Iterator[RenderContext]:
         yield RenderContext(settings, tool, watch, work.lease.should_stop, cached)
 
 
-def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> None:
+def _has_slides(looks: Sequence[Look]) -> bool:
+    """Return whether a picture of a slide is kept, which lists show of a record."""
+    return any(look.pictures and look.chunk.verdict == "presentation" for look in looks)
+
+
+def _publish(
+    work: Work, result: MergeResult, captions: Sequence[Rendition], has_slides: bool
+) -> None:
     """Give the renditions names of this attempt alone: no other can write over them."""
     from merger.timeline.report import result_document
 
@@ -135,5 +154,18 @@ def _publish(work: Work, result: MergeResult, captions: Sequence[Rendition]) -> 
         failpoint("encode.published")
     videos = [rendition for rendition in published if rendition.kind in VIDEOS]
     report = result_document(replace(result, renditions=videos), work.task.request.zone)
+    if not has_slides and (picture := _picture_of(videos)) is not None:
+        report["picture"] = picture
     chapters = result.plan.chapters
     work.load(stage_results.save_renditions(lease, data, published, report, chapters))
+
+
+def _picture_of(videos: Sequence[Rendition]) -> str | None:
+    """Return what lists show of a record without slides: a small JPEG of its video, in base64."""
+    from merger.analysis.glance import small_picture
+    from merger.isolation import reader
+
+    with suppress(reader.Unreadable, OSError):  # nobody misses a video for its picture
+        picture = reader.call(small_picture, videos[0].path, _PICTURE_AT)
+        return base64.b64encode(picture).decode() if picture else None
+    return None

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0016"
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")

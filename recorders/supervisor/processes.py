@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from merger.errors import Temporary
-from merger.isolation.confinement import dying_with_parent
+from merger.isolation.confinement import clean_environment, dying_with_parent
 from merger.rooms.spec import mask_passwords
 from recorders.rtsp.wire import ChildMessage, Job, MalformedLine, from_line, to_line
 
@@ -41,6 +41,7 @@ def start_module(module: str, *arguments: str) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=clean_environment(),  # it reads what cameras send, and needs no secret of ours
             process_group=0,  # Ctrl-C is ours to handle
         )
     except OSError as error:

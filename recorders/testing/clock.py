@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recorders.testing.speech import Lecture
+
 Picture = npt.NDArray[np.uint8]
 
 SAMPLE_RATE = 48_000
@@ -106,6 +108,7 @@ def write_segment(
     rate: Fraction = Fraction(25),
     pitch_hz: float | None = None,
     sample_rate: int = SAMPLE_RATE,
+    lecture: Lecture | None = None,
     clock: bool = True,
     codec: Sequence[str] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50"),
     options: Sequence[str] = (),
@@ -115,6 +118,7 @@ def write_segment(
     """Write one file whose pictures show the instant of their capture.
 
     ground: BGR picture, or a function from the instant to one (of one size).
+    lecture: what is heard instead of beeps.
     media_rate: media seconds per wall-clock second; 1.01 makes a device whose clock is fast.
     """
     frames = round(length / timedelta(seconds=1) * float(rate) * float(media_rate))
@@ -125,8 +129,14 @@ def write_segment(
         "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", str(rate),
         "-i", "pipe:0",
     ]  # fmt: skip
-    if pitch_hz is not None:
-        sound = _beeps(start, frames / rate, pitch_hz, sample_rate, media_rate)
+    length_s = frames / rate
+    if lecture is not None:
+        heard = path.with_name(f".{path.name}.f32")
+        count = round(length_s * sample_rate)
+        heard.write_bytes(lecture.heard(start, count, sample_rate, media_rate).tobytes())
+        command += ["-f", "f32le", "-ar", f"{sample_rate}", "-ac", "1", "-i", str(heard)]
+    elif pitch_hz is not None:
+        sound = _beeps(start, length_s, pitch_hz, sample_rate, media_rate)
         command += ["-f", "lavfi", "-i", sound]
     has_codec_pix_fmt = "-pix_fmt" in codec
     command += [*codec, *([] if has_codec_pix_fmt else ["-pix_fmt", "yuv420p"])]
@@ -144,6 +154,8 @@ def write_segment(
             child.stdin.write(picture.tobytes())
         child.stdin.close()
         code = child.wait()
+    if lecture is not None:
+        heard.unlink()
     if code != 0:
         raise RuntimeError(f"ffmpeg could not write {path} (exit {code})")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from merger.errors import Refused
 from merger.ports.discovery import DiscoveredRecording
+from merger.timeline.clock import Span
 from recorders.zoom.api import Account, Client
 from recorders.zoom.meeting import Malformed, Meeting, meeting_of, place_files, recorded_meeting
 from recorders.zoom.source import Zoom, meeting_number
@@ -34,6 +35,13 @@ def discovered_recording(meeting: Meeting) -> DiscoveredRecording:
         length=placed.length,
         is_complete=placed.is_complete,
     )
+
+
+def transcribed_recording(meeting: Meeting) -> DiscoveredRecording:
+    """Return a meeting of which Zoom tells only what was said; its span is that of this. Pure."""
+    spans = [file.span for file in meeting.files if file.span]
+    span = Span(min(s.start for s in spans), max(s.end for s in spans)) if spans else None
+    return replace(discovered_recording(meeting), span=span)
 
 
 def uuid_in(text: str) -> str | None:

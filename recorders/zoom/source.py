@@ -47,6 +47,7 @@ from recorders.zoom.meeting import (
     with_stretches,
 )
 from recorders.zoom.probe import probe_meeting
+from recorders.zoom.views import name_of_view, order_of
 
 # Of one recording; and between a UTC date that Zoom looks by and the day that it means by it.
 _LONGEST = timedelta(hours=24)
@@ -121,6 +122,34 @@ class Zoom:
         files = _files(list(self._meetings(source, span)), source, span)
         items = ((_item(m, f), "mp4", partial(load_to, m, f)) for m, f in files)
         return base.collect_each(source, into, items, cancelled)
+
+    def collect_views(
+        self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
+    ) -> list[Collected]:
+        """Load all views that are complete and not there yet.
+
+        What a side of the record shows is there under the name of that side.
+        """
+        client = self.client(source)
+
+        def load_to(meeting: Meeting, file: File, final: Path) -> None:
+            sides = (replace(source, name=f"{source.name}/{role}") for role in self.fills)
+            twins = [into / base.file_name(s, _item(meeting, file), "mp4") for s in sides]
+            if not _is_collected(final) and not _link_twin(twins, final):
+                _load_media(client, meeting, file, final, cancelled)
+
+        items = [
+            (_item(meeting, file), "mp4", partial(load_to, meeting, file))
+            for meeting, _ in self._meetings(source, span)
+            for file in sorted(meeting.files, key=lambda file: order_of(file.view))
+            if file.file_type == "MP4" and file.span and file.span.cut_to(span)
+        ]
+        return base.collect_each(source, into, items, cancelled)
+
+    def view_of(self, origin: str) -> str:
+        """Return the name of the view that a file is."""
+        recording_type = origin.partition(" ")[2].rpartition(" ")[0]
+        return name_of_view(recording_type)
 
     def collect_transcripts(
         self, source: SourceOfRoom, span: Span, into: Path, cancelled: Callable[[], bool]
@@ -265,6 +294,16 @@ def _start(item: Item) -> datetime:
 def _is_collected(final: Path) -> bool:
     """Return whether a file was collected earlier. Its name depends on the size that Zoom gives."""
     return final.is_file() and sidecar_path(final).is_file()
+
+
+def _link_twin(twins: Collection[Path], final: Path) -> bool:
+    """Give a file that was collected under another name this one, too; return whether it was."""
+    twin = next(filter(_is_collected, twins), None)
+    if twin is not None:
+        for path, other in ((sidecar_path(twin), sidecar_path(final)), (twin, final)):
+            other.unlink(missing_ok=True)
+            other.hardlink_to(path)
+    return twin is not None
 
 
 def _load_media(

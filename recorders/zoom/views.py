@@ -37,6 +37,7 @@ PAIRS = {
     "AS GV SS SP SG": "AS/SS",
 }  # fmt: skip
 
+ARCHIVED = ("AS", "SS", "GV", "SG", "SP")
 _ORDER = ("AS", "GV", "SS", "SP", "SG")
 _SHARED = ("SS", "SP", "SG")
 _IN_BRACKETS = re.compile(r"\s*\(.*\)\s*$")
@@ -46,6 +47,19 @@ def view_of(recording_type: str) -> str | None:
     """Return the view that a recording_type names, or None for what is no picture of a meeting."""
     name = _IN_BRACKETS.sub("", recording_type).strip().lower()
     return VIEWS.get(re.sub(r"[\s-]+", "_", name))
+
+
+def order_of(view: str | None) -> int:
+    """Return where a view stands in an archive; what is none yet stands last."""
+    return ARCHIVED.index(view) if view in ARCHIVED else len(ARCHIVED)
+
+
+def name_of_view(recording_type: str) -> str:
+    """Return the name of a view, fit for a file's name: that of Zoom, or what it calls itself."""
+    name = re.sub(r"\W+", "_", recording_type).strip("_").lower()[:60] or "unknown"
+    view = view_of(recording_type)
+    plain = next((known for known, code in VIEWS.items() if code == view), name)
+    return f"{plain}_cc" if view and has_captions(recording_type) else plain
 
 
 def has_captions(recording_type: str) -> bool:

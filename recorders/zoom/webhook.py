@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +24,15 @@ from merger.ports.discovery import DiscoveredRecording
 from merger.ports.meetings import EVENT_KINDS, MeetingEvent
 from merger.strict_json import UnusableJson
 from merger.timeline.clock import is_plausible
-from recorders.zoom.discovery import discovered_recording
+from recorders.zoom.discovery import discovered_recording, transcribed_recording
 from recorders.zoom.meeting import Malformed, digits, meeting_of
 
 log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_UUID = 128  # characters
+_TRANSCRIBED = "recording.transcript_completed"
+_RECORDED = ("recording.completed", _TRANSCRIBED)
 WINDOW_S = 300  # of the clocks, either way: what is older may be a copy that somebody sends again
 
 
@@ -61,6 +63,7 @@ def blueprint(
     now: Callable[[], datetime],
     ensure_record: Callable[[DiscoveredRecording], Outcome],
     save_event: Callable[[MeetingEvent], None],
+    take_up_transcript: Callable[[DiscoveredRecording], Collection[int]],
 ) -> Blueprint:
     """Return the route.
 
@@ -68,6 +71,8 @@ def blueprint(
         ensure_record: makes the record of a discovered recording, or feeds one that is there, in
             the database alone.
         save_event: keeps what happened to a meeting, in the database alone.
+        take_up_transcript: has the records of a recording get what was said in it, in the database
+            alone.
     """
     hooks = Blueprint("zoom_hook", __name__, url_prefix="/hooks")
 
@@ -86,11 +91,14 @@ def blueprint(
                 return _reply(200, challenge(secret, _text(payload, "plainToken")))
             if event in EVENT_KINDS:
                 return keep_event(event, call)
-            if event != "recording.completed":
+            if event not in _RECORDED:
                 return Response(status=204)
-            recording = discovered_recording(meeting_of(_object(payload, "object")))
+            meeting = meeting_of(_object(payload, "object"))
         except (Malformed, UnusableJson) as error:
             return _reply(400, {"error": str(error)})
+        if event == _TRANSCRIBED:
+            return keep_transcript(transcribed_recording(meeting))
+        recording = discovered_recording(meeting)
         try:
             outcome = ensure_record(recording)
         except MergerError as error:
@@ -98,6 +106,14 @@ def blueprint(
         log.info("zoom %s: record %s %s", recording.origin, outcome.record, outcome.reason or "")
         reason = None if outcome.reason is None else str(outcome.reason)
         return _reply(200, {"record": outcome.record, "reason": reason})
+
+    def keep_transcript(recording: DiscoveredRecording) -> Response:
+        try:
+            records = take_up_transcript(recording)
+        except MergerError as error:
+            return _failure(recording.origin, error)
+        log.info("zoom %s: a transcript for records %s", recording.origin, list(records))
+        return _reply(200, {"records": list(records)})
 
     def keep_event(kind: str, call: dict[str, Any]) -> Response:
         event = _meeting_event(kind, call)
@@ -147,7 +163,7 @@ def _event(body: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
     if not isinstance(call, dict):
         raise Malformed("body_not_an_object")
     event = _text(call, "event")
-    used = ("endpoint.url_validation", "recording.completed")
+    used = ("endpoint.url_validation", *_RECORDED)
     return event, _object(call, "payload") if event in used else {}, call
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 import app
 from merger.db.engine import writing
+from merger.live.raw_uploads import upload_raw_segments
 from models import Room, Source
 from recorders.testing.clock import plain
 from recorders.zoom.webhook import signature
@@ -115,8 +118,10 @@ WANTED = sorted({*range(0, END_S * RATE, 13), END_S * RATE - 1})
 def test_two_views_in_two_pieces(site: Site, zoom: ZoomServer, tmp_path: Path) -> None:
     film(zoom, tmp_path, "active_speaker", 1, FIRST, SECOND)
     film(zoom, tmp_path, "shared_screen", 2, FIRST, SECOND)
+    film(zoom, tmp_path, "gallery_view", 3, FIRST)  # which is not shown
     zoom.add_file("chat_file", START, END_S, b"Ann: hello", file_type="CHAT")
     add_room(site, ("speaker", "zoom", f"zoom:{NUMBER}"))
+    writing(site.engine, lambda session: session.execute(update(Room).values(archives=True)))
     record = tell(site, zoom)
     video = made(site, record)
     seen = frames_seen(video, wanted=WANTED)
@@ -128,6 +133,17 @@ def test_two_views_in_two_pieces(site: Site, zoom: ZoomServer, tmp_path: Path) -
     (chat,) = told["papers"]
     kept = site.settings.data / "records" / str(record) / "papers" / chat
     assert kept.read_bytes() == b"Ann: hello"
+    loaded = zoom.count("/rec/download")
+    service = app.create_service(site.settings, site.engine)
+    for _ in range(2):
+        upload_raw_segments(service, datetime.now(UTC))
+    raw = sorted(path.name for path in (site.merged / "raw").rglob("*.*"))
+    views = [re.sub(r"^[\d_-]{20}(.*)_\w{6}\.", r"\1.", name) for name in raw]
+    each = [
+        f"{view}.{end}" for view in ("active_speaker", "shared_screen") for end in ("json", "mp4")
+    ]
+    assert sorted(views) == sorted([*each, *each, "gallery_view.json", "gallery_view.mp4"])
+    assert zoom.count("/rec/download") == loaded == 6  # each once, and the chat
 
 
 def test_one_view_alone_fills_the_canvas(site: Site, zoom: ZoomServer, tmp_path: Path) -> None:

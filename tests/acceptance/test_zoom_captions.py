@@ -57,7 +57,6 @@ def hold_meeting(zoom: ZoomServer, site: Site, folder: Path) -> None:
     begins, ends = RAN_S[0][0], RAN_S[-1][1]
     for view, kind, data in (
         ("active_speaker", "MP4", film.read_bytes()), ("chat_file", "CHAT", CHAT.encode()),
-        ("audio_transcript", "TRANSCRIPT", SAID.encode()), ("closed_caption", "CC", SAID.encode()),
     ):  # fmt: skip
         zoom.add_file(view, BEGAN + seconds(begins), ends - begins, data, file_type=kind)
     meeting = {"uuid": UUID, "id": str(NUMBER), "topic": "Algebra"}
@@ -71,6 +70,17 @@ def hold_meeting(zoom: ZoomServer, site: Site, folder: Path) -> None:
         for kind, s in at_s.items()
     ]
     call(site, zoom, *reports)
+
+
+def transcribe(zoom: ZoomServer, site: Site) -> None:
+    """Have Zoom write down what was said, and tell of that."""
+    begins, ends = RAN_S[0][0], RAN_S[-1][1]
+    files = [
+        zoom.add_file(view, BEGAN + seconds(begins), ends - begins, SAID.encode(), file_type=kind)
+        for view, kind in (("audio_transcript", "TRANSCRIPT"), ("closed_caption", "CC"))
+    ]
+    meeting = {**zoom.told(UUID), "recording_files": files[:1]}
+    call(site, zoom, {"event": "recording.transcript_completed", "payload": {"object": meeting}})
 
 
 def cues(path: Path) -> list[tuple[float, str]]:
@@ -99,7 +109,13 @@ def test_chat_and_transcript_go_with_the_video(
     wanted = requests.Request(room="504", name="Algebra", profile="540p", **span)
     record, _ = requests.request_record(site.engine, wanted, BEGAN)
     video = made(site, record)
+    sent = video.stat()
+    assert beside(video).keys() == {"chat"}
 
+    transcribe(zoom, site)  # which takes Zoom longer
+    assert made(site, record) == video and site.row(record).version == 1
+    assert (video.stat().st_ino, video.stat().st_mtime_ns) == (sent.st_ino, sent.st_mtime_ns)
+    assert "late_transcripts" not in (site.row(record).media or {})
     there = beside(video)
     assert there.keys() == {"chat", "transcript"}
     (asked, question), (answered, answer) = cues(there["chat"])
@@ -122,6 +138,6 @@ def test_chat_and_transcript_go_with_the_video(
     video = made(site, record)
     assert beside(video) == {}
     folder = site.settings.data / "records" / str(record)
-    kept = {path.stem: path for path in folder.glob("attempt-2/*.vtt")}
+    kept = {path.stem: path for path in folder.glob("attempt-3/*.vtt")}
     assert [start for start, _ in cues(kept["chat"])] == [20, 50]
     assert {d["kind"] for d in site.details(record)["deliveries"]} == {"merge"}

@@ -147,7 +147,8 @@ def test_each_shipped_card_is_recognised_as_itself(name: str) -> None:
     luma, blue, red = planes.astype(np.uint8)
     sight = classify(luma, (blue, red), shipped_cards())
     # How strong the colours of bars were cannot be told once the range may be mistaken.
-    assert (sight.verdict, name.split(" bars")[0] in str(sight.reason)) == ("no_signal", True)
+    kind = "bars" if "bars" in name else "no_signal"
+    assert (sight.verdict, name.split(" bars")[0] in str(sight.reason)) == (kind, True)
 
 
 @pytest.mark.parametrize("name", draw_cards())

@@ -43,13 +43,18 @@ BIO-2,Lecture,{next},{start},90,504,,{first}
 
 @dataclass
 class Trial:
-    """A service beside the stand-in. say: hears what is done; film: writes what was recorded."""
+    """A service beside the stand-in.
+
+    say: hears what is done; film: writes what was recorded; reading: the command that reads the
+    timetable.
+    """
 
     folder: Path
     zoom: ZoomServer
     environ: Mapping[str, str]
     film: Film = film_sample
     say: Callable[[str], None] = field(default=lambda line: None)
+    reading: tuple[str, ...] = ("import", "term.csv")
     begin: datetime = field(
         default_factory=lambda: (datetime.now(ZONE) - timedelta(hours=3)).replace(
             minute=0, second=0, microsecond=0
@@ -126,11 +131,11 @@ def show(one: Trial) -> None:
     one.say("The timetable:\n")
     one.say(one.write_sheet())
     one.say("What importing it would change:\n")
-    one.say(one.app("timetable", "import", "term.csv", "--dry-run"))
-    one.app("timetable", "import", "term.csv")
+    one.say(one.app("timetable", *one.reading, "--dry-run"))
+    one.app("timetable", *one.reading)
     one.skip("BIO-2")
     one.say("Imported again, with a lecture skipped meanwhile:\n")
-    one.say(one.app("timetable", "import", "term.csv"))
+    one.say(one.app("timetable", *one.reading))
     one.say(one.app("timetable", "show"))
     one.say("Working off the queue (a minute or so) ...\n")
     one.app("fetch-zoom", UUID)

@@ -221,6 +221,35 @@ def test_one_record_of_what_everybody_knows(campus: Campus, comes: str) -> None:
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("is_delivered", [False, True])
+def test_a_meeting_that_was_begun_again_is_one_record(campus: Campus, is_delivered: bool) -> None:
+    campus.plan()
+    record = campus.meet(local(7, 10), 0.4)["record"]
+    if is_delivered:
+        delivered = {"status": "delivered", "delivered_version": 1}
+        change = update(Record).values(**delivered)
+        writing(campus.site.engine, lambda session: session.execute(change))
+    for _ in range(2):
+        assert campus.meet(local(7, 10, 27), 1)["record"] == record
+    row = campus.row(record)
+    assert (row.start_at, row.end_at) == (utc(local(7, 10)), utc(local(7, 11, 27)))
+    assert (row.status, row.version) == ("queued", 2 if is_delivered else 1)
+    assert "was begun again" in campus.history(record)
+    # The next lecture is another, and so is what is of none.
+    assert campus.meet(local(14, 10), 0.4)["record"] != record
+    assert campus.meet(local(7, 18), 1)["record"] != record
+
+
+@ON_SQLITE
+def test_a_record_of_chosen_times_does_not_grow(campus: Campus) -> None:
+    campus.plan()
+    record = campus.meet(local(7, 10), 0.4)["record"]
+    change = update(Record).values(idempotency_key=None)  # as of somebody's request
+    writing(campus.site.engine, lambda session: session.execute(change))
+    assert campus.meet(local(7, 10, 27), 1)["record"] != record
+
+
+@ON_SQLITE
 def test_a_course_that_was_asked_for_by_hand_stays(campus: Campus) -> None:
     campus.plan()
     asked = requests.Request(

@@ -149,3 +149,21 @@ def test_what_is_no_file_is_not_waited_for(media: Path) -> None:
     assert str(read_sidecar(media)[1]) == f"{media.stem}.json is not a file"
     with pytest.raises(MalformedSidecar):
         load_sidecar(media)
+
+
+@pytest.mark.parametrize(
+    ("written", "knows_time"),
+    [
+        ({"start": TEN.isoformat()}, True),
+        ({"start": TEN.isoformat(), "clock": "camera"}, True),
+        ({"start": TEN.isoformat(), "clock": "name"}, False),  # all that a power cut left
+        ({"start": TEN.isoformat(), "exact_to_s": 1}, False),
+        ({"sha256": DIGEST}, False),
+    ],
+)
+def test_whether_its_recorder_knew_the_time(
+    media: Path, written: dict[str, Any], knows_time: bool
+) -> None:
+    put(media, json.dumps(written))
+    sidecar = load_sidecar(media)
+    assert sidecar is not None and sidecar.knows_time == knows_time

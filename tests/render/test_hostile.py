@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from merger.analysis import sampling
+from merger.analysis.cards import Card
+from merger.analysis.targets import Sight, Target
 from merger.errors import Broken, NoMedia, Temporary
 from merger.i18n import Message, from_json
 from merger.isolation import reader
-from merger.render import encoding, renderer
+from merger.render import encoding, presence, renderer
 from merger.render.ffmpeg import Tool, run
 from merger.storage.cache import sum_path
+from merger.timeline.clock import Stretch
 from merger.timeline.media import MediaFile
 from merger.timeline.report import MergeResult
+from merger.timeline.screen.signals import Observation
 from tests.conftest import CARRIED, START, Room
 from tests.render.test_time import check_instants, path_of
 from tests.support.programs import write_program
@@ -262,7 +267,7 @@ def with_sentences(room: Room) -> None:
         facts = json.loads(path.read_text())
         if path.name.endswith(".chunk.json"):
             facts[4] = [str(from_json(reason)) for reason in facts[4]]
-        elif not path.name.endswith(".holes.json"):
+        elif not path.name.endswith((".holes.json", ".watched.json")):
             facts = [str(from_json(warning)) for warning in facts]
         path.write_text(json.dumps(facts))
         sum_path(path).unlink()
@@ -316,3 +321,32 @@ def test_a_file_of_absurd_times_is_left_out(
     why = Message("media.absurd_times")
     assert Message("media.left_out", file=bad.name, why=why) in result.warnings
     assert {s.right and s.right.source for s in result.plan.scenes} == {"screen"}
+
+
+def end_looking(
+    file: MediaFile, wanted: Sequence[Target], to_show: Sequence[Target], own_cards: Sequence[Card]
+) -> list[Sight]:
+    """Look at a file whose decoder ends the process."""
+    os.abort()
+
+
+def end_watching(file: MediaFile, stretch: Stretch, own_cards: Sequence[Card]) -> Observation:
+    """Watch a file whose decoder ends the process."""
+    os.abort()
+
+
+@pytest.mark.parametrize("decide", ["instant", "chunk"])
+def test_a_screen_that_nobody_can_look_at_is_named(
+    one_room: Room, monkeypatch: pytest.MonkeyPatch, decide: str
+) -> None:
+    """It is not shown, as what it shows is not known; the next run looks at it again."""
+    screen = one_room.film("screen", 0, 2)
+    one_room.film("speaker", 0, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(sampling, "look_at", end_looking)
+        patched.setattr(presence, "watch", end_watching)
+        result = one_room.merge(2.0, decide=decide)
+    died = Message("media.reader_died", how="SIGABRT")
+    assert Message("media.of_file", file=screen.name, what=died) in result.warnings
+    assert not any(chunk.presence for chunk in result.plan.chunks)
+    assert all(chunk.presence for chunk in one_room.chunks(2.0, decide=decide))

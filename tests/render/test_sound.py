@@ -300,25 +300,47 @@ def test_the_sound_stream_that_carries_sound_is_heard(room: Room) -> None:
     assert heard_at(room, 1, 4.5, 7.5) == [440, 660, 440]
 
 
-@pytest.mark.parametrize(
-    ("container", "filters", "codec"),
-    [
-        ("mp4", "[1:a]pan=7.1|c0=c0|c1=c0", "aac"),
-        ("mov", "[1:a]channelmap=map=0|0:channel_layout=FR+FL", "pcm_s16le"),
-        ("mov", "[1:a]channelmap=map=0|0|0|0:channel_layout=FL+FR+FL+FR", "pcm_s16le"),
-    ],
-    ids=["7.1", "right, left", "left, right, left, right"],
-)
-def test_unusual_channel_layouts(one_room: Room, container: str, filters: str, codec: str) -> None:
-    one_room.rate = Fraction(5)
-    path = one_room.film("speaker", 0, 9, sound=False, container=container)
+def film_channels(room: Room, container: str, filters: str, codec: str) -> Path:
+    """Film the speaker for nine seconds, with a tone in channels of some layout."""
+    room.rate = Fraction(5)
+    path = room.film("speaker", 0, 9, sound=False, container=container)
     again = path.with_name(f".again.{container}")
     subprocess.run(
         [CARRIED.path, "-v", "error", "-y", "-i", str(path), "-f", "lavfi", "-t", "9", "-i", "sine=frequency=440:sample_rate=48000",
          "-filter_complex", f"{filters}[a]", "-map", "0:v", "-map", "[a]", "-c:v", "copy", "-c:a", codec, str(again)], check=True,
     )  # fmt: skip
-    again.rename(path)
+    return again.rename(path)
+
+
+FOUR_CHANNELS = "[1:a]channelmap=map=0|0|0|0:channel_layout=FL+FR+FL+FR"
+
+
+@pytest.mark.parametrize(
+    ("container", "filters", "codec"),
+    [
+        ("mp4", "[1:a]pan=7.1|c0=c0|c1=c0", "aac"),
+        ("mov", "[1:a]channelmap=map=0|0:channel_layout=FR+FL", "pcm_s16le"),
+        ("mov", FOUR_CHANNELS, "pcm_s16le"),
+    ],
+    ids=["7.1", "right, left", "left, right, left, right"],
+)
+def test_unusual_channel_layouts(one_room: Room, container: str, filters: str, codec: str) -> None:
+    film_channels(one_room, container, filters, codec)
     assert heard_at(one_room, 1, 7.5) == [440, 440]
+
+
+def test_channels_that_ffmpeg_cannot_mix_are_left_out_by_name(one_room: Room) -> None:
+    """QuickTime's left, right, unused, unused."""
+    path = film_channels(one_room, "mov", FOUR_CHANNELS, "pcm_s16le")
+    data = bytearray(path.read_bytes())
+    labels = data.index(b"chan") + 20  # behind version, layout, bits and their count
+    for at in (labels + 2 * 20, labels + 3 * 20):
+        data[at : at + 4] = bytes(4)
+    path.write_bytes(data)
+    one_room.film("screen", 0, 9)
+    result = one_room.merge(9.0)
+    assert Message("render.sound_left_out", file=path.name) in result.warnings
+    assert pitch(sound_of(path_of(result)), 5.01) == pytest.approx(PITCHES["screen"], abs=8)
 
 
 @pytest.mark.parametrize("only", [True, False])

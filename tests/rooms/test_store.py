@@ -280,6 +280,7 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         "mails": True,
         "uploads_raw": False,
         "papers": False,
+        "archives": False,
         "requesters": None,
         "watchers": None,
         "default_course": None,

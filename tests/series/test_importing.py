@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,6 +77,12 @@ class Term:
     def occurrences(self) -> list[Occurrence]:
         with reading(self.site.engine) as session:
             rows = list(session.scalars(select(Occurrence).order_by(Occurrence.original_at)))
+            session.expunge_all()
+            return rows
+
+    def rows_of_series(self, course: str) -> list[Series]:
+        with reading(self.site.engine) as session:
+            rows = list(session.scalars(select(Series).where(Series.course_code == course)))
             session.expunge_all()
             return rows
 
@@ -341,6 +348,47 @@ def test_timetables_leave_each_other_alone(term: Term) -> None:
     assert term.series() == {"MATH-101": "active", "LOG-2": "active"}
     with pytest.raises(Invalid):
         importing.check_source("people")
+
+
+@pytest.mark.parametrize("act", ["adopt", "end", "late"])
+def test_a_timetable_gets_another_name(term: Term, act: str) -> None:
+    report = term.load(ALGEBRA, LOGIC)
+    assert not report.others
+    later = term.occurrences()[2]
+    store.edit_occurrence(
+        term.site.engine, later.id, OccurrenceEdit(name="Guest lecture"), term.now, None
+    )
+    # As a tab of a sheet, its lines have other keys; and one of them is gone.
+    renamed = TimetableText("autumn", (Tab(sheet(ALGEBRA, ONLINE).tabs[0].text, "Autumn"),))
+    load = partial(importing.import_timetable, term.site.engine, renamed, "all", term.now)
+    if act == "late":  # somebody did not read what the preview says
+        load()
+    preview = importing.preview_import(term.site.engine, renamed, "all", term.now)
+    assert preview.others == {"term.csv": 1} and "'term.csv' has 1 of" in str(preview.notes[-1])
+    earlier = importing.Earlier("term.csv", "end" if act == "end" else "adopt")
+    document = import_document(load(earlier))
+    names = {kind: [one["course"] for one in document[kind]] for kind in ("adopted", "replaced")}
+    assert (
+        names
+        == {
+            "adopt": {"adopted": ["MATH-101", "LOG-2"], "replaced": []},
+            "end": {"adopted": [], "replaced": ["MATH-101", "LOG-2"]},
+            "late": {"adopted": ["LOG-2"], "replaced": ["MATH-101"]},
+        }[act]
+    )
+    states = [(row.source, row.state, row.ended_by) for row in term.rows_of_series("MATH-101")]
+    if act == "adopt":
+        assert states == [("autumn", "active", None)]
+        assert [row.name for row in term.occurrences() if row.name] == ["Guest lecture"]
+    else:
+        assert states == [("term.csv", "over", "timetable"), ("autumn", "active", None)]
+    mondays = ("10-12", "10-19", "10-26", "11-02", "11-09")
+    assert term.local() == [f"{day} 10:00" for day in mondays]  # each once, and none is lost
+    assert term.local("LOG-2") == []
+    again = load()
+    assert not again.has_changes and not again.others
+    with pytest.raises(Invalid, match="no timetable 'term'"):
+        load(importing.Earlier("term", "adopt"))
 
 
 def test_days_off_of_a_sheet_go_with_it(term: Term) -> None:

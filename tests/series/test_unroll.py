@@ -19,7 +19,7 @@ from merger.series.store import OccurrenceEdit
 from merger.timeline.clock import utc
 from merger.timetable.recurrence import Recurrence
 from merger.timetable.spec import SeriesSpec
-from models import DayOff, Occurrence, Record, Series
+from models import DayOff, Occurrence, Record, Series, User
 from tests.support.selection import BOTH_DATABASES
 from tests.support.site import Site
 
@@ -142,6 +142,43 @@ def test_whoever_requests_it_too_keeps_it(term: Term) -> None:
     assert not is_new
     term.edit(1, is_off=True)
     assert term.site.row(record).status == "queued"
+
+
+def test_a_lecture_that_has_begun_stays_whatever_becomes_of_its_series(term: Term) -> None:
+    series = term.add()
+    term.now += 3 * HOUR  # at 11:00
+    for start in (9, 12):
+        later = replace(MONDAYS, starts_local=datetime(2026, 10, 5, start), length=HOUR)
+        changed = replace(ALGEBRA, recurrence=later)
+        store.change_series(term.site.engine, series, changed, term.now, None)
+        assert term.local()[:2] == ["10-12 10:00", f"10-19 {start:02}:00"]
+        assert term.site.row(1).end_at - term.site.row(1).start_at == 1.5 * HOUR
+    off = DayOff(first_day=date(2026, 10, 12), last_day=date(2026, 10, 12), name="Strike")
+    writing(term.site.engine, lambda session: session.add(off))
+    term.unroll()
+    assert term.local()[0] == "10-12 10:00" and term.unroll() == 0
+
+
+def test_whoever_leaves_a_lecture_stays_away(term: Term) -> None:
+    owners = ("ada@example.org", "bob@example.org", "cid@example.org")
+    series = term.add(replace(ALGEBRA, owners=owners))
+    for name in ("ada", "bob"):
+        with reading(term.site.engine) as session:
+            email = User.email == f"{name}@example.org"
+            user = session.scalars(select(User.id).where(email)).one()
+        requests.withdraw(term.site.engine, 2, term.now, user)
+    term.edit(1, name="Substitute")
+    later = replace(MONDAYS, starts_local=datetime(2026, 10, 5, 11))
+    owners = ("bob@example.org", "ada@example.org", "cid@example.org", "dan@example.org")
+    changed = replace(ALGEBRA, recurrence=later, owners=owners)
+    store.change_series(term.site.engine, series, changed, term.now, None)
+    assert term.site.details(2)["users"] == ["cid@example.org", "dan@example.org"]
+    assert term.site.details(3)["users"][:2] == ["bob@example.org", "ada@example.org"]
+    start = term.site.row(2).start_at
+    back = requests.Request("504", start, term.site.row(2).end_at, users=("ada@example.org",))
+    assert requests.request_record(term.site.engine, back, term.now) == (2, False)
+    term.edit(2, name="Substitute")
+    assert term.site.details(2)["users"][-1] == "ada@example.org"
 
 
 def test_what_people_remove_is_not_made_again(term: Term) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock
 
 from merger.render.ffmpeg import Tool
-from recorders.testing import clock
+from recorders.testing import clock, speech
 from recorders.testing.clock import Picture, write_segment
 from recorders.testing.sample_lecture import write_sample
 
@@ -47,7 +47,8 @@ def throw_old_away() -> None:
 @cache
 def _program(ffmpeg: str) -> str:
     """Return what films with: this ffmpeg, and what draws the clock."""
-    drawn = hashlib.sha256(Path(clock.__file__).read_bytes()).hexdigest()
+    sources = (Path(module.__file__).read_bytes() for module in (clock, speech))
+    drawn = hashlib.sha256(b"".join(sources)).hexdigest()
     return f"{Path(ffmpeg).name} {Path(ffmpeg).stat().st_size} {drawn}"
 
 

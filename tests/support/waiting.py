@@ -35,7 +35,8 @@ def happens(event: threading.Event, deadline_s: float = DEADLINE_S) -> None:
 def living(folder: Path) -> dict[int, str]:
     """Return the processes of the service in a folder, and of it only: what each was started as.
 
-    Its processes, and ffmpeg below them, have the folder in their environment.
+    Its processes, and ffmpeg below them, have the folder in their environment; other processes below
+    them only where it is TMPDIR.
     """
     found: dict[int, str] = {}
     for process in Path("/proc").glob("[0-9]*"):

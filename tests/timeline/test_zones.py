@@ -16,6 +16,7 @@ from merger.timeline.zones import (
     half_hour_chunks,
     instant_from,
     length_from,
+    local_from,
     offsets_of_twice,
     wall_time,
     zone_named,
@@ -161,6 +162,27 @@ def test_what_people_agreed_on_takes_place_in_those_nights_too(
     text: str, zone: ZoneInfo, instant: str
 ) -> None:
     assert first_instant(datetime.fromisoformat(text), zone) == iso(instant)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-20T10:05", "2026-11-20t10:05:00.0000000", "2026-11-20 10:04:60,4"]
+)
+def test_texts_that_name_a_local_time(text: str) -> None:
+    assert local_from(text, "start") == datetime(2026, 11, 20, 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("2026-11-20", "timeline.no_instant"),
+        ("2026-11-31T10:05", "timeline.not_in_calendar"),
+        ("2026-11-20T10:05Z", "timetable.not_local"),
+    ],
+)
+def test_texts_that_name_none(text: str, key: str) -> None:
+    with pytest.raises(Refused) as caught:
+        local_from(text, "start")
+    assert (caught.value.code, caught.value.message.key) == ("start", key)
 
 
 def test_a_recorders_odd_local_times_are_read_and_told() -> None:

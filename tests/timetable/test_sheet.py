@@ -112,14 +112,14 @@ def test_all_columns() -> None:
     row = only_row(
         'CS50,Lecture,F,14:00,15:30,90,123 4567 8901,504,2026-09-07,20.12.2026,'
         '"2026-11-06, 09.10.2026; 2026-10-16..2026-10-17 23.10.2026",'
-        '"ann@example.edu; Bob@Example.edu",Physics,Side by side,720P,names,-',
+        '"ann@example.edu; Bob@Example.edu",https://drive.google.com/drive/u/0/folders/1aB-cD_eF123?usp=sharing,Side by side,720P,names,-',
         "course,title,days,start,end,minutes,meeting,room,from,until,except,owners,folder,layout,profile,records,series",
     )  # fmt: skip
     assert row == Row(
         line=2, course="CS50", title="Lecture", days=(4,), start=time(14), length=timedelta(minutes=90),
         room="504", meeting="12345678901", first=date(2026, 9, 7), last=date(2026, 12, 20),
         exdates=(date(2026, 10, 9), date(2026, 10, 16), date(2026, 10, 17), date(2026, 10, 23), date(2026, 11, 6)),
-        owners=("ann@example.edu", "bob@example.edu"), folder="Physics", layout="side_by_side",
+        owners=("ann@example.edu", "bob@example.edu"), folder="1aB-cD_eF123", layout="side_by_side",
         profile="720p", external=None, mode="names",
     )  # fmt: skip
 
@@ -255,6 +255,8 @@ def test_wrong_cells(line: str, field: str, words: str) -> None:
         ("records", "perhaps", "'perhaps' is not possible"),
         ("folder", "x" * 256, "255"),
         ("folder", "x" * 10_001, "10000"),
+        ("folder", "Physics", "write its link"),
+        ("folder", "https://example.edu/folders/1aB-cD_eF123", "write its link"),
     ],
 )
 def test_wrong_cells_of_other_columns(column: str, text: str, words: str) -> None:

@@ -87,6 +87,7 @@ PAGES = {
     "/timetable/days-off": {"GET": "rooms", "POST": "rooms"},
     "/timetable/days-off/<int:day>/delete": {"POST": "rooms"},
     "/series/<int:series>": {"GET": "read", "POST": "write"},
+    "/series/<int:series>/edit": {"GET": "read", "POST": "write"},
     "/calendars/<token>.ics": {"GET": None},  # the address is the secret
     "/account/calendar": {"POST": "write"},
     "/rooms/<int:room>/calendar": {"POST": "rooms"},

@@ -20,8 +20,10 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from merger.accounts import password_links, users
+from merger.accounts.tokens import digest_of
 from merger.analysis import thumbnails
 from merger.db.engine import writing
+from merger.i18n import Message
 from merger.rooms import store
 from merger.series import days_off
 from merger.series import store as series_store
@@ -31,7 +33,16 @@ from merger.timeline.captions import Transcript, chat_captions
 from merger.timeline.clock import Span, utc
 from merger.timetable.recurrence import DayOff, Recurrence
 from merger.timetable.spec import SeriesSpec
-from models import Record, RecordUser, Rendition, Slide
+from models import (
+    AccessAsk,
+    AccessRequest,
+    Confirmation,
+    Record,
+    RecordUser,
+    Rendition,
+    Slide,
+    User,
+)
 from tests.conftest import START
 from tests.support.site import ROOT, Site
 from tests.support.waiting import DEADLINE_S, until
@@ -44,6 +55,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 SHOTS = ROOT / "tests" / "web" / "out"
 DEADLINE_MS = 1000 * DEADLINE_S
 JPEG = b"\xff\xd8 a picture"
+CONTROLS = "main a[href], main :is(button, input:not([type=hidden]), select, summary)"
 NARROW = {"width": 360, "height": 740}
 
 
@@ -400,45 +412,161 @@ def plan(running: Running) -> tuple[int, int]:
     return series, first["id"]
 
 
-def test_every_page_is_accessible_in_both_languages(running: Running, browser: Browser) -> None:
+def show_all(running: Running) -> dict[str, dict[str, str]]:
+    """Have something stand on every page; return all addresses, by who opens them, and their names."""
+    site, now = running.site, datetime.now(UTC)
     series, lecture = plan(running)
-    for locale in ("en-GB", "ru-RU"):
-        page = running.signed_in(browser, "ada", locale)
-        for path in (
-            "/records?whose=all",
-            "/request",
-            "/timetable",
-            f"/timetable/{lecture}",
-            "/timetable/days-off",
-            f"/series/{series}",
-            "/rooms",
-            "/rooms/new",
-            "/rooms/1/edit",
-            "/operations",
-            "/people",
-            "/account",
-            "/offers",
-            "/api/docs",
+
+    def add(session: Session) -> list[int]:
+        user = {name: users.user_row(session, f"{name}@example.org") for name in ("ann", "bob")}
+        rows = []
+        for name, starts_in, status, more in (
+            ("To come", timedelta(days=2), "queued", {}),
+            (
+                "Failed",
+                timedelta(days=-2),
+                "failed",
+                {"error_code": "no_media", "error_message": Message("records.no_media")},
+            ),
+            (
+                "Being made",
+                timedelta(hours=-3),
+                "running",
+                {
+                    "stage": "encode",
+                    "progress": 0.4,
+                    "claimed_by": "x",
+                    "claimed_at": now,
+                    "lease_until": now + timedelta(days=1),
+                },
+            ),
         ):
-            page.goto(path)
-            for closed in page.locator("details.operation > summary").all():
-                closed.click()
-            expect(page.locator("html")).to_have_attribute("lang", locale[:2])
-            accessible(page)
-            shoot(page, f"{path.strip('/').partition('?')[0].replace('/', '-')}-{locale[:2]}")
-    stranger = running.context(browser).new_page()
-    engine = running.site.engine
-    ann = users.get_user_by_address(engine, "ann@example.org")
+            start = now + starts_in
+            row = Record(
+                room_id=1,
+                start_at=start,
+                end_at=start + timedelta(minutes=90),
+                zone="Europe/Moscow",
+                event_name=f"{name}: an introduction to algebraic topology",
+                layout="side_by_side",
+                profile="720p",
+                created_at=now,
+                updated_at=now,
+                run_after=start + timedelta(minutes=90),
+                status=status,
+                users=[RecordUser(user=user["ann"], position=0)],
+                **more,
+            )
+            session.add(row)
+            rows.append(row)
+        asked = {
+            "name": "Topology",
+            "layout": "side_by_side",
+            "profile": "720p",
+            "course_code": None,
+            "key": None,
+            "users": [],
+        }
+        access = AccessRequest(
+            user=user["bob"],
+            room_id=1,
+            start_at=rows[0].start_at,
+            end_at=rows[0].end_at,
+            asked=asked,
+            state="pending",
+            created_at=now,
+            asks=[AccessAsk(user_id=user["ann"].id)],
+        )
+        guest = User(
+            email="confirming@example.com",
+            confirmation=Confirmation(named_at=now, digest=digest_of("a token")),
+        )
+        session.add_all([access, guest])
+        session.flush()
+        return [*(row.id for row in rows), access.id]  # fmt: skip
+
+    coming, failed, running_now, access = writing(site.engine, add)
+    ann = users.get_user_by_address(site.engine, "ann@example.org")
     assert ann is not None
-    token = password_links.create_token(engine, ann["id"], datetime.now(UTC))
-    for path, name in (
-        ("/login", "login"),
-        ("/login/forgotten", "forgotten"),
-        (f"/login/password?token={token}", "password"),
-    ):
-        stranger.goto(path)
-        accessible(stranger)
-        shoot(stranger, name)
+    token = password_links.create_token(site.engine, ann["id"], now)
+    selected = f"record={coming}&record={failed}&record={running_now}"
+    return {
+        "ada": {
+            "/records?whose=all": "records", "/records?whose=all&tab=recordings": "recordings",
+            "/records?q=nothing": "records-none", "/request": "request", "/timetable": "timetable",
+            f"/timetable/{lecture}": "lecture", "/timetable/days-off": "days-off",
+            "/timetable/import": "import", f"/series/{series}": "series", f"/series/{series}/edit": "series-edit", "/where": "where",
+            "/rooms": "rooms", "/rooms/new": "rooms-new", "/rooms/1/edit": "rooms-edit",
+            "/operations": "operations", "/people": "people", "/account": "account",
+            "/offers": "offers", "/api/docs": "docs", "/records/4711": "problem",
+            f"/records/selected?act=delete&{selected}": "delete",
+            f"/records/selected?act=cancel&{selected}": "cancel",
+        },
+        "ann": {
+            "/records": "records-of-ann", f"/records/{coming}": "record-coming",
+            f"/records/{coming}/cancel": "cancel-one", f"/records/{failed}": "record-failed",
+            f"/records/{running_now}": "record-running", f"/access/{access}": "access",
+        },
+        "bob": {"/records": "records-of-bob", f"/access/{access}": "access-of-bob"},
+        "": {
+            "/login": "login", "/login/forgotten": "forgotten", f"/login/password?token={token}": "password",
+            "/confirm?token=a%20token": "confirm",
+        },
+    }  # fmt: skip
+
+
+def test_every_page_is_accessible_fits_and_needs_no_script(
+    running: Running, browser: Browser
+) -> None:
+    """In both themes, each in a language of its own, wide and on a phone."""
+    for who, pages in show_all(running).items():
+        for locale, scheme in (("en-GB", "light"), ("ru-RU", "dark")):
+            page = (
+                running.signed_in(browser, who, locale)
+                if who
+                else running.context(browser, locale).new_page()
+            )
+            page.emulate_media(color_scheme=scheme)
+            for path, name in pages.items():
+                page.goto(path)
+                found = page.locator(CONTROLS).count()
+                for closed in page.locator("main details > summary").all():
+                    closed.click()
+                expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+                accessible(page)
+                shoot(page, f"{name}-{who or 'nobody'}-{locale[:2]}")
+                if scheme == "light":
+                    without_scripts(running, browser, page, found)
+            check_header(page)
+
+
+def without_scripts(running: Running, browser: Browser, page: Page, found: int) -> None:
+    """Without scripts nobody misses a link or a field of a page, of which so many were found."""
+    context = running.context(
+        browser, java_script_enabled=False, storage_state=page.context.storage_state()
+    )
+    plain = context.new_page()
+    plain.goto(page.url)
+    assert plain.locator(CONTROLS).count() >= found > 0, page.url
+    context.close()
+
+
+def check_header(page: Page) -> None:
+    """It has one line on a screen; on a phone, all places are in one."""
+    header, places = (page.locator(f"header.site{inner}") for inner in ("", " nav > ul"))
+    for width, element, most in ((1280, header, 70), (390, places, 45)):
+        page.set_viewport_size({"width": width, "height": 800})
+        if element.count():
+            box = element.bounding_box()
+            assert box is not None and box["height"] < most, (page.url, width, box)
+    menu = page.locator(".menu")
+    if menu.count():
+        menu.locator("summary").click()
+        for width in (1280, 390, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            expect(menu.get_by_role("link").first).to_be_in_viewport(ratio=1)
+        accessible(page)
+        shoot(page, f"menu-{page.locator('html').get_attribute('lang')}")
 
 
 def test_a_link_of_an_administrator_lets_somebody_in(running: Running, browser: Browser) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 
+from merger.analysis.glance import small_picture
+from merger.records.browse.previews import picture_of_record
 from merger.records.rules.retry import TRIES
 from merger.render import renderer
 from tests.conftest import START
@@ -12,7 +16,7 @@ from tests.support.databases import ON_SQLITE
 from tests.support.selection import BOTH_DATABASES
 from tests.support.site import Site
 from tests.support.stumbling import cannot_reach
-from tests.support.truth import frames_seen
+from tests.support.truth import clock_in, error_ms, frames_seen
 
 
 @BOTH_DATABASES
@@ -29,6 +33,23 @@ def test_a_record_is_delivered(site: Site) -> None:
     assert site.details()["sources"] == ["speaker", "screen"]
     assert site.events() == ["asked", "claimed", "sent", "sent", "delivered"]
     assert site.work() is None
+
+
+@ON_SQLITE
+def test_without_slides_a_picture_of_the_video_is_kept(site: Site) -> None:
+    site.add_room(roles=("speaker",))
+    film = site.film("speaker")
+    record = site.ask(layout="speaker_only")
+    assert site.work() == "delivered"
+    # Its key frame is the first one; of the film there are some more.
+    for picture, from_ms in (
+        (picture_of_record(site.engine, record), 0),
+        (small_picture(film, 0.5) or b"", 2000),
+    ):
+        luma = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+        clock = clock_in(luma)
+        assert clock is not None and luma.shape[1] <= 384
+        assert from_ms <= error_ms(clock, START) <= 3000
 
 
 @ON_SQLITE

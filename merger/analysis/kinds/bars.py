@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,7 +24,9 @@ COLOURED = 28.0
 # Cells of 160x90.
 NARROWEST = 4  # of a bar: those in the middle of a round card, in 4:3, are 8 wide
 MIXED = 3  # between two bars, where the encoder mixes their colours
-UNEVEN = 1.8  # the widest bar over the narrowest, and MIXED on top: 7 columns of 160 cells, 23 or 22
+UNEVEN = (
+    1.8  # the widest bar over the narrowest, and MIXED on top: 7 columns of 160 cells, 23 or 22
+)
 FLAT = 14.0  # levels of Cb and Cr within a bar: of a spectrum 30 and more
 # Shares of the width, and of the height.
 WIDE = 0.55  # bars that fill the screen, in any order
@@ -74,18 +75,14 @@ def colour_bars(view: Plane) -> float | None:
     for turned, planes in ((colours, view), (colours.T, view.transpose(0, 2, 1))):
         block = _find_block(turned, planes)
         if block is not None and not _is_on_a_slide(planes, block):
-            return (block.right - block.left) / turned.shape[1]
+            return (block.right - block.left) / int(turned.shape[1])
     return None
 
 
 def _find_block(colours: npt.NDArray[np.int8], planes: Plane) -> _Block | None:
     """Return the block of bars in the rows, if they are those of a test card."""
     height, width = colours.shape
-    found = [
-        (row, *six)
-        for row in range(height)
-        for six in _sixes(colours[row], planes[1:, row])
-    ]
+    found = [(row, *six) for row in range(height) for six in _sixes(colours[row], planes[1:, row])]
     if not found:
         return None
     lefts, rights = (np.array([item[n] for item in found]) for n in (1, 2))
@@ -102,7 +99,7 @@ def _find_block(colours: npt.NDArray[np.int8], planes: Plane) -> _Block | None:
 
 
 def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int, bool]]:
-    """Yield where six even runs of all six colours stand side by side, and if in the usual order."""
+    """Yield where six even runs of the six colours stand side by side, and if in usual order."""
     edges = np.flatnonzero(np.diff(row)) + 1
     runs = [
         (int(row[first]), int(first), int(end))
@@ -118,20 +115,29 @@ def _sixes(row: npt.NDArray[np.int8], chroma: Plane) -> Iterator[tuple[int, int,
         gaps = [after[1] - before[2] for before, after in pairwise(six)]
         if max(widths) > UNEVEN * min(widths) + MIXED or max(gaps) > MIXED:
             continue
-        if all(np.ptp(chroma[:, first + 1 : end - 1], axis=1).max() < FLAT for _, first, end in six):
+        if all(
+            np.ptp(chroma[:, first + 1 : end - 1], axis=1).max() < FLAT for _, first, end in six
+        ):
             yield six[0][1], six[-1][2], order in (CARD_ORDER, CARD_ORDER[::-1])
 
 
 def _is_on_a_slide(planes: Plane, block: _Block) -> bool:
-    """Return whether one light ground surrounds the bars."""
+    """Return whether one light ground surrounds the bars, or wide bars do not fill the picture."""
     luma = planes[0]
+    if (block.right - block.left) / luma.shape[1] > WIDE and _has_light_edges(luma):
+        return True
     top, bottom = int(block.rows[0]), int(block.rows[-1]) + 1
     middle = slice(top, bottom)
     return _is_one_light_ground(
-        luma[middle, : max(0, block.left - 2)], luma[middle, block.right + 2 :],
+        luma[middle, : max(0, block.left - 2)],
+        luma[middle, block.right + 2 :],
         luma[: max(0, top - 2), block.left : block.right],
         luma[bottom + 2 :, block.left : block.right],
-    )  # fmt: skip
+    )
+
+
+def _has_light_edges(luma: Plane) -> bool:
+    return _is_one_light_ground(luma[:1], luma[-1:], luma[:, :1], luma[:, -1:])
 
 
 def _is_one_light_ground(*sides: Plane) -> bool:
@@ -149,8 +155,7 @@ def even_tiles(view: Plane) -> tuple[int, int] | None:
     is_chart = count[0] >= FEWEST_COLUMNS and count[1] >= FEWEST_ROWS
     if not (is_chart or max(count) >= FEWEST_IN_LINE):
         return None
-    luma = view[0]
-    if _is_one_light_ground(luma[:1], luma[-1:], luma[:, :1], luma[:, -1:]):
+    if _has_light_edges(view[0]):
         return None
     inside = _inside(columns)[None, :] & _inside(rows)[:, None]
     differs = np.zeros(view.shape[1:], np.bool_)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
 from merger.analysis.cards import GRID, Picture, Plane
-from merger.analysis.kinds.view import is_spot
+from merger.analysis.kinds.view import Mask, is_spot
 
 # The figures are from the drawn pictures of tests/analysis, after x264 at CRF 35, from 1920x1080
 # down to 320x180.
@@ -29,6 +31,12 @@ AROUND = 4
 STEPS = (4.5, 6.0, 6.0)
 
 
+# Levels by which a gradient may depart from the simple ones, but for a share of the cells. The soft
+# shapes of a film at a sixth of its brightness depart by 15.
+BENT, ODD = 6.0, 0.02
+ALONG = 0.6  # the share of an edge along which a line runs: where it is faint, noise cuts it
+
+
 def has_many_levels(luma: Picture) -> bool:
     """Return whether a picture is surely not of one colour; ten times faster than by its grid."""
     rough = cv2.resize(luma, GRID, interpolation=cv2.INTER_AREA)
@@ -49,7 +57,7 @@ def stray_share(view: Plane, margin: int) -> float | None:
     for plane in inner:
         distance = np.abs(plane - np.median(plane[::2, ::2]))
         differs |= distance > max(LEVELS, ECHO * float(distance.max()))
-    return float(differs.mean()) if is_spot(differs) else None
+    return _share_of_spot(differs)
 
 
 def unsmooth_share(view: Plane, margin: int) -> float | None:
@@ -66,4 +74,34 @@ def unsmooth_share(view: Plane, margin: int) -> float | None:
         around = cv2.blur(wide, (side, side))[AROUND:-AROUND, AROUND:-AROUND]
         distance = np.abs(plane - around)
         differs |= distance > max(step, ECHO * float(distance.max()))
-    return float(differs.mean()) if is_spot(differs) else None
+    share = _share_of_spot(differs)
+    return share if share is None or _is_simple(inner[0]) else None
+
+
+def _is_simple(luma: Plane) -> bool:
+    """Return whether shades are those of one gradient: a dark film has soft shapes, too."""
+    shapes, fit = _gradients(luma.shape)
+    rest = np.abs(luma.ravel() - shapes @ (fit @ luma.ravel()))
+    return bool(np.quantile(rest, 1 - ODD) < BENT)
+
+
+@cache
+def _gradients(shape: tuple[int, int]) -> tuple[Plane, Plane]:
+    """Return (cells, n) shades that run one way or around the middle, and what fits them."""
+    y, x = (line.ravel() for line in np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j])
+    powers = [(i, j) for i in range(5) for j in range(5 - i)]
+    shapes = np.stack([*(x**i * y**j for i, j in powers), np.hypot(x, y)], axis=1)
+    return shapes.astype(np.float32), np.linalg.pinv(shapes).astype(np.float32)
+
+
+def _share_of_spot(differs: Mask) -> float | None:
+    """Return the share of cells that differ if they are one spot, and lines along the edges.
+
+    Capture boxes leave a line of another picture, or none, at an edge.
+    """
+    inside = differs.copy()
+    for lines in (inside, inside.T):
+        for n in (0, 1, -2, -1):  # an encoder smears a line over two cells
+            if lines[n].mean() > ALONG:
+                lines[n] = False
+    return float(differs.mean()) if is_spot(inside) else None

@@ -15,14 +15,16 @@ import cv2
 import numpy as np
 
 from merger.analysis.cards import Picture, Plane
+from merger.analysis.kinds.view import Mask
 from merger.timeline.plan import Verdict
 
 _PHRASES: dict[Verdict, str] = {
     "no_signal": """
-        Нет сигнала / Нет входного сигнала / Нет видеосигнала / Нет сигнала на входе / Сигнал отсутствует
-        Отсутствует сигнал / Сигнал не обнаружен / Сигнал не найден / Сигнал потерян / Потеря сигнала
-        Поиск сигнала / Ожидание сигнала / Вход не обнаружен / Источник не найден / Источник не обнаружен
-        Нет источника сигнала / Проверьте сигнальный кабель / Проверьте кабель / Сигнал вне диапазона
+        Нет сигнала / Нет входного сигнала / Нет видеосигнала / Нет сигнала на входе
+        Сигнал отсутствует / Отсутствует сигнал / Сигнал не обнаружен / Сигнал не найден
+        Сигнал потерян / Потеря сигнала / Поиск сигнала / Ожидание сигнала / Вход не обнаружен
+        Источник не найден / Источник не обнаружен / Нет источника сигнала
+        Проверьте сигнальный кабель / Проверьте кабель / Сигнал вне диапазона
         Сигнал не поддерживается / Режим не поддерживается / Формат не поддерживается
         Видеосигнал отсутствует / Немає сигналу / Сигнал відсутній / Няма сигнал / Нема сигнала
         Χωρίς σήμα / Δεν υπάρχει σήμα
@@ -83,7 +85,7 @@ def _likeness(words: Sequence[Plane], drawn: Sequence[Plane]) -> float:
         if likeness < WORD_MATCH:
             return 0.0
         total += likeness * model.shape[1]
-    return total / sum(model.shape[1] for model in drawn)
+    return float(total / sum(model.shape[1] for model in drawn))
 
 
 def _words(line: Picture) -> tuple[Plane, ...]:
@@ -97,10 +99,12 @@ def _words(line: Picture) -> tuple[Plane, ...]:
         return ()
     ink = ink[rows[0] : rows[-1] + 1].clip(0, 1)
     gap = max(2, round(WORD_GAP * ink.shape[0]))
-    return tuple(_to_rows(ink[:, left:right]) for left, right in _runs(marked.any(axis=0), gap))
+    return tuple(
+        _to_rows(ink[:, left:right]) for left, right in _runs(np.asarray(marked.any(axis=0)), gap)
+    )
 
 
-def _runs(columns: np.ndarray, gap: int) -> Iterator[tuple[int, int]]:
+def _runs(columns: Mask, gap: int) -> Iterator[tuple[int, int]]:
     """Yield where ink is, [left, right), over gaps that are narrower."""
     inked = np.flatnonzero(columns)
     if not inked.size:

@@ -6,15 +6,15 @@ is decoded only where packets or the two pictures say that something happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from av.video.frame import VideoFrame
 
 from merger.analysis.cards import Card, shipped_cards
-from merger.analysis.classify import Sample, classify
-from merger.analysis.decoding import decode_from, planes, sample_targets
+from merger.analysis.classify import Sample, classify, read_few
+from merger.analysis.decoding import Plane, decode_from, planes, sample_targets
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.targets import Target
 from merger.analysis.watching.activity import (
@@ -34,6 +34,8 @@ from merger.analysis.watching.thumbs import (
     only_adds,
     thumb_of,
 )
+from merger.analysis.words.memory import remember
+from merger.analysis.words.reading import Line
 from merger.i18n import Message
 from merger.timeline.clock import Stretch
 from merger.timeline.layout import Size
@@ -74,6 +76,7 @@ class _Watch:
 
     file: MediaFile
     cards: Sequence[Card]
+    read: Callable[[Plane], list[Line]] = field(default_factory=lambda: remember(read_few))
     known: list[tuple[Thumb, Sample]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -86,7 +89,7 @@ class _Watch:
         for before, sample in reversed(self.known[-_KNOWN:]):
             if difference(before, thumb) <= SAME:
                 return sample
-        sample = classify(*planes(frame), self.cards)
+        sample = classify(*planes(frame), self.cards, self.read)
         self.known.append((thumb, sample))
         return sample
 

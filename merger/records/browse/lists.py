@@ -70,38 +70,41 @@ def page_of_records(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return records, those that begin last first, and the cursor of the next page, if any.
 
-    Of those that are upcoming, what begins first comes first. Raises Refused for an unknown room, a
-    status that there is not, or a cursor that is none.
+    Of those that are upcoming, what begins first comes first; of those that are finished, what was
+    ready last. Raises Refused for an unknown room, a status that there is not, or a cursor that is
+    none.
     """
     for status in wanted.statuses:
         if status not in STATUSES:
             raise Invalid("status", "records.no_status", value=status, choices=STATUSES)
     with reading(engine) as session:
-        query = query_of(session, wanted)
-        is_rising = wanted.is_rising or wanted.upcoming_at is not None
-        if cursor is not None:
-            at, record = _position(cursor)
-            is_behind = operator.gt if is_rising else operator.lt
-            query = query.where(
-                or_(
-                    is_behind(Record.start_at, at),
-                    and_(Record.start_at == at, is_behind(Record.id, record)),
-                )
-            )
-        order = (Record.start_at, Record.id)
-        query = query.order_by(*(order if is_rising else [column.desc() for column in order]))
-        if wanted.is_finished_alone:
-            # MariaDB would rather read and sort them all, for nearly all are finished.
-            by_start = "FORCE INDEX (ix_records_start_at)"
-            query = query.with_hint(Record, by_start, "mysql").with_hint(
-                Record, by_start, "mariadb"
-            )
+        query = _in_order(query_of(session, wanted), wanted, cursor)
         rows = session.scalars(query.options(*_LOADED).limit(limit + 1)).all()
         following = None
         if len(rows) > limit:
             last = rows[limit - 1]
-            following = f"{last.start_at.isoformat()}~{last.id}"
+            at = last.listed_at if wanted.finished_at is not None else last.start_at
+            following = f"{at.isoformat()}~{last.id}"
         return summaries(session, rows[:limit], wanted.reader, wanted.only_of), following
+
+
+def _in_order(query: Select[Record], wanted: Filter, cursor: str | None) -> Select[Record]:
+    """Return a query for records in their order, from behind a cursor on. Raises Invalid."""
+    is_rising = wanted.is_rising or wanted.upcoming_at is not None
+    instant = Record.listed_at if wanted.finished_at is not None else Record.start_at
+    if cursor is not None:
+        at, record = _position(cursor)
+        is_behind = operator.gt if is_rising else operator.lt
+        query = query.where(
+            or_(is_behind(instant, at), and_(instant == at, is_behind(Record.id, record)))
+        )
+    order = (instant, Record.id)
+    query = query.order_by(*(order if is_rising else [column.desc() for column in order]))
+    if wanted.is_finished_alone:
+        # MariaDB would rather read and sort them all, for nearly all are finished.
+        in_order = "FORCE INDEX (ix_records_listed_at)"
+        query = query.with_hint(Record, in_order, "mysql").with_hint(Record, in_order, "mariadb")
+    return query
 
 
 def running_records(

@@ -41,18 +41,19 @@ def previews(engine: Engine, records: Collection[int]) -> dict[int, Preview]:
             )
         )
         count = _count_of_warnings(session.get_bind().dialect.name)
-        warnings = session.execute(
-            select(Record.id, count).where(
-                Record.id.in_(records), Record.delivered_version.is_not(None)
-            )
-        )
-        counts = {record: number or 0 for record, number in warnings}
+        has_frame = func.json_extract(Record.report, "$.picture").is_not(None)
+        reports = session.execute(
+            select(Record.id, count, has_frame).where(Record.id.in_(records), _IS_DELIVERED)
+        ).all()
+        counts = {record: number or 0 for record, number, _ in reports}
+        pictured |= {record for record, _, is_there in reports if is_there}
     return {
         record: Preview(has_picture=record in pictured, warnings=counts.get(record, 0))
         for record in records
     }
 
 
+_IS_DELIVERED = Record.delivered_version.is_not(None)
 _IS_SHOWN = (Chunk.verdict == _SHOWN, Chunk.pictures.is_not(None), Chunk.pictures != "[]")
 
 
@@ -64,21 +65,25 @@ def _count_of_warnings(dialect: str) -> ColumnElement[int | None]:
 
 
 def picture_of_record(engine: Engine, record: int, only_of: int | None = None) -> bytes:
-    """Return the first picture of a presentation in a record, as JPEG.
+    """Return the first picture of a presentation in a record, else one of its video, as JPEG.
 
     Raises NotFound where there is none.
     """
     with reading(engine) as session:
         watched_row(session, record, only_of)
-        text = session.scalar(
+        slides = session.scalar(
             select(Chunk.pictures)
             .where(Chunk.record_id == record, *_IS_SHOWN)
             .order_by(Chunk.start_at)
             .limit(1)
         )
-    pictures = json.loads(text) if text else []
-    if not pictures:
+        report = session.scalar(select(Record.report).where(Record.id == record, _IS_DELIVERED))
+    if slides:
+        pictures = json.loads(slides)
+        # Of a chunk in which most pictures show one, the first may not.
+        shown = next((p for p in pictures if p["verdict"] == _SHOWN), pictures[0])
+        return base64.b64decode(shown["jpeg"])
+    frame = json.loads(report).get("picture") if report else None
+    if frame is None:
         raise NotFound("picture", "records.no_preview", record=record)
-    # Of a chunk in which most pictures show one, the first may not.
-    shown = next((p for p in pictures if p["verdict"] == _SHOWN), pictures[0])
-    return base64.b64decode(shown["jpeg"])
+    return base64.b64decode(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from models import STAGES
+from models import STAGES, Record
 
 # Of the time that a record takes. Encoding is by far the most, whatever the machine.
 WEIGHTS = {"collect": 0.10, "analyse": 0.10, "plan": 0.02, "encode": 0.70, "deliver": 0.08}
@@ -26,6 +26,14 @@ def overall_share(status: str, stage: str, share: float) -> float:
         return 1.0 if status == "delivered" else 0.0
     before = sum(WEIGHTS[earlier] for earlier in STAGES[: STAGES.index(stage)])
     return round(before + WEIGHTS[stage] * min(max(share, 0.0), 1.0), 4)
+
+
+def reached_share(row: Record) -> float:
+    """Return how much of the work on a record's version is done, or was when it was tried before.
+
+    Whoever tries again has all done anew, but what was encoded is found: that is no step back.
+    """
+    return max(row.reached, overall_share(row.status, row.stage, row.progress))
 
 
 def furthest_share(reached: tuple[str, float], now: tuple[str, float]) -> float:

@@ -44,7 +44,8 @@ def import_document(report: Report) -> dict[str, Any]:
     """Return a report as plain values; sentences stand beside their keys.
 
     `ended` are the series that end, `missing` those that the timetable no longer has, and that go
-    on all the same.
+    on all the same. `others` are the timetables that have some of its lectures as well; `adopted`
+    and `replaced` are series of an earlier one that become this one's, or end.
     """
     changes, timetable = report.changes, report.timetable
     gone = [series_document(series) for series in changes.ended]
@@ -65,6 +66,9 @@ def import_document(report: Report) -> dict[str, Any]:
         "ended": gone if report.ends else [],
         "missing": [] if report.ends else gone,
         "unchanged": len(changes.unchanged),
+        "others": [{"source": source, "count": n} for source, n in report.others.items()],
+        "adopted": [series_document(series) for series in report.adopted],
+        "replaced": [series_document(series) for series in report.replaced],
         "rooms": [room.name for room in timetable.new_rooms],
         "days_off": {
             "added": [day_off_document(day) for day in report.days_off.added],

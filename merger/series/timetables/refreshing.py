@@ -19,7 +19,13 @@ from merger.errors import Invalid, MergerError, did_you_mean
 from merger.i18n import Message
 from merger.network.fetching import fetch
 from merger.ports.sheets import SheetReader
-from merger.series.timetables.importing import Removals, Report, import_timetable, preview_import
+from merger.series.timetables.importing import (
+    Earlier,
+    Removals,
+    Report,
+    import_timetable,
+    preview_import,
+)
 from merger.series.timetables.source_state import (
     URL_SOURCE,
     SourceState,
@@ -75,12 +81,14 @@ def refresh_timetable(
     *,
     dry_run: bool = False,
     only_news: bool = False,
+    earlier: Earlier | None = None,
 ) -> Report | None:
     """Read a timetable of the settings, and import it.
 
     Args:
         dry_run: only say what that would change.
         only_news: return None where its server says that it is what it was.
+        earlier: what becomes of the series of another one, of which it is the new name.
 
     Raises:
         MergerError: it cannot be read; the last one stays, and the state says so.
@@ -94,17 +102,17 @@ def refresh_timetable(
             return None
         texts, etag = found
         if dry_run:
-            return preview_import(engine, texts, removals, now)
-        report = import_timetable(engine, texts, removals, now)
+            return preview_import(engine, texts, removals, now, earlier)
+        report = import_timetable(engine, texts, removals, now, earlier)
     except MergerError as error:
         if not dry_run:
             note_failure(engine, source, error.message, now)
         raise
     complaints = len(report.timetable.complaints)
-    is_whole = not complaints and report.is_applied
+    is_whole = not complaints and report.is_applied and not report.others
     new = SourceState(
         now, now, etag=etag if is_whole else "", complaints=complaints,
-        needs_confirmation=report.needs_confirmation,
+        needs_confirmation=report.needs_confirmation, others=", ".join(report.others),
     )  # fmt: skip
     note(engine, source, new)
     return report

@@ -32,7 +32,8 @@ class SourceState:
 
     tried_at, read_at: the last time that it was read, and that this worked. failing_since, error:
     why it does not. etag: of what was taken completely. complaints: lines that were not understood.
-    needs_confirmation: nothing was changed, because so much would end.
+    needs_confirmation: nothing was changed, because so much would end. others: the names of
+    timetables that have some of its lectures as well.
     """
 
     tried_at: datetime | None = None
@@ -42,6 +43,7 @@ class SourceState:
     etag: str = ""
     complaints: int = 0
     needs_confirmation: bool = False
+    others: str = ""
 
 
 def configured_sources(settings: Settings) -> tuple[str, ...]:
@@ -86,6 +88,8 @@ def _problem(state: SourceState) -> Message | None:
         return Message("timetable.import.unconfirmed")
     if state.complaints:
         return Message("timetable.import.some_lines", count=state.complaints)
+    if state.others:
+        return Message("timetable.import.beside", sources=state.others)
     return None
 
 

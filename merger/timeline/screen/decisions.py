@@ -7,9 +7,8 @@ where it happened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from typing import Literal
 
 from merger.i18n import Message
@@ -23,13 +22,23 @@ Decide = Literal["instant", "chunk"]
 # second or two.
 SHORTEST_OFF = timedelta(seconds=5)
 SHORTEST_ON = timedelta(seconds=3)
+LONGEST_MISSING = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A span in which the screen is to be shown, or is not to be; and what it shows for longest."""
+
+    span: Span
+    is_on: bool
+    shown: Shown
 
 
 def decide_instants(signal: ScreenSignal) -> list[Decision]:
     """Return what follows from what the screen shows: the screen, or the board."""
     return [
-        Decision(here.span, "screen" if _is_on(here) else "board", _why(here))
-        for here in settle(signal.shown)
+        Decision(run.span, "screen" if run.is_on else "board", _why(run.shown))
+        for run in settle(signal.shown)
     ]
 
 
@@ -45,53 +54,58 @@ def decide_chunks(chunks: Sequence[Chunk]) -> list[Decision]:
     ]
 
 
-def settle(shown: Sequence[Shown]) -> list[Shown]:
-    """Return the spans in which the screen shows a presentation, and those in which it does not.
+def settle(shown: Sequence[Shown]) -> list[Run]:
+    """Return the spans in which the screen is to be shown, and those in which it is not.
 
     Those too short for a switch are given to their neighbours, the shortest first; those that begin
     or end the record may be a part of something longer, and stay.
     """
-    runs = _join_sides(shown)
+    runs = _join_runs(_sides(join_alike(shown)))
     while True:
         short = [
-            (here.span.length, n)
-            for n, here in enumerate(runs[1:-1], 1)
-            if here.span.length < (SHORTEST_ON if _is_on(here) else SHORTEST_OFF)
+            (run.span.length, n)
+            for n, run in enumerate(runs[1:-1], 1)
+            if run.span.length < (SHORTEST_ON if run.is_on else SHORTEST_OFF)
         ]
         if not short:
             return runs
         _, n = min(short)
         before, after = runs[n - 1], runs[n + 1]
-        longer = max(before, after, key=lambda run: run.span.length)
-        whole = Span(before.span.start, after.span.end)
-        runs[n - 1 : n + 2] = [replace(longer, span=whole)]
+        middle = Run(runs[n].span, before.is_on, before.shown)
+        runs[n - 1 : n + 2] = _join_runs([before, middle, after])
 
 
-def _join_sides(shown: Sequence[Shown]) -> list[Shown]:
-    """Join neighbours that are both a presentation or both none: the longest one's kind stands."""
-    runs: list[list[Shown]] = []
-    for here in join_alike(shown):
-        if runs and _is_on(runs[-1][-1]) == _is_on(here):
-            runs[-1].append(here)
-        else:
-            runs.append([here])
-    return [
-        replace(
-            max(run, key=lambda here: here.span.length),
-            span=Span(run[0].span.start, run[-1].span.end),
-        )
-        for run in runs
-    ]
+def _sides(shown: Sequence[Shown]) -> list[Run]:
+    """Return on which side each span is.
+
+    Of what is missing nobody knows: beside a presentation it counts as one, so that a notice says
+    what is missing; a screen that was not recorded for half an hour counts as off.
+    """
+    kinds = [here.kind for here in shown]
+    runs = []
+    for n, here in enumerate(shown):
+        is_on = here.kind == "presentation"
+        if here.kind == "missing" and here.span.length < LONGEST_MISSING:
+            is_on = "presentation" in kinds[max(0, n - 1) : n + 2]
+        runs.append(Run(here.span, is_on, here))
+    return runs
 
 
-def _is_on(shown: Shown) -> bool:
-    return shown.kind == "presentation"
+def _join_runs(runs: Sequence[Run]) -> list[Run]:
+    """Join neighbours on one side: what stands for all is what was seen for longest."""
+    joined: list[Run] = []
+    for run in runs:
+        if joined and joined[-1].is_on == run.is_on:
+            before = joined.pop()
+            shown = max(before.shown, run.shown, key=_weight)
+            run = Run(Span(before.span.start, run.span.end), run.is_on, shown)
+        joined.append(run)
+    return joined
+
+
+def _weight(shown: Shown) -> tuple[bool, timedelta]:
+    return shown.kind != "missing", shown.span.length
 
 
 def _why(shown: Shown) -> Message:
     return Message("decision.shows", verdict=Message(f"verdict.{shown.kind}"), why=shown.reason)
-
-
-def switches(decisions: Sequence[Decision]) -> int:
-    """Return how often the right-hand side changes."""
-    return sum(one.right != after.right for one, after in pairwise(decisions))

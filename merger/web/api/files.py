@@ -256,7 +256,7 @@ def slide_picture(path: SlidePath) -> Response:
     operation_id="showRecordPicture",
 )
 def record_picture(path: RecordPath) -> Response:
-    """Get the first picture of a presentation in a record; 404 where there is none."""
+    """Get the first slide of a record, or else a picture of its video; 404 where there is none."""
     who = require_principal("read")
     return _picture(
         previews.picture_of_record(service().engine, path.record, who.only_of), _PREVIEW

@@ -35,7 +35,7 @@ def create(body: KeyIn) -> Response:
     document, key = users.create_key(
         service().engine, who.user, body.name, body.scopes, service().now()
     )
-    return base.reply({**document, "key": key}, 201)
+    return base.reply({**document, "key": key}, 201, f"/api-keys/{document['id']}")
 
 
 @blueprint.delete("/api-keys/<int:key>", responses={"204": base.NOTHING}, operation_id="revokeKey")

@@ -80,7 +80,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     if base.sees_record(who, record):
         status = requests.status_of(service().engine, record)
         message = Message("web.montage", record=record, status=status)
-    return base.reply({"id": record, **document(message, "message")}, 201)
+    return base.reply({"id": record, **document(message, "message")}, 201, f"/records/{record}")
 
 
 @blueprint.get(

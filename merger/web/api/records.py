@@ -136,7 +136,7 @@ def _span_of(body: Ask) -> tuple[datetime, datetime]:
 
 
 def _granted(who: Principal, record: int, is_new: bool) -> tuple[int, str]:
-    details = views.record_details(service().engine, record, reader=who.user)
+    details = views.record_details(service().engine, record, who.only_of, who.user)
     return 201 if is_new else 200, json.dumps({**details, "access": "granted"})
 
 

@@ -26,6 +26,11 @@ def document(app: OpenAPI) -> dict[str, Any]:
     """Return the OpenAPI document of an application."""
     found = copy.deepcopy(cast("dict[str, Any]", app.api_doc))
     schemas = found["components"].setdefault("schemas", {})
+    for item in found["paths"].values():
+        for operation in item.values():
+            if "description" in operation:  # the library writes it for HTML
+                text = operation["description"].replace("<br/>", "\n").strip()
+                operation["description"] = text
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs", {})
     schemas["Problem"] = problem

@@ -64,7 +64,7 @@ def _rooms_shown(rooms: Sequence[dict[str, Any]], who: Principal) -> list[dict[s
     states = meetings.live_states(service().engine, service().offering, rooms, service().now())
     return [
         {
-            **_hide_names(room, who),
+            **_as_others_see(room, who),
             "meetings": [
                 {
                     "source": source["id"],
@@ -84,12 +84,12 @@ def _room_shown(room: int, who: Principal) -> dict[str, Any]:
     return shown
 
 
-def _hide_names(room: dict[str, Any], who: Principal) -> dict[str, Any]:
-    """Return a room without the names of people, for those who cannot change it."""
+def _as_others_see(room: dict[str, Any], who: Principal) -> dict[str, Any]:
+    """Return a room without names of people and addresses, for those who cannot change it."""
     if who.may("rooms"):
         return room
     hidden = {n: {**room[n], "names": []} for n in _POLICIES if room[n] is not None}
-    return {**room, **hidden}
+    return {**room, **hidden, "sources": [{**s, "address": None} for s in room["sources"]]}
 
 
 @blueprint.post("/rooms", responses={"201": RoomOut}, operation_id="addRoom")
@@ -110,7 +110,7 @@ def create(body: RoomIn) -> Response:
         tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
         requesters, watchers, body.papers, clean_name(body.default_course or "") or None,
-        body.unmatched, shortest,
+        body.unmatched, shortest, body.archives,
     )  # fmt: skip
     for field, why in problems_of(spec, service().recorder_of):
         wrong.setdefault(field, why)
@@ -142,7 +142,7 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", "papers", *_LENGTHS)
+    required = ("name", "zone", "mails", "uploads_raw", "papers", "archives", *_LENGTHS)
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)
@@ -185,8 +185,9 @@ def delete(path: RoomPath) -> Response:
 )
 def sources(path: RoomPath) -> Response:
     """List the sources of a room."""
-    require_principal("read")
-    return base.reply({"sources": store.get_room(service().engine, path.room)["sources"]})
+    who = require_principal("read")
+    room = _as_others_see(store.get_room(service().engine, path.room), who)
+    return base.reply({"sources": room["sources"]})
 
 
 @blueprint.post("/rooms/<int:room>/sources", responses={"201": SourceOut}, operation_id="addSource")
@@ -200,7 +201,8 @@ def add_source(path: RoomPath, body: SourceIn) -> Response:
 
     _edit(path.room, add, added.name)
     sources = store.get_room(service().engine, path.room)["sources"]
-    return base.reply(next(source for source in sources if source["name"] == added.name), 201)
+    made = next(source for source in sources if source["name"] == added.name)
+    return base.reply(made, 201, f"/rooms/{path.room}/sources/{made['id']}")
 
 
 @blueprint.get(

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from merger import i18n
 from merger.errors import MergerError
+from merger.records.rules.server_paths import is_web_link
 from merger.timeline.zones import zone_named
 from merger.web.auth import service
 from merger.web.language import Phrase, Phrases, language, language_name, phrases_of, t, word
@@ -134,11 +135,6 @@ def number_after() -> int:
     if abs(after) >= 10**_MOST_DIGITS:
         raise NotFound
     return after
-
-
-def is_web_link(link: str | None) -> bool:
-    """Return whether people can follow a link: one that is a path on the server they cannot."""
-    return (link or "").lower().startswith(("http://", "https://"))
 
 
 # --- forms ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from merger.records import edit, requests
 from merger.timeline.zones import zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
+from merger.web.pages.addresses import parse_addresses
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, phrases_of_error
 from merger.web.pages.form_times import instant_of
 from merger.web.pages.records import (
@@ -24,7 +25,6 @@ from merger.web.pages.records import (
     page_of_record,
     times_of,
 )
-from merger.web.pages.request import parse_addresses
 
 TEXTS = ("name", "description", "course_code")
 OTHERS = ("users", "users_before", "room", "start", "start_which", "end", "end_which")

@@ -27,14 +27,13 @@ from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.display.record_state import State, state_of
 from merger.web.display.timeline_svg import timeline
-from merger.web.language import t, word
+from merger.web.language import t
 from merger.web.pages.base import (
     Answer,
     Errors,
     blueprint,
     field_problem,
     form,
-    is_web_link,
     phrases_of_error,
     redirect_back,
 )
@@ -204,8 +203,6 @@ def page_of_record(
     zone, words = zone_named(details["zone"]), request.args.get("words", "").strip()
     [shown] = with_states([details], who)
     renditions = _files_by_kind(details["id"], details["renditions"], VIDEOS)
-    if not who.sees_all:
-        details = _without_paths(details)
     page = form(
         "record.html", errors, one=shown, record=details, typed=typed,
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
@@ -251,21 +248,6 @@ def is_movable(details: Mapping[str, Any]) -> bool:
     return (details["status"], details["stage"]) == ("queued", "collect") and not details[
         "delivered_version"
     ]
-
-
-def _without_paths(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record's details without paths of the server, which help editors alone."""
-    deliveries = [
-        {**d, "link": d["link"] if is_web_link(d["link"]) else None} for d in details["deliveries"]
-    ]
-    place = word("destination", "folder")
-    events = [
-        {**e, "params": {**e["params"], "link": place}}
-        if e["key"] == "history.sent" and not is_web_link(e["params"]["link"])
-        else e
-        for e in details["events"]
-    ]
-    return {**details, "deliveries": deliveries, "events": events}
 
 
 def _share_link(details: Mapping[str, Any], zone: ZoneInfo) -> str | None:

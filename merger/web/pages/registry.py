@@ -6,12 +6,9 @@ from flask import Flask, redirect
 
 from merger.web.pages import (
     access,
-    account,
     base,
-    confirm,
     discovered,
     operations,
-    people,
     record_edit,
     records,
     request,
@@ -19,6 +16,7 @@ from merger.web.pages import (
     selected,
 )
 from merger.web.pages.base import Answer, blueprint
+from merger.web.pages.people import account, confirm, people
 from merger.web.pages.timetable import days_off, feeds, importing, lecture, series, week, words
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -11,11 +10,9 @@ from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, request
 
-from merger.accounts.external import known_addresses
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.mail_address import Lookalike, email_of, is_deliverable
 from merger.records import requests
 from merger.records.access.mode import mode_of
 from merger.records.access.store import CODE
@@ -27,7 +24,8 @@ from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
-from merger.web.language import Phrases, t
+from merger.web.language import t
+from merger.web.pages.addresses import parse_addresses
 from merger.web.pages.base import Answer, Errors, blueprint, field_problem, form, phrases_of_error
 from merger.web.pages.form_times import (
     check_span,
@@ -44,7 +42,6 @@ FIELDS = (
     "room", "date", "start", "start_which", "end", "end_which", "name", "layout", "profile",
     "course_code", "users", "until",
 )  # fmt: skip
-_BETWEEN_ADDRESSES = re.compile(r"[\s,;]+")
 
 
 @dataclass
@@ -223,26 +220,3 @@ def _parse_span(
 def _local(on: date, typed: Mapping[str, str], name: str) -> str:
     """Return the local time of a field."""
     return local_text(on, typed[name], is_end=name == "end")
-
-
-def parse_addresses(text: str, errors: Errors) -> tuple[str, ...]:
-    """Return the addresses of people in the form in which they are kept; add what is wrong."""
-    typed = [word for word in _BETWEEN_ADDRESSES.split(text) if word]
-    if len(typed) > requests.MOST_USERS:
-        errors["users"] = field_problem("too_many", most=requests.MOST_USERS)
-        return ()
-    bad: list[str] = []
-    odd: Phrases = ()
-    found: dict[str, str] = {}  # as it is kept, and as it was typed
-    for address in typed:
-        try:
-            found[email_of(address, is_known=True)] = address
-        except Refused as error:
-            bad.append(address)
-            odd = odd or (phrases_of_error(error) if isinstance(error, Lookalike) else ())
-    unreachable = [address for address in found if not is_deliverable(address)]
-    known = known_addresses(service().engine, unreachable) if unreachable else set()
-    bad += [found.pop(address) for address in unreachable if address not in known]
-    if bad:
-        errors["users"] = odd or field_problem("address", count=len(bad), given=", ".join(bad))
-    return tuple(found)

@@ -22,7 +22,7 @@ from merger.web.sealed import seal, unseal
 from models import ROLES
 
 LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
-CHECKBOXES = ("mails", "uploads_raw", "papers")
+CHECKBOXES = ("mails", "uploads_raw", "papers", "archives")
 POLICIES = ("requesters", "watchers")
 _PLAIN = (
     "name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES,
@@ -107,7 +107,7 @@ class RoomForm:
             early_s=self._seconds("early", before.early_s),
             late_s=self._seconds("late", before.late_s),
             mails=bool(typed["mails"]), uploads_raw=bool(typed["uploads_raw"]),
-            papers=bool(typed["papers"]),
+            papers=bool(typed["papers"]), archives=bool(typed["archives"]),
             sound_source=typed["sound_source"] or None,
             drive_folder=typed["drive_folder"] or None,
             calendar_id=typed["calendar_id"] or None,

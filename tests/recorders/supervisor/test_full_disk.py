@@ -44,6 +44,7 @@ MOST_BYTES = 80_000_000  # of the disk: a file is begun where 64 MB are free
 @pytest.fixture
 def two_cameras(site: Site) -> Site:
     site.environ["MERGER_ALLOW_LOCAL_CAMERAS"] = "yes"
+    site.environ["TMPDIR"] = str(site.folder)  # by which `living` finds what records
     return site
 
 

@@ -71,6 +71,7 @@ def now() -> datetime:
 def live(site: Site) -> Site:
     """A service whose cameras may be on this machine."""
     site.environ["MERGER_ALLOW_LOCAL_CAMERAS"] = "yes"
+    site.environ["TMPDIR"] = str(site.folder)  # by which `living` finds what records
     return site
 
 

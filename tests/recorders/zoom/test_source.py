@@ -541,3 +541,21 @@ def test_one_paper_less_does_not_stop_the_others(zoom: ZoomServer, tmp_path: Pat
     del zoom.meetings[UUID]["recording_files"][2]
     with pytest.raises(Temporary, match="keeps breaking"):
         recorder.collect_transcripts(source(), HOUR, tmp_path, never)
+
+
+def test_all_views_for_the_archive(zoom: ZoomServer, clip_at: Clip, tmp_path: Path) -> None:
+    wanted = [
+        "active_speaker", "shared_screen", "gallery_view", "shared_screen_with_gallery_view",
+        "shared_screen_with_speaker_view", "shared_screen_with_speaker_view_cc", "hologram",
+    ]  # fmt: skip
+    told = ["hologram", "shared_screen_with_speaker_view(CC)", *reversed(wanted[:-2])]
+    for view in told:
+        zoom.add_file(view, TEN, CLIP_S, clip_at(TEN))
+    zoom.add_file("chat_file", TEN, CLIP_S, b"hello", file_type="CHAT")
+    recorder = Zoom(zoom.account)
+    for _ in range(2):
+        there = recorder.collect_views(source(), HOUR, tmp_path, never)
+        names = [recorder.view_of(file.item.origin) for file in there]
+        assert sorted(names) == sorted(wanted) and names[-1] == "hologram"
+        assert names[:4] == wanted[:4] and all(file.path.is_file() for file in there)
+    assert zoom.count("/rec/download") == len(wanted)

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from merger.i18n import Message
+from merger.errors import Broken
+from merger.i18n import Message, verbatim
+from merger.records.requests import remerge, retry
 from merger.records.rules import progress
 from merger.records.rules.progress import furthest_share, overall_share, ready_at
 from models import STAGES
@@ -120,7 +122,7 @@ def test_it_never_goes_back_while_a_record_is_tried_again(site: Site) -> None:
     assert claim is not None
     lease = site.lease(claim)
     look()
-    for stage, shares in (("analyse", (0.0, 0.9)), ("encode", (0.1, 0.8)), ("deliver", (0.5,))):
+    for stage, shares in (("analyse", (0.0, 0.9)), ("encode", (0.1, 0.8))):
         lease.enter_stage(stage)
         for share in shares:
             site.clock += minute
@@ -130,4 +132,20 @@ def test_it_never_goes_back_while_a_record_is_tried_again(site: Site) -> None:
                 at = site.details(record)["ready_at"]
                 assert at is not None
                 assert datetime.fromisoformat(at) - site.clock == 4 * minute
+    # Somebody tries again what has failed: all is done anew, and what was encoded is found.
+    lease.fail(Broken("odd", verbatim("odd")))
+    retry(site.engine, record, site.clock)
+    assert site.row().stage == "collect"
+    claim = site.claim()
+    assert claim is not None
+    lease = site.lease(claim)
+    for stage, share in (("collect", 0.5), ("encode", 0.1), ("encode", 0.9), ("deliver", 0.5)):
+        lease.enter_stage(stage)
+        lease.renew(minute, share, stage)
+        look()
     assert seen == sorted(seen) and seen[-1] > 0.9
+    # Another version is another whole.
+    lease.cancel()
+    remerge(site.engine, record, site.clock, layout="speaker_only")
+    look()
+    assert seen[-1] == 0

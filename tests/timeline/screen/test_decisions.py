@@ -79,9 +79,19 @@ def test_the_right_hand_side_follows_the_screen_where_it_happened() -> None:
             id="the shortest goes first",
         ),
         pytest.param(
-            [(1, "no_signal"), (60, "presentation"), (1, "missing")],
+            [(1, "no_signal"), (60, "presentation"), (1, "blank")],
             [(0, "board"), (1, "screen"), (61, "board")],
             id="the ends of the record stay",
+        ),
+        pytest.param(
+            [(60, "no_signal"), (90, "missing"), (60, "presentation"), (90, "missing")],
+            [(0, "board"), (60, "screen")],
+            id="what is missing beside a presentation is said to be missing",
+        ),
+        pytest.param(
+            [(60, "presentation"), (1800, "missing"), (60, "presentation")],
+            [(0, "screen"), (60, "board"), (1860, "screen")],
+            id="a screen that was not recorded for long",
         ),
     ],
 )  # fmt: skip
@@ -101,9 +111,9 @@ def test_switches_are_never_near_each_other(runs: list[tuple[float, Verdict]]) -
     assert settled[0].span.start == START and settled[-1].span.end == whole.shown[-1].span.end
     for before, after in pairwise(settled):
         assert before.span.end == after.span.start
-        assert (before.kind == "presentation") != (after.kind == "presentation")
+        assert before.is_on != after.is_on
     for run in settled[1:-1]:
-        assert run.span.length >= (SHORTEST_ON if run.kind == "presentation" else SHORTEST_OFF)
+        assert run.span.length >= (SHORTEST_ON if run.is_on else SHORTEST_OFF)
     edges = {shown.span.start for shown in whole.shown}
     assert {run.span.start for run in settled} <= edges  # each where it happened
 

@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
 from merger.errors import Broken
+from merger.i18n import Message, to_json
 from merger.timeline.clock import utc
-from models import Record
+from models import Delivery, Event, Record
 from tests.conftest import START
 from tests.support.databases import ON_SQLITE
 from tests.support.selection import BOTH_DATABASES
@@ -349,9 +351,9 @@ def test_the_header_of_another_api(web: Web) -> None:
         "user_email": "Ann@example.org",
         "event_name": "Nets",
     }
-    made = told(
-        web.call(None, "POST", "/api/montage-event/504", json=lecture, headers=headers), 201
-    )
+    answer = web.call(None, "POST", "/api/montage-event/504", json=lecture, headers=headers)
+    made = told(answer, 201)
+    assert answer.headers["Location"] == "/api/v1/records/1"
     assert set(made) == {"message", "key", "params", "id"} and made["id"] == 1
     mine = told(web.call("ann", "GET", "/api/records/ann@example.org"))["records"]
     assert [(r["id"], r["name"], r["users"]) for r in mine] == [(1, "Nets", ["ann@example.org"])]
@@ -447,6 +449,14 @@ def test_what_is_made_says_where_it_is_and_is_not_sent_twice(web: Web) -> None:
     assert made.headers["Location"] == "/api/v1/records/1"
     assert told(made, 201)["name"] == "Optics"
     assert "Location" not in ask(web, "bob").headers
+    board = {"name": "board", "role": "board", "kind": "folder", "address": str(web.site.folder)}
+    for path, body, where in (
+        ("/rooms/1/sources", board, "/rooms/1/sources/"),
+        ("/days-off", {"first": "2026-12-31"}, "/days-off/"),
+        ("/api-keys", {"name": "k", "scopes": ["read"]}, "/api-keys/"),
+    ):
+        added = web.api("eve", "POST", path, json=body)
+        assert added.headers["Location"] == f"/api/v1{where}{told(added, 201)['id']}"
     for path in ("/records/1", "/records", "/rooms"):
         first = web.api("ann", "GET", path)
         tag = first.headers["ETag"]
@@ -495,3 +505,40 @@ def test_editors_try_again_all_that_failed(web: Web) -> None:
     assert told(web.api("eve", "POST", "/records/retry", json=wanted)) == done
     assert told(web.api("ann", "GET", "/records/1"))["status"] == "queued"
     assert told(web.api("eve", "POST", "/records/retry", json={})) == {"records": [], "refused": []}
+
+
+@ON_SQLITE
+def test_where_files_lie_on_the_server_is_for_editors(web: Web) -> None:
+    gone = Message("media.no_folder", folder="/srv/inner/merged")
+    ask(web)
+
+    def deliver(session: Session) -> None:
+        row = session.get_one(Record, 1)
+        row.status, row.error_code, row.error_message = "failed", "away", gone
+        row.report = json.dumps({"warning_messages": [to_json(gone)], "warnings": [str(gone)]})
+        for place, link in (("folder", "/srv/inner/a.mp4"), ("drive", "https://drive.example/a")):
+            what = {
+                "record_id": 1,
+                "destination": place,
+                "kind": "merge",
+                "name": "a",
+                "name_key": "a",
+                "state": {},
+            }
+            session.add(Delivery(status="delivered", link=link, **what))
+            sent = Message("history.sent", what=Message("rendition.merge"), link=link)
+            session.add(Event(record_id=1, at=START, attempt=1, kind="sent", message=sent))
+
+    writing(web.site.engine, deliver)
+    stream = web.api("ann", "GET", "/records/1/events").text
+    asked = told(ask(web, "ann", layout="speaker_only"), 201)["id"]  # its own answer, too
+    assert asked == 2 and "/srv/" not in stream and "event: state" in stream
+    for path in ("/records", "/records/1"):
+        assert "/srv/inner" in web.api("eve", "GET", path).text
+        shown = web.api("ann", "GET", path).text
+        assert "inner" not in shown and "there is no folder merged" in shown
+    links = [
+        delivery["link"] for delivery in told(web.api("ann", "GET", "/records/1"))["deliveries"]
+    ]
+    assert links == [None, "https://drive.example/a"]
+    assert "/srv/" not in web.signed_in("ann").get("/records/1").text

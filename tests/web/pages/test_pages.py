@@ -113,7 +113,7 @@ FORMS = (
     "/people/1/delete", "/people/1/release", "/people/1/password-link", "/account", "/account/keys",
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm", "/access/1",
     "/access/1/withdraw", "/timetable/1", "/timetable/days-off", "/timetable/days-off/1/delete",
-    "/series/1", "/account/calendar", "/rooms/1/calendar", "/timetable/import", "/timetable/refresh",
+    "/series/1", "/series/1/edit", "/account/calendar", "/rooms/1/calendar", "/timetable/import", "/timetable/refresh",
 )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from merger.db.engine import writing
+from merger.db.engine import reading, writing
 from merger.i18n import Message, to_json
 from merger.records.browse import lists
 from merger.records.browse.previews import previews
@@ -21,6 +21,7 @@ from merger.web.pages.selected import consequence
 from models import Chunk, Record, RecordUser
 from tests.conftest import START
 from tests.support.databases import ON_SQLITE
+from tests.support.selection import BOTH_DATABASES
 from tests.web.conftest import Web, told
 from tests.web.pages.reader import reader, text_of
 
@@ -32,12 +33,12 @@ def add(web: Web, name: str, starts_in: timedelta, status: str = "queued", **mor
     """Add a record of an hour of Ann's, which starts some time from now."""
     start = web.site.clock + starts_in
     more.setdefault("stage", "deliver" if status == "delivered" else "collect")
+    more.setdefault("created_at", start)
 
     def write(session: Session) -> int:
         row = Record(
             room_id=1, start_at=start, end_at=start + HOUR, zone="UTC", event_name=name, status=status,
-            layout="side_by_side", profile="720p", created_at=start, updated_at=start,
-            run_after=start + HOUR,
+            layout="side_by_side", profile="720p", updated_at=start, run_after=start + HOUR,
             users=[RecordUser(user_id=web.ids["ann"], position=0)], **more,
         )  # fmt: skip
         session.add(row)
@@ -89,6 +90,42 @@ def test_each_tab_has_pages(web: Web) -> None:
         assert found == (in_order if sign > 0 else in_order[::-1])
 
 
+@BOTH_DATABASES
+def test_what_was_ready_last_comes_first(web: Web) -> None:
+    """What came to nothing stands where it could have been ready at the earliest."""
+    now = web.site.clock
+    add(
+        web,
+        "R3 ready at once",
+        -4 * DAY,
+        "delivered",
+        delivered_version=1,
+        delivered_at=now - 3 * DAY,
+    )
+    add(
+        web,
+        "R1 of long ago, ready just now",
+        -90 * DAY,
+        "delivered",
+        delivered_version=1,
+        delivered_at=now,
+    )
+    add(web, "R2 is made again", -5 * DAY, "queued", delivered_version=1, delivered_at=now - DAY)
+    add(web, "R5 failed", -6 * DAY, "failed")
+    add(web, "R4 asked for late, and failed", -80 * DAY, "failed", created_at=now - 5 * DAY)
+    shown = names(web, "/records?tab=recordings")
+    assert [name[:2] for name in shown] == ["R1", "R2", "R3", "R4", "R5"]
+    # However many there are, they are not sorted for a page: the index has their order.
+    wanted = lists.Filter(finished_at=now)
+    with reading(web.site.engine) as session:
+        page = lists._in_order(lists.query_of(session, wanted), wanted, f"{now.isoformat()}~9")
+        sql = page.limit(26).compile(web.site.engine, compile_kwargs={"literal_binds": True})
+        is_sqlite = web.site.engine.dialect.name == "sqlite"
+        plan = session.execute(text(f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {sql}")).all()
+    assert "ix_records_listed_at" in str(plan)
+    assert "TEMP B-TREE" not in str(plan) and "filesort" not in str(plan)
+
+
 @ON_SQLITE
 def test_the_list_opens_where_there_is_something(web: Web) -> None:
     ann = reader(web, "ann")
@@ -120,6 +157,7 @@ def add_chunks(web: Web, record: int, *chunks: tuple[str, list[dict[str, str]] |
     writing(web.site.engine, lambda session: session.add_all(rows))
 
 
+@BOTH_DATABASES
 def test_a_line_shows_the_first_slide(web: Web) -> None:
     with_slides, without, old = (add(web, name, -DAY, "failed") for name in "abc")
     add_chunks(
@@ -131,13 +169,18 @@ def test_a_line_shows_the_first_slide(web: Web) -> None:
     )  # fmt: skip
     add_chunks(web, without, ("no_signal", [picture("no_signal", b"card")]), ("presentation", []))
     add_chunks(web, old, ("presentation", None))
-    found = previews(web.site.engine, [with_slides, without, old, 99])
-    assert {record for record, seen in found.items() if seen.has_picture} == {with_slides}
+    # The worker has kept one of the video.
+    frame = json.dumps({"warnings": [], "picture": base64.b64encode(b"frame").decode()})
+    board = add(web, "d", -2 * DAY, "delivered", delivered_version=1, report=frame)
+    never = add(web, "of no version that people have", -2 * DAY, "failed", report=frame)
+    found = previews(web.site.engine, [with_slides, without, old, board, never, 99])
+    assert {record for record, seen in found.items() if seen.has_picture} == {with_slides, board}
     page = reader(web, "ann").get("/records?tab=recordings")
     assert re.findall(r'loading="lazy"[^>]* src="([^"]+)"', page) == [
-        f"/api/v1/records/{with_slides}/picture"
+        f"/api/v1/records/{record}/picture" for record in (with_slides, board)
     ]
-    assert page.count('<svg class="thumbnail" aria-hidden="true"') == 2
+    assert page.count('<svg class="thumbnail" aria-hidden="true"') == 3
+    assert web.api("ann", "GET", f"/records/{board}/picture").data == b"frame"
     shown = web.api("ann", "GET", f"/records/{with_slides}/picture")
     assert (shown.data, shown.mimetype) == (b"slide", "image/jpeg")
     assert "private" in shown.headers["Cache-Control"]
@@ -145,7 +188,7 @@ def test_a_line_shows_the_first_slide(web: Web) -> None:
     assert (
         web.api("ann", "GET", f"/records/{with_slides}/picture", headers=again).status_code == 304
     )
-    for record, who in ((without, "ann"), (old, "ann"), (with_slides, "bob")):
+    for record, who in ((without, "ann"), (old, "ann"), (never, "ann"), (with_slides, "bob")):
         assert web.api(who, "GET", f"/records/{record}/picture").status_code == 404
 
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from merger.web.api.schemas.base import Id, RequestModel
+from merger.web.api.schemas import examples
+from merger.web.api.schemas.base import At, Id, Layout, Profile, RequestModel
 
 
 class AccessPath(BaseModel):
@@ -25,15 +26,17 @@ class Overlap(BaseModel):
 class AccessOut(BaseModel):
     """A request for what is another's, or past; it needs the leave of its owner or of an editor."""
 
+    model_config = examples.shown_by(examples.ACCESS)
+
     id: int
     access: Literal["pending", "granted", "refused", "withdrawn", "expired"]
     room: str
-    start: str
-    end: str
+    start: At
+    end: At
     zone: str
     name: str
-    layout: str
-    profile: str
+    layout: Layout
+    profile: Profile
     user: str = Field(description="Who has sent it.")
     users: list[str] = Field(description="With whom they would share it.")
     asks: list[str] = Field(
@@ -43,8 +46,8 @@ class AccessOut(BaseModel):
     can_decide: bool = Field(description="Whether you can allow or refuse it.")
     has_allowed: bool = Field(description="Whether you have, and others have not yet.")
     overlaps: list[Overlap] = Field(description="For whoever decides.")
-    created_at: str
-    decided_at: str | None
+    created_at: At
+    decided_at: At | None
     decided_by: str | None
     record: int | None = Field(description="What came of it, once it is granted.")
 
@@ -57,5 +60,7 @@ class AccessList(BaseModel):
 
 class AccessDecision(RequestModel):
     """Whether a request is allowed."""
+
+    model_config = examples.shown_by(examples.ACCESS_DECISION)
 
     allow: bool

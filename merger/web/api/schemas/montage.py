@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from merger.web.api.schemas import examples
 from merger.web.api.schemas.base import CURSOR_ABOUT, Cursor, MessageData, RequestModel, Text
 
 
@@ -18,6 +19,8 @@ class MontagePath(BaseModel):
 class MontageIn(RequestModel):
     """A recording, requested by date and local times."""
 
+    model_config = examples.shown_by(examples.MONTAGE_REQUEST)
+
     event_name: Text | None = None
     date: Annotated[str, Field(max_length=10)] = Field(examples=["2026-11-20"])
     start_time: Annotated[str, Field(max_length=8)] = Field(examples=["10:05"])
@@ -27,6 +30,8 @@ class MontageIn(RequestModel):
 
 class MontageOut(MessageData):
     """The record that was requested."""
+
+    model_config = examples.shown_by(examples.MONTAGE)
 
     message: str
     id: int

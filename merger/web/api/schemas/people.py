@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from merger.web.api.schemas.base import Id, RequestModel, Scope, Text, UserRole
+from merger.web.api.schemas import examples
+from merger.web.api.schemas.base import At, Id, RequestModel, Scope, Text, UserRole
 
 
 class UserPath(BaseModel):
@@ -28,6 +29,8 @@ class UsersQuery(RequestModel):
 class UserIn(RequestModel):
     """Someone who may sign in."""
 
+    model_config = examples.shown_by(examples.USER_REQUEST)
+
     email: Annotated[str, Field(max_length=254)]
     name: Text | None = None
     role: UserRole = "user"
@@ -44,15 +47,17 @@ class UserChange(RequestModel):
 class UserOut(BaseModel):
     """A user."""
 
+    model_config = examples.shown_by(examples.USER)
+
     id: int
     email: str
     name: str | None
-    role: str
+    role: UserRole
     invited: bool
     confirmed: bool = Field(description="Whether emails and videos may go to them.")
     bound: bool = Field(description="Whether they sign in with an account of your organisation.")
     has_password: bool
-    last_seen_at: str | None = Field(
+    last_seen_at: At | None = Field(
         description="When they were signed in last, to the hour; null if not since this is noted."
     )
 
@@ -62,7 +67,7 @@ class PasswordLink(BaseModel):
 
     email: str
     link: str
-    expires_at: str
+    expires_at: At
 
 
 class UsersOut(BaseModel):
@@ -80,6 +85,8 @@ class KeyPath(BaseModel):
 class KeyIn(RequestModel):
     """A new API key for yourself, with at most your own scopes."""
 
+    model_config = examples.shown_by(examples.KEY_REQUEST)
+
     name: Text
     scopes: list[Scope] = Field(["read"], min_length=1, max_length=4)
 
@@ -91,14 +98,16 @@ class KeyOut(BaseModel):
     user: str | None
     name: str
     hint: str
-    scopes: list[str]
-    created_at: str
-    last_used_at: str | None
-    revoked_at: str | None
+    scopes: list[Scope]
+    created_at: At
+    last_used_at: At | None
+    revoked_at: At | None
 
 
 class NewKey(KeyOut):
     """A new API key; `key` is shown only this once."""
+
+    model_config = examples.shown_by(examples.NEW_KEY)
 
     key: str
 

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, Strict
 
 from merger.records.edit import LONGEST_DESCRIPTION
 from merger.records.requests import MOST_USERS
-from merger.timeline.layout import DEFAULT_LAYOUT, LAYOUTS
+from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.plan import Verdict
-from merger.timeline.profiles import DEFAULT_PROFILE, PROFILES
+from merger.timeline.profiles import DEFAULT_PROFILE
+from merger.web.api.schemas import examples
 from merger.web.api.schemas.access import AccessOut
 from merger.web.api.schemas.base import (
     CURSOR_ABOUT,
@@ -18,16 +19,14 @@ from merger.web.api.schemas.base import (
     Cursor,
     Id,
     Instant,
+    Layout,
     MessageData,
+    Profile,
     RequestModel,
     Since,
     Status,
     Text,
 )
-
-_LAYOUT_ABOUT = f"One of {', '.join(LAYOUTS)}."
-_PROFILE_ABOUT = f"One of {', '.join(PROFILES)}."
-
 
 Stage = Literal["collect", "analyse", "plan", "encode", "deliver"]
 
@@ -40,6 +39,8 @@ class RecordPath(BaseModel):
 
 class Ask(RequestModel):
     """A request: for a room from start to end, or for a Zoom recording."""
+
+    model_config = examples.shown_by(examples.RECORD_REQUEST)
 
     room: Text | None = Field(None, description="The room's name.", examples=["504"])
     start: Instant | None = Field(
@@ -60,8 +61,8 @@ class Ask(RequestModel):
     event_name: Text | None = Field(
         None, description="Earlier name of `name`.", json_schema_extra={"deprecated": True}
     )
-    layout: Text = Field(DEFAULT_LAYOUT, description=_LAYOUT_ABOUT)
-    profile: Text = Field(DEFAULT_PROFILE, description=_PROFILE_ABOUT)
+    layout: Layout = DEFAULT_LAYOUT
+    profile: Profile = DEFAULT_PROFILE
     course_code: Text | None = Field(
         None, description="The course in which to announce the recording."
     )
@@ -82,14 +83,18 @@ class AskHeaders(BaseModel):
 class Again(RequestModel):
     """A new version of a record; fields that are left out stay as they are."""
 
-    layout: Text | None = Field(None, description=_LAYOUT_ABOUT)
-    profile: Text | None = Field(None, description=_PROFILE_ABOUT)
+    model_config = examples.shown_by(examples.NEW_VERSION)
+
+    layout: Layout | None = None
+    profile: Profile | None = None
     start: Instant | None = None
     end: Instant | None = None
 
 
 class Edit(RequestModel):
     """What to change of a record; fields that are left out stay as they are."""
+
+    model_config = examples.shown_by(examples.RECORD_EDIT)
 
     name: Text | None = Field(None, description="Its files are renamed with it.")
     description: Annotated[str, Field(max_length=LONGEST_DESCRIPTION)] | None = Field(
@@ -185,6 +190,8 @@ class Failure(MessageData):
 class RecordOut(BaseModel):
     """A record as in lists."""
 
+    model_config = examples.shown_by(examples.RECORD)
+
     id: int
     room: str | None
     room_id: int | None
@@ -194,14 +201,14 @@ class RecordOut(BaseModel):
     start: At
     end: At
     zone: str
-    layout: str
-    profile: str
+    layout: Layout
+    profile: Profile
     status: Status
     stage: Stage
     progress: float = Field(description="Of the stage, 0 to 1.")
     overall_progress: float = Field(
-        description="Of the version that is made, 0 to 1; it never goes back, except that a retry"
-        " that somebody requests begins anew."
+        description="Of the version that is made, 0 to 1; it never goes back, however often that"
+        " is tried."
     )
     ready_at: At | None = Field(description="When encoding will be done, as far as it is known.")
     run_after: At | None
@@ -230,6 +237,8 @@ class RecordOut(BaseModel):
 class RecordPage(BaseModel):
     """A page of records; `next` is the cursor of the next page."""
 
+    model_config = examples.shown_by(examples.RECORDS)
+
     records: list[RecordOut]
     next: str | None
 
@@ -241,6 +250,20 @@ class Gap(BaseModel):
     source: str
     start: At
     end: At
+
+
+class SyncOut(BaseModel):
+    """How the clock of a source lies beside that of another, by their sound, and what was done."""
+
+    model_config = ConfigDict(extra="allow")
+    source: str
+    reference: str
+    done: Literal["moved", "together", "apart", "unrelated", "too_short"]
+    offset_ms: float | None = Field(description="Later by the other's clock, at the start.")
+    ppm: float | None = Field(description="How much more of that each second, in millionths.")
+    confidence: float = Field(description="The share of the pieces compared that agree, 0 to 1.")
+    text: str
+    message: MessageData
 
 
 class Scene(BaseModel):
@@ -323,7 +346,7 @@ class DeliveryOut(BaseModel):
     kind: str
     status: Literal["pending", "delivered"]
     version: int | None
-    link: str | None
+    link: str | None = Field(description="A path on the server is shown to editors alone.")
     sha256: str | None
 
 
@@ -351,10 +374,13 @@ class MessageOut(BaseModel):
 class RecordDetails(RecordOut):
     """A record with all its details."""
 
+    model_config = examples.shown_by(examples.RECORD_DETAILS)
+
     warnings: list[str]
     warning_messages: list[MessageData] = Field(description="The same as data, in the same order.")
     sources: list[str] = Field(description="The sources whose pictures are in the video.")
     papers: list[str]  # what was said or written, in the folder of the record
+    sync: list[SyncOut]
     gaps: list[Gap]
     scenes: list[Scene]
     chunks: list[ChunkOut]
@@ -378,6 +404,8 @@ class RecordAnswer(RootModel[RecordDetails | RecordId]):
 
 class NewRecord(RecordDetails):
     """A record that you have requested, and may have."""
+
+    model_config = examples.shown_by(examples.NEW_RECORD)
 
     access: Literal["granted"]
 

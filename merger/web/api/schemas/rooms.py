@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.accounts.room_policy import MOST_NAMES
 from merger.intake.meetings import State
 from merger.rooms.spec import LONGEST_TEXT, Unmatched
-from merger.web.api.schemas.base import CURSOR_ABOUT, Id, RequestModel, Role, Text
+from merger.web.api.schemas import examples
+from merger.web.api.schemas.base import CURSOR_ABOUT, At, Id, RequestModel, Role, Text
 
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
 _MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
 _MAILS_ABOUT = "Whether people get emails about the recordings that they requested."
+_ARCHIVES_ABOUT = "Whether all views of its meetings are kept, each as it was recorded."
 _PAPERS_ABOUT = "Whether the chat and the transcript of a recording are delivered with its video."
 _READ_ABOUT = "Read-only; any other value than the current one is refused."
 _UPLOADS_ABOUT = "Whether the original files of live sources are delivered, too."
@@ -62,6 +64,8 @@ class SourcePath(RoomPath):
 class SourceIn(RequestModel):
     """A source of a room."""
 
+    model_config = examples.shown_by(examples.SOURCE_REQUEST)
+
     name: Text
     role: Role
     kind: Annotated[str, Field(max_length=32)] = Field(
@@ -91,6 +95,8 @@ class SourceChange(RequestModel):
 class RoomIn(RequestModel):
     """A room."""
 
+    model_config = examples.shown_by(examples.ROOM_REQUEST)
+
     name: Text
     zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
     chunk: Text = Field(
@@ -105,6 +111,7 @@ class RoomIn(RequestModel):
     mails: bool = Field(True, description=_MAILS_ABOUT)
     uploads_raw: bool = Field(False, description=_UPLOADS_ABOUT)
     papers: bool = Field(False, description=_PAPERS_ABOUT)
+    archives: bool = Field(False, description=_ARCHIVES_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -120,7 +127,7 @@ class SourceOut(BaseModel):
     name: str
     role: str
     kind: str
-    address: str
+    address: str | None = Field(description="Null for those who cannot change rooms.")
     has_credentials: bool
 
 
@@ -137,11 +144,13 @@ class MeetingOut(BaseModel):
     state: State = Field(
         description="`processing`: the meeting has ended, and its recording is not there yet."
     )
-    since: str | None = Field(description="Since when, in UTC; null for `none`.")
+    since: At | None = Field(description="Since when, in UTC; null for `none`.")
 
 
 class RoomChange(RequestModel):
     """Changes to a room; its sources have a resource of their own."""
+
+    model_config = examples.shown_by(examples.ROOM_EDIT)
 
     name: Text | None = None
     zone: Text | None = None
@@ -154,6 +163,7 @@ class RoomChange(RequestModel):
     mails: bool | None = Field(None, description=_MAILS_ABOUT)
     uploads_raw: bool | None = Field(None, description=_UPLOADS_ABOUT)
     papers: bool | None = Field(None, description=_PAPERS_ABOUT)
+    archives: bool | None = Field(None, description=_ARCHIVES_ABOUT)
     requesters: PolicyData | None = Field(None, description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(None, description=_WATCHERS_ABOUT)
     default_course: Text | None = Field(None, description=_COURSE_ABOUT)
@@ -171,6 +181,8 @@ class RoomChange(RequestModel):
 class RoomOut(BaseModel):
     """A room with its sources."""
 
+    model_config = examples.shown_by(examples.ROOM)
+
     id: int
     name: str
     zone: str
@@ -183,6 +195,7 @@ class RoomOut(BaseModel):
     mails: bool
     uploads_raw: bool
     papers: bool
+    archives: bool
     requesters: PolicyData | None = Field(description=_REQUESTERS_ABOUT)
     watchers: PolicyData | None = Field(description=_WATCHERS_ABOUT)
     default_course: str | None = Field(description=_COURSE_ABOUT)

@@ -12,7 +12,18 @@ from merger.series.states import State
 from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.profiles import DEFAULT_PROFILE
 from merger.timetable.recurrence import MOST_EXDATES
-from merger.web.api.schemas.base import At, Id, Instant, MessageData, RequestModel, Since, Text
+from merger.web.api.schemas import examples
+from merger.web.api.schemas.base import (
+    At,
+    Id,
+    Instant,
+    Layout,
+    MessageData,
+    Profile,
+    RequestModel,
+    Since,
+    Text,
+)
 
 _Length = Annotated[str, Field(max_length=20, examples=["90m"])]
 _Local = Annotated[str, Field(max_length=40, examples=["2026-09-07T10:00"])]
@@ -52,6 +63,8 @@ class DayOffPath(BaseModel):
 class SeriesIn(RequestModel):
     """A series: a lecture that repeats, or lies ahead."""
 
+    model_config = examples.shown_by(examples.SERIES_REQUEST)
+
     room: Text | None = Field(None, description=_ROOM_ABOUT, examples=["504"])
     name: Text | None = Field(None, description="What its recordings are called.")
     course_code: Text | None = Field(
@@ -65,12 +78,14 @@ class SeriesIn(RequestModel):
     until: _Local | None = Field(None, description="The last day.", examples=["2026-12-20"])
     exdates: _Dates = Field([], description=_EXDATES_ABOUT)
     people: _People | None = Field(None, description=_PEOPLE_ABOUT)
-    layout: Text = DEFAULT_LAYOUT
-    profile: Text = DEFAULT_PROFILE
+    layout: Layout = DEFAULT_LAYOUT
+    profile: Profile = DEFAULT_PROFILE
 
 
 class SeriesChange(RequestModel):
     """What to change of a series; fields that are left out stay as they are."""
+
+    model_config = examples.shown_by(examples.SERIES_EDIT)
 
     room: Text | None = Field(None, description=_ROOM_ABOUT)
     name: Text | None = Field(None, description="What its recordings are called.")
@@ -83,8 +98,8 @@ class SeriesChange(RequestModel):
     until: _Local | None = Field(None, description="The last day.")
     exdates: _Dates | None = Field(None, description=_EXDATES_ABOUT)
     people: _People | None = Field(None, description=_PEOPLE_ABOUT)
-    layout: Text | None = None
-    profile: Text | None = None
+    layout: Layout | None = None
+    profile: Profile | None = None
     state: Literal["active", "disabled"] | None = Field(
         None, description="`disabled`: nothing of it takes place until it is active again."
     )
@@ -104,6 +119,8 @@ class SeriesQuery(RequestModel):
 class SeriesOut(BaseModel):
     """A series. Its times are local, by the clock of `zone`."""
 
+    model_config = examples.shown_by(examples.SERIES)
+
     id: int
     source: str = Field(description="The timetable that it comes from; people, or requested.")
     room: str
@@ -121,8 +138,8 @@ class SeriesOut(BaseModel):
         description="asks: each lecture is recorded; names: it says what recordings are of."
     )
     meeting: str | None
-    layout: str | None
-    profile: str | None
+    layout: Layout | None
+    profile: Profile | None
     people: list[str]
     state: Literal["active", "disabled", "over"]
     status_code: int = Field(description=_CODE_ABOUT)
@@ -140,6 +157,8 @@ class Clash(BaseModel):
 
 class NewSeries(SeriesOut):
     """A series that was added."""
+
+    model_config = examples.shown_by(examples.NEW_SERIES)
 
     clashes: list[Clash] = Field(description="What else takes place at times of its lectures.")
 
@@ -180,6 +199,8 @@ class OccurrenceQuery(RequestModel):
 class OccurrenceChange(RequestModel):
     """What to change of an occurrence; fields that are left out stay as they are."""
 
+    model_config = examples.shown_by(examples.LECTURE_EDIT)
+
     start: Instant | None = Field(None, description="At most 14 days from where its rule has it.")
     end: Instant | None = Field(None, description="Without it, it lasts as long as before.")
     room: Text | None = Field(None, description="The name of another room.")
@@ -189,6 +210,8 @@ class OccurrenceChange(RequestModel):
 
 class OccurrenceOut(BaseModel):
     """One lecture of a series."""
+
+    model_config = examples.shown_by(examples.LECTURE)
 
     id: int
     series: int
@@ -228,6 +251,8 @@ class OccurrenceList(BaseModel):
 class DayOffIn(RequestModel):
     """Days without lectures."""
 
+    model_config = examples.shown_by(examples.DAYS_OFF_REQUEST)
+
     first: Annotated[str, Field(max_length=10, examples=["2026-05-01"])]
     last: Annotated[str, Field(max_length=10)] | None = Field(
         None, description="The last of several days."
@@ -238,6 +263,8 @@ class DayOffIn(RequestModel):
 
 class DayOffOut(BaseModel):
     """Days without lectures, both included."""
+
+    model_config = examples.shown_by(examples.DAYS_OFF)
 
     id: int
     first: str

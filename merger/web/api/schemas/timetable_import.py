@@ -31,6 +31,15 @@ class ImportQuery(_Wish):
         "api", description="What it is known by; the same name each time that it is imported."
     )
 
+    adopt: Annotated[str, Field(max_length=LONGEST_SOURCE)] = Field(
+        "",
+        description="Another timetable, of which this is the new name: its series become this "
+        "one's, with all that people have changed of them.",
+    )
+    end: Annotated[str, Field(max_length=LONGEST_SOURCE)] = Field(
+        "", description="Another timetable, whose series end."
+    )
+
 
 class RefreshQuery(_Wish):
     """How the timetables of the settings are to be imported."""
@@ -88,6 +97,13 @@ class ComplaintOut(MessageData):
     field: str | None
 
 
+class OtherTimetable(BaseModel):
+    """A timetable that has some of the same lectures, and goes on beside this one."""
+
+    source: str
+    count: int
+
+
 class ImportOut(BaseModel):
     """What a timetable has changed, or would change.
 
@@ -102,6 +118,9 @@ class ImportOut(BaseModel):
     ended: list[SeriesOfTimetable]
     missing: list[SeriesOfTimetable]
     unchanged: int
+    others: list[OtherTimetable]
+    adopted: list[SeriesOfTimetable] = Field(description="Of the timetable that it adopts.")
+    replaced: list[SeriesOfTimetable] = Field(description="Of that timetable: they end.")
     rooms: list[str] = Field(description="Rooms that are added, for meetings.")
     days_off: DaysOffOut
     complaints: list[ComplaintOut]

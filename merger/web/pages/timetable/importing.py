@@ -9,7 +9,12 @@ from flask import request
 
 from merger.errors import Invalid, MergerError
 from merger.series.timetables.import_document import import_document
-from merger.series.timetables.importing import check_source, import_timetable, preview_import
+from merger.series.timetables.importing import (
+    Earlier,
+    check_source,
+    import_timetable,
+    preview_import,
+)
 from merger.series.timetables.refreshing import refresh_timetable, with_term
 from merger.series.timetables.source_state import findings_of_sources
 from merger.series.timetables.texts import Tab, TimetableText
@@ -38,9 +43,9 @@ def import_from_form() -> Answer:
     typed = {name: request.form.get(name, "") for name in _FIELDS}
     removals: Any = "all" if "remove" in request.form else "never"
     try:
-        texts = _texts(typed)
+        texts, earlier = _texts(typed), _earlier()
         act = import_timetable if "apply" in request.form else preview_import
-        report = act(service().engine, texts, removals, service().now())
+        report = act(service().engine, texts, removals, service().now(), earlier)
     except Invalid as error:
         field = error.code if error.code in _FIELDS else "text"
         return _page({field: phrases_of_error(error)}, typed)
@@ -59,8 +64,9 @@ def refresh_from_form() -> Answer:
         return _page({"text": phrases_of_error(_not_configured())}, typed)
     try:
         report = refresh_timetable(
-            service(), source, removals, service().now(), dry_run="apply" not in request.form
-        )
+            service(), source, removals, service().now(), dry_run="apply" not in request.form,
+            earlier=_earlier(),
+        )  # fmt: skip
     except MergerError as error:
         return _page({"text": phrases_of_error(error)}, typed)
     found = report and translate_document(import_document(report))
@@ -79,6 +85,12 @@ def _texts(typed: dict[str, str]) -> TimetableText:
     first, last = _day(typed, "first"), _day(typed, "last")
     texts = TimetableText(source, (Tab(typed["text"]),), None, zone, first, last)
     return with_term(texts, service().settings)
+
+
+def _earlier() -> Earlier | None:
+    """Return what is to become of an earlier timetable, as the form has it: "adopt NAME", say."""
+    act, _, name = request.form.get("earlier", "").partition(" ")
+    return Earlier(name, act) if act in ("adopt", "end") else None  # type: ignore[arg-type]
 
 
 def _day(typed: dict[str, str], field: str) -> date | None:
@@ -102,5 +114,5 @@ def _page(
 ) -> Answer:  # fmt: skip
     return form(
         _PAGE, errors, typed=typed, found=found, removes=removes, of_settings=of_settings,
-        sources=_sources(),
+        sources=_sources(), earlier=request.form.get("earlier", ""),
     )  # fmt: skip

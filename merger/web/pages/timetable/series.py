@@ -12,6 +12,7 @@ from merger.timeline.clock import Span
 from merger.web.auth import require_principal, service
 from merger.web.language import t
 from merger.web.pages.base import Answer, Errors, blueprint, form, phrases_of_error
+from merger.web.pages.timetable.series_edit import may_edit
 from merger.web.pages.timetable.words import with_state
 
 _STATES = {"off": "disabled", "on": "active", "end": "over"}
@@ -52,6 +53,6 @@ def _page(series: int, reason: str, errors: Errors) -> Answer:
     return form(
         "series.html", errors, series=found, reason=reason, can_change=can_change,
         lectures=[with_state(one) for one in coming],
-        can_end=can_change and (who.sees_all or is_requested),
+        can_end=can_change and (who.sees_all or is_requested), can_edit=may_edit(found, who),
         timetable=None if is_requested or found["source"] == PEOPLE else found["source"],
     )  # fmt: skip

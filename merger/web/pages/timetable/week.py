@@ -36,16 +36,18 @@ class RoomWeek:
 def week_page() -> Answer:
     """Show a week: of one's own lectures; to editors, of all."""
     who, here = require_principal("read"), service()
-    zone = zone_named(who.zone or "UTC")
-    today = here.now().astimezone(zone).date()
-    monday = _monday(request.args.get("week", ""), today)
     chosen = request.args.get("room", type=int)
+    room = read_room(here.engine, chosen) if chosen is not None else None
+    # A room's week is that of its clock; several rooms have one week all the same.
+    zone = room.zone if room else who.zone or here.settings.timetable_zone or "UTC"
+    today = here.now().astimezone(zone_named(zone)).date()
+    monday = _monday(request.args.get("week", ""), today)
     begin = datetime.combine(monday, time(), UTC)
     span = Span(begin - _FARTHEST_ZONE, begin + _WEEK + _FARTHEST_ZONE)
     following = None
     after = request.args.get("after") or None
-    if chosen is not None:
-        rooms = [read_room(here.engine, chosen)]
+    if room is not None:
+        rooms = [room]
     else:
         rooms, following = rooms_with_lectures(
             here.engine, span, PAGE, only_of=who.only_of, after=after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import timedelta
 
 import pytest
 from icalendar import Calendar, Event
@@ -43,8 +44,13 @@ def test_people_subscribe_to_their_own_lectures(web: Web) -> None:
     first = found[0]
     assert (str(first["SUMMARY"]), str(first["LOCATION"])) == ("Optics", "504")
     assert first.decoded("DTSTART").isoformat() == "2026-11-23T07:00:00+00:00"
+    web.site.clock += timedelta(minutes=1)
     store.edit_occurrence(web.site.engine, 1, OccurrenceEdit(is_off=True), web.site.clock, None)
+    later = found[1].decoded("DTSTART") + timedelta(hours=1)
+    store.edit_occurrence(web.site.engine, 2, OccurrenceEdit(start=later), web.site.clock, None)
     again = events(web, path)
+    grown = [int(b["SEQUENCE"]) - int(a["SEQUENCE"]) for a, b in zip(found, again, strict=True)]
+    assert grown == [60, 60, 0, 0, 0] and again[1].decoded("DTSTART") == later
     assert [str(one["UID"]) for one in again] == [str(one["UID"]) for one in found]
     assert [str(one["STATUS"]) for one in again] == ["CANCELLED", *["CONFIRMED"] * 4]
     assert str(again[0]["DESCRIPTION"]) == "it was skipped"

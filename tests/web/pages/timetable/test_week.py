@@ -58,6 +58,17 @@ def test_how_each_lecture_stands_is_said_in_words(web: Web, language: str) -> No
     )
 
 
+def test_a_week_begins_by_the_clock_of_its_room(web: Web) -> None:
+    web.site.add_room("Wellington", zone="Pacific/Auckland")
+    web.site.clock = datetime.fromisoformat("2026-11-22T12:30+00:00")  # Monday there, Sunday here
+    eve = reader(web, "eve")
+    assert "Mon 23 Nov 2026 – Sun 29 Nov 2026" in eve.get("/timetable?room=2")
+    assert "Mon 16 Nov 2026 – Sun 22 Nov 2026" in eve.get("/timetable?room=1")
+    assert "Mon 16 Nov 2026 – Sun 22 Nov 2026" in eve.get("/timetable")
+    web.site.environ["MERGER_TIMETABLE_ZONE"] = "Pacific/Auckland"
+    assert "Mon 23 Nov 2026" in reader(replace(web), "eve").get("/timetable")
+
+
 def test_people_see_their_own_lectures_and_editors_all(web: Web) -> None:
     plan(web)
     assert "Optics" in reader(web, "eve").get(NEXT_WEEK)

@@ -8,7 +8,12 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from merger.errors import Invalid
 from merger.series.timetables.import_document import import_document
-from merger.series.timetables.importing import check_source, import_timetable, preview_import
+from merger.series.timetables.importing import (
+    check_source,
+    earlier_of,
+    import_timetable,
+    preview_import,
+)
 from merger.series.timetables.refreshing import refresh_timetable, with_term
 from merger.series.timetables.source_state import configured_sources
 from merger.series.timetables.texts import Tab, TimetableText
@@ -41,7 +46,7 @@ def load(query: ImportQuery, raw: TimetableRaw) -> Response:
     act = preview_import if query.dry_run else import_timetable
     report = act(
         service().engine, with_term(texts, service().settings), "all" if query.remove else "never",
-        service().now(),
+        service().now(), earlier_of(query.adopt, query.end),
     )  # fmt: skip
     return base.reply(import_document(report))
 

@@ -35,7 +35,8 @@ def create(body: DayOffIn) -> Response:
     assert first is not None and last is not None
     here = service()
     day = DayOff(first, last, body.name, body.room)
-    return base.reply(days_off.add_day_off(here.engine, day, here.now()), 201)
+    added = days_off.add_day_off(here.engine, day, here.now())
+    return base.reply(added, 201, f"/days-off/{added['id']}")
 
 
 @blueprint.delete(

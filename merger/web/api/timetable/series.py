@@ -22,8 +22,7 @@ from merger.series.clashes import Date
 from merger.series.states import CODES_OF_SERIES
 from merger.timeline.layout import layout_named
 from merger.timeline.profiles import profile_named
-from merger.timeline.timestamps import is_timestamp, parse_timestamp
-from merger.timeline.zones import length_from, zone_named
+from merger.timeline.zones import length_from, local_from, zone_named
 from merger.timetable.recurrence import Recurrence, check_recurrence
 from merger.timetable.rules import parse_rule
 from merger.timetable.spec import SeriesSpec
@@ -232,7 +231,7 @@ def _recurrence(
     for field, value in (("room", room), ("start", given.get("start") or known)):
         if value is None:
             wrong.setdefault(field, Message("error.missing"))
-    start = note(wrong, _local, given["start"], "start") if given.get("start") else None
+    start = note(wrong, local_from, given["start"], "start") if given.get("start") else None
     if start is None and known is not None:
         start = known.starts_local
     length = _length(given, start, known, wrong)
@@ -263,7 +262,7 @@ def _length(
     elif text is not None:
         return base.note_refusal(wrong, length_from, text, "length")
     elif end_text is not None:
-        end = base.note_refusal(wrong, _local, end_text, "end")
+        end = base.note_refusal(wrong, local_from, end_text, "end")
         if end is not None and start is not None and end <= start:
             wrong.setdefault("end", Message("series.no_end"))
         return end - start if end is not None and start is not None else None
@@ -276,22 +275,10 @@ def _length(
 
 def _exdates(texts: Sequence[str], wrong: dict[str, Message]) -> list[date | datetime]:
     read = [
-        base.note_refusal(wrong, _local if "T" in text else _day, text, "exdates") for text in texts
+        base.note_refusal(wrong, local_from if "T" in text else _day, text, "exdates")
+        for text in texts
     ]
     return [one for one in read if one is not None]
-
-
-def _local(text: str, field: str) -> datetime:
-    """Return a local time. Raises Invalid."""
-    if not is_timestamp(text):
-        raise Invalid(field, "timeline.no_instant", text=text)
-    try:
-        local = parse_timestamp(text)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(field, "timeline.not_in_calendar", text=text) from error
-    if local.tzinfo is not None:
-        raise Invalid(field, "timetable.not_local", time=text)
-    return local.replace(microsecond=0)
 
 
 def _day(text: str, field: str) -> date:

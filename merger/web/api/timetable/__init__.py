@@ -1,0 +1,1 @@
+"""Lectures that repeat, over the API: series, lectures, days off, imports."""

@@ -1,0 +1,1 @@
+"""People: who may do what, and what each chooses for themselves."""
