@@ -86,7 +86,7 @@ def row_at(y: float) -> int:
 def _is_unread(line: Line, picture: Picture) -> bool:
     height, width = picture.shape[:2]
     left, top, right, bottom = line.box
-    heights_wide = (right - left) * width / max(1.0, (bottom - top) * height)
+    heights_wide: float = (right - left) * width / max(1.0, (bottom - top) * height)
     return _letters(line.text) < _FEWEST_LETTERS * heights_wide
 
 

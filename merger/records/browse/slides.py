@@ -1,32 +1,18 @@
-"""The slides of records: those of one, its pictures of them, and which records show some words."""
+"""Slides that people look for: the picture of one, and which records show some words."""
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Engine, and_, case, false, func, or_, select, tuple_
-from sqlalchemy.orm import Session
 
 from merger.db.engine import reading
 from merger.errors import NotFound
 from merger.records.requests import watched_row
+from merger.records.slides import IS_SHOWN, SHOWN_VERSION
 from merger.timeline.screen.chapters import sought
 from models import Record, Slide, SlideWord
 
-# Of a record, the version that people see.
-_SHOWN_VERSION = func.coalesce(Record.delivered_version, Record.version)
-_IS_SHOWN = (Slide.record_id == Record.id, Slide.version == _SHOWN_VERSION)
 _LAST = "\U0010ffff"  # no word holds it
 _MOST_WORDS = 10  # that are looked for
-
-
-def slides_of(session: Session, row: Record) -> list[tuple[Slide, bool]]:
-    """Return the slides of a record's video in order, and whether there is a picture of each."""
-    found = session.execute(
-        select(Slide, Slide.picture.is_not(None))
-        .join(Record, Slide.record_id == Record.id)
-        .where(Record.id == row.id, *_IS_SHOWN)
-        .order_by(Slide.number)
-    )
-    return [(slide, has_picture) for slide, has_picture in found]
 
 
 def slide_picture(engine: Engine, record: int, number: int, only_of: int | None = None) -> bytes:
@@ -39,22 +25,11 @@ def slide_picture(engine: Engine, record: int, number: int, only_of: int | None 
         picture = session.scalar(
             select(Slide.picture)
             .join(Record, Slide.record_id == Record.id)
-            .where(Record.id == record, Slide.number == number, *_IS_SHOWN)
+            .where(Record.id == record, Slide.number == number, *IS_SHOWN)
         )
     if picture is None:
         raise NotFound("picture", "records.no_slide", record=record, number=number)
     return picture
-
-
-def pictures_of_slides(session: Session, record: int | None) -> list[bytes]:
-    """Return the small pictures (JPEG) of a record's slides, in order."""
-    found = session.scalars(
-        select(Slide.picture)
-        .join(Record, Slide.record_id == Record.id)
-        .where(Record.id == record, Slide.picture.is_not(None), *_IS_SHOWN)
-        .order_by(Slide.number)
-    )
-    return [picture for picture in found if picture]
 
 
 def shows_words(words: str) -> ColumnElement[bool]:
@@ -74,4 +49,4 @@ def shows_words(words: str) -> ColumnElement[bool]:
         .group_by(SlideWord.record_id, SlideWord.version, SlideWord.number)
         .having(and_(*(func.max(case((is_one, 1), else_=0)) == 1 for is_one in ranges)))
     )
-    return tuple_(Record.id, _SHOWN_VERSION).in_(saying)
+    return tuple_(Record.id, SHOWN_VERSION).in_(saying)

@@ -60,15 +60,17 @@ def find_slides(signal: ScreenSignal, decisions: Sequence[Decision]) -> list[Sli
     """Return the slides that are shown while the screen is on, in order.
 
     What is only added to a slide belongs to it, what is flipped through to the slide behind it. A
-    film is none.
+    film is none, nor is what was not recorded.
     """
     turns = [at for at in signal.changes if at not in signal.builds]
-    films = _find_films(signal)
+    missing = [shown.span for shown in signal.shown if shown.kind == "missing"]
+    holes = [span for span in missing if span.length >= SHORTEST_SLIDE] + _find_films(signal)
+    holes.sort(key=lambda span: span.start)
     slides = []
     for span in _spans_of_screen(decisions):
         begins = [span.start, *(at for at in turns if span.start < at < span.end)]
         pieces = [Span(*edges) for edges in pairwise([*begins, span.end])]
-        rest = [part for piece in pieces for part in _without(piece, films)]
+        rest = [part for piece in pieces for part in _without(piece, holes)]
         for whole, stood in _join_flips(rest):
             shown = [p.jpeg for p in signal.slides if p.at in stood]
             slides.append(Slide(whole, shown[-1] if shown else None))

@@ -51,8 +51,8 @@ def chapters_of(path: Path) -> list[tuple[float, float, str]]:
 
 def test_each_slide_is_a_chapter_of_the_video(one_room: Room) -> None:
     room = one_room
-    room.film("speaker", 0, 26)
-    path = room.library / "2026-11-20_10-00-02_504_screen.mp4"
+    room.film("speaker", 0, 28)
+    path = room.library / "2026-11-20_10-00-04_504_screen.mp4"
     write_screen(
         path,
         [
@@ -66,10 +66,10 @@ def test_each_slide_is_a_chapter_of_the_video(one_room: Room) -> None:
         ],
         rate=RATE, group=10, size=SIZE,
     )  # fmt: skip
-    result = room.merge(26)
+    result = room.merge(28)
     expected = [
-        (0, 2, "Without slides"), (2, 8, "Limits of functions"), (8, 13, "The chain rule"),
-        (13, 19, "Convex sets"), (19, 26, "Game theory"),
+        (0, 4, "Without slides"), (4, 10, "Limits of functions"), (10, 15, "The chain rule"),
+        (15, 21, "Convex sets"), (21, 28, "Game theory"),
     ]  # fmt: skip
     if not are_there():
         expected = [(a, b, f"Slide {n}" if n else name) for n, (a, b, name) in enumerate(expected)]

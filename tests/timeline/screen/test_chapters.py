@@ -10,7 +10,7 @@ import pytest
 
 from merger.i18n import Message
 from merger.timeline.clock import Span
-from merger.timeline.plan import Chapter, Decision, Right
+from merger.timeline.plan import Chapter, Decision, Right, Verdict
 from merger.timeline.screen.chapters import find_slides, join_same, title_of, words_of
 from merger.timeline.screen.signals import ScreenSignal, Shown, ShownPicture
 
@@ -30,10 +30,16 @@ def slides(
     builds: Sequence[float] = (),
     pictures: Sequence[float] = (),
     decided: Sequence[tuple[float, Right]] = ((0, "screen"),),
+    missing: tuple[float, float] = (0, 0),
 ) -> list[tuple[float, float, str]]:
     """Return from when to when each slide is shown, and the second of its picture."""
+    edges: list[tuple[float, float, Verdict]] = [
+        (0, missing[0], "presentation"),
+        (*missing, "missing"),
+        (missing[1], LENGTH, "presentation"),
+    ]
     signal = ScreenSignal(
-        (Shown(Span(at(0), at(LENGTH)), "presentation", WHY),),
+        tuple(Shown(Span(at(a), at(b)), kind, WHY) for a, b, kind in edges if a < b),
         changes=tuple(at(s) for s in sorted([*changes, *builds])),
         builds=frozenset(at(s) for s in builds),
         slides=tuple(ShownPicture(at(s), "presentation", str(s).encode()) for s in pictures),
@@ -100,6 +106,14 @@ def slides(
             id="a picture of each build is no film",
         ),
         pytest.param({"decided": [(0, "board")]}, [], id="nothing but the board"),
+        pytest.param(
+            {"missing": (50, 70), "changes": [70]}, [(0, 50, ""), (70, 600, "")],
+            id="what was not recorded",
+        ),
+        pytest.param(
+            {"missing": (50, 52), "changes": [100]}, [(0, 100, ""), (100, 600, "")],
+            id="from file to file",
+        ),
     ],
 )  # fmt: skip
 def test_when_slides_are_shown(given: dict, expected: list[tuple[float, float, str]]) -> None:
