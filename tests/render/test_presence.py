@@ -139,7 +139,7 @@ def test_every_chunk_by_itself(room: Room) -> None:
     room.film("screen", 0, 10)
     film_screen(room, 10, 20, card())
     room.film("screen", 40, 4)
-    result = room.merge(50.0, roles=("speaker", "screen", "board"))
+    result = room.merge(50.0, roles=("speaker", "screen", "board"), decide="chunk")
     assert [c.presence for c in result.plan.chunks] == [True, False, False, False, True]
     assert [c.verdict for c in result.plan.chunks][:4] == [
         "presentation", "no_signal", "no_signal", "missing",

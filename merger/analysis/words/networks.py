@@ -6,6 +6,9 @@ log, and takes a second to begin with.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +20,7 @@ import numpy.typing as npt
 
 Tensor = npt.NDArray[np.float32]
 
+_ERRORS = 3  # severity: a confined process is warned of all that it may not read
 _FINDS, _READS = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
 
 
@@ -53,14 +57,37 @@ def word_reader() -> Network:
 
 @cache
 def _load(name: str) -> Network:
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # pictures of lectures are nobody's business
     import onnxruntime  # 0.2 s, and 40 MB: nobody pays who reads no words
+
+    onnxruntime.disable_telemetry_events()
+    onnxruntime.set_default_logger_severity(_ERRORS)
 
     package = find_spec("rapidocr")
     assert package is not None and package.submodule_search_locations
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # else it keeps the most that any picture has needed
-    options.log_severity_level = 3  # errors: a confined process hears of all that it may not read
+    options.log_severity_level = _ERRORS
     path = Path(package.submodule_search_locations[0]) / "models" / name
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with _without_warnings():
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     return Network(session, session.get_inputs()[0].name)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep from the log what its start writes to stderr, which looks for GPUs."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -43,7 +43,7 @@ LECTURE = [
     Scene(135, still(card("SMPTE bars"))),
     Scene(80, film(3)),
 ]
-KINDS = ["presentation", "no_signal", "presentation", "blank", "presentation", "no_signal"]
+KINDS = ["presentation", "no_signal", "presentation", "blank", "presentation", "bars"]
 KINDS += ["presentation"]
 BEGINS = [0, 130, 297, 558, 718, 808, 943]
 
