@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from statistics import median
 from typing import Protocol
 
 from merger.timeline.clock import Span
 from merger.timeline.plan import Chapter, Decision
-from merger.timeline.screen.signals import ScreenSignal, ShownPicture
+from merger.timeline.screen.signals import ScreenSignal
 
 # What is shown for less is flipped through, on the way to the next slide.
 SHORTEST_SLIDE = timedelta(seconds=3)
@@ -19,6 +20,7 @@ SHORTEST_SLIDE = timedelta(seconds=3)
 # window of a file. More of them in a row, with no change between them, are of something that never
 # stands; and are as near to each other as key frames are.
 _FEWEST_OF_FILM, _KEY_FRAMES = 4, timedelta(seconds=25)
+_UNEVEN = 1.5  # times the usual step from picture to picture of a film
 
 _LONGEST_TITLE, _LONGEST_WORDS = 120, 4_000  # characters
 _SHORTEST_WORD, _LONGEST_WORD = 2, 64  # characters, of words that are looked for
@@ -102,25 +104,37 @@ def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
 
 
 def _find_films(signal: ScreenSignal) -> list[Span]:
-    run: list[ShownPicture] = []
+    run: list[datetime] = []
     films: list[Span] = []
-    for picture in [*signal.slides, None]:
-        if run and (picture is None or not _is_same_film(run[-1].at, picture.at, signal.changes)):
-            if len(run) >= _FEWEST_OF_FILM:
-                films.append(Span(run[0].at, _end_of_film(run[-1].at, signal.changes)))
+    for at in [*(picture.at for picture in signal.slides), None]:
+        if run and (at is None or not _is_same_run(run[-1], at, signal.changes)):
+            films += _films_in(run, signal.changes)
             run = []
-        if picture is not None:
-            run.append(picture)
+        if at is not None:
+            run.append(at)
     return films
 
 
-def _is_same_film(one: datetime, after: datetime, changes: Sequence[datetime]) -> bool:
+def _is_same_run(one: datetime, after: datetime, changes: Sequence[datetime]) -> bool:
     return after - one <= _KEY_FRAMES and not any(one < at <= after for at in changes)
 
 
-def _end_of_film(last: datetime, changes: Sequence[datetime]) -> datetime:
-    """Return when a film ends: with the change behind its last picture, if that is told."""
-    return next((at for at in changes if last < at <= last + _KEY_FRAMES), last)
+def _films_in(run: Sequence[datetime], changes: Sequence[datetime]) -> Iterator[Span]:
+    """Yield where pictures follow each other evenly; slides before and behind a film stand longer.
+
+    It ends with the change behind its last picture, if one is told.
+    """
+    if len(run) < _FEWEST_OF_FILM:
+        return
+    step = _UNEVEN * median(after - one for one, after in pairwise(run))
+    first = 0
+    for n in range(1, len(run) + 1):
+        if n < len(run) and run[n] - run[n - 1] <= step:
+            continue
+        if n - first >= _FEWEST_OF_FILM:
+            last = run[n - 1]
+            yield Span(run[first], next((at for at in changes if last < at <= last + step), last))
+        first = n
 
 
 def _join_flips(pieces: Sequence[Span]) -> Iterator[tuple[Span, Span]]:

@@ -99,6 +99,11 @@ def slides(
             id="a film is none",
         ),
         pytest.param(
+            {"changes": [60, 200], "pictures": [59, 61, 80, *range(82, 110, 2), 120, 199, 201]},
+            [(0, 60, "59"), (60, 80, "61"), (108, 200, "199"), (200, 600, "201")],
+            id="slides before and behind a film, and nothing told of where it begins and ends",
+        ),
+        pytest.param(
             {"pictures": [2, 250, 400, 599]}, [(0, 600, "599")], id="pictures far apart are no film",
         ),
         pytest.param(
