@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 from typing import Protocol
 
 from merger.timeline.clock import Span
@@ -126,7 +126,7 @@ def _films_in(run: Sequence[datetime], changes: Sequence[datetime]) -> Iterator[
     """
     if len(run) < _FEWEST_OF_FILM:
         return
-    step = _UNEVEN * median(after - one for one, after in pairwise(run))
+    step = _UNEVEN * median_low(after - one for one, after in pairwise(run))
     first = 0
     for n in range(1, len(run) + 1):
         if n < len(run) and run[n] - run[n - 1] <= step:
