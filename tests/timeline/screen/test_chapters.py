@@ -46,7 +46,7 @@ def slides(
     )
     ends = [*(s for s, _ in decided[1:]), LENGTH]
     decisions = [
-        Decision(Span(at(s), at(end)), right, WHY)
+        Decision(Span(at(s), at(end)), right, "presentation", WHY)
         for (s, right), end in zip(decided, ends, strict=True)
     ]
     return [
