@@ -103,7 +103,7 @@ def _encode(stream: Stream, spec: SoundSpec, output: str, gain: str | None) -> l
 
 
 def _amplify(stream: Stream, gain: str) -> Stream:
-    options = _PCM | {"ar": GAINS_PER_S}
+    options = {**_PCM, "ar": GAINS_PER_S}
     factors = ffmpeg.input(gain, protocol_whitelist="file", **options).audio
     factors = factors.filter("aresample", SAMPLE_RATE).filter("apad")
     return ffmpeg.filter([stream, factors], "amultiply").filter(

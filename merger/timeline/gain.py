@@ -77,5 +77,6 @@ def _judge(windows: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
 def _mean_db(power: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
     count = counted.sum(axis=1)
     total = np.where(counted, power, 0.0).sum(axis=1)
-    known = np.divide(total, count, out=np.full(len(power), np.nan), where=count > 0)
-    return 10 * np.log10(known)
+    mean = np.divide(total, count, out=np.full(len(power), np.nan), where=count > 0)
+    decibels: Floats = 10 * np.log10(mean)
+    return decibels

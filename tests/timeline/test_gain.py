@@ -7,6 +7,8 @@ import pytest
 
 from merger.timeline.gain import LEVELS_PER_S, gain_curve
 
+pytestmark = pytest.mark.quick
+
 SILENCE = -120.7
 TARGET = -18.0
 
