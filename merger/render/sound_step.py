@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from merger.analysis.gain import LEVELS_PER_S, gain_curve
 from merger.errors import Broken
 from merger.i18n import Message
 from merger.isolation import reader
@@ -27,7 +28,6 @@ from merger.render.soundgraph import (
 )
 from merger.render.steps import Step, all_wrong, run_ffmpeg
 from merger.storage.files import translate_write_errors
-from merger.timeline.gain import LEVELS_PER_S, gain_curve
 from merger.timeline.profiles import SAMPLE_RATE
 from merger.timeline.specs import PCM_BYTES, Input, SoundSpec, sound_runs
 

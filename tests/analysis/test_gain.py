@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from merger.timeline.gain import LEVELS_PER_S, gain_curve
+from merger.analysis.gain import LEVELS_PER_S, gain_curve
 
 pytestmark = pytest.mark.quick
 
