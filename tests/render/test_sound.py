@@ -443,10 +443,13 @@ def test_all_records_are_equally_loud(
         at += length
 
 
-def test_loudness_moves_no_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH_FFMPEGS
+def test_loudness_moves_no_sample(
+    tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same sound in one run or in many, again or anew; silence stays silence."""
     spec = speech_like(tmp_path, [(6, -30.0), (6, 0), (6, -12.0)])
-    step = Step(CARRIED, tmp_path, lambda: False)
+    step = Step(tool, tmp_path, lambda: False)
     first, again = (encode_sound(step, spec, name)[0].read_bytes() for name in ("a", "b"))
     assert first == again
     plain, _ = encode_sound(step, dataclasses.replace(spec, loudness=None), "plain")
