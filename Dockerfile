@@ -10,9 +10,9 @@ FROM $BASE_IMAGE
 ARG VAAPI="libva-drm2 intel-media-va-driver mesa-va-drivers"
 
 # tini is process 1: it reaps what lost its parent, and hands signals on. util-linux has setpriv, by
-# which an encoder ends together with whoever started it.
+# which an encoder ends together with whoever started it. Tesseract reads slides in Cyrillic.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini util-linux $VAAPI \
+    && apt-get install -y --no-install-recommends tini util-linux tesseract-ocr tesseract-ocr-rus $VAAPI \
     && rm -rf /var/lib/apt/lists/*
 
 # A fixed number, so that folders of the host can be given to it: chown 10001:10001.

@@ -21,8 +21,10 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -140,6 +142,7 @@ def key(length: int = 255) -> Any:
 
 # A plain TEXT holds 64 KiB there, which the plan of a long lecture may exceed.
 LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 Identity = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -680,6 +683,42 @@ class Rendition(Base):
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     made_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Slide(Base):
+    """A slide that is shown in the video of a version of a record."""
+
+    __tablename__ = "slides"
+
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    start_ms: Mapped[int] = mapped_column(Integer)  # of the video's time
+    end_ms: Mapped[int] = mapped_column(Integer)
+    title: Mapped[str] = mapped_column(String(255))
+    words: Mapped[str] = mapped_column(Text)
+    picture: Mapped[bytes | None] = mapped_column(Bytes, deferred=True)  # JPEG, small
+
+
+class SlideWord(Base):
+    """A word that stands on a slide, as it is looked for: `timeline.screen.chapters.sought`."""
+
+    __tablename__ = "slide_words"
+    __table_args__ = _table(
+        ForeignKeyConstraint(
+            ["record_id", "version", "number"],
+            ["slides.record_id", "slides.version", "slides.number"],
+            ondelete="CASCADE",
+        ),
+        Index(None, "record_id", "version", "number"),
+    )
+
+    word: Mapped[str] = mapped_column(key(64), primary_key=True)
+    record_id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
 
 
 class Delivery(Base):

@@ -21,7 +21,7 @@ MOST_MODULES = 15  # in a folder, beside its __init__
 # Which modules may start processes, read the environment, or build ffmpeg graphs.
 STARTS_PROCESSES = {
     "merger.isolation.reader", "merger.isolation.child", "merger.isolation.launch",
-    "merger.render.ffmpeg", "merger.daemon.processes",
+    "merger.render.ffmpeg", "merger.daemon.processes", "merger.analysis.words.tesseract",
 }  # fmt: skip
 READS_ENVIRONMENT = {"merger.config", "merger.isolation.confinement"}  # children get some of it
 BUILDS_GRAPHS = {"merger.render.filtergraph", "merger.render.soundgraph"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from merger.i18n import Message
@@ -19,8 +19,9 @@ from merger.records import outbox
 from merger.records.jobs import Job
 from merger.records.leases import Lease
 from merger.records.queue import add_history, queue_update, release
+from merger.records.versions import delete_other_versions
 from merger.timeline.filenames import name_key
-from models import Delivery, Event, Record, Rendition
+from models import Delivery, Event, Record
 
 
 @dataclass(frozen=True)
@@ -240,9 +241,7 @@ def complete_record(
             outbox.add_ready(session, row, now)
         add_history(session, row.id, lease.attempt, now, kind, message)
         row.watched_until = watched_until
-        session.execute(
-            delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
-        )
+        delete_other_versions(session, row)
         _end(row, shown, now)
 
     lease.write_last(write, "delivered", "put_back")

@@ -117,9 +117,13 @@ def _parts_of(program: str) -> list[Path]:
     return [path, *(path.parent.parent / name for name in beside)]
 
 
+# What onnxruntime notes about its use is nobody's business; without this it looks for a place.
+_SILENT = {"ORT_DISABLE_TELEMETRY": "1"}
+
+
 def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment of such a command: without what is ours, and with something more."""
-    return {**_passed_on(os.environ), **more}
+    return {**_passed_on(os.environ), **_SILENT, **more}
 
 
 def _passed_on(environ: Mapping[str, str]) -> dict[str, str]:

@@ -95,6 +95,8 @@ def _mismatches(
         if packet.stream.type == "audio":
             heard.append((packet.pts, packet.duration or 0))
             continue
+        if packet.stream.type != "video":  # the names of chapters
+            continue
         if not times:
             starts_with_key = packet.is_keyframe
         times.append(packet.pts)

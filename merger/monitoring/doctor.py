@@ -27,6 +27,7 @@ from merger.monitoring.checks.folders import (
 from merger.monitoring.checks.programs import (
     look_at_confinement,
     look_at_ffmpeg,
+    look_at_reading,
     look_at_setpriv,
 )
 from merger.monitoring.checks.rooms import look_at_rooms
@@ -88,6 +89,7 @@ def _side_by_side(
         Check("ffmpeg", partial(look_at_ffmpeg, settings)),
         Check("setpriv", look_at_setpriv),
         Check("confinement", look_at_confinement),
+        Check("reading of slides", look_at_reading),
         *(Check(w, partial(look_at_folder, w, folder, ours)) for w, folder, ours in folders),
         Check("disk space", partial(look_at_space, engine, settings, now), needs_tables=True),
         Check("private files", partial(look_at_private_files, settings)),

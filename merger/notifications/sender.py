@@ -30,6 +30,7 @@ from merger.notifications.mail import Letter, compose, spread_evenly
 from merger.records.access import links
 from merger.records.outbox import MAIL, PASSWORD_KINDS, WEBHOOK, channels
 from merger.records.queue import add_history
+from merger.records.slides import pictures_of_slides
 from merger.service import Service
 from models import Chunk, Notification, Record, User
 
@@ -269,8 +270,11 @@ def _reader_of(service: Service, email: str) -> tuple[str, bool]:
 
 
 def _pictures_of(engine: Engine, record: int | None) -> list[bytes]:
-    """Return some JPEGs of what was on the screen."""
+    """Return some JPEGs of what was on the screen: of slides, if there are any."""
     with reading(engine) as session:
+        slides = pictures_of_slides(session, record)
+        if slides:
+            return spread_evenly(slides)
         texts = select(Chunk.pictures).where(Chunk.record_id == record).order_by(Chunk.start_at)
         chunks = [json.loads(text) for text in session.scalars(texts) if text]
     jpegs = []

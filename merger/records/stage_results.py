@@ -6,11 +6,11 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.orm import Session
 
 from merger.db.engine import reading
@@ -20,12 +20,15 @@ from merger.records.jobs import Job, job_from_row
 from merger.records.leases import Lease
 from merger.timeline.captions import Transcript
 from merger.timeline.clock import Span
-from models import Chunk, Record, RecordMedia, Rendition, Segment, TranscriptData
+from merger.timeline.plan import Chapter
+from merger.timeline.screen.chapters import sought
+from models import Chunk, Record, RecordMedia, Rendition, Segment, Slide, SlideWord, TranscriptData
 
 if TYPE_CHECKING:  # heavy: whoever only collects or delivers does not pay for it
     from merger.analysis.sampling import Look
     from merger.timeline.report import Rendition as RenditionMade
 
+_MS = timedelta(milliseconds=1)
 # Of a room's slides: what they have in common, such as where a logo is, shows soon.
 _EARLIER_RECORDS, _SLIDES_OF_EACH = 10, 6
 # None are kept of screens of which it is known when they show anything, nor of old rows.
@@ -261,9 +264,16 @@ def save_corner(lease: Lease, corner: str) -> None:
 
 
 def save_renditions(
-    lease: Lease, data: Path, renditions: Sequence[RenditionMade], report: Mapping[str, Any]
+    lease: Lease,
+    data: Path,
+    renditions: Sequence[RenditionMade],
+    report: Mapping[str, Any],
+    chapters: Sequence[Chapter] = (),
 ) -> Job:
     """Write down the finished files of the version being made, and what is to be told of it.
+
+    Args:
+        chapters: the slides that its video shows.
 
     From then on the record is at the stage deliver; it is returned as it is then.
     """
@@ -274,11 +284,31 @@ def save_renditions(
             delete(Rendition).where(Rendition.record_id == row.id, Rendition.version == row.version)
         )
         session.add_all(_rendition_rows(row, data, renditions, now))
+        session.execute(
+            delete(Slide).where(Slide.record_id == row.id, Slide.version == row.version)
+        )
+        session.add_all(_slide_row(row, number, one) for number, one in enumerate(chapters))
+        session.flush()
+        words = [
+            {"word": word, "record_id": row.id, "version": row.version, "number": number}
+            for number, one in enumerate(chapters)
+            for word in sought(one.words)
+        ]
+        if words:
+            session.execute(insert(SlideWord), words)
         row.report = json.dumps(report, ensure_ascii=False)
         row.stage, row.progress, row.tries, row.updated_at = "deliver", 0.0, 0, now
         return job_from_row(session, row)
 
     return lease.write(write)
+
+
+def _slide_row(row: Record, number: int, chapter: Chapter) -> Slide:
+    starts, ends = ((at - row.start_at) // _MS for at in (chapter.span.start, chapter.span.end))
+    return Slide(
+        record_id=row.id, version=row.version, number=number, start_ms=starts, end_ms=ends,
+        title=chapter.title, words=chapter.words, picture=chapter.picture or None,
+    )  # fmt: skip
 
 
 def save_transcripts(lease: Lease, transcripts: Sequence[Transcript]) -> Job:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, undefer
 
 from merger.timeline.filenames import VIDEOS, name_key
-from models import Chunk, Delivery, Record, RecordMedia, Rendition
+from models import Chunk, Delivery, Record, RecordMedia, Rendition, Slide
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")
 ANNOUNCEMENT = "news"  # the kind of deliveries that are announcements, not files
@@ -62,9 +62,7 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
     row.version, row.stage, row.progress = row.delivered_version, "deliver", 1.0
     row.reached = 0.0
     # Nobody will deliver what was ready of the other: the housekeeping removes its files.
-    session.execute(
-        delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
-    )
+    delete_other_versions(session, row)
     was, wished = row.delivered_as, _wishes(row)
     if was and "wished" not in was:
         row.delivered_as = None
@@ -94,6 +92,14 @@ def end_version(session: Session, row: Record, now: datetime) -> str:
         row.cancel_requested_at = None
         return "queued"
     return "delivered"
+
+
+def delete_other_versions(session: Session, row: Record) -> None:
+    """Delete the rows about videos of a record that are not of its version."""
+    session.execute(
+        delete(Rendition).where(Rendition.record_id == row.id, Rendition.version != row.version)
+    )
+    session.execute(delete(Slide).where(Slide.record_id == row.id, Slide.version != row.version))
 
 
 def _give_names_back(session: Session, row: Record) -> None:

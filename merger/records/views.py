@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from merger.records import outbox
 from merger.records.requests import is_among, record_row, watched_row
 from merger.records.rules.progress import reached_share, ready_at
 from merger.records.rules.server_paths import is_web_link, without_folders
+from merger.records.slides import slides_of
 from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
@@ -202,6 +203,15 @@ def record_details(
                     ],
                 }
                 for c in chunks
+            ],
+            "chapters": [
+                {
+                    "start": local(row.start_at + timedelta(milliseconds=slide.start_ms)),
+                    "end": local(row.start_at + timedelta(milliseconds=slide.end_ms)),
+                    "start_s": slide.start_ms / 1000, "title": slide.title, "words": slide.words,
+                    "has_picture": has_picture,
+                }
+                for slide, has_picture in slides_of(session, row)
             ],
             "renditions": [
                 {

@@ -27,18 +27,25 @@ def input_options(source: Input) -> dict[str, Any]:
     return options
 
 
-def join_command(listing: str, sound: str, output: str, index: tuple[str, str]) -> list[str]:
+def join_command(
+    listing: str, sound: str, output: str, index: tuple[str, str], chapters: str | None = None
+) -> list[str]:
     """Return the arguments that join parts and sound by stream copy.
 
     Args:
         listing, sound: names in the folder in which the command runs; the listing holds relative
             names only, which `-safe 1` enforces.
         index: the option that puts the MP4's index in front.
+        chapters: a file of metadata with them, in that folder, too.
     """
+    named = ["-protocol_whitelist", "file", "-f", "ffmetadata", "-i", chapters] if chapters else []
     return [
         "-hide_banner", "-nostdin", "-y",
         "-protocol_whitelist", "file", "-f", "concat", "-safe", "1", "-i", listing,
         "-protocol_whitelist", "file", "-f", "mov", "-i", sound,
-        "-map", "0:v", "-map", "1:a", "-c", "copy", "-map_metadata", "-1",
+        *named,
+        "-map", "0:v", "-map", "1:a", "-c", "copy",
+        "-map_metadata:g", "-1", "-map_metadata:s", "-1",  # those of chapters are their names
+        "-map_chapters", "2" if chapters else "-1",
         *index, "-f", "mp4", output,
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from merger.analysis.cards import Card
 from merger.analysis.sampling import Look, sample_chunk
 from merger.analysis.watching.summary import summarise
 from merger.analysis.watching.watch import watch
+from merger.analysis.words.told import Told, read_told, reading_facts
 from merger.i18n import Message, from_json, to_json
 from merger.isolation import reader
 from merger.isolation.reader import Unreadable
@@ -24,7 +25,8 @@ from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.frozen import warn_of_frozen
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
-from merger.timeline.plan import Chunk, Decision, Verdict
+from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
+from merger.timeline.screen.chapters import Slide, find_slides, join_same
 from merger.timeline.screen.decisions import decide_chunks, decide_instants, overrule
 from merger.timeline.screen.signals import (
     NO_MEDIA,
@@ -46,7 +48,7 @@ ANALYSIS = 5
 
 @dataclass(frozen=True)
 class Presence:
-    """What the screen showed in each chunk, and what was decided for each instant.
+    """What the screen showed in each chunk, what was decided for each instant, and the slides.
 
     Attributes:
         warnings: about files that could not be looked at, and pictures that stand too long.
@@ -55,6 +57,7 @@ class Presence:
     looks: Sequence[Look]
     decisions: Sequence[Decision]
     warnings: Sequence[Message] = ()
+    chapters: Sequence[Chapter] = ()
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -76,7 +79,9 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     signal, warnings = _screen_signal(context, request, library, track)
     warnings += warn_of_frozen(context, request, library, signal)
     looks = [summarise(signal, cell) for cell in cells]
-    return Presence(looks, overrule(decide_instants(signal), request.overrules), warnings)
+    decisions = overrule(decide_instants(signal), request.overrules)
+    chapters = _read_chapters(context, find_slides(signal, decisions))
+    return Presence(looks, decisions, warnings, chapters)
 
 
 # --- every instant ----------------------------------------------------------------------------
@@ -152,6 +157,38 @@ def _facts_of_picture(picture: Picture) -> list[Any]:
 
 def _picture_of(at_us: int, kind: Verdict, jpeg: str) -> Picture:
     return Picture(at_us, kind, base64.b64decode(jpeg))
+
+
+# --- slides ------------------------------------------------------------------------------------
+
+
+def _read_chapters(context: RenderContext, slides: Sequence[Slide]) -> list[Chapter]:
+    """Return slides with what they tell: each is read once, whoever shows it again."""
+    chapters = []
+    for n, slide in enumerate(slides):
+        context.progress(n, len(slides))
+        told = _told(context, slide.jpeg) if slide.jpeg else _NOTHING_TOLD
+        chapters.append(Chapter(slide.span, told.title, told.words, told.picture))
+    return join_same(chapters)
+
+
+_NOTHING_TOLD = Told("", "", b"")
+
+
+def _told(context: RenderContext, jpeg: bytes) -> Told:
+    name = f"{_hash([*reading_facts(), hashlib.sha256(jpeg).hexdigest()])}.slide.json"
+    facts = context.cache.recall(name, context.work)
+    if facts:
+        title, words, picture = facts
+        return Told(title, words, base64.b64decode(picture))
+    with context.budget.slot(context.cancelled):
+        try:
+            told = read_told(jpeg)
+        except Unreadable:  # a chapter without a heading is one, too
+            return _NOTHING_TOLD
+    facts = [told.title, told.words, base64.b64encode(told.picture).decode()]
+    context.cache.remember(name, facts, context.work)
+    return told
 
 
 # --- half hours -------------------------------------------------------------------------------

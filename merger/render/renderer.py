@@ -34,6 +34,7 @@ from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, plan_edit
 from merger.timeline.profiles import Encoder, Profile
 from merger.timeline.report import MergeResult, Rendition, warnings_about
+from merger.timeline.screen.chapter_marks import ChapterMark, chapter_marks
 from merger.timeline.sound import sound_spec
 from merger.timeline.specs import spec_hash
 from merger.timeline.sync.outcome import Sync
@@ -162,6 +163,7 @@ class _Job:
             plan = plan_edit(
                 request.span, self.profile.rate, request.layout, request.sources, found,
                 self.presence.chunks, self.presence.decisions, request.corner,
+                self.presence.chapters,
             )  # fmt: skip
             self.on_plan(plan)
             return plan
@@ -263,10 +265,15 @@ class _Job:
                     self.plan.frames, self.plan.rate, size, self.profile.codec,
                     specs.sound.samples, moov_in_front=True,
                 )  # fmt: skip
-                join(self.step, kind, parts[kind], specs.sound_name, path, expected)
+                marks = self._marks() if kind == "merge" else ()
+                join(self.step, kind, parts[kind], specs.sound_name, path, expected, marks)
             with self.watch.stage("check"):
                 renditions.append(_rendition(kind, path, self.plan, size, self.profile))
         return renditions
+
+    def _marks(self) -> list[ChapterMark]:
+        plan, language = self.plan, self.context.settings.language
+        return chapter_marks(plan.chapters, plan.span, language)
 
 
 def _rendition(kind: str, path: Path, plan: EditPlan, size: Size, profile: Profile) -> Rendition:

@@ -27,6 +27,7 @@ from merger.timeline.clock import Stretch
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import SlateKey
+from merger.timeline.screen.chapter_marks import ChapterMark, marks_bytes, metadata_of
 from merger.timeline.specs import LaneSpec, PartSpec, Shot
 
 # A decoder stopped at the end of a shot has not always given out its last pictures.
@@ -295,12 +296,19 @@ def _stretches(spec: PartSpec, shots: Sequence[Shot]) -> Holes:
 
 
 def join(
-    step: Step, kind: str, parts: Sequence[str], sound: str, output: Path, expected: Expected
+    step: Step,
+    kind: str,
+    parts: Sequence[str],
+    sound: str,
+    output: Path,
+    expected: Expected,
+    marks: Sequence[ChapterMark] = (),
 ) -> None:
     """Join parts and sound by stream copy into a file, and accept it by reading every packet.
 
     Args:
         parts, sound: names in the work folder.
+        marks: the chapters that the file is to have.
 
     Raises:
         Broken: the result is not as expected.
@@ -310,8 +318,13 @@ def join(
         raise Broken("parts", "render.parts_differ")
     listing = step.folder / f"{kind}.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file {part}\n" for part in parts))
-    for index in (("-moov_size", str(_moov_bytes(expected))), ("-movflags", "+faststart")):
-        arguments = join_command(listing.name, sound, str(output), index)
+    chapters = None
+    if marks:
+        chapters = f"{kind}.chapters"
+        (step.folder / chapters).write_text(metadata_of(marks), encoding="utf-8", newline="\n")
+    moov_bytes = _moov_bytes(expected) + marks_bytes(marks)
+    for index in (("-moov_size", str(moov_bytes)), ("-movflags", "+faststart")):
+        arguments = join_command(listing.name, sound, str(output), index, chapters)
         outcome = run_ffmpeg(step, arguments, reads=files, onto=output.parent)
         wrong = find_mismatch(output, expected)
         if not wrong:

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from merger.i18n import say
 from merger.timeline.clock import Span
+from merger.timeline.plan import Chapter
 
 # A message is shown until the next one, within these limits: long enough to be read, and not for so
 # long that it seems to belong to what is said by then.
@@ -111,6 +113,26 @@ def transcript_captions(transcripts: Iterable[tuple[Transcript, bytes]], span: S
         for cue in _place(transcript, parse_web_vtt(decode_text(content)))
     ]
     return _web_vtt(sorted(cues, key=lambda cue: cue.span), span)
+
+
+def chapter_captions(chapters: Sequence[Chapter], span: Span, language: str) -> str | None:
+    """Return the slides of a record as WebVTT chapters; None without any.
+
+    Args:
+        language: of the names of slides whose heading could not be read.
+    """
+    return _web_vtt(
+        [
+            _PlacedCue(chapter.span, chapter_name(chapter, number, language))
+            for number, chapter in enumerate(chapters, 1)
+        ],
+        span,
+    )
+
+
+def chapter_name(chapter: Chapter, number: int, language: str) -> str:
+    """Return the heading of a slide, or else its number, which counts from 1."""
+    return _clean([chapter.title]) or say(language, "chapters.untitled", number=number)
 
 
 # --- what is read ---------------------------------------------------------------------------------

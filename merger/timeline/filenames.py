@@ -31,10 +31,10 @@ _UNSAFE = re.compile(
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
 # What comes behind the stem of a result, by its kind: videos, and captions of them.
-VIDEOS, CAPTIONS = ("merge", "backup"), ("transcript", "chat")
+VIDEOS, CAPTIONS = ("merge", "backup"), ("transcript", "chat", "chapters")
 ENDINGS = {
     "merge": ".mp4", "backup": "_backup.mp4",
-    "transcript": "_transcript.vtt", "chat": "_chat.vtt",
+    "transcript": "_transcript.vtt", "chat": "_chat.vtt", "chapters": "_chapters.vtt",
 }  # fmt: skip
 _LONGEST_BYTES = 255  # of one name, on every common file system
 # How much later than its name says a file may begin. A name without seconds leaves a minute open,

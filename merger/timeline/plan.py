@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -102,6 +102,16 @@ class Overrule:
 
 
 @dataclass(frozen=True)
+class Chapter:
+    """A slide while it is shown: its heading and all its words, as far as they could be read."""
+
+    span: Span
+    title: str = ""
+    words: str = ""
+    picture: bytes = field(default=b"", repr=False)  # JPEG, small; empty where none was kept
+
+
+@dataclass(frozen=True)
 class Slate:
     """A picture that we draw where there is no media."""
 
@@ -145,6 +155,7 @@ class EditPlan:
     Attributes:
         decisions: what was to stand on the right-hand side.
         corner: where the speaker lies above the screen; None in layouts without that.
+        chapters: the slides that were shown.
     """
 
     span: Span
@@ -157,6 +168,7 @@ class EditPlan:
     parts: tuple[Part, ...]
     decisions: tuple[Decision, ...] = ()
     corner: Corner | None = None
+    chapters: tuple[Chapter, ...] = ()
 
     @property
     def grid(self) -> FrameGrid:
@@ -192,6 +204,7 @@ def plan_edit(
     chunks: Sequence[Chunk],
     decisions: Sequence[Decision],
     corner: Corner = DEFAULT_CORNER,
+    chapters: Sequence[Chapter] = (),
 ) -> EditPlan:
     """Decide what is seen and heard at every instant of a span.
 
@@ -201,6 +214,7 @@ def plan_edit(
         chunks: tile the span.
         decisions: tile it, too.
         corner: for a layout in which the speaker lies above the screen.
+        chapters: the slides that are shown, in order.
     """
     frame = timedelta(microseconds=round(1_000_000 / rate))
     tracks = {name: picture_track(name, span, segments, frame) for name in sources.pictures}
@@ -219,6 +233,7 @@ def plan_edit(
         parts=tuple(plan_parts(grid, frames, [scene.first for scene in scenes])),
         decisions=tuple(decisions),
         corner=corner if LAYOUTS[layout].inset else None,
+        chapters=tuple(chapters),
     )
 
 

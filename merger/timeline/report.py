@@ -93,6 +93,10 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
             }
             for decision in plan.decisions
         ],
+        "chapters": [
+            {**span_document(c.span, zone), "title": c.title, "words": c.words}
+            for c in plan.chapters
+        ],
         "corner": plan.corner,
         "scenes": scenes_document(plan, zone),
         "sync": [sync_document(sync) for sync in result.syncs],
@@ -140,6 +144,7 @@ def failure_document(
         "renditions": [],
         "chunks": [],
         "decisions": [],
+        "chapters": [],
         "corner": None,
         "scenes": [],
         "sync": [],
@@ -229,6 +234,10 @@ def plan_document(plan: EditPlan, syncs: Sequence[Sync] = ()) -> dict[str, Any]:
                 "verdict": d.verdict,
             }
             for d in plan.decisions
+        ],
+        "chapters": [
+            {"start": _utc(c.span.start), "end": _utc(c.span.end), "title": c.title}
+            for c in plan.chapters
         ],
         "sync": [sync_document(sync) for sync in syncs],
         "corner": plan.corner,

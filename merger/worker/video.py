@@ -93,7 +93,8 @@ def make_video(work: Work, analysed: Analysed) -> deliver.Finished:
             context, request, analysed.library, analysed.presence, out, on_plan, analysed.syncs
         )
         failpoint("encode.joined")
-        _publish(work, result, write_captions(work, out), _has_slides(analysed.presence.looks))
+        captions = write_captions(work, out, result.plan.chapters)
+        _publish(work, result, captions, _has_slides(analysed.presence.looks))
     failpoint("encode.written")
     context.cache.shrink()
     return deliver.require_finished(work)
@@ -155,7 +156,8 @@ def _publish(
     report = result_document(replace(result, renditions=videos), work.task.request.zone)
     if not has_slides and (picture := _picture_of(videos)) is not None:
         report["picture"] = picture
-    work.load(stage_results.save_renditions(lease, data, published, report))
+    chapters = result.plan.chapters
+    work.load(stage_results.save_renditions(lease, data, published, report, chapters))
 
 
 def _picture_of(videos: Sequence[Rendition]) -> str | None:

@@ -80,7 +80,7 @@ def test_the_json_object(filmed: Room) -> None:
         {
             "start": "2026-11-20T10:00:00+03:00", "end": "2026-11-20T10:00:08+03:00",
             "presence": True, "verdict": "presentation", "score": 1.0, "samples": 5,
-            "reasons": ["5 pictures: presentation (more than one colour, and matches no card)"],
+            "reasons": ["5 pictures: presentation (nothing says that it is none)"],
             "reason_messages": said["chunks"][0]["reason_messages"],
         }
     ]  # fmt: skip

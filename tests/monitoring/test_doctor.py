@@ -131,7 +131,7 @@ def test_all_is_well(site: Engine, tmp_path: Path) -> None:
     assert [what.split(" (")[0] for what in found] == [
         "database", "clocks", "schema", "key file", "access", "room '504'", "ffmpeg",
         "encoder for 720p, full, 540p, auto, tiny", "encoder for av1, tiny_av1", "setpriv",
-        "confinement", "cache folder", "data folder", "output folder", "disk space",
+        "confinement", "reading of slides", "cache folder", "data folder", "output folder", "disk space",
         "private files",
     ]  # fmt: skip
     assert found["room '504'"].text == "Europe/Moscow; camera"

@@ -33,7 +33,16 @@ from merger.timeline.captions import Transcript, chat_captions
 from merger.timeline.clock import Span, utc
 from merger.timetable.recurrence import DayOff, Recurrence
 from merger.timetable.spec import SeriesSpec
-from models import AccessAsk, AccessRequest, Confirmation, Record, RecordUser, Rendition, User
+from models import (
+    AccessAsk,
+    AccessRequest,
+    Confirmation,
+    Record,
+    RecordUser,
+    Rendition,
+    Slide,
+    User,
+)
 from tests.conftest import START
 from tests.support.selection import rarely
 from tests.support.site import ROOT, Site
@@ -311,6 +320,12 @@ def test_what_strangers_wrote_in_a_chat_is_text_in_the_player(
                 sha256=kind * 12, made_at=START,
             )  # fmt: skip
             session.add(row_of_file)
+        for number, title in enumerate(("Limits", said)):
+            slide = Slide(
+                record_id=row.id, version=1, number=number, start_ms=12_500 * number,
+                end_ms=30_000, title=title, words=title, picture=JPEG,
+            )  # fmt: skip
+            session.add(slide)
         return row.id
 
     record = writing(running.site.engine, add)
@@ -326,6 +341,13 @@ def test_what_strangers_wrote_in_a_chat_is_text_in_the_player(
         " cue.getCueAsHTML().childElementCount]))); track.track.mode = 'showing' })"
     )
     assert cues == [[5, f"Ann <v>: {said}", 0]]
+    slides = page.locator(".slides a")
+    expect(slides).to_have_count(2)
+    expect(slides.last).to_contain_text("<script>alert(1)</script> <b>--></b>")
+    slides.last.click()
+    expect(page).to_have_url(re.compile("#t=12.5$"))
+    accessible(page)
+    shoot(page, "record-with-slides")
     assert not [text for text in refused if "Content Security Policy" in text]
 
 

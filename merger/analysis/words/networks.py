@@ -57,10 +57,8 @@ def word_reader() -> Network:
 
 @cache
 def _load(name: str) -> Network:
-    os.environ.setdefault(
-        "ORT_DISABLE_TELEMETRY", "1"
-    )  # pictures of lectures are nobody's business
-    import onnxruntime  # 0.2 s, and 40 MB: nobody pays who reads no words
+    with _without_warnings():
+        import onnxruntime  # 0.2 s, and 40 MB: nobody pays who reads no words
 
     onnxruntime.disable_telemetry_events()
     onnxruntime.set_default_logger_severity(_ERRORS)

@@ -75,6 +75,15 @@ def look_at_setpriv() -> Iterator[Finding]:
         yield Finding("setpriv", "warning", Message("monitoring.setpriv_missing"))
 
 
+def look_at_reading() -> Iterator[Finding]:
+    """Look at what reads the words of slides: chapters are made without it, too."""
+    from merger.analysis.words import networks, tesseract  # OpenCV, which nothing else here needs
+
+    reads = "all" if tesseract.languages() else "no_cyrillic"
+    key = f"monitoring.reading_{reads}" if networks.are_there() else "monitoring.reading_none"
+    yield Finding("reading of slides", "ok", Message(key))
+
+
 def look_at_confinement() -> Iterator[Finding]:
     """Try what is open to whatever decodes media from outside."""
     if not confinement.is_wanted():

@@ -15,6 +15,7 @@ from merger.accounts.room_policy import may_watch, policy_of_json
 from merger.db.engine import reading
 from merger.errors import Invalid, Refused
 from merger.mail_address import normal_form
+from merger.records.browse.slides import shows_words
 from merger.records.requests import room_row
 from merger.records.views import summaries
 from merger.timeline.clock import Span
@@ -42,6 +43,7 @@ class Filter:
     course: str | None = None
     day: date | None = None
     text: str | None = None  # a part of the name
+    words: str | None = None  # on one of its slides, in whatever order
     about: str | None = None  # the course, the room, or a part of the name
     meeting: str | None = None  # the digits of its number
     occurrence: int | None = None
@@ -155,6 +157,8 @@ def query_of(session: Session, wanted: Filter) -> Select[Record]:
         )
         own = Record.event_name.icontains(wanted.text, autoescape=True)
         query = query.where(or_(own, Record.id.in_(theirs)))
+    if wanted.words:
+        query = query.where(shows_words(wanted.words))
     if wanted.about:
         query = query.where(_is_about(wanted.about))
     if wanted.meeting is not None:

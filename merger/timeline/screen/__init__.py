@@ -1,1 +1,1 @@
-"""What a screen shows over a record, and what follows for the right-hand side; pure."""
+"""What a screen shows over a record, what follows for the right-hand side, its slides; pure."""

@@ -15,7 +15,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import NotFound
-from merger.records.browse import files, previews
+from merger.records.browse import files, previews, slides
 from merger.rooms import store
 from merger.storage import paths
 from merger.timeline.filenames import VIDEOS
@@ -38,7 +38,7 @@ _BLOCK = 1 << 16  # bytes
 class RenditionPath(RecordPath):
     """The id of a record, and the kind of rendition."""
 
-    kind: Literal["merge", "backup", "transcript", "chat"]
+    kind: Literal["merge", "backup", "transcript", "chat", "chapters"]
 
 
 class PaperPath(RecordPath):
@@ -66,6 +66,12 @@ class PicturePath(RecordPath):
 
     chunk: Annotated[int, Field(ge=0, le=2**31 - 1)]
     number: Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class SlidePath(RecordPath):
+    """A slide of the record, counted from 0 in the order of its `chapters`."""
+
+    number: Annotated[int, Field(ge=0, le=2**15 - 1)]
 
 
 def _file(what: str, *kinds: str) -> dict[str, Any]:
@@ -230,6 +236,18 @@ def _picture(picture: bytes, cache: str) -> Response:
     response.add_etag()
     _check_conditions(response)
     return response
+
+
+@blueprint.get(
+    "/records/<int:record>/chapters/<int:number>/picture",
+    responses={"200": _file("The picture", _JPEG), **_WHOLE},
+    operation_id="showSlide",
+)
+def slide_picture(path: SlidePath) -> Response:
+    """Get a small picture of a slide."""
+    who = require_principal("read")
+    picture = slides.slide_picture(service().engine, path.record, path.number, who.only_of)
+    return _picture(picture, _OWN)
 
 
 @blueprint.get(

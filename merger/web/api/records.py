@@ -191,7 +191,7 @@ def listing(query: RecordQuery) -> Response:
     )
     chosen = lists.Filter(
         room=query.room, user=query.user, statuses=tuple(query.status), course=query.course,
-        day=_day(query.day), text=query.text, meeting=_meeting(query.meeting),
+        day=_day(query.day), text=query.text, words=query.words, meeting=_meeting(query.meeting),
         occurrence=query.occurrence, only_of=who.only_of, reader=who.user,
         changed_since=since, start_from=start_from, start_before=start_before,
         is_rising=query.sort == "start",

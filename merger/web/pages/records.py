@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from merger.timeline.clock import Span, record_span
 from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.plan import Overrule
+from merger.timeline.screen.chapters import sought
 from merger.timeline.screen.decisions import right_named
 from merger.timeline.zones import instant_from, offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
@@ -46,7 +47,7 @@ from models import ENDED, STATUSES
 PAGE = 25  # records
 TABS = ("upcoming", "recordings")
 TIMES = ("start", "end")
-_SEARCH = ("whose", "q", "room", "status", "day")
+_SEARCH = ("whose", "q", "words", "room", "status", "day")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def _whose(filled: Mapping[str, str]) -> dict[str, str]:
 def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> lists.Filter:
     if len(search["q"]) > requests.LONGEST_NAME:
         errors["q"] = field_problem("too_long", longest=requests.LONGEST_NAME)
+    if len(search["words"]) > requests.LONGEST_NAME:
+        errors["words"] = field_problem("too_long", longest=requests.LONGEST_NAME)
     if search["status"] and search["status"] not in STATUSES:
         errors["status"] = field_problem("choose")
     sees_all = who.sees_all and search["whose"] == "all"
@@ -125,6 +128,7 @@ def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> lists.
         statuses=(search["status"],) if search["status"] else (),
         day=_day(search["day"], errors),
         text=search["q"] or None,
+        words=search["words"] or None,
         reader=who.user,
         only_of=None if sees_all else who.user,
         is_theirs=search["whose"] != "all",
@@ -199,7 +203,7 @@ def page_of_record(
         typed: into the form for a new version, of which `errors` says what is wrong.
         edited: typed into the form that changes it; likewise.
     """
-    zone = zone_named(details["zone"])
+    zone, words = zone_named(details["zone"]), request.args.get("words", "").strip()
     [shown] = with_states([details], who)
     renditions = _files_by_kind(details["id"], details["renditions"], VIDEOS)
     page = form(
@@ -207,6 +211,7 @@ def page_of_record(
         picture=timeline(details, zone), layouts=LAYOUTS.values(), profiles=profiles.PROFILES,
         has_ended=details["status"] in ENDED, renditions=renditions,
         captions=_files_by_kind(details["id"], details["captions"], CAPTIONS),
+        words=words, slides=list(_slides_with(details["chapters"], words)),
         deliveries=sorted(details["deliveries"], key=_place_of_delivery),
         share=_share_link(details, zone), video=_video(details, renditions),
         edited=edited or edit_values(details), edit_errors=edit_errors or {},
@@ -215,6 +220,17 @@ def page_of_record(
         offsets={name: offsets_of_twice(typed[name], zone) for name in ("start", "end")},
     )  # fmt: skip
     return (page, 422) if edit_errors and isinstance(page, str) else page
+
+
+def _slides_with(
+    chapters: Sequence[Mapping[str, Any]], words: str
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the slides that say all of some words, with their numbers."""
+    wanted = sought(words)
+    for number, chapter in enumerate(chapters):
+        said = sought(chapter["words"]) if wanted else []
+        if all(any(word.startswith(begins) for word in said) for begins in wanted):
+            yield number, chapter
 
 
 def edit_values(details: Mapping[str, Any]) -> dict[str, str]:

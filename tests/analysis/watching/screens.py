@@ -91,6 +91,7 @@ def write_screen(
     has_scene_cuts: bool = False,
     crf: int = 26,
     options: dict[str, str] | None = None,
+    size: tuple[int, int] = SIZE,
 ) -> list[int]:
     """Encode scenes; return the first frame of each.
 
@@ -101,7 +102,7 @@ def write_screen(
     begins, count = [], 0
     with av.open(str(path), "w") as container:
         stream = cast(Any, container.add_stream("libx264", rate=rate))
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {
             "preset": "veryfast", "crf": str(crf), "g": str(group), "threads": "1",

@@ -208,14 +208,12 @@ def test_a_delivered_record_is_shown_with_all_that_is_known_of_it(merged: Web) -
 
 def test_why_a_chunk_was_decided_so_is_read_in_any_language(merged: Web) -> None:
     page = reader(merged, "ann").get("/records/1")
-    assert "5 pictures: presentation (more than one colour, and matches no card)" in page
+    assert "10 s: presentation (nothing says that it is none)" in page
     russian = reader(merged, "ann", "ru").get("/records/1")
-    assert "5 кадров: презентация (не один цвет и не заставка)" in russian
+    assert "10 с: презентация (ничто не говорит о том, что это не презентация)" in russian
     [first, _] = merged.site.details()["chunks"]
-    assert first["reasons"] == [
-        "5 pictures: presentation (more than one colour, and matches no card)"
-    ]
-    assert first["reason_messages"][0]["key"] == "analysis.reason"
+    assert first["reasons"] == ["10 s: presentation (nothing says that it is none)"]
+    assert first["reason_messages"][0]["key"] == "analysis.reason_for"
 
 
 def test_why_a_chunk_was_decided_before_messages_had_keys(merged: Web) -> None:

@@ -171,6 +171,9 @@ class RecordQuery(RequestModel):
         None, description="The day on which they start, in the room's time zone, like 2026-11-20."
     )
     text: Text | None = Field(None, description="Part of the name.")
+    words: Text | None = Field(
+        None, description="Words that stand on one slide, or their beginnings, in any order."
+    )
     meeting: Text | None = Field(
         None, description="The number of a meeting: recorded there, or by the timetable."
     )
@@ -337,10 +340,33 @@ class RenditionOut(BaseModel):
     frames: int
 
 
-class CaptionsOut(BaseModel):
-    """The chat or the transcript on the time of the video, as WebVTT; downloaded like the video."""
+class ChapterOut(BaseModel):
+    """A slide that the video shows; its picture is at …/chapters/{number}/picture."""
 
-    kind: Literal["transcript", "chat"]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "start": "2026-11-20T10:12:31.240000+03:00",
+                "end": "2026-11-20T10:15:02.880000+03:00",
+                "start_s": 751.24,
+                "title": "The chain rule",
+                "words": "The chain rule Let f and g be differentiable",
+                "has_picture": True,
+            }
+        }
+    )
+    start: At
+    end: At
+    start_s: float = Field(description="On the time of the video.")
+    title: str = Field(description="Its heading; empty where it could not be read.")
+    words: str = Field(description="All that could be read on it.")
+    has_picture: bool
+
+
+class CaptionsOut(BaseModel):
+    """Chat, transcript or chapters on the time of the video, as WebVTT; downloaded like it."""
+
+    kind: Literal["transcript", "chat", "chapters"]
     version: int
     bytes: int
     sha256: str
@@ -393,6 +419,7 @@ class RecordDetails(RecordOut):
     decisions: list[DecisionOut]
     overrules: list[OverruleOut]
     chunks: list[ChunkOut]
+    chapters: list[ChapterOut] = Field(description="The slides that the video shows, in order.")
     renditions: list[RenditionOut]
     captions: list[CaptionsOut]
     deliveries: list[DeliveryOut]
