@@ -66,6 +66,15 @@ def _length(text: str) -> timedelta:
     return int(number) * _UNITS[unit]
 
 
+def _loudness(text: str) -> float | None:
+    if text.lower() == "off":
+        return None
+    lufs = float(_require(r"-\d{2}(\.\d)?", text)[0])
+    if not -30 <= lufs <= -10:
+        raise ValueError(text)
+    return lufs
+
+
 def _days(text: str) -> timedelta:
     return timedelta(days=int(_require(r"\d{1,6}", text)[0]))
 
@@ -129,6 +138,7 @@ def _check_port(address: str) -> str:
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 Length = Annotated[timedelta, BeforeValidator(_length)]
+Loudness = Annotated[float | None, BeforeValidator(_loudness)]
 Days = Annotated[timedelta, BeforeValidator(_days)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Folder = Annotated[Path, AfterValidator(_absolute)]
@@ -245,6 +255,11 @@ class Settings(BaseSettings):
         "MERGER_SYNC", "yes", YES_NO,
         "Whether sources whose recorders did not write down when they began are moved by their"
         " sound, so that both sides show the same instant.",
+    )  # fmt: skip
+    loudness: Loudness = _setting(
+        "MERGER_LOUDNESS", "-18", _any("loudness"),
+        "How loud videos are made, in LUFS, with peaks of at most -1 dBTP; off leaves the sound as"
+        " loud as it was recorded.",
     )  # fmt: skip
     language: Annotated[Language, AfterValidator(_check_language)] = _setting(
         "MERGER_LANGUAGE", "en", _choice(languages()),

@@ -36,6 +36,7 @@ def test_the_defaults_need_nothing() -> None:
         "encoder": "auto",
         "screen_still": timedelta(seconds=60),
         "sync": True,
+        "loudness": -18.0,
         "language": "en",
         "data": Path.home() / ".local/share/lecture-merger",
         "secret_path": None,
@@ -112,6 +113,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_ENCODER": "software",
             "MERGER_SCREEN_STILL": "90",
             "MERGER_SYNC": "no",
+            "MERGER_LOUDNESS": "-23.5",
             "MERGER_LANGUAGE": "ru",
             "MERGER_DATA": "/srv/data",
             "MERGER_SECRET_FILE": "/srv/secret.key",
@@ -172,7 +174,7 @@ def test_every_setting_is_read() -> None:
     )
     assert [value for _, value in settings] == [
         "/usr/bin/ffmpeg", "off", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
-        False, "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
+        False, -23.5, "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
         config.Secret("mysql+pymysql://merger:hush@db/merger"), True,
         (("cameras", IPv6Network("fd12:3456::/32")), ("oidc", IPv4Network("127.0.0.1/32"))), 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
@@ -220,11 +222,17 @@ def test_a_secret_is_seen_nowhere(tmp_path: Path) -> None:
      ("MERGER_POLL", "soon"), ("MERGER_LEASE", "1e3"), ("MERGER_LEASE", "inf"), ("MERGER_LEASE", "3601"),
      ("MERGER_KEEP_VIDEOS_DAYS", "3651"), ("MERGER_OIDC_DOMAINS", "example.edu,edu"), ("MERGER_MAIL_FROM", "ada"),
      ("MERGER_MAIL_SERVER", "smtp://mail.example.edu:0"), ("MERGER_WEB_ADDRESS", "example.edu"), ("MERGER_WEBHOOK_URL", "chat/"),
-     ("MERGER_KEEP_SEGMENTS_DAYS", "1.5"),
+     ("MERGER_KEEP_SEGMENTS_DAYS", "1.5"), ("MERGER_LOUDNESS", "-31"), ("MERGER_LOUDNESS", "-9"),
+     ("MERGER_LOUDNESS", "18"), ("MERGER_LOUDNESS", "no"),
      ("MERGER_KEEP_SEGMENTS_SHARE", "0"), ("MERGER_KEEP_SEGMENTS_SHARE", "50%"), ("MERGER_KEEP_VIDEOS_DAYS", "-1")],
 )  # fmt: skip
 def test_what_is_out_of_range_is_refused(variable: str, text: str) -> None:
     assert f"{variable}={text!r}: write " in refusal({variable: text})
+
+
+@pytest.mark.parametrize("text", ["off", "Off"])
+def test_loudness_can_be_left_alone(text: str) -> None:
+    assert config.load({"MERGER_LOUDNESS": text}).loudness is None
 
 
 @pytest.mark.parametrize("text", ["yes", "true", "on", "1", "YES"])

@@ -209,7 +209,10 @@ class _Job:
                 language=self.context.settings.language, backup=self.plan.shows_right,
             )  # fmt: skip
             parts.append((spec, spec_hash(spec, version)))
-        sound = sound_spec(self.plan, self.media, self.identities, profiles.SOUND_BITRATE)
+        sound = sound_spec(
+            self.plan, self.media, self.identities, profiles.SOUND_BITRATE,
+            self.context.settings.loudness,
+        )  # fmt: skip
         return EncodingSpecs(parts, sound, f"{spec_hash(sound, version)}.m4a")
 
     def _learn(self, holes: Holes) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from merger.analysis.gain import LEVELS_PER_S, gain_curve
 from merger.errors import Broken
 from merger.i18n import Message
 from merger.isolation import reader
@@ -13,12 +17,17 @@ from merger.media.index import read_media
 from merger.media.verify import Expected, find_mismatch
 from merger.render.ffmpeg import Outcome
 from merger.render.soundgraph import (
+    GAINS_PER_S,
+    LEVEL_KEY,
+    levels_command,
+    levels_of_runs_command,
     sound_command,
     sound_of_runs_command,
     sound_run_command,
     uniform_sound_command,
 )
 from merger.render.steps import Step, all_wrong, run_ffmpeg
+from merger.storage.files import translate_write_errors
 from merger.timeline.profiles import SAMPLE_RATE
 from merger.timeline.specs import PCM_BYTES, Input, SoundSpec, sound_runs
 
@@ -53,7 +62,8 @@ def _try_sound(step: Step, spec: SoundSpec, output: str) -> tuple[Outcome, list[
     expected = Expected(samples=spec.samples)
     runs = sound_runs(spec)
     if len(runs) == 1:
-        outcome = run_ffmpeg(step, sound_command(spec, output))
+        gain = _gain(step, spec, output, lambda levels: levels_command(spec, levels))
+        outcome = run_ffmpeg(step, sound_command(spec, output, gain))
         return outcome, find_mismatch(step.folder / output, expected)
     files = [f"{output}.{n}.pcm" for n in range(len(runs))]
     for file in (output, *files):  # what an earlier try left is not this sound
@@ -69,12 +79,47 @@ def _try_sound(step: Step, spec: SoundSpec, output: str) -> tuple[Outcome, list[
             samples = size // PCM_BYTES
             wrong = Message("render.sound_run", samples=samples, expected=part.samples)
             return outcome, [wrong]
-    outcome = run_ffmpeg(step, sound_of_runs_command(spec, runs, files, output))
+    gain = _gain(step, spec, output, lambda levels: levels_of_runs_command(runs, files, levels))
+    outcome = run_ffmpeg(step, sound_of_runs_command(spec, runs, files, output, gain))
     whole.code, whole.tail = outcome.code, outcome.tail
     whole.complaints += outcome.complaints
     for file in files:
         (step.folder / file).unlink()
     return whole, find_mismatch(step.folder / output, expected)
+
+
+def _gain(
+    step: Step, spec: SoundSpec, output: str, command: Callable[[str], list[str]]
+) -> str | None:
+    """Measure a sound, and return the name of the file with its gain; None if it needs none.
+
+    What goes wrong here goes wrong in encoding, too, which says so.
+
+    Args:
+        command: that writes the levels into a file of a name.
+    """
+    if spec.loudness is None:
+        return None
+    levels, gain = f"{output}.levels", f"{output}.gain"
+    (step.folder / levels).unlink(missing_ok=True)
+    run_ffmpeg(step, command(levels))
+    curve = gain_curve(_read_levels(step.folder / levels), spec.loudness)
+    every = GAINS_PER_S // LEVELS_PER_S
+    # One more than there are, so that there is a gain for a sound of less than a level.
+    curve = np.append(curve, curve[-1] if len(curve) else 0.0)
+    between = np.interp(np.arange(len(curve) * every) / every, np.arange(len(curve)), curve)
+    factors = (10 ** (between / 20)).astype("<f4")
+    with translate_write_errors(step.folder.parent):
+        (step.folder / gain).write_bytes(np.repeat(factors, 2).tobytes())
+    return gain
+
+
+def _read_levels(path: Path) -> list[float]:
+    if not path.exists():
+        return []
+    begin = f"{LEVEL_KEY}="
+    with path.open() as file:
+        return [float(line.removeprefix(begin)) for line in file if line.startswith(begin)]
 
 
 def _with_uniform_inputs(step: Step, spec: SoundSpec) -> SoundSpec:

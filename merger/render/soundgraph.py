@@ -19,10 +19,35 @@ Stream = Any  # ffmpeg-python has no types
 # Bare samples: no header that could say another number of them, or has no room for so many.
 _PCM: Mapping[str, Any] = {"f": "f32le", "ar": SAMPLE_RATE, "ac": 2}
 
+# What AAC keeps of the heights is below 16 kHz; fewer samples are less work.
+_MEASURED_RATE = 32_000
+LEVEL_KEY = "lavfi.r128.M"
+_DEBUG = 48  # a level of the log that nobody reads; FFmpeg 5.1 has no word for it
+GAINS_PER_S = 200  # in a file of factors, as bare samples of both channels
+# 3 dB under full scale: between samples, and by encoding, peaks grow by a decibel or two, and the
+# true peak is to stay at -1 dBTP.
+_HIGHEST_SAMPLE = 0.7
 
-def sound_command(spec: SoundSpec, output: str) -> list[str]:
-    """Return the arguments (without the program) that encode the sound of a record."""
-    return _encode(_join_pieces(spec), spec, output)
+
+def sound_command(spec: SoundSpec, output: str, gain: str | None = None) -> list[str]:
+    """Return the arguments (without the program) that encode the sound of a record.
+
+    Args:
+        gain: the file with the gain of a spec that says how loud it is to be.
+    """
+    return _encode(_join_pieces(spec), spec, output, gain)
+
+
+def levels_command(spec: SoundSpec, output: str) -> list[str]:
+    """Return the arguments that write how loud the sound of a record is, ten times a second."""
+    return _measure(_join_pieces(spec), output)
+
+
+def levels_of_runs_command(
+    runs: Sequence[SoundSpec], files: Sequence[str], output: str
+) -> list[str]:
+    """Return the arguments that do so from runs; see sound_of_runs_command."""
+    return _measure(_join_runs(runs, files), output)
 
 
 def sound_run_command(run: SoundSpec, output: str) -> list[str]:
@@ -33,7 +58,11 @@ def sound_run_command(run: SoundSpec, output: str) -> list[str]:
 
 
 def sound_of_runs_command(
-    spec: SoundSpec, runs: Sequence[SoundSpec], files: Sequence[str], output: str
+    spec: SoundSpec,
+    runs: Sequence[SoundSpec],
+    files: Sequence[str],
+    output: str,
+    gain: str | None = None,
 ) -> list[str]:
     """Return the arguments that encode the sound of a record from its runs.
 
@@ -41,10 +70,9 @@ def sound_of_runs_command(
 
     Args:
         files: of the runs, in order, as sound_run_command writes them.
+        gain: as for sound_command.
     """
-    streams = [ffmpeg.input(file, protocol_whitelist="file", **_PCM).audio for file in files]
-    leads = [run.pieces[0].lead for run in runs]
-    return _encode(_join(zip(streams, leads, strict=True)), spec, output)
+    return _encode(_join_runs(runs, files), spec, output, gain)
 
 
 def uniform_sound_command(source: Input, output: str) -> list[str]:
@@ -63,13 +91,40 @@ def uniform_sound_command(source: Input, output: str) -> list[str]:
     return [*GLOBAL_OPTIONS, *node.get_args()]
 
 
-def _encode(stream: Stream, spec: SoundSpec, output: str) -> list[str]:
+def _encode(stream: Stream, spec: SoundSpec, output: str, gain: str | None) -> list[str]:
     stream = stream.filter("atrim", end_sample=spec.samples)
+    if gain is not None:
+        stream = _amplify(stream, gain).filter("atrim", end_sample=spec.samples)
     node = ffmpeg.output(
         stream, output, f="mp4", **{"c:a": "aac", "b:a": spec.bitrate}, ar=SAMPLE_RATE, ac=2,
         map_metadata=-1,
     )  # fmt: skip
     return [*GLOBAL_OPTIONS, *node.get_args()]
+
+
+def _amplify(stream: Stream, gain: str) -> Stream:
+    options = {**_PCM, "ar": GAINS_PER_S}
+    factors = ffmpeg.input(gain, protocol_whitelist="file", **options).audio
+    factors = factors.filter("aresample", SAMPLE_RATE).filter("apad")
+    return ffmpeg.filter([stream, factors], "amultiply").filter(
+        "alimiter", limit=_HIGHEST_SAMPLE, level=0, latency=1
+    )
+
+
+def _measure(stream: Stream, output: str) -> list[str]:
+    stream = (
+        stream.filter("aresample", _MEASURED_RATE)
+        .filter("ebur128", metadata=1, framelog=_DEBUG)
+        .filter("ametadata", "print", key=LEVEL_KEY, file=output)
+    )
+    node = ffmpeg.output(stream, "-", f="null")
+    return [*GLOBAL_OPTIONS, *node.get_args()]
+
+
+def _join_runs(runs: Sequence[SoundSpec], files: Sequence[str]) -> Stream:
+    streams = [ffmpeg.input(file, protocol_whitelist="file", **_PCM).audio for file in files]
+    leads = [run.pieces[0].lead for run in runs]
+    return _join(zip(streams, leads, strict=True))
 
 
 def _join_pieces(spec: SoundSpec) -> Stream:

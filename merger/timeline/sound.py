@@ -17,7 +17,11 @@ _SETTLING_US = 500_000  # a decoder needs a packet or two to get going
 
 
 def sound_spec(
-    plan: EditPlan, media: Mapping[str, MediaFile], identities: Mapping[str, str], bitrate: str
+    plan: EditPlan,
+    media: Mapping[str, MediaFile],
+    identities: Mapping[str, str],
+    bitrate: str,
+    loudness: float | None = None,
 ) -> SoundSpec:
     """Return all that determines the sound of a plan. The pieces last exactly as long as it."""
     total = round(plan.frames * SAMPLE_RATE / plan.rate)
@@ -53,7 +57,7 @@ def sound_spec(
             pieces.append(piece)
             fades = True
         at = end
-    return SoundSpec(total, tuple(pieces), bitrate)
+    return SoundSpec(total, tuple(pieces), bitrate, loudness)
 
 
 def _streams(

@@ -25,7 +25,7 @@ SPEC_VERSION = 1
 # What does not change the pictures of a content, and so its name.
 _NOT_NAMED = {"file", "seek_us", "pictures", "pixel_aspect", "rotation"}
 # What came later: where it is None, what was encoded without it keeps its name.
-_NAMED_IF_SET = {"colours", "place"}
+_NAMED_IF_SET = {"colours", "place", "loudness"}
 CROSSFADE = timedelta(milliseconds=40)
 # Of sound, that one command makes: each takes some 300 bytes of a graph, which is one argument, and
 # Linux lets none be longer than 128 KiB.
@@ -149,6 +149,7 @@ class SoundSpec:
     samples: int
     pieces: tuple[SoundPiece, ...]
     bitrate: str
+    loudness: float | None = None  # LUFS; None: as loud as it was recorded
 
 
 def sound_runs(spec: SoundSpec) -> list[SoundSpec]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import re
 import subprocess
 import wave
 from collections.abc import Sequence
@@ -211,6 +213,7 @@ def test_sound_before_the_first_picture_of_its_file(room: Room) -> None:
 
 @pytest.mark.parametrize("channels", ["1", "2"])
 def test_sound_is_as_loud_as_it_was_recorded(room: Room, channels: str) -> None:
+    room.environ["MERGER_LOUDNESS"] = "off"  # else it is as loud as all are
     recorded = room.film("speaker", 0, 6, options=("-ac", channels))
     room.film("screen", 0, 6, sound=False)
     levels = [level(path) for path in (recorded, path_of(room.merge(6.0)))]
@@ -376,3 +379,88 @@ def test_sound_that_cannot_be_decoded_is_left_out(one_room: Room) -> None:
     sound = sound_of(path_of(result))
     assert pitch(sound, 5.01) == pytest.approx(PITCHES["screen"], abs=8)
     assert Message("render.sound_left_out", file=path.name) in result.warnings
+
+
+def speech_like(folder: Path, seconds_lufs: Sequence[tuple[int, float]]) -> SoundSpec:
+    """Write noise in syllables and words, each so many seconds about so loud; 0: digital silence."""
+    chance = np.random.default_rng(4)
+    pieces = []
+    for n, (seconds_, lufs) in enumerate(seconds_lufs):
+        at = np.arange(seconds_ * 48_000) / 48_000
+        noise = np.convolve(chance.standard_normal(len(at)), np.hanning(16), "same")
+        words = np.repeat(10 ** (chance.normal(0, 3, seconds_) / 20), 48_000)
+        sound = noise * np.maximum(0.03, np.sin(8 * np.pi * at)) * words
+        sound *= 10 ** ((lufs + 3) / 20) / np.sqrt(np.mean(sound**2)) if lufs else 0
+        path = folder / f"{n}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 48_000, 0, "NONE", ""))
+            file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+        source = Input(str(path), f"{n}", "wav", 0, None)
+        pieces.append(SoundPiece(len(at), source, mono=True))
+    return SoundSpec(sum(p.samples for p in pieces), tuple(pieces), "128k", -18.0)
+
+
+def loudness_and_peak(path: Path, filters: str = "anull") -> tuple[float, float]:
+    """Return the integrated loudness in LUFS and the true peak in dBTP."""
+    command = [
+        CARRIED.path, "-hide_banner", "-nostats", "-i", str(path),
+        "-af", f"{filters},ebur128=peak=true", "-f", "null", "-",
+    ]  # fmt: skip
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    summary = said[said.rindex("Summary:") :]
+    loudness, peak = (re.search(rf"\b{name}:\s+(\S+)", summary) for name in ("I", "Peak"))
+    assert loudness and peak
+    return float(loudness[1]), float(peak[1])
+
+
+@BOTH_FFMPEGS
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(30, -38.0)],
+        [(30, -23.0)],
+        [(30, -9.0)],
+        [(25, -20.0), (25, -35.0)],
+        [(25, -35.0), (25, -20.0)],
+    ],
+    ids=["soft", "usual", "loud", "step down", "step up"],
+)
+def test_all_records_are_equally_loud(
+    tmp_path: Path, tool: Tool, parts: list[tuple[int, float]]
+) -> None:
+    spec = speech_like(tmp_path, parts)
+    step = Step(tool, tmp_path, lambda: False)
+    path, warnings = encode_sound(step, spec, "sound")
+    assert warnings == []
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].duration == spec.samples
+    loudness, peak = loudness_and_peak(path)
+    assert loudness == pytest.approx(-18, abs=1) and peak <= -1
+    at = 0
+    for length, _ in parts:
+        settled = f"atrim={at + 10 * (at > 0)}:{at + length - 3}"
+        assert loudness_and_peak(path, settled)[0] == pytest.approx(-18, abs=2)
+        at += length
+
+
+@BOTH_FFMPEGS
+def test_loudness_moves_no_sample(
+    tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same sound in one run or in many, again or anew; silence stays silence."""
+    spec = speech_like(tmp_path, [(6, -30.0), (6, 0), (6, -12.0)])
+    step = Step(tool, tmp_path, lambda: False)
+    first, again = (encode_sound(step, spec, name)[0].read_bytes() for name in ("a", "b"))
+    assert first == again
+    plain, _ = encode_sound(step, dataclasses.replace(spec, loudness=None), "plain")
+    before, after = sound_of(plain), sound_of(tmp_path / "a.partial.m4a")
+    assert len(before) == len(after) == spec.samples
+    assert np.abs(after[7 * 48_000 : 11 * 48_000]).max() < 1e-4
+    for at in (48_000, 14 * 48_000):
+        a, b = (sound[at : at + 48_000] for sound in (before, after))
+        shifts = range(-20, 21)
+        fits = [np.dot(a[100:-100], np.roll(b, shift)[100:-100]) for shift in shifts]
+        assert shifts[int(np.argmax(fits))] == 0
+    monkeypatch.setattr(specs, "MOST_PIECES", 1)
+    in_runs, _ = encode_sound(step, spec, "runs")
+    assert in_runs.read_bytes() == first

@@ -265,6 +265,16 @@ def test_the_pieces_of_the_sound_last_as_long_as_the_record(
     assert all(p.samples >= after.lead for p, after in pairwise(spec.pieces))
 
 
+def test_sound_of_another_loudness_has_another_name() -> None:
+    """What was encoded as loud as it was recorded keeps the name that it had before."""
+    names = [
+        name_of(SoundSpec(48_000, (SoundPiece(48_000),), "128k", lufs))
+        for lufs in (None, -18.0, -23.0)
+    ]
+    assert names[0] == "9239743a449ed7655320606233a9ac1534078f53"
+    assert len(set(names)) == 3
+
+
 def test_the_sound_of_a_record_of_half_a_frame_more_fills_its_last_frame() -> None:
     spec = Record().sound(Record().plan(frames=25.75))
     assert [piece.samples for piece in spec.pieces] == [spec.samples] == [26 * 1920]
