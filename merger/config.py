@@ -256,6 +256,11 @@ class Settings(BaseSettings):
         "Whether sources whose recorders did not write down when they began are moved by their"
         " sound, so that both sides show the same instant.",
     )  # fmt: skip
+    read_words: bool = _setting(
+        "MERGER_READ_WORDS", "yes", YES_NO,
+        "Whether words on the screen are read: slides get headings and can be searched, and more"
+        " pictures of devices that show no presentation are recognised.",
+    )  # fmt: skip
     loudness: Loudness = _setting(
         "MERGER_LOUDNESS", "-18", _any("loudness"),
         "How loud videos are made, in LUFS, with peaks of at most -1 dBTP; off leaves the sound as"

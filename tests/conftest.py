@@ -42,6 +42,9 @@ pytest_plugins = [
 ]  # fmt: skip
 
 
+# Words of a picture cost a third of a second: who tests what they say has them read.
+os.environ["MERGER_READ_WORDS"] = "no"
+
 # A machine that is busy is no mistake of a test that makes up examples.
 settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
@@ -177,7 +180,12 @@ class Room:
     def merge(self, until_s: float = 10.0, **changes: Any) -> MergeResult:
         library = changes.pop("library", self.library)
         configured = load(
-            {"MERGER_CACHE": str(self.cache), "MERGER_ENCODER": "software", **self.environ}
+            {
+                "MERGER_CACHE": str(self.cache),
+                "MERGER_ENCODER": "software",
+                "MERGER_READ_WORDS": "no",
+                **self.environ,
+            }
         )
         return pipeline.merge(
             self.request(until_s, **changes),
@@ -191,7 +199,9 @@ class Room:
     def chunks(self, until_s: float = 10.0, **changes: Any) -> list[Chunk]:
         """Decide in which chunks a presentation is shown, and encode nothing."""
         request = self.request(until_s, **{"decide": "chunk", **changes})
-        configured = load({"MERGER_CACHE": str(self.cache)})
+        configured = load(
+            {"MERGER_CACHE": str(self.cache), "MERGER_READ_WORDS": "no", **self.environ}
+        )
         library = read_library(
             self.library, request.room, request.sources.names, request.span, request.zone
         )

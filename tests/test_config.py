@@ -113,6 +113,7 @@ def test_every_setting_is_read() -> None:
             "MERGER_ENCODER": "software",
             "MERGER_SCREEN_STILL": "90",
             "MERGER_SYNC": "no",
+            "MERGER_READ_WORDS": "no",
             "MERGER_LOUDNESS": "-23.5",
             "MERGER_LANGUAGE": "ru",
             "MERGER_DATA": "/srv/data",

@@ -11,7 +11,7 @@ from merger.analysis.classify import classify, read_few
 from merger.analysis.decoding import planes, sample_targets
 from merger.analysis.jpeg import encode_jpeg
 from merger.analysis.targets import Sight, Target
-from merger.analysis.words.memory import remember
+from merger.analysis.words.memory import read_nothing, remember
 from merger.timeline.layout import Size
 from merger.timeline.media import MediaFile
 
@@ -29,16 +29,19 @@ def look_at(
     wanted: Sequence[Target],
     to_show: Sequence[Target],
     own_cards: Sequence[Card],
+    *,
+    reads: bool = True,
 ) -> list[Sight]:
     """Return what some pictures of a file show.
 
     Args:
         to_show: those of which people get a small copy.
         own_cards: the user's "no signal" cards, beside those that ship.
+        reads: whether words are evidence, too.
     """
     assert file.video is not None
     cards = (*shipped_cards(), *own_cards)
-    read = remember(read_few)
+    read = remember(read_few) if reads else read_nothing
     sights = []
     for target, frame in sample_targets(file, wanted):
         sample = classify(*planes(frame), cards, read)

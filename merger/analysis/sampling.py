@@ -42,11 +42,14 @@ def sample_chunk(
     track: Track | None,
     media: Mapping[str, MediaFile],
     own_cards: Sequence[Card] = (),
+    *,
+    reads: bool = True,
 ) -> Look:
     """Look at a chunk of the screen and decide presence.
 
     Args:
         own_cards: the user's "no signal" cards, beside those that ship.
+        reads: whether words are evidence, too.
     """
     if track is None:
         return Look(Chunk(chunk, False, "missing", Fraction(0), 0), [], [])
@@ -62,7 +65,7 @@ def sample_chunk(
         by_file.setdefault(target.file, []).append(target)
     for file, of_file in by_file.items():
         try:
-            sights = reader.call(look_at, media[file], of_file, to_show, own_cards)
+            sights = reader.call(look_at, media[file], of_file, to_show, own_cards, reads=reads)
         except Unreadable as error:  # as pictures that cannot be decoded
             name = media[file].path.name
             warnings.append(Message("media.of_file", file=name, what=error.message))

@@ -44,6 +44,7 @@ from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
 ANALYSIS = 5
+_NO_WORDS = "no words were read"
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,12 @@ def _screen_signal(
     wanted = list(dict.fromkeys(
         (clip.segment.file, n) for clip in track.clips for n in windows_of(clip)
     ))  # fmt: skip
+    reads = context.settings.read_words
     seen: dict[tuple[str, int], Observation] = {}
     unseen: list[Message] = []
     for done, (file, n) in enumerate(wanted):
         context.progress(done, len(wanted))
-        name = f"{_window_hash(library.identities[file], n, request.cards)}.watched.json"
+        name = f"{_window_hash(library.identities[file], n, request.cards, reads)}.watched.json"
         facts = context.cache.recall(name, context.work)
         if facts:
             seen[file, n] = _observation_of(facts)
@@ -111,7 +113,7 @@ def _screen_signal(
         stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
         try:
             with context.budget.slot(context.cancelled):
-                seen[file, n] = reader.call(watch, media, stretch, request.cards)
+                seen[file, n] = reader.call(watch, media, stretch, request.cards, reads=reads)
         except Unreadable as error:  # the next run looks again: what ended may not end then
             unseen.append(Message("media.of_file", file=media.path.name, what=error.message))
             continue
@@ -126,8 +128,9 @@ def _believe(item: Clip | Gap) -> Shown:
     return Shown(item.span, "missing", NO_MEDIA)
 
 
-def _window_hash(identity: str, n: int, own_cards: Sequence[Card]) -> str:
-    return _hash([ANALYSIS, WINDOW_US, identity, n, _card_facts(own_cards)])
+def _window_hash(identity: str, n: int, own_cards: Sequence[Card], reads: bool) -> str:
+    how = _card_facts(own_cards) if reads else [*_card_facts(own_cards), _NO_WORDS]
+    return _hash([ANALYSIS, WINDOW_US, identity, n, how])
 
 
 def _facts_of_observation(seen: Observation) -> list[Any]:
@@ -167,7 +170,8 @@ def _read_chapters(context: RenderContext, slides: Sequence[Slide]) -> list[Chap
     chapters = []
     for n, slide in enumerate(slides):
         context.progress(n, len(slides))
-        told = _told(context, slide.jpeg) if slide.jpeg else _NOTHING_TOLD
+        is_read = slide.jpeg and context.settings.read_words
+        told = _told(context, slide.jpeg) if slide.jpeg and is_read else _NOTHING_TOLD
         chapters.append(Chapter(slide.span, told.title, told.words, told.picture))
     return join_same(chapters)
 
@@ -203,16 +207,17 @@ def _sample(
 ) -> list[Look]:
     if request.screen_is_known:
         return [_look_at_shared(cell, track) for cell in cells]
+    reads = context.settings.read_words
     looks: list[Look] = []
     for n, cell in enumerate(cells):
         context.progress(n, len(cells))
-        name = f"{_chunk_hash(cell, track, library.identities, request.cards)}.chunk.json"
+        name = f"{_chunk_hash(cell, track, library.identities, request.cards, reads)}.chunk.json"
         facts = context.cache.recall(name, context.work)
         if facts:
             looks.append(_look_of(cell, facts))
             continue
         with context.budget.slot(context.cancelled):
-            look = sample_chunk(cell, track, library.media, request.cards)
+            look = sample_chunk(cell, track, library.media, request.cards, reads=reads)
         if not look.warnings:  # else the next run looks again: what ended may not end then
             context.cache.remember(name, _facts_of(look), context.work)
         looks.append(look)
@@ -227,7 +232,11 @@ def _look_at_shared(cell: Span, track: Track | None) -> Look:
 
 
 def _chunk_hash(
-    cell: Span, track: Track | None, identities: Mapping[str, str], own_cards: Sequence[Card]
+    cell: Span,
+    track: Track | None,
+    identities: Mapping[str, str],
+    own_cards: Sequence[Card],
+    reads: bool = True,
 ) -> str:
     """Return a name for all that a chunk's verdict depends on."""
     clips = [
@@ -238,7 +247,8 @@ def _chunk_hash(
         for clip in (track.clips if track else ())
         if clip.span.cut_to(cell)
     ]  # fmt: skip
-    return _hash([ANALYSIS, str(cell), track is None, clips, _card_facts(own_cards)])
+    how = _card_facts(own_cards) if reads else [*_card_facts(own_cards), _NO_WORDS]
+    return _hash([ANALYSIS, str(cell), track is None, clips, how])
 
 
 def _facts_of(look: Look) -> list[Any]:

@@ -118,6 +118,7 @@ def test_words_are_read_in_the_confined_reader(one_room: Room) -> None:
     font = cv2.FontFace("uni")
     cv2.putText(ground, "Kein Signal", (300, 120), (230, 230, 230), font, 30, 400)
     film_screen(one_room, 0, 10, ground)
+    one_room.environ["MERGER_READ_WORDS"] = "yes"
     (chunk,) = one_room.chunks()
     assert (chunk.presence, chunk.verdict) == (False, "no_signal")
 

@@ -65,6 +65,7 @@ class Site:
             "MERGER_ENCODER": "software",
             "MERGER_FFMPEG": CARRIED.path,
             "MERGER_POLL": "0.2",
+            "MERGER_READ_WORDS": "no",
             "MERGER_ACCESS": "open",  # tests/records/access/ and others ask
             **SMALL_CANVAS,
             **self.environ,

@@ -34,7 +34,7 @@ from merger.analysis.watching.thumbs import (
     only_adds,
     thumb_of,
 )
-from merger.analysis.words.memory import remember
+from merger.analysis.words.memory import at_most, read_nothing, remember
 from merger.analysis.words.reading import Line
 from merger.i18n import Message
 from merger.timeline.clock import Stretch
@@ -43,6 +43,9 @@ from merger.timeline.media import MediaFile
 from merger.timeline.screen.signals import Change, Mark, Observation, Picture
 
 _EVERY_US = 2_000_000  # key frames are looked at
+# Pictures of ten minutes whose words are read, for 0.3 s of a processor each: what has few words,
+# and shows others all the time, is doubtful, and a presentation.
+_MOST_READ = 20
 _KNOWN = 12  # pictures that were classified last: a screen returns to them
 _MOVING_EVERY_US = 500_000  # something that moves is classified
 _ONE_CHANGE_US = 150_000  # pictures that become others one so soon after the other, as in a fade
@@ -76,7 +79,7 @@ class _Watch:
 
     file: MediaFile
     cards: Sequence[Card]
-    read: Callable[[Plane], list[Line]] = field(default_factory=lambda: remember(read_few))
+    read: Callable[[Plane], list[Line]]
     known: list[tuple[Thumb, Sample]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -104,14 +107,18 @@ class _Watch:
             self.slides.append(Picture(at_us, sample.verdict, jpeg))
 
 
-def watch(file: MediaFile, stretch: Stretch, own_cards: Sequence[Card]) -> Observation:
+def watch(
+    file: MediaFile, stretch: Stretch, own_cards: Sequence[Card], *, reads: bool = True
+) -> Observation:
     """Return what a stretch of a file shows; what was before it counts as far as it goes on.
 
     Args:
         own_cards: the user's "no signal" cards, beside those that ship.
+        reads: whether words are evidence, too.
     """
     assert file.video is not None
-    state = _Watch(file, (*shipped_cards(), *own_cards))
+    read = remember(at_most(_MOST_READ, read_few)) if reads else read_nothing
+    state = _Watch(file, (*shipped_cards(), *own_cards), read)
     bursts = find_bursts(file)
     pictures: list[Picture] = []
     looks: list[_Look] = []

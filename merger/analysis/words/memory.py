@@ -31,3 +31,20 @@ def remember(read: Callable[[Picture], list[Line]]) -> Callable[[Picture], list[
         return lines
 
     return read_once
+
+
+def at_most(times: int, read: Callable[[Picture], list[Line]]) -> Callable[[Picture], list[Line]]:
+    """Return a reader that finds no words any more once it has read so often."""
+    left = times
+
+    def read_some(picture: Picture) -> list[Line]:
+        nonlocal left
+        left -= 1
+        return read(picture) if left >= 0 else []
+
+    return read_some
+
+
+def read_nothing(picture: Picture) -> list[Line]:
+    """Find no words: for those who want none to be read."""
+    return []

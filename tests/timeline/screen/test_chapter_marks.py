@@ -66,6 +66,7 @@ def test_each_slide_is_a_chapter_of_the_video(one_room: Room) -> None:
         ],
         rate=RATE, group=10, size=SIZE,
     )  # fmt: skip
+    room.environ["MERGER_READ_WORDS"] = "yes"
     result = room.merge(28)
     expected = [
         (0, 4, "Without slides"), (4, 10, "Limits of functions"), (10, 15, "The chain rule"),
