@@ -36,6 +36,7 @@ def test_the_defaults_need_nothing() -> None:
         "encoder": "auto",
         "screen_still": timedelta(seconds=60),
         "sync": True,
+        "read_words": True,
         "loudness": -18.0,
         "language": "en",
         "data": Path.home() / ".local/share/lecture-merger",
@@ -175,7 +176,7 @@ def test_every_setting_is_read() -> None:
     )
     assert [value for _, value in settings] == [
         "/usr/bin/ffmpeg", "off", Path("/srv/cache"), 64 * 1024**2, "software", timedelta(seconds=90),
-        False, -23.5, "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
+        False, False, -23.5, "ru", Path("/srv/data"), Path("/srv/secret.key"), Path("/srv/merged"), True,
         config.Secret("mysql+pymysql://merger:hush@db/merger"), True,
         (("cameras", IPv6Network("fd12:3456::/32")), ("oidc", IPv4Network("127.0.0.1/32"))), 3, 2,
         timedelta(seconds=2.5), timedelta(seconds=90), timedelta(0), 100, timedelta(days=365),
