@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -414,7 +415,8 @@ def test_many_records_leave_nothing_behind(crew: Crew, shallow: None, many: int)
         delivered += 1
         if delivered in (WARM, many - 1):
             gc.collect()
-            objects.append(len(gc.get_objects()))
+            # sqlite3 keeps a list of cursors that are gone, and clears it once in 200 of them.
+            objects.append(sum(type(kept) is not weakref.ref for kept in gc.get_objects()))
         crew.asked = int(delivered == many)
 
     crew.on_start = deliver
