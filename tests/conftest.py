@@ -213,7 +213,7 @@ class Room:
     def cached(self) -> set[str]:
         """Return the names of all finished files in the cache, without verdicts about chunks."""
         names = {path.name for path in Cache(self.cache, limit_bytes=0).files()}
-        return {name for name in names if not name.endswith(".chunk.json")}
+        return {name for name in names if not name.endswith((".chunk.json", ".watched.json"))}
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.frozen import warn_of_frozen
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
+from merger.timeline.media import MediaFile
 from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
 from merger.timeline.screen.chapters import Slide, find_slides, join_same
 from merger.timeline.screen.decisions import decide_chunks, decide_instants, overrule
@@ -110,15 +111,20 @@ def _screen_signal(
             seen[file, n] = _observation_of(facts)
             continue
         media = library.media[file]
-        stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
         try:
             with context.budget.slot(context.cancelled):
-                seen[file, n] = reader.call(watch, media, stretch, request.cards, reads=reads)
+                seen[file, n] = watch_window(media, n, request.cards, reads)
         except Unreadable as error:  # the next run looks again: what ended may not end then
             unseen.append(Message("media.of_file", file=media.path.name, what=error.message))
             continue
         context.cache.remember(name, _facts_of_observation(seen[file, n]), context.work)
     return screen_signal(track, seen), list(dict.fromkeys(unseen))
+
+
+def watch_window(file: MediaFile, n: int, own_cards: Sequence[Card], reads: bool) -> Observation:
+    """Return what a window of a file shows. Raises Unreadable, Temporary or Broken."""
+    stretch = Stretch(n * WINDOW_US, (n + 1) * WINDOW_US)
+    return reader.call(watch, file, stretch, own_cards, reads=reads)
 
 
 def _believe(item: Clip | Gap) -> Shown:

@@ -324,13 +324,20 @@ def test_a_file_of_absurd_times_is_left_out(
 
 
 def end_looking(
-    file: MediaFile, wanted: Sequence[Target], to_show: Sequence[Target], own_cards: Sequence[Card]
+    file: MediaFile,
+    wanted: Sequence[Target],
+    to_show: Sequence[Target],
+    own_cards: Sequence[Card],
+    *,
+    reads: bool,
 ) -> list[Sight]:
     """Look at a file whose decoder ends the process."""
     os.abort()
 
 
-def end_watching(file: MediaFile, stretch: Stretch, own_cards: Sequence[Card]) -> Observation:
+def end_watching(
+    file: MediaFile, stretch: Stretch, own_cards: Sequence[Card], *, reads: bool
+) -> Observation:
     """Watch a file whose decoder ends the process."""
     os.abort()
 

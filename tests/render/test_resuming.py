@@ -181,8 +181,13 @@ def away(room: Room) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(encoding, "encode_part"), (encoding, "encode_sound"), (presence, "sample_chunk")],
-    ids=["pictures", "sound", "presence"],
+    [
+        (encoding, "encode_part"),
+        (encoding, "encode_sound"),
+        (presence, "sample_chunk"),
+        (presence, "watch_window"),
+    ],
+    ids=["pictures", "sound", "chunks", "instants"],
 )
 def test_a_share_that_was_away_for_a_step_is_not_remembered(
     one_room: Room, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
@@ -192,14 +197,16 @@ def test_a_share_that_was_away_for_a_step_is_not_remembered(
     one_room.film("screen", 0, 10, sound=False)
     original = getattr(module, step)
 
-    def without_share(*arguments: Any) -> Any:
+    decide = "chunk" if step == "sample_chunk" else "instant"
+
+    def without_share(*arguments: Any, **more: Any) -> Any:
         with away(one_room):
-            return original(*arguments)
+            return original(*arguments, **more)
 
     with monkeypatch.context() as patched:
         patched.setattr(module, step, without_share)
         with pytest.raises(Temporary, match="cannot be read right now") as told:
-            one_room.merge(10)
+            one_room.merge(10, decide=decide)
     assert told.value.code == "storage_away"
     assert not [name for name in one_room.cached() if name.endswith(".json")]
     result = one_room.merge(10)

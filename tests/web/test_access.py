@@ -32,6 +32,7 @@ API = {
     "/api/v1/records/<int:record>/renditions/<kind>": {"GET": "read"},
     "/api/v1/records/<int:record>/papers/<name>": {"GET": "read"},
     "/api/v1/records/<int:record>/chunks/<int:chunk>/pictures/<int:number>": {"GET": "read"},
+    "/api/v1/records/<int:record>/chapters/<int:number>/picture": {"GET": "read"},
     "/api/v1/rooms": {"GET": "read", "POST": "rooms"},
     "/api/v1/rooms/<int:room>": {"GET": "read", "PATCH": "rooms", "DELETE": "rooms"},
     "/api/v1/rooms/<int:room>/sources": {"GET": "read", "POST": "rooms"},

@@ -250,6 +250,7 @@ TABLE: dict[str, dict[str, list[Act]]] = {
     "/api/v1/records/<int:record>/renditions/<kind>": {"GET": OF_USERS},
     "/api/v1/records/<int:record>/papers/<name>": {"GET": OF_USERS},
     "/api/v1/records/<int:record>/chunks/<int:chunk>/pictures/<int:number>": {"GET": OF_USERS},
+    "/api/v1/records/<int:record>/chapters/<int:number>/picture": {"GET": OF_USERS},
     "/api/v1/records/<int:record>/picture": {"GET": OF_USERS},
     # Of one that has ended: else it would be followed for minutes.
     "/api/v1/records/<int:record>/events": {"GET": [Act(of=lecture, least="user")]},

@@ -95,6 +95,16 @@ RECORD_DETAILS: Example = {
         }
     ],
     "overrules": [],
+    "chapters": [
+        {
+            "start": "2026-11-20T10:12:31.240000+03:00",
+            "end": "2026-11-20T10:15:02.880000+03:00",
+            "start_s": 451.24,
+            "title": "The chain rule",
+            "words": "The chain rule Let f and g be differentiable",
+            "has_picture": True,
+        }
+    ],
     "chunks": [
         {
             "start": "2026-11-20T10:05:00+03:00",
