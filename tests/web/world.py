@@ -43,6 +43,7 @@ from models import (
     Rendition,
     Room,
     Series,
+    Slide,
     Source,
     User,
 )
@@ -215,7 +216,11 @@ class World:
             record_id=record, start_at=start, end_at=start + HOUR, presence=True, verdict="presentation",
             score=1.0, samples=1, reasons=[], pictures=json.dumps([shown]),
         )  # fmt: skip
-        writing(self.site.engine, lambda session: session.add(chunk))
+        slide = Slide(
+            record_id=record, version=1, number=0, start_ms=0, end_ms=1000, title="", words="",
+            picture=SECRET.encode(),
+        )  # fmt: skip
+        writing(self.site.engine, lambda session: session.add_all([chunk, slide]))
 
     def upcoming(self) -> Thing:
         return self.record("queued")
