@@ -16,8 +16,6 @@ from merger.analysis.words.networks import are_there
 from merger.analysis.words.reading import Line
 from tests.support.sweeps import for_each
 
-pytestmark = pytest.mark.quick
-
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)
 
