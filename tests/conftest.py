@@ -21,8 +21,8 @@ from merger.media.library import read_library
 from merger.render import ffmpeg
 from merger.render import merge as pipeline
 from merger.render.context import MergeRequest, RenderContext, Watch
-from merger.render.presence import analyse_presence
 from merger.render.progress import Silent
+from merger.render.screen.presence import analyse_presence
 from merger.storage.cache import Cache
 from merger.storage.files import work_folder
 from merger.timeline import profiles

@@ -13,9 +13,9 @@ from merger.i18n import Message
 from merger.media.library import read_library
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext, Watch
-from merger.render.presence import analyse_presence
 from merger.render.progress import Reporter
 from merger.render.renderer import render, require_media
+from merger.render.screen.presence import analyse_presence
 from merger.render.sync.step import synchronise
 from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles

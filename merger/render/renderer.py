@@ -22,7 +22,7 @@ from merger.media.verify import Expected
 from merger.render import ffmpeg
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_missing
-from merger.render.presence import Presence
+from merger.render.screen.presence import Presence
 from merger.render.sound_step import SoundUndecodable
 from merger.render.steps import DamageFound, EncoderFailed, Holes, Step, join
 from merger.storage.disk_space import make_room

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from merger.analysis.sampling import Look
     from merger.media.library import Library
     from merger.render.context import RenderContext, Watch
-    from merger.render.presence import Presence
+    from merger.render.screen.presence import Presence
     from merger.timeline.plan import EditPlan
     from merger.timeline.report import MergeResult, Rendition
     from merger.timeline.sync.outcome import Sync
@@ -56,7 +56,7 @@ class Analysed:
 def analyse(work: Work, library: Library) -> Analysed:
     """Put sources on one clock, decide when a presentation is shown; write it down."""
     from merger.render.context import Watch
-    from merger.render.presence import analyse_presence
+    from merger.render.screen.presence import analyse_presence
     from merger.render.sync.step import synchronise
 
     watch = Watch(_Progress(work.lease))

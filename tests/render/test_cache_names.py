@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from merger.analysis.cards import Card
-from merger.render.presence import _chunk_hash
+from merger.render.screen.presence import _chunk_hash
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_track
 from merger.timeline.specs import spec_hash
 from tests.render.test_filtergraph import PARTS, SOUNDS

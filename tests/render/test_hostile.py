@@ -18,8 +18,9 @@ from merger.analysis.targets import Sight, Target
 from merger.errors import Broken, NoMedia, Temporary
 from merger.i18n import Message, from_json
 from merger.isolation import reader
-from merger.render import encoding, presence, renderer
+from merger.render import encoding, renderer
 from merger.render.ffmpeg import Tool, run
+from merger.render.screen import presence
 from merger.storage.cache import sum_path
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MediaFile

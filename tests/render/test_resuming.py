@@ -21,8 +21,9 @@ import pytest
 from merger.config import load
 from merger.errors import Cancelled, Temporary
 from merger.i18n import verbatim
-from merger.render import encoding, ffmpeg, merge, presence
+from merger.render import encoding, ffmpeg, merge
 from merger.render.progress import Silent
+from merger.render.screen import presence
 from merger.render.steps import EncoderFailed
 from merger.storage.cache import Cache
 from merger.storage.files import work_folder

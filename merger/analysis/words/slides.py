@@ -48,7 +48,7 @@ def prepare() -> None:
         word_reader()
 
 
-def read_slide(jpeg: bytes, wants_sheet: bool) -> SlideRead:
+def read_slide(jpeg: bytes, wants_words: bool, wants_sheet: bool) -> SlideRead:
     """Read a slide; without the networks it has no lines.
 
     Args:
@@ -56,7 +56,7 @@ def read_slide(jpeg: bytes, wants_sheet: bool) -> SlideRead:
     """
     decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     picture = np.asarray(decoded, np.uint8)
-    lines = read_words(picture, _LINES)
+    lines = read_words(picture, _LINES) if wants_words else []
     rows = [n for n, line in enumerate(lines) if _is_unread(line, picture)] if wants_sheet else []
     rows = sorted(rows, key=lambda n: -lines[n].height)[:_LINES]
     sheet = _draw_sheet(picture, [lines[n] for n in rows]) if rows else b""

@@ -5,7 +5,6 @@ Files are watched in windows of their own time; here their marks become spans of
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -103,13 +102,6 @@ class ScreenSignal:
     looks: tuple[datetime, ...] = ()
     pictures: tuple[ShownPicture, ...] = ()
     slides: tuple[ShownPicture, ...] = ()
-
-    def still_since(self, at: datetime) -> datetime:
-        """Return since when the picture of an instant has been shown."""
-        n = bisect_right(self.changes, at)
-        begins = [self.changes[n - 1]] if n else []
-        begins += [shown.span.start for shown in self.shown if shown.span.start <= at][-1:]
-        return max(begins)
 
 
 NO_MEDIA = Message("analysis.no_media")

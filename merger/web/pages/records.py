@@ -378,7 +378,7 @@ def overrule(record: int) -> Answer:
     who = require_principal("write")
     details = details_of(record, who)
     chosen = []
-    for n in range(requests.MOST_OVERRULES):
+    for n in range(len(request.form)):  # a row of the table each, however many there are
         start, end, right = (
             request.form.get(f"{name}-{n}", "") for name in ("start", "end", "right")
         )

@@ -165,8 +165,6 @@ def test_files_and_their_windows_become_one_signal() -> None:
     assert found.changes == (at(30), at(window_s - 100 + 5))
     assert found.builds == {at(window_s - 100 + 5)}
     assert [p.jpeg for p in found.pictures] == [b"jpeg"]
-    assert found.still_since(at(400)) == at(30)
-    assert found.still_since(at(1000)) == at(950)
     look = summarise(found, Span(START, at(1800)))
     assert (look.chunk.presence, look.chunk.verdict) == (True, "presentation")
     assert look.chunk.score == Fraction(870, 1400)

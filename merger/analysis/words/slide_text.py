@@ -1,4 +1,4 @@
-"""What a slide tells: its heading, its words and a small picture, from whoever can read it."""
+"""The text of a slide: its heading, its words and a small picture, from whoever can read it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ READING = 1
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a slide tells. picture: JPEG, small."""
+class SlideText:
+    """The heading and the words of a slide. picture: JPEG, small."""
 
     title: str
     words: str
@@ -28,10 +28,14 @@ def reading_facts() -> list[object]:
     return [READING, are_there(), tesseract.languages()]
 
 
-def read_told(jpeg: bytes) -> Told:
-    """Read a slide (JPEG) in a reader, and by Tesseract what that cannot. Raises Unreadable."""
-    slide = reader.call(read_slide, jpeg, bool(tesseract.languages()))
+def read_slide_text(jpeg: bytes, *, reads: bool) -> SlideText:
+    """Read a slide (JPEG) in a reader, and by Tesseract what that cannot. Raises Unreadable.
+
+    Args:
+        reads: whether words are read; else there is only the small picture.
+    """
+    slide = reader.call(read_slide, jpeg, reads, reads and bool(tesseract.languages()))
     lines = slide.lines
     if slide.rows:
         lines = with_rows(slide, tesseract.read_rows(slide.sheet, len(slide.rows)))
-    return Told(title_of(lines), words_of(lines), slide.small)
+    return SlideText(title_of(lines), words_of(lines), slide.small)

@@ -17,13 +17,14 @@ from merger.analysis.cards import Card
 from merger.analysis.sampling import Look, sample_chunk
 from merger.analysis.watching.summary import summarise
 from merger.analysis.watching.watch import watch
-from merger.analysis.words.told import Told, read_told, reading_facts
+from merger.analysis.words.networks import are_there
+from merger.analysis.words.slide_text import SlideText, read_slide_text, reading_facts
 from merger.i18n import Message, from_json, to_json
 from merger.isolation import reader
 from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
-from merger.render.frozen import warn_of_frozen
+from merger.render.screen.frozen import warn_of_frozen
 from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
@@ -100,7 +101,7 @@ def _screen_signal(
     wanted = list(dict.fromkeys(
         (clip.segment.file, n) for clip in track.clips for n in windows_of(clip)
     ))  # fmt: skip
-    reads = context.settings.read_words
+    reads = context.settings.read_words and are_there()
     seen: dict[tuple[str, int], Observation] = {}
     unseen: list[Message] = []
     for done, (file, n) in enumerate(wanted):
@@ -172,33 +173,34 @@ def _picture_of(at_us: int, kind: Verdict, jpeg: str) -> Picture:
 
 
 def _read_chapters(context: RenderContext, slides: Sequence[Slide]) -> list[Chapter]:
-    """Return slides with what they tell: each is read once, whoever shows it again."""
+    """Return slides with their text: each is read once, whoever shows it again."""
     chapters = []
     for n, slide in enumerate(slides):
         context.progress(n, len(slides))
-        is_read = slide.jpeg and context.settings.read_words
-        told = _told(context, slide.jpeg) if slide.jpeg and is_read else _NOTHING_TOLD
-        chapters.append(Chapter(slide.span, told.title, told.words, told.picture))
+        text = _read_once(context, slide.jpeg) if slide.jpeg else _NO_TEXT
+        chapters.append(Chapter(slide.span, text.title, text.words, text.picture))
     return join_same(chapters)
 
 
-_NOTHING_TOLD = Told("", "", b"")
+_NO_TEXT = SlideText("", "", b"")
 
 
-def _told(context: RenderContext, jpeg: bytes) -> Told:
-    name = f"{_hash([*reading_facts(), hashlib.sha256(jpeg).hexdigest()])}.slide.json"
+def _read_once(context: RenderContext, jpeg: bytes) -> SlideText:
+    reads = context.settings.read_words
+    facts_of_reading = reading_facts() if reads else [_NO_WORDS]
+    name = f"{_hash([*facts_of_reading, hashlib.sha256(jpeg).hexdigest()])}.slide.json"
     facts = context.cache.recall(name, context.work)
     if facts:
         title, words, picture = facts
-        return Told(title, words, base64.b64decode(picture))
+        return SlideText(title, words, base64.b64decode(picture))
     with context.budget.slot(context.cancelled):
         try:
-            told = read_told(jpeg)
+            text = read_slide_text(jpeg, reads=reads)
         except Unreadable:  # a chapter without a heading is one, too
-            return _NOTHING_TOLD
-    facts = [told.title, told.words, base64.b64encode(told.picture).decode()]
+            return _NO_TEXT
+    facts = [text.title, text.words, base64.b64encode(text.picture).decode()]
     context.cache.remember(name, facts, context.work)
-    return told
+    return text
 
 
 # --- half hours -------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def _sample(
 ) -> list[Look]:
     if request.screen_is_known:
         return [_look_at_shared(cell, track) for cell in cells]
-    reads = context.settings.read_words
+    reads = context.settings.read_words and are_there()
     looks: list[Look] = []
     for n, cell in enumerate(cells):
         context.progress(n, len(cells))

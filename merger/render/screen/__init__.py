@@ -1,0 +1,1 @@
+"""What the screen of a record shows: watched or sampled, read, and kept in the cache."""
