@@ -413,8 +413,9 @@ def plan(running: Running) -> tuple[int, int]:
     return series, first["id"]
 
 
-def show_all(running: Running) -> dict[str, dict[str, str]]:
-    """Have something stand on every page; return all addresses, by who opens them, and their names."""
+@pytest.fixture(scope="module")
+def every_page(running: Running) -> dict[str, dict[str, str]]:
+    """All addresses, by who opens them, and their names; something stands on each page."""
     site, now = running.site, datetime.now(UTC)
     series, lecture = plan(running)
 
@@ -521,10 +522,10 @@ LOOKS = (("en-GB", "light"), ("ru-RU", "dark"))
 
 @pytest.mark.parametrize("first", [0, rarely(1, why="each page in the other theme and language")])
 def test_every_page_is_accessible_fits_and_needs_no_script(
-    running: Running, browser: Browser, first: int
+    running: Running, every_page: dict[str, dict[str, str]], browser: Browser, first: int
 ) -> None:
     """In both themes in turn, each in a language of its own, wide and on a phone."""
-    for who, pages in show_all(running).items():
+    for who, pages in every_page.items():
         for turn, (locale, scheme) in enumerate(LOOKS):
             page = (
                 running.signed_in(browser, who, locale)
