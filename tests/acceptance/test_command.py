@@ -14,7 +14,7 @@ import pytest
 
 from merger.media.verify import has_moov_in_front
 from tests.conftest import Room
-from tests.support.site import SMALL_CANVAS
+from tests.support.site import CHEAP_MERGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def app(room: Room, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "app.py", "merge", *arguments]
     env = {
-        **os.environ, **SMALL_CANVAS, "MERGER_CACHE": str(room.cache), "MERGER_ENCODER": "software", **environ,
+        **os.environ, **CHEAP_MERGES, "MERGER_CACHE": str(room.cache), "MERGER_ENCODER": "software", **environ,
     }  # fmt: skip
     return subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, check=False)
 

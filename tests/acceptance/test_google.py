@@ -21,12 +21,12 @@ from tests.fakes.google import SUBJECT
 from tests.fakes.google_trial import COURSE, LECTURER, ROOMS, Trial, trial
 from tests.support import films
 from tests.support.selection import rarely
-from tests.support.site import SMALL_CANVAS, run_here
+from tests.support.site import CHEAP_MERGES, run_here
 
 
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Trial]:
-    with trial(tmp_path, film_two_files, environ=SMALL_CANVAS) as found:
+    with trial(tmp_path, film_two_files, environ=CHEAP_MERGES) as found:
         yield QuickTrial(**vars(found))
 
 
@@ -134,7 +134,7 @@ def test_killed_at_each_call_of_google(
     tmp_path: Path, lines: Sequence[str], after: Iterator[bool]
 ) -> None:
     """Before it has its effect, or after, when nobody heard the answer: once all the same."""
-    with trial(tmp_path, film_two_files, environ=SMALL_CANVAS) as one:
+    with trial(tmp_path, film_two_files, environ=CHEAP_MERGES) as one:
         calendar = one.set_up()
         event = put_event(one, calendar)
         for line in lines:

@@ -19,7 +19,7 @@ from tests.acceptance.test_google import film_two_files
 from tests.fakes.google import SUBJECT, Google, google_served
 from tests.fakes.timetable_trial import ONLINE_S, Trial, show, trial
 from tests.fakes.zoom import UUID, instant
-from tests.support.site import SMALL_CANVAS, run_here
+from tests.support.site import CHEAP_MERGES, run_here
 
 COURSES = {"SQL-1": "101", "ART-7": "102", "ART-8": "103", "BIO-2": "104"}
 CHAT_S, LATE_S = 30, 10  # a line of the chat, and the recording, after the meeting has begun
@@ -65,7 +65,7 @@ def one(tmp_path: Path) -> Iterator[GoogleTrial]:
         variables = {
             "MERGER_GOOGLE_CREDENTIALS": str(google.credentials_file(tmp_path)),
             "MERGER_GOOGLE_SUBJECT": SUBJECT, "MERGER_GOOGLE_ADDRESS": google.address,
-            "MERGER_COURSES_SHEET": "courses", "MERGER_TIMETABLE_SHEET": "term", **SMALL_CANVAS,
+            "MERGER_COURSES_SHEET": "courses", "MERGER_TIMETABLE_SHEET": "term", **CHEAP_MERGES,
         }  # fmt: skip
         said: list[str] = []
         with trial(tmp_path, film_two_files, said.append, variables) as found:

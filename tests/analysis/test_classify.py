@@ -14,7 +14,7 @@ from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, sh
 from merger.analysis.classify import Sample, classify
 from merger.analysis.words.networks import are_there
 from merger.analysis.words.reading import Line
-from tests.support.sweeps import for_each
+from tests.support.sweeps import for_each, for_each_in_turn
 
 WHITE, BLACK, BLUE, GREY = (255, 255, 255), (0, 0, 0), (192, 0, 0), (128, 128, 128)
 WIDE, ODD, SMALL, SQUARE = (1920, 1080), (1366, 768), (320, 180), (1024, 768)
@@ -420,12 +420,13 @@ SHAPES = {
     "pillars": (pillars, (WIDE, SMALL)),
     "letterbox": (letterbox, (SQUARE, (320, 240))),
 }
+LEVELS = ((0.9, 15), (1.0, -8), (255 / 219, -18.6))
 SHAPED = [(shape, size) for shape, (_, sizes) in SHAPES.items() for size in sizes]
 
 
-@for_each("shape, size", SHAPED)
-@for_each("name", CARDS)
-def test_card_in_any_shape(name: str, shape: str, size: tuple[int, int]) -> None:
+@for_each_in_turn("name, shaped", CARDS, SHAPED, why="each card in each shape")
+def test_card_in_any_shape(name: str, shaped: tuple[str, tuple[int, int]]) -> None:
+    shape, size = shaped
     sight = seen(SHAPES[shape][0](card_picture(name)), size)
     # How strong the colours of bars were cannot be told once the range may be mistaken.
     assert (sight.verdict, name.split(" bars")[0] in str(sight.reason)) == (kind_of(name), True)
@@ -440,10 +441,10 @@ def test_card_in_4k() -> None:
     assert seen(DRAWN["no signal, blue"], (3840, 2160)).verdict == "no_signal"
 
 
-@for_each("name", CARDS)
 @for_each("full", [False, True])
-@for_each("gain, offset", [(0.9, 15), (1.0, -8), (255 / 219, -18.6)])
-def test_card_at_other_levels(name: str, full: bool, gain: float, offset: float) -> None:
+@for_each_in_turn("name, levels", CARDS, LEVELS, why="each card at each level")
+def test_card_at_other_levels(name: str, full: bool, levels: tuple[float, float]) -> None:
+    gain, offset = levels
     picture = np.clip(card_picture(name) * gain + offset, 0, 255).astype(np.uint8)
     assert seen(picture, SMALL, full=full).verdict == kind_of(name)
 
@@ -462,8 +463,7 @@ def test_card_without_chroma(name: str) -> None:
     assert classify(luma, None, cards()).verdict == kind_of(name)
 
 
-@for_each("size", [WIDE, ODD, SMALL, SQUARE])
-@for_each("name", BLANK)
+@for_each_in_turn("name, size", BLANK, [WIDE, ODD, SMALL, SQUARE], why="each colour in each size")
 def test_one_colour(name: str, size: tuple[int, int]) -> None:
     assert seen(drawn(name), size).verdict == "blank"
 
@@ -511,17 +511,20 @@ def test_words_are_read_only_where_little_is_drawn() -> None:
     assert [picture.shape for picture in asked] == [(1080, 1920, 3)]
 
 
-@for_each("size", [WIDE, ODD, SMALL, SQUARE])
-@for_each("name", PRESENTATION)
+@for_each_in_turn(
+    "name, size", PRESENTATION, [SMALL, WIDE, SQUARE, ODD], why="each slide in each size"
+)
 def test_presentation(name: str, size: tuple[int, int]) -> None:
     if (name, size) == ("card and more words", SMALL):
         return  # words of 10 px cannot be read any more
     assert seen(drawn(name), size).verdict == "presentation"
 
 
-@for_each("name", PRESENTATION)
-def test_presentation_hardly_compressed(name: str) -> None:
-    luma, *chroma = recompressed(resized(drawn(name), (2560, 1440)), 18)
+@for_each_in_turn(
+    "name, size", PRESENTATION, [(1280, 720), (2560, 1440)], why="each slide in each size"
+)
+def test_presentation_hardly_compressed(name: str, size: tuple[int, int]) -> None:
+    luma, *chroma = recompressed(resized(drawn(name), size), 18)
     assert classify(luma, (chroma[0], chroma[1]), cards()).verdict == "presentation"
 
 

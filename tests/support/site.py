@@ -38,8 +38,11 @@ from tests.conftest import CARRIED, START, Room, seconds
 
 ROOT = Path(__file__).parents[2]
 LENGTH_S = 6.0
-# For the environment of processes: they make what is as small as the profile "tiny".
-SMALL_CANVAS = {"PYTHONPATH": f"{ROOT / 'tests/support/small_canvas'}{os.pathsep}{ROOT}"}
+# Processes of the service merge into a small canvas, and read no words.
+CHEAP_MERGES = {
+    "PYTHONPATH": f"{ROOT / 'tests/support/small_canvas'}{os.pathsep}{ROOT}",
+    "MERGER_READ_WORDS": "no",
+}
 
 
 @dataclass
@@ -65,9 +68,8 @@ class Site:
             "MERGER_ENCODER": "software",
             "MERGER_FFMPEG": CARRIED.path,
             "MERGER_POLL": "0.2",
-            "MERGER_READ_WORDS": "no",
             "MERGER_ACCESS": "open",  # tests/records/access/ and others ask
-            **SMALL_CANVAS,
+            **CHEAP_MERGES,
             **self.environ,
         }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import pytest
+
+from tests.support.selection import rarely
 
 
 def for_each(names: str, cases: Iterable[Any]) -> Callable[[Callable[..., None]], Any]:
@@ -41,5 +43,39 @@ def for_each(names: str, cases: Iterable[Any]) -> Callable[[Callable[..., None]]
 
         sweep.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
         return sweep
+
+    return decorate
+
+
+def for_each_in_turn(
+    names: str, cases: Iterable[Any], others: Sequence[Any], why: str
+) -> Callable[[Callable[..., None]], Any]:
+    """Run a test for each case with one of the others, in turn; with `--all`, with each of them.
+
+    Args:
+        names: of the two arguments.
+        why: what the other pairs add.
+    """
+    cases = list(cases)
+    turns = [0, *(rarely(turn, why=why) for turn in range(1, len(others)))]
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        sweeps = [
+            for_each(
+                names, [(case, others[(n + turn) % len(others)]) for n, case in enumerate(cases)]
+            )
+            for turn in range(len(others))
+        ]
+
+        @functools.wraps(check)
+        def sweep(turn: int, **fixtures: Any) -> None:
+            sweeps[turn](check)(**fixtures)
+
+        signature = inspect.signature(sweeps[0](check))
+        turn = inspect.Parameter("turn", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        sweep.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[turn, *signature.parameters.values()]
+        )
+        return cast(Callable[..., None], pytest.mark.parametrize("turn", turns)(sweep))
 
     return decorate

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
@@ -105,6 +106,12 @@ class _Watch:
             assert self.file.video is not None
             jpeg = encode_jpeg(frame, self.file.video, _SLIDE)
             self.slides.append(Picture(at_us, sample.verdict, jpeg))
+
+
+def prepare() -> None:
+    """Draw the cards once, for all forks of a reader."""
+    cv2.setNumThreads(1)  # a fork would wait for the threads of OpenCV, which are not in it
+    shipped_cards()
 
 
 def watch(
