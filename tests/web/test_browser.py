@@ -558,7 +558,7 @@ def test_every_page_is_accessible_fits_and_needs_no_script(
 def check_header(page: Page) -> None:
     """It has one line on a screen; on a phone, all places are in one."""
     header, places = (page.locator(f"header.site{inner}") for inner in ("", " nav > ul"))
-    for width, element, most in ((1280, header, 70), (390, places, 45)):
+    for width, element, most in ((1280, header, 70), (360, places, 45)):
         page.set_viewport_size({"width": width, "height": 800})
         if element.count():
             box = element.bounding_box()
