@@ -147,8 +147,8 @@ def table(result: dict[str, Any]) -> str:
     ]
     lines += [
         f"| {run['database']} | {run['import_s']:.1f} | {run['again_s']:.2f}"
-        f" ({run['again_writes']}) | {run['unrolled']} | {run['unroll_s']:.2f} | {run['unroll_again_s']:.2f} |"
-        f" {run['week_ms']:.0f} | {run['where_ms']:.0f} |"
+        f" ({run['again_writes']}) | {run['unrolled']} | {run['unroll_s']:.2f} |"
+        f" {run['unroll_again_s']:.2f} | {run['week_ms']:.0f} | {run['where_ms']:.0f} |"
         for run in result["runs"]
     ]
     return "\n".join(lines)
