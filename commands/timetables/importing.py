@@ -105,7 +105,7 @@ def _printed(reports: list[Report]) -> Printed:
 def _show(options: argparse.Namespace, service: Service) -> Printed:
     from commands.timetables.tables import lecture_lines, source_lines
     from merger.i18n import document as message_document
-    from merger.series.store import list_occurrences
+    from merger.series.documents import list_occurrences
     from merger.series.timetables.source_state import findings_of_sources
     from merger.timeline.clock import Span
 

@@ -16,18 +16,18 @@ _STATES = {"disable": "disabled", "enable": "active", "end": "over"}
 def series(options: argparse.Namespace, _: Context) -> Printed:
     """List the series, after adding one, or switching one off or on."""
     from commands.timetables.tables import series_lines
-    from merger.series import store
+    from merger.series import documents, store
 
     engine = database()
     if options.action is None:
-        there = store.list_series(engine)
+        there = documents.list_series(engine)
         return {"series": there}, series_lines(there)
     if options.action == "add":
         number = _add(engine, options)
     else:
         number, why = options.series, getattr(options, "why", "")
         store.set_state(engine, number, _STATES[options.action], why, now(), None)
-    there = [store.read_series(engine, number, None)]
+    there = [documents.read_series(engine, number, None)]
     return {"series": there[0]}, series_lines(there)
 
 

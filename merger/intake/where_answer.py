@@ -15,7 +15,7 @@ from merger.accounts.permissions import Principal
 from merger.i18n import document, to_json
 from merger.intake.meetings import states_of_numbers
 from merger.records import outbox
-from merger.series.store import spec_of_name
+from merger.series.documents import spec_of_name
 from merger.service import Service
 from models import Delivery, Event, Occurrence, Offer, Record, Room, Series, SeriesPerson
 

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from merger.i18n import Message
 from merger.records.queue import add_history
+from merger.series.documents import spec_of_name
 from merger.series.occurrence_records import adopt_record, why_off
 from merger.series.rows import overrides_of, recurrence_of
-from merger.series.store import spec_of_name
 from merger.series.unroll import list_days_off
 from merger.timeline.clock import Span
 from merger.timeline.zones import first_instant, zone_named

@@ -25,7 +25,7 @@ from merger.analysis import thumbnails
 from merger.db.engine import writing
 from merger.i18n import Message
 from merger.rooms import store
-from merger.series import days_off
+from merger.series import days_off, documents
 from merger.series import store as series_store
 from merger.series.store import OccurrenceEdit
 from merger.storage import paths
@@ -408,7 +408,7 @@ def plan(running: Running) -> tuple[int, int]:
         site.engine, DayOff(*[tomorrow.date() + timedelta(days=14)] * 2, "Holiday"), now
     )
     month = Span(now, now + timedelta(days=30))
-    first, second, *_ = series_store.list_occurrences(site.engine, month, series=series)
+    first, second, *_ = documents.list_occurrences(site.engine, month, series=series)
     series_store.edit_occurrence(site.engine, second["id"], OccurrenceEdit(is_off=True), now, None)
     return series, first["id"]
 

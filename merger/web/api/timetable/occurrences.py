@@ -14,7 +14,7 @@ from merger.db.engine import reading
 from merger.errors import refuse
 from merger.i18n import Message
 from merger.records.requests import room_row
-from merger.series import store
+from merger.series import documents, store
 from merger.series.states import CODES, state_of
 from merger.series.unroll import WINDOW
 from merger.timeline.clock import Span
@@ -45,7 +45,7 @@ def listing(query: OccurrenceQuery) -> Response:
     if query.room is not None:
         with reading(here.engine) as session:
             rooms = [room_row(session, query.room).id]
-    found = store.list_occurrences(
+    found = documents.list_occurrences(
         here.engine, span, only_of=who.only_of, rooms=rooms, series=query.series
     )
     return base.reply({"occurrences": [_document_of(one) for one in found]})
@@ -90,7 +90,7 @@ def change(path: OccurrencePath, body: OccurrenceChange) -> Response:
     """
     who, here = require_principal("write"), service()
     changes = base.changes_of(body, ("start", "end", "room", "is_off"))
-    edit = _edit_of(changes, store.read_occurrence(here.engine, path.occurrence, who))
+    edit = _edit_of(changes, documents.read_occurrence(here.engine, path.occurrence, who))
     store.edit_occurrence(here.engine, path.occurrence, edit, here.now(), who)
     return _reply(path.occurrence, who)
 
@@ -119,7 +119,7 @@ def _edit_of(changes: dict[str, Any], before: dict[str, Any]) -> store.Occurrenc
 def _reply(occurrence: int, who: Principal) -> Response:
     if not who.may("read"):
         return base.reply({"id": occurrence})
-    return base.reply(_document_of(store.read_occurrence(service().engine, occurrence, who)))
+    return base.reply(_document_of(documents.read_occurrence(service().engine, occurrence, who)))
 
 
 def _document_of(occurrence: dict[str, Any]) -> dict[str, Any]:

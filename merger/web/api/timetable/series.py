@@ -17,7 +17,7 @@ from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.names import clean_name
 from merger.records import requests
-from merger.series import store
+from merger.series import documents, store
 from merger.series.clashes import Date
 from merger.series.states import CODES_OF_SERIES
 from merger.timeline.layout import layout_named
@@ -49,7 +49,7 @@ _UNITS = (("h", 3600), ("m", 60), ("s", 1))
 def listing(query: SeriesQuery) -> Response:
     """List series: those of which you are among the people; to editors, all."""
     who = require_principal("read")
-    found = store.list_series(service().engine, only_of=who.only_of, room=query.room)
+    found = documents.list_series(service().engine, only_of=who.only_of, room=query.room)
     return base.reply({"series": [_document_of(one) for one in found]})
 
 
@@ -59,7 +59,7 @@ def listing(query: SeriesQuery) -> Response:
 def show(path: SeriesPath) -> Response:
     """Show a series."""
     who = require_principal("read")
-    return base.reply(_document_of(store.read_series(service().engine, path.series, who)))
+    return base.reply(_document_of(documents.read_series(service().engine, path.series, who)))
 
 
 @blueprint.post("/series", responses={"201": NewSeriesAnswer}, operation_id="addSeries")
@@ -90,7 +90,7 @@ def change(path: SeriesPath, body: SeriesChange) -> Response:
     changes = base.changes_of(body, _NOT_NULL)
     state, reason = _state_of(changes)
     if changes:
-        before = store.read_spec(here.engine, path.series, who)
+        before = documents.read_spec(here.engine, path.series, who)
         spec = _spec(body, changes, before, who)
         naming = requester_of(who, here.settings)
         store.change_series(here.engine, path.series, spec, here.now(), who, naming)
@@ -116,7 +116,7 @@ def _reply(
     location = f"/series/{series}" if status == 201 else None
     if not who.may("read"):
         return base.reply({"id": series}, status, location)
-    shown = _document_of(store.read_series(service().engine, series, who))
+    shown = _document_of(documents.read_series(service().engine, series, who))
     return base.reply({**shown, **(more or {})}, status, location)
 
 

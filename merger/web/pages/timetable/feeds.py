@@ -9,7 +9,7 @@ from flask import Response, current_app, flash, redirect, request
 from itsdangerous import BadData, URLSafeSerializer
 from werkzeug.exceptions import NotFound
 
-from merger.series import feeds, store
+from merger.series import documents, feeds
 from merger.series.week import read_room
 from merger.web.auth import require_principal, service
 from merger.web.language import language, t
@@ -27,7 +27,7 @@ def calendar_feed(token: str) -> Response:
     if name is None:
         raise NotFound
     only_of, rooms = (of, None) if kind == "person" else (None, [of])
-    lectures = store.list_occurrences(
+    lectures = documents.list_occurrences(
         here.engine, feeds.span_of(here.now()), only_of=only_of, rooms=rooms
     )
     title = t("feeds.name", name=name)

@@ -13,7 +13,7 @@ from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.records.requests import LONGEST_NAME
 from merger.rooms.store import zones_of_rooms
-from merger.series import store
+from merger.series import documents, store
 from merger.series.store import OccurrenceEdit
 from merger.timeline.zones import offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
@@ -29,7 +29,7 @@ FIELDS = ("room", "date", "start", "start_which", "end", "end_which", "name")
 def lecture_page(occurrence: int) -> Answer:
     """Show a lecture, and the form that changes it."""
     who = require_principal("read")
-    lecture = with_state(store.read_occurrence(service().engine, occurrence, who))
+    lecture = with_state(documents.read_occurrence(service().engine, occurrence, who))
     return _page(lecture, who, _typed_of(lecture), {})
 
 
@@ -37,7 +37,7 @@ def lecture_page(occurrence: int) -> Answer:
 def change_lecture(occurrence: int) -> Answer:
     """Skip a lecture, have it take place after all, or change when, where and what it is."""
     who, here = require_principal("write"), service()
-    lecture = with_state(store.read_occurrence(here.engine, occurrence, who))
+    lecture = with_state(documents.read_occurrence(here.engine, occurrence, who))
     act, typed, errors = request.form.get("act", ""), _typed_of(lecture), Errors()
     edit = OccurrenceEdit(is_off=act == "skip")
     if act not in ("skip", "on"):

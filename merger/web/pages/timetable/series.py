@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import flash, redirect, request
 
 from merger.errors import Refused
-from merger.series import store
+from merger.series import documents, store
 from merger.series.rows import PEOPLE, REQUESTED
 from merger.series.unroll import WINDOW
 from merger.timeline.clock import Span
@@ -45,9 +45,9 @@ def change_series(series: int) -> Answer:
 
 def _page(series: int, reason: str, errors: Errors) -> Answer:
     who, here = require_principal("read"), service()
-    found = store.read_series(here.engine, series, who)
+    found = documents.read_series(here.engine, series, who)
     now = here.now()
-    coming = store.list_occurrences(here.engine, Span(now, now + WINDOW[1]), series=series)
+    coming = documents.list_occurrences(here.engine, Span(now, now + WINDOW[1]), series=series)
     is_requested = found["source"] == REQUESTED
     can_change = who.may("write") and who.owns(found["people"]) and found["state"] != "over"
     return form(

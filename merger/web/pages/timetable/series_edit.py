@@ -15,7 +15,7 @@ from merger.errors import Conflict, Forbidden, Invalid, Refused
 from merger.names import clean_name
 from merger.records.requests import DEFAULT_NAME, LONGEST_NAME
 from merger.rooms.store import zones_of_rooms
-from merger.series import store
+from merger.series import documents, store
 from merger.series.rows import REQUESTED, can_be_changed
 from merger.timeline.zones import zone_named
 from merger.timetable.recurrence import Recurrence
@@ -80,14 +80,14 @@ def edit_series(series: int) -> Answer:
 
 def _spec_of(series: int, who: Principal) -> SeriesSpec:
     """Return a series that somebody may change. Raises NotFound, Forbidden, Conflict."""
-    found = store.read_series(service().engine, series, who)
+    found = documents.read_series(service().engine, series, who)
     if not who.owns(found["people"]):
         raise Forbidden("not_owner", "series.not_yours", owner=found["people"][0])
     if not can_be_changed(found["source"]):
         raise Conflict("series", "series.of_timetable", timetable=found["source"])
     if not (who.sees_all or found["source"] == REQUESTED):
         raise Forbidden("series", "series.of_editors")
-    return store.read_spec(service().engine, series, who)
+    return documents.read_spec(service().engine, series, who)
 
 
 def may_edit(series: Mapping[str, Any], who: Principal) -> bool:

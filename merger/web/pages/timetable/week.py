@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flask import render_template, request
 
-from merger.series import store
+from merger.series import documents
 from merger.series.week import Place, read_room, rooms_with_lectures
 from merger.timeline.clock import Span, is_plausible
 from merger.timeline.zones import zone_named
@@ -53,7 +53,9 @@ def week_page() -> Answer:
             here.engine, span, PAGE, only_of=who.only_of, after=after
         )
     ids = [room.id for room in rooms]
-    found = store.list_occurrences(here.engine, span, only_of=who.only_of, rooms=ids) if ids else []
+    found = (
+        documents.list_occurrences(here.engine, span, only_of=who.only_of, rooms=ids) if ids else []
+    )
     weeks = _weeks(rooms, [with_state(one) for one in found], monday)
     kept = {"room": chosen} if chosen is not None else {}
     return render_template(

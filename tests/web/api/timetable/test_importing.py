@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from merger.series.store import list_series
+from merger.series.documents import list_series
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web, problem, told
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from merger.series.store import list_series
+from merger.series.documents import list_series
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web
 from tests.web.markup import check_markup

@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from merger.series import store
+from merger.series import documents
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import Web, ask, told
 from tests.web.markup import check_markup
@@ -54,7 +54,7 @@ def test_what_is_in_the_way_is_left_out(web: Web) -> None:
     assert "Request the 3 free lectures" in page
     page = ann.done("/request", "/request", {**WEEKLY, "weekly": "without"})
     assert "3 lectures requested" in page
-    rows = store.list_series(web.site.engine)
+    rows = documents.list_series(web.site.engine)
     assert rows[0]["exdates"] == ["2026-11-30", "2026-12-07"]
     # Whoever sends the other choice all the same sees what is in the way again.
     assert "Request the" in preview(ann, weekly="all", start="11:30", end="12:30")
