@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,10 +20,11 @@ from merger.render.screen.presence import analyse_presence
 from merger.render.sync.step import synchronise
 from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles
+from merger.timeline.captions import chapter_captions
 from merger.timeline.filenames import ENDINGS, result_stem
-from merger.timeline.layout import layout_named
+from merger.timeline.layout import Size, layout_named
 from merger.timeline.plan import EditPlan
-from merger.timeline.report import MergeResult, plan_document
+from merger.timeline.report import MergeResult, Rendition, plan_document
 
 
 def merge(
@@ -63,7 +65,7 @@ def merge(
             presence = analyse_presence(context, request, library)
         result = render(context, request, library, presence, out, syncs=syncs)
         with watch.stage("publish"):
-            _publish(request, result, out, output)
+            _publish(request, result, out, output, settings.language)
     context.cache.shrink()
     return result
 
@@ -80,8 +82,10 @@ def _warn_of_replaced(path: Path, plan: EditPlan) -> list[Message]:
     return [Message("render.replaced", start=start, end=end)]
 
 
-def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path) -> None:
-    """Give the renditions and the plan their final names, the merge last: it says all is there."""
+def _publish(
+    request: MergeRequest, result: MergeResult, out: Path, output: Path, language: str
+) -> None:
+    """Give the results their final names, the merge last: it says that all is there."""
     stem = result_stem(request.name, request.room, request.span, request.zone)
     names = {kind: stem + ending for kind, ending in ENDINGS.items()}
     result.warnings += _warn_of_replaced(output / f"{stem}.plan.json", result.plan)
@@ -90,6 +94,7 @@ def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path
         json.dumps(plan_document(result.plan, result.syncs), ensure_ascii=False, indent=1)
     )
     publish(document, output / f"{stem}.plan.json")
+    result.captions = _publish_chapters(result.plan, out, output / names["chapters"], language)
     order = sorted(
         range(len(result.renditions)), key=lambda n: result.renditions[n].kind == "merge"
     )
@@ -98,6 +103,20 @@ def _publish(request: MergeRequest, result: MergeResult, out: Path, output: Path
         final = output / names[rendition.kind]
         publish(rendition.path, final)
         result.renditions[n] = dataclasses.replace(rendition, path=final)
-    if "backup" not in [r.kind for r in result.renditions]:
+    there = {r.kind for r in (*result.renditions, *result.captions)}
+    for kind in {"backup", "chapters"} - there:
         # One of an earlier merge of the same record would be of another video.
-        (output / names["backup"]).unlink(missing_ok=True)
+        (output / names[kind]).unlink(missing_ok=True)
+
+
+def _publish_chapters(plan: EditPlan, out: Path, final: Path, language: str) -> list[Rendition]:
+    """Write the slides of a video as WebVTT; return the file, if there are any."""
+    text = chapter_captions(plan.chapters, plan.span, language)
+    if text is None:
+        return []
+    content = text.encode()
+    partial = out / "chapters.vtt"
+    partial.write_bytes(content)
+    publish(partial, final)
+    digest = hashlib.sha256(content).hexdigest()
+    return [Rendition("chapters", final, 0, Size(0, 0), "", len(content), digest)]

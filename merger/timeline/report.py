@@ -48,6 +48,7 @@ class MergeResult:
     reasons: list[list[Message]] = field(default_factory=list)  # by chunk: why it was decided so
     timings: dict[str, float] = field(default_factory=dict)
     syncs: Sequence[Sync] = ()
+    captions: Sequence[Rendition] = ()
 
 
 def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
@@ -70,6 +71,10 @@ def result_document(result: MergeResult, zone: ZoneInfo) -> dict[str, Any]:
                 "sha256": r.sha256,
             }
             for r in result.renditions
+        ],
+        "captions": [
+            {"kind": r.kind, "path": str(r.path), "bytes": r.size_bytes, "sha256": r.sha256}
+            for r in result.captions
         ],
         "chunks": [
             {
@@ -142,6 +147,7 @@ def failure_document(
         "error": {"code": error.code, "message": text, **to_json(error.message)},
         "span": span_document(span, zone) if span and zone else None,
         "renditions": [],
+        "captions": [],
         "chunks": [],
         "decisions": [],
         "chapters": [],

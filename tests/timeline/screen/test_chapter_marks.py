@@ -78,7 +78,11 @@ def test_each_slide_is_a_chapter_of_the_video(one_room: Room) -> None:
         (a, pytest.approx(b, abs=0.1), n) for a, b, n in expected
     ]
     assert has_moov_in_front(path_of(result))
-    chapters = result_document(result, MOSCOW)["chapters"]
+    document = result_document(result, MOSCOW)
+    [caption], chapters = document["captions"], document["chapters"]
+    assert Path(caption["path"]).name.endswith("_chapters.vtt")
+    text = Path(caption["path"]).read_text(encoding="utf-8")
+    assert f"00:00:15.000 --> 00:00:21.000\n{expected[3][2]}\n" in text
     plan = json.loads(next(room.output.glob("*.plan.json")).read_text())
     for told, (start, _, name) in zip(chapters, expected[1:], strict=True):
         assert datetime.fromisoformat(told["start"]) == START + timedelta(seconds=start)
