@@ -87,6 +87,35 @@ def overrule(decisions: Sequence[Decision], overrules: Sequence[Overrule]) -> li
     return list(decisions)
 
 
+def lay_flat(overrules: Sequence[Overrule], span: Span) -> list[Overrule]:
+    """Return what overrules ask for within a span, in order: two lists that ask for one are equal.
+
+    Of two, the later one counts; neighbours that ask for one thing are one.
+    """
+    flat: list[Overrule] = []
+    for wanted in overrules:
+        here = wanted.span.cut_to(span)
+        flat = [replace(other, span=part) for other in flat for part in _around(other.span, here)]
+        flat += [replace(wanted, span=here)] if here else []
+    joined: list[Overrule] = []
+    for wanted in sorted(flat, key=lambda overrule: overrule.span.start):
+        before = joined[-1] if joined else None
+        if before and (before.span.end, before.right) == (wanted.span.start, wanted.right):
+            joined[-1] = replace(before, span=Span(before.span.start, wanted.span.end))
+        else:
+            joined.append(wanted)
+    return joined
+
+
+def _around(span: Span, hole: Span) -> list[Span]:
+    """Return what of a span lies before and after another, which may be empty."""
+    if not hole:
+        return [span]
+    before = Span(span.start, max(span.start, min(span.end, hole.start)))
+    after = Span(min(span.end, max(span.start, hole.end)), span.end)
+    return [part for part in (before, after) if part]
+
+
 def settle(shown: Sequence[Shown]) -> list[Run]:
     """Return the spans in which the screen is to be shown, and those in which it is not.
 

@@ -25,7 +25,7 @@ from merger.timeline.filenames import CAPTIONS, VIDEOS
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.plan import Overrule
 from merger.timeline.screen.chapters import sought
-from merger.timeline.screen.decisions import right_named
+from merger.timeline.screen.decisions import lay_flat, right_named
 from merger.timeline.zones import instant_from, offsets_of_twice, zone_named
 from merger.web.auth import require_principal, service
 from merger.web.display.record_state import State, state_of
@@ -386,7 +386,8 @@ def overrule(record: int) -> Answer:
             zone = zone_named(details["zone"])
             span = record_span(instant_from(start, zone, "start"), instant_from(end, zone, "end"))
             chosen.append(Overrule(span, right_named(right)))
-    if [(one.span, one.right) for one in chosen] == _overruled(details):
+    whole = Span(*(datetime.fromisoformat(details[name]) for name in ("start", "end")))
+    if lay_flat(chosen, whole) == lay_flat(_overruled(details), whole):
         flash(t("overrule.nothing"))
         return redirect(f"/records/{record}", 303)
     asking.remerge(service(), record, service().now(), who, overrules=chosen)
@@ -394,9 +395,9 @@ def overrule(record: int) -> Answer:
     return redirect(f"/records/{record}", 303)
 
 
-def _overruled(details: Mapping[str, Any]) -> list[tuple[Span, str]]:
+def _overruled(details: Mapping[str, Any]) -> list[Overrule]:
     return [
-        (Span(*(datetime.fromisoformat(one[name]) for name in ("start", "end"))), one["right"])
+        Overrule(Span(*(datetime.fromisoformat(one[n]) for n in ("start", "end"))), one["right"])
         for one in details["overrules"]
     ]
 

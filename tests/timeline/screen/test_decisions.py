@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from merger.analysis.watching.summary import summarise
 from merger.i18n import Message
 from merger.timeline.clock import ClockMap, Segment, Span, Stretch, picture_track
-from merger.timeline.plan import Overrule, Verdict
+from merger.timeline.plan import Overrule, Right, Verdict
 from merger.timeline.screen.decisions import (
     OVERRULED,
     SHORTEST_OFF,
     SHORTEST_ON,
     decide_instants,
+    lay_flat,
     overrule,
     settle,
 )
@@ -170,3 +171,28 @@ def test_files_and_their_windows_become_one_signal() -> None:
     assert look.chunk.score == Fraction(870, 1400)
     assert [picture["verdict"] for picture in look.pictures] == ["presentation"]
     assert summarise(found, Span(at(1500), at(1600))).chunk.verdict == "missing"
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ([(10, 20, "board"), (20, 30, "board")], [(10, 30, "board")]),
+        ([(20, 30, "screen"), (10, 20, "board")], [(10, 20, "board"), (20, 30, "screen")]),
+        ([(10, 30, "board"), (15, 20, "screen")], [(10, 15, "board"), (15, 20, "screen"), (20, 30, "board")]),
+        ([(10, 20, "screen"), (5, 30, "board")], [(5, 30, "board")]),
+        ([(-10, 10, "board"), (90, 120, "screen"), (200, 300, "board")], [(0, 10, "board"), (90, 100, "screen")]),
+    ],
+    ids=["they meet", "in another order", "one inside another", "one above another", "beyond the record"],
+)  # fmt: skip
+def test_two_lists_of_overrules_that_ask_for_one_thing_are_equal(
+    one: list[tuple[int, int, Right]], same: list[tuple[int, int, Right]]
+) -> None:
+    whole = Span(at(0), at(100))
+
+    def flat(wanted: list[tuple[int, int, Right]]) -> list[Overrule]:
+        return lay_flat([Overrule(Span(at(a), at(b)), right) for a, b, right in wanted], whole)
+
+    assert flat(one) == flat(same) != flat([(5, 30, "screen")])
+    assert [(o.span, o.right) for o in flat(one)] == [
+        (Span(at(a), at(b)), right) for a, b, right in same
+    ]
