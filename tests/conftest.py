@@ -22,7 +22,7 @@ from merger.render import ffmpeg
 from merger.render import merge as pipeline
 from merger.render.context import MergeRequest, RenderContext, Watch
 from merger.render.progress import Silent
-from merger.render.screen.presence import analyse_presence
+from merger.render.screen.presence import Presence, analyse_presence
 from merger.storage.cache import Cache
 from merger.storage.files import work_folder
 from merger.timeline import profiles
@@ -198,7 +198,11 @@ class Room:
 
     def chunks(self, until_s: float = 10.0, **changes: Any) -> list[Chunk]:
         """Decide in which chunks a presentation is shown, and encode nothing."""
-        request = self.request(until_s, **{"decide": "chunk", **changes})
+        return self.presence(until_s, **{"decide": "chunk", **changes}).chunks
+
+    def presence(self, until_s: float = 10.0, **changes: Any) -> Presence:
+        """Decide what is shown when, and encode nothing."""
+        request = self.request(until_s, **changes)
         configured = load(
             {"MERGER_CACHE": str(self.cache), "MERGER_READ_WORDS": "no", **self.environ}
         )
@@ -208,7 +212,7 @@ class Room:
         self.cache.mkdir(exist_ok=True)
         with work_folder(self.cache) as work:
             context = RenderContext(configured, self.tool, Watch(Silent()), lambda: False, work)
-            return analyse_presence(context, request, library).chunks
+            return analyse_presence(context, request, library)
 
     def cached(self) -> set[str]:
         """Return the names of all finished files in the cache, without verdicts about chunks."""

@@ -105,6 +105,21 @@ def test_an_editor_has_the_board_shown_in_a_span(one_room: Room) -> None:
     assert len([name for name in one_room.cached() - before if ".mp4" in name]) in (1, 2)
 
 
+def test_slides_of_a_screen_whose_recorder_knows_what_it_shows(one_room: Room) -> None:
+    """Whatever they look like, they are presentations, and chapters."""
+    one_room.library.mkdir()
+    write_screen(
+        one_room.library / "2026-11-20_10-00-02_504_screen.mp4",
+        [Scene(125, still(picture)) for picture in (slide(), card(), np.full_like(slide(), 90))],
+    )  # fmt: skip
+    known = one_room.presence(17.0, screen_is_known=True)
+    begins = [(c.span.start - utc(START)).total_seconds() for c in known.chapters]
+    assert begins == [2, 7, 12]
+    assert {d.right for d in known.decisions} == {"screen"}
+    shown = {d.right for d in one_room.presence(17.0).decisions}
+    assert shown == {"screen", "board"}
+
+
 @pytest.mark.parametrize("name", sorted(draw_cards()))
 def test_each_card_that_ships_hides_the_screen(one_room: Room, name: str) -> None:
     film_screen(one_room, 0, 10, card(name))

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,7 +25,7 @@ from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.screen.frozen import warn_of_frozen
-from merger.timeline.clock import Clip, Gap, Span, Stretch, Track, microseconds, picture_track
+from merger.timeline.clock import Clip, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
 from merger.timeline.screen.chapters import Slide, find_slides, join_same
@@ -96,12 +96,11 @@ def _screen_signal(
     """Return what the screen shows, and warnings about files that could not be looked at."""
     if track is None:
         return ScreenSignal((Shown(request.span, "missing", NO_MEDIA),)), []
-    if request.screen_is_known:
-        return ScreenSignal(tuple(_believe(item) for item in track.items)), []
     wanted = list(dict.fromkeys(
         (clip.segment.file, n) for clip in track.clips for n in windows_of(clip)
     ))  # fmt: skip
-    reads = context.settings.read_words and are_there()
+    # Words of a screen whose recorder knows what it shows are evidence of nothing.
+    reads = context.settings.read_words and are_there() and not request.screen_is_known
     seen: dict[tuple[str, int], Observation] = {}
     unseen: list[Message] = []
     for done, (file, n) in enumerate(wanted):
@@ -119,7 +118,10 @@ def _screen_signal(
             unseen.append(Message("media.of_file", file=media.path.name, what=error.message))
             continue
         context.cache.remember(name, _facts_of_observation(seen[file, n]), context.work)
-    return screen_signal(track, seen), list(dict.fromkeys(unseen))
+    signal = screen_signal(track, seen)
+    if request.screen_is_known:
+        signal = _believe(signal, track)
+    return signal, list(dict.fromkeys(unseen))
 
 
 def watch_window(file: MediaFile, n: int, own_cards: Sequence[Card], reads: bool) -> Observation:
@@ -128,11 +130,17 @@ def watch_window(file: MediaFile, n: int, own_cards: Sequence[Card], reads: bool
     return reader.call(watch, file, stretch, own_cards, reads=reads)
 
 
-def _believe(item: Clip | Gap) -> Shown:
+def _believe(signal: ScreenSignal, track: Track) -> ScreenSignal:
     """Return that a presentation is shown wherever there is media: the recorder knows."""
-    if isinstance(item, Clip):
-        return Shown(item.span, "presentation", Message("analysis.recorder_knows"))
-    return Shown(item.span, "missing", NO_MEDIA)
+    known = Message("analysis.recorder_knows")
+    shown = [
+        Shown(item.span, "presentation", known)
+        if isinstance(item, Clip)
+        else Shown(item.span, "missing", NO_MEDIA)
+        for item in track.items
+    ]
+    pictures = [replace(picture, kind="presentation") for picture in signal.pictures]
+    return replace(signal, shown=tuple(shown), pictures=tuple(pictures))
 
 
 def _window_hash(identity: str, n: int, own_cards: Sequence[Card], reads: bool) -> str:
