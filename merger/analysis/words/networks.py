@@ -60,8 +60,8 @@ def _load(name: str) -> Network:
     with _without_warnings():
         import onnxruntime  # 0.2 s, and 40 MB: nobody pays who reads no words
 
-    onnxruntime.disable_telemetry_events()
-    onnxruntime.set_default_logger_severity(_ERRORS)
+        onnxruntime.disable_telemetry_events()
+        onnxruntime.set_default_logger_severity(_ERRORS)
 
     package = find_spec("rapidocr")
     assert package is not None and package.submodule_search_locations
