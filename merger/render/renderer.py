@@ -25,6 +25,7 @@ from merger.render.encoding import Encoding, EncodingSpecs, Warnings, encode_mis
 from merger.render.screen.presence import Presence
 from merger.render.sound_step import SoundUndecodable
 from merger.render.steps import DamageFound, EncoderFailed, Holes, Step, join
+from merger.render.sync.faults import warn_of_sound
 from merger.storage.disk_space import make_room
 from merger.timeline import profiles
 from merger.timeline.clock import Span, Stretch, microseconds, without_spans
@@ -118,6 +119,7 @@ def render(
             )
     renditions = job.join(specs, out)
     warnings += encoding_warnings + job.damage()
+    warnings += warn_of_sound(context, library, job.plan.sound)
     warnings += warnings_about(job.plan, request.zone, request.sources, request.layout)
     return MergeResult(
         job.plan, renditions, chosen.name, list(dict.fromkeys(warnings)),
