@@ -20,6 +20,7 @@ from merger.errors import Invalid, MergerError, Refused
 from merger.i18n import Message
 from merger.intake import calendar_sync, meetings
 from merger.live import bookings, source_status
+from merger.live.last_seen import SourceWarning, source_warnings
 from merger.live.silence import Silence, silences
 from merger.ports.recorder import SourceOfRoom
 from merger.records.browse import lists
@@ -86,11 +87,15 @@ def _sources_shown(who: Principal, rooms: Sequence[Mapping[str, Any]]) -> dict[s
     }
     flows = source_status.list_flows(settings, now)
     why: dict[int, Silence] = {}
+    wrong: dict[int, list[SourceWarning]] = {}
     if who.may("rooms"):
         booked = bookings.bookings(engine, Span(now - _MOMENT, now))
         why = silences(engine, service().recorder_of, rooms, flows, booked, now)
+        wrong = source_warnings(engine, rooms)
     states = meetings.live_states(engine, service().offering, rooms, now)
-    return {"taken": taken, "flows": flows, "silences": why, "meetings": states}
+    return {
+        "taken": taken, "flows": flows, "silences": why, "meetings": states, "wrong": wrong,
+    }  # fmt: skip
 
 
 def _active_records(who: Principal, rooms: Sequence[int]) -> dict[int, list[RecordWithState]]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from merger.db.engine import writing
-from merger.i18n import verbatim
+from merger.i18n import Message, to_json, verbatim
 from merger.intake import meetings
 from merger.live.source_status import SourceSign, write_sign
 from merger.ports.meetings import MeetingEvent
 from merger.rooms import store
-from models import Calendar, Room
+from models import Calendar, Record, Room
 from recorders.zoom.api import Account
 from recorders.zoom.discovery import ZoomDiscovery
 from tests.support.databases import ON_SQLITE
@@ -56,6 +57,17 @@ def test_rooms_are_shown_with_what_is_made_in_them(web: Web) -> None:
     assert "504" in page and "Europe/Moscow" in page and "Of Ann" in page
     assert page.count("No picture yet") == 2
     assert "Of Ann" not in reader(web, "bob").get("/rooms")
+
+
+def test_what_the_last_recording_says_of_a_source_is_for_those_who_look_after_it(web: Web) -> None:
+    web.site.ask(users=("ann@example.org",))
+    frozen = Message("timeline.frozen_camera", source="speaker", start="10:00", end="10:20")
+    report = json.dumps({"warning_messages": [to_json(frozen)]})
+    statement = update(Record).values(status="delivered", report=report)
+    writing(web.site.engine, lambda session: session.execute(statement))
+    page = reader(web, "eve").get("/rooms")
+    assert 'href="/records/1">In the recording of' in page and "camera may have hung" in page
+    assert "may have hung" not in reader(web, "ann").get("/rooms")
 
 
 def test_the_next_records_of_each_room_are_shown(web: Web) -> None:
