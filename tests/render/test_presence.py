@@ -109,14 +109,14 @@ def test_slides_of_a_screen_whose_recorder_knows_what_it_shows(one_room: Room) -
     """Whatever they look like, they are presentations, and chapters."""
     one_room.library.mkdir()
     write_screen(
-        one_room.library / "2026-11-20_10-00-02_504_screen.mp4",
+        one_room.library / "2026-11-20_10-00-05_504_screen.mp4",
         [Scene(125, still(picture)) for picture in (slide(), card(), np.full_like(slide(), 90))],
     )  # fmt: skip
-    known = one_room.presence(17.0, screen_is_known=True)
+    known = one_room.presence(20.0, screen_is_known=True)
     begins = [(c.span.start - utc(START)).total_seconds() for c in known.chapters]
-    assert begins == [2, 7, 12]
+    assert begins == [5, 10, 15]
     assert {d.right for d in known.decisions} == {"screen"}
-    shown = {d.right for d in one_room.presence(17.0).decisions}
+    shown = {d.right for d in one_room.presence(20.0).decisions}
     assert shown == {"screen", "board"}
 
 
