@@ -1,7 +1,7 @@
 """What a decoded picture of a screen shows: a presentation, or one of the kinds that are none."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from merger.analysis.kinds.card_match import find_card
 from merger.analysis.kinds.noise import noise_share
 from merger.analysis.kinds.phrases import MOST_LINES, Meaning, meaning_of
 from merger.analysis.kinds.plain import has_many_levels, stray_share, unsmooth_share
-from merger.analysis.kinds.strokes import LARGE, is_sparse, stroke_share
+from merger.analysis.kinds.strokes import LARGE, drawn_box, is_sparse, stroke_share
 from merger.analysis.kinds.view import (
     Box,
     Chroma,
@@ -29,8 +29,12 @@ from merger.timeline.plan import Verdict
 # Cells beside bars that the encoder mixes with them: after 5 cells one colour is even to 4 levels
 # (blue at 320x180), after 3 cells only to 7.
 MIXED = 5
-NOISY = 0.08  # the share of strokes: noise that an encoder has left has 0.09 and more
+NOISY = 0.04  # the share of strokes: noise that an encoder has left has 0.05 and more
 MOST_WRITTEN = 2  # the tallest lines, of those that are in scripts that are not read
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+# Of the picture: where less is drawn on, that is read once more, from nearer. What is looked at is
+# reduced or enlarged to a number of pixels, and small words are lost in the whole.
+NEARER = 0.5
 READ = 0.85  # of a line's reading: in a script that the networks know, it has more
 
 
@@ -72,7 +76,7 @@ def classify(
         _as_ground(small, views, strokes)
         or _as_test_card([view for view, _ in views])
         or (_as_noise(small, full, inside) if strokes > NOISY else None)
-        or (_by_words(luma, chroma, read) if is_sparse(small[0]) else None)
+        or (_by_words(luma, chroma, small[0], read) if is_sparse(small[0]) else None)
         or Sample("presentation", Message("analysis.no_card"))
     )
 
@@ -121,13 +125,34 @@ def _as_noise(small: Picture, full: Box, inside: Sequence[Box]) -> Sample | None
 
 
 def _by_words(
-    luma: Picture, chroma: Chroma | None, read: Callable[[Picture], list[Line]]
+    luma: Picture, chroma: Chroma | None, small: Picture, read: Callable[[Picture], list[Line]]
 ) -> Sample | None:
-    lines = read(_in_colours(luma, chroma))
-    meaning = meaning_of(lines) or _written_meaning(luma, lines)
-    if meaning is None:
-        return None
-    return Sample(meaning.verdict, Message("analysis.says", words=meaning.words))
+    """Return what words say: of the whole picture, or of what is drawn on it, seen from nearer."""
+    picture = _in_colours(luma, chroma)
+    drawn = drawn_box(small)
+    share = (drawn[2] - drawn[0]) * (drawn[3] - drawn[1])
+    for box in (_WHOLE, drawn) if share < NEARER else (_WHOLE,):
+        lines = [replace(line, box=_in_whole(line.box, box)) for line in read(_cut(picture, box))]
+        meaning = meaning_of(lines) or _written_meaning(luma, lines)
+        if meaning is not None:
+            return Sample(meaning.verdict, Message("analysis.says", words=meaning.words))
+    return None
+
+
+def _cut(picture: Picture, box: Box) -> Picture:
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box
+    rows = slice(round(top * height), round(bottom * height))
+    return picture[rows, round(left * width) : round(right * width)]
+
+
+def _in_whole(box: Box, part: Box) -> Box:
+    """Return a box of a part of a picture as one of the whole; all as fractions."""
+    left, top, right, bottom = part
+    wide, high = right - left, bottom - top
+    return (
+        left + box[0] * wide, top + box[1] * high, left + box[2] * wide, top + box[3] * high,
+    )  # fmt: skip
 
 
 def _written_meaning(luma: Picture, lines: Sequence[Line]) -> Meaning | None:

@@ -28,7 +28,7 @@ LETTERS_PER_ERROR = 8
 # A line that is read with less than this is small or blurred. There a long phrase may have more
 # errors, and words beside it that mean nothing; titles are large, and read well.
 CLEAR = 0.88
-LONG, GARBLED_LETTERS_PER_ERROR, MOST_GARBLED = 12, 5, 5
+LONG, GARBLED_LETTERS_PER_ERROR, MOST_GARBLED = 12, 4.5, 5
 # Words that are no device's, in lines that are read well: the names of a maker and a room.
 MOST_STRANGE = 2
 SURE = 0.6  # of a line's reading: what is read from patterns has 0.5 at most

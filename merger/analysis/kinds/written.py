@@ -46,7 +46,7 @@ WORD_GAP = 0.28  # of the line's height: between words 0.3 and more, between let
 WIDER = 1.4  # a word over the drawn one, at most, either way: DejaVu is the widest typeface
 # Correlation of words. Measured on the phrases in five typefaces after x264 at CRF 40, against
 # titles of as many letters.
-MATCH, WORD_MATCH = 0.72, 0.62
+MATCH, WORD_MATCH = 0.72, 0.58
 
 
 @dataclass(frozen=True)

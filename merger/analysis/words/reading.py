@@ -19,6 +19,7 @@ MOST_LINES = 12  # of one picture: each costs 10 to 40 ms
 
 # Pixels that words are looked for in: 0.2 s of a processor. Letters need 8 rows or more.
 _AREA = 184_000
+_MOST_ENLARGED = 1.5  # times
 _STEP = 32  # sides are multiples of it
 # The figures below are those that the networks were trained and published with.
 _MEAN, _HALF = 127.5, 127.5
@@ -77,9 +78,10 @@ def read_words(
 
 def _find_lines(picture: Picture) -> list[Box]:
     height, width = picture.shape[:2]
-    scale = min(1.0, (_AREA / (height * width)) ** 0.5)
+    scale = min(_MOST_ENLARGED, (_AREA / (height * width)) ** 0.5)
     columns, rows = (max(_STEP, round(side * scale / _STEP) * _STEP) for side in (width, height))
-    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.resize(picture, (columns, rows), interpolation=method)
     likely = finder().run(_tensor(np.asarray(small, np.uint8)))[0, 0]
     contours, _ = cv2.findContours(
         np.asarray(likely > _IS_TEXT, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE

@@ -45,7 +45,7 @@ from merger.timeline.screen.signals import (
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
-ANALYSIS = 5
+ANALYSIS = 6
 _NO_WORDS = "no words were read"
 
 
