@@ -105,7 +105,10 @@ class _Builder:
         return {kind: self.finish(self.join(runs)) for kind, runs in streams.items()}
 
     def lane(self, lane: LaneSpec) -> Stream:
-        return self.join([self.shot(shot, lane.box) for shot in lane.shots])
+        stream = self.join([self.shot(shot, lane.box) for shot in lane.shots])
+        if lane.above is None or lane.above.place is None:
+            return stream
+        return self.lay_over(stream, self.lane(lane.above), lane.above.box, lane.above.place)
 
     def join(self, streams: list[Stream]) -> Stream:
         if len(streams) == 1:

@@ -182,10 +182,12 @@ def _without_seeks(spec: PartSpec) -> PartSpec:
             return shot
         return dataclasses.replace(shot, input=dataclasses.replace(shot.input, seek_us=None))
 
+    def lane_without(lane: LaneSpec) -> LaneSpec:
+        above = lane_without(lane.above) if lane.above else None
+        return dataclasses.replace(lane, shots=tuple(map(read_whole, lane.shots)), above=above)
+
     def lanes(row: Sequence[LaneSpec]) -> tuple[LaneSpec, ...]:
-        return tuple(
-            dataclasses.replace(lane, shots=tuple(map(read_whole, lane.shots))) for lane in row
-        )
+        return tuple(map(lane_without, row))
 
     return dataclasses.replace(
         spec,

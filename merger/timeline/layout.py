@@ -1,7 +1,8 @@
 """Layouts: where each lane is on the canvas, as a table; and where a picture goes.
 
 Pure. A layout is a row of columns, each as high as the canvas, and perhaps one lane in a corner
-above them. A new layout is one entry in `LAYOUTS` and one test.
+above them. A new layout is one entry in `LAYOUTS` and one test. Whatever the layout, the slide may
+lie small in a corner of the right lane, while that shows the board.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal, get_args
 
 from merger.errors import Invalid
 
-Lane = Literal["left", "right"]
+Lane = Literal["left", "right", "slide"]
 Corner = Literal["bottom_right", "top_right", "bottom_left", "top_left"]
 
 # In the order in which they are preferred where they are as good: people look for the speaker where
@@ -46,13 +47,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Inset:
-    """A lane in a corner above the columns, in the shape of its own cell.
+    """A lane in a corner above another picture, in the shape of its own cell.
 
     Attributes:
-        area: what it hides, with its border, as a share of the canvas; rounding and the border of
-            a tall picture may add a tenth.
+        area: what it hides, with its border, as a share of that picture, such as the canvas;
+            rounding and the border of a tall picture may add a tenth.
         border, margin: how wide its border is and how far from the edges it lies, as shares of the
-            canvas height.
+            height.
     """
 
     lane: Lane
@@ -123,6 +124,8 @@ LAYOUTS: Mapping[str, Layout] = {
     )
 }
 DEFAULT_LAYOUT = "side_by_side"
+# A third of the width and the height of a lane in its shape: what a slide is about can be read.
+_SLIDE = Inset("slide", area=Fraction(1, 9))
 # What a scene falls back to that has nothing for the right-hand side.
 ALONE = "speaker_only"
 # What only scenes have: nobody asks for a whole record in it.
@@ -191,11 +194,25 @@ def panes_of(
     return panes
 
 
+def slide_pane(box: Size, cell: Size, speaker: Corner | None) -> Pane:
+    """Return where the slide lies above the board, in the box of the board.
+
+    At the bottom, where a board is written on last and people in front hide it from the others.
+
+    Args:
+        cell: of the slide.
+        speaker: the corner in which the speaker is; None where that is beside the board.
+    """
+    corner: Corner = "bottom_left" if speaker == "bottom_right" else "bottom_right"
+    return _place_inset(_SLIDE, box, cell, corner)
+
+
 def _place_inset(inset: Inset, size: Size, cell: Size, corner: Corner) -> Pane:
     border = round_to_even(size.height * inset.border)
     margin = round_to_even(size.height * inset.margin)
     aspect = Fraction(cell.width, cell.height)
     lines = isqrt(int(size.width * size.height * inset.area / aspect)) - 2 * border
+    lines = min(lines, int((size.width - 2 * margin - 2 * border) / aspect))
     lines = max(2, lines // 2 * 2)
     box = Size(round_to_even(lines * aspect), lines)
     right = size.width - margin - box.width - 2 * border

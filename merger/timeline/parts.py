@@ -20,6 +20,7 @@ from merger.timeline.layout import (
     fit_into,
     layout_of_scene,
     panes_of,
+    slide_pane,
 )
 from merger.timeline.media import MediaFile, Video
 from merger.timeline.plan import EditPlan, Part, Scene, Slate
@@ -31,14 +32,13 @@ _MOST_KINDS = 6  # of pictures, in one lane of a part
 
 def cells(plan: EditPlan, media: Mapping[str, MediaFile], lines: int) -> dict[Lane, Size]:
     """Return the cell of each lane: one height, as wide as the widest picture shown in it."""
-    aspects: dict[Lane, set[Fraction]] = {"left": set(), "right": set()}
+    aspects: dict[Lane, set[Fraction]] = {"left": set(), "right": set(), "slide": set()}
     for scene in plan.scenes:
-        for lane, view in (("left", scene.left), ("right", scene.right)):
+        for lane, found in aspects.items():
+            view = _view(scene, lane)
             if isinstance(view, Segment):
                 shown = _kinds_shown(plan, view, scene.first, scene.end, media[view.file])
-                aspects["left" if lane == "left" else "right"] |= {
-                    video.aspect for _, _, video in shown
-                }
+                found |= {video.aspect for _, _, video in shown}
     return {lane: cell_of(lines, found) for lane, found in aspects.items()}
 
 
@@ -71,11 +71,19 @@ def part_spec(
     ]
     runs: list[tuple[LaneSpec, ...]] = []
     backups: list[LaneSpec] = []
-    for name, group in groupby(scenes, key=lambda s: s.layout):
+    for (name, has_slide), group in groupby(scenes, key=lambda s: (s.layout, s.slide is not None)):
         run = list(group)
+
+        def lane(pane: Pane, run: list[Scene] = run, has_slide: bool = has_slide) -> LaneSpec:
+            spec = _lane(plan, run, pane, media, identities)
+            if pane.lane != "right" or not has_slide:
+                return spec
+            slide = slide_pane(pane.box, sizes["slide"], plan.corner)
+            return dataclasses.replace(spec, above=_lane(plan, run, slide, media, identities))
+
         panes = panes_of(layout_of_scene(name), size, sizes, plan.corner or DEFAULT_CORNER)
-        runs.append(tuple(_lane(plan, run, pane, media, identities) for pane in panes))
-        backups.append(_lane(plan, run, Pane("right", sizes["right"], 0), media, identities))
+        runs.append(tuple(map(lane, panes)))
+        backups.append(lane(Pane("right", sizes["right"], 0)))
     return PartSpec(
         frames=part.end - part.first,
         rate=plan.rate,
@@ -95,7 +103,7 @@ def _lane(
     identities: Mapping[str, str],
 ) -> LaneSpec:
     shots: list[Shot] = []
-    for view, same in groupby(run, key=lambda s: s.left if pane.lane == "left" else s.right):
+    for view, same in groupby(run, key=lambda s: _view(s, pane.lane)):
         scenes = list(same)
         first, end = scenes[0].first, scenes[-1].end
         if isinstance(view, Segment):
@@ -109,6 +117,10 @@ def _lane(
             shots.append(Shot(end - first, slate=key))
     place = Place(pane.x, pane.y, pane.border) if pane.is_above else None
     return LaneSpec(pane.box, tuple(shots), place)
+
+
+def _view(scene: Scene, lane: Lane) -> Segment | Slate | None:
+    return {"left": scene.left, "right": scene.right, "slide": scene.slide}[lane]
 
 
 def _kinds_shown(

@@ -32,8 +32,9 @@ Verdict = Literal[
     "presentation", "no_signal", "blank", "bars", "noise", "standby", "desktop", "lock",
     "screensaver", "missing",
 ]  # fmt: skip
-# What stands on the right-hand side: the speaker means nothing, and the speaker alone.
-Right = Literal["screen", "board", "speaker"]
+# What stands on the right-hand side: both is the board with the slide small above it, the speaker
+# means nothing, and the speaker alone.
+Right = Literal["screen", "board", "both", "speaker"]
 SlateKey = Literal["no_speaker", "no_screen", "no_board", "nothing"]
 
 PART_US = 120_000_000  # parts end at multiples of this, of wall clock
@@ -123,6 +124,9 @@ class Scene:
     """Frames [first, end) with one layout and one view on each side.
 
     None on a side: the layout leaves it out.
+
+    Attributes:
+        slide: the screen, small above the board on the right-hand side.
     """
 
     first: int
@@ -130,6 +134,7 @@ class Scene:
     layout: str
     left: Segment | Slate | None
     right: Segment | Slate | None
+    slide: Segment | None = None
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,7 @@ def _scenes(
             end,
             layout,
             shown[sources.speaker] or Slate("no_speaker"),
-            _right_view(layout, sources, shown, right, _has_media(board, begins, ends)),
+            *_right_views(layout, sources, shown, right, _has_media(board, begins, ends)),
         )
         without_speaker = LAYOUTS[layout].without_speaker
         if scene.right is None:
@@ -318,26 +323,32 @@ def _has_media(lane: _Frames, first: int, end: int) -> bool:
     return False
 
 
-def _right_view(
+def _right_views(
     layout: str,
     sources: Sources,
     shown: Mapping[str, Segment | None],
     right: Right,
     has_board: bool,
-) -> Segment | Slate | None:
-    """Return the right-hand view: the screen where it is to be, else the board, else none.
+) -> tuple[Segment | Slate | None, Segment | None]:
+    """Return the right-hand view, and the slide above it where both are to be seen.
+
+    That is the screen where it is to be, else the board, else none. Of both, what has no media is
+    left out.
 
     Args:
         has_board: whether the board has media anywhere in the chunk.
     """
     if layout == ALONE or right == "speaker":
-        return None
+        return None, None
     board = shown[sources.board] if sources.board else None
-    if right == "screen" and sources.screen:
-        return shown[sources.screen] or board or Slate("no_screen")
+    screen = shown[sources.screen] if sources.screen else None
+    if right == "both" and board and screen:
+        return board, screen
+    if right in ("screen", "both") and sources.screen:
+        return screen or board or Slate("no_screen"), None
     if has_board:
-        return board or Slate("no_board")
-    return None
+        return board or Slate("no_board"), None
+    return None, None
 
 
 def plan_sound(span: Span, sources: Sources, segments: Sequence[Segment]) -> list[Sound]:

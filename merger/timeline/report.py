@@ -169,8 +169,8 @@ def span_document(span: Span, zone: ZoneInfo) -> dict[str, str]:
 def scenes_document(plan: EditPlan, zone: ZoneInfo) -> list[dict[str, Any]]:
     """Return the scenes, with neighbours that look the same (two files of one source) as one."""
     documents = []
-    for (layout, left, right), group in groupby(
-        plan.scenes, key=lambda s: (s.layout, _view(s.left), _view(s.right))
+    for (layout, left, right, slide), group in groupby(
+        plan.scenes, key=lambda s: (s.layout, *map(_view, (s.left, s.right, s.slide)))
     ):
         scenes = list(group)
         end = scenes[-1].end
@@ -179,8 +179,11 @@ def scenes_document(plan: EditPlan, zone: ZoneInfo) -> list[dict[str, Any]]:
             plan.grid.instant(scenes[0].first), max(end_at, plan.grid.instant(scenes[0].first))
         )
         documents.append(
-            {**span_document(span, zone), "layout": layout, "left": left, "right": right}
-        )
+            {
+                **span_document(span, zone), "layout": layout, "left": left, "right": right,
+                "slide": slide,
+            }
+        )  # fmt: skip
     return documents
 
 
@@ -251,6 +254,7 @@ def plan_document(plan: EditPlan, syncs: Sequence[Sync] = ()) -> dict[str, Any]:
             {
                 "first": s.first, "end": s.end, "layout": s.layout,
                 "left": _plan_view(s.left, names), "right": _plan_view(s.right, names),
+                "slide": _plan_view(s.slide, names),
             }
             for s in plan.scenes
         ],

@@ -25,7 +25,7 @@ SPEC_VERSION = 1
 # What does not change the pictures of a content, and so its name.
 _NOT_NAMED = {"file", "seek_us", "pictures", "pixel_aspect", "rotation"}
 # What came later: where it is None, what was encoded without it keeps its name.
-_NAMED_IF_SET = {"colours", "place", "loudness"}
+_NAMED_IF_SET = {"colours", "place", "loudness", "above"}
 CROSSFADE = timedelta(milliseconds=40)
 # Of sound, that one command makes: each takes some 300 bytes of a graph, which is one argument, and
 # Linux lets none be longer than 128 KiB.
@@ -91,11 +91,15 @@ class LaneSpec:
     """One lane over some frames, inside a box of one size.
 
     Without a place it stands to the right of the lane before, else it lies above all before it.
+
+    Attributes:
+        above: a lane above this one alone, at a place in its box.
     """
 
     box: Size
     shots: tuple[Shot, ...]
     place: Place | None = None
+    above: LaneSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,9 @@ class PartSpec:
 
     @property
     def lanes(self) -> list[LaneSpec]:
-        """Every lane of every run, and those of the backup."""
-        return [lane for run in self.runs for lane in run] + list(self.backup or ())
+        """Every lane of every run, and those of the backup, with what lies above each."""
+        lanes = [lane for run in self.runs for lane in run] + list(self.backup or ())
+        return [each for lane in lanes for each in (lane, lane.above) if each is not None]
 
     @property
     def shots(self) -> list[Shot]:

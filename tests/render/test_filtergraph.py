@@ -4,6 +4,7 @@ After a wanted change, `UPDATE_GOLDEN=1 pytest tests/render/test_filtergraph.py`
 difference before you commit it.
 """
 
+import dataclasses
 import os
 import re
 from collections.abc import Callable
@@ -104,6 +105,13 @@ INSET = LaneSpec(
     Size(292, 164), (shot("speaker", size=Size(292, 164)),), Place(x=970, y=538, border=2)
 )
 
+# The slide above the board: a third of its width, in the other corner.
+BOARD = lane(shot("board"))
+SMALL = LaneSpec(
+    Size(420, 236), (shot("screen", size=Size(420, 236)),), Place(x=14, y=466, border=2)
+)
+BOTH = dataclasses.replace(BOARD, above=SMALL)
+
 PARTS = {
     "side_by_side_with_backup": part((SPEAKER, SCREEN), backup=(SCREEN,)),
     "clip_and_slate": part((SPEAKER, HOLED), backup=(HOLED,)),
@@ -157,6 +165,9 @@ PARTS = {
         size=WIDE,
     ),
     "inset_with_backup": part((SCREEN, INSET), (SCREEN,), backup=(SCREEN, SCREEN), size=WIDE),
+    "both_with_backup": part((SPEAKER, BOTH), (SPEAKER, SCREEN), backup=(BOTH, SCREEN)),
+    "both_and_inset": part((BOTH, INSET), size=WIDE),
+    "nvenc_both": part((SPEAKER, BOTH), encoder="h264_nvenc"),
     "nvenc_inset": part((SCREEN, INSET), backup=(SCREEN,), size=WIDE, encoder="h264_nvenc"),
     "vaapi_inset": part((SCREEN, INSET), size=WIDE, encoder="h264_vaapi"),
     "nvenc": part((lane(shot("speaker", size=OLD)), HOLED), backup=(HOLED,), encoder="h264_nvenc"),
@@ -268,7 +279,7 @@ def test_a_fitting_size_is_the_same_for_common_shapes() -> None:
 
 
 def test_pictures_stay_on_the_gpu() -> None:
-    for name in ("nvenc", "nvenc_alone", "nvenc_inset"):
+    for name in ("nvenc", "nvenc_alone", "nvenc_inset", "nvenc_both"):
         graph = graph_of(name)
         assert "hwdownload" not in graph
         assert "]scale=1280:720" not in graph
@@ -293,6 +304,14 @@ def test_a_lane_lies_above_the_canvas_in_a_border() -> None:
         assert "stack" not in graph
     # what is seen in the backup, too, is decoded once
     assert graph_of("inset_with_backup").count("split=2") == 2
+
+
+def test_a_slide_lies_above_the_board_in_every_rendition() -> None:
+    graph = graph_of("both_with_backup")
+    assert graph.count("]overlay=eval=init:shortest=1:x=14:y=466[") == 1  # both see the same one
+    assert "]pad=424:240:2:2:color=0xE6E6E6[" in graph and graph.count("split=2") == 2
+    assert "overlay_cuda=eval=init:shortest=1:x=14:y=466[" in graph_of("nvenc_both")
+    assert graph_of("both_and_inset").count("]overlay=") == 2
 
 
 HOSTILE = "/library/a';[0]drawtext=text=%{n}; -i x\n\"$(id)`.mp4"

@@ -27,6 +27,7 @@ from merger.timeline.layout import (
     least_hidden_corner,
     panes_of,
     round_to_even,
+    slide_pane,
 )
 
 pytestmark = pytest.mark.quick
@@ -115,6 +116,20 @@ def test_columns_fill_the_canvas(name: str, lines: int, left: Fraction, right: F
         assert all(pane.box.width > 0 and pane.box.width % 2 == 0 for pane in row)
         assert all(one.x + one.box.width == other.x for one, other in pairwise(row))
     assert whole.width % 2 == whole.height % 2 == 0
+
+
+@proven
+@given(aspects, aspects, st.sampled_from([540, 720, 1080]), st.sampled_from([None, *CORNERS]))
+def test_a_slide_lies_within_the_board_and_never_above_the_speaker(
+    board: Fraction, slide: Fraction, lines: int, speaker: Corner | None
+) -> None:
+    box, cell = cell_of(lines, [board]), cell_of(lines, [slide])
+    pane = slide_pane(box, cell, speaker)
+    assert (pane.lane, pane.is_above) == ("slide", True)
+    assert pane.x > 0 and pane.x + pane.outer.width < box.width
+    assert pane.y > 0 and pane.y + pane.outer.height < box.height
+    is_right = 2 * pane.x + pane.outer.width > box.width
+    assert is_right is (speaker != "bottom_right")
 
 
 def inset(lines: int, speaker: Fraction, corner: Corner) -> tuple[Pane, Size]:

@@ -235,6 +235,48 @@ def test_a_record_without_any_right_hand_picture_has_room_for_its_slate() -> Non
     assert sum(box.width for box in boxes) == spec.size.width
 
 
+@pytest.mark.parametrize(
+    ("layout", "size", "box", "places"),
+    [
+        ("side_by_side", (2560, 720), (1280, 720), ["bottom_right"]),
+        ("side_by_side_16x9", (1280, 720), (854, 720), ["bottom_right"]),
+        ("screen_large", (1280, 720), (1280, 720), ["bottom_left", "bottom_right"]),
+    ],
+)
+def test_the_slide_lies_above_the_board_and_never_above_the_speaker(
+    layout: str, size: tuple[int, int], box: tuple[int, int], places: list[str]
+) -> None:
+    record = Record()
+    [screen] = [s for s in record.segments if s.source == "screen"]
+    shown = record.plan()
+    [scene] = shown.scenes
+    halves = (
+        dataclasses.replace(scene, layout=layout, end=4000),
+        dataclasses.replace(scene, layout=layout, first=4000, slide=screen),
+    )
+    corner = "bottom_right" if layout == "screen_large" else None
+    found = record.spec(
+        dataclasses.replace(shown, scenes=halves, corner=corner),  # type: ignore[arg-type]
+        layout=layout,
+    )
+    assert found.size == Size(*size)  # with both as without
+    before, both = found.runs
+    assert [lane.above for lane in (*before, found.backup[0])] == [None] * 3  # type: ignore[index]
+    [large] = [lane for lane in both if lane.above]
+    slide = large.above
+    assert slide is not None and slide.place is not None and large.box == Size(*box)
+    assert slide.box.width * slide.box.height == pytest.approx(box[0] * box[1] / 9, rel=0.05)
+    assert slide.shots[0].input == large.shots[0].input
+    across = [lane.place for lane in (large.above, *both) if lane and lane.place]
+    corners = [
+        "bottom_right" if 2 * place.x > large.box.width else "bottom_left" for place in across
+    ]
+    assert corners == places and all(2 * place.y > large.box.height for place in across)
+    # The backup has it, too; and every file that is read is looked after.
+    assert [lane in found.lanes for lane in (slide, found.backup[1].above)] == [True] * 2  # type: ignore[index]
+    assert name_of(found) != name_of(record.spec(layout=layout))
+
+
 def test_cells_are_as_wide_as_what_is_shown() -> None:
     record = Record(width=1440)
     assert cells(record.plan(), record.media, 720)["left"] == Size(960, 720)

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merger.i18n import Message
 from merger.timeline.clock import ClockMap, FrameGrid, Segment, Span, Stretch
 from merger.timeline.plan import (
     Chunk,
+    Decision,
     EditPlan,
     Slate,
     Sources,
@@ -126,6 +128,23 @@ def test_above_the_screen_a_missing_speaker_hides_nothing() -> None:
         (15, "screen_only", None, "no_screen"),
         (20, "speaker_only", "no_speaker", None),
     ]
+
+
+def test_both_are_the_board_with_the_slide_above_it_and_what_is_missing_is_left_out() -> None:
+    segments = [SPEAKER, segment("screen", [(0, 9)]), segment("board", [(5, 15)])]
+    span = Span(START, at(LENGTH_S))
+    decisions = [Decision(span, "both", "presentation", Message("decision.overruled"))]
+
+    def scenes(layout: str) -> list[tuple[float, str, str | None, str | None]]:
+        cells = chunks([True] * 4)
+        found = plan_edit(span, Fraction(25), layout, ALL, segments, cells, decisions)
+        return [(s.end / 25, s.layout, named(s.right), named(s.slide)) for s in found.scenes]
+
+    assert scenes("screen_large") == [
+        (5, "screen_large", "screen", None), (9, "screen_large", "board", "screen"),
+        (15, "screen_large", "board", None), (20, "screen_large", "no_screen", None),
+    ]  # fmt: skip
+    assert scenes("speaker_only") == [(20, "speaker_only", None, None)]
 
 
 def test_the_corner_belongs_to_layouts_that_need_one() -> None:
