@@ -179,6 +179,9 @@ def _merge(merge: argparse.ArgumentParser) -> None:
     add("--chunk", metavar="LENGTH",
         help="decide once for each so long whether a presentation is shown: 30m, 10s; "
         "otherwise it is decided for every instant")  # fmt: skip
+    add("--both-after", metavar="LENGTH",
+        help="show the board with the slide, while somebody writes, once the slide has stood for "
+        "so long: 60s; otherwise never")  # fmt: skip
     add("--name", default="lecture", metavar="TEXT", help="the beginning of the result's file name")
     add("--card", action="append", default=[], nargs="+", type=Path, metavar="IMAGE",
         help="the picture that the screen encoder sends without a signal")  # fmt: skip

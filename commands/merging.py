@@ -11,7 +11,7 @@ import time
 from commands.base import Context, Printed, check_utf8, load_settings, say, span_of
 from merger.errors import Invalid
 from merger.logs import printable
-from merger.timeline.zones import length_from, zone_named
+from merger.timeline.zones import length_from, standing_from, zone_named
 
 
 def merge(options: argparse.Namespace, context: Context) -> Printed:
@@ -24,6 +24,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
         if value is not None and (not value.strip() or "/" in value or "\0" in value):
             raise Invalid(argument, "commands.not_in_file_name", value=value)
     chunk = length_from(options.chunk or "30m", "chunk")
+    after = standing_from(options.both_after, "both_after") if options.both_after else None
 
     from merger.analysis.cards import read_card
     from merger.render import ffmpeg
@@ -50,6 +51,7 @@ def merge(options: argparse.Namespace, context: Context) -> Printed:
         corner=corner,
         chunk=chunk,
         decide="chunk" if options.chunk else "instant",
+        both_after=after,
         cards=tuple(read_card(path) for paths in options.card for path in paths),
     )
     reporter = Terminal(sys.stderr, time.monotonic, _terminal_width)

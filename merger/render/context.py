@@ -42,6 +42,7 @@ class MergeRequest:
     corner: Corner = DEFAULT_CORNER  # where a layout has the speaker above the screen
     chunk: timedelta = timedelta(minutes=30)
     decide: Decide = "instant"
+    both_after: timedelta | None = None  # of a slide that stands while somebody writes; None: never
     overrules: tuple[Overrule, ...] = ()
     cards: tuple[Card, ...] = ()
     screen_is_known: bool = False  # it has media only while something is shared

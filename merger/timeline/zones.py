@@ -21,6 +21,7 @@ _UNIT = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(ho
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 LONGEST_MARGIN = timedelta(hours=1)
+SHORTEST_STANDING = timedelta(seconds=5)
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -122,6 +123,14 @@ def margin_from(text: str, field: str) -> timedelta:
     length = _length(text, field)
     if length > LONGEST_MARGIN:
         raise Invalid(field, "timeline.margin_range", text=text)
+    return length
+
+
+def standing_from(text: str, field: str) -> timedelta:
+    """Return how long a slide has to stand, such as 60s. Raises Invalid unless it is 5 s to 1 h."""
+    length = _length(text, field)
+    if not SHORTEST_STANDING <= length <= LONGEST_MARGIN:
+        raise Invalid(field, "timeline.standing_range", text=text)
     return length
 
 

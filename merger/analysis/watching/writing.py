@@ -1,12 +1,13 @@
-"""Writing on a board: strokes that came and stayed, which somebody who walks past does not leave.
+"""Writing on a board: thin strokes that came and stayed, told from somebody who stands before it.
 
-What the board looks like is the median of some looks: of those before an instant, and of those
-after it. New ink is what is drawn in the one and not in the other.
+What the board looks like is remembered, cell by cell: what is thick is a person, and hides what is
+remembered behind it. So strokes that come to light again are not new, and strokes that were written
+behind a back are, once they can be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -17,78 +18,94 @@ from merger.analysis.decoding import planes, sample_targets
 from merger.analysis.targets import Target
 from merger.timeline.clock import Stretch
 from merger.timeline.media import MediaFile
+from merger.timeline.screen.writing import LOOK_US, InkLook
 
 Board = npt.NDArray[np.uint8]  # (180, 320), the luma
 
+# Raise it when the same pictures would give other ink.
+INK = 1
 _SIZE = (320, 180)
-_EVERY_US = 2_000_000
-_LOOKS = 5  # on either side of an instant
-_FEWEST = 3
-_STROKE = 9.0  # levels between a stroke and its surroundings
+_BEFORE_US, _AFTER_US = 60_000_000, 40_000_000  # of a stretch: to know the board, and what stays
+_LOOKS = 5  # of which a board is the median
+_STILL, _STAYS = 7, 4  # levels within which a cell stands, and in how many of those looks
+_STROKE = 9  # levels between a stroke and its surroundings, or what was there
 _SURROUNDINGS = 4.0  # cells
-_STILL = 7  # levels within which a cell stands
-_STAYS, _STOOD = 0.75, 0.5  # shares of the looks after and before in which it does
-# New cells of ink a look. An idle board beside which somebody walks gives up to 400 at times.
-_BEGINS, _GOES_ON = 1000.0, 500.0
-_PAUSE_US = 6_000_000  # between two strokes of one writing
-_SHORTEST_US = 3_000_000
+_THICK, _AROUND = 9, 13  # cells: thicker is no stroke, and what is so near belongs to it
+# A thing that stands for so many looks is a part of the board, such as a chair before it.
+_STANDS = 30
+_STAYS_FOR, _LONG_AGO = 15, -1_000_000  # looks
+_MOST = 1500  # new cells: nobody writes so fast, but a projector shows so much at once
 
 
-def find_writing(file: MediaFile, stretch: Stretch) -> list[Stretch]:
-    """Return where somebody writes on the board that a file films; runs in a reader."""
-    assert file.video is not None
-    keys = np.flatnonzero((file.right_us >= stretch.start_us) & (file.right_us < stretch.end_us))
-    targets: list[Target] = []
-    for key in keys.tolist():
-        at_us = int(file.right_us[key])
-        if not targets or at_us - targets[-1].at_us >= _EVERY_US - file.video.frame_us // 2:
-            targets.append(Target(str(file.path), key, at_us))
+def find_ink(file: MediaFile, stretch: Stretch) -> list[InkLook]:
+    """Return how much is written on the board that a file films; runs in a reader."""
+    wanted = Stretch(stretch.start_us - _BEFORE_US, stretch.end_us + _AFTER_US)
     times_us, boards = [], []
-    for target, frame in sample_targets(file, targets):
+    for target, frame in sample_targets(file, list(_targets(file, wanted))):
         times_us.append(target.at_us)
         boards.append(cv2.resize(planes(frame)[0], _SIZE, interpolation=cv2.INTER_AREA))
-    return spans_of_writing(times_us, new_ink([np.asarray(board, np.uint8) for board in boards]))
+    ink = new_ink([np.asarray(board, np.uint8) for board in boards])
+    looks = (InkLook(at_us, cells) for at_us, cells in zip(times_us, ink, strict=True))
+    return [look for look in looks if look.at_us in stretch]
 
 
-def new_ink(boards: Sequence[Board]) -> list[float]:
-    """Return how many cells of ink are new, and stay, after each look."""
-    if not boards:
-        return []
-    luma = np.stack(boards).astype(np.float32)
-    strokes = np.stack([board - cv2.GaussianBlur(board, (0, 0), _SURROUNDINGS) for board in luma])
-    found = []
-    for n in range(len(boards)):
-        before, after = slice(max(0, n + 1 - _LOOKS), n + 1), slice(n + 1, n + 1 + _LOOKS)
-        if min(len(luma[before]), len(luma[after])) < _FEWEST:
-            found.append(0.0)
+def _targets(file: MediaFile, stretch: Stretch) -> Iterator[Target]:
+    """Yield what to look at: key frames, where one is near enough, as they are cheap."""
+    begins_us = max(stretch.start_us, int(file.picture_us[0]))
+    for at_us in range(begins_us, min(stretch.end_us, file.picture_ends_us), LOOK_US):
+        key = file.key_before(at_us)
+        if key is None:
             continue
-        had, has = np.median(strokes[before], axis=0), np.median(strokes[after], axis=0)
-        is_new = (np.abs(has) - np.abs(had) > _STROKE) & (np.abs(has - had) > _STROKE)
-        is_new &= (_share_still(luma[after]) > _STAYS) & (_share_still(luma[before]) > _STOOD)
-        # Single cells are noise.
-        mask = cv2.morphologyEx(is_new.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, 2), np.uint8))
-        found.append(float(mask.sum()))
-    return found
+        key_us = int(file.right_us[key])
+        yield Target(str(file.path), key, key_us if 0 <= at_us - key_us < LOOK_US else at_us)
 
 
-def _share_still(luma: npt.NDArray[np.float32]) -> Any:
-    return (np.abs(luma - np.median(luma, axis=0)) < _STILL).mean(axis=0)
+def new_ink(boards: Iterable[Board]) -> list[int]:
+    """Return how many cells of ink came, and stay, between each look and the next."""
+    luma = np.asarray(list(boards), np.uint8)
+    found = np.zeros(len(luma), np.int64)
+    if len(luma) < _LOOKS:
+        return [0] * len(luma)
+    board = np.median(luma, axis=0).astype(np.float32)
+    was = board.copy()  # before it became what it is now
+    came_at = np.full(board.shape, _LONG_AGO, np.int64)
+    hidden_for = np.zeros(board.shape, np.int64)
+    for n in range(len(luma) - _LOOKS + 1):
+        looks = luma[n : n + _LOOKS].astype(np.float32)
+        now = np.sort(looks, axis=0)[_LOOKS // 2]
+        stands = (np.abs(looks - now) < _STILL).sum(axis=0) >= _STAYS
+        now -= np.median(now - board)  # cameras adapt to the light
+        differs = np.abs(now - board) > _STROKE
+        is_hidden = _thick(differs | ~stands) | ~stands
+        has, had = np.abs(_strokes(now)), np.abs(_strokes(board))
+        changed = differs & ~is_hidden
+        is_new = _pairs(changed & (has > _STROKE) & (has > had) & (np.abs(now - was) > _STROKE))
+        # An arm that leans on the board comes as a stroke does, and goes again.
+        gone = changed & ~is_new & (n - came_at < _STAYS_FOR)
+        np.subtract.at(found, came_at[gone], 1)
+        came_at[changed] = _LONG_AGO
+        # What the first looks show was there before.
+        if n >= _LOOKS and is_new.sum() <= _MOST:
+            found[n] += is_new.sum()
+            came_at[is_new] = n
+        hidden_for = np.where(is_hidden, hidden_for + 1, 0)
+        is_known = ~is_hidden | (stands & (hidden_for > _STANDS))
+        before, board = board, np.where(is_known, now, board)
+        was = np.where(differs & is_known, before, was) if n >= _LOOKS else board
+    # What stands in four looks of five was not there in the first.
+    return [max(0, int(cells)) for cells in found]
 
 
-def spans_of_writing(times_us: Sequence[int], ink: Sequence[float]) -> list[Stretch]:
-    """Return where ink comes: it begins with much, and goes on with less."""
-    spans: list[Stretch] = []
-    begun: int | None = None
-    last = 0
-    for at_us, cells in zip(times_us, ink, strict=True):
-        if begun is None:
-            if cells > _BEGINS:
-                begun = last = at_us
-        elif cells > _GOES_ON:
-            last = at_us
-        elif at_us - last > _PAUSE_US:
-            spans.append(Stretch(begun, last))
-            begun = None
-    if begun is not None:
-        spans.append(Stretch(begun, last))
-    return [s for s in spans if s.end_us - s.start_us >= _SHORTEST_US]
+def _strokes(board: npt.NDArray[np.float32]) -> Any:
+    return board - cv2.GaussianBlur(board, (0, 0), _SURROUNDINGS)
+
+
+def _thick(mask: Any) -> Any:
+    """Return what is thick in a mask, and what is near to that."""
+    thick = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((_THICK, _THICK)))
+    return cv2.dilate(thick, np.ones((_AROUND, _AROUND), np.uint8)) > 0
+
+
+def _pairs(mask: Any) -> Any:
+    """Return a mask without single cells, which are noise."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, 2), np.uint8)) > 0

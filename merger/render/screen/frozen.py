@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from merger.analysis.watching.writing import find_writing
 from merger.i18n import Message
-from merger.isolation import reader
-from merger.isolation.reader import Unreadable
-from merger.media.library import Library, segments
+from merger.media.library import Library
 from merger.render.context import MergeRequest, RenderContext
-from merger.timeline.clock import Span, Stretch, picture_track
-from merger.timeline.screen.frozen import still_spans, still_stretches
+from merger.render.screen.writing import find_writing
+from merger.timeline.clock import Span
+from merger.timeline.screen.both import find_standing
+from merger.timeline.screen.frozen import SHORTEST_SCREEN, still_stretches
 from merger.timeline.screen.signals import ScreenSignal
 
 _LONG_ENOUGH = timedelta(minutes=1)  # of writing, beside a screen that stands
@@ -26,9 +25,11 @@ def warn_of_frozen(
         _warning("timeline.frozen_camera", request, source, span)
         for source, span in _frozen_cameras(request, library)
     ]
-    shown = [shown.span for shown in signal.shown if shown.kind == "presentation"]
-    for span in still_spans(signal.changes, shown):
-        if _written_in(context, request, library, span) >= _LONG_ENOUGH:
+    standing = [span for span in find_standing(signal) if span.length >= SHORTEST_SCREEN]
+    writing = find_writing(context, request, library, standing)
+    for span in standing:
+        written = sum((one.cut_to(span).length for one in writing), timedelta())
+        if written >= _LONG_ENOUGH:
             source = request.sources.screen or ""
             warnings.append(_warning("timeline.frozen_screen", request, source, span))
     return warnings
@@ -43,27 +44,6 @@ def _frozen_cameras(request: MergeRequest, library: Library) -> Iterator[tuple[s
                 span = Span(entry.clock.wall(stretch.start_us), entry.clock.wall(stretch.end_us))
                 if here := span.cut_to(request.span):
                     yield entry.source, here
-
-
-def _written_in(
-    context: RenderContext, request: MergeRequest, library: Library, span: Span
-) -> timedelta:
-    """Return for how long somebody wrote on the board in a span."""
-    board = request.sources.board
-    if board is None:
-        return timedelta()
-    total_us = 0
-    found = segments(library.entries, request.sources.screen, {})
-    for clip in picture_track(board, span, found).clips:
-        clock = clip.segment.clock
-        stretch = Stretch(clock.file_us(clip.span.start), clock.file_us(clip.span.end))
-        try:
-            with context.budget.slot(context.cancelled):
-                written = reader.call(find_writing, library.media[clip.segment.file], stretch)
-        except Unreadable:
-            continue
-        total_us += sum(s.end_us - s.start_us for s in written)
-    return timedelta(microseconds=total_us)
 
 
 def _warning(key: str, request: MergeRequest, source: str, span: Span) -> Message:

@@ -25,9 +25,11 @@ from merger.isolation.reader import Unreadable
 from merger.media.library import Library, segments
 from merger.render.context import MergeRequest, RenderContext
 from merger.render.screen.frozen import warn_of_frozen
+from merger.render.screen.writing import find_writing
 from merger.timeline.clock import Clip, Span, Stretch, Track, microseconds, picture_track
 from merger.timeline.media import MediaFile
 from merger.timeline.plan import Chapter, Chunk, Decision, Verdict
+from merger.timeline.screen.both import find_standing, show_both, stand_longer
 from merger.timeline.screen.chapters import Slide, find_slides, join_same
 from merger.timeline.screen.decisions import decide_chunks, decide_instants, overrule
 from merger.timeline.screen.signals import (
@@ -82,7 +84,13 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     signal, warnings = _screen_signal(context, request, library, track)
     warnings += warn_of_frozen(context, request, library, signal)
     looks = [summarise(signal, cell) for cell in cells]
-    decisions = overrule(decide_instants(signal), request.overrules)
+    decided = decide_instants(signal)
+    if request.both_after is not None and not request.screen_is_known:  # which has no changes
+        standing = find_standing(signal)
+        late = stand_longer(standing, request.both_after)
+        writing = find_writing(context, request, library, late)
+        decided = show_both(decided, standing, writing, request.both_after)
+    decisions = overrule(decided, request.overrules)
     chapters = _read_chapters(context, find_slides(signal, decisions))
     return Presence(looks, decisions, warnings, chapters)
 

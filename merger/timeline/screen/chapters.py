@@ -66,13 +66,13 @@ def find_slides(signal: ScreenSignal, decisions: Sequence[Decision]) -> list[Sli
     """
     turns = [at for at in signal.changes if at not in signal.builds]
     missing = [shown.span for shown in signal.shown if shown.kind == "missing"]
-    holes = [span for span in missing if span.length >= SHORTEST_SLIDE] + _find_films(signal)
+    holes = [span for span in missing if span.length >= SHORTEST_SLIDE] + find_films(signal)
     holes.sort(key=lambda span: span.start)
     slides = []
     for span in _spans_of_screen(decisions):
         begins = [span.start, *(at for at in turns if span.start < at < span.end)]
         pieces = [Span(*edges) for edges in pairwise([*begins, span.end])]
-        rest = [part for piece in pieces for part in _without(piece, holes)]
+        rest = [part for piece in pieces for part in without_spans(piece, holes)]
         for whole, stood in _join_flips(rest):
             shown = [p.jpeg for p in signal.slides if p.at in stood]
             slides.append(Slide(whole, shown[-1] if shown else None))
@@ -91,7 +91,8 @@ def _spans_of_screen(decisions: Sequence[Decision]) -> list[Span]:
     return spans
 
 
-def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
+def without_spans(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
+    """Yield what is left of a span without others, which are in order."""
     start = span.start
     for hole in holes:
         if hole.end <= start or hole.start >= span.end:
@@ -103,7 +104,8 @@ def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
         yield Span(start, span.end)
 
 
-def _find_films(signal: ScreenSignal) -> list[Span]:
+def find_films(signal: ScreenSignal) -> list[Span]:
+    """Return where pictures follow each other and none stands."""
     run: list[datetime] = []
     films: list[Span] = []
     for at in [*(picture.at for picture in signal.slides), None]:

@@ -20,6 +20,7 @@ from merger.timeline.screen.signals import ScreenSignal, Shown, join_alike
 OVERRULED = "decision.overruled"
 RIGHTS: tuple[Right, ...] = get_args(Right)
 Decide = Literal["instant", "chunk"]
+DECIDES: tuple[Decide, ...] = get_args(Decide)
 
 # What is shorter is given to its neighbours: a computer that changes its resolution is black for a
 # second or two.
@@ -43,6 +44,14 @@ def right_named(name: str) -> Right:
         if right == name:
             return right
     raise Invalid("right", "timeline.no_right", name=name, rights=RIGHTS)
+
+
+def decide_named(name: str) -> Decide:
+    """Return when the right-hand side switches. Raises Invalid for an unknown name."""
+    for decide in DECIDES:
+        if decide == name:
+            return decide
+    raise Invalid("decide", "timeline.no_right", name=name, rights=DECIDES)
 
 
 def decide_instants(signal: ScreenSignal) -> list[Decision]:

@@ -5,13 +5,12 @@ Who opens the video sees a lecturer that does not move, or last week's slide: be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 
-from merger.timeline.clock import Span, Stretch, cut_stretches
+from merger.timeline.clock import Stretch, cut_stretches
 from merger.timeline.media import MediaFile
 
 # A camera's sensor is never still: its pictures take some percent of a key frame's bytes each.
@@ -42,19 +41,3 @@ def still_stretches(file: MediaFile, shortest: timedelta = SHORTEST_CAMERA) -> l
         for stretch in cut_stretches(file.sound, Stretch(begins, ends))
         if timedelta(microseconds=stretch.end_us - stretch.start_us) >= shortest
     ]
-
-
-def still_spans(changes: Sequence[datetime], shown: Sequence[Span]) -> list[Span]:
-    """Return where one picture of a screen has stood for suspiciously long.
-
-    Args:
-        changes: when the picture became another, builds and all; in order.
-        shown: where the screen shows a presentation.
-    """
-    found = []
-    for span in shown:
-        edges = [span.start, *(at for at in changes if at in span), span.end]
-        found += [
-            Span(start, end) for start, end in pairwise(edges) if end - start >= SHORTEST_SCREEN
-        ]
-    return found
