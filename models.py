@@ -269,6 +269,10 @@ class Room(Base):
     calendar_id: Mapped[str | None] = mapped_column(key())
     sound_source: Mapped[str | None] = mapped_column(key())  # name of the source heard first
     chunk_s: Mapped[int] = mapped_column(Integer, default=1800, server_default="1800")
+    decide: Mapped[str] = mapped_column(key(8), default="instant", server_default="instant")
+    # The board with the slide, while somebody writes and the slide has stood for so long.
+    shows_both: Mapped[bool] = mapped_column(default=False, server_default="0")
+    both_after_s: Mapped[int] = mapped_column(Integer, default=60, server_default="60")
     # So long before and after a record its live sources are recorded.
     early_s: Mapped[int] = mapped_column(Integer, default=60, server_default="60")
     late_s: Mapped[int] = mapped_column(Integer, default=120, server_default="120")

@@ -35,6 +35,9 @@ class Job:
         archives: whether all views of what was recorded are kept.
         delivers_captions: whether the captions of its video are delivered, too.
         calendar_id, event_id: of the event that it was requested for.
+        decide: when the right-hand side switches.
+        both_after_s: after so long that a slide stands, the board is shown with it while somebody
+            writes; None: never.
         is_outdated: what was delivered does not show the latest texts yet, or file name.
     """
 
@@ -64,6 +67,8 @@ class Job:
     course_code: str | None = None
     description: str = ""
     is_outdated: bool = False
+    decide: str = "instant"
+    both_after_s: int | None = None
 
     @property
     def shown_texts(self) -> tuple[str, str, str | None]:
@@ -96,6 +101,8 @@ def job_from_row(session: Session, row: Record) -> Job:
         layout=row.layout,
         profile=row.profile,
         chunk_s=room.chunk_s if room else 1800,
+        decide=room.decide if room else "instant",
+        both_after_s=room.both_after_s if room and room.shows_both else None,
         sound_source=room.sound_source if room else None,
         sources=sources,
         stage=row.stage,

@@ -20,7 +20,8 @@ from merger.rooms.spec import (
     SourceSpec,
     mask_passwords,
 )
-from merger.timeline.zones import LONGEST_MARGIN, zone_named
+from merger.timeline.screen.decisions import DECIDES
+from merger.timeline.zones import LONGEST_MARGIN, SHORTEST_STANDING, zone_named
 from models import ROLES
 
 LONGEST_CHUNK = timedelta(hours=24)
@@ -39,6 +40,13 @@ def problems_of(room: RoomSpec, recorder_of: Callable[[str], Recorder]) -> Itera
         zone = ZoneInfo("UTC")  # all the rest is looked at as well
     if not 1 <= room.chunk_s <= LONGEST_CHUNK.total_seconds():
         yield "chunk", Message("rooms.chunk", seconds=room.chunk_s)
+    if room.decide not in DECIDES:
+        yield (
+            "decide",
+            Message("rooms.no_choice", word=room.decide, hint=did_you_mean(room.decide, DECIDES)),
+        )
+    if not SHORTEST_STANDING <= timedelta(seconds=room.both_after_s) <= LONGEST_MARGIN:
+        yield "both_after", Message("rooms.both_after", seconds=room.both_after_s)
     for field, margin_s in (("early", room.early_s), ("late", room.late_s)):
         if not 0 <= margin_s <= LONGEST_MARGIN.total_seconds():
             yield field, Message("rooms.margin", seconds=margin_s)

@@ -9,8 +9,10 @@ from typing import Literal, get_args
 from merger.accounts.room_policy import RoomPolicy
 from merger.i18n import Message
 from merger.logs import mask_passwords as mask_passwords  # which belongs to rooms as well
+from merger.timeline.screen.decisions import Decide
 
 DEFAULT_CHUNK_S = 1800
+DEFAULT_BOTH_AFTER_S = 60
 Unmatched = Literal["keep", "ignore"]
 UNMATCHED: tuple[str, ...] = get_args(Unmatched)
 DEFAULT_EARLY_S, DEFAULT_LATE_S = 60, 120
@@ -34,6 +36,9 @@ class SourceSpec:
 class RoomSpec:
     """A room as a file, or the tables, have it.
 
+    decide: when the right-hand side switches: at any instant, or once for each chunk.
+    shows_both, both_after_s: whether the board is shown with the slide while somebody writes, and
+    for how long the slide has to stand for that.
     early_s, late_s: for how long before and after a record its live sources are recorded.
     mails: whether those who requested a record are notified by mail.
     uploads_raw: whether what is recorded live is delivered as it is, too.
@@ -62,6 +67,14 @@ class RoomSpec:
     unmatched: Unmatched | None = None
     shortest_s: int | None = None
     archives: bool = False
+    decide: Decide = "instant"
+    shows_both: bool = False
+    both_after_s: int = DEFAULT_BOTH_AFTER_S
+
+
+def decide_meant(chunk_s: int) -> Decide:
+    """Return how a room decides of which nothing but the chunk was said: who chose it means it."""
+    return "instant" if chunk_s == DEFAULT_CHUNK_S else "chunk"
 
 
 def warnings(rooms: Iterable[RoomSpec]) -> list[Message]:

@@ -20,6 +20,7 @@ from merger.ports.recorder import Recorder
 from merger.rooms.changes import changes_of, length_text, policy_text, removals_of, shortest_text
 from merger.rooms.rules import Problem, check_room, problems_of
 from merger.rooms.spec import RoomSpec, SourceSpec, Unmatched, mask_passwords
+from merger.timeline.screen.decisions import Decide
 from models import Record, Room, Source
 
 RecorderOf = Callable[[str], Recorder]
@@ -263,6 +264,9 @@ def _file_entry(room: RoomSpec) -> dict[str, Any]:
         "name": room.name,
         "zone": room.zone,
         "chunk": length_text(room.chunk_s),
+        "decide": room.decide,
+        "shows_both": room.shows_both,
+        "both_after": length_text(room.both_after_s),
         "early": length_text(room.early_s),
         "late": length_text(room.late_s),
         "sound_source": room.sound_source,
@@ -298,7 +302,7 @@ def _spec_of(row: Room) -> RoomSpec:
         sources, row.early_s, row.late_s, row.mails, row.uploads_raw,
         policy_of_json(row.requesters), policy_of_json(row.watchers), row.papers,
         row.default_course, cast(Unmatched | None, row.unmatched), row.shortest_s,
-        row.archives,
+        row.archives, cast(Decide, row.decide), row.shows_both, row.both_after_s,
     )  # fmt: skip
 
 
@@ -307,6 +311,7 @@ def _write(session: Session, row: Room | None, spec: RoomSpec) -> Room:
         row = Room(name=spec.name)
         session.add(row)
     row.zone, row.chunk_s, row.sound_source = spec.zone, spec.chunk_s, spec.sound_source
+    row.decide, row.shows_both, row.both_after_s = spec.decide, spec.shows_both, spec.both_after_s
     row.early_s, row.late_s = spec.early_s, spec.late_s
     row.drive_folder, row.calendar_id = spec.drive_folder, spec.calendar_id
     row.mails, row.uploads_raw, row.papers = spec.mails, spec.uploads_raw, spec.papers

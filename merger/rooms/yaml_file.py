@@ -17,6 +17,7 @@ from merger.i18n import Message, sentences, verbatim
 from merger.names import clean_name
 from merger.rooms.rules import no_source, role_taken
 from merger.rooms.spec import (
+    DEFAULT_BOTH_AFTER_S,
     DEFAULT_CHUNK_S,
     DEFAULT_EARLY_S,
     DEFAULT_LATE_S,
@@ -27,18 +28,20 @@ from merger.rooms.spec import (
     RoomSpec,
     SourceSpec,
     Unmatched,
+    decide_meant,
     mask_passwords,
 )
-from merger.timeline.zones import length_from, margin_from, zone_named
+from merger.timeline.screen.decisions import DECIDES, Decide
+from merger.timeline.zones import length_from, margin_from, standing_from, zone_named
 from models import ROLES
 
 LONGEST_FILE = 500_000  # characters: more than a thousand rooms, read in seconds
 _DEEPEST = 10  # the composer calls itself for every level
 _MOST_MISTAKES = 20  # that are listed
 _ROOM_KEYS = (
-    "name", "zone", "chunk", "early", "late", "sound_source", "drive_folder", "calendar_id",
-    "mails", "uploads_raw", "papers", "archives", "requesters", "watchers", "default_course",
-    "unmatched", "shortest", "sources",
+    "name", "zone", "chunk", "decide", "shows_both", "both_after", "early", "late",
+    "sound_source", "drive_folder", "calendar_id", "mails", "uploads_raw", "papers", "archives",
+    "requesters", "watchers", "default_course", "unmatched", "shortest", "sources",
 )  # fmt: skip
 _SOURCE_KEYS = ("name", "role", "kind", "address", "credentials_env")
 # true and false are how YAML itself writes it.
@@ -267,10 +270,15 @@ def _rooms(root: _Entry, kinds: Collection[str], secrets: Secrets) -> list[RoomS
         name = entry.name("name", required=True)
         if name:
             entry.place = Message("rooms.place.room", room=name)
+        zone = _zone(entry)  # mistakes are named in the order of the file
+        chunk_s = entry.seconds("chunk", DEFAULT_CHUNK_S, length_from)
         room = RoomSpec(
             name=name,
-            zone=_zone(entry),
-            chunk_s=entry.seconds("chunk", DEFAULT_CHUNK_S, length_from),
+            zone=zone,
+            chunk_s=chunk_s,
+            decide=cast(Decide, entry.maybe_choice("decide", DECIDES) or decide_meant(chunk_s)),
+            shows_both=entry.boolean("shows_both", False),
+            both_after_s=entry.seconds("both_after", DEFAULT_BOTH_AFTER_S, standing_from),
             early_s=entry.seconds("early", DEFAULT_EARLY_S, margin_from),
             late_s=entry.seconds("late", DEFAULT_LATE_S, margin_from),
             sound_source=entry.name("sound_source") or None,

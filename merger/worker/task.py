@@ -18,7 +18,7 @@ from merger.timeline.clock import LONGEST_RECORD, record_span
 from merger.timeline.layout import layout_named
 from merger.timeline.plan import Overrule, Sources
 from merger.timeline.profiles import profile_named
-from merger.timeline.screen.decisions import right_named
+from merger.timeline.screen.decisions import decide_named, right_named
 from merger.timeline.zones import zone_named
 
 
@@ -58,7 +58,8 @@ def resolve_task(service: Service, job: Job) -> Task:
         found.append((source, port, recorder))
     request = MergeRequest(
         room=job.room, span=span, zone=zone, sources=sources, name=job.name, profile=job.profile,
-        layout=job.layout, chunk=timedelta(seconds=job.chunk_s),
+        layout=job.layout, chunk=timedelta(seconds=job.chunk_s), decide=decide_named(job.decide),
+        both_after=None if job.both_after_s is None else timedelta(seconds=job.both_after_s),
         overrules=tuple(
             Overrule(record_span(*map(datetime.fromisoformat, (start, end))), right_named(right))
             for start, end, right in job.media.get("overrules", ())

@@ -91,11 +91,15 @@ def test_a_room_is_changed(engine: Engine) -> None:
     changed = RoomSpec(
         "Актовый зал", "Europe/Moscow", 7200, None, "0XyZ", None, HALL.sources,
         early_s=0, late_s=90, mails=False, uploads_raw=True, watchers=RoomPolicy("editors"),
-        papers=True, default_course="MISC", unmatched="ignore", shortest_s=90,
+        papers=True, default_course="MISC", unmatched="ignore", shortest_s=90, decide="chunk",
+        shows_both=True, both_after_s=90,
     )  # fmt: skip
     assert applied(engine, changed) == [
         "changed zone of room 'Актовый зал' from 'Asia/Tokyo' to 'Europe/Moscow'",
         "changed chunk of room 'Актовый зал' from '10m' to '2h'",
+        "changed decide of room 'Актовый зал' from 'instant' to 'chunk'",
+        "changed shows_both of room 'Актовый зал' from 'no' to 'yes'",
+        "changed both_after of room 'Актовый зал' from '1m' to '90s'",
         "changed early of room 'Актовый зал' from '1m' to '0s'",
         "changed late of room 'Актовый зал' from '2m' to '90s'",
         "changed sound_source of room 'Актовый зал' from 'camera' to nothing",
@@ -272,6 +276,9 @@ def test_the_listing_is_a_file_without_secrets(engine: Engine) -> None:
         "name": "Актовый зал",
         "zone": "Asia/Tokyo",
         "chunk": "10m",
+        "decide": "instant",
+        "shows_both": False,
+        "both_after": "1m",
         "early": "1m",
         "late": "2m",
         "sound_source": "camera",

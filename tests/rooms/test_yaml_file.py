@@ -25,6 +25,9 @@ rooms:
   - name: "504"
     zone: Europe/Moscow
     chunk: 10m
+    decide: instant
+    shows_both: yes
+    both_after: 90s
     early: 5m
     late: 90s
     sound_source: camera
@@ -90,7 +93,7 @@ def test_a_file() -> None:
                 SourceSpec("board", "board", "folder", "/srv/recordings", "sehr-geheim"),
             ),
             300, 90, mails=False, uploads_raw=True, papers=True, default_course="MISC",
-            unmatched="ignore", shortest_s=90,
+            unmatched="ignore", shortest_s=90, shows_both=True, both_after_s=90,
         ),
         RoomSpec("Актовый зал", "Asia/Tokyo", 1800),
     ]  # fmt: skip
@@ -163,6 +166,20 @@ def test_a_chunk(written: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "decide"),
+    [
+        ((), "instant"),
+        (("chunk: 30m",), "instant"),
+        (("chunk: 10m",), "chunk"),  # who says how often means it
+        (("chunk: 10m", "decide: instant"), "instant"),
+        (("decide: chunk",), "chunk"),
+    ],
+)
+def test_when_a_room_decides(lines: tuple[str, ...], decide: str) -> None:
+    assert parsed(room(*lines))[0].decide == decide
+
+
+@pytest.mark.parametrize(
     ("written", "seconds"), [("0s", 0), ("90s", 90), ("2m", 120), ("1h", 3600), ("null", 60)]
 )
 def test_a_margin(written: str, seconds: int) -> None:
@@ -201,6 +218,8 @@ def test_yes_and_no(written: str, means: bool) -> None:
         (room("zone: [UTC]"), "zone: write a single value"),
         (room("chunk: 30"), "line 5: room 'a': chunk: '30' is not a length of time; write 30m"),
         (room("chunk: 25h"), "chunk: 25h is not between"),
+        (room("decide: instand"), "decide: 'instand' is not possible here; did you mean 'instant'"),
+        (room("both_after: 4s"), "both_after: 4s is not between 5s and 1h"),
         (room("early: 60"), "line 5: room 'a': early: '60' is not a length of time; write 30m"),
         (room("late: 61m"), "late: 61m is not between 0s and 1h"),
         (room("earli: 1m"), "there is no key 'earli'; did you mean 'early'?"),
@@ -260,7 +279,7 @@ def test_all_mistakes_are_told_together_up_to_twenty() -> None:
         FILE.replace("Moscow", "Moskow").replace("speaker", "talker").replace("10m", "10")
     )
     assert [part.split(":")[0] for part in told.split("; ") if part.startswith("line")] == [
-        "line 3", "line 4", "line 17",
+        "line 3", "line 4", "line 20",
     ]  # fmt: skip
     assert "and more" not in told
     many = refusal("rooms:\n" + " - a\n" * 30)

@@ -85,6 +85,9 @@ def test_no_row_is_lost(installation: Installation) -> None:
     check_rows(now, installation.before)
     check_links(now, installation.before)
     check_secrets(now, installation.before, installation.site.settings.secret_file)
+    # Who chose how often the screen is checked has it checked as before.
+    decides = {(row["chunk_s"] == 1800, row["decide"], row["shows_both"]) for row in now["rooms"]}
+    assert decides == {(True, "instant", 0), (False, "chunk", 0)}
     for row in (*now["sources"], *now["secrets"]):
         for name in ("address", "credentials", "value"):
             assert (row.get(name) or MARK).startswith(MARK)

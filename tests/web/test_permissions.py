@@ -120,7 +120,7 @@ def new_room(thing: Thing) -> Options:
 def room_form(thing: Thing) -> Options:
     return {
         "data": {
-            "name": thing.room, "zone": "UTC", "chunk": "20m", "early": "1m", "late": "2m", "mails": "on",
+            "name": thing.room, "zone": "UTC", "chunk": "20m", "both_after": "60s", "early": "1m", "late": "2m", "mails": "on",
             "sources-0-name": "speaker", "sources-0-role": "speaker", "sources-0-kind": "folder",
             "sources-0-address": "/tmp",
         }

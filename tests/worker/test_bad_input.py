@@ -82,6 +82,7 @@ BAD: dict[str, tuple[Callable[[Site], int], str, str]] = {
     ),
     "heard from nobody": (in_room(sound_source="mic"), "sound_source", "room 'odd' takes its sound from 'mic', which it does not have"),
     "chunks of nothing": (in_room(chunk_s=0), "chunk", "room 'odd' checks for presentations every 0 s"),
+    "decides by the moon": (in_room(decide="moon"), "decide", "'moon' is not one of instant, chunk"),
     "chunks of less than nothing": (in_room(chunk_s=-1), "chunk", "room 'odd' checks for presentations every -1 s"),
 }  # fmt: skip
 

@@ -16,9 +16,16 @@ from merger.i18n import Message
 from merger.intake import meetings
 from merger.names import clean_name
 from merger.rooms import store
+from merger.rooms.changes import length_text
 from merger.rooms.rules import kept_credentials, problems_of
-from merger.rooms.spec import RoomSpec, SourceSpec, mask_passwords
-from merger.timeline.zones import length_from, margin_from
+from merger.rooms.spec import (
+    DEFAULT_BOTH_AFTER_S,
+    RoomSpec,
+    SourceSpec,
+    decide_meant,
+    mask_passwords,
+)
+from merger.timeline.zones import length_from, margin_from, standing_from
 from merger.web.api import base
 from merger.web.api.schemas.rooms import (
     PolicyData,
@@ -44,7 +51,9 @@ _READ_ONLY = {
     "sources": Message("web.read_only.sources"),
 }
 _POLICIES = ("requesters", "watchers")
-_LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
+_LENGTHS = {
+    "chunk": length_from, "both_after": standing_from, "early": margin_from, "late": margin_from,
+}  # fmt: skip
 _ANY_CHUNK_S = 1800  # where the one that was given is wrong: all the rest is looked at as well
 
 
@@ -104,13 +113,15 @@ def create(body: RoomIn) -> Response:
         base.note_refusal(wrong, _policy, n, getattr(body, n)) for n in _POLICIES
     )
     shortest = base.note_refusal(wrong, _shortest, body.shortest)
+    chunk_s = lengths["chunk"] or _ANY_CHUNK_S
     spec = RoomSpec(
-        body.name, body.zone, lengths["chunk"] or _ANY_CHUNK_S, body.sound_source,
+        body.name, body.zone, chunk_s, body.sound_source,
         body.drive_folder, body.calendar_id,
         tuple(SourceSpec(**source.model_dump()) for source in body.sources),
         lengths["early"] or 0, lengths["late"] or 0, body.mails, body.uploads_raw,
         requesters, watchers, body.papers, clean_name(body.default_course or "") or None,
-        body.unmatched, shortest, body.archives,
+        body.unmatched, shortest, body.archives, body.decide or decide_meant(chunk_s),
+        body.shows_both, lengths["both_after"] or DEFAULT_BOTH_AFTER_S,
     )  # fmt: skip
     for field, why in problems_of(spec, service().recorder_of):
         wrong.setdefault(field, why)
@@ -142,12 +153,17 @@ def show(path: RoomPath) -> Response:
 def change(path: RoomPath, body: RoomChange) -> Response:
     """Change a room; fields that are left out stay as they are."""
     who = require_principal("rooms")
-    required = ("name", "zone", "mails", "uploads_raw", "papers", "archives", *_LENGTHS)
+    required = (
+        "name", "zone", "decide", "shows_both", "mails", "uploads_raw", "papers", "archives",
+        *_LENGTHS,
+    )  # fmt: skip
     as_read = store.get_room(service().engine, path.room)
     changes = _without_read_only(base.changes_of(body, required), as_read)
     changes.pop("meetings", None)
     for name in _LENGTHS.keys() & changes.keys():
         changes[f"{name}_s"] = _seconds(name, changes.pop(name))
+    if "chunk_s" in changes and length_text(changes["chunk_s"]) != as_read["chunk"]:
+        changes.setdefault("decide", decide_meant(changes["chunk_s"]))
     if "shortest" in changes:
         changes["shortest_s"] = _shortest(changes.pop("shortest"))
     if "default_course" in changes:

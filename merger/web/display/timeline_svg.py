@@ -7,7 +7,7 @@ letters keep their size; along y in pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,10 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a lane. x, width: in percent; kind: of drawing; what: a source or a verdict."""
+    """A part of a lane. x, width: in percent; kind: of drawing; what: a source or a verdict.
+
+    above: the source that lies small above it.
+    """
 
     x: float
     width: float
@@ -28,6 +31,7 @@ class Bar:
     what: str
     start: datetime
     end: datetime
+    above: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def timeline(record: Mapping[str, Any], zone: ZoneInfo) -> Timeline | None:
 def _sources(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the sources whose media was looked for, in order of appearance."""
     seen = list(record.get("sources", ()))
-    seen += [scene[side] for scene in record["scenes"] for side in ("left", "right")]
+    seen += [scene.get(side) for scene in record["scenes"] for side in ("left", "right", "slide")]
     seen += [gap["source"] for gap in record["gaps"]]
     return tuple(dict.fromkeys(name for name in seen if name and name != "slate"))
 
@@ -143,7 +147,9 @@ def _views(
         elif view == "slate":
             yield _of(axis, "slate", "", scene)
         else:
-            yield _of(axis, f"source-{sources.index(view) % 4 + 1}", view, scene)
+            bar = _of(axis, f"source-{sources.index(view) % 4 + 1}", view, scene)
+            slide = scene.get("slide") if side == "right" else None
+            yield replace(bar, above=slide) if bar and slide else bar
 
 
 def _of(axis: _Axis, kind: str, what: str, span: Mapping[str, Any]) -> Bar | None:

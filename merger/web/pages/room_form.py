@@ -15,29 +15,34 @@ from merger.errors import Refused
 from merger.names import clean_name
 from merger.rooms.rules import Problem, kept_credentials, reason_of
 from merger.rooms.spec import LONGEST_TEXT, RoomSpec, SourceSpec, Unmatched, mask_passwords
-from merger.timeline.zones import length_from, margin_from, zone_named
+from merger.timeline.screen.decisions import Decide
+from merger.timeline.zones import length_from, margin_from, standing_from, zone_named
 from merger.web.language import phrases_of, t
 from merger.web.pages.base import Errors, field_problem, phrases_of_error
 from merger.web.sealed import seal, unseal
 from models import ROLES
 
-LENGTHS = {"chunk": length_from, "early": margin_from, "late": margin_from}
-CHECKBOXES = ("mails", "uploads_raw", "papers", "archives")
+LENGTHS = {
+    "chunk": length_from, "both_after": standing_from, "early": margin_from, "late": margin_from,
+}  # fmt: skip
+CHECKBOXES = ("shows_both", "mails", "uploads_raw", "papers", "archives")
 POLICIES = ("requesters", "watchers")
 _PLAIN = (
     "name", "zone", *LENGTHS, "sound_source", "drive_folder", "calendar_id", *CHECKBOXES,
-    "default_course", "unmatched", "shortest",
+    "default_course", "unmatched", "shortest", "decide",
 )  # fmt: skip
 FIELDS = (*_PLAIN, *POLICIES, *(f"{name}_names" for name in POLICIES))
 EMPTY: Mapping[str, str] = {
-    **dict.fromkeys(FIELDS, ""), "chunk": "30m", "early": "1m", "late": "2m", "mails": "on",
+    **dict.fromkeys(FIELDS, ""), "chunk": "30m", "decide": "instant", "both_after": "60s",
+    "early": "1m", "late": "2m", "mails": "on",
 }  # fmt: skip
 _REQUIRED = ("name", "role", "kind", "address")  # of a source
 _OF_SOURCE = (*_REQUIRED, "credentials")
 # As the page has them from its top.
 _ORDER = (
-    "name", "zone", "chunk", "sources", "sound_source", "drive_folder", "calendar_id", "early",
-    "late", "default_course", "unmatched", "shortest", *(f"{name}_names" for name in POLICIES),
+    "name", "zone", "decide", "chunk", "sources", "both_after", "sound_source", "drive_folder",
+    "calendar_id", "early", "late", "default_course", "unmatched", "shortest",
+    *(f"{name}_names" for name in POLICIES),
 )  # fmt: skip
 _BETWEEN = re.compile(r"[\s,;]+")  # names
 _MOST_SOURCES = 20  # rows of a form
@@ -104,6 +109,9 @@ class RoomForm:
         return replace(
             before, name=typed["name"], zone=typed["zone"],
             chunk_s=self._seconds("chunk", before.chunk_s),
+            decide=cast(Decide, typed["decide"] or before.decide),
+            shows_both=bool(typed["shows_both"]),
+            both_after_s=self._seconds("both_after", before.both_after_s),
             early_s=self._seconds("early", before.early_s),
             late_s=self._seconds("late", before.late_s),
             mails=bool(typed["mails"]), uploads_raw=bool(typed["uploads_raw"]),
@@ -176,7 +184,7 @@ class RoomForm:
             try:
                 length(self.typed[name], name)
             except Refused:
-                errors[name] = field_problem("chunk" if name == "chunk" else "margin")
+                errors[name] = field_problem("margin" if name in ("early", "late") else name)
         try:
             margin_from(self.typed["shortest"] or "0s", "shortest")
         except Refused:
@@ -205,7 +213,8 @@ class RoomForm:
     def labels(self) -> dict[str, str]:
         """Return what the fields are called at the top of the page."""
         labels = {
-            "name": t("room.name"), "zone": t("room.zone"), "chunk": t("room.chunk"),
+            "name": t("room.name"), "zone": t("room.zone"), "decide": t("room.decide"),
+            "chunk": t("room.chunk"), "both_after": t("room.both_after"),
             "sound_source": t("room.sound_source"), "drive_folder": t("room.drive_folder"),
             "calendar_id": t("room.calendar_id"), "early": t("room.early"),
             "late": t("room.late"), "default_course": t("room.default_course"),

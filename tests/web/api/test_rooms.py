@@ -29,6 +29,7 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
     room = f"/rooms/{made['id']}"
     assert (made["early"], made["late"]) == ("90s", "2m")
     assert (made["mails"], made["uploads_raw"], made["papers"]) == (True, False, False)
+    assert (made["decide"], made["shows_both"], made["both_after"]) == ("instant", False, "1m")
     assert made["chunk"] == "30m" and [s["name"] for s in made["sources"]] == ["camera"]
     assert told(web.api("eve", "GET", room)) == made
     assert made in told(web.api("eve", "GET", "/rooms"))["rooms"]
@@ -57,9 +58,11 @@ def test_rooms_and_their_sources(web: Web, tmp_path: Any) -> None:
         )
     )
     assert (changed["chunk"], changed["sound_source"], changed["name"]) == ("10m", "camera", "506a")
+    assert changed["decide"] == "chunk"  # who says how often means it
     own = {
         "early": "0s", "late": "1h", "mails": False, "uploads_raw": True, "papers": True,
         "default_course": "MISC", "unmatched": "ignore", "shortest": "90s",
+        "decide": "instant", "shows_both": True, "both_after": "90s",
     }  # fmt: skip
     assert told(web.api("eve", "PATCH", room, json=own)).items() >= own.items()
     problem(web.api("eve", "DELETE", where), 422, "sound_source")
@@ -191,6 +194,7 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     for changes, field in (
         ({"name": "504"}, "name"), ({"name": "a/b"}, "name"), ({"name": " "}, "name"), ({"name": "x" * 201}, "name"),
         ({"zone": "Moscow"}, "zone"), ({"chunk": "0s"}, "chunk"), ({"chunk": "25h"}, "chunk"),
+        ({"decide": "never"}, "decide"), ({"both_after": "4s"}, "both_after"),
         ({"early": "61m"}, "early"), ({"late": "2"}, "late"), ({"mails": "perhaps"}, "mails"),
         ({"sound_source": "mic"}, "sound_source"), ({"floor": 5}, "floor"),
         ({"sources": [source, source]}, "sources.1.name"),
@@ -202,7 +206,17 @@ def test_rooms_that_make_no_sense(web: Web, tmp_path: Any) -> None:
     ):  # fmt: skip
         said = problem(web.api("eve", "POST", "/rooms", json={**room, **changes}), 422, field)
         assert "secret" not in said["detail"]
-    for field in ("name", "chunk", "early", "mails", "uploads_raw", "papers"):
+    for field in (
+        "name",
+        "chunk",
+        "decide",
+        "shows_both",
+        "both_after",
+        "early",
+        "mails",
+        "uploads_raw",
+        "papers",
+    ):
         problem(web.api("eve", "PATCH", "/rooms/1", json={field: None}), 422, field)
     problem(web.api("eve", "PATCH", "/rooms/1/sources/1", json={"name": "other"}), 422, "name")
     problem(web.api("eve", "PATCH", "/rooms/77", json={"chunk": "1h"}), 404)

@@ -77,6 +77,18 @@ def test_a_side_that_is_left_out_says_what_is_missing() -> None:
     assert bars(lanes["right"])[0][2].startswith("source-")
 
 
+def test_board_and_slide_are_one_bar() -> None:
+    both = span("10:00", "11:00", left="camera", right="board", slide="slides")
+    lanes = drawn(
+        {
+            **LECTURE,
+            "scenes": [*LECTURE["scenes"], {**both, "start": at("11:00"), "end": at("12:00")}],
+        }
+    )
+    assert [(bar.what, bar.above) for bar in lanes["right"].bars][-1] == ("board", "slides")
+    assert {bar.above for bar in lanes["left"].bars} == {""}
+
+
 def test_lanes_lie_below_each_other_and_fill_the_picture() -> None:
     picture = timeline(LECTURE, MOSCOW)
     assert picture is not None

@@ -28,7 +28,7 @@ from tests.web.markup import check_markup
 from tests.web.pages.reader import error_at, reader, text_of, value_of
 
 pytestmark = ON_SQLITE
-LENGTHS = {"chunk": "30m", "early": "1m", "late": "2m"}
+LENGTHS = {"chunk": "30m", "both_after": "60s", "early": "1m", "late": "2m"}
 
 
 def source(n: int, **fields: str) -> dict[str, str]:
@@ -159,7 +159,8 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     room = {
         "name": "Aula", "zone": "Europe/Berlin", **LENGTHS, "sound_source": "",
         "drive_folder": "", "calendar_id": "", "uploads_raw": "on", "papers": "on",
-        "default_course": "MISC", "unmatched": "ignore", "shortest": "90s",
+        "default_course": "MISC", "unmatched": "ignore", "shortest": "90s", "decide": "chunk",
+        "shows_both": "on",
         **source(0, name="camera", role="speaker", address=folder, credentials="s3cret"),
         **source(1, name="slides", role="screen", address=folder), **source(2, kind=""),
     }  # fmt: skip
@@ -174,13 +175,17 @@ def test_a_room_is_added_changed_and_removed(web: Web) -> None:
     assert "Leave this empty to keep them. If you change the kind" in page
 
     known = {"sources-0-is_known": "1", "sources-1-is_known": "1", "sources-0-has_credentials": "1"}
-    changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on"}
+    assert is_checked(page, "shows_both") and value_of(page, "both_after") == "1m"
+    assert re.search(r'<option value="chunk" selected>', page)
+    changed = {**room, **known, "chunk": "10m", "late": "0s", "mails": "on", "both_after": "90s"}
+    changed |= {"decide": "instant", "shows_both": ""}
     changed |= {"sources-0-credentials": "", "uploads_raw": "", "papers": "", "shortest": ""}
     changed |= {"sources-1-is_removed": "on"}
     changed |= source(2, name="board", role="board", address=folder)
     assert "Room Aula saved." in eve.done("/rooms/2/edit", "/rooms/2/edit", changed)
     spec = next(spec for spec in store.stored_rooms(web.site.engine) if spec.name == "Aula")
     assert (spec.chunk_s, spec.early_s, spec.late_s) == (600, 60, 0)
+    assert (spec.decide, spec.shows_both, spec.both_after_s) == ("instant", False, 90)
     assert (spec.mails, spec.uploads_raw, spec.papers) == (True, False, False)
     assert (spec.default_course, spec.unmatched, spec.shortest_s) == ("MISC", "ignore", None)
     assert [one.name for one in spec.sources] == ["camera", "board"]
@@ -269,6 +274,8 @@ WRONG_ROOMS: list[tuple[dict[str, str], str, str, str]] = [
     ({"name": "x" * 201}, "name", "too long for a file name", "слишком длинно"),
     ({"zone": "Moscow"}, "zone", "'Moscow' isn't a time zone", "«Moscow» — не часовой пояс"),
     ({"chunk": "long"}, "chunk", "from 1 second to 24 hours", "от 1 секунды до 24 часов"),
+    ({"both_after": "4s"}, "both_after", "from 5 seconds to 1 hour", "от 5 секунд до 1 часа"),
+    ({"decide": "never"}, "decide", "'never' is not possible here", "«never»"),
     ({"early": "61m"}, "early", "from 0 seconds to 1 hour", "от 0 секунд до 1 часа"),
     ({"late": ""}, "late", "from 0 seconds to 1 hour", "от 0 секунд до 1 часа"),
     ({"drive_folder": "x" * 256}, "drive_folder", "longer than 255 characters", "длиннее 255"),

@@ -199,12 +199,15 @@ ROOM_REQUEST: Example = {
         {"name": "slides", "role": "screen", "kind": "folder", "address": "/srv/recordings"},
     ],
 }
-ROOM_EDIT: Example = {"chunk": "10m", "mails": False}
+ROOM_EDIT: Example = {"shows_both": True, "both_after": "90s", "mails": False}
 ROOM: Example = {
     "id": 2,
     "name": "Aula",
     "zone": "Europe/Moscow",
     "chunk": "30m",
+    "decide": "instant",
+    "shows_both": True,
+    "both_after": "60s",
     "early": "1m",
     "late": "2m",
     "sound_source": None,

@@ -9,9 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from merger.accounts.room_policy import MOST_NAMES
 from merger.intake.meetings import State
 from merger.rooms.spec import LONGEST_TEXT, Unmatched
+from merger.timeline.screen.decisions import Decide
 from merger.web.api.schemas import examples
 from merger.web.api.schemas.base import CURSOR_ABOUT, At, Id, RequestModel, Role, Text
 
+_CHUNK_ABOUT = "The interval for which what the screen shows is summed up; 1s to 24h."
+_DECIDE_ABOUT = (
+    "When the video switches between screen and board: `instant`, whenever something changes, or"
+    " `chunk`, once for each chunk. Where only a chunk other than 30m is given, `chunk` is meant."
+)
+_SHOWS_BOTH_ABOUT = (
+    "Whether the board is shown large and the slide small, while somebody writes on the board and"
+    " the slide stands; not with `chunk`."
+)
+_BOTH_AFTER_ABOUT = "For how long the slide has to stand for that; 5s to 1h."
 _EARLY_ABOUT = "How long before a record its live sources start recording; 0s to 1h."
 _LATE_ABOUT = "How long after a record its live sources stop recording; 0s to 1h."
 _MEETINGS_ABOUT = "What Zoom has reported of the room's meetings, one for each source of kind zoom."
@@ -99,10 +110,10 @@ class RoomIn(RequestModel):
 
     name: Text
     zone: Text = Field(description="An IANA time zone.", examples=["Europe/Moscow"])
-    chunk: Text = Field(
-        "30m",
-        description="The interval for which it is decided at once whether a presentation is shown.",
-    )
+    chunk: Text = Field("30m", description=_CHUNK_ABOUT)
+    decide: Decide | None = Field(None, description=_DECIDE_ABOUT)
+    shows_both: bool = Field(False, description=_SHOWS_BOTH_ABOUT)
+    both_after: Text = Field("60s", description=_BOTH_AFTER_ABOUT)
     early: Text = Field("1m", description=_EARLY_ABOUT)
     late: Text = Field("2m", description=_LATE_ABOUT)
     sound_source: Text | None = None
@@ -154,7 +165,10 @@ class RoomChange(RequestModel):
 
     name: Text | None = None
     zone: Text | None = None
-    chunk: Text | None = None
+    chunk: Text | None = Field(None, description=_CHUNK_ABOUT)
+    decide: Decide | None = Field(None, description=_DECIDE_ABOUT)
+    shows_both: bool | None = Field(None, description=_SHOWS_BOTH_ABOUT)
+    both_after: Text | None = Field(None, description=_BOTH_AFTER_ABOUT)
     early: Text | None = Field(None, description=_EARLY_ABOUT)
     late: Text | None = Field(None, description=_LATE_ABOUT)
     sound_source: Text | None = None
@@ -187,6 +201,9 @@ class RoomOut(BaseModel):
     name: str
     zone: str
     chunk: str
+    decide: Decide
+    shows_both: bool
+    both_after: str
     early: str
     late: str
     sound_source: str | None
