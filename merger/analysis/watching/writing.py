@@ -31,8 +31,8 @@ _STILL, _STAYS = 7, 4  # levels within which a cell stands, and in how many of t
 _STROKE = 9  # levels between a stroke and its surroundings, or what was there
 _SURROUNDINGS = 4.0  # cells
 _THICK, _AROUND = 9, 13  # cells: thicker is no stroke, and what is so near belongs to it
-# A thing that stands for so many looks is a part of the board, such as a chair before it.
-_STANDS = 30
+# What stands for so many looks is the board now, as after a lamp was switched on; people never do.
+_STANDS = 90
 _STAYS_FOR, _LONG_AGO = 15, -1_000_000  # looks
 _MOST = 1500  # new cells: nobody writes so fast, but a projector shows so much at once
 

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from merger.timeline.clock import Span
 
 LOOK_US = 2_000_000  # from look to look at a board
-# Cells of new ink in three looks. A letter is 15 to 25 of them.
+# Cells of new ink in four looks. A letter is 10 to 50 of them, by its strokes.
 BEGINS = 40
-_TOGETHER = 3  # looks
+_TOGETHER = 4  # looks
+# Of those, from one look. Whatever comes at once is not written, such as a page before the board.
+_AT_ONCE = 0.35
 _GOES_ON = 0.4  # of what it takes to begin
 # Who writes turns round now and then, and explains.
 LONGEST_PAUSE = timedelta(seconds=20)
@@ -39,15 +41,14 @@ def spans_of_writing(ink: Sequence[Ink], begins: float = BEGINS) -> list[Span]:
 
     Args:
         ink: in order.
-        begins: how many cells it takes within three looks.
+        begins: how many cells it takes.
     """
     spans: list[Span] = []
     start: datetime | None = None
     last = None
     for n, look in enumerate(ink):
-        # Whatever comes at once, such as a page held before the board, is not written.
         recent = ink[max(0, n + 1 - _TOGETHER) : n + 1]
-        cells = sum(min(near.cells, begins / 2) for near in recent)
+        cells = sum(min(near.cells, _AT_ONCE * begins) for near in recent)
         if start is not None and last is not None and look.at - last > LONGEST_PAUSE:
             spans.append(Span(start, last))
             start = None

@@ -27,7 +27,7 @@ def spans(cells: list[int], begins: float = 40) -> list[tuple[float, float]]:
     [
         pytest.param([0] * 20, [], id="nothing"),
         pytest.param([0] * 10 + [30] * 10 + [0] * 20, [(20, 40)], id="from its first stroke on"),
-        pytest.param([10] * 40, [], id="a little all the time"),
+        pytest.param([9] * 40, [], id="a little all the time"),
         pytest.param([0] * 10 + [30] * 5 + [0] * 8 + [30] * 5 + [0] * 20, [(20, 56)], id="a pause"),
         pytest.param(
             [0] * 10 + [30] * 5 + [0] * 20 + [30] * 5 + [0] * 20, [(20, 30), (70, 80)],

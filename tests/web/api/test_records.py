@@ -234,7 +234,7 @@ def test_what_is_done_to_a_record(web: Web) -> None:
                 "layout": "screen_large",
                 "end": "2026-11-20T11:00",
                 "overrules": [
-                    {"start": "2026-11-20T10:10", "end": "2026-11-20T10:20", "right": "board"}
+                    {"start": "2026-11-20T10:10", "end": "2026-11-20T10:20", "right": "both"}
                 ],
             },
         )
@@ -243,7 +243,7 @@ def test_what_is_done_to_a_record(web: Web) -> None:
         {
             "start": "2026-11-20T10:10:00+03:00",
             "end": "2026-11-20T10:20:00+03:00",
-            "right": "board",
+            "right": "both",
         }
     ]
     assert (again["status"], again["layout"], again["end"]) == (

@@ -275,6 +275,7 @@ def test_who_watches_has_something_else_shown_beside_the_speaker(merged: Web) ->
     ann = reader(merged, "ann")
     [decision] = merged.site.details()["decisions"]
     assert decision["right"] == "screen" and "Choose what to show instead" in ann.get("/records/1")
+    assert '<option value="both">Board and slide</option>' in ann.get("/records/1")
     wanted = {"start-0": decision["start"], "end-0": decision["end"], "right-0": "speaker"}
     path = "/records/1/overrule"
     page = ann.done("/records/1", path, {**wanted, "right-0": ""})
