@@ -85,7 +85,7 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
     warnings += warn_of_frozen(context, request, library, signal)
     looks = [summarise(signal, cell) for cell in cells]
     decided = decide_instants(signal)
-    if request.both_after is not None and not request.screen_is_known:  # which has no changes
+    if request.both_after is not None:
         standing = find_standing(signal)
         late = stand_longer(standing, request.both_after)
         writing = find_writing(context, request, library, late)
