@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 def request(options: argparse.Namespace, context: Context) -> Printed:
     """Request a recording."""
-    from merger.records import requests, views
+    from merger.records import lookup, requests, views
 
     check_utf8(options, "room", "name")
     engine = database()
-    context.zone = zone = requests.room_zone(engine, options.room)
+    context.zone = zone = lookup.room_zone(engine, options.room)
     context.span = span_of(options, zone)
     request = requests.Request(
         room=options.room,
@@ -132,9 +132,9 @@ def show(options: argparse.Namespace, _: Context) -> Printed:
 
 def cancel(options: argparse.Namespace, _: Context) -> Printed:
     """Cancel a recording."""
-    from merger.records import requests
+    from merger.records import actions
 
-    status = requests.cancel(database(), options.record, now())
+    status = actions.cancel(database(), options.record, now())
     key = "is_stopping" if status == "running" else "has_status"
     document = {"id": options.record, "status": status}
     return document, say(key, record=options.record, state=status)
@@ -142,13 +142,13 @@ def cancel(options: argparse.Namespace, _: Context) -> Printed:
 
 def retry(options: argparse.Namespace, _: Context) -> Printed:
     """Queue a recording again, or all that failed."""
-    from merger.records import requests
+    from merger.records import actions
 
     if options.failed:
         return _retry_failed(options)
     if options.record is None:
         raise Refused("arguments", "commands.retry_what")
-    requests.retry(database(), options.record, now())
+    actions.retry(database(), options.record, now())
     document = {"id": options.record, "status": "queued"}
     return document, say("queued_again", record=options.record)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+LONGEST_NAME = 255  # characters, as the tables have it
+
 # Controls, formats (which turn the direction of text, or cannot be seen), halves of characters.
 _NO_TEXT = ("Cc", "Cf", "Cs")
 # Formats that are a part of words: Persian and the scripts of India need them, and so do emoji.

@@ -33,7 +33,7 @@ def series(options: argparse.Namespace, _: Context) -> Printed:
 
 def _add(engine: Engine, options: argparse.Namespace) -> int:
     from merger.mail_address import email_of
-    from merger.records.requests import room_zone
+    from merger.records.lookup import room_zone
     from merger.series import store
     from merger.timeline.layout import layout_named
     from merger.timeline.profiles import profile_named

@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from merger.names import clean_name
+from merger.names import LONGEST_NAME, clean_name
 from merger.ports.calendar import CalendarEvent
 from merger.timeline.clock import Span, utc
 from merger.timeline.timestamps import parse_timestamp
 
-_LONGEST_NAME = 255
 # A line such as `course: MATH-101` or `Поток: БПМИ231`, in whatever case.
 _SPACE = r"[^\S\r\n]*"  # within a line: what follows a `course:` without a code is another
 _COURSE = re.compile(
@@ -43,7 +42,7 @@ def calendar_event(calendar: str, event: Mapping[str, Any], zone: ZoneInfo) -> C
     return CalendarEvent(
         calendar=calendar,
         event=number,
-        name=clean_name(str(event.get("summary") or ""))[:_LONGEST_NAME] or "lecture",
+        name=clean_name(str(event.get("summary") or ""))[:LONGEST_NAME] or "lecture",
         span=_span(event, zone),
         # A calendar, of a room or another, is no person; who created the event is.
         owner=_address(event.get("organizer")) or _address(event.get("creator")),
@@ -56,7 +55,7 @@ def course_code(description: str) -> str | None:
     """Return the code in a line `course: …` or `Поток: …` of a description, in HTML or plain."""
     plain = html.unescape(_TAG.sub("", _BREAK.sub("\n", description))).replace("\xa0", " ")
     found = _COURSE.search(plain)
-    return clean_name(found[1])[:_LONGEST_NAME] or None if found else None
+    return clean_name(found[1])[:LONGEST_NAME] or None if found else None
 
 
 def _span(event: Mapping[str, Any], zone: ZoneInfo) -> Span | None:

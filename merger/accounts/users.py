@@ -18,12 +18,11 @@ from merger.accounts.tokens import digest_of, new_token
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound
 from merger.mail_address import email_of, normal_form
-from merger.names import clean_name
+from merger.names import LONGEST_NAME, clean_name
 from models import USER_ROLES, ApiKey, OidcAccount, PasswordLink, User
 
 FIRST_ACCOUNT = "admin@localhost"
 SHORTEST_PASSWORD = 10
-_LONGEST_NAME = 255  # characters, as the tables have it
 _KEY_STARTS = "lm_"
 # So that not every request writes.
 _LAST_USED_EVERY = timedelta(minutes=1)
@@ -189,7 +188,7 @@ def admit(
             row.accounts.append(
                 OidcAccount(issuer=account.issuer, subject=account.subject, bound_at=now)
             )
-        row.name = clean_name(name or "")[:_LONGEST_NAME] or row.name
+        row.name = clean_name(name or "")[:LONGEST_NAME] or row.name
         confirm(session, row, now)
         session.flush()
         return principal_of(row)
@@ -287,8 +286,8 @@ def create_key(
     """
     key = _KEY_STARTS + new_token()
     words = clean_name(name)
-    if not 0 < len(words) <= _LONGEST_NAME:
-        raise Invalid("name", "accounts.key_name", longest=_LONGEST_NAME)
+    if not 0 < len(words) <= LONGEST_NAME:
+        raise Invalid("name", "accounts.key_name", longest=LONGEST_NAME)
 
     def make(session: Session) -> dict[str, Any]:
         owner = lock_user(session, user)
@@ -408,8 +407,8 @@ def invite_user(
     address = email_of(email, is_known=True)
     _check_role(role)
     words = clean_name(name or "")
-    if len(words) > _LONGEST_NAME:
-        raise Invalid("name", "error.too_long", longest=_LONGEST_NAME)
+    if len(words) > LONGEST_NAME:
+        raise Invalid("name", "error.too_long", longest=LONGEST_NAME)
 
     def add(session: Session) -> tuple[dict[str, Any], bool]:
         row = session.scalars(select(User).where(User.email == address)).one_or_none()

@@ -18,8 +18,8 @@ from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import stage_results, versions
 from merger.records.jobs import job_from_row
+from merger.records.lookup import find_equal
 from merger.records.queue import add_history, requeue
-from merger.records.requests import find_equal
 from merger.records.rules.due import WATCHED, is_stable
 from merger.records.rules.retry import TRIES_BY_CODE
 from merger.service import Service

@@ -21,7 +21,7 @@ from merger.intake.discovered import ensure_record
 from merger.intake.placing import Place, find_place
 from merger.ports.discovery import DiscoveredRecording
 from merger.records import edit
-from merger.records.requests import lock_record
+from merger.records.lookup import lock_record
 from merger.series.lectures import give_record
 from merger.service import Service
 from merger.timeline.clock import Span

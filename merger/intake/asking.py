@@ -20,7 +20,7 @@ from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
 from merger.errors import Forbidden
 from merger.ports.discovery import KINDS_OF_PEOPLE
-from merger.records import leave, requests
+from merger.records import actions, leave, lookup, requests
 from merger.records.access import store as access
 from merger.records.access.mode import mode_of
 from merger.records.access.rules import Mode, Ruling
@@ -63,14 +63,14 @@ def request_record(service: Service, request: requests.Request, now: datetime) -
     span = Span(checked.start, checked.end)
     if by is not None and not by.sees_all:
         with reading(service.engine) as session:
-            room = requests.room_row(session, request.room)
+            room = lookup.room_row(session, request.room)
             decision = _decision(session, room, by, span, now, mode)
             # Who owns what it overlaps with is asked, whether or not that is a meeting.
             if not decision.owners:
                 check_meetings(session, service, Room.id == room.id, [span], by)
 
     def enter(session: Session) -> Outcome:
-        room = requests.room_row(session, checked.room, lock=True)
+        room = lookup.room_row(session, checked.room, lock=True)
         decision = _decision(session, room, by, span, now, mode)
         if decision.outcome == "needs_leave":
             row = access.enter(session, room, checked, decision.owners, now)
@@ -103,36 +103,36 @@ def remerge(
     end: datetime | None = None,
     **changes: Any,
 ) -> None:
-    """Queue another version of a record for a person, as `requests.remerge` does.
+    """Queue another version of a record for a person, as `actions.remerge` does.
 
     Raises:
         Forbidden: it would show what needs leave, or meetings of others that it has not shown.
     """
     if not by.sees_all:
         with reading(service.engine) as session:
-            row = requests.record_row(session, record, by.only_of)
+            row = lookup.record_row(session, record, by.only_of)
             before = Span(row.start_at, row.end_at)
             span = record_span(start or before.start, end or before.end, now)
             added = list(_outside(span, before))
             check_meetings(session, service, Room.id == row.room_id, added, by, before)
             _check_leave(session, service, row, added, by, now)
             _check_own_time(session, service, row, by)
-    requests.remerge(
+    actions.remerge(
         service.engine, record, now, by.only_of, asked_by=by, start=start, end=end, **changes
     )
 
 
 def retry(service: Service, record: int, now: datetime, by: Principal) -> None:
-    """Queue a record again for a person, as `requests.retry` does.
+    """Queue a record again for a person, as `actions.retry` does.
 
     Raises:
         Forbidden: it was cancelled, and others have requested its time since.
     """
     if not by.sees_all:
         with reading(service.engine) as session:
-            row = requests.record_row(session, record, by.only_of)
+            row = lookup.record_row(session, record, by.only_of)
             _check_own_time(session, service, row, by)
-    requests.retry(service.engine, record, now, by.only_of, asked_by=by)
+    actions.retry(service.engine, record, now, by.only_of, asked_by=by)
 
 
 def _check_own_time(session: Session, service: Service, row: Record, by: Principal) -> None:

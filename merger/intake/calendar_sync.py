@@ -23,7 +23,7 @@ from merger.errors import MergerError, Refused
 from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.ports.calendar import CalendarEvent, CalendarReader, Changes, Channel
-from merger.records import planned, requests
+from merger.records import lookup, planned, requests
 from merger.records.event_links import (
     kept_record,
     link_event,
@@ -190,7 +190,7 @@ def _is_settled(engine: Engine, event: CalendarEvent, span: Span) -> bool:
         if was_removed(session, event):
             return True
         kept = kept_record(session, event)
-        return kept is not None and (not requests.is_untouched(kept[0]) or kept[1] == span)
+        return kept is not None and (not lookup.is_untouched(kept[0]) or kept[1] == span)
 
 
 def _follow(session: Session, room: Room, event: CalendarEvent, now: datetime) -> bool:
@@ -251,7 +251,7 @@ def _cancel_missing(
             .with_for_update()
         )
         for row in session.scalars(wanted):
-            if requests.is_untouched(row):
+            if lookup.is_untouched(row):
                 planned.call_off(session, row, Message("calendar.gone"), now)
 
     writing(engine, cancel)

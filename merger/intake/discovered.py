@@ -25,7 +25,7 @@ from merger.intake.placing import Place, find_place, first_course
 from merger.mail_address import email_of
 from merger.ports.discovery import DiscoveredRecording
 from merger.ports.recorder import is_mostly_in
-from merger.records import leave, requests
+from merger.records import actions, leave, lookup, requests
 from merger.records.queue import add_history
 from merger.series.lectures import give_record
 from merger.service import Service
@@ -333,7 +333,7 @@ def _extend_record(
         lambda session: _extend_queued(session, recording, record, now, is_explicit=is_explicit),
     )
     if isinstance(extension, Span):
-        requests.remerge(engine, record, now, start=extension.start, end=extension.end)
+        actions.remerge(engine, record, now, start=extension.start, end=extension.end)
     if extension != "later":
         writing(engine, lambda session: save_span(session, recording))
 
@@ -368,7 +368,7 @@ def _extend_queued(
         return None
     if row.status in ENDED:
         return both
-    if not requests.is_untouched(row):
+    if not lookup.is_untouched(row):
         return "later"
     record_span(both.start, both.end)
     row.start_at, row.end_at, row.updated_at = both.start, both.end, now

@@ -12,12 +12,10 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading
 from merger.errors import Invalid
 from merger.i18n import to_json
-from merger.names import clean_name
+from merger.names import LONGEST_NAME, clean_name
 from merger.ports.discovery import DiscoveredRecording
 from merger.timeline.clock import Span
 from models import Offer as OfferRow
-
-_LONGEST_NAME = 255
 
 
 def row_of(
@@ -45,7 +43,7 @@ def upsert(
         )
         session.add(row)
     row.place, row.name = recording.place, name_of(recording)
-    row.owner = recording.owner[:_LONGEST_NAME] or None
+    row.owner = recording.owner[:LONGEST_NAME] or None
     return row.record_id, was_removed(row)
 
 
@@ -73,7 +71,7 @@ def was_removed(row: OfferRow) -> bool:
 
 def name_of(recording: DiscoveredRecording) -> str:
     """Return the name of a recording, fit for its row and its record."""
-    return clean_name(recording.name)[:_LONGEST_NAME]
+    return clean_name(recording.name)[:LONGEST_NAME]
 
 
 @dataclass(frozen=True)

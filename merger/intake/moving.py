@@ -13,7 +13,7 @@ from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid
 from merger.i18n import Message
 from merger.intake.asking import check_meetings
-from merger.records import leave, requests
+from merger.records import leave, lookup
 from merger.records.access import store as access
 from merger.records.access.mode import mode_of
 from merger.records.access.rules import Mode
@@ -55,7 +55,7 @@ def change_record(
     mode: Mode = "open" if by.sees_all else mode_of(service.settings, service.engine)
     if move and not by.sees_all:
         with reading(service.engine) as session:
-            row = requests.record_row(session, record, by.only_of)
+            row = lookup.record_row(session, record, by.only_of)
             room, span = _target(session, row, move, now)
             check_meetings(session, service, Room.id == room.id, [span], by)
 
@@ -69,9 +69,9 @@ def change_record(
 def _move_record(
     session: Session, record: int, move: Move, now: datetime, by: Principal, mode: Mode
 ) -> bool:
-    row = requests.lock_record(session, record, by.only_of)
-    requests.check_owner(row, by.only_of)
-    if not requests.is_untouched(row):
+    row = lookup.lock_record(session, record, by.only_of)
+    lookup.check_owner(row, by.only_of)
+    if not lookup.is_untouched(row):
         raise Conflict("status", "records.has_begun")
     room, span = _target(session, row, move, now)
     if (row.room_id, row.start_at, row.end_at) == (room.id, span.start, span.end):
@@ -81,7 +81,7 @@ def _move_record(
         raise Forbidden(access.CODE, "access.room_closed", room=room.name)
     if decision.outcome == "needs_leave":
         raise Forbidden(access.CODE, "access.move_needs_leave")
-    other = requests.find_equal(session, row, room.id, span)
+    other = lookup.find_equal(session, row, room.id, span)
     if other is not None:
         raise Conflict("conflict", "records.same_exists", record=other.id)
     _move(session, row, room, span, now, by)
@@ -92,7 +92,7 @@ def _target(session: Session, row: Record, move: Move, now: datetime) -> tuple[R
     """Return the room and the span that a record is to have. Raises Invalid."""
     room = row.room
     if move.room is not None:
-        room = requests.room_row(session, move.room, lock=True)
+        room = lookup.room_row(session, move.room, lock=True)
     if room is None:
         raise Invalid("room", "error.missing")
     return room, record_span(move.start or row.start_at, move.end or row.end_at, now)

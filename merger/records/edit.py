@@ -21,18 +21,12 @@ from merger.db.engine import writing
 from merger.errors import InvalidFields, Refused
 from merger.i18n import Message
 from merger.mail_address import email_of
-from merger.names import clean_name
+from merger.names import LONGEST_NAME, clean_name
 from merger.records import outbox
 from merger.records.event_links import keep_texts
+from merger.records.lookup import check_owner, lock_record
 from merger.records.queue import add_history, queue_update
-from merger.records.requests import (
-    LONGEST_NAME,
-    MOST_USERS,
-    add_users,
-    check_owner,
-    lock_record,
-    note_leavers,
-)
+from merger.records.requests import MOST_USERS, add_users, note_leavers
 from models import Record
 
 LONGEST_DESCRIPTION = 4000

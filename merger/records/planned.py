@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from merger.accounts.external import Requester, name_users
 from merger.i18n import Message, sentences
-from merger.records import requests
+from merger.records import lookup, requests
 from merger.records.queue import add_history, release
 from merger.timeline.clock import LONGEST_RECORD, Span
 from models import Record, RecordLeaver, RecordUser, Room, User
@@ -74,7 +74,7 @@ def follow(
         on_move: is called before the record gets another span.
     """
     was_off = is_called_off(row)
-    if not (requests.is_untouched(row) or was_off):
+    if not (lookup.is_untouched(row) or was_off):
         return None
     if plan.why_off is not None or plan.span is None:
         if plan.why_off is not None and not was_off:
@@ -86,7 +86,7 @@ def follow(
         row.room_id, row.zone = plan.room.id, plan.room.zone
         lines.append(Message(f"history.{plan.kind}_of_room"))
     if was_off or is_moved or lines:
-        other = requests.find_equal(session, row, plan.room.id, plan.span)
+        other = lookup.find_equal(session, row, plan.room.id, plan.span)
         if other is not None:  # one video is enough
             if not was_off:
                 call_off(session, row, Message("calendar.same_time", record=other.id), now)

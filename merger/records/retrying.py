@@ -11,7 +11,7 @@ from merger.accounts.permissions import Principal
 from merger.db.engine import reading
 from merger.errors import Refused
 from merger.i18n import Message
-from merger.records import requests
+from merger.records import actions, lookup
 from models import Record
 
 # They start one after the other, and the last not too late.
@@ -44,7 +44,7 @@ def failed_records(engine: Engine, choice: Choice) -> list[int]:
         if choice.code is not None:
             query = query.where(Record.error_code == choice.code)
         if choice.room is not None:
-            query = query.where(Record.room_id == requests.room_row(session, choice.room).id)
+            query = query.where(Record.room_id == lookup.room_row(session, choice.room).id)
         if choice.since is not None:
             query = query.where(Record.updated_at >= choice.since)
         query = query.order_by(Record.start_at, Record.id).limit(choice.limit)
@@ -64,7 +64,7 @@ def retry_failed(
     for record in found:
         try:
             after = now + len(retried.records) * apart
-            requests.retry(engine, record, now, asked_by=by, after=after)
+            actions.retry(engine, record, now, asked_by=by, after=after)
         except Refused as error:
             retried.refused[record] = error.message
         else:

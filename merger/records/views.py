@@ -15,7 +15,7 @@ from merger.db.engine import reading
 from merger.errors import Refused
 from merger.i18n import Message, document, from_json, to_json
 from merger.records import outbox
-from merger.records.requests import is_among, record_row, watched_row
+from merger.records.lookup import is_among, record_row, watched_row
 from merger.records.rules.progress import reached_share, ready_at
 from merger.records.rules.server_paths import is_web_link, without_folders
 from merger.records.slides import slides_of

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound
-from merger.names import clean_name
-from merger.records.requests import LONGEST_NAME, room_row
+from merger.names import LONGEST_NAME, clean_name
+from merger.records.lookup import room_row
 from merger.series.unroll import unroll
 from merger.timetable.recurrence import DayOff
 from models import DayOff as DayOffRow

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from merger.accounts.permissions import Principal
 from merger.db.engine import reading
 from merger.errors import NotFound
-from merger.records.requests import room_row
+from merger.records.lookup import room_row
 from merger.series.occurrence_records import why_off
 from merger.series.rows import spec_of
 from merger.timeline.clock import Span

@@ -19,7 +19,7 @@ from merger.accounts.external import Requester
 from merger.accounts.permissions import Principal
 from merger.errors import Forbidden
 from merger.i18n import Message
-from merger.records import planned, requests
+from merger.records import lookup, planned, requests
 from merger.records.access.links import principal_of
 from merger.records.access.store import decision_on
 from merger.records.planned import Plan
@@ -108,7 +108,7 @@ def is_settled(row: Occurrence, now: datetime) -> bool:
     if not row.follows:
         return _is_shared(row, record, plan, now)
     is_off = planned.is_called_off(record)
-    if not (requests.is_untouched(record) or is_off):
+    if not (lookup.is_untouched(record) or is_off):
         return True
     if plan.why_off is not None:
         return is_off
@@ -175,7 +175,7 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
     layout = row.series.layout or DEFAULT_LAYOUT
     profile = row.series.profile or DEFAULT_PROFILE
     owner = owner_of(row.series)
-    record = requests.find_live(session, plan.room.id, span, layout, profile)
+    record = lookup.find_live(session, plan.room.id, span, layout, profile)
     if record is not None and owner is None:
         _share(session, row, record, plan, now)
         return
@@ -196,7 +196,7 @@ def _request(session: Session, row: Occurrence, plan: Plan, now: datetime) -> No
 def _share(session: Session, row: Occurrence, record: Record, plan: Plan, now: datetime) -> None:
     """Have an occurrence share a record, which gets its name, its course and its people."""
     row.record_id, row.follows, row.requested_at = record.id, False, now
-    if requests.is_untouched(record):
+    if lookup.is_untouched(record):
         note = Message("history.lecture_too", name=plan.name)
         add_history(session, record.id, record.attempt, now, "note", note)
     # A record of others keeps the name by which they know it, unless a timetable says otherwise.
@@ -237,7 +237,7 @@ def _adopt(
     for stays, too; that of an event does not.
     """
     planned.add_people(session, record, plan.people, now, plan.naming)
-    if gives_texts and requests.is_untouched(record):
+    if gives_texts and lookup.is_untouched(record):
         for entry in record.users:
             is_known_as = record.event_name if record.event_name != plan.name else None
             entry.title = entry.title or is_known_as

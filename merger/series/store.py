@@ -19,8 +19,8 @@ from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, Invalid, NotFound
 from merger.i18n import Message
-from merger.names import clean_name
-from merger.records.requests import LONGEST_NAME, room_row
+from merger.names import LONGEST_NAME, clean_name
+from merger.records.lookup import room_row
 from merger.series import clashes
 from merger.series.documents import occurrence_row, owns_series, sees_series
 from merger.series.occurrence_records import settle, why_not_theirs

@@ -13,7 +13,7 @@ import webvtt
 from sqlalchemy import update
 
 from merger.db.engine import writing
-from merger.records import requests
+from merger.records import actions, requests
 from models import Room
 from recorders.testing.clock import plain
 from tests.acceptance.test_zoom import add_room, call, made, zoom
@@ -134,7 +134,7 @@ def test_chat_and_transcript_go_with_the_video(
 
     # Another version has other times; where the room says so, none of it goes to people.
     writing(site.engine, lambda session: session.execute(update(Room).values(papers=False)))
-    requests.remerge(site.engine, record, datetime.now(UTC), start=BEGAN + seconds(FROM_S + 10))
+    actions.remerge(site.engine, record, datetime.now(UTC), start=BEGAN + seconds(FROM_S + 10))
     video = made(site, record)
     assert beside(video) == {}
     folder = site.settings.data / "records" / str(record)

@@ -24,7 +24,7 @@ from merger.delivery import ledger
 from merger.delivery.viewers import grant_new_viewers
 from merger.errors import Invalid
 from merger.notifications.sender import send_due
-from merger.records import requests
+from merger.records import actions, requests
 from merger.records.jobs import job_from_row
 from merger.timeline.clock import utc
 from merger.worker.run import run_record
@@ -186,7 +186,7 @@ def test_a_stranger_gets_one_mail_whatever_is_requested_and_removed(
     who = by(service)
     record = ask(service, ANN, STRANGER, who=who)
     assert len(sent(service, mails)) == 1
-    requests.withdraw(service.engine, record, service.clock)
+    actions.withdraw(service.engine, record, service.clock)
     for n in range(3):
         ask(service, ANN, STRANGER, who=who, from_s=-60.0 * n)
         ask(service, EVE, STRANGER, who=by(service, EVE), from_s=-60.0 * n)
@@ -314,7 +314,7 @@ def test_nobody_names_more_strangers_than_twenty_a_day(service: Site, mails: Mai
     ask(service, EVE, *strangers(21, 40), who=by(service, EVE, None))
     assert len(sent(service, mails)) == 21
     # What was named stays named, though its record is gone.
-    requests.withdraw(service.engine, 1, service.clock)
+    actions.withdraw(service.engine, 1, service.clock)
     with pytest.raises(Invalid, match=r"\(0 left today\)"):
         ask(service, ANN, *strangers(100, 1), who=who)
     with pytest.raises(Invalid):

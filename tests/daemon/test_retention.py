@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 
 from merger.daemon.retention import remove_expired
 from merger.db.engine import reading, writing
-from merger.records import requests
+from merger.records import actions
 from models import Record, Rendition, Segment
 from tests.conftest import START
 from tests.render.test_time import check_instants
@@ -260,14 +260,14 @@ def test_what_nobody_wants_any_more_goes_like_what_was_delivered(filmed: Site, d
     filmed.environ["MERGER_KEEP_VIDEOS_DAYS"] = str(days)
     filmed.ask()
     assert filmed.work() == "deferred"
-    requests.cancel(filmed.engine, 1, filmed.clock)
+    actions.cancel(filmed.engine, 1, filmed.clock)
     tidied(filmed, filmed.clock + DAY - MINUTE)
     assert len(renditions(filmed)) == 2
     filmed.clock += DAY + MINUTE
     tidied(filmed, filmed.clock)
     assert (len(renditions(filmed)), segments(filmed)) == (0 if days else 2, set())
     filmed.merged.mkdir()
-    requests.retry(filmed.engine, 1, filmed.clock)
+    actions.retry(filmed.engine, 1, filmed.clock)
     assert filmed.work() == "delivered"
     check_instants(frames_seen(merge_of(filmed)), START)
 

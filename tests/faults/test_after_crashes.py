@@ -18,7 +18,7 @@ from merger.daemon import loop
 from merger.daemon.daemon import Daemon
 from merger.daemon.processes import Worker, start_process, worker_starter
 from merger.daemon.retention import remove_expired
-from merger.records import requests
+from merger.records import actions
 from merger.records.queue import Claim
 from tests.conftest import seconds
 from tests.faults.crash_sites import (
@@ -92,7 +92,7 @@ def test_a_record_that_kills_its_workers_ends_and_the_next_is_delivered(
     check_delivered(site, 2, BEGIN + seconds(1), LENGTH_S - 1)
     check_only(site, site.clock)
     # When what killed them was put right, it is made after all.
-    requests.retry(site.engine, 1, site.clock)
+    actions.retry(site.engine, 1, site.clock)
     assert site.work() == "delivered"
     check_delivered(site, 1, BEGIN, LENGTH_S)
     check_only(site, site.clock)

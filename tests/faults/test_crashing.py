@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from merger import failpoints
 from merger.db.engine import writing
-from merger.records import requests
+from merger.records import actions
 from merger.records.queue import release
 from models import STAGES, Record, Source
 from tests.faults.crash_sites import Build, Crash, check, crashing, left_by_a_crash, take_over
@@ -98,7 +98,7 @@ def check_raised(crash: Crash, **changes: Any) -> None:
             there = {kind: one.version for kind, one in deliveries(site, 1).items()}
             assert there == {"merge": 1, "backup": 1} and site.row().version == 1
         assert site.work() is None
-        requests.retry(site.engine, 1, site.clock)
+        actions.retry(site.engine, 1, site.clock)
         assert site.work() == "delivered"
         if has_arrived:
             check_delivered(site, 1, BEGIN, LENGTH_S, **changes)

@@ -9,7 +9,7 @@ import pytest
 from merger.db.engine import writing
 from merger.intake import calendar_sync
 from merger.ports.calendar import CalendarEvent
-from merger.records import requests
+from merger.records import actions, requests
 from merger.timeline.clock import Span
 from models import Record, Room
 from tests.intake.calendared import (
@@ -95,7 +95,7 @@ def test_what_a_person_has_cancelled_stays_so(room: Calendared) -> None:
     one = room.calendar_event()
     room.reader.whole = [one]
     room.read()
-    requests.cancel(room.site.engine, 1, room.site.clock)
+    actions.cancel(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
     assert [row.status for row in room.rows()] == ["cancelled"]
 
@@ -124,10 +124,10 @@ def test_a_span_that_somebody_has_chosen_stays(room: Calendared) -> None:
     )
     room.reader.whole = [one]
     room.read()
-    requests.cancel(room.site.engine, 1, room.site.clock)
+    actions.cancel(room.site.engine, 1, room.site.clock)
     assert one.span is not None
     begins = one.span.start + 5 * MINUTE
-    requests.remerge(room.site.engine, 1, room.site.clock, start=begins)
+    actions.remerge(room.site.engine, 1, room.site.clock, start=begins)
     room.whole(one)
     room.since(replace(one, name="Topology"))
     [row] = room.rows()  # the event has not moved: it is the same lecture
@@ -225,7 +225,7 @@ def test_what_people_have_removed_does_not_come_back(room: Calendared, status: s
     room.read()
     if status == "delivered":
         writing(room.site.engine, lambda s: setattr(s.get_one(Record, 1), "status", status))
-    requests.withdraw(room.site.engine, 1, room.site.clock)
+    actions.withdraw(room.site.engine, 1, room.site.clock)
     room.since(replace(one, name="Topology"))
     room.reader.whole = [one, room.calendar_event(event="event2")]
     room.read(DAY)
@@ -349,7 +349,7 @@ def test_a_record_that_was_called_off_and_cleared_away_comes_back(room: Calendar
     room.read()
     room.reader.whole = []
     room.since(replace(one, is_off=True))
-    requests.withdraw(room.site.engine, 1, room.site.clock)
+    actions.withdraw(room.site.engine, 1, room.site.clock)
     room.read()
     assert room.rows() == []
     room.since(one)

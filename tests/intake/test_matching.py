@@ -17,7 +17,7 @@ from merger.intake import again, discovered
 from merger.intake.calendar_sync import apply_changes
 from merger.intake.placing import first_course
 from merger.ports.calendar import CalendarEvent
-from merger.records import requests
+from merger.records import actions, lookup, requests
 from merger.series import store, unroll
 from merger.timeline.clock import Span, utc
 from merger.timetable.recurrence import Recurrence
@@ -191,7 +191,7 @@ def test_one_record_of_what_everybody_knows(campus: Campus, comes: str) -> None:
 
     def read_calendar() -> None:
         with reading(campus.site.engine) as session:
-            room = requests.room_row(session, "504")
+            room = lookup.room_row(session, "504")
             session.expunge(room)
         apply_changes(campus.site.engine, room, event, campus.site.clock)
 
@@ -320,7 +320,7 @@ def test_much_more_than_a_lecture_was_recorded(campus: Campus) -> None:
 def test_a_recording_is_enough_for_its_lecture(campus: Campus) -> None:
     """Though it begins and ends at other times: nothing else is requested for that lecture."""
     campus.plan(mode="asks")
-    requests.withdraw(campus.site.engine, 1, campus.site.clock)
+    actions.withdraw(campus.site.engine, 1, campus.site.clock)
     record = campus.meet(local(7, 10, 5), 1.25)["record"]
     assert campus.occurrences()[0].record_id == record
     before = campus.count(Record)

@@ -17,7 +17,7 @@ import app
 from merger.db.engine import reading, writing
 from merger.errors import Refused, Temporary
 from merger.intake import discovered, discovered_rows, reconciliation
-from merger.records import requests
+from merger.records import actions
 from merger.service import Service
 from merger.timeline.clock import utc
 from models import Offer, Record, Room, Source
@@ -302,12 +302,12 @@ def test_what_a_lost_call_missed_is_found_once_a_day(hooked: Hooked) -> None:
 
 @ON_SQLITE
 def test_a_record_that_was_removed_does_not_come_back(hooked: Hooked) -> None:
-    from merger.records import requests
+    from merger.records import actions
 
     hooked.add_room()
     hooked.record()
     assert hooked.tell().get_json()["record"] == 1
-    requests.withdraw(hooked.site.engine, 1, hooked.site.clock)
+    actions.withdraw(hooked.site.engine, 1, hooked.site.clock)
     reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.tell().get_json() == {"record": None, "reason": "its recording was removed"}
     assert hooked.count(Record) == 0 and hooked.offers()[0]["record"] is None
@@ -460,9 +460,9 @@ def test_a_record_that_somebody_made_shorter_stays_so(hooked: Hooked) -> None:
     hooked.add_room()
     hooked.record()
     hooked.tell()
-    assert requests.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
+    assert actions.cancel(hooked.site.engine, 1, hooked.site.clock) == "cancelled"
     begins = utc(START + timedelta(minutes=5))
-    requests.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
+    actions.remerge(hooked.site.engine, 1, hooked.site.clock, start=begins)
     reconciliation.find_discovered(hooked.service, hooked.site.clock)
     assert hooked.site.row().start_at == begins
     assert hooked.tell().get_json()["record"] == 1
@@ -475,7 +475,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
     hooked.add_room()
     hooked.record()
     hooked.tell()
-    requests.cancel(hooked.site.engine, 1, hooked.site.clock)
+    actions.cancel(hooked.site.engine, 1, hooked.site.clock)
     hooked.zoom.add_file("active_speaker", START + timedelta(minutes=70), 1200)
     assert hooked.tell().get_json()["record"] == 1
     reconciliation.find_discovered(hooked.service, hooked.site.clock)
@@ -489,7 +489,7 @@ def test_what_a_person_has_cancelled_stays_so(hooked: Hooked, by: str) -> None:
         )
         assert "eve@x.org" in hooked.site.details()["users"]
     else:
-        requests.retry(hooked.site.engine, 1, hooked.site.clock)
+        actions.retry(hooked.site.engine, 1, hooked.site.clock)
         reconciliation.find_discovered(hooked.service, hooked.site.clock + timedelta(hours=25))
     row = hooked.site.row()
     assert (row.status, row.end_at) == ("queued", MORE_ENDS)

@@ -26,7 +26,7 @@ from merger.errors import Broken, Refused
 from merger.i18n import verbatim
 from merger.live import bookings
 from merger.notifications.sender import TOO_OLD, send_due
-from merger.records import outbox, queue
+from merger.records import actions, outbox, queue
 from merger.records.queue import Claim
 from models import Notification, Room, User
 from tests.fakes.mail_server import MailServer, mail_served
@@ -394,10 +394,9 @@ def test_without_a_server_nothing_waits(told: Site) -> None:
 
 
 def test_a_deleted_record_takes_its_messages_along(told: Site) -> None:
-    from merger.records import requests
 
     deliver(told)
-    requests.withdraw(told.engine, 1, told.clock)
+    actions.withdraw(told.engine, 1, told.clock)
     assert rows(told) == [] and send(told) == 0
 
 

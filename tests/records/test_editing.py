@@ -14,7 +14,7 @@ from merger.accounts.permissions import Principal, granted_scopes
 from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import Conflict, Forbidden, Invalid, InvalidFields, NotFound
-from merger.records import requests, views
+from merger.records import actions, requests, views
 from merger.records.browse import lists
 from merger.records.edit import LONGEST_DESCRIPTION, Edit, edit_record
 from models import EventLink, Notification, Record, RecordUser, User
@@ -119,7 +119,7 @@ def test_what_was_delivered_is_brought_up_to_date(line: Line) -> None:
     assert (row.status, row.stage, row.is_outdated) == ("queued", "deliver", True)
     assert (row.version, row.error_code) == (1, "x")
     with pytest.raises(Conflict, match="just getting its new name"):
-        requests.cancel(line.engine, 1, line.clock)
+        actions.cancel(line.engine, 1, line.clock)
     lease = line.lease(line.claimed())
     ledger.complete_update(lease, lease.load_job())
     row = line.row()
@@ -154,10 +154,10 @@ def test_what_is_changed_before_it_is_read_is_delivered_once(line: Line) -> None
 def test_a_new_version_that_fails_leaves_the_new_name_to_be_written(line: Line) -> None:
     ask(line, ANN)
     deliver(line)
-    requests.remerge(line.engine, 1, line.clock, layout="speaker_only")
+    actions.remerge(line.engine, 1, line.clock, layout="speaker_only")
     change(line, name="New")
     assert line.row().status == "queued" and line.row().version == 2
-    requests.cancel(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.stage, row.version, row.event_name) == ("queued", "deliver", 1, "New")
     assert row.layout == "side_by_side"
@@ -170,7 +170,7 @@ def test_an_update_that_failed_is_tried_again_and_makes_nothing_anew(line: Line)
     line.lease(line.claimed()).fail(Invalid("x", "no rights"))
     row = line.row()
     assert (row.status, row.is_outdated, row.error_code) == ("delivered", True, "x")
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.stage, row.version) == ("queued", "deliver", 1)
 
@@ -273,26 +273,26 @@ def test_people_from_outside_confirm_as_when_they_are_named_in_a_request(line: L
 
 
 def cancels(line: Line, who: Principal) -> None:
-    requests.cancel(line.engine, 1, line.clock, by=who)
+    actions.cancel(line.engine, 1, line.clock, by=who)
 
 
 def stops(line: Line, who: Principal) -> None:
     line.claimed()
-    requests.cancel(line.engine, 1, line.clock, by=who)
+    actions.cancel(line.engine, 1, line.clock, by=who)
 
 
 def retries(line: Line, who: Principal) -> None:
-    requests.cancel(line.engine, 1, line.clock)
-    requests.retry(line.engine, 1, line.clock, asked_by=who)
+    actions.cancel(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock, asked_by=who)
 
 
 def remerges(line: Line, who: Principal) -> None:
     deliver(line)
-    requests.remerge(line.engine, 1, line.clock, asked_by=who)
+    actions.remerge(line.engine, 1, line.clock, asked_by=who)
 
 
 def leaves(line: Line, who: Principal) -> None:
-    requests.withdraw(line.engine, 1, line.clock, who.user, by=who)
+    actions.withdraw(line.engine, 1, line.clock, who.user, by=who)
 
 
 def joins(line: Line, who: Principal) -> None:
@@ -327,7 +327,7 @@ def test_the_history_tells_who(
 
 def test_the_operator_is_nobody(line: Line) -> None:
     ask(line, ANN)
-    requests.cancel(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
     assert line.told()[-1] == ("cancelled", "cancelled before it started")
 
 
@@ -338,7 +338,7 @@ def test_each_is_told_what_is_new_to_them(line: Line) -> None:
     ask(line, ANN, BOB)
     deliver(line)
     ask(line, EVE)
-    requests.remerge(line.engine, 1, line.clock, end=NOON - timedelta(minutes=30))
+    actions.remerge(line.engine, 1, line.clock, end=NOON - timedelta(minutes=30))
     deliver(line)
     with reading(line.engine) as session:
         told = session.scalars(select(Notification).where(Notification.version == 2))

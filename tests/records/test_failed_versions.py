@@ -17,7 +17,7 @@ from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.ports.destination import Upload
-from merger.records import queue, requests, stage_results
+from merger.records import actions, queue, stage_results
 from merger.records.browse import files
 from merger.records.versions import is_half_replaced
 from merger.timeline.clock import utc
@@ -128,7 +128,7 @@ def test_a_version_of_a_time_without_media_fails(lecture: Site) -> None:
 def test_a_version_that_is_cancelled_in_the_queue(lecture: Site) -> None:
     before, first, told = lecture.row(), in_the_folder(lecture), told_of(lecture)
     again(lecture, **EVERYTHING_ELSE)
-    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert actions.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     is_as_delivered(lecture, before, first)
     assert told_of(lecture) == told
     assert lecture.work() is None
@@ -162,7 +162,7 @@ def cancel_at(site: Site, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
 
     def hook(name: str) -> None:
         if name == place:
-            assert requests.cancel(site.engine, 1, site.clock) == "running"
+            assert actions.cancel(site.engine, 1, site.clock) == "running"
             beats[0].beat()
 
     monkeypatch.setattr(run, "beating", beating)
@@ -258,11 +258,11 @@ def test_what_is_being_put_back_is_not_stopped_and_forgets_no_wish(
     with monkeypatch.context() as patched:
         cannot_send_merges(lecture, patched)
         assert lecture.work() == "failed"
-    assert refused(lambda: requests.cancel(lecture.engine, 1, lecture.clock)) == "status"
-    requests.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
+    assert refused(lambda: actions.cancel(lecture.engine, 1, lecture.clock)) == "status"
+    actions.retry(lecture.engine, 1, lecture.clock)  # at once, and no more than that
     assert lecture.work() == "delivered"
     assert (lecture.row().version, lecture.row().layout) == (1, "side_by_side")
-    requests.retry(lecture.engine, 1, lecture.clock)
+    actions.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -280,7 +280,7 @@ def test_a_version_that_an_earlier_program_has_begun(lecture: Site) -> None:
         }
 
     writing(lecture.engine, as_it_was)
-    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert actions.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     assert wanted(lecture.row()) == wanted(before)
 
 
@@ -313,7 +313,7 @@ def test_a_version_that_failed_is_tried_again_as_it_was_wished(
         cannot_encode(lecture, patched)
         assert lecture.work() == "failed"
     assert lecture.row().layout == "side_by_side"
-    requests.retry(lecture.engine, 1, lecture.clock)
+    actions.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -329,7 +329,7 @@ def test_a_version_that_is_tried_at_once_forgets_no_media(
         assert lecture.work() == "deferred"
     for path in lecture.library().library.iterdir():
         path.unlink()
-    requests.retry(lecture.engine, 1, lecture.clock)
+    actions.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 
@@ -366,7 +366,7 @@ def test_a_new_kind_that_had_arrived_unheard_goes_again(
     site.clock += timedelta(minutes=5)
     assert queue.take_back_lost(site.engine, site.clock) == [1]
     assert len(in_the_folder(site)) == 2
-    assert requests.cancel(site.engine, 1, site.clock) == "queued"
+    assert actions.cancel(site.engine, 1, site.clock) == "queued"
     assert site.work() == "delivered"
     assert in_the_folder(site) == first
     assert set(names_in_the_ledger(site)) == {"merge"}
@@ -404,10 +404,10 @@ def test_what_had_failed_before_is_no_reason_of_who_cancels(
     with monkeypatch.context() as patched:
         cannot_encode(lecture, patched, Temporary("disk_full", "encoding needs room"))
         assert lecture.work() == "deferred"
-    assert requests.cancel(lecture.engine, 1, lecture.clock) == "delivered"
+    assert actions.cancel(lecture.engine, 1, lecture.clock) == "delivered"
     assert lecture.details()["error"] is None
     # What was wished for is made after all.
-    requests.retry(lecture.engine, 1, lecture.clock)
+    actions.retry(lecture.engine, 1, lecture.clock)
     assert lecture.work() == "delivered"
     check_version(lecture, 2, left_px=LARGE)
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import NoResultFound
 
 from merger.delivery import ledger
 from merger.i18n import verbatim
-from merger.records import queue, requests
+from merger.records import actions, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.rules.retry import MOST_DIED, MOST_LOST, delay
@@ -44,7 +44,7 @@ def test_a_lease_is_prolonged(line: Line, lease: Lease) -> None:
     lease.renew(LEASE, 0.25)
     row = line.row()
     assert (row.progress, row.updated_at) == (0.25, line.clock)
-    requests.cancel(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
     lease.renew(LEASE)
     assert lease.is_cancelled
     lease.read_cancellation()
@@ -143,7 +143,7 @@ def test_a_record_that_loses_its_worker_again_and_again_ends(
     assert ("SIGSEGV" in reason(row)) == dead
     assert line.events() == ["asked", *["claimed", "lost"] * most, "failed"]
     assert line.claim() is None
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     lose(line, dead=dead)
     assert line.row().status == "queued"
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from merger.i18n import verbatim
-from merger.records import queue, requests
+from merger.records import actions, queue
 from merger.records.queue import Claim
 from models import STATUSES
 from tests.records.queue_steps import SECOND, quicker, rival_first
@@ -115,7 +115,7 @@ def test_a_record_that_is_cancelled_meanwhile_is_not_taken(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line.ask()
-    rival_first(monkeypatch, lambda: requests.cancel(line.engine, 1, line.clock))
+    rival_first(monkeypatch, lambda: actions.cancel(line.engine, 1, line.clock))
     assert line.claim() is None
     assert line.row().status == "cancelled"
 

@@ -12,7 +12,7 @@ from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import MergerError, NoMedia, Refused, Temporary
 from merger.i18n import verbatim
-from merger.records import leases, queue, requests
+from merger.records import actions, leases, queue
 from merger.records.leases import Lease, LeaseLost
 from merger.records.queue import Claim
 from merger.records.rules.retry import MOST_LOST
@@ -154,16 +154,16 @@ def test_a_lost_answer_is_no_lost_lease(
 
 def test_cancelling_what_is_queued(line: Line) -> None:
     line.ask()
-    assert requests.cancel(line.engine, 1, line.clock) == "cancelled"
+    assert actions.cancel(line.engine, 1, line.clock) == "cancelled"
     assert line.row().status == "cancelled"
     assert line.told()[-1] == ("cancelled", "cancelled before it started")
     assert line.claim() is None
 
 
 def test_cancelling_what_is_worked_on(line: Line, lease: Lease) -> None:
-    assert requests.cancel(line.engine, 1, line.clock) == "running"
+    assert actions.cancel(line.engine, 1, line.clock) == "running"
     line.clock += SECOND
-    assert requests.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
+    assert actions.cancel(line.engine, 1, line.clock) == "running"  # nobody has to ask twice
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("running", NOON)
     assert line.told()[-1] == ("cancel", "cancellation requested")
@@ -179,11 +179,11 @@ def test_cancelling_what_has_ended(line: Line, status: str) -> None:
     line.set(status=status)
     before = line.dump()
     with pytest.raises(Refused, match=f"already {status}"):
-        requests.cancel(line.engine, 1, line.clock)
+        actions.cancel(line.engine, 1, line.clock)
     assert line.dump() == before
 
 
-@pytest.mark.parametrize("act", [requests.cancel, requests.retry])
+@pytest.mark.parametrize("act", [actions.cancel, actions.retry])
 def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
     with pytest.raises(Refused, match="there is no recording 7"):
         act(line.engine, 7, line.clock)
@@ -193,7 +193,7 @@ def test_there_is_no_such_record(line: Line, act: Callable[..., Any]) -> None:
 def test_who_lets_go_of_a_record_that_is_to_be_cancelled_cancels_it(
     line: Line, lease: Lease, name: str
 ) -> None:
-    requests.cancel(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
     WRITES[name](lease)
     row = line.row()
     assert (row.status, row.cancel_requested_at) == ("cancelled", None)
@@ -207,7 +207,7 @@ def test_a_record_that_is_to_be_cancelled_may_fail_or_be_delivered_first(line: L
     for n, (name, status) in enumerate((("fail", "failed"), ("complete", "delivered")), 1):
         line.ask()
         lease = line.lease(line.claimed())
-        requests.cancel(line.engine, n, line.clock)
+        actions.cancel(line.engine, n, line.clock)
         WRITES[name](lease)
         row = line.row(n)
         assert (row.status, row.cancel_requested_at) == (status, None)
@@ -220,7 +220,7 @@ def test_a_record_that_is_to_be_cancelled_is_not_queued_again_when_it_is_lost(
     line.ask()
     line.lease(line.claimed()).defer(line.clock, AWAY)
     held = line.claimed()
-    requests.cancel(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
     if known_dead:
         queue.take_back_crashed(
             line.engine, held, line.clock, verbatim("its process was killed by SIGKILL")
@@ -285,7 +285,7 @@ def test_a_remake_that_is_cancelled_leaves_what_people_have(
 ) -> None:
     if way == "queued":
         remade.hand_back(verbatim("the service is being stopped"))
-    assert requests.cancel(line.engine, 1, line.clock) == (
+    assert actions.cancel(line.engine, 1, line.clock) == (
         "delivered" if way == "queued" else "running"
     )
     if way == "worker":
@@ -311,7 +311,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Lease) -> N
     line.set(stage="deliver")
     remade.fail(WRONG)
     line.clock += MINUTE
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.version, row.delivered_version) == ("queued", 2, 1)
     assert (row.stage, row.tries, row.error_code, row.error_message) == ("collect", 0, None, None)
@@ -320,7 +320,7 @@ def test_a_remake_that_failed_can_be_tried_again(line: Line, remade: Lease) -> N
     row = line.row()
     assert (row.status, row.version, row.delivered_version) == ("delivered", 2, 2)
     with pytest.raises(Refused, match="nothing failed"):
-        requests.retry(line.engine, 1, line.clock)
+        actions.retry(line.engine, 1, line.clock)
 
 
 # --- trying again by hand -------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: Me
     lease.enter_stage("encode")
     lease.fail(error)
     line.clock += MINUTE
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     row = line.row()
     assert (row.status, row.stage, row.tries, row.lost) == ("queued", "collect", 0, 0)
     assert (row.run_after, row.error_code, row.version) == (line.clock, None, 1)
@@ -343,26 +343,26 @@ def test_a_failed_record_is_tried_again_from_the_beginning(line: Line, error: Me
 def test_what_could_not_be_delivered_is_not_made_again(line: Line, lease: Lease) -> None:
     lease.enter_stage("deliver")
     lease.fail(WRONG)
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     assert line.row().stage == "deliver"
 
 
 def test_a_cancelled_record_can_be_tried_again(line: Line) -> None:
     line.ask()
-    requests.cancel(line.engine, 1, line.clock)
-    requests.retry(line.engine, 1, line.clock)
+    actions.cancel(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     assert line.claim() == Claim(1, 1, "one")
 
 
 def test_a_record_that_waits_can_be_tried_at_once(line: Line, lease: Lease) -> None:
     lease.defer(line.clock + HOUR, AWAY)
     assert line.claim() is None
-    requests.retry(line.engine, 1, line.clock)
+    actions.retry(line.engine, 1, line.clock)
     assert line.claim() == Claim(1, 2, "one")
 
 
 def test_what_is_worked_on_is_not_tried_again(line: Line, lease: Lease) -> None:
     with pytest.raises(Refused, match="is being processed"):
-        requests.retry(line.engine, 1, line.clock)
+        actions.retry(line.engine, 1, line.clock)
     lease.read_cancellation()
     assert not lease.is_cancelled

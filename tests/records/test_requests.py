@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 from merger.db.engine import reading
 from merger.errors import Refused
 from merger.ports.calendar import CalendarEvent
-from merger.records import requests, views
+from merger.records import actions, lookup, requests, views
 from merger.records.requests import Request
 from models import EventLink, Record, RecordUser, User
 from tests.support.line import HOUR, MINUTE, NOON, Line
@@ -123,14 +123,14 @@ def test_one_video_is_enough(line: Line, status: str) -> None:
     ask(line)
     line.set(1, status=status)
     assert ask(line) == (2, True)
-    for again in (requests.retry, requests.remerge):
+    for again in (actions.retry, actions.remerge):
         code, says = refusal(lambda again=again: again(line.engine, 1, line.clock))
         assert code == "conflict" and says.startswith("recording 2 already has this room, time,")
     assert line.row(1).status == status
-    requests.remerge(line.engine, 1, line.clock, layout="screen_large")
+    actions.remerge(line.engine, 1, line.clock, layout="screen_large")
     assert (line.row(1).status, line.row(1).layout) == ("queued", "screen_large")
     line.set(1, status="delivered", delivered_version=1, layout="side_by_side", end_at=NOON + HOUR)
-    code, _ = refusal(lambda: requests.remerge(line.engine, 1, line.clock + HOUR, end=NOON))
+    code, _ = refusal(lambda: actions.remerge(line.engine, 1, line.clock + HOUR, end=NOON))
     assert (code, line.row(1).version) == ("conflict", 1)
 
 
@@ -176,7 +176,7 @@ def test_the_same_key_for_another_request_is_refused(line: Line, changes: dict[s
 )
 def test_a_room_that_is_not_there(line: Line, name: str, says: str) -> None:
     assert refusal(lambda: ask(line, room=name)) == ("room", says)
-    assert refusal(lambda: requests.room_zone(line.engine, name)) == ("room", says)
+    assert refusal(lambda: lookup.room_zone(line.engine, name)) == ("room", says)
 
 
 def test_of_many_rooms_none_is_listed(line: Line) -> None:
@@ -312,7 +312,7 @@ def test_asking_and_cancelling_at_once(line: Line) -> None:
     ask(line)
 
     def act(n: int) -> Any:
-        return ask(line) if n % 2 else requests.cancel(line.engine, 1, line.clock)
+        return ask(line) if n % 2 else actions.cancel(line.engine, 1, line.clock)
 
     told = at_once(act)
     said = sorted(one for one in told if isinstance(one, str))

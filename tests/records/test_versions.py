@@ -16,7 +16,7 @@ from merger import failpoints
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.records import requests
+from merger.records import actions, requests
 from merger.records.browse import files
 from merger.timeline.clock import utc
 from models import Source
@@ -163,7 +163,7 @@ def test_what_makes_no_sense_changes_nothing(lecture: Site) -> None:
         ("end", {"end": late}), ("record", {"only_of": 17}),
     ):  # fmt: skip
         assert refused(lambda changes=changes: again(lecture, **changes)) == code
-    assert refused(lambda: requests.remerge(lecture.engine, 2, lecture.clock)) == "record"
+    assert refused(lambda: actions.remerge(lecture.engine, 2, lecture.clock)) == "record"
     assert rows(lecture) == before
 
 
@@ -174,7 +174,7 @@ def failed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cancelled(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert requests.cancel(site.engine, 1, site.clock) == "cancelled"
+    assert actions.cancel(site.engine, 1, site.clock) == "cancelled"
 
 
 def undeliverable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from merger import failpoints
 from merger.daemon.retention import remove_expired
 from merger.db.engine import reading
-from merger.records import requests
+from merger.records import actions
 from models import User
 from tests.records.versions import (
     FROM_S,
@@ -43,7 +43,7 @@ def wanted_by(site: Site) -> list[str]:
 
 
 def leave(site: Site, only_of: int | None) -> bool:
-    return requests.withdraw(site.engine, 1, site.clock, only_of)
+    return actions.withdraw(site.engine, 1, site.clock, only_of)
 
 
 def is_gone(site: Site, first: dict[str, bytes]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from merger.errors import Refused
-from merger.records import requests
+from merger.records import actions
 from models import Record
 from tests.conftest import START, seconds
 from tests.render.test_time import check_instants
@@ -38,7 +38,7 @@ def delivered_lecture(site: Site, **changes: Any) -> Site:
 
 
 def again(site: Site, **changes: Any) -> None:
-    requests.remerge(site.engine, 1, site.clock, **changes)
+    actions.remerge(site.engine, 1, site.clock, **changes)
 
 
 def in_the_folder(site: Site) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, select
 
 from merger.db.engine import reading, writing
-from merger.records import requests
+from merger.records import actions, lookup, requests
 from merger.series import store, unroll
 from merger.series.rows import write_spec
 from merger.series.store import OccurrenceEdit
@@ -166,7 +166,7 @@ def test_whoever_leaves_a_lecture_stays_away(term: Term) -> None:
         with reading(term.site.engine) as session:
             email = User.email == f"{name}@example.org"
             user = session.scalars(select(User.id).where(email)).one()
-        requests.withdraw(term.site.engine, 2, term.now, user)
+        actions.withdraw(term.site.engine, 2, term.now, user)
     term.edit(1, name="Substitute")
     later = replace(MONDAYS, starts_local=datetime(2026, 10, 5, 11))
     owners = ("bob@example.org", "ada@example.org", "cid@example.org", "dan@example.org")
@@ -183,11 +183,11 @@ def test_whoever_leaves_a_lecture_stays_away(term: Term) -> None:
 
 def test_what_people_remove_is_not_made_again(term: Term) -> None:
     term.add()
-    requests.withdraw(term.site.engine, 2, term.now)
+    actions.withdraw(term.site.engine, 2, term.now)
     assert term.unroll() == 0 and len(term.local()) == 4
     term.edit(2, is_off=True)
     cancelled = next(row for row in term.rows() if row.is_changed).record_id
-    requests.withdraw(term.site.engine, cancelled or 0, term.now)
+    actions.withdraw(term.site.engine, cancelled or 0, term.now)
     term.edit(2, is_off=False)
     assert len(term.local()) == 4  # the timetable had called that off, and not a person
 
@@ -221,7 +221,7 @@ def test_a_series_ends_and_what_was_made_stays(term: Term) -> None:
 
 def test_two_at_once_make_each_lecture_once(term: Term) -> None:
     def add(session: Any) -> None:
-        room = requests.room_row(session, "504")
+        room = lookup.room_row(session, "504")
         for n in range(3):
             row = Series(
                 source="test", source_key=str(n), priority=0, state="active", created_at=term.now

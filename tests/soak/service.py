@@ -30,7 +30,7 @@ from sqlalchemy import func, select, update
 
 from merger.db import schema
 from merger.db.engine import reading, writing
-from merger.records import requests
+from merger.records import actions, requests
 from merger.timeline.clock import utc
 from models import Event, Record
 from tests.conftest import START, Room, seconds
@@ -207,7 +207,7 @@ def one_round(folder: Path, films: Path, seed: int, counts: Counter[str], most: 
         for one in asked:
             row = site.row(one.record)
             if row.status == "failed" and row.error_code == "worker_died":
-                requests.retry(site.engine, one.record, datetime.now(UTC))
+                actions.retry(site.engine, one.record, datetime.now(UTC))
                 counts["records that were given up, and retried"] += 1
         work_off(site, counts)
         until(lambda: not living(folder))

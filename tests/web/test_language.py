@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from merger import i18n
 from merger.db.engine import writing
 from merger.i18n import Message, to_json
-from merger.records import requests
+from merger.records import actions
 from models import Notification, Offer, Record
 from tests.support.databases import ON_SQLITE
 from tests.texts.polish import polish_added
@@ -99,8 +99,8 @@ def test_the_history_of_a_failed_record(web: Web) -> None:
     assert web.site.work() == "deferred"
     web.site.clock += timedelta(days=2)
     assert web.site.work() == "failed"
-    requests.retry(web.site.engine, record, web.site.clock)
-    requests.cancel(web.site.engine, record, web.site.clock)
+    actions.retry(web.site.engine, record, web.site.clock)
+    actions.cancel(web.site.engine, record, web.site.clock)
     english = told(web.api("ann", "GET", f"/records/{record}"))["events"]
     russian = told(api(web, "ann", "GET", f"/records/{record}"))["events"]
     assert english[0]["text"] == "requested by ann@example.org"

@@ -22,7 +22,7 @@ from merger.i18n import Message
 from merger.live.source_status import SourceSign, write_sign
 from merger.monitoring import destinations, heartbeats, metrics
 from merger.monitoring.destinations import Result
-from merger.records import requests
+from merger.records import actions
 from merger.storage.disk_space import Disk, disk_of
 from models import Record
 from tests.support.databases import ON_MARIADB, ON_SQLITE, PASSWORD, MariaDB
@@ -243,7 +243,7 @@ def test_numbers(web: Web) -> None:
         failing = site.claim()
         assert failing is not None
         site.lease(failing).fail(Refused("no_media", "nothing of Lecture"))
-    requests.cancel(site.engine, 5, site.clock)
+    actions.cancel(site.engine, 5, site.clock)
 
     def due_since(session: Any) -> None:
         changed = update(Record).where(Record.status == "queued")

@@ -12,7 +12,7 @@ import pytest
 
 from merger.db.engine import writing
 from merger.errors import Refused
-from merger.records import requests, stage_results
+from merger.records import actions, stage_results
 from merger.timeline.clock import utc
 from merger.timeline.layout import Corner
 from models import Chunk
@@ -105,7 +105,7 @@ def test_the_corner_is_chosen_once(site: Site) -> None:
     # what the room shows meanwhile does not count, neither for a version of another layout between
     other_slides("bottom_right", "top_right")
     for layout in ("side_by_side", "screen_large"):
-        requests.remerge(site.engine, record, site.clock, layout=layout)
+        actions.remerge(site.engine, record, site.clock, layout=layout)
         assert site.work() == "delivered"
     assert planned_corner(site, record) == "top_right"
     assert len(parts_of(site) - before) == 1  # that of the layout between
@@ -120,7 +120,7 @@ def test_the_corner_stays_where_a_version_failed(
     assert site.work() == "delivered"
     assert "corner" not in (site.row(record).media or {})
     show(site, jpeg(slide("bottom_right")))
-    requests.remerge(site.engine, record, site.clock, layout="screen_large")
+    actions.remerge(site.engine, record, site.clock, layout="screen_large")
     with monkeypatch.context() as patched:
         patched.setattr("merger.render.renderer.render", refuse)
         assert site.work() == "failed"

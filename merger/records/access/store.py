@@ -18,7 +18,7 @@ from merger.accounts.permissions import Principal
 from merger.accounts.room_policy import may_watch, policy_of_json
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Forbidden, NotFound
-from merger.records import outbox, requests
+from merger.records import lookup, outbox, requests
 from merger.records.access.links import principal_of
 from merger.records.access.rules import Mode, Recording, Ruling, decide, decide_by_room
 from merger.timeline.clock import Span
@@ -85,7 +85,7 @@ def _overlapping(session: Session, room: int, span: Span) -> Sequence[Record]:
 def _recording(row: Record, room: Room, who: Principal | None) -> Recording:
     owner = row.users[0].user if row.users else None
     is_open = who is not None and (
-        requests.is_among(row, who.user) or may_watch(policy_of_json(room.watchers), who.email)
+        lookup.is_among(row, who.user) or may_watch(policy_of_json(room.watchers), who.email)
     )
     return Recording(
         Span(row.start_at, row.end_at),
@@ -340,7 +340,7 @@ def _overlaps(session: Session, row: AccessRequest, who: Principal) -> list[dict
     return [
         {"record": record.id, "name": _title(record, who)}
         for record in rows
-        if requests.is_among(record, who.only_of)
+        if lookup.is_among(record, who.only_of)
     ]
 
 

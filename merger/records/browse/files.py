@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 
 from merger.db.engine import reading
 from merger.errors import NotFound
-from merger.records.requests import watched_row
+from merger.records.lookup import watched_row
 from merger.records.views import pictures_of, transcripts_of
 from merger.timeline.clock import Span
 from merger.timeline.filenames import ENDINGS, result_stem

@@ -16,7 +16,7 @@ from merger.db.engine import reading
 from merger.errors import Invalid, Refused
 from merger.mail_address import normal_form
 from merger.records.browse.slides import shows_words
-from merger.records.requests import room_row
+from merger.records.lookup import room_row
 from merger.records.views import summaries
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named

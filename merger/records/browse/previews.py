@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 
 from merger.db.engine import reading
 from merger.errors import NotFound
-from merger.records.requests import watched_row
+from merger.records.lookup import watched_row
 from models import Chunk, Record
 
 _SHOWN = "presentation"  # the verdict of pictures that are worth seeing

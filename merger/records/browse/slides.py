@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Engine, and_, case, false, func, or_, sele
 
 from merger.db.engine import reading
 from merger.errors import NotFound
-from merger.records.requests import watched_row
+from merger.records.lookup import watched_row
 from merger.records.slides import IS_SHOWN, SHOWN_VERSION
 from merger.timeline.screen.chapters import sought
 from models import Record, Slide, SlideWord

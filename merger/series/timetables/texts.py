@@ -13,6 +13,7 @@ from typing import Any
 
 from merger.errors import Invalid
 from merger.i18n import Message, document
+from merger.names import LONGEST_NAME
 from merger.rooms.spec import RoomSpec
 from merger.series.timetables.places import Places, online_name, online_room
 from merger.timeline.zones import zone_named
@@ -29,7 +30,6 @@ from merger.timetable.sheet import (
 )
 from merger.timetable.spec import SeriesSpec
 
-LONGEST_NAME = 255  # of a recording, as the tables have it
 _CALENDAR = "BEGIN:VCALENDAR"
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from merger.accounts.permissions import Principal
 from merger.errors import Invalid, Refused
 from merger.i18n import Message
-from merger.records import requests
+from merger.records import lookup
 from merger.web import problems
 from merger.web.api.schemas.base import RequestModel
 from merger.web.auth import service
@@ -79,7 +79,7 @@ def sees_record(who: Principal, record: int) -> bool:
 
     A key that may only write sees what was requested with it.
     """
-    return who.may("read") or requests.is_made_with(service().engine, record, who.key)
+    return who.may("read") or lookup.is_made_with(service().engine, record, who.key)
 
 
 def reply(

@@ -11,7 +11,7 @@ from merger.errors import Invalid, Refused
 from merger.i18n import Message, document
 from merger.intake import asking
 from merger.mail_address import email_of
-from merger.records import requests
+from merger.records import lookup, requests
 from merger.records.browse import lists
 from merger.timeline.zones import instant_from
 from merger.web.api import base
@@ -54,7 +54,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
         owner = email_of(body.user_email, "user_email", is_known=True)
     if owner != who.email and not who.sees_all:
         raise Invalid("user_email", "web.for_others")
-    zone = requests.room_zone(service().engine, path.room)
+    zone = lookup.room_zone(service().engine, path.room)
     # On its own, so that a mistake in it is reported of this field.
     instant_from(f"{body.date}T00:00", ZoneInfo("UTC"), "date")
     request = requests.Request(
@@ -78,7 +78,7 @@ def montage(path: MontagePath, body: MontageIn) -> Response:
     record = outcome.record
     message = Message("web.montage_requested", record=record)
     if base.sees_record(who, record):
-        status = requests.status_of(service().engine, record)
+        status = lookup.status_of(service().engine, record)
         message = Message("web.montage", record=record, status=status)
     return base.reply({"id": record, **document(message, "message")}, 201, f"/records/{record}")
 

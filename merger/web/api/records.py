@@ -17,7 +17,7 @@ from merger.i18n import Message, document
 from merger.intake import asking, moving, where
 from merger.intake.discovered import ensure_record
 from merger.mail_address import email_of, normal_form
-from merger.records import edit, requests, retrying, views
+from merger.records import actions, edit, lookup, requests, retrying, views
 from merger.records.access import store
 from merger.records.browse import lists
 from merger.timeline.clock import record_span
@@ -120,7 +120,7 @@ def _span_of(body: Ask) -> tuple[datetime, datetime]:
         for name in ("room", "start", "end")
         if getattr(body, name) is None
     }
-    zone = None if body.room is None else note(wrong, requests.room_zone, here.engine, body.room)
+    zone = None if body.room is None else note(wrong, lookup.room_zone, here.engine, body.room)
     start, end = (
         note(wrong, instant_from, text, zone or ZoneInfo("UTC"), name) if text else None
         for name, text in (("start", body.start), ("end", body.end))
@@ -174,7 +174,7 @@ def _request_zoom_recording(who: Principal, body: Ask, text: str) -> tuple[int, 
 def _remake(who: Principal, record: int, texts: Mapping[str, str | None]) -> None:
     """Make a new version of a record, if it has ended, with the texts that somebody says."""
     here, now = service(), service().now()
-    if requests.status_of(here.engine, record) in ENDED:
+    if lookup.status_of(here.engine, record) in ENDED:
         asking.remerge(here, record, now, who)
     said = {name: text for name, text in texts.items() if text}
     if said:
@@ -257,7 +257,7 @@ def _move_of(
         return moving.Move(room=room)
     engine = service().engine
     if room is not None:
-        zone = requests.room_zone(engine, room)
+        zone = lookup.room_zone(engine, room)
     else:
         zone = zone_named(views.record_summary_of(engine, record, who.only_of)["zone"])
     wrong: dict[str, Message] = {}
@@ -278,7 +278,7 @@ def cancel(path: RecordPath) -> Response:
     Only for the record's owner and editors.
     """
     who = require_principal("write")
-    requests.cancel(service().engine, path.record, service().now(), who.only_of, by=who)
+    actions.cancel(service().engine, path.record, service().now(), who.only_of, by=who)
     return _reply_details(path.record, who)
 
 
@@ -353,5 +353,5 @@ def remerge(path: RecordPath, body: Again) -> Response:
 def delete(path: RecordPath) -> Response:
     """Withdraw from a record; it is deleted if nobody else has requested it. Its videos stay."""
     who = require_principal("write")
-    requests.withdraw(service().engine, path.record, service().now(), who.only_of, by=who)
+    actions.withdraw(service().engine, path.record, service().now(), who.only_of, by=who)
     return Response(status=204)

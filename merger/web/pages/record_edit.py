@@ -10,7 +10,7 @@ from flask import flash, redirect, request
 from merger.errors import InvalidFields, Refused
 from merger.intake import moving
 from merger.intake.moving import Move
-from merger.records import edit, requests
+from merger.records import edit, lookup
 from merger.timeline.zones import zone_named
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
@@ -68,7 +68,7 @@ def _move(details: Mapping[str, Any], typed: dict[str, str], errors: Errors) -> 
     now = {"room": details["room"] or "", **times_of(details)}
     changed = {name for name, value in now.items() if typed[name] not in ("", value)}
     room = typed["room"] if "room" in changed else None
-    zone = requests.room_zone(service().engine, room) if room else zone_named(details["zone"])
+    zone = lookup.room_zone(service().engine, room) if room else zone_named(details["zone"])
     times = {
         name: instant_of(typed[name], zone, name, errors, typed[f"{name}_which"])
         for name in TIMES

@@ -14,7 +14,8 @@ from flask import flash, redirect, render_template, request
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
-from merger.records import requests, views
+from merger.names import LONGEST_NAME
+from merger.records import actions, views
 from merger.records.browse import files, lists, previews
 from merger.records.browse.previews import Preview
 from merger.records.leave import MEETING
@@ -116,10 +117,10 @@ def _whose(filled: Mapping[str, str]) -> dict[str, str]:
 
 
 def _filter(search: Mapping[str, str], who: Principal, errors: Errors) -> lists.Filter:
-    if len(search["q"]) > requests.LONGEST_NAME:
-        errors["q"] = field_problem("too_long", longest=requests.LONGEST_NAME)
-    if len(search["words"]) > requests.LONGEST_NAME:
-        errors["words"] = field_problem("too_long", longest=requests.LONGEST_NAME)
+    if len(search["q"]) > LONGEST_NAME:
+        errors["q"] = field_problem("too_long", longest=LONGEST_NAME)
+    if len(search["words"]) > LONGEST_NAME:
+        errors["words"] = field_problem("too_long", longest=LONGEST_NAME)
     if search["status"] and search["status"] not in STATUSES:
         errors["status"] = field_problem("choose")
     sees_all = who.sees_all and search["whose"] == "all"
@@ -314,7 +315,7 @@ def ask_to_cancel(record: int) -> Answer:
 @blueprint.post("/records/<int:record>/cancel")
 def cancel(record: int) -> Answer:
     """Cancel an unfinished record."""
-    new_status = _act_on(record, requests.cancel)
+    new_status = _act_on(record, actions.cancel)
     flash(t("records.stopping") if new_status == "running" else t("records.stopped"))
     return redirect_back("/records", f"/records/{record}")
 
@@ -331,7 +332,7 @@ def retry(record: int) -> Answer:
 @blueprint.post("/records/<int:record>/delete")
 def delete(record: int) -> Answer:
     """Withdraw from a record."""
-    is_gone = _act_on(record, requests.withdraw)
+    is_gone = _act_on(record, actions.withdraw)
     flash(t("records.deleted") if is_gone else t("records.left"))
     return redirect("/records", 303)
 

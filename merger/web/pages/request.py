@@ -13,6 +13,7 @@ from flask import flash, redirect, request
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
 from merger.intake import asking
+from merger.names import LONGEST_NAME
 from merger.records import requests
 from merger.records.access.mode import mode_of
 from merger.records.access.store import CODE
@@ -197,8 +198,8 @@ def parse(typed: Mapping[str, str], zones: Mapping[str, str], now: datetime) -> 
     if typed["until"]:
         found.until = check_until(typed["until"], on, now, errors)
     for name in ("name", "course_code"):
-        if len(typed[name]) > requests.LONGEST_NAME:
-            errors[name] = field_problem("too_long", longest=requests.LONGEST_NAME)
+        if len(typed[name]) > LONGEST_NAME:
+            errors[name] = field_problem("too_long", longest=LONGEST_NAME)
     for name, allowed in (("layout", LAYOUTS), ("profile", profiles.PROFILES)):
         if typed[name] not in allowed:
             errors[name] = field_problem("choose")

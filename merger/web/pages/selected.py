@@ -10,14 +10,14 @@ from werkzeug.exceptions import NotFound
 
 from merger.accounts.permissions import Principal
 from merger.errors import Forbidden, Refused
-from merger.records import requests, views
+from merger.records import actions, views
 from merger.web.auth import require_principal, service
 from merger.web.language import phrases_of, t
 from merger.web.pages.base import Answer, blueprint
 from models import ENDED
 
 _MOST = 100  # records at once; a page of the list has fewer
-_ACTS: Mapping[str, Callable[..., Any]] = {"cancel": requests.cancel, "delete": requests.withdraw}
+_ACTS: Mapping[str, Callable[..., Any]] = {"cancel": actions.cancel, "delete": actions.withdraw}
 
 
 @blueprint.get("/records/selected")

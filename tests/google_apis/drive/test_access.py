@@ -15,7 +15,7 @@ from merger import failpoints
 from merger.errors import MergerError, Refused
 from merger.i18n import render
 from merger.ports.destination import Placement
-from merger.records import requests
+from merger.records import actions
 from merger.worker.run import run_record
 from tests.fakes.google import SERVICE, SUBJECT, Google
 from tests.fakes.google_drive import FOLDER
@@ -191,7 +191,7 @@ def test_a_record_that_was_removed_keeps_its_file(
         assert site.ask() == record
         held = site.claim()
         assert held is not None and run_record(service, held, lambda: False) == "delivered"
-        requests.withdraw(site.engine, record, site.clock)
+        actions.withdraw(site.engine, record, site.clock)
     one, other = videos(google)
     assert one["name"] == other["name"] and one["parents"] == other["parents"]
 

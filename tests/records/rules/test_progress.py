@@ -9,7 +9,7 @@ import pytest
 
 from merger.errors import Broken
 from merger.i18n import Message, verbatim
-from merger.records.requests import remerge, retry
+from merger.records.actions import remerge, retry
 from merger.records.rules import progress
 from merger.records.rules.progress import furthest_share, overall_share, ready_at
 from models import STAGES

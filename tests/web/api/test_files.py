@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from merger.analysis import thumbnails
 from merger.db.engine import writing
-from merger.records import requests as records
+from merger.records import actions
 from merger.timeline.clock import utc
 from merger.web.server import Server
 from models import Chunk, Delivery, Record, Rendition
@@ -329,7 +329,7 @@ def test_nobody_unknown_sees_anything(ann: Web, path: str) -> None:
 def test_who_leaves_a_record_sees_it_no_more(ann: Web) -> None:
     ann.site.ask(users=("bob@example.org",), name="Алгебра 1")
     assert ann.api("bob", "GET", MERGE).status_code == 200
-    records.withdraw(ann.site.engine, 1, ann.site.clock, ann.ids["bob"])
+    actions.withdraw(ann.site.engine, 1, ann.site.clock, ann.ids["bob"])
     problem(ann.api("bob", "GET", MERGE), 404)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merger.records import requests
+from merger.records import lookup
 from tests.support.databases import ON_SQLITE
 from tests.web.conftest import LECTURE, Web, problem, told
 
@@ -76,7 +76,7 @@ def test_a_session_only_reads_the_api(web: Web) -> None:
     client = web.signed_in("ann")
     assert client.get("/api/v1/records").status_code == 200
     assert client.post("/api/v1/records", json=LECTURE).status_code == 403
-    assert requests.room_zone(web.site.engine, "504").key == "Europe/Moscow"
+    assert lookup.room_zone(web.site.engine, "504").key == "Europe/Moscow"
     assert told(client.get("/api/v1/records"))["records"] == []
 
 

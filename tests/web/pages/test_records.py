@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from merger.db.engine import writing
 from merger.errors import Forbidden, Refused, Temporary
 from merger.i18n import Message, render, sentences, verbatim
-from merger.records import queue, requests
+from merger.records import actions, lookup, queue
 from merger.timeline.clock import utc
 from models import Chunk, Delivery, Notification
 from tests.conftest import START, seconds
@@ -80,7 +80,7 @@ def test_what_is_searched_for_is_short(web: Web, language: str, long: str) -> No
     name = "x has no pictures from a to b" * 1000
     page = ann.get(f"/records?room={name}", 422)
     with pytest.raises(Refused) as refused:
-        requests.room_zone(web.site.engine, name)
+        lookup.room_zone(web.site.engine, name)
     assert render(language, refused.value.message) in page
     assert page.count("has no pictures") == 0  # nothing is repeated
 
@@ -287,7 +287,7 @@ def test_who_watches_has_something_else_shown_beside_the_speaker(merged: Web) ->
     assert {scene["right"] for scene in merged.site.details()["scenes"]} == {None}
     assert "Nothing was changed." in ann.done("/records/1", path, wanted)
     # It stays in later versions, until it is taken back.
-    requests.remerge(merged.site.engine, 1, merged.site.clock, layout="side_by_side_16x9")
+    actions.remerge(merged.site.engine, 1, merged.site.clock, layout="side_by_side_16x9")
     assert merged.site.work() == "delivered"
     assert merged.site.details()["decisions"][0]["right"] == "speaker"
     ann.done("/records/1", path, {**wanted, "right-0": ""})
@@ -377,7 +377,7 @@ def test_who_joins_a_record_cannot_stop_or_replace_it(merged: Web) -> None:
     assert bob.send("/records/1", "/records/1/cancel").status_code == 403
     assert merged.site.row().status == "queued"
     with pytest.raises(Forbidden) as refusal:
-        requests.cancel(merged.site.engine, 1, merged.site.clock, merged.ids["bob"])
+        actions.cancel(merged.site.engine, 1, merged.site.clock, merged.ids["bob"])
     page = text_of(reader(merged, "bob", "ru").send("/records/1", "/records/1/cancel"))
     assert render("ru", refusal.value.message) in page
     eve.done("/records/1", "/records/1/cancel")

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt
 
+from merger.records.actions import MOST_OVERRULES
 from merger.records.edit import LONGEST_DESCRIPTION
-from merger.records.requests import MOST_OVERRULES, MOST_USERS
+from merger.records.requests import MOST_USERS
 from merger.timeline.layout import DEFAULT_LAYOUT
 from merger.timeline.plan import Right, Verdict
 from merger.timeline.profiles import DEFAULT_PROFILE

@@ -13,7 +13,7 @@ from merger.accounts.permissions import Principal
 from merger.db.engine import reading
 from merger.errors import refuse
 from merger.i18n import Message
-from merger.records.requests import room_row
+from merger.records.lookup import room_row
 from merger.series import documents, store
 from merger.series.states import CODES, state_of
 from merger.series.unroll import WINDOW

@@ -16,7 +16,7 @@ from merger.errors import Invalid, refuse
 from merger.i18n import Message
 from merger.mail_address import email_of
 from merger.names import clean_name
-from merger.records import requests
+from merger.records import lookup, requests
 from merger.series import documents, store
 from merger.series.clashes import Date
 from merger.series.states import CODES_OF_SERIES
@@ -225,7 +225,7 @@ def _recurrence(
     """Return when a series takes place; note what is wrong with the fields."""
     note, known = base.note_refusal, before.recurrence if before is not None else None
     room = given.get("room") or (before.room if before is not None else None)
-    rooms_zone = note(wrong, requests.room_zone, service().engine, room) if room else None
+    rooms_zone = note(wrong, lookup.room_zone, service().engine, room) if room else None
     name = given.get("zone") or (known.zone if known else None)
     zone = note(wrong, zone_named, name) if name else rooms_zone
     for field, value in (("room", room), ("start", given.get("start") or known)):

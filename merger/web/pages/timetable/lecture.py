@@ -11,7 +11,7 @@ from flask import flash, redirect, request
 
 from merger.accounts.permissions import Principal
 from merger.errors import Refused
-from merger.records.requests import LONGEST_NAME
+from merger.names import LONGEST_NAME
 from merger.rooms.store import zones_of_rooms
 from merger.series import documents, store
 from merger.series.store import OccurrenceEdit

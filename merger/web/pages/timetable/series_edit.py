@@ -12,8 +12,8 @@ from flask import flash, redirect, render_template, request
 from merger.accounts.external import requester_of
 from merger.accounts.permissions import Principal
 from merger.errors import Conflict, Forbidden, Invalid, Refused
-from merger.names import clean_name
-from merger.records.requests import DEFAULT_NAME, LONGEST_NAME
+from merger.names import LONGEST_NAME, clean_name
+from merger.records.requests import DEFAULT_NAME
 from merger.rooms.store import zones_of_rooms
 from merger.series import documents, store
 from merger.series.rows import REQUESTED, can_be_changed
