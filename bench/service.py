@@ -26,7 +26,8 @@ from bench.table import between_marks
 from merger import config
 from merger.db.engine import connect, writing
 from merger.db.schema import upgrade
-from merger.records import queue, requests, views
+from merger.records import requests, views
+from merger.records.work import queue
 from merger.render import ffmpeg
 from models import Record, Room, Source
 from tests.support.databases import MariaDB

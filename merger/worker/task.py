@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from merger.db.engine import reading
 from merger.errors import Refused
 from merger.ports.recorder import Leave, Recorder, SourceOfRoom, fills_roles
-from merger.records.jobs import Job, SourceRow
 from merger.records.leave import leave_of
 from merger.records.rules.due import due_at
+from merger.records.work.jobs import Job, SourceRow
 from merger.render.context import MergeRequest
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, record_span

@@ -20,9 +20,9 @@ from merger.daemon.loop import HOUSEKEEPING, Signals, run, run_once
 from merger.daemon.processes import Slot
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
-from merger.records import queue
 from merger.records.browse import lists
-from merger.records.queue import Claim
+from merger.records.work import queue
+from merger.records.work.queue import Claim
 from merger.service import Service
 from tests.daemon.crew import BERLIN, CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand
 from tests.support.databases import ON_SQLITE

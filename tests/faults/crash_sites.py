@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import select
 
 from merger.db.engine import reading
-from merger.records import queue, requests
+from merger.records import requests
+from merger.records.work import queue
 from merger.timeline.clock import utc
 from models import Rendition
 from tests.conftest import seconds

@@ -17,9 +17,10 @@ from merger.delivery.folder import FolderDestination
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.ports.destination import Upload
-from merger.records import actions, queue, stage_results
+from merger.records import actions
 from merger.records.browse import files
 from merger.records.versions import is_half_replaced
+from merger.records.work import queue, stage_results
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat

@@ -16,7 +16,7 @@ from merger import failpoints
 from merger.daemon.retention import remove_expired
 from merger.db.engine import writing
 from merger.errors import Temporary
-from merger.records import actions, requests
+from merger.records import actions
 from merger.records.browse import files
 from merger.timeline.clock import utc
 from models import Source
@@ -271,6 +271,6 @@ def test_what_was_collected_is_used_where_nothing_is_left(
         path.unlink()
     site.clock += timedelta(days=3)
     remove_expired(site.service, site.clock)
-    getattr(requests, how)(site.engine, 1, site.clock)
+    getattr(actions, how)(site.engine, 1, site.clock)
     assert site.work() == "delivered"
     check_version(site, 1)

@@ -13,9 +13,10 @@ from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
-from merger.records import queue, requests, views
-from merger.records.leases import Lease
-from merger.records.queue import Claim
+from merger.records import requests, views
+from merger.records.work import queue
+from merger.records.work.leases import Lease
+from merger.records.work.queue import Claim
 from models import Base, Event, Record, RecordUser, Room, User
 
 NOON = datetime(2026, 11, 20, 9, tzinfo=UTC)  # in Moscow

@@ -25,9 +25,10 @@ from merger.config import Settings, load
 from merger.db.engine import connect, reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.ports.recorder import Recorder
-from merger.records import queue, requests, views
-from merger.records.leases import Lease
-from merger.records.queue import Claim
+from merger.records import requests, views
+from merger.records.work import queue
+from merger.records.work.leases import Lease
+from merger.records.work.queue import Claim
 from merger.service import Service
 from merger.timeline.clock import utc
 from merger.worker.run import run_record

@@ -12,7 +12,8 @@ import pytest
 
 from merger.db.engine import writing
 from merger.errors import Refused
-from merger.records import actions, stage_results
+from merger.records import actions
+from merger.records.work import stage_results
 from merger.timeline.clock import utc
 from merger.timeline.layout import Corner
 from models import Chunk

@@ -12,12 +12,13 @@ from merger.db.engine import reading, writing
 from merger.delivery import ledger
 from merger.errors import MergerError, NoMedia, Refused, Temporary
 from merger.i18n import verbatim
-from merger.records import actions, leases, queue
-from merger.records.leases import Lease, LeaseLost
-from merger.records.queue import Claim
+from merger.records import actions
 from merger.records.rules.retry import MOST_LOST
+from merger.records.work import leases, queue
+from merger.records.work.leases import Lease, LeaseLost
+from merger.records.work.queue import Claim
 from models import STATUSES
-from tests.records.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
+from tests.records.work.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
 from tests.support.line import HOUR, MINUTE, NOON, Line, reason
 from tests.support.selection import BOTH_DATABASES
 

@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from merger.i18n import verbatim
-from merger.records import actions, queue
-from merger.records.queue import Claim
+from merger.records import actions
+from merger.records.work import queue
+from merger.records.work.queue import Claim
 from models import STATUSES
-from tests.records.queue_steps import SECOND, quicker, rival_first
+from tests.records.work.queue_steps import SECOND, quicker, rival_first
 from tests.support.databases import ON_SQLITE
 from tests.support.line import HOUR, LEASE, MINUTE, NOON, Line, claims
 from tests.support.selection import BOTH_DATABASES
