@@ -12,6 +12,7 @@ import pytest
 
 from merger.analysis.cards import BT709, Card, card_from_picture, draw_cards, shipped_cards
 from merger.analysis.classify import Sample, classify
+from merger.analysis.kinds.noise import noise_share
 from merger.analysis.words.networks import are_there
 from merger.analysis.words.reading import Line
 from tests.support.sweeps import for_each, for_each_in_turn
@@ -509,6 +510,29 @@ def test_words_are_read_only_where_little_is_drawn() -> None:
     luma, *chroma = recompressed(resized(write(plain(WHITE), "Why?", None, 90, BLACK), WIDE), 35)
     assert classify(luma, (chroma[0], chroma[1]), cards(), read).verdict == "no_signal"
     assert [picture.shape for picture in asked] == [(1080, 1920, 3)]
+
+
+def test_words_that_are_lost_in_the_whole_are_read_from_nearer() -> None:
+    """At the edge, that is what tells which input has no picture: the place must be right."""
+    asked: list[tuple[int, ...]] = []
+
+    def read(picture: np.ndarray) -> list[Line]:
+        asked.append(picture.shape[:2])
+        is_whole = picture.shape[:2] == (1080, 1920)
+        return [] if is_whole else [Line("HDMI 2", (0.2, 0.2, 0.8, 0.4), 0.9)]
+
+    luma, *chroma = recompressed(write(plain(GREY), "HDMI 2", (60, 1020), 40), 20)
+    sample = classify(luma, (chroma[0], chroma[1]), cards(), read)
+    assert (sample.verdict, sample.reason.key) == ("blank", "analysis.says")
+    [whole, (rows, columns)] = asked
+    assert whole == (1080, 1920) and rows < 400 and columns < 600
+
+
+def test_weak_noise_is_not_its_own_ground() -> None:
+    random = np.random.default_rng(2)
+    weak = np.clip(random.normal(120, 6.5, (270, 480)), 0, 255).astype(np.uint8)
+    assert noise_share(weak) is not None
+    assert noise_share(np.clip(random.normal(120, 4, (270, 480)), 0, 255).astype(np.uint8)) is None
 
 
 @for_each_in_turn(
