@@ -725,6 +725,48 @@ class SlideWord(Base):
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
 
 
+class Still(Base):
+    """A picture that stood on the screen of a room: merger/records/stills/."""
+
+    __tablename__ = "stills"
+    __table_args__ = _table(Index(None, "room_id", "last_at"), counts_on=True)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    room_id: Mapped[int] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"))
+    rough: Mapped[bytes] = mapped_column(Bytes)  # by which it is looked for
+    picture: Mapped[bytes] = mapped_column(Bytes, deferred=True)  # JPEG, small
+    # How often each cell differed, packed, in so many sightings that were compared.
+    differed: Mapped[bytes] = mapped_column(Bytes, deferred=True)
+    compared: Mapped[int] = mapped_column(Integer)
+    last_at: Mapped[datetime] = mapped_column(Instant)  # when it was met last
+    asked_at: Mapped[datetime | None] = mapped_column(Instant, index=True)
+    # presentation, or a kind of picture that is none; null: nobody has answered.
+    answer: Mapped[str | None] = mapped_column(key(16))
+    answered_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    answered_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    room: Mapped[Room] = relationship()
+    answerer: Mapped[User | None] = relationship()
+
+
+class StillSighting(Base):
+    """In which record a still picture was seen, and what it was taken for there."""
+
+    __tablename__ = "still_sightings"
+
+    still_id: Mapped[int] = mapped_column(
+        ForeignKey("stills.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    record_id: Mapped[int] = mapped_column(
+        ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False,
+        index=True,
+    )  # fmt: skip
+    seconds: Mapped[float] = mapped_column(Double)
+    at_start: Mapped[bool]
+    at_end: Mapped[bool]
+    decided: Mapped[str] = mapped_column(key(16))
+
+
 class Delivery(Base):
     """The ledger: a rendition of a record going to a destination, whatever its version."""
 

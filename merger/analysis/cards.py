@@ -33,6 +33,19 @@ BT709 = ((0.0722, 0.7152, 0.2126), (0.5, -0.3854, -0.1146), (-0.0458, -0.4542, 0
 
 
 @dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned of a card where it was met.
+
+    Args:
+        varies: (90, 160) bool; the cells that are not compared.
+        strokes: (180, 320) float32; by how much what is drawn stands out.
+    """
+
+    varies: npt.NDArray[np.bool_]
+    strokes: Plane
+
+
+@dataclass(frozen=True, eq=False)
 class Card:
     """One card as the classifier compares it.
 
@@ -42,12 +55,14 @@ class Card:
         spare: the share of cells, 0 to 1, that may differ from the card, such as a clock or a
             station name laid over colour bars.
         kind: what a picture is that shows it.
+        learned: of a card that was learned from the very screen.
     """
 
     name: str
     signatures: Plane
     spare: float = 0.0
     kind: Verdict = "no_signal"
+    learned: Learned | None = None
 
     @cached_property
     def rough(self) -> Plane:

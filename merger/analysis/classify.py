@@ -12,6 +12,7 @@ from merger.analysis.kinds.card_match import find_card
 from merger.analysis.kinds.noise import noise_share
 from merger.analysis.kinds.phrases import MOST_LINES, Meaning, meaning_of
 from merger.analysis.kinds.plain import has_many_levels, stray_share, unsmooth_share
+from merger.analysis.kinds.room_match import find_room_card
 from merger.analysis.kinds.strokes import LARGE, drawn_box, is_sparse, stroke_share
 from merger.analysis.kinds.view import (
     Box,
@@ -25,6 +26,7 @@ from merger.analysis.kinds.written import written_phrase
 from merger.analysis.words.reading import Line, read_words
 from merger.i18n import Message
 from merger.timeline.plan import Verdict
+from merger.timeline.screen.stills import own_reason
 
 # Cells beside bars that the encoder mixes with them: after 5 cells one colour is even to 4 levels
 # (blue at 320x180), after 3 cells only to 7.
@@ -67,7 +69,12 @@ def classify(
     small = reduce_planes(luma, chroma)
     height, width = (float(side) for side in small.shape[1:])
     full, inside = (0.0, 0.0, width, height), boxes_between_bars(small)
-    by_card = _as_card(small, (full, *screen_boxes(width, height), *inside), cards)
+    by_card = _as_own_screen(small, [card for card in cards if card.learned is not None])
+    by_card = by_card or _as_card(
+        small,
+        (full, *screen_boxes(width, height), *inside),
+        [card for card in cards if card.learned is None],
+    )
     if by_card:
         return by_card
     views = [(grid_view(small, full), 0), *((grid_view(small, box), MIXED) for box in inside)]
@@ -79,6 +86,11 @@ def classify(
         or (_by_words(luma, chroma, small[0], read) if is_sparse(small[0]) else None)
         or Sample("presentation", Message("analysis.no_card"))
     )
+
+
+def _as_own_screen(small: Picture, cards: Sequence[Card]) -> Sample | None:
+    found = find_room_card(small, cards)
+    return Sample(found[0].kind, own_reason(found[0].name, found[1])) if found else None
 
 
 def _as_card(small: Picture, boxes: Sequence[Box], cards: Sequence[Card]) -> Sample | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from merger.daemon.late_media import find_late_media
 from merger.daemon.retention import clean_destination, remove_expired
 from merger.db import idempotency
+from merger.db.engine import writing
 from merger.delivery.viewers import grant_new_viewers
 from merger.errors import MergerError
 from merger.intake import meetings
@@ -16,6 +17,7 @@ from merger.live.raw_uploads import upload_raw_segments
 from merger.monitoring.alarms import raise_alarms
 from merger.records import outbox
 from merger.records.access import store as access
+from merger.records.stills import learning
 from merger.service import Service
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,9 @@ def keep_house(service: Service, now: datetime) -> None:
 
 
 def forget_old(service: Service, now: datetime) -> None:
-    """Forget answers, requests for leave, messages and events that are too old."""
+    """Forget answers, requests for leave, messages, events and pictures that are too old."""
     idempotency.forget_answers(service.engine, now)
     meetings.forget_events(service.engine, now)
     access.end_old(service.engine, now)
+    writing(service.engine, lambda session: learning.forget_stills(session, now))
     outbox.clear_old(service.engine, now, outbox.channels(service.settings))

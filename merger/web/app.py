@@ -25,6 +25,7 @@ from merger.web.api import (
     records,
     reference,
     rooms,
+    stills,
     users,
 )
 from merger.web.api.timetable import days_off, importing, occurrences, series
@@ -102,8 +103,8 @@ def create_web(service: Service, hooks: Sequence[Blueprint] = ()) -> OpenAPI:
     auth.register(app)
     csrf = CSRFProtect(app)
     resources = (
-        records, access, rooms, series, occurrences, days_off, users, keys, montage, discovered,
-        importing,
+        records, access, rooms, stills, series, occurrences, days_off, users, keys, montage,
+        discovered, importing,
     )  # fmt: skip
     for api in resources:
         # Sessions may only read there, so that there is nothing to forge.

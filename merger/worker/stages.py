@@ -52,7 +52,7 @@ STAGES = (
     Stage(
         names=("analyse",),
         needs=("records.media",),
-        writes=("chunks",),
+        writes=("chunks", "stills", "still_sightings"),
         keeps="chunks in the cache, by all that they depend on",
         run=video.analyse,
     ),

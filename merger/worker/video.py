@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from merger.failpoints import failpoint
+from merger.records.stills.learning import load_own_cards
 from merger.records.work import stage_results
 from merger.records.work.leases import Lease
 from merger.render.progress import Silent
@@ -19,6 +20,7 @@ from merger.timeline.filenames import VIDEOS
 from merger.timeline.layout import Corner, corner_named, layout_named, least_hidden_corner
 from merger.worker import deliver
 from merger.worker.captions import write_captions
+from merger.worker.stills import learn_stills
 from merger.worker.work import Work
 
 if TYPE_CHECKING:
@@ -60,10 +62,13 @@ def analyse(work: Work, library: Library) -> Analysed:
     from merger.render.sync.step import synchronise
 
     watch = Watch(_Progress(work.lease))
+    cards = load_own_cards(work.lease)
+    request = replace(work.task.request, cards=tuple(cards))
     with _rendering(work, watch) as context, watch.stage("analyse"):
-        syncs = synchronise(context, work.task.request, library)
-        presence = analyse_presence(context, work.task.request, library)
+        syncs = synchronise(context, request, library)
+        presence = analyse_presence(context, request, library)
         stage_results.save_chunks(work.lease, presence.looks)
+        learn_stills(work, presence, cards)
     failpoint("analyse.written")
     return Analysed(library, presence, watch, syncs)
 

@@ -9,7 +9,8 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -44,6 +45,7 @@ from merger.timeline.screen.signals import (
     screen_signal,
     windows_of,
 )
+from merger.timeline.screen.stills import Still, find_own, find_stills
 from merger.timeline.zones import half_hour_chunks
 
 # Raise it when the same pictures would be judged otherwise, such as by other cards that ship.
@@ -57,12 +59,16 @@ class Presence:
 
     Attributes:
         warnings: about files that could not be looked at, and pictures that stand too long.
+        stills: pictures that stood, of which a room learns its own.
+        own: for how long each stood that is known to be the room's own, by its number.
     """
 
     looks: Sequence[Look]
     decisions: Sequence[Decision]
     warnings: Sequence[Message] = ()
     chapters: Sequence[Chapter] = ()
+    stills: Sequence[Still] = ()
+    own: Mapping[int, timedelta] = field(default_factory=dict)
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -92,7 +98,8 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
         decided = show_both(decided, standing, writing, request.both_after)
     decisions = overrule(decided, request.overrules)
     chapters = _read_chapters(context, find_slides(signal, decisions))
-    return Presence(looks, decisions, warnings, chapters)
+    stills = [] if request.screen_is_known else find_stills(signal)
+    return Presence(looks, decisions, warnings, chapters, stills, find_own(signal))
 
 
 # --- every instant ----------------------------------------------------------------------------
@@ -294,8 +301,13 @@ def _look_of(cell: Span, facts: Sequence[Any]) -> Look:
 def _card_facts(own_cards: Sequence[Card]) -> list[Any]:
     return [
         [card.name, card.kind, card.spare, hashlib.sha256(card.signatures.tobytes()).hexdigest()]
+        if card.learned is None
+        else [
+            card.name, card.kind, hashlib.sha256(card.signatures.tobytes()).hexdigest(),
+            hashlib.sha256(card.learned.varies.tobytes()).hexdigest(),
+        ]
         for card in own_cards
-    ]
+    ]  # fmt: skip
 
 
 def _hash(facts: Sequence[Any]) -> str:

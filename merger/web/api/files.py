@@ -16,6 +16,7 @@ from merger.accounts.room_policy import may_request, policy_of_json
 from merger.analysis import thumbnails
 from merger.errors import NotFound
 from merger.records.browse import files, previews, slides
+from merger.records.stills import questions
 from merger.rooms import store
 from merger.storage import paths
 from merger.timeline.filenames import VIDEOS
@@ -23,6 +24,7 @@ from merger.web.api import base
 from merger.web.api.schemas.base import RequestModel
 from merger.web.api.schemas.records import RecordPath
 from merger.web.api.schemas.rooms import SourcePath
+from merger.web.api.schemas.stills import StillPath
 from merger.web.auth import require_principal, service
 
 blueprint = base.resources("files", "Videos, transcripts and pictures.")
@@ -261,6 +263,17 @@ def record_picture(path: RecordPath) -> Response:
     return _picture(
         previews.picture_of_record(service().engine, path.record, who.only_of), _PREVIEW
     )
+
+
+@blueprint.get(
+    "/stills/<int:still>/picture",
+    responses={"200": _file("The picture", _JPEG), **_WHOLE},
+    operation_id="showStillPicture",
+)
+def still_picture(path: StillPath) -> Response:
+    """Get the picture that stood on a room's screen, and that a question is about."""
+    require_principal("rooms")
+    return _picture(questions.picture_of(service().engine, path.still), _OWN)
 
 
 @blueprint.get(

@@ -14,6 +14,7 @@ from merger.web.pages import (
     request,
     rooms,
     selected,
+    stills,
 )
 from merger.web.pages.base import Answer, blueprint
 from merger.web.pages.people import account, confirm, people
@@ -22,7 +23,7 @@ from merger.web.pages.timetable import days_off, feeds, importing, lecture, seri
 __all__ = [
     "access", "account", "blueprint", "confirm", "days_off", "discovered", "feeds", "importing",
     "lecture", "operations", "people", "record_edit", "records", "register", "request", "rooms",
-    "selected", "series", "week",
+    "selected", "series", "stills", "week",
 ]  # fmt: skip
 
 
@@ -34,6 +35,8 @@ def home() -> Answer:
 
 def register(app: Flask) -> None:
     """Add the pages to an application."""
-    app.jinja_env.globals.update({**base.HELPERS, **access.HELPERS, **words.HELPERS})
+    app.jinja_env.globals.update(
+        {**base.HELPERS, **access.HELPERS, **stills.HELPERS, **words.HELPERS}
+    )
     app.register_blueprint(blueprint)
     app.after_request(base.add_language_headers)

@@ -313,6 +313,27 @@ NEW_KEY: Example = {
     "key": "lm_6lPjm-and-a-longer-rest",
 }
 
+# --- screens of rooms -----------------------------------------------------------------------------
+
+STILL_ANSWER: Example = {"answer": "desktop"}
+STILL: Example = {
+    "id": 3,
+    "room": "504",
+    "room_id": 1,
+    "zone": "Europe/Moscow",
+    "asked_at": "2026-11-20T11:52:40+03:00",
+    "answer": "desktop",
+    "answered_by": "eve@example.org",
+    "answered_at": "2026-11-20T15:04:11+03:00",
+    "recordings": 6,
+    "days": 4,
+    "seconds": 840,
+    "at_start": 6,
+    "at_end": 2,
+    "seen_at": ["2026-11-20T10:05:00+03:00", "2026-11-19T12:00:00+03:00"],
+    "to_remake": 6,
+}
+
 # --- as NVR has it --------------------------------------------------------------------------------
 
 MONTAGE_REQUEST: Example = {
