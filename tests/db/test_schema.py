@@ -201,7 +201,7 @@ def test_a_migration_that_is_cut_off_anywhere_can_be_run_again(engine: Engine) -
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE {schema.VERSION_TABLE}"))
     Base.metadata.drop_all(engine)
-    for at in range(200):
+    for at in range(250):
         with power_cut(engine, at):
             try:
                 schema.upgrade(engine)

@@ -41,6 +41,8 @@ from models import (
     RecordUser,
     Rendition,
     Slide,
+    Still,
+    StillSighting,
     User,
 )
 from tests.conftest import START
@@ -484,6 +486,18 @@ def every_page(running: Running) -> dict[str, dict[str, str]]:
             confirmation=Confirmation(named_at=now, digest=digest_of("a token")),
         )
         session.add_all([access, guest])
+        for answer in (None, "desktop"):
+            still = Still(
+                room_id=1, rough=b"", picture=JPEG, differed=b"", compared=3, last_at=now,
+                asked_at=now, answer=answer, answered_at=now if answer else None,
+            )  # fmt: skip
+            session.add(still)
+            session.flush()
+            sighting = StillSighting(
+                still_id=still.id, record_id=rows[0].id, seconds=240.0, at_start=True, at_end=False,
+                decided="presentation",
+            )  # fmt: skip
+            session.add(sighting)
         session.flush()
         return [*(row.id for row in rows), access.id]  # fmt: skip
 
@@ -500,7 +514,7 @@ def every_page(running: Running) -> dict[str, dict[str, str]]:
             "/timetable/import": "import", f"/series/{series}": "series", f"/series/{series}/edit": "series-edit", "/where": "where",
             "/rooms": "rooms", "/rooms/new": "rooms-new", "/rooms/1/edit": "rooms-edit",
             "/operations": "operations", "/people": "people", "/account": "account",
-            "/offers": "offers", "/api/docs": "docs", "/records/4711": "problem",
+            "/offers": "offers", "/stills": "stills", "/api/docs": "docs", "/records/4711": "problem",
             f"/records/selected?act=delete&{selected}": "delete",
             f"/records/selected?act=cancel&{selected}": "cancel",
         },

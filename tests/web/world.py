@@ -45,6 +45,7 @@ from models import (
     Series,
     Slide,
     Source,
+    Still,
     User,
 )
 from models import (
@@ -254,6 +255,20 @@ class World:
         with reading(self.site.engine) as session:
             source = session.scalar(select(Source.id).where(Source.room_id == room))
         return Thing({"room": room, "source": source}, row=(Room, room), room=name)
+
+    def still(self, answer: str | None = None) -> Thing:
+        """Add a picture that editors are asked about, in a room of its own."""
+        made = self.room()
+        still = self.add(
+            Still(
+                room_id=made.args["room"], rough=b"", picture=SECRET.encode(), differed=b"", compared=0,
+                last_at=FIRST, asked_at=FIRST, answer=answer,
+            )
+        )  # fmt: skip
+        return replace(made, args={"still": still}, row=(Still, still))
+
+    def answered_still(self) -> Thing:
+        return self.still("desktop")
 
     def series(self) -> Thing:
         """Add a series of Ann's that she shares with Rea: one lecture, in a room of its own."""

@@ -12,9 +12,9 @@ from merger.accounts.permissions import Principal
 from merger.db.engine import reading, writing
 from merger.errors import Refused
 from merger.i18n import Message
-from merger.records import requests
-from merger.records.queue import add_history
+from merger.records import actions
 from merger.records.stills.questions import matters_to
+from merger.records.work.queue import add_history
 from models import Record, Still, StillSighting
 
 
@@ -34,7 +34,7 @@ def remake(engine: Engine, still: int, by: Principal, now: datetime) -> Remade:
     remade = Remade()
     for record in _records(engine, still):
         try:
-            requests.remerge(engine, record, now)
+            actions.remerge(engine, record, now)
         except Refused as error:
             remade.refused[record] = error.message
         else:

@@ -44,7 +44,7 @@ def test_signing_in_leads_back(web: Web) -> None:
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_pages_are_what_pages_must_be(web: Web, language: str) -> None:
     web.site.ask(users=("ann@example.org",))
-    may: dict[str, tuple[str, ...]] = {"ann": (), "eve": ("/rooms/new", "/rooms/1/edit")}
+    may: dict[str, tuple[str, ...]] = {"ann": (), "eve": ("/rooms/new", "/rooms/1/edit", "/stills")}
     may["ada"] = (*may["eve"], "/people")
     for who, more in may.items():
         there = reader(web, who, language)
@@ -114,6 +114,7 @@ FORMS = (
     "/account/keys/1/revoke", "/account/password", "/language", "/confirm", "/access/1",
     "/access/1/withdraw", "/timetable/1", "/timetable/days-off", "/timetable/days-off/1/delete",
     "/series/1", "/series/1/edit", "/account/calendar", "/rooms/1/calendar", "/timetable/import", "/timetable/refresh",
+    "/stills/1", "/stills/1/remake",
 )  # fmt: skip
 
 
