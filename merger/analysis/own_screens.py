@@ -79,13 +79,15 @@ def _describe(jpeg: bytes) -> Described | None:
 
 def roughly_alike(rough: bytes, others: Sequence[bytes]) -> list[int]:
     """Return which of others may be the same picture, the likeliest first."""
-    if not others:
+    # What is of another size was written by another version.
+    known = [n for n, other in enumerate(others) if len(other) == len(rough)]
+    if not known:
         return []
-    forms = np.frombuffer(b"".join((rough, *others)), np.int8).astype(np.float32)
-    forms = forms.reshape(len(others) + 1, -1)
-    forms /= np.maximum(np.linalg.norm(forms, axis=1, keepdims=True), 1e-6)
+    steps = np.frombuffer(b"".join((rough, *(others[n] for n in known))), np.int8)
+    forms = steps.reshape(len(known) + 1, -1).astype(np.float32)
+    forms = forms / np.maximum(np.linalg.norm(forms, axis=1, keepdims=True), 1e-6)
     alike = forms[1:] @ forms[0]
-    return [int(n) for n in np.argsort(-alike)[:_MOST_ALIKE] if alike[n] >= _ROUGHLY]
+    return [known[n] for n in np.argsort(-alike)[:_MOST_ALIKE] if alike[n] >= _ROUGHLY]
 
 
 @dataclass(frozen=True)
