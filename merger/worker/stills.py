@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from merger.isolation import reader
-from merger.isolation.reader import Unreadable
 from merger.records.stills import learning
 from merger.worker.work import Work
 
@@ -20,11 +18,12 @@ _MOST = 300  # pictures of a record
 def learn_stills(work: Work, presence: Presence, cards: Sequence[Card]) -> None:
     """Write down the pictures that stood. cards: of the room's own, by which it was decided."""
     from merger.analysis.own_screens import describe
+    from merger.isolation import reader
 
     stills = presence.stills[:_MOST]
     try:
         described = reader.call(describe, [still.jpeg for still in stills]) if stills else []
-    except Unreadable:  # nobody misses a video for what a room might have learned
+    except reader.Unreadable:  # nobody misses a video for what a room might have learned
         return
     seen = [
         learning.Seen(one, still.span.length, still.at_start, still.at_end)

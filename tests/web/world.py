@@ -263,6 +263,7 @@ class World:
             Still(
                 room_id=made.args["room"], rough=b"", picture=SECRET.encode(), differed=b"", compared=0,
                 last_at=FIRST, asked_at=FIRST, answer=answer,
+                answered_at=FIRST if answer else None,
             )
         )  # fmt: skip
         return replace(made, args={"still": still}, row=(Still, still))
