@@ -98,8 +98,10 @@ def analyse_presence(context: RenderContext, request: MergeRequest, library: Lib
         decided = show_both(decided, standing, writing, request.both_after)
     decisions = overrule(decided, request.overrules)
     chapters = _read_chapters(context, find_slides(signal, decisions))
-    stills = [] if request.screen_is_known else find_stills(signal)
-    return Presence(looks, decisions, warnings, chapters, stills, find_own(signal))
+    if request.screen_is_known:  # it never shows what nobody presents
+        return Presence(looks, decisions, warnings, chapters)
+    stills, own = find_stills(signal), find_own(signal)
+    return Presence(looks, decisions, warnings, chapters, stills, own)
 
 
 # --- every instant ----------------------------------------------------------------------------
