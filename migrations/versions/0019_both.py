@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 _USUAL_CHUNK_S = 1800
 _KEY = sa.String(8).with_variant(
