@@ -85,8 +85,8 @@ def test_the_json_object(filmed: Room) -> None:
         }
     ]  # fmt: skip
     assert said["scenes"] == [
-        {"start": "2026-11-20T10:00:00+03:00", "end": "2026-11-20T10:00:06+03:00", "layout": "side_by_side", "left": "speaker", "right": "screen"},
-        {"start": "2026-11-20T10:00:06+03:00", "end": "2026-11-20T10:00:08+03:00", "layout": "side_by_side", "left": "slate", "right": "screen"},
+        {"start": "2026-11-20T10:00:00+03:00", "end": "2026-11-20T10:00:06+03:00", "layout": "side_by_side", "left": "speaker", "right": "screen", "slide": None},
+        {"start": "2026-11-20T10:00:06+03:00", "end": "2026-11-20T10:00:08+03:00", "layout": "side_by_side", "left": "slate", "right": "screen", "slide": None},
     ]  # fmt: skip
     assert said["gaps"] == [
         {

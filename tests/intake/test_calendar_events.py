@@ -110,7 +110,7 @@ def test_what_somebody_wants_though_the_event_is_off(room: Calendared, how: str,
     room.read()
     room.whole() if how == "gone" else room.since(replace(one, is_off=True))
     assert room.rows()[0].status == "cancelled"
-    getattr(requests, by)(room.site.engine, 1, room.site.clock)
+    getattr(actions, by)(room.site.engine, 1, room.site.clock)
     room.whole()
     room.since(replace(one, is_off=True))
     assert [row.status for row in room.rows()] == ["queued"]

@@ -47,7 +47,7 @@ async function refreshPage() {
   const fresh = page && page.getElementById("main");
   if (!fresh) return;
   const main = document.getElementById("main");
-  const [playing, same] = [main, fresh].map((one) => one.querySelector(":scope > .player"));
+  const [playing, same] = [main, fresh].map((one) => one.querySelector(":scope > .watching"));
   if (!playing || !playing.isEqualNode(same)) return replace(main, document.adoptNode(fresh));
   // Whoever watches this very video goes on: it never leaves the page.
   const parts = [...fresh.children];

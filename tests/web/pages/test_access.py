@@ -138,7 +138,7 @@ def test_the_form_proposes_what_needs_no_leave(asking: Asking) -> None:
 
 
 ROOM = {
-    "name": "504", "zone": "UTC", "chunk": "20m", "early": "1m", "late": "2m", "mails": "on",
+    "name": "504", "zone": "UTC", "chunk": "20m", "both_after": "1m", "early": "1m", "late": "2m", "mails": "on",
     "sources-0-name": "speaker", "sources-0-role": "speaker", "sources-0-kind": "folder",
     "sources-0-address": "/tmp", "sources-0-is_known": "1",
 }  # fmt: skip
