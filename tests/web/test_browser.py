@@ -285,7 +285,11 @@ def test_who_watches_goes_on_while_another_version_is_made(
     expect(page.locator("#status .progress")).to_contain_text("57%")
     assert "events" in asked  # nobody asks every few seconds
     assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
-    assert page.locator("main > .watching > section.player").count() == page.locator("main > h1").count() == 1
+    assert (
+        page.locator("main > .watching > section.player").count()
+        == page.locator("main > h1").count()
+        == 1
+    )
     writing(running.site.engine, lambda session: session.add(version(record, 2)))
     put(status="delivered", delivered_version=2, claimed_by=None, lease_until=None)
     expect(page.locator(".badge.delivered")).to_be_visible()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from merger.analysis.words import tesseract
 from merger.analysis.words.networks import are_there
 from merger.analysis.words.slides import read_slide, with_rows
+from merger.analysis.words.small import small_slide
 from merger.isolation import reader
 from merger.timeline.screen.chapters import title_of, words_of
 
@@ -34,7 +35,9 @@ def read_slide_text(jpeg: bytes, *, reads: bool) -> SlideText:
     Args:
         reads: whether words are read; else there is only the small picture.
     """
-    slide = reader.call(read_slide, jpeg, reads, reads and bool(tesseract.languages()))
+    if not reads:
+        return SlideText("", "", reader.call(small_slide, jpeg))
+    slide = reader.call(read_slide, jpeg, bool(tesseract.languages()))
     lines = slide.lines
     if slide.rows:
         lines = with_rows(slide, tesseract.read_rows(slide.sheet, len(slide.rows)))

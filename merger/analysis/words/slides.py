@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from merger.analysis.words.networks import are_there, finder, word_reader
 from merger.analysis.words.reading import Line, Picture, read_words
+from merger.analysis.words.small import decode, shrink
 
 _LINES = 8  # of a slide, the tallest: each costs 20 to 30 ms
-_SMALL = (320, 180)  # px, for lists
-_QUALITY = 75  # of 100
 # Letters and digits of a line, for each of its heights in width: of words that were read, some two.
 _FEWEST_LETTERS = 1.0
 _ROW, _PAUSE, _MARGIN = 48, 24, 20  # px of a sheet: a line, between two, and around them
@@ -48,19 +47,18 @@ def prepare() -> None:
         word_reader()
 
 
-def read_slide(jpeg: bytes, wants_words: bool, wants_sheet: bool) -> SlideRead:
+def read_slide(jpeg: bytes, wants_sheet: bool) -> SlideRead:
     """Read a slide; without the networks it has no lines.
 
     Args:
         wants_sheet: there is somebody to read what the networks cannot.
     """
-    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    picture = np.asarray(decoded, np.uint8)
-    lines = read_words(picture, _LINES) if wants_words else []
+    picture = decode(jpeg)
+    lines = read_words(picture, _LINES)
     rows = [n for n, line in enumerate(lines) if _is_unread(line, picture)] if wants_sheet else []
     rows = sorted(rows, key=lambda n: -lines[n].height)[:_LINES]
     sheet = _draw_sheet(picture, [lines[n] for n in rows]) if rows else b""
-    return SlideRead(lines, _shrink(picture), sheet, tuple(rows))
+    return SlideRead(lines, shrink(picture), sheet, tuple(rows))
 
 
 def with_rows(slide: SlideRead, texts: Sequence[tuple[str, float]]) -> list[Line]:
@@ -120,11 +118,3 @@ def _dark_on_light(strip: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if ground < 128:
         strip, ground = np.asarray(255 - strip, np.uint8), 255 - ground
     return np.asarray(np.clip(strip * (255 / max(1.0, ground)), 0, 255), np.uint8)
-
-
-def _shrink(picture: Picture) -> bytes:
-    height, width = picture.shape[:2]
-    scale = min(1.0, _SMALL[0] / width, _SMALL[1] / height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()

@@ -31,7 +31,7 @@ def read(heading: str, number: int, language: str) -> tuple[str, str]:
     _, jpeg = cv2.imencode(
         ".jpg", draw_slide(heading, number, language), [cv2.IMWRITE_JPEG_QUALITY, 70]
     )
-    slide = read_slide(jpeg.tobytes(), True, bool(tesseract.languages()))
+    slide = read_slide(jpeg.tobytes(), bool(tesseract.languages()))
     lines = with_rows(slide, tesseract.read_rows(slide.sheet, len(slide.rows)))
     return title_of(lines), words_of(lines)
 
