@@ -43,7 +43,7 @@ class Cache:
         path = self.path(name)
         link = work / name
         try:
-            if not link.is_symlink():
+            with suppress(FileExistsError):  # another thread of this run may have made it just now
                 link.symlink_to(path)
             os.utime(path)
         except FileNotFoundError:
