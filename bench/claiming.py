@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from merger.db.engine import connect, reading
-from merger.records.work import queue
+from merger.records.processing import queue
 from models import Record
 
 

@@ -27,7 +27,7 @@ from merger import config
 from merger.db.engine import connect, writing
 from merger.db.schema import upgrade
 from merger.records import requests, views
-from merger.records.work import queue
+from merger.records.processing import queue
 from merger.render import ffmpeg
 from models import Record, Room, Source
 from tests.support.databases import MariaDB

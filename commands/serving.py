@@ -79,7 +79,7 @@ def work(options: argparse.Namespace, context: Context) -> Printed:
     # What is imported stays: to look for garbage in it is an eighth of the time that a start takes.
     gc.disable()
     from merger.db.engine import connect
-    from merger.records.work.queue import Claim
+    from merger.records.processing.queue import Claim
     from merger.worker.run import run_record
 
     settings = load_settings()

@@ -16,10 +16,10 @@ from merger.intake.calendar_sync import is_any_due
 from merger.monitoring import heartbeats
 from merger.monitoring.destinations import Trials
 from merger.records import outbox
+from merger.records.processing import queue
+from merger.records.processing.leases import Lease, LeaseLost
+from merger.records.processing.queue import Claim
 from merger.records.rules.retry import delay
-from merger.records.work import queue
-from merger.records.work.leases import Lease, LeaseLost
-from merger.records.work.queue import Claim
 from merger.series import unroll
 from merger.series.timetables import refreshing
 from merger.service import Service

@@ -18,11 +18,11 @@ from merger.i18n import Message
 from merger.ports.recorder import Found, Item
 from merger.records import versions
 from merger.records.lookup import find_equal
+from merger.records.processing import stage_results
+from merger.records.processing.jobs import job_from_row
+from merger.records.processing.queue import add_history, requeue
 from merger.records.rules.due import WATCHED, is_stable
 from merger.records.rules.retry import TRIES_BY_CODE
-from merger.records.work import stage_results
-from merger.records.work.jobs import job_from_row
-from merger.records.work.queue import add_history, requeue
 from merger.service import Service
 from merger.worker.task import Task, resolve_task
 from models import LateMedia, Record, RecordMedia

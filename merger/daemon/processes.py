@@ -15,7 +15,7 @@ from typing import Protocol
 from merger.errors import Temporary
 from merger.i18n import Message
 from merger.isolation.confinement import dying_with_parent
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 
 log = logging.getLogger(__name__)
 

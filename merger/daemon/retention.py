@@ -21,7 +21,7 @@ from merger.db.key_value import KeyValueStore
 from merger.live.raw_uploads import waiting_uploads
 from merger.live.recordings import needs_media, recorded_bytes, remove_recordings
 from merger.media.sidecar import sidecar_path
-from merger.records.work.stage_results import kept_segments
+from merger.records.processing.stage_results import kept_segments
 from merger.service import Service
 from merger.storage import paths as data_folder
 from merger.storage.files import publish, sweep_leftovers, translate_os_error, work_folder

@@ -17,8 +17,8 @@ from merger.failpoints import failpoint
 from merger.i18n import Message, render
 from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
+from merger.records.processing.leases import Lease
 from merger.records.versions import ANNOUNCEMENT
-from merger.records.work.leases import Lease
 from merger.timeline.filenames import VIDEOS
 
 log = logging.getLogger(__name__)

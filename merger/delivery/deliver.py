@@ -9,7 +9,7 @@ from functools import partial
 from merger.delivery import ledger
 from merger.failpoints import failpoint
 from merger.ports.destination import Destination, Fence, NameTaken, Renaming, Upload
-from merger.records.work.leases import Lease
+from merger.records.processing.leases import Lease
 from merger.timeline.filenames import is_similar, similar_names
 
 

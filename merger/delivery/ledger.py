@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from merger.i18n import Message
 from merger.records import outbox
+from merger.records.processing.jobs import Job
+from merger.records.processing.leases import Lease
+from merger.records.processing.queue import add_history, queue_update, release
 from merger.records.versions import delete_other_versions
-from merger.records.work.jobs import Job
-from merger.records.work.leases import Lease
-from merger.records.work.queue import add_history, queue_update, release
 from merger.timeline.filenames import name_key
 from models import Delivery, Event, Record
 

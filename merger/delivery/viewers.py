@@ -15,7 +15,7 @@ from merger.db.engine import reading, writing
 from merger.errors import MergerError, Temporary
 from merger.i18n import Message
 from merger.ports.destination import GrantsAccess
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.service import Service
 from models import Delivery, Record, RecordUser, User
 

@@ -26,7 +26,7 @@ from merger.mail_address import email_of
 from merger.ports.discovery import DiscoveredRecording
 from merger.ports.recorder import is_mostly_in
 from merger.records import actions, leave, lookup, requests
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.series.lectures import give_record
 from merger.service import Service
 from merger.timeline.clock import Span, record_span

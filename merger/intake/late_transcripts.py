@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from merger.db.engine import writing
 from merger.intake.placing import rooms_of
 from merger.ports.discovery import DiscoveredRecording
-from merger.records.work.queue import queue_update
+from merger.records.processing.queue import queue_update
 from merger.service import Service
 from models import Offer, Record
 

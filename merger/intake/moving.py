@@ -19,7 +19,7 @@ from merger.records.access.mode import mode_of
 from merger.records.access.rules import Mode
 from merger.records.edit import Edit, apply_edit, check_edit
 from merger.records.event_links import keep_for_people, move_occurrences
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.service import Service
 from merger.timeline.clock import Span, record_span
 from merger.timeline.zones import zone_named

@@ -14,7 +14,7 @@ from merger.errors import Refused
 from merger.i18n import Message
 from merger.ports.recorder import SourceOfRoom
 from merger.records import outbox
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.timeline.clock import Span
 from merger.timeline.zones import zone_named
 from models import AccessRequest, Record, Room, Source

@@ -29,8 +29,8 @@ from merger.notifications import smtp, webhook
 from merger.notifications.mail import Letter, compose, spread_evenly
 from merger.records.access import links
 from merger.records.outbox import MAIL, PASSWORD_KINDS, WEBHOOK, channels
+from merger.records.processing.queue import add_history
 from merger.records.slides import pictures_of_slides
-from merger.records.work.queue import add_history
 from merger.service import Service
 from models import Chunk, Notification, Record, User
 

@@ -22,9 +22,9 @@ from merger.records.event_links import (
     note_removed,
 )
 from merger.records.lookup import check_owner, find_equal, lock_record, record_row
+from merger.records.processing.queue import add_history, end_without_result, requeue
 from merger.records.requests import EVENT_OFF, note_leavers
 from merger.records.rules.progress import reached_share
-from merger.records.work.queue import add_history, end_without_result, requeue
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import layout_named
 from merger.timeline.plan import Overrule

@@ -25,8 +25,8 @@ from merger.names import LONGEST_NAME, clean_name
 from merger.records import outbox
 from merger.records.event_links import keep_texts
 from merger.records.lookup import check_owner, lock_record
+from merger.records.processing.queue import add_history, queue_update
 from merger.records.requests import MOST_USERS, add_users, note_leavers
-from merger.records.work.queue import add_history, queue_update
 from models import Record
 
 LONGEST_DESCRIPTION = 4000

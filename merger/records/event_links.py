@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from merger.i18n import Message
 from merger.ports.calendar import CalendarEvent
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.timeline.clock import Span
 from models import Event, EventLink, Fact, Occurrence, Record, Room
 

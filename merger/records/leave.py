@@ -20,7 +20,7 @@ from merger.errors import Forbidden
 from merger.i18n import Message
 from merger.ports.discovery import KINDS_OF_PEOPLE
 from merger.ports.recorder import Leave, is_mostly_in
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.timeline.clock import Span
 from models import Offer, Record, RecordMedia, RecordUser, Segment, Source, User
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from merger.accounts.external import Requester, name_users
 from merger.i18n import Message, sentences
 from merger.records import lookup, requests
-from merger.records.work.queue import add_history, release
+from merger.records.processing.queue import add_history, release
 from merger.timeline.clock import LONGEST_RECORD, Span
 from models import Record, RecordLeaver, RecordUser, Room, User
 

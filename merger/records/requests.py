@@ -29,7 +29,7 @@ from merger.records.event_links import (
     own_record,
 )
 from merger.records.lookup import live_records, room_row
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.timeline.clock import Span, record_span
 from merger.timeline.layout import DEFAULT_LAYOUT, layout_named
 from merger.timeline.profiles import DEFAULT_PROFILE, profile_named

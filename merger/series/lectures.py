@@ -14,7 +14,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from merger.i18n import Message
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.series.documents import spec_of_name
 from merger.series.occurrence_records import adopt_record, why_off
 from merger.series.rows import overrides_of, recurrence_of

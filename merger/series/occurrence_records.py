@@ -23,7 +23,7 @@ from merger.records import lookup, planned, requests
 from merger.records.access.links import principal_of
 from merger.records.access.store import decision_on
 from merger.records.planned import Plan
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from merger.series.rows import REQUESTED
 from merger.timeline.clock import Span
 from merger.timeline.layout import DEFAULT_LAYOUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from merger.records.work import stage_results
+from merger.records.processing import stage_results
 from merger.storage import paths
 from merger.storage.copying import sha256_of
 from merger.timeline.captions import (

@@ -12,12 +12,12 @@ from merger.errors import Cancelled, MergerError, Temporary
 from merger.failpoints import failpoint
 from merger.i18n import Message, from_json, sentences, verbatim
 from merger.ports.recorder import Collected, Found, HasTranscripts, HasViews
+from merger.records.processing import stage_results
+from merger.records.processing.jobs import SourceRow
+from merger.records.processing.leases import Lease
+from merger.records.processing.stage_results import KeptSegment
 from merger.records.rules.due import LOOK_AGAIN, PATIENCE, wait_until
 from merger.records.rules.retry import waits_for_room
-from merger.records.work import stage_results
-from merger.records.work.jobs import SourceRow
-from merger.records.work.leases import Lease
-from merger.records.work.stage_results import KeptSegment
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.files import make_folder

@@ -15,11 +15,11 @@ from merger.errors import Temporary
 from merger.failpoints import failpoint
 from merger.ports.announcer import Announcement
 from merger.ports.destination import Placement, Upload
+from merger.records.processing import stage_results
+from merger.records.processing.jobs import Job
+from merger.records.processing.leases import Lease
 from merger.records.rules.due import WATCHED
 from merger.records.versions import is_half_replaced
-from merger.records.work import stage_results
-from merger.records.work.jobs import Job
-from merger.records.work.leases import Lease
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.copying import sha256_of

@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from merger.errors import MergerError
 from merger.i18n import Message
-from merger.records.work.leases import Lease, LeaseLost
+from merger.records.processing.leases import Lease, LeaseLost
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from merger.delivery import ledger
 from merger.delivery.deliver import deliver_more
 from merger.i18n import Message
-from merger.records.work import stage_results
-from merger.records.work.jobs import Job
-from merger.records.work.leases import Lease
+from merger.records.processing import stage_results
+from merger.records.processing.jobs import Job
+from merger.records.processing.leases import Lease
 from merger.service import Service
 from merger.storage import paths
 from merger.storage.files import make_folder, publish, work_folder

@@ -1,7 +1,7 @@
 """One record from claim to end: its stages are gone through, and what comes of it is written down.
 
 Each stage writes its outcome down before the next begins (`merger.worker.stages`), so that another
-worker can go on from there. Every write carries the fence (`merger.records.work.leases`).
+worker can go on from there. Every write carries the fence (`merger.records.processing.leases`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from functools import partial
 
 from merger.errors import Broken, Cancelled, MergerError, NoMedia, Temporary
 from merger.i18n import Message
+from merger.records.processing.jobs import Job
+from merger.records.processing.leases import Lease, LeaseLost
+from merger.records.processing.queue import Claim
 from merger.records.rules.due import WATCHED
 from merger.records.rules.retry import again_at, waits_for_room
-from merger.records.work.jobs import Job
-from merger.records.work.leases import Lease, LeaseLost
-from merger.records.work.queue import Claim
 from merger.service import Service
 from merger.storage.files import translate_os_error
 from merger.timeline.zones import zone_named

@@ -10,8 +10,8 @@ from merger.db.engine import reading
 from merger.errors import Refused
 from merger.ports.recorder import Leave, Recorder, SourceOfRoom, fills_roles
 from merger.records.leave import leave_of
+from merger.records.processing.jobs import Job, SourceRow
 from merger.records.rules.due import due_at
-from merger.records.work.jobs import Job, SourceRow
 from merger.render.context import MergeRequest
 from merger.service import Service
 from merger.timeline.clock import LONGEST_RECORD, record_span

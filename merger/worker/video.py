@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from merger.failpoints import failpoint
+from merger.records.processing import stage_results
+from merger.records.processing.leases import Lease
 from merger.records.stills.learning import load_own_cards
-from merger.records.work import stage_results
-from merger.records.work.leases import Lease
 from merger.render.progress import Silent
 from merger.storage import paths
 from merger.storage.files import make_folder, publish, work_folder

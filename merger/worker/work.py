@@ -7,8 +7,8 @@ from pathlib import Path
 
 from merger import logs
 from merger.failpoints import failpoint
-from merger.records.work.jobs import Job
-from merger.records.work.leases import Lease
+from merger.records.processing.jobs import Job
+from merger.records.processing.leases import Lease
 from merger.service import Service
 from merger.worker.task import Task
 

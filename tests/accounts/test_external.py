@@ -25,7 +25,7 @@ from merger.delivery.viewers import grant_new_viewers
 from merger.errors import Invalid
 from merger.notifications.sender import send_due
 from merger.records import actions, requests
-from merger.records.work.jobs import job_from_row
+from merger.records.processing.jobs import job_from_row
 from merger.timeline.clock import utc
 from merger.worker.run import run_record
 from models import Record, RecordUser, User

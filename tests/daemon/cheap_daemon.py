@@ -17,7 +17,7 @@ from merger.daemon import processes
 from merger.daemon.daemon import Daemon
 from merger.daemon.loop import Signals, run_once
 from merger.db.engine import connect
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of
 from tests.support.line import NOON

@@ -24,7 +24,7 @@ from merger.daemon.loop import Signals
 from merger.daemon.processes import Exit
 from merger.delivery import ledger
 from merger.records.browse import lists
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from merger.service import Service
 from recorders.registry import kinds, recorder_of
 from tests.support.line import LEASE, Line

@@ -11,8 +11,8 @@ import pytest
 from merger.daemon.processes import Exit
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
+from merger.records.processing.queue import Claim
 from merger.records.rules.retry import MOST_DIED, delay
-from merger.records.work.queue import Claim
 from tests.daemon.crew import CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.support.databases import ON_MARIADB, MariaDB
 from tests.support.line import HOUR, LEASE, MINUTE, NOON

@@ -12,9 +12,9 @@ import pytest
 from merger.daemon.loop import run_once
 from merger.daemon.processes import Worker, worker_starter
 from merger.errors import Temporary
+from merger.records.processing import queue
+from merger.records.processing.queue import Claim
 from merger.records.rules.retry import MOST_DIED
-from merger.records.work import queue
-from merger.records.work.queue import Claim
 from tests.daemon.crew import KILLED, POLL, SECOND, WORKERS, Crew, Hand, away, prolong
 from tests.support.line import HOUR, LEASE, MINUTE, NOON, reason
 from tests.support.waiting import status_of, until

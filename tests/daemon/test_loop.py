@@ -21,8 +21,8 @@ from merger.daemon.processes import Slot
 from merger.errors import Broken, Temporary
 from merger.i18n import verbatim
 from merger.records.browse import lists
-from merger.records.work import queue
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.queue import Claim
 from merger.service import Service
 from tests.daemon.crew import BERLIN, CLEAN, KILLED, POLL, SECOND, WORKERS, Crew, Hand
 from tests.support.databases import ON_SQLITE

@@ -15,7 +15,7 @@ import pytest
 
 from merger.daemon.processes import Exit, Worker, worker_starter
 from merger.errors import Temporary
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from tests.daemon.crew import KILLED
 from tests.support.site import ROOT
 from tests.support.waiting import status_of, until
@@ -144,7 +144,7 @@ def test_a_worker_dies_with_its_parent() -> None:
         "signal.signal(14, lambda *_: print('survived', flush=True)); signal.alarm(60); signal.pause()"
     )
     parent = (
-        "import signal, sys\nfrom merger.daemon.processes import worker_starter\nfrom merger.records.work.queue import Claim\n"
+        "import signal, sys\nfrom merger.daemon.processes import worker_starter\nfrom merger.records.processing.queue import Claim\n"
         f"worker_starter([sys.executable, '-c', {program!r}])(Claim(1, 1, 'x'))\nsignal.pause()"
     )
     with subprocess.Popen(

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from merger.daemon.loop import run
 from merger.daemon.processes import Slot
 from merger.records.browse import lists
-from merger.records.work import queue
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.queue import Claim
 from tests.daemon.crew import CLEAN, SECOND, WORKERS, Crew, Hand
 from tests.support.line import HOUR, LEASE, MINUTE, claims, fill
 from tests.support.selection import BOTH_DATABASES, rarely

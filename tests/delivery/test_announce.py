@@ -17,7 +17,7 @@ from merger.errors import Broken, Cancelled, MergerError, Refused, Temporary
 from merger.ports.announcer import Announcement, Link
 from merger.ports.calendar import CalendarEvent
 from merger.ports.destination import Fence
-from merger.records.work.leases import Lease
+from merger.records.processing.leases import Lease
 from merger.timeline.clock import utc
 from merger.worker.run import run_record
 from tests.conftest import START

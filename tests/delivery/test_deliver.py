@@ -18,9 +18,9 @@ from merger.delivery.deliver import deliver
 from merger.errors import Temporary
 from merger.i18n import verbatim
 from merger.ports.destination import Destination, Fence, Upload
-from merger.records.work import queue
-from merger.records.work.leases import LeaseLost
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.leases import LeaseLost
+from merger.records.processing.queue import Claim
 from models import Delivery
 from tests.delivery.places import Crash, Place, check_only, parcel_of
 from tests.support.databases import ON_SQLITE

@@ -12,7 +12,7 @@ import pytest
 
 from merger.errors import Cancelled, MergerError, Temporary
 from merger.ports.destination import Upload
-from merger.records.work.leases import LeaseLost
+from merger.records.processing.leases import LeaseLost
 from tests.delivery.places import MANY, NAME, Crash, Place, Sending, check_only, parcel_of
 
 

@@ -14,7 +14,7 @@ from merger import failpoints
 from merger.delivery import ledger
 from merger.delivery.deliver import deliver, rename
 from merger.ports.destination import Upload
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from tests.delivery.places import Crash, FolderPlace, Place
 from tests.support.databases import ON_SQLITE
 from tests.support.site import Site

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from merger.db.engine import reading
 from merger.records import requests
-from merger.records.work import queue
+from merger.records.processing import queue
 from merger.timeline.clock import utc
 from models import Rendition
 from tests.conftest import seconds

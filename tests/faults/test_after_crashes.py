@@ -19,7 +19,7 @@ from merger.daemon.daemon import Daemon
 from merger.daemon.processes import Worker, start_process, worker_starter
 from merger.daemon.retention import remove_expired
 from merger.records import actions
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from tests.conftest import seconds
 from tests.faults.crash_sites import (
     Build,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from merger import failpoints
 from merger.db.engine import writing
 from merger.records import actions
-from merger.records.work.queue import release
+from merger.records.processing.queue import release
 from models import STAGES, Record, Source
 from tests.faults.crash_sites import Build, Crash, check, crashing, left_by_a_crash, take_over
 from tests.soak.service import BEGIN

@@ -19,7 +19,7 @@ from sqlalchemy import event, update
 from sqlalchemy.engine import make_url
 
 from merger import failpoints
-from merger.records.work import leases, queue
+from merger.records.processing import leases, queue
 from merger.worker import heartbeat
 from merger.worker.run import run_record
 from models import Record

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from merger.accounts.permissions import Principal, granted_scopes
 from merger.db.engine import reading
 from merger.records.edit import Edit, edit_record
-from merger.records.work import queue
+from merger.records.processing import queue
 from models import Rendition
 from tests.faults.crash_sites import Build, crashing
 from tests.support.aftermath import deliveries, digest, work_folders

@@ -15,8 +15,8 @@ from merger.accounts import users
 from merger.db.engine import reading, writing
 from merger.intake import discovered
 from merger.records import requests
-from merger.records.work import queue
-from merger.records.work.jobs import job_from_row
+from merger.records.processing import queue
+from merger.records.processing.jobs import job_from_row
 from merger.service import Service
 from merger.timeline.clock import utc
 from merger.worker.run import run_record

@@ -27,8 +27,8 @@ from merger.i18n import verbatim
 from merger.live import bookings
 from merger.notifications.sender import TOO_OLD, send_due
 from merger.records import actions, outbox
-from merger.records.work import queue
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.queue import Claim
 from models import Notification, Room, User
 from tests.fakes.mail_server import MailServer, mail_served
 from tests.support.databases import ON_SQLITE

@@ -19,8 +19,8 @@ from merger.i18n import verbatim
 from merger.ports.destination import Upload
 from merger.records import actions
 from merger.records.browse import files
+from merger.records.processing import queue, stage_results
 from merger.records.versions import is_half_replaced
-from merger.records.work import queue, stage_results
 from merger.timeline.clock import utc
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from merger.db.engine import connect, reading
-from merger.records.work import queue
+from merger.records.processing import queue
 from models import Record
 from tests.support.line import LEASE, NOON
 

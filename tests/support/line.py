@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from merger.db.engine import reading, writing
 from merger.records import requests, views
-from merger.records.work import queue
-from merger.records.work.leases import Lease
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.leases import Lease
+from merger.records.processing.queue import Claim
 from models import Base, Event, Record, RecordUser, Room, User
 
 NOON = datetime(2026, 11, 20, 9, tzinfo=UTC)  # in Moscow

@@ -26,9 +26,9 @@ from merger.db.engine import connect, reading, writing
 from merger.delivery.folder import FolderDestination
 from merger.ports.recorder import Recorder
 from merger.records import requests, views
-from merger.records.work import queue
-from merger.records.work.leases import Lease
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.leases import Lease
+from merger.records.processing.queue import Claim
 from merger.service import Service
 from merger.timeline.clock import utc
 from merger.worker.run import run_record

@@ -23,7 +23,7 @@ from merger.db.key_file import MARK, KeyFile
 from merger.live.raw_folder import RawFolder
 from merger.live.raw_uploads import upload_raw_segments
 from merger.notifications.sender import send_due
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from merger.worker.run import run_record
 from recorders.registry import kinds, recorder_of
 from recorders.zoom.source import Zoom

@@ -13,7 +13,7 @@ import pytest
 from merger.db.engine import writing
 from merger.errors import Refused
 from merger.records import actions
-from merger.records.work import stage_results
+from merger.records.processing import stage_results
 from merger.timeline.clock import utc
 from merger.timeline.layout import Corner
 from models import Chunk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from merger.records.work import stage_results
+from merger.records.processing import stage_results
 from merger.storage import paths
 from merger.timeline.layout import Size
 from merger.timeline.report import Rendition

@@ -11,9 +11,9 @@ import pytest
 from merger.db.engine import LostRace
 from merger.errors import Broken, MergerError, Temporary
 from merger.i18n import Message, verbatim
-from merger.records.work import leases, queue
-from merger.records.work.leases import Lease
-from merger.records.work.queue import Claim
+from merger.records.processing import leases, queue
+from merger.records.processing.leases import Lease
+from merger.records.processing.queue import Claim
 from merger.worker import run
 from merger.worker.heartbeat import Heartbeat
 from tests.support.databases import ON_SQLITE
@@ -63,7 +63,7 @@ def test_who_waits_for_the_database_does_not_hang(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("merger.records.work.leases.time.monotonic", clock)
+    monkeypatch.setattr("merger.records.processing.leases.time.monotonic", clock)
     left = [Temporary("database", "away")] * 10
     lease = lease_of(site)
     heartbeat = heartbeat_of(lease)
@@ -84,7 +84,7 @@ def test_who_was_asked_to_stop_does_so_or_hangs(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(1.0)
-    monkeypatch.setattr("merger.records.work.leases.time.monotonic", clock)
+    monkeypatch.setattr("merger.records.processing.leases.time.monotonic", clock)
     lease = lease_of(site)
     heartbeat = heartbeat_of(lease)
     lease.is_cancelled = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, undefer
 
-from merger.records.work.leases import Lease
+from merger.records.processing.leases import Lease
 from merger.timeline.plan import Verdict
 from merger.timeline.screen.stills import Sighting, is_worth_asking
 from merger.timeline.zones import zone_named

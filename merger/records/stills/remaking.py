@@ -13,8 +13,8 @@ from merger.db.engine import reading, writing
 from merger.errors import Refused
 from merger.i18n import Message
 from merger.records import actions
+from merger.records.processing.queue import add_history
 from merger.records.stills.questions import matters_to
-from merger.records.work.queue import add_history
 from models import Record, Still, StillSighting
 
 

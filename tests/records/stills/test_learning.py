@@ -13,10 +13,10 @@ from merger.accounts.permissions import SCOPES_OF, Principal
 from merger.analysis.own_screens import Described
 from merger.db.engine import reading, writing
 from merger.errors import Conflict, Invalid, NotFound
+from merger.records.processing.leases import Lease
+from merger.records.processing.queue import Claim
 from merger.records.stills import learning, questions, remaking
 from merger.records.stills.learning import Seen
-from merger.records.work.leases import Lease
-from merger.records.work.queue import Claim
 from merger.timeline.clock import utc
 from models import Record, RecordUser, Still, StillSighting, User
 from tests.analysis.test_own_screens import Bgr, desktop, kept, slide

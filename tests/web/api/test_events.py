@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from merger.records.work.queue import Claim
+from merger.records.processing.queue import Claim
 from merger.web.api import events
 from merger.web.server import Server
 from tests.support.databases import ON_SQLITE

@@ -19,7 +19,7 @@ from merger.live.source_status import SourceSign, write_sign
 from merger.monitoring import destinations, heartbeats, integrity
 from merger.monitoring.destinations import Result
 from merger.monitoring.findings import Finding
-from merger.records.work.queue import add_history
+from merger.records.processing.queue import add_history
 from models import Notification, Record, Rendition
 from tests.support.selection import BOTH_DATABASES
 from tests.web.conftest import Web

@@ -14,7 +14,7 @@ from merger.db.engine import writing
 from merger.errors import Forbidden, Refused, Temporary
 from merger.i18n import Message, render, sentences, verbatim
 from merger.records import actions, lookup
-from merger.records.work import queue
+from merger.records.processing import queue
 from merger.timeline.clock import utc
 from models import Chunk, Delivery, Notification
 from tests.conftest import START, seconds

@@ -9,7 +9,7 @@ import pytest
 from merger.db.engine import reading, writing
 from merger.notifications.sender import _pictures_of
 from merger.records import versions
-from merger.records.work.stage_results import save_renditions
+from merger.records.processing.stage_results import save_renditions
 from merger.timeline.clock import Span, utc
 from merger.timeline.plan import Chapter
 from models import Record, Slide, SlideWord

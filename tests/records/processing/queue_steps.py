@@ -18,8 +18,8 @@ from merger.delivery import ledger
 from merger.errors import Broken, Temporary
 from merger.i18n import Message
 from merger.ports.recorder import Collected, Item
-from merger.records.work import queue, stage_results
-from merger.records.work.leases import Lease
+from merger.records.processing import queue, stage_results
+from merger.records.processing.leases import Lease
 from merger.timeline.clock import Span
 from merger.timeline.layout import Size
 from merger.timeline.plan import Chunk

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from merger.db.engine import reading
 from merger.i18n import Message, to_json
 from merger.ports.recorder import Collected
-from merger.records.work.jobs import Job, job_from_row
-from merger.records.work.leases import Lease
+from merger.records.processing.jobs import Job, job_from_row
+from merger.records.processing.leases import Lease
 from merger.timeline.captions import Transcript
 from merger.timeline.clock import Span
 from merger.timeline.plan import Chapter

@@ -15,10 +15,10 @@ from sqlalchemy import Engine, text
 
 from merger.i18n import verbatim
 from merger.records import actions
-from merger.records.work import queue
-from merger.records.work.queue import Claim
+from merger.records.processing import queue
+from merger.records.processing.queue import Claim
 from models import STATUSES
-from tests.records.work.queue_steps import SECOND, quicker, rival_first
+from tests.records.processing.queue_steps import SECOND, quicker, rival_first
 from tests.support.databases import ON_SQLITE
 from tests.support.line import HOUR, LEASE, MINUTE, NOON, Line, claims
 from tests.support.selection import BOTH_DATABASES

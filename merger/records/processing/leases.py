@@ -20,10 +20,16 @@ from merger.db.engine import LostRace, is_unreachable, reading, writing
 from merger.errors import Cancelled, MergerError
 from merger.i18n import Message
 from merger.records import versions
+from merger.records.processing.jobs import Job, job_from_row
+from merger.records.processing.queue import (
+    CANCELLED,
+    Claim,
+    add_history,
+    end_without_result,
+    release,
+)
 from merger.records.rules.progress import furthest_share
 from merger.records.rules.retry import waits_for_room
-from merger.records.work.jobs import Job, job_from_row
-from merger.records.work.queue import CANCELLED, Claim, add_history, end_without_result, release
 from models import STAGES, Event, Record
 
 T = TypeVar("T")

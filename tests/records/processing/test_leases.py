@@ -14,12 +14,12 @@ from sqlalchemy.exc import NoResultFound
 from merger.delivery import ledger
 from merger.i18n import verbatim
 from merger.records import actions
+from merger.records.processing import queue
+from merger.records.processing.leases import Lease, LeaseLost
+from merger.records.processing.queue import Claim
 from merger.records.rules.retry import MOST_DIED, MOST_LOST, delay
-from merger.records.work import queue
-from merger.records.work.leases import Lease, LeaseLost
-from merger.records.work.queue import Claim
 from models import Record, Source
-from tests.records.work.queue_steps import (
+from tests.records.processing.queue_steps import (
     SECOND,
     WRITES,
     WRONG,

@@ -13,12 +13,12 @@ from merger.delivery import ledger
 from merger.errors import MergerError, NoMedia, Refused, Temporary
 from merger.i18n import verbatim
 from merger.records import actions
+from merger.records.processing import leases, queue
+from merger.records.processing.leases import Lease, LeaseLost
+from merger.records.processing.queue import Claim
 from merger.records.rules.retry import MOST_LOST
-from merger.records.work import leases, queue
-from merger.records.work.leases import Lease, LeaseLost
-from merger.records.work.queue import Claim
 from models import STATUSES
-from tests.records.work.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
+from tests.records.processing.queue_steps import AWAY, SECOND, WRITES, WRONG, taken_back
 from tests.support.line import HOUR, MINUTE, NOON, Line, reason
 from tests.support.selection import BOTH_DATABASES
 
