@@ -23,11 +23,11 @@ from merger.analysis.cards import (
 from merger.analysis.kinds.room_match import (
     DRAWN,
     STROKE,
+    TOLERANCE,
     likeness_of,
-    mark_differences,
     strokes_of,
 )
-from merger.analysis.kinds.view import Mask
+from merger.analysis.kinds.view import Mask, mark_differences
 from merger.timeline.plan import Verdict
 
 _LARGEST = (640, 360)  # of the picture that people are shown, and that the card is made of
@@ -118,7 +118,7 @@ def differences_between(one: Looked, before: Looked, differed: bytes, compared: 
     learned = Learned(_varies(differed, compared), before.strokes)
     if likeness_of(one.planes, before.planes, one.strokes, learned) < DRAWN:
         return None
-    return mark_differences(one.planes, before.planes)
+    return mark_differences(one.planes, before.planes, TOLERANCE)
 
 
 def count_differences(differed: bytes, mask: Mask) -> bytes:

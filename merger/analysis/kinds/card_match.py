@@ -8,9 +8,7 @@ import cv2
 import numpy as np
 
 from merger.analysis.cards import Card, Picture, Plane, rough_form
-from merger.analysis.kinds.view import Box, Mask, grid_view, is_spot
-
-NEIGHBOURS = np.ones((5, 5), np.uint8)
+from merger.analysis.kinds.view import Box, Tolerance, grid_view, is_spot, mark_differences
 
 # The figures below are from the drawn pictures of tests/analysis/test_classify.py, after x264 at
 # CRF 35, from 1920x1080 down to 320x180.
@@ -24,8 +22,7 @@ MATCH = 0.93
 CONTRAST = (0.6, 1.2)
 # Levels of Y, Cb, Cr. In Y a card needs 24 (320x180; 16 from 640x360), small words on a user's
 # photo give 33 (320x180; 38). In Cb and Cr a card needs 34, a card on another ground gives 88.
-TOLERANCE = (28.0, 50.0, 50.0)
-TOLERANCE_OF_CONTRAST = 0.1
+TOLERANCE = Tolerance((28.0, 50.0, 50.0), 0.1)
 
 
 def find_card(small: Picture, box: Box, cards: Sequence[Card]) -> tuple[Card, float] | None:
@@ -64,22 +61,9 @@ def _likeness(view: Plane, signature: Plane, spare: float) -> float:
         if not CONTRAST[0] < gain < CONTRAST[1]:
             return 0.0
         luma = (seen[:1] - picture.mean()) / gain + card.mean()
-        agrees = ~_mark_differences(np.concatenate([luma, seen[1:]]), model)
+        agrees = ~mark_differences(np.concatenate([luma, seen[1:]]), model, TOLERANCE)
         if agrees.mean() < 1 - spare if spare else not is_spot(~agrees):
             return 0.0
     if not spare:
         return score
     return float(np.corrcoef(model[0][agrees], seen[0][agrees])[0, 1])
-
-
-def _mark_differences(seen: Plane, model: Plane) -> Mask:
-    """Return a mask of the cells whose surroundings, 3x3 cells, have another level in the model.
-
-    Edges may differ more, since they move by fractions of a cell and soften.
-    """
-    marked = np.zeros(seen.shape[1:], np.bool_)
-    for picture, card, tolerance in zip(seen, model, TOLERANCE, strict=False):
-        contrast = cv2.dilate(card, NEIGHBOURS) - cv2.erode(card, NEIGHBOURS)
-        allowed = tolerance + TOLERANCE_OF_CONTRAST * contrast
-        marked |= np.abs(cv2.blur(picture, (3, 3)) - cv2.blur(card, (3, 3))) > allowed
-    return marked

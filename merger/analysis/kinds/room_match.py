@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 
 from merger.analysis.cards import Card, Learned, Picture, Plane
-from merger.analysis.kinds.view import Mask, grid_view
+from merger.analysis.kinds.view import Mask, Tolerance, grid_view, mark_differences
 
 FINE = (320, 180)  # words of slides are other words here; in half of it they are grey bars
-NEIGHBOURS = np.ones((5, 5), np.uint8)
 ROUGH = (32, 18)
 
 # The figures below are from 133 pictures of devices and desktops that were taken for cards, after
@@ -24,8 +23,7 @@ ROUGH = (32, 18)
 # Roughly: 32x18 averages that differ by so many levels, and the share of them that may.
 ROUGH_LEVELS, ROUGH_SHARE = 48.0, 0.15
 # Levels of Y, Cb, Cr by which a cell's surroundings may differ, and more beside edges.
-TOLERANCE = (24.0, 32.0, 32.0)
-TOLERANCE_OF_CONTRAST = 0.15
+TOLERANCE = Tolerance((24.0, 32.0, 32.0), 0.15)
 # The share of cells that may differ besides: a message in a corner and a pointer.
 SPARE = 0.06
 # How what is drawn on the card, and what is in its place, correlate: cards 0.74 and more, other
@@ -78,7 +76,7 @@ def likeness_of(view: Plane, model: Plane, strokes: Plane, learned: Learned) -> 
         strokes: of the view.
         learned: of the card.
     """
-    agrees = ~mark_differences(view, model)
+    agrees = ~mark_differences(view, model, TOLERANCE)
     counts = ~learned.varies
     if np.count_nonzero(agrees & counts) < (1 - SPARE) * np.count_nonzero(counts):
         return 0.0
@@ -95,7 +93,7 @@ def likeness_of(view: Plane, model: Plane, strokes: Plane, learned: Learned) -> 
 
 def _in_fine(mask: Mask) -> Mask:
     """Return which parts of a picture lie in cells of a mask, but for their edges."""
-    inner = cv2.erode(mask.astype(np.uint8), NEIGHBOURS[:3, :3])
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.asarray(cv2.resize(inner, FINE, interpolation=cv2.INTER_NEAREST) > 0)
 
 
@@ -123,13 +121,3 @@ def _edges_of_bars(luma: Plane) -> list[int]:
     outside = np.concatenate([bright[: max(0, first - 2)], bright[end + 2 :]])
     is_even = abs(first - (len(bright) - end)) <= UNEVEN
     return [first, end] if outside.size and is_even and outside.max() < NOTHING else []
-
-
-def mark_differences(seen: Plane, model: Plane) -> Mask:
-    """Return a mask of the cells that have another level in a model; edges may differ more."""
-    marked = np.zeros(seen.shape[1:], np.bool_)
-    for picture, card, tolerance in zip(seen, model, TOLERANCE, strict=False):
-        contrast = cv2.dilate(card, NEIGHBOURS) - cv2.erode(card, NEIGHBOURS)
-        allowed = tolerance + TOLERANCE_OF_CONTRAST * contrast
-        marked |= np.abs(cv2.blur(picture, (3, 3)) - cv2.blur(card, (3, 3))) > allowed
-    return marked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,6 +27,22 @@ EDGE = 0.05  # the share of a line that content takes, at least: noise takes les
 # Cells, columns and rows: a pointer of three times the usual size takes 4x7, "Fin" at 4 % of the
 # height 6x4, "Why?" 7x3, three words 12 columns.
 SPOT = (5, 7)
+_NEIGHBOURS = np.ones((5, 5), np.uint8)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """By how much cells may differ that show the same.
+
+    Edges may differ more, since they move by fractions of a cell and soften.
+
+    Attributes:
+        levels: of Y, Cb, Cr.
+        of_contrast: the share of the contrast around a cell that is added.
+    """
+
+    levels: tuple[float, float, float]
+    of_contrast: float
 
 
 def reduce_planes(luma: Picture, chroma: Chroma | None) -> Picture:
@@ -100,3 +117,17 @@ def is_spot(mask: Mask) -> bool:
         return True
     wide, high = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
     return bool(wide <= SPOT[0] and high <= SPOT[1])
+
+
+def mark_differences(seen: Plane, model: Plane, tolerance: Tolerance) -> Mask:
+    """Return a mask of the cells whose surroundings, 3x3 cells, have another level in a model.
+
+    Args:
+        seen, model: (1 or 3, h, w); where one has no chroma, the luma alone counts.
+    """
+    marked = np.zeros(seen.shape[1:], np.bool_)
+    for picture, card, levels in zip(seen, model, tolerance.levels, strict=False):
+        contrast = cv2.dilate(card, _NEIGHBOURS) - cv2.erode(card, _NEIGHBOURS)
+        allowed = levels + tolerance.of_contrast * contrast
+        marked |= np.abs(cv2.blur(picture, (3, 3)) - cv2.blur(card, (3, 3))) > allowed
+    return marked
