@@ -84,24 +84,34 @@ def measure(url: str, records: int) -> dict[str, float]:
 
 def write_term(today: date) -> TimetableText:
     """Return a sheet of 200 weekly lectures in 50 rooms, for 15 weeks."""
-    until = today + timedelta(weeks=WEEKS)
     rows = [
-        f"COURSE-{n},Lecture {n},{'MTWRF'[n % 5]},{8 + n // ROOMS * 2:02}:00,"
-        f"{9 + n // ROOMS * 2:02}:30,room {n % ROOMS},,{today},{until},lecturer{n}@example.org"
+        (
+            f"COURSE-{n},Lecture {n},{'MTWRF'[n % 5]},{8 + n // ROOMS * 2:02}:00,"
+            f"{9 + n // ROOMS * 2:02}:30,room {n % ROOMS},",
+            f"lecturer{n}@example.org",
+        )
         for n in range(SERIES)
     ]
-    return TimetableText("term.csv", (Tab("\n".join((_HEADINGS, *rows))),))
+    return _sheet("term.csv", rows, today)
 
 
 def write_meetings(today: date) -> TimetableText:
     """Return a sheet of 200 meetings, three times a week: nothing is requested for them."""
-    until = today + timedelta(weeks=WEEKS)
     rows = [
-        f"ONLINE-{n},Section {n},MWF,{8 + n % 10:02}:00,{9 + n % 10:02}:30,,"
-        f"{80_000_000_000 + n},{today},{until},"
+        (
+            f"ONLINE-{n},Section {n},MWF,{8 + n % 10:02}:00,{9 + n % 10:02}:30,,{80_000_000_000 + n}",
+            "",
+        )
         for n in range(SERIES)
     ]
-    return TimetableText("meetings.csv", (Tab("\n".join((_HEADINGS, *rows))),))
+    return _sheet("meetings.csv", rows, today)
+
+
+def _sheet(name: str, rows: list[tuple[str, str]], today: date) -> TimetableText:
+    """Return a sheet of rows, each with its owner, from today until the end of the term."""
+    until = today + timedelta(weeks=WEEKS)
+    lines = [f"{row},{today},{until},{owner}" for row, owner in rows]
+    return TimetableText(name, (Tab("\n".join((_HEADINGS, *lines))),))
 
 
 def measure_unrolling(engine: Engine, now: datetime) -> dict[str, float]:
