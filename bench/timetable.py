@@ -99,7 +99,8 @@ def write_meetings(today: date) -> TimetableText:
     """Return a sheet of 200 meetings, three times a week: nothing is requested for them."""
     rows = [
         (
-            f"ONLINE-{n},Section {n},MWF,{8 + n % 10:02}:00,{9 + n % 10:02}:30,,{80_000_000_000 + n}",
+            f"ONLINE-{n},Section {n},MWF,{8 + n % 10:02}:00,{9 + n % 10:02}:30,,"
+            f"{80_000_000_000 + n}",
             "",
         )
         for n in range(SERIES)

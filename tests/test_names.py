@@ -11,7 +11,7 @@ import pytest
 from google_apis.calendar.events import calendar_event
 from merger.names import clean_name
 from merger.timeline.clock import Span
-from merger.timeline.filenames import result_stem
+from merger.timeline.files.filenames import result_stem
 
 pytestmark = pytest.mark.quick
 

@@ -19,7 +19,7 @@ from merger.ports.announcer import Announcement, Announcer, Link
 from merger.ports.destination import Fence
 from merger.records.processing.leases import Lease
 from merger.records.versions import ANNOUNCEMENT
-from merger.timeline.filenames import VIDEOS
+from merger.timeline.files.filenames import VIDEOS
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from merger.delivery import ledger
 from merger.failpoints import failpoint
 from merger.ports.destination import Destination, Fence, NameTaken, Renaming, Upload
 from merger.records.processing.leases import Lease
-from merger.timeline.filenames import is_similar, similar_names
+from merger.timeline.files.filenames import is_similar, similar_names
 
 
 def deliver(lease: Lease, destination: Destination, uploads: Sequence[Upload]) -> list[str]:

@@ -20,7 +20,7 @@ from merger.records.processing.jobs import Job
 from merger.records.processing.leases import Lease
 from merger.records.processing.queue import add_history, queue_update, release
 from merger.records.versions import delete_other_versions
-from merger.timeline.filenames import name_key
+from merger.timeline.files.filenames import name_key
 from models import Delivery, Event, Record
 
 

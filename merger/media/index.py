@@ -26,7 +26,7 @@ from merger.media.shapes import ShapeWatch, look_of
 from merger.media.silence import sounding_stretches
 from merger.media.transport import changes_streams
 from merger.timeline.clock import Stretch, merge_stretches, microseconds
-from merger.timeline.continuity import jumps
+from merger.timeline.files.continuity import jumps
 from merger.timeline.media import (
     INTERLEAVING_US,
     MAX_PIXELS,

@@ -25,7 +25,7 @@ from merger.timeline.clock import (
     cut_stretches,
     without_spans,
 )
-from merger.timeline.filenames import (
+from merger.timeline.files.filenames import (
     MEDIA_EXTENSIONS,
     LibraryName,
     is_of_another,
@@ -33,7 +33,7 @@ from merger.timeline.filenames import (
     library_name,
     place_and_source,
 )
-from merger.timeline.joints import Named, seamless_starts
+from merger.timeline.files.joints import Named, seamless_starts
 from merger.timeline.media import STILL_US, MediaFile
 from merger.timeline.zones import wall_time
 

@@ -18,7 +18,7 @@ from av.container import OutputContainer
 from merger.media.container import open_container
 from merger.media.transport import unify_streams
 from merger.storage.files import disk_full, is_full
-from merger.timeline.continuity import continuous
+from merger.timeline.files.continuity import continuous
 
 _US = 1_000_000
 # A picture is not shown this much before or after it is decoded: its time is a stray one.

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, undefer
 
-from merger.timeline.filenames import VIDEOS, name_key
+from merger.timeline.files.filenames import VIDEOS, name_key
 from models import Chunk, Delivery, Record, RecordMedia, Rendition, Slide
 
 _CHUNK = ("presence", "verdict", "score", "samples", "reasons", "pictures")

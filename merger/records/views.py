@@ -19,7 +19,7 @@ from merger.records.lookup import is_among, record_row, watched_row
 from merger.records.rules.progress import reached_share, ready_at
 from merger.records.rules.server_paths import is_web_link, without_folders
 from merger.records.slides import slides_of
-from merger.timeline.filenames import CAPTIONS, VIDEOS
+from merger.timeline.files.filenames import CAPTIONS, VIDEOS
 from merger.timeline.report import warnings_of
 from merger.timeline.zones import zone_named
 from models import (

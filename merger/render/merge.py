@@ -21,7 +21,7 @@ from merger.render.sync.step import synchronise
 from merger.storage.files import BY_UMASK, make_folder, publish, work_folder
 from merger.timeline import profiles
 from merger.timeline.captions import chapter_captions
-from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.files.filenames import ENDINGS, result_stem
 from merger.timeline.layout import Size, layout_named
 from merger.timeline.plan import EditPlan
 from merger.timeline.report import MergeResult, Rendition, plan_document

@@ -29,7 +29,7 @@ from merger.render.sync.faults import warn_of_sound
 from merger.storage.disk_space import make_room
 from merger.timeline import profiles
 from merger.timeline.clock import Span, Stretch, microseconds, without_spans
-from merger.timeline.filenames import nearest
+from merger.timeline.files.filenames import nearest
 from merger.timeline.layout import Size
 from merger.timeline.parts import part_spec
 from merger.timeline.plan import EditPlan, plan_edit

@@ -25,7 +25,7 @@ from merger.storage import paths
 from merger.storage.copying import sha256_of
 from merger.storage.files import translate_write_errors
 from merger.timeline.clock import Span
-from merger.timeline.filenames import ENDINGS, VIDEOS, result_stem
+from merger.timeline.files.filenames import ENDINGS, VIDEOS, result_stem
 from merger.timeline.report import Rendition
 from merger.timeline.zones import zone_named
 from merger.worker.work import Work

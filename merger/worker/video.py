@@ -16,7 +16,7 @@ from merger.records.stills.learning import load_own_cards
 from merger.render.progress import Silent
 from merger.storage import paths
 from merger.storage.files import make_folder, publish, work_folder
-from merger.timeline.filenames import VIDEOS
+from merger.timeline.files.filenames import VIDEOS
 from merger.timeline.layout import Corner, corner_named, layout_named, least_hidden_corner
 from merger.worker import deliver
 from merger.worker.captions import write_captions

@@ -22,7 +22,7 @@ from merger.logs import printable
 from merger.media.library import LONGEST_SEGMENT
 from merger.media.sidecar import LARGEST_SIDECAR
 from merger.timeline.clock import Span
-from merger.timeline.filenames import LibraryName, library_name
+from merger.timeline.files.filenames import LibraryName, library_name
 from merger.timeline.timestamps import parse_timestamp
 from merger.timeline.zones import wall_time
 from recorders import base

@@ -19,7 +19,7 @@ from merger.i18n import Message
 from merger.logs import printable
 from merger.media.library import LONGEST_SEGMENT
 from merger.timeline.clock import Span
-from merger.timeline.filenames import LibraryName, is_of_another, nearest, place_and_source
+from merger.timeline.files.filenames import LibraryName, is_of_another, nearest, place_and_source
 from merger.timeline.zones import wall_time
 from recorders.base import (
     Collected,

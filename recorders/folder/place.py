@@ -8,7 +8,7 @@ from pathlib import Path
 
 from merger.errors import Invalid
 from merger.i18n import Message, Param
-from merger.timeline.filenames import LibraryName, library_name, place_and_source
+from merger.timeline.files.filenames import LibraryName, library_name, place_and_source
 from recorders.base import SourceOfRoom, invalid_source
 
 QUIET = timedelta(seconds=60)  # without a change: nobody is writing

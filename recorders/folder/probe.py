@@ -12,7 +12,7 @@ from merger.isolation import reader
 from merger.isolation.reader import Unreadable
 from merger.logs import printable
 from merger.ports.recorder import Probe
-from merger.timeline.filenames import LibraryName, is_of_another, place_and_source
+from merger.timeline.files.filenames import LibraryName, is_of_another, place_and_source
 from recorders.folder.library import list_names, nothing_of
 from recorders.folder.place import Place
 

@@ -12,7 +12,7 @@ from merger.errors import NotFound
 from merger.records.lookup import watched_row
 from merger.records.views import pictures_of, transcripts_of
 from merger.timeline.clock import Span
-from merger.timeline.filenames import ENDINGS, result_stem
+from merger.timeline.files.filenames import ENDINGS, result_stem
 from merger.timeline.zones import zone_named
 from models import Chunk, Delivery, Rendition
 

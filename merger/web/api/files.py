@@ -19,7 +19,7 @@ from merger.records.browse import files, previews, slides
 from merger.records.stills import questions
 from merger.rooms import store
 from merger.storage import paths
-from merger.timeline.filenames import VIDEOS
+from merger.timeline.files.filenames import VIDEOS
 from merger.web.api import base
 from merger.web.api.schemas.base import RequestModel
 from merger.web.api.schemas.records import RecordPath

@@ -22,7 +22,7 @@ from merger.records.leave import MEETING
 from merger.rooms import store
 from merger.timeline import profiles
 from merger.timeline.clock import Span, record_span
-from merger.timeline.filenames import CAPTIONS, VIDEOS
+from merger.timeline.files.filenames import CAPTIONS, VIDEOS
 from merger.timeline.layout import LAYOUTS
 from merger.timeline.plan import Overrule
 from merger.timeline.screen.chapters import sought

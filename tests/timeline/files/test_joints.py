@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merger.timeline.joints import Named, seamless_starts
+from merger.timeline.files.joints import Named, seamless_starts
 
 pytestmark = pytest.mark.quick
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from merger.i18n import Message
 from merger.timeline.clock import Span
-from merger.timeline.filenames import (
+from merger.timeline.files.filenames import (
     LibraryName,
     leeway_of,
     library_name,

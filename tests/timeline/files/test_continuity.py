@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merger.timeline.continuity import continuous, jumps
+from merger.timeline.files.continuity import continuous, jumps
 
 pytestmark = pytest.mark.quick
 

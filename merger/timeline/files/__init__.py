@@ -1,0 +1,1 @@
+"""What is known of files: their names, where they meet, clocks that jump. Pure."""
